@@ -1,0 +1,2201 @@
+// Generated from schemas/ by `npm run generate`. Do not edit.
+
+export const eventSchemas = {
+  BindingDeregistered: {
+    "type": "record",
+    "name": "BindingDeregistered",
+    "namespace": "nvo3.event.v1",
+    "doc": "A binding of a tenant system was de-registered (R22).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "bid",
+        "type": "int",
+        "doc": "Its BID; 0 is the binding without one."
+      }
+    ]
+  },
+  BindingsLapsed: {
+    "type": "record",
+    "name": "BindingsLapsed",
+    "namespace": "nvo3.event.v1",
+    "doc": "Bindings ended because their lifetime ran out without renewal (R24a).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "bids",
+        "type": {
+          "type": "array",
+          "items": "int"
+        },
+        "doc": "Their BIDs; 0 is the binding without one."
+      }
+    ]
+  },
+  BindingsRegistered: {
+    "type": "record",
+    "name": "BindingsRegistered",
+    "namespace": "nvo3.event.v1",
+    "doc": "Bindings of a tenant system were registered or changed, all in one step (R20). A line replaces the binding with the same BID, or with the same VN and address.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "bindings",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "Binding",
+            "namespace": "nvo3.v1",
+            "doc": "One connection of a tenant system to a VN: BID and address (R16, R18, R23, R24).",
+            "fields": [
+              {
+                "name": "bid",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Binding identifier, 1 to 65535, unique per tenant system; null while the only address has none (R19).",
+                "default": null
+              },
+              {
+                "name": "vnid",
+                "type": "int",
+                "doc": "Virtual network identifier, 1 to 16777215."
+              },
+              {
+                "name": "vlan",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                "default": null
+              },
+              {
+                "name": "ip",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN.",
+                "default": null
+              },
+              {
+                "name": "lifetimeS",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Seconds after which the binding lapses unless renewed; null lasts until detached (R24a).",
+                "default": null
+              }
+            ]
+          }
+        },
+        "doc": "The bindings as they now are."
+      },
+      {
+        "name": "deregistered",
+        "type": {
+          "type": "array",
+          "items": "int"
+        },
+        "doc": "BIDs of the bindings that ended in the same step (lifetime 0, R24a); 0 is the binding without a BID.",
+        "default": []
+      }
+    ]
+  },
+  ConnectionFailed: {
+    "type": "record",
+    "name": "ConnectionFailed",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system can no longer reach a VN through an NVE; attaching there again clears it (R56).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      },
+      {
+        "name": "vnid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "The VN; null means every VN of the tenant system.",
+        "default": null
+      }
+    ]
+  },
+  FoldUpgraded: {
+    "type": "record",
+    "name": "FoldUpgraded",
+    "namespace": "nvo3.event.v1",
+    "doc": "The rules of the fold changed; differences that they make carry this event’s position.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "fromVersion",
+        "type": "int",
+        "doc": "Fold version before."
+      },
+      {
+        "name": "toVersion",
+        "type": "int",
+        "doc": "Fold version from here on."
+      }
+    ]
+  },
+  MacChanged: {
+    "type": "record",
+    "name": "MacChanged",
+    "namespace": "nvo3.event.v1",
+    "doc": "The MAC of a tenant system changed, in all its VNs at once (R14, R15).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "The new MAC, aa:bb:cc:dd:ee:ff."
+      }
+    ]
+  },
+  NveConnected: {
+    "type": "record",
+    "name": "NveConnected",
+    "namespace": "nvo3.event.v1",
+    "doc": "An NVE connected, returned or announced new properties; it is reachable.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      },
+      {
+        "name": "siteId",
+        "type": "string",
+        "doc": "The site whose edge it is (R2)."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "Its underlay MAC, aa:bb:cc:dd:ee:ff."
+      },
+      {
+        "name": "addresses",
+        "type": {
+          "type": "array",
+          "items": "string"
+        },
+        "doc": "Its underlay IP addresses, preferred first."
+      },
+      {
+        "name": "incarnation",
+        "type": "long",
+        "doc": "Grows with every restart of the NVE; a lower one is refused."
+      },
+      {
+        "name": "leaseS",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Seconds after which it counts as unreachable without a heartbeat; null has no lease.",
+        "default": null
+      }
+    ]
+  },
+  NveDisconnected: {
+    "type": "record",
+    "name": "NveDisconnected",
+    "namespace": "nvo3.event.v1",
+    "doc": "An NVE disconnected: unreachable at once, its attachments stay.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      }
+    ]
+  },
+  NveForgotten: {
+    "type": "record",
+    "name": "NveForgotten",
+    "namespace": "nvo3.event.v1",
+    "doc": "An operator removed an NVE that had no attachments.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      }
+    ]
+  },
+  NveLeaseLapsed: {
+    "type": "record",
+    "name": "NveLeaseLapsed",
+    "namespace": "nvo3.event.v1",
+    "doc": "An NVE sent no heartbeat for the length of its lease: unreachable, its attachments stay.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      },
+      {
+        "name": "incarnation",
+        "type": "long",
+        "doc": "Grows with every restart of the NVE; a lower one is refused."
+      }
+    ]
+  },
+  NveRestored: {
+    "type": "record",
+    "name": "NveRestored",
+    "namespace": "nvo3.event.v1",
+    "doc": "A heartbeat restored an NVE whose lease had lapsed: reachable.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      },
+      {
+        "name": "incarnation",
+        "type": "long",
+        "doc": "Grows with every restart of the NVE; a lower one is refused."
+      }
+    ]
+  },
+  TenantSystemAttached: {
+    "type": "record",
+    "name": "TenantSystemAttached",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system that was attached nowhere is now attached to an NVE (R33, R45 to R48).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "tenantId",
+        "type": "string",
+        "doc": "The tenant that the tenant system belongs to."
+      },
+      {
+        "name": "vmId",
+        "type": "string",
+        "doc": "The VM whose vNIC it is."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "Its MAC, aa:bb:cc:dd:ee:ff (R13)."
+      },
+      {
+        "name": "attachment",
+        "type": {
+          "type": "record",
+          "name": "Attachment",
+          "namespace": "nvo3.v1",
+          "doc": "Where a tenant system is attached: one NVE and the access link to it.",
+          "fields": [
+            {
+              "name": "nveId",
+              "type": "string",
+              "doc": "The NVE."
+            },
+            {
+              "name": "logicalInterface",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "Logical interface id of the access link at that NVE, a VLAN id or vSwitch port (R11). Never sent to a remote NVE.",
+              "default": null
+            },
+            {
+              "name": "state",
+              "type": {
+                "type": "enum",
+                "name": "AttachmentState",
+                "namespace": "nvo3.v1",
+                "doc": "Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5).",
+                "symbols": [
+                  "associated",
+                  "activated"
+                ],
+                "default": "activated"
+              },
+              "doc": "associated or activated (X5)."
+            }
+          ]
+        },
+        "doc": "The attachment as it now is."
+      },
+      {
+        "name": "bindings",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "Binding",
+            "namespace": "nvo3.v1",
+            "doc": "One connection of a tenant system to a VN: BID and address (R16, R18, R23, R24).",
+            "fields": [
+              {
+                "name": "bid",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Binding identifier, 1 to 65535, unique per tenant system; null while the only address has none (R19).",
+                "default": null
+              },
+              {
+                "name": "vnid",
+                "type": "int",
+                "doc": "Virtual network identifier, 1 to 16777215."
+              },
+              {
+                "name": "vlan",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                "default": null
+              },
+              {
+                "name": "ip",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN.",
+                "default": null
+              },
+              {
+                "name": "lifetimeS",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Seconds after which the binding lapses unless renewed; null lasts until detached (R24a).",
+                "default": null
+              }
+            ]
+          }
+        },
+        "doc": "The whole set of its bindings; may be empty."
+      },
+      {
+        "name": "mobility",
+        "type": "int",
+        "doc": "Mobility sequence number of the tenant system, never decreasing over its life (RFC 7432 section 7.7)."
+      }
+    ]
+  },
+  TenantSystemAttachmentAdded: {
+    "type": "record",
+    "name": "TenantSystemAttachmentAdded",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system is attached to one more NVE and keeps the others: multihoming or the first half of a migration (X5).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "attachment",
+        "type": {
+          "type": "record",
+          "name": "Attachment",
+          "namespace": "nvo3.v1",
+          "doc": "Where a tenant system is attached: one NVE and the access link to it.",
+          "fields": [
+            {
+              "name": "nveId",
+              "type": "string",
+              "doc": "The NVE."
+            },
+            {
+              "name": "logicalInterface",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "Logical interface id of the access link at that NVE, a VLAN id or vSwitch port (R11). Never sent to a remote NVE.",
+              "default": null
+            },
+            {
+              "name": "state",
+              "type": {
+                "type": "enum",
+                "name": "AttachmentState",
+                "namespace": "nvo3.v1",
+                "doc": "Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5).",
+                "symbols": [
+                  "associated",
+                  "activated"
+                ],
+                "default": "activated"
+              },
+              "doc": "associated or activated (X5)."
+            }
+          ]
+        },
+        "doc": "The attachment as it now is."
+      },
+      {
+        "name": "mac",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The new MAC, aa:bb:cc:dd:ee:ff; null leaves it as it is.",
+        "default": null
+      },
+      {
+        "name": "bindings",
+        "type": [
+          "null",
+          {
+            "type": "array",
+            "items": {
+              "type": "record",
+              "name": "Binding",
+              "namespace": "nvo3.v1",
+              "doc": "One connection of a tenant system to a VN: BID and address (R16, R18, R23, R24).",
+              "fields": [
+                {
+                  "name": "bid",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Binding identifier, 1 to 65535, unique per tenant system; null while the only address has none (R19).",
+                  "default": null
+                },
+                {
+                  "name": "vnid",
+                  "type": "int",
+                  "doc": "Virtual network identifier, 1 to 16777215."
+                },
+                {
+                  "name": "vlan",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                  "default": null
+                },
+                {
+                  "name": "ip",
+                  "type": [
+                    "null",
+                    "string"
+                  ],
+                  "doc": "IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN.",
+                  "default": null
+                },
+                {
+                  "name": "lifetimeS",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Seconds after which the binding lapses unless renewed; null lasts until detached (R24a).",
+                  "default": null
+                }
+              ]
+            }
+          }
+        ],
+        "doc": "The whole new set of bindings; null leaves them as they are.",
+        "default": null
+      }
+    ]
+  },
+  TenantSystemAttachmentChanged: {
+    "type": "record",
+    "name": "TenantSystemAttachmentChanged",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system was attached again at an NVE that it is at, with something changed: phase, access link, MAC, bindings, or a connection failure cleared.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "attachment",
+        "type": {
+          "type": "record",
+          "name": "Attachment",
+          "namespace": "nvo3.v1",
+          "doc": "Where a tenant system is attached: one NVE and the access link to it.",
+          "fields": [
+            {
+              "name": "nveId",
+              "type": "string",
+              "doc": "The NVE."
+            },
+            {
+              "name": "logicalInterface",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "Logical interface id of the access link at that NVE, a VLAN id or vSwitch port (R11). Never sent to a remote NVE.",
+              "default": null
+            },
+            {
+              "name": "state",
+              "type": {
+                "type": "enum",
+                "name": "AttachmentState",
+                "namespace": "nvo3.v1",
+                "doc": "Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5).",
+                "symbols": [
+                  "associated",
+                  "activated"
+                ],
+                "default": "activated"
+              },
+              "doc": "associated or activated (X5)."
+            }
+          ]
+        },
+        "doc": "The attachment as it now is."
+      },
+      {
+        "name": "mac",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The new MAC, aa:bb:cc:dd:ee:ff; null leaves it as it is.",
+        "default": null
+      },
+      {
+        "name": "bindings",
+        "type": [
+          "null",
+          {
+            "type": "array",
+            "items": {
+              "type": "record",
+              "name": "Binding",
+              "namespace": "nvo3.v1",
+              "doc": "One connection of a tenant system to a VN: BID and address (R16, R18, R23, R24).",
+              "fields": [
+                {
+                  "name": "bid",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Binding identifier, 1 to 65535, unique per tenant system; null while the only address has none (R19).",
+                  "default": null
+                },
+                {
+                  "name": "vnid",
+                  "type": "int",
+                  "doc": "Virtual network identifier, 1 to 16777215."
+                },
+                {
+                  "name": "vlan",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                  "default": null
+                },
+                {
+                  "name": "ip",
+                  "type": [
+                    "null",
+                    "string"
+                  ],
+                  "doc": "IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN.",
+                  "default": null
+                },
+                {
+                  "name": "lifetimeS",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Seconds after which the binding lapses unless renewed; null lasts until detached (R24a).",
+                  "default": null
+                }
+              ]
+            }
+          }
+        ],
+        "doc": "The whole new set of bindings; null leaves them as they are.",
+        "default": null
+      }
+    ]
+  },
+  TenantSystemDetached: {
+    "type": "record",
+    "name": "TenantSystemDetached",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system left one NVE. From the last one it leaves every VN, and its bindings end (R49).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE that it left."
+      }
+    ]
+  },
+  TenantSystemMoved: {
+    "type": "record",
+    "name": "TenantSystemMoved",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system left every other NVE and is now at this one (R55).",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "attachment",
+        "type": {
+          "type": "record",
+          "name": "Attachment",
+          "namespace": "nvo3.v1",
+          "doc": "Where a tenant system is attached: one NVE and the access link to it.",
+          "fields": [
+            {
+              "name": "nveId",
+              "type": "string",
+              "doc": "The NVE."
+            },
+            {
+              "name": "logicalInterface",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "Logical interface id of the access link at that NVE, a VLAN id or vSwitch port (R11). Never sent to a remote NVE.",
+              "default": null
+            },
+            {
+              "name": "state",
+              "type": {
+                "type": "enum",
+                "name": "AttachmentState",
+                "namespace": "nvo3.v1",
+                "doc": "Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5).",
+                "symbols": [
+                  "associated",
+                  "activated"
+                ],
+                "default": "activated"
+              },
+              "doc": "associated or activated (X5)."
+            }
+          ]
+        },
+        "doc": "The attachment as it now is."
+      },
+      {
+        "name": "from",
+        "type": {
+          "type": "array",
+          "items": "string"
+        },
+        "doc": "The NVEs that it left."
+      },
+      {
+        "name": "mac",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The new MAC, aa:bb:cc:dd:ee:ff; null leaves it as it is.",
+        "default": null
+      },
+      {
+        "name": "bindings",
+        "type": [
+          "null",
+          {
+            "type": "array",
+            "items": {
+              "type": "record",
+              "name": "Binding",
+              "namespace": "nvo3.v1",
+              "doc": "One connection of a tenant system to a VN: BID and address (R16, R18, R23, R24).",
+              "fields": [
+                {
+                  "name": "bid",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Binding identifier, 1 to 65535, unique per tenant system; null while the only address has none (R19).",
+                  "default": null
+                },
+                {
+                  "name": "vnid",
+                  "type": "int",
+                  "doc": "Virtual network identifier, 1 to 16777215."
+                },
+                {
+                  "name": "vlan",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                  "default": null
+                },
+                {
+                  "name": "ip",
+                  "type": [
+                    "null",
+                    "string"
+                  ],
+                  "doc": "IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN.",
+                  "default": null
+                },
+                {
+                  "name": "lifetimeS",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Seconds after which the binding lapses unless renewed; null lasts until detached (R24a).",
+                  "default": null
+                }
+              ]
+            }
+          }
+        ],
+        "doc": "The whole new set of bindings; null leaves them as they are.",
+        "default": null
+      },
+      {
+        "name": "mobility",
+        "type": "int",
+        "doc": "Mobility sequence number after the move."
+      },
+      {
+        "name": "recentMoves",
+        "type": "int",
+        "doc": "Moves within the last 180 seconds, this one included; more than 5 raise an alarm (X9, RFC 7432 section 15.1)."
+      }
+    ]
+  },
+  TenantSystemRemoved: {
+    "type": "record",
+    "name": "TenantSystemRemoved",
+    "namespace": "nvo3.event.v1",
+    "doc": "An operator detached a tenant system from every NVE; its bindings end.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "from",
+        "type": {
+          "type": "array",
+          "items": "string"
+        },
+        "doc": "The NVEs that it was attached to."
+      }
+    ]
+  },
+  VnCreated: {
+    "type": "record",
+    "name": "VnCreated",
+    "namespace": "nvo3.event.v1",
+    "doc": "A VN was created, or created again after its deletion: a new incarnation.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier, 1 to 16777215."
+      },
+      {
+        "name": "tenantId",
+        "type": "string",
+        "doc": "The tenant that owns it; never changes."
+      },
+      {
+        "name": "name",
+        "type": "string",
+        "doc": "Name of the VN, for people (R37)."
+      },
+      {
+        "name": "service",
+        "type": {
+          "type": "enum",
+          "name": "Service",
+          "namespace": "nvo3.v1",
+          "doc": "Forwarding service of a VN: l2 carries frames by MAC and VLAN, l3 carries packets by IP (R16, R50).",
+          "symbols": [
+            "l2",
+            "l3"
+          ],
+          "default": "l3"
+        },
+        "doc": "l2 or l3; never changes."
+      },
+      {
+        "name": "encapsulation",
+        "type": {
+          "type": "string",
+          "values": [
+            "vxlan",
+            "nvgre",
+            "mpls-gre"
+          ]
+        },
+        "doc": "Data plane encapsulation: vxlan, nvgre or mpls-gre (R25)."
+      },
+      {
+        "name": "policies",
+        "type": {
+          "type": "record",
+          "name": "Policies",
+          "namespace": "nvo3.v1",
+          "doc": "Access and tunnel policies of a VN context (R50, R51), opaque to the NVA.",
+          "fields": [
+            {
+              "name": "access",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Attributes of the access path, by name.",
+              "default": {}
+            },
+            {
+              "name": "tunnel",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Traffic-engineering attributes of the tunnels, by name.",
+              "default": {}
+            }
+          ]
+        },
+        "doc": "Access and tunnel policies (R50)."
+      }
+    ]
+  },
+  VnDeleted: {
+    "type": "record",
+    "name": "VnDeleted",
+    "namespace": "nvo3.event.v1",
+    "doc": "A VN was deleted. The VNID stays its tenant’s until it is purged.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier, 1 to 16777215."
+      }
+    ]
+  },
+  VnPurged: {
+    "type": "record",
+    "name": "VnPurged",
+    "namespace": "nvo3.event.v1",
+    "doc": "The topic of a deleted VN is gone, and the VNID is free for any tenant.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier, 1 to 16777215."
+      }
+    ]
+  },
+  VnUpdated: {
+    "type": "record",
+    "name": "VnUpdated",
+    "namespace": "nvo3.event.v1",
+    "doc": "The name, encapsulation or policies of a VN changed.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier, 1 to 16777215."
+      },
+      {
+        "name": "name",
+        "type": "string",
+        "doc": "Name of the VN, for people (R37)."
+      },
+      {
+        "name": "encapsulation",
+        "type": {
+          "type": "string",
+          "values": [
+            "vxlan",
+            "nvgre",
+            "mpls-gre"
+          ]
+        },
+        "doc": "Data plane encapsulation: vxlan, nvgre or mpls-gre (R25)."
+      },
+      {
+        "name": "policies",
+        "type": {
+          "type": "record",
+          "name": "Policies",
+          "namespace": "nvo3.v1",
+          "doc": "Access and tunnel policies of a VN context (R50, R51), opaque to the NVA.",
+          "fields": [
+            {
+              "name": "access",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Attributes of the access path, by name.",
+              "default": {}
+            },
+            {
+              "name": "tunnel",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Traffic-engineering attributes of the tunnels, by name.",
+              "default": {}
+            }
+          ]
+        },
+        "doc": "Access and tunnel policies (R50)."
+      }
+    ]
+  },
+} as const;
+
+export const recordSchemas = {
+  Mapping: {
+    "type": "record",
+    "name": "Mapping",
+    "namespace": "nvo3.v1",
+    "doc": "Value of key mapping/<tsId>/... on a VN’s topic: one connection of a tenant system to the VN (R8, R9).",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "bid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Binding identifier, 1 to 65535; null if it has none (R12).",
+        "default": null
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "MAC of the tenant system, aa:bb:cc:dd:ee:ff."
+      },
+      {
+        "name": "ip",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "IP of the tenant system; always set in an L3 VN.",
+        "default": null
+      },
+      {
+        "name": "vlan",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "VLAN id 1 to 4094 in an L2 VN.",
+        "default": null
+      },
+      {
+        "name": "attachments",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "PublishedAttachment",
+            "namespace": "nvo3.v1",
+            "doc": "Where a mapping is reached: the NVE and the phase of the attachment, without the access link (R11).",
+            "fields": [
+              {
+                "name": "nveId",
+                "type": "string",
+                "doc": "The NVE that serves the tenant system; its addresses are in the member record of this NVE."
+              },
+              {
+                "name": "state",
+                "type": {
+                  "type": "enum",
+                  "name": "AttachmentState",
+                  "namespace": "nvo3.v1",
+                  "doc": "Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5).",
+                  "symbols": [
+                    "associated",
+                    "activated"
+                  ],
+                  "default": "activated"
+                },
+                "doc": "associated or activated (X5)."
+              }
+            ]
+          }
+        },
+        "doc": "The NVEs that serve it: one, unless multihomed or migrating."
+      },
+      {
+        "name": "mobility",
+        "type": "int",
+        "doc": "Mobility sequence number of the tenant system (RFC 7432 section 7.7)."
+      },
+      {
+        "name": "via",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The interconnect that imported the mapping from another VN; null for the VN’s own (R53).",
+        "default": null
+      }
+    ]
+  },
+  Membership: {
+    "type": "record",
+    "name": "Membership",
+    "namespace": "nvo3.v1",
+    "doc": "Value of key vn/<vnid> on an NVE’s topic: a VN that the NVE is in and where to follow it (X8).",
+    "fields": [
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier, 1 to 16777215."
+      },
+      {
+        "name": "topic",
+        "type": "string",
+        "doc": "The VN’s topic."
+      },
+      {
+        "name": "brokers",
+        "type": [
+          "null",
+          {
+            "type": "array",
+            "items": "string"
+          }
+        ],
+        "doc": "Bootstrap brokers of that topic, host:port; null means those of this topic.",
+        "default": null
+      },
+      {
+        "name": "since",
+        "type": "long",
+        "doc": "Log position at which the membership began."
+      }
+    ]
+  },
+  VnContext: {
+    "type": "record",
+    "name": "VnContext",
+    "namespace": "nvo3.v1",
+    "doc": "Value of key context on a VN’s topic: the VN itself (R37, R43, R50).",
+    "fields": [
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier, 1 to 16777215."
+      },
+      {
+        "name": "name",
+        "type": "string",
+        "doc": "Name of the VN, for people (R37)."
+      },
+      {
+        "name": "tenantId",
+        "type": "string",
+        "doc": "The tenant that owns the VN."
+      },
+      {
+        "name": "service",
+        "type": {
+          "type": "enum",
+          "name": "Service",
+          "namespace": "nvo3.v1",
+          "doc": "Forwarding service of a VN: l2 carries frames by MAC and VLAN, l3 carries packets by IP (R16, R50).",
+          "symbols": [
+            "l2",
+            "l3"
+          ],
+          "default": "l3"
+        },
+        "doc": "l2 or l3."
+      },
+      {
+        "name": "encapsulation",
+        "type": {
+          "type": "string",
+          "values": [
+            "vxlan",
+            "nvgre",
+            "mpls-gre"
+          ]
+        },
+        "doc": "Data plane encapsulation: vxlan, nvgre or mpls-gre (R25)."
+      },
+      {
+        "name": "policies",
+        "type": {
+          "type": "record",
+          "name": "Policies",
+          "namespace": "nvo3.v1",
+          "doc": "Access and tunnel policies of a VN context (R50, R51), opaque to the NVA.",
+          "fields": [
+            {
+              "name": "access",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Attributes of the access path, by name.",
+              "default": {}
+            },
+            {
+              "name": "tunnel",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Traffic-engineering attributes of the tunnels, by name.",
+              "default": {}
+            }
+          ]
+        },
+        "doc": "Access and tunnel policies (R50)."
+      }
+    ]
+  },
+  VnMember: {
+    "type": "record",
+    "name": "VnMember",
+    "namespace": "nvo3.v1",
+    "doc": "Value of key member/<nveId> on a VN’s topic: an NVE of the VN (R35, R37).",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "Its underlay MAC, aa:bb:cc:dd:ee:ff."
+      },
+      {
+        "name": "addresses",
+        "type": {
+          "type": "array",
+          "items": "string"
+        },
+        "doc": "Its underlay IP addresses, preferred first."
+      },
+      {
+        "name": "reachable",
+        "type": "boolean",
+        "doc": "False while disconnected or lapsed; mappings through it stay and wait for its return."
+      }
+    ]
+  },
+} as const;

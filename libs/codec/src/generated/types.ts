@@ -1,0 +1,406 @@
+// Generated from schemas/ by `npm run generate`. Do not edit.
+
+/** Where a tenant system is attached: one NVE and the access link to it. */
+export interface Attachment {
+  /** The NVE. */
+  readonly nveId: string;
+  /** Logical interface id of the access link at that NVE, a VLAN id or vSwitch port (R11). Never sent to a remote NVE. */
+  readonly logicalInterface: string | null;
+  /** associated or activated (X5). */
+  readonly state: AttachmentState;
+}
+
+/** Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5). */
+export type AttachmentState = 'associated' | 'activated';
+
+/** Who caused an event, when and on whose request. */
+export interface Audit {
+  /** Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event. */
+  readonly recordedAt: number;
+  /** The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself. */
+  readonly actor: string;
+  /** The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed. */
+  readonly correlationId: string;
+  /** The Idempotency-Key of the request, if it had one; unique per actor for 24 hours. */
+  readonly idempotencyKey: string | null;
+  /** SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused. */
+  readonly requestDigest: string | null;
+}
+
+/** One connection of a tenant system to a VN: BID and address (R16, R18, R23, R24). */
+export interface Binding {
+  /** Binding identifier, 1 to 65535, unique per tenant system; null while the only address has none (R19). */
+  readonly bid: number | null;
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+  /** VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN. */
+  readonly vlan: number | null;
+  /** IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN. */
+  readonly ip: string | null;
+  /** Seconds after which the binding lapses unless renewed; null lasts until detached (R24a). */
+  readonly lifetimeS: number | null;
+}
+
+/** Access and tunnel policies of a VN context (R50, R51), opaque to the NVA. */
+export interface Policies {
+  /** Attributes of the access path, by name. */
+  readonly access: Readonly<Record<string, string>>;
+  /** Traffic-engineering attributes of the tunnels, by name. */
+  readonly tunnel: Readonly<Record<string, string>>;
+}
+
+/** Where a mapping is reached: the NVE and the phase of the attachment, without the access link (R11). */
+export interface PublishedAttachment {
+  /** The NVE that serves the tenant system; its addresses are in the member record of this NVE. */
+  readonly nveId: string;
+  /** associated or activated (X5). */
+  readonly state: AttachmentState;
+}
+
+/** Forwarding service of a VN: l2 carries frames by MAC and VLAN, l3 carries packets by IP (R16, R50). */
+export type Service = 'l2' | 'l3';
+
+/** A binding of a tenant system was de-registered (R22). */
+export interface BindingDeregistered {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** Its BID; 0 is the binding without one. */
+  readonly bid: number;
+}
+
+/** Bindings ended because their lifetime ran out without renewal (R24a). */
+export interface BindingsLapsed {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** Their BIDs; 0 is the binding without one. */
+  readonly bids: readonly number[];
+}
+
+/** Bindings of a tenant system were registered or changed, all in one step (R20). A line replaces the binding with the same BID, or with the same VN and address. */
+export interface BindingsRegistered {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The bindings as they now are. */
+  readonly bindings: readonly Binding[];
+  /** BIDs of the bindings that ended in the same step (lifetime 0, R24a); 0 is the binding without a BID. */
+  readonly deregistered: readonly number[];
+}
+
+/** A tenant system can no longer reach a VN through an NVE; attaching there again clears it (R56). */
+export interface ConnectionFailed {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The NVE. */
+  readonly nveId: string;
+  /** The VN; null means every VN of the tenant system. */
+  readonly vnid: number | null;
+}
+
+/** The rules of the fold changed; differences that they make carry this event’s position. */
+export interface FoldUpgraded {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** Fold version before. */
+  readonly fromVersion: number;
+  /** Fold version from here on. */
+  readonly toVersion: number;
+}
+
+/** The MAC of a tenant system changed, in all its VNs at once (R14, R15). */
+export interface MacChanged {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The new MAC, aa:bb:cc:dd:ee:ff. */
+  readonly mac: string;
+}
+
+/** An NVE connected, returned or announced new properties; it is reachable. */
+export interface NveConnected {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The NVE. */
+  readonly nveId: string;
+  /** The site whose edge it is (R2). */
+  readonly siteId: string;
+  /** Its underlay MAC, aa:bb:cc:dd:ee:ff. */
+  readonly mac: string;
+  /** Its underlay IP addresses, preferred first. */
+  readonly addresses: readonly string[];
+  /** Grows with every restart of the NVE; a lower one is refused. */
+  readonly incarnation: number;
+  /** Seconds after which it counts as unreachable without a heartbeat; null has no lease. */
+  readonly leaseS: number | null;
+}
+
+/** An NVE disconnected: unreachable at once, its attachments stay. */
+export interface NveDisconnected {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The NVE. */
+  readonly nveId: string;
+}
+
+/** An operator removed an NVE that had no attachments. */
+export interface NveForgotten {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The NVE. */
+  readonly nveId: string;
+}
+
+/** An NVE sent no heartbeat for the length of its lease: unreachable, its attachments stay. */
+export interface NveLeaseLapsed {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The NVE. */
+  readonly nveId: string;
+  /** Grows with every restart of the NVE; a lower one is refused. */
+  readonly incarnation: number;
+}
+
+/** A heartbeat restored an NVE whose lease had lapsed: reachable. */
+export interface NveRestored {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The NVE. */
+  readonly nveId: string;
+  /** Grows with every restart of the NVE; a lower one is refused. */
+  readonly incarnation: number;
+}
+
+/** A tenant system that was attached nowhere is now attached to an NVE (R33, R45 to R48). */
+export interface TenantSystemAttached {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The tenant that the tenant system belongs to. */
+  readonly tenantId: string;
+  /** The VM whose vNIC it is. */
+  readonly vmId: string;
+  /** Its MAC, aa:bb:cc:dd:ee:ff (R13). */
+  readonly mac: string;
+  /** The attachment as it now is. */
+  readonly attachment: Attachment;
+  /** The whole set of its bindings; may be empty. */
+  readonly bindings: readonly Binding[];
+  /** Mobility sequence number of the tenant system, never decreasing over its life (RFC 7432 section 7.7). */
+  readonly mobility: number;
+}
+
+/** A tenant system is attached to one more NVE and keeps the others: multihoming or the first half of a migration (X5). */
+export interface TenantSystemAttachmentAdded {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The attachment as it now is. */
+  readonly attachment: Attachment;
+  /** The new MAC, aa:bb:cc:dd:ee:ff; null leaves it as it is. */
+  readonly mac: string | null;
+  /** The whole new set of bindings; null leaves them as they are. */
+  readonly bindings: readonly Binding[] | null;
+}
+
+/** A tenant system was attached again at an NVE that it is at, with something changed: phase, access link, MAC, bindings, or a connection failure cleared. */
+export interface TenantSystemAttachmentChanged {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The attachment as it now is. */
+  readonly attachment: Attachment;
+  /** The new MAC, aa:bb:cc:dd:ee:ff; null leaves it as it is. */
+  readonly mac: string | null;
+  /** The whole new set of bindings; null leaves them as they are. */
+  readonly bindings: readonly Binding[] | null;
+}
+
+/** A tenant system left one NVE. From the last one it leaves every VN, and its bindings end (R49). */
+export interface TenantSystemDetached {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The NVE that it left. */
+  readonly nveId: string;
+}
+
+/** A tenant system left every other NVE and is now at this one (R55). */
+export interface TenantSystemMoved {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The attachment as it now is. */
+  readonly attachment: Attachment;
+  /** The NVEs that it left. */
+  readonly from: readonly string[];
+  /** The new MAC, aa:bb:cc:dd:ee:ff; null leaves it as it is. */
+  readonly mac: string | null;
+  /** The whole new set of bindings; null leaves them as they are. */
+  readonly bindings: readonly Binding[] | null;
+  /** Mobility sequence number after the move. */
+  readonly mobility: number;
+  /** Moves within the last 180 seconds, this one included; more than 5 raise an alarm (X9, RFC 7432 section 15.1). */
+  readonly recentMoves: number;
+}
+
+/** An operator detached a tenant system from every NVE; its bindings end. */
+export interface TenantSystemRemoved {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The NVEs that it was attached to. */
+  readonly from: readonly string[];
+}
+
+/** A VN was created, or created again after its deletion: a new incarnation. */
+export interface VnCreated {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+  /** The tenant that owns it; never changes. */
+  readonly tenantId: string;
+  /** Name of the VN, for people (R37). */
+  readonly name: string;
+  /** l2 or l3; never changes. */
+  readonly service: Service;
+  /** Data plane encapsulation: vxlan, nvgre or mpls-gre (R25). */
+  readonly encapsulation: 'vxlan' | 'nvgre' | 'mpls-gre';
+  /** Access and tunnel policies (R50). */
+  readonly policies: Policies;
+}
+
+/** A VN was deleted. The VNID stays its tenant’s until it is purged. */
+export interface VnDeleted {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+}
+
+/** The topic of a deleted VN is gone, and the VNID is free for any tenant. */
+export interface VnPurged {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+}
+
+/** The name, encapsulation or policies of a VN changed. */
+export interface VnUpdated {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+  /** Name of the VN, for people (R37). */
+  readonly name: string;
+  /** Data plane encapsulation: vxlan, nvgre or mpls-gre (R25). */
+  readonly encapsulation: 'vxlan' | 'nvgre' | 'mpls-gre';
+  /** Access and tunnel policies (R50). */
+  readonly policies: Policies;
+}
+
+/** Value of key mapping/<tsId>/... on a VN’s topic: one connection of a tenant system to the VN (R8, R9). */
+export interface Mapping {
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** Binding identifier, 1 to 65535; null if it has none (R12). */
+  readonly bid: number | null;
+  /** MAC of the tenant system, aa:bb:cc:dd:ee:ff. */
+  readonly mac: string;
+  /** IP of the tenant system; always set in an L3 VN. */
+  readonly ip: string | null;
+  /** VLAN id 1 to 4094 in an L2 VN. */
+  readonly vlan: number | null;
+  /** The NVEs that serve it: one, unless multihomed or migrating. */
+  readonly attachments: readonly PublishedAttachment[];
+  /** Mobility sequence number of the tenant system (RFC 7432 section 7.7). */
+  readonly mobility: number;
+  /** The interconnect that imported the mapping from another VN; null for the VN’s own (R53). */
+  readonly via: string | null;
+}
+
+/** Value of key vn/<vnid> on an NVE’s topic: a VN that the NVE is in and where to follow it (X8). */
+export interface Membership {
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+  /** The VN’s topic. */
+  readonly topic: string;
+  /** Bootstrap brokers of that topic, host:port; null means those of this topic. */
+  readonly brokers: readonly string[] | null;
+  /** Log position at which the membership began. */
+  readonly since: number;
+}
+
+/** Value of key context on a VN’s topic: the VN itself (R37, R43, R50). */
+export interface VnContext {
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+  /** Name of the VN, for people (R37). */
+  readonly name: string;
+  /** The tenant that owns the VN. */
+  readonly tenantId: string;
+  /** l2 or l3. */
+  readonly service: Service;
+  /** Data plane encapsulation: vxlan, nvgre or mpls-gre (R25). */
+  readonly encapsulation: 'vxlan' | 'nvgre' | 'mpls-gre';
+  /** Access and tunnel policies (R50). */
+  readonly policies: Policies;
+}
+
+/** Value of key member/<nveId> on a VN’s topic: an NVE of the VN (R35, R37). */
+export interface VnMember {
+  /** The NVE. */
+  readonly nveId: string;
+  /** Its underlay MAC, aa:bb:cc:dd:ee:ff. */
+  readonly mac: string;
+  /** Its underlay IP addresses, preferred first. */
+  readonly addresses: readonly string[];
+  /** False while disconnected or lapsed; mappings through it stay and wait for its return. */
+  readonly reachable: boolean;
+}
+
+/** Every event of the log. */
+export type NvaEvent =
+  | { readonly type: 'BindingDeregistered'; readonly data: BindingDeregistered }
+  | { readonly type: 'BindingsLapsed'; readonly data: BindingsLapsed }
+  | { readonly type: 'BindingsRegistered'; readonly data: BindingsRegistered }
+  | { readonly type: 'ConnectionFailed'; readonly data: ConnectionFailed }
+  | { readonly type: 'FoldUpgraded'; readonly data: FoldUpgraded }
+  | { readonly type: 'MacChanged'; readonly data: MacChanged }
+  | { readonly type: 'NveConnected'; readonly data: NveConnected }
+  | { readonly type: 'NveDisconnected'; readonly data: NveDisconnected }
+  | { readonly type: 'NveForgotten'; readonly data: NveForgotten }
+  | { readonly type: 'NveLeaseLapsed'; readonly data: NveLeaseLapsed }
+  | { readonly type: 'NveRestored'; readonly data: NveRestored }
+  | { readonly type: 'TenantSystemAttached'; readonly data: TenantSystemAttached }
+  | { readonly type: 'TenantSystemAttachmentAdded'; readonly data: TenantSystemAttachmentAdded }
+  | { readonly type: 'TenantSystemAttachmentChanged'; readonly data: TenantSystemAttachmentChanged }
+  | { readonly type: 'TenantSystemDetached'; readonly data: TenantSystemDetached }
+  | { readonly type: 'TenantSystemMoved'; readonly data: TenantSystemMoved }
+  | { readonly type: 'TenantSystemRemoved'; readonly data: TenantSystemRemoved }
+  | { readonly type: 'VnCreated'; readonly data: VnCreated }
+  | { readonly type: 'VnDeleted'; readonly data: VnDeleted }
+  | { readonly type: 'VnPurged'; readonly data: VnPurged }
+  | { readonly type: 'VnUpdated'; readonly data: VnUpdated };
+
+/** Every value of a feed record. */
+export type FeedValue =
+  | { readonly type: 'Mapping'; readonly data: Mapping }
+  | { readonly type: 'Membership'; readonly data: Membership }
+  | { readonly type: 'VnContext'; readonly data: VnContext }
+  | { readonly type: 'VnMember'; readonly data: VnMember };

@@ -1,0 +1,15 @@
+import type { Mapping } from './generated/types.ts';
+
+/** Keys of the records on a VN's feed and on an NVE's feed (contract, «Kafka»). UTF-8. */
+export const CONTEXT_KEY = 'context';
+export const memberKey = (nveId: string): string => `member/${nveId}`;
+export const membershipKey = (vnid: number): string => `vn/${vnid}`;
+
+/**
+ * `mapping/<tsId>/<ip>` in an L3 VN, `mapping/<tsId>/vlan-N` or `mapping/<tsId>/vlan-N/<ip>` in an L2 VN. MAC and BID are not
+ * part of it, so a move, a MAC change and a BID given later are one record each, with no moment without an entry.
+ */
+export function mappingKey(mapping: Pick<Mapping, 'tsId' | 'vlan' | 'ip'>): string {
+  if (mapping.vlan === null) return `mapping/${mapping.tsId}/${mapping.ip}`;
+  return mapping.ip === null ? `mapping/${mapping.tsId}/vlan-${mapping.vlan}` : `mapping/${mapping.tsId}/vlan-${mapping.vlan}/${mapping.ip}`;
+}

@@ -1,0 +1,112 @@
+import type { NvaEvent } from '@nva/codec';
+
+/**
+ * Where an event stands in the log: a safe integer that grows along the log and says nothing else. Positions may have
+ * gaps, and no arithmetic on them means anything. 0 stands before the first event.
+ */
+export type Position = number;
+
+/**
+ * An opaque token for «everything up to here is done». Made by the store that it is given back to, and kept by consumers
+ * as text; it can hold more than a position (a commit and a prepare position, say).
+ */
+export type Checkpoint = string;
+
+/** Revision of a stream without events: an append that expects it creates the stream. The first event has revision 0. */
+export const NO_STREAM = -1;
+
+export interface EventToAppend {
+  /** A UUID that names the event for ever: appending it again at the same place is the same append, not a second one. */
+  readonly id: string;
+  readonly event: NvaEvent;
+}
+
+/** One append to one stream: all of its events or none. */
+export interface StreamAppend {
+  readonly stream: string;
+  /** The exact revision of the stream's last event, or NO_STREAM. */
+  readonly expectedRevision: number;
+  /** At least one, at most MAX_EVENTS_PER_APPEND. */
+  readonly events: readonly EventToAppend[];
+}
+
+export const MAX_EVENTS_PER_APPEND = 256;
+
+export type AppendResult =
+  | {
+      readonly outcome: 'appended';
+      /** Revision and position of the last event of the append. */
+      readonly revision: number;
+      readonly position: Position;
+      /** True if these very events were there already: the answer to the first attempt was lost. */
+      readonly repeated: boolean;
+    }
+  | { readonly outcome: 'wrong-expected-revision'; readonly expectedRevision: number; readonly actualRevision: number };
+
+export interface RecordedEvent {
+  readonly position: Position;
+  readonly stream: string;
+  readonly revision: number;
+  readonly id: string;
+  readonly event: NvaEvent;
+}
+
+/** Consecutive events of the log, never empty. `checkpoint` stands after the last of them. */
+export interface EventBatch {
+  readonly events: readonly RecordedEvent[];
+  readonly checkpoint: Checkpoint;
+}
+
+export type SubscriptionMessage =
+  | ({ readonly kind: 'events' } & EventBatch)
+  /** Everything that was in the log when the subscription last looked has been delivered; sent at least once, again after each catch-up. */
+  | { readonly kind: 'caught-up' };
+
+export interface LogHead {
+  /** Position of the last event, 0 in an empty log. */
+  readonly position: Position;
+  readonly checkpoint: Checkpoint;
+}
+
+/**
+ * The event log, as the NVA needs it: many short streams and one total order over all of them.
+ *
+ * The appends of one call are independent: each is decided on its own expected revision, in the order given, and one that
+ * is refused leaves the others alone. There is no transaction across streams, and a crash may keep any prefix-free subset
+ * of the appends of one call; but within one append it keeps all events or none. An append whose promise resolved is
+ * durable. An append whose promise rejects with StoreUnavailable has an unknown outcome: appending the same event ids again
+ * with the same expected revision tells.
+ */
+export interface EventStore {
+  /** UUID made with the log; renewed by a restore or a migration. Positions compare only within one log. */
+  readonly logId: string;
+
+  append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]>;
+
+  /** Events of one stream from `fromRevision` on, oldest first; nothing for a stream that does not exist. */
+  readStream(stream: string, options?: { readonly fromRevision?: number; readonly limit?: number }): AsyncIterable<RecordedEvent>;
+
+  /** Events after `after` (exclusive), to the head as it is when the read reaches it. */
+  readAll(options?: { readonly after?: Checkpoint; readonly limit?: number }): AsyncIterable<EventBatch>;
+
+  /** Catch-up, then live, without gap or repeat, until `signal` aborts (which ends the iteration) or the store closes. */
+  subscribe(options: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncIterable<SubscriptionMessage>;
+
+  /** The checkpoint that stands at a position taken from an event of this log, for readers that were given a position. */
+  checkpointAt(position: Position): Checkpoint;
+
+  head(): Promise<LogHead>;
+
+  /** Finishes what was accepted, then releases everything. Later calls reject with StoreUnavailable. */
+  close(): Promise<void>;
+}
+
+/** The store cannot say now what became of the call: closed, disk failure, connection lost. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+}
+
+/** The file, directory or server is not a log that this version can open; it was left as it is. */
+export class LogRefused extends Error {
+  override readonly name = 'LogRefused';
+}

@@ -1,0 +1,140 @@
+import type { FeedValue, Membership } from '@nva/codec';
+import type { Checkpoint, Position } from './event-store.ts';
+
+/** A feed is one keyed, compacted table that changes: a VN's table, or where an NVE is to listen. */
+export type FeedName =
+  | { readonly kind: 'vn'; readonly vnid: number }
+  | { readonly kind: 'nve'; readonly nveId: string };
+
+/** `vn/100` or `nve/leaf-1`: a FeedName as a map key. */
+export function feedKey(feed: FeedName): string {
+  return feed.kind === 'vn' ? `vn/${feed.vnid}` : `nve/${feed.nveId}`;
+}
+
+/** One record of a feed. On Kafka the fields besides key and value are headers (contract, «Kafka»). */
+export interface FeedRecord {
+  readonly key: string;
+  /** null removes the key. */
+  readonly value: FeedValue | null;
+  /** Position of the event that caused it. */
+  readonly position: Position;
+  /** The log that the position belongs to. */
+  readonly log: string;
+  /** The last record of a change in this feed. */
+  readonly changeEnd: boolean;
+  readonly eventType?: string;
+  readonly correlationId?: string;
+  /** Milliseconds since the epoch. */
+  readonly recordedAt?: number;
+}
+
+/** Records for one feed, whole changes in order. */
+export interface FeedBatch {
+  readonly feed: FeedName;
+  readonly records: readonly FeedRecord[];
+}
+
+/** What the feeds last recorded of the distributor's progress. */
+export interface FeedCheckpoint {
+  readonly log: string;
+  readonly position: Position;
+  readonly checkpoint: Checkpoint;
+}
+
+/**
+ * The distributor's side of the feeds. One process at a time writes a feed; `open` makes it this one, and whatever an
+ * earlier one still writes is refused or put right (design, «One distributor at a time»).
+ */
+export interface FeedWriter {
+  /** Takes the feeds over. Rejects with FeedFenced if another writer took them over meanwhile. */
+  open(): Promise<void>;
+
+  /** The name by which consumers find a feed, and the brokers where (absent: those they know). Written into Membership records. */
+  address(feed: FeedName): { readonly topic: string; readonly brokers?: readonly string[] };
+
+  /** Every feed that exists. */
+  list(): Promise<readonly FeedName[]>;
+
+  /** Creates the feeds that do not exist and checks (corrects or refuses) those that do. */
+  ensure(feeds: readonly FeedName[]): Promise<void>;
+
+  /**
+   * Publishes in order within each feed, and resolves when every record is acknowledged. Records of one change are never
+   * split between two calls. At-least-once: after a rejection any part may have been written.
+   */
+  publish(batches: readonly FeedBatch[]): Promise<void>;
+
+  /** Every record of a feed from its start to its end as it is now, in order, superseded ones possibly among them. Undecodable ones come as `undecodable`. */
+  read(feed: FeedName): AsyncIterable<FeedRecord | Undecodable>;
+
+  /** Deletes a feed for good (a VN long gone). */
+  delete(feed: FeedName): Promise<void>;
+
+  loadCheckpoint(): Promise<FeedCheckpoint | null>;
+  saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** A record that was there but could not be understood: counted, logged, never silently skipped. */
+export interface Undecodable {
+  readonly undecodable: true;
+  /** The record's key, if at least that could be read. */
+  readonly key: string | null;
+  /** Where it stands in the feed: the offset on Kafka. */
+  readonly at: string;
+  readonly cause: Error;
+}
+
+/** Another writer has taken over; this one must stop writing and start anew. */
+export class FeedFenced extends Error {
+  override readonly name = 'FeedFenced';
+}
+
+/** The feeds cannot be reached now; retrying later is sensible. */
+export class FeedUnavailable extends Error {
+  override readonly name = 'FeedUnavailable';
+}
+
+/** The feeds are not usable as they are (wrong topic configuration, topics of another log); the message says what to do. */
+export class FeedRefused extends Error {
+  override readonly name = 'FeedRefused';
+}
+
+/** Where a consumer stands in a feed, opaque: an offset on Kafka, `<log>/<position>` on Server-Sent Events. */
+export type FeedCursor = string;
+
+/** What a transport tells about one feed that is followed, in order. */
+export interface FeedSink {
+  /**
+   * A read from the start begins: what follows goes into a fresh table until `complete`. Called before the first record,
+   * unless the transport could resume; called again whenever it had to start over (offset out of range, too old, feed made anew).
+   */
+  restart(reason: string): void;
+  record(record: FeedRecord, cursor: FeedCursor): void;
+  /** The end that the feed had when the read from the start began has been reached: the fresh table is whole. After a resume: the same, once. */
+  complete(cursor: FeedCursor | null): void;
+  undecodable(failure: Undecodable, cursor: FeedCursor): void;
+  /** The feed cannot be reached, is missing or is denied; the transport keeps trying. What is there stays (X6). */
+  interrupted(cause: Error): void;
+  /** It is followed again after `interrupted`. */
+  resumed(): void;
+}
+
+export interface FeedSubscription {
+  close(): Promise<void>;
+}
+
+/** The NVE's side of the feeds: follows any number of feeds, joining and leaving at any time without a gap for the others. */
+export interface FeedTransport {
+  /**
+   * Follows a feed from `resume` (exclusive), or from its start. `membership` is the record that named a VN's feed.
+   * A resume point that is unknown, too old or of another log leads to `restart`.
+   */
+  follow(
+    feed: FeedName,
+    options: { readonly resume?: FeedCursor; readonly membership?: Membership },
+    sink: FeedSink,
+  ): FeedSubscription;
+  close(): Promise<void>;
+}

@@ -1,0 +1,3 @@
+export * from './clock.ts';
+export * from './event-store.ts';
+export * from './feed.ts';
