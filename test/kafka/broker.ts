@@ -1,0 +1,151 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { answersApiVersions } from './answers.ts';
+import { brokerClassPath, findJava } from './jars.ts';
+
+const run = promisify(execFile);
+
+const HEAP_MB = 512;
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 20_000;
+const POLL_INTERVAL_MS = 50;
+/** A port that was free when asked for may be taken when the broker binds it. */
+const MAX_START_ATTEMPTS = 3;
+const LOG_TAIL_CHARS = 4_000;
+/** Any 16 bytes in base64url: the clusters of tests never meet. */
+const CLUSTER_ID = 'bnZvMy10ZXN0LWJyb2tlcg';
+
+export interface BrokerOptions {
+  /** Where clients connect; a free one by default. */
+  readonly port?: number;
+  /** Kept at the end. By default a temporary folder that goes with the broker. */
+  readonly dataDir?: string;
+  /** Lines of server.properties that replace or join those below. */
+  readonly overrides?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface RunningBroker {
+  /** Bootstrap address, `127.0.0.1:<port>`. */
+  readonly brokers: string;
+  readonly pid: number;
+  /** The broker's log; removed with its data. */
+  readonly logFile: string;
+  kill(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void;
+  /** Ends the process and removes its temporary folder. */
+  stop(): Promise<void>;
+}
+
+/** A single-node KRaft broker for tests: starts in seconds, compacts when told to, rebalances at once. */
+export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
+  const java = await findJava();
+  const classPath = await brokerClassPath();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(java, classPath, options);
+    } catch (failure) {
+      const portTaken = String(failure).includes('Address already in use');
+      if (options.port !== undefined || !portTaken || attempt === MAX_START_ATTEMPTS) throw failure;
+    }
+  }
+}
+
+async function startOnce(java: string, classPath: string, options: BrokerOptions): Promise<RunningBroker> {
+  const home = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'nvo3-kafka-')));
+  await mkdir(home, { recursive: true });
+  const port = options.port ?? (await freePort());
+  const properties = join(home, 'server.properties');
+  const logFile = join(home, 'server.log');
+  const settings = { ...serverProperties(port, await freePort(), join(home, 'data')), ...options.overrides };
+  await writeFile(properties, Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join(''));
+  const flags = [`-Xmx${HEAP_MB}m`, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-Dorg.slf4j.simpleLogger.showDateTime=true', '-cp', classPath];
+  if (!existsSync(join(home, 'data', 'meta.properties'))) {
+    await run(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties]);
+  }
+  const child = spawn(java, [...flags, 'kafka.Kafka', properties], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const log = createWriteStream(logFile, { flags: 'a' });
+  child.stdout.pipe(log, { end: false });
+  child.stderr.pipe(log, { end: false });
+  const reap = (): void => void child.kill('SIGKILL');
+  process.once('exit', reap);
+
+  const stop = async (): Promise<void> => {
+    process.off('exit', reap);
+    await end(child);
+    log.end();
+    if (options.dataDir === undefined) await rm(home, { recursive: true, force: true });
+  };
+  try {
+    await untilAnswering(child, port, logFile);
+  } catch (failure) {
+    await stop();
+    throw failure;
+  }
+  return { brokers: `127.0.0.1:${port}`, pid: child.pid!, logFile, kill: (signal) => void child.kill(signal), stop };
+}
+
+function serverProperties(port: number, controllerPort: number, dataDir: string): Record<string, string | number | boolean> {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'listeners': `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'controller.listener.names': 'CONTROLLER',
+    'log.dirs': dataDir,
+    'num.network.threads': 2,
+    'num.io.threads': 4,
+    // What the NVA asks of any broker.
+    'auto.create.topics.enable': false,
+    'group.initial.rebalance.delay.ms': 0,
+    // One node.
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 4,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 4,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    // Compaction looks for work many times a second instead of every 15 s, and forgets replaced segments at once.
+    'log.cleaner.backoff.ms': 100,
+    'log.cleaner.dedupe.buffer.size': 16 * 1024 * 1024,
+    'log.initial.task.delay.ms': 100,
+    'log.retention.check.interval.ms': 500,
+    'log.segment.delete.delay.ms': 100,
+  };
+}
+
+async function untilAnswering(child: ChildProcess, port: number, logFile: string): Promise<void> {
+  const giveUpAt = performance.now() + START_TIMEOUT_MS;
+  while (!(await answersApiVersions(port))) {
+    const ended = child.exitCode !== null || child.signalCode !== null;
+    if (ended || performance.now() > giveUpAt) {
+      const tail = readFileSync(logFile, 'utf8').slice(-LOG_TAIL_CHARS);
+      throw new Error(`The Kafka broker ${ended ? 'ended' : `did not answer within ${START_TIMEOUT_MS} ms`}:\n${tail}`);
+    }
+    await sleep(POLL_INTERVAL_MS);
+  }
+}
+
+/** SIGTERM first, so that a kept data directory is left in order; SIGCONT so that a stopped process can heed it. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => void child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  child.kill('SIGCONT');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
