@@ -1,0 +1,179 @@
+import type { Binding } from '@nva/codec';
+import { Refusal, type Bid, type IpAddress, type VlanId, type Vnid } from '@nva/identifiers';
+import type { Facts } from './facts.ts';
+
+/** Bindings of one tenant system at most; keeps its events and its records small. */
+export const MAX_BINDINGS_PER_TS = 256;
+
+/** One line of a registration as it came in. `bid` 0 is the binding without a BID. */
+export interface BindingLine {
+  readonly bid?: Bid | 0;
+  readonly vnid?: Vnid;
+  readonly vlan?: VlanId;
+  readonly ip?: IpAddress;
+  /** Seconds; 0 de-registers (R24a). Absent: as it was, or until detached. */
+  readonly lifetimeS?: number;
+}
+
+/** What a registration comes to. `bindings` is the whole resulting set. */
+export interface ResolvedRegistration {
+  readonly bindings: readonly Binding[];
+  readonly changed: readonly Binding[];
+  readonly deregistered: readonly Binding[];
+}
+
+const bidOf = (binding: Binding): number => binding.bid ?? 0;
+
+export const findByBid = (bindings: readonly Binding[], bid: number): Binding | undefined => bindings.find((b) => bidOf(b) === bid);
+
+/** The same place in the same VN: what a mapping's key is made of. */
+export function sameAddress(a: Pick<Binding, 'vnid' | 'vlan' | 'ip'>, b: Pick<Binding, 'vnid' | 'vlan' | 'ip'>): boolean {
+  return a.vnid === b.vnid && a.vlan === b.vlan && a.ip === b.ip;
+}
+
+export function sameBinding(a: Binding, b: Binding): boolean {
+  return a.bid === b.bid && a.lifetimeS === b.lifetimeS && sameAddress(a, b);
+}
+
+/** Order is not part of a set of bindings. */
+export function sameBindings(a: readonly Binding[], b: readonly Binding[]): boolean {
+  return a.length === b.length && a.every((binding) => b.some((other) => sameBinding(binding, other)));
+}
+
+/**
+ * Adds, changes, renews and ends bindings, all or nothing (R18 to R24a). A line names its binding by BID, or by VN and address.
+ * `pathOf` says how the caller calls line i.
+ */
+export function register(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string): ResolvedRegistration {
+  const bindings = [...current];
+  const changed: Binding[] = [];
+  const deregistered: Binding[] = [];
+  const named = new Set<Binding | number>();
+  lines.forEach((line, i) => {
+    const path = pathOf(i);
+    const existing = findExisting(bindings, line, path);
+    const name = existing ?? line.bid;
+    if (name !== undefined && name !== 0 && named.has(name)) throw new Refusal('bid-duplicate', 'two lines name one binding', { field: path, received: line, row: 'R18' });
+    if (line.lifetimeS === 0) {
+      if (!existing) throw unknownBid(line, path);
+      bindings.splice(bindings.indexOf(existing), 1);
+      deregistered.push(existing);
+      named.add(existing);
+      return;
+    }
+    const next = existing ? update(existing, line, path) : create(line, path);
+    named.add(next);
+    if (next.bid !== null) named.add(next.bid);
+    if (existing && sameBinding(existing, next)) {
+      named.add(existing);
+      return;
+    }
+    if (existing) bindings[bindings.indexOf(existing)] = next;
+    else bindings.push(next);
+    changed.push(next);
+  });
+  checkSet(bindings, lines.length === 1 ? pathOf(0) : '');
+  return { bindings, changed, deregistered };
+}
+
+/** The whole set, as an attach gives it: every line has its address. */
+export function wholeSet(current: readonly Binding[], lines: readonly BindingLine[]): readonly Binding[] {
+  const bindings = lines
+    .filter((line) => line.lifetimeS !== 0)
+    .map((line, i) => {
+      const path = `bindings[${i}]`;
+      const known = line.bid === undefined ? undefined : findByBid(current, line.bid);
+      if (known && line.vnid === undefined) return update(known, line, path);
+      if (known && line.vnid !== known.vnid) throw bidOfOtherVn(known, line, path);
+      const created = create(line, path);
+      const before = current.find((binding) => sameAddress(binding, created));
+      if (before && before.bid !== null && created.bid === null) {
+        throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: `${path}.bid`, received: line.bid ?? null, expected: before.bid, row: 'R19' });
+      }
+      return created;
+    });
+  checkSet(bindings, 'bindings');
+  return bindings;
+}
+
+/** Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). */
+export function checkVns(bindings: readonly Binding[], tenantId: string, facts: Facts): void {
+  for (const binding of bindings) {
+    const vn = facts.vn(binding.vnid);
+    if (!vn) throw new Refusal('vn-unknown', `there is no VN ${binding.vnid}`, { field: 'vnid', received: binding.vnid });
+    if (vn.tenantId !== tenantId) {
+      throw new Refusal('vn-of-another-tenant', `VN ${binding.vnid} is not one of tenant ${tenantId}`, { field: 'vnid', received: binding.vnid, row: 'R44' });
+    }
+    if (vn.service === 'l3') {
+      if (binding.ip === null) throw new Refusal('ip-required', `VN ${binding.vnid} is L3: its bindings carry an IP`, { field: 'ip', received: null, row: 'R16' });
+      if (binding.vlan !== null) throw new Refusal('vlan-not-allowed', `VN ${binding.vnid} is L3: its bindings carry no VLAN`, { field: 'vlan', received: binding.vlan, row: 'R16' });
+    } else if (binding.vlan === null) {
+      throw new Refusal('vlan-required', `VN ${binding.vnid} is L2: its bindings carry a VLAN`, { field: 'vlan', received: null, row: 'R16' });
+    }
+  }
+}
+
+function findExisting(bindings: readonly Binding[], line: BindingLine, path: string): Binding | undefined {
+  const byBid = line.bid === undefined ? undefined : findByBid(bindings, line.bid);
+  if (byBid) return byBid;
+  if (line.vnid === undefined || (line.ip === undefined && line.vlan === undefined)) return undefined;
+  const byAddress = bindings.find((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === line.vlan && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
+  if (byAddress && byAddress.bid !== null && line.bid !== undefined && line.bid !== byAddress.bid) {
+    throw new Refusal('address-registered', `the address is registered already, with BID ${byAddress.bid}`, { field: `${path}.bid`, received: line.bid, expected: byAddress.bid, row: 'R18' });
+  }
+  return byAddress;
+}
+
+function update(existing: Binding, line: BindingLine, path: string): Binding {
+  if (line.vnid !== undefined && line.vnid !== existing.vnid) throw bidOfOtherVn(existing, line, path);
+  return {
+    bid: line.bid === undefined || line.bid === 0 ? existing.bid : line.bid,
+    vnid: existing.vnid,
+    vlan: line.vlan ?? existing.vlan,
+    ip: line.ip ?? existing.ip,
+    lifetimeS: line.lifetimeS ?? existing.lifetimeS,
+  };
+}
+
+function create(line: BindingLine, path: string): Binding {
+  if (line.vnid === undefined || (line.ip === undefined && line.vlan === undefined)) {
+    if (line.bid !== undefined && line.vnid === undefined) throw unknownBid(line, path);
+    throw new Refusal('address-required', 'the first registration of a BID carries its VN and address (IP or VLAN)', { field: path, received: line, row: 'R21' });
+  }
+  return {
+    bid: line.bid === undefined || line.bid === 0 ? null : line.bid,
+    vnid: line.vnid,
+    vlan: line.vlan ?? null,
+    ip: line.ip ?? null,
+    lifetimeS: line.lifetimeS ?? null,
+  };
+}
+
+function checkSet(bindings: readonly Binding[], path: string): void {
+  if (bindings.length > MAX_BINDINGS_PER_TS) {
+    throw new Refusal('too-many-bindings', `a tenant system has at most ${MAX_BINDINGS_PER_TS} bindings`, { field: path, received: bindings.length });
+  }
+  if (bindings.length < 2) return;
+  const bids = new Set<number>();
+  const addresses = new Set<string>();
+  for (const binding of bindings) {
+    if (binding.bid === null) {
+      throw new Refusal('bid-required', 'as soon as a tenant system has several addresses, every one of them has a BID', {
+        field: path === '' ? 'bid' : `${path}.bid`,
+        received: null,
+        row: 'R19',
+      });
+    }
+    if (bids.has(binding.bid)) throw new Refusal('bid-duplicate', `BID ${binding.bid} names two bindings`, { field: 'bid', received: binding.bid, row: 'R18' });
+    bids.add(binding.bid);
+    const address = `${binding.vnid} ${binding.vlan} ${binding.ip}`;
+    if (addresses.has(address)) throw new Refusal('address-duplicate', 'two bindings carry one address', { field: path, received: binding.ip ?? binding.vlan, row: 'R13' });
+    addresses.add(address);
+  }
+}
+
+const bidOfOtherVn = (known: Binding, line: BindingLine, path: string): Refusal =>
+  new Refusal('bid-vn-mismatch', `BID ${known.bid ?? 0} is a binding in VN ${known.vnid}`, { field: `${path}.vnid`, received: line.vnid, expected: known.vnid, row: 'R22' });
+
+const unknownBid = (line: BindingLine, path: string): Refusal =>
+  new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, { field: `${path}.bid`, received: line.bid ?? null, row: 'R22' });

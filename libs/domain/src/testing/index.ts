@@ -1,0 +1,96 @@
+import type { Audit, NvaEvent } from '@nva/codec';
+import { nveStream, Refusal, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
+import { isNveEvent, isTenantSystemCommand, isTenantSystemEvent, isVnCommand, isVnEvent, streamOf, type Command } from '../commands.ts';
+import type { Facts } from '../facts.ts';
+import { decideNve, evolveNve, type Nve } from '../nve.decider.ts';
+import { decideTenantSystem, evolveTenantSystem, type TenantSystem } from '../tenant-system.decider.ts';
+import { decideVn, evolveVn, type Vn } from '../vn.decider.ts';
+
+export type AggregateState = TenantSystem | Vn | Nve;
+
+/** Audit fields for specs: constant but for the time. */
+export const auditAt = (recordedAt: number): Audit => ({ recordedAt, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null });
+
+/** The state of every aggregate, exactly, by stream: the decider's side of a log. */
+export class Aggregates {
+  readonly states = new Map<string, AggregateState>();
+
+  decide(command: Command, facts: Facts, audit: Audit): NvaEvent | null {
+    const state = this.states.get(streamOf(command)) ?? null;
+    if (isTenantSystemCommand(command)) return decideTenantSystem(command, state as TenantSystem | null, facts, audit);
+    if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
+    return decideNve(command, state as Nve | null, facts, audit);
+  }
+
+  /** Takes an event in; returns the stream that it belongs to. */
+  evolve(event: NvaEvent): string {
+    const stream = streamOfEvent(event);
+    const state = this.states.get(stream) ?? null;
+    if (isTenantSystemEvent(event)) this.states.set(stream, evolveTenantSystem(state as TenantSystem | null, event));
+    else if (isVnEvent(event)) this.states.set(stream, evolveVn(state as Vn | null, event));
+    else if (isNveEvent(event)) this.states.set(stream, evolveNve(state as Nve | null, event));
+    return stream;
+  }
+}
+
+export const streamOfEvent = (event: NvaEvent): string => {
+  if (isTenantSystemEvent(event)) return tsStream(event.data.tsId);
+  if (isVnEvent(event)) return vnStream(event.data.vnid);
+  return isNveEvent(event) ? nveStream(event.data.nveId) : 'fold';
+};
+
+/** A small world for given/when/then: every command sees everything before it. */
+export class World {
+  readonly aggregates = new Aggregates();
+  now = 1_790_000_000_000;
+
+  /** Plays commands that must be accepted. */
+  given(...commands: Command[]): this {
+    for (const command of commands) if (!this.when(command)) throw new Error(`given ${command.type} changes nothing`);
+    return this;
+  }
+
+  /** The event that the command makes, null if it changes nothing; the world goes on with it. */
+  when(command: Command): NvaEvent | null {
+    const event = this.aggregates.decide(command, this.facts, auditAt(this.now));
+    if (event) this.aggregates.evolve(event);
+    return event;
+  }
+
+  /** The code that the command is refused with; the world stays as it is. */
+  refusal(command: Command): RefusalCode | { accepted: NvaEvent | null } {
+    try {
+      return { accepted: this.aggregates.decide(command, this.facts, auditAt(this.now)) };
+    } catch (error) {
+      if (error instanceof Refusal) return error.code;
+      throw error;
+    }
+  }
+
+  state<S extends AggregateState>(stream: string): S {
+    return this.aggregates.states.get(stream) as S;
+  }
+
+  readonly facts: Facts = {
+    vn: (vnid) => {
+      const state = this.aggregates.states.get(vnStream(vnid)) as Vn | undefined;
+      return state?.status === 'alive' ? state : undefined;
+    },
+    nveKnown: (nveId) => {
+      const nve = this.aggregates.states.get(nveStream(nveId)) as Nve | undefined;
+      return nve !== undefined && nve.status !== 'forgotten';
+    },
+    holder: (vnid, kind, address) =>
+      this.#tenantSystems().find((ts) => ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address))),
+    orphaned: (_tsId, vnid) => this.facts.vn(vnid) === undefined,
+    vnInUse: (vnid) => this.#tenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid)),
+    attachmentsAt: (nveId) => this.#tenantSystems().filter((ts) => ts.attachments.some((a) => a.nveId === nveId)).length,
+  };
+
+  #tenantSystems(): TenantSystem[] {
+    return [...this.aggregates.states].filter(([stream]) => stream.startsWith('ts-')).map(([, state]) => state as TenantSystem);
+  }
+}
+
+/** Commands from plain data: specs write ids and addresses without parsing them. */
+export const command = <C extends Command['type']>(type: C, fields: Record<string, unknown>): Command => ({ type, ...fields }) as unknown as Command;

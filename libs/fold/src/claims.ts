@@ -1,0 +1,69 @@
+import type { FoldedTs } from './model.ts';
+
+/**
+ * Who claims an address of one kind in one VN, and in which order the claims came (X2). The first of the living claims holds the
+ * address, even while its own entry is withheld for another one; when it is released the next takes over. Since every claim is
+ * made by one event, the order of arrival is the order of the list, and no position needs to be kept. Nearly every address has
+ * one claimant, so that one is stored bare; only contested addresses cost a list.
+ */
+export class ClaimTable {
+  readonly #claims = new Map<string, FoldedTs | FoldedTs[]>();
+
+  /** Distinct addresses claimed. */
+  get size(): number {
+    return this.#claims.size;
+  }
+
+  claim(address: string, ts: FoldedTs): void {
+    const present = this.#claims.get(address);
+    if (present === undefined) this.#claims.set(address, ts);
+    else if (Array.isArray(present)) present.push(ts);
+    else this.#claims.set(address, [present, ts]);
+  }
+
+  /** Ends a claim. Returns the tenant system that holds the address from now on, if that is a new one. */
+  release(address: string, ts: FoldedTs): FoldedTs | null {
+    const present = this.#claims.get(address);
+    if (present === ts) {
+      this.#claims.delete(address);
+      return null;
+    }
+    if (!Array.isArray(present)) return null;
+    const at = present.indexOf(ts);
+    if (at === -1) return null;
+    present.splice(at, 1);
+    if (present.length === 1) this.#claims.set(address, present[0]!);
+    return at === 0 ? present[0]! : null;
+  }
+
+  holder(address: string): FoldedTs | undefined {
+    const present = this.#claims.get(address);
+    return Array.isArray(present) ? present[0] : present;
+  }
+
+  /** Everyone who claims it, the holder first. */
+  claimants(address: string): readonly FoldedTs[] {
+    const present = this.#claims.get(address);
+    if (present === undefined) return [];
+    return Array.isArray(present) ? present : [present];
+  }
+
+  /** Every tenant system that claims anything, once per address. */
+  *everyone(): IterableIterator<FoldedTs> {
+    for (const present of this.#claims.values()) {
+      if (Array.isArray(present)) yield* present;
+      else yield present;
+    }
+  }
+
+  /** Addresses with more than one claimant, for a snapshot. */
+  *contested(): IterableIterator<readonly [address: string, tsIds: readonly string[]]> {
+    for (const [address, present] of this.#claims) if (Array.isArray(present)) yield [address, present.map((ts) => ts.state.tsId)];
+  }
+
+  /** Puts the claimants of an address into an order taken from a snapshot. */
+  reorder(address: string, tsIds: readonly string[]): void {
+    const present = this.#claims.get(address);
+    if (Array.isArray(present)) present.sort((a, b) => tsIds.indexOf(a.state.tsId) - tsIds.indexOf(b.state.tsId));
+  }
+}

@@ -1,0 +1,69 @@
+import { TableDigest } from '@nva/codec';
+import { feedKey, type Position } from '@nva/ports';
+import type { RecordChange } from './changes.ts';
+
+/** Digests kept per feed for NVEs that report an older position; older than that is «unknown». */
+export const DIGEST_HISTORY = 128;
+
+interface Kept {
+  readonly current: TableDigest;
+  /** Ascending positions, and the digest from each of them on. */
+  readonly positions: Position[];
+  readonly digests: string[];
+}
+
+/**
+ * The digest of every feed after every change, for as long as anyone may ask. It is fed by the changes of the fold and shares
+ * nothing else with it, so that a fold that went wrong in memory is found out by whoever compares.
+ */
+export class FeedDigests {
+  readonly #feeds = new Map<string, Kept>();
+
+  apply(position: Position, changes: readonly RecordChange[]): void {
+    const touched = new Set<Kept>();
+    for (const { feed, key, value, previous } of changes) {
+      const kept = this.#kept(feedKey(feed));
+      if (value) kept.current.set(key, position, previous);
+      else if (previous !== null) kept.current.remove(key, previous);
+      touched.add(kept);
+    }
+    for (const kept of touched) {
+      kept.positions.push(position);
+      kept.digests.push(kept.current.toString());
+      if (kept.positions.length > 2 * DIGEST_HISTORY) {
+        kept.positions.splice(0, DIGEST_HISTORY);
+        kept.digests.splice(0, DIGEST_HISTORY);
+      }
+    }
+  }
+
+  /** The digest as it is now, and the position of the change that made it. */
+  current(feed: string): { readonly position: Position; readonly digest: string } {
+    const kept = this.#feeds.get(feed);
+    return kept ? { position: kept.positions.at(-1)!, digest: kept.digests.at(-1)! } : { position: 0, digest: new TableDigest().toString() };
+  }
+
+  /** The digest at a position; null where none is held for it. */
+  at(feed: string, position: Position): string | null {
+    const kept = this.#feeds.get(feed);
+    if (!kept || kept.positions[0]! > position) return null;
+    const { positions, digests } = kept;
+    let low = 0;
+    let high = positions.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (positions[middle]! <= position) low = middle;
+      else high = middle - 1;
+    }
+    return digests[low]!;
+  }
+
+  #kept(feed: string): Kept {
+    let kept = this.#feeds.get(feed);
+    if (!kept) {
+      kept = { current: new TableDigest(), positions: [], digests: [] };
+      this.#feeds.set(feed, kept);
+    }
+    return kept;
+  }
+}

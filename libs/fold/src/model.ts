@@ -1,0 +1,134 @@
+import type { Binding, Mapping, PublishedAttachment, VnContext, VnMember } from '@nva/codec';
+import { mappingKey } from '@nva/codec';
+import type { Nve, TenantSystem, Vn } from '@nva/domain';
+import type { FeedName, Position } from '@nva/ports';
+import { ClaimTable } from './claims.ts';
+
+/** A tenant system's state as the fold keeps it: its bindings are Connections. */
+export interface ConnectedTenantSystem extends TenantSystem {
+  readonly bindings: readonly Connection[];
+}
+
+/** A tenant system in the fold. */
+export interface FoldedTs {
+  state: ConnectedTenantSystem;
+  revision: number;
+  /** Position of its last event. */
+  position: Position;
+}
+
+/**
+ * A binding and what the fold knows of it. It is the binding object of the tenant system's state itself, so that a million of
+ * them cost no second object each.
+ */
+export class Connection implements Binding {
+  readonly bid: number | null;
+  readonly vnid: number;
+  readonly vlan: number | null;
+  readonly ip: string | null;
+  readonly lifetimeS: number | null;
+  /** The incarnation of the VN that it is effective in; null while orphaned. */
+  vn: FoldedVn | null;
+  /** Position of its mapping record as it now is; 0 while it has none. */
+  position: Position = 0;
+
+  constructor(binding: Binding, vn: FoldedVn | null) {
+    this.bid = binding.bid;
+    this.vnid = binding.vnid;
+    this.vlan = binding.vlan;
+    this.ip = binding.ip;
+    this.lifetimeS = binding.lifetimeS;
+    this.vn = vn;
+  }
+}
+
+/** One incarnation of a VN: made anew when the VNID is created again. */
+export class FoldedVn {
+  state: Vn;
+  revision: number;
+  position: Position;
+  /** Position of the event that created this incarnation. */
+  readonly incarnation: Position;
+  readonly feed: FeedName;
+  contextPosition: Position;
+  readonly members = new Map<string, FoldedMember>();
+  readonly macs = new ClaimTable();
+  readonly ips = new ClaimTable();
+
+  constructor(state: Vn, revision: number, position: Position, incarnation: Position = position) {
+    this.state = state;
+    this.revision = revision;
+    this.position = position;
+    this.incarnation = incarnation;
+    this.contextPosition = position;
+    this.feed = { kind: 'vn', vnid: state.vnid };
+  }
+
+  get alive(): boolean {
+    return this.state.status === 'alive';
+  }
+}
+
+/** An NVE in a VN (R35): there while any tenant system at it has an effective binding there. */
+export interface FoldedMember {
+  readonly vn: FoldedVn;
+  readonly nve: FoldedNve;
+  tenantSystems: number;
+  /** Position at which the NVE joined; 0 while that is being worked out. */
+  since: Position;
+  /** Position of its member record as it now is. */
+  position: Position;
+}
+
+export class FoldedNve {
+  readonly nveId: string;
+  /** null as long as the NVE has only been spoken of. */
+  state: Nve | null = null;
+  revision = -1;
+  position: Position = 0;
+  /** Tenant systems attached here. */
+  attachments = 0;
+  readonly memberships = new Map<number, FoldedMember>();
+  readonly feed: FeedName;
+  /** The attachment lists of mappings that are reached here alone, shared by all of them. */
+  readonly alone: { readonly associated: readonly PublishedAttachment[]; readonly activated: readonly PublishedAttachment[] };
+
+  constructor(nveId: string) {
+    this.nveId = nveId;
+    this.feed = { kind: 'nve', nveId };
+    this.alone = { associated: [{ nveId, state: 'associated' }], activated: [{ nveId, state: 'activated' }] };
+  }
+
+  get known(): boolean {
+    return this.state !== null && this.state.status !== 'forgotten';
+  }
+}
+
+export function contextValue(vn: Vn): VnContext {
+  const { vnid, name, tenantId, service, encapsulation, policies } = vn;
+  return { vnid, name, tenantId, service, encapsulation, policies };
+}
+
+export function memberValue(nve: Nve): VnMember {
+  return { nveId: nve.nveId, mac: nve.mac, addresses: nve.addresses, reachable: nve.status === 'reachable' };
+}
+
+export function mappingValue(ts: TenantSystem, binding: Binding, attachments: readonly PublishedAttachment[]): Mapping {
+  return { tsId: ts.tsId, bid: binding.bid, mac: ts.mac, ip: binding.ip, vlan: binding.vlan, attachments, mobility: ts.mobility, via: null };
+}
+
+export const connectionKey = (ts: TenantSystem, binding: Binding): string => mappingKey({ tsId: ts.tsId, vlan: binding.vlan, ip: binding.ip });
+
+export function sameMapping(a: Mapping, b: Mapping): boolean {
+  return (
+    a.bid === b.bid &&
+    a.mac === b.mac &&
+    a.ip === b.ip &&
+    a.vlan === b.vlan &&
+    a.mobility === b.mobility &&
+    a.via === b.via &&
+    (a.attachments === b.attachments ||
+      (a.attachments.length === b.attachments.length &&
+        a.attachments.every((x, i) => x.nveId === b.attachments[i]!.nveId && x.state === b.attachments[i]!.state)))
+  );
+}

@@ -1,0 +1,161 @@
+import type { Binding, NvaEvent, PublishedAttachment } from '@nva/codec';
+import { CONTEXT_KEY, mappingKey, memberKey, membershipKey } from '@nva/codec';
+import {
+  evolveNve,
+  evolveTenantSystem,
+  evolveVn,
+  isNveEvent,
+  isTenantSystemEvent,
+  isVnEvent,
+  type Nve,
+  type TenantSystem,
+  type TenantSystemEvent,
+  type Vn,
+} from '@nva/domain';
+import { feedKey, type FeedName, type Position, type RecordedEvent } from '@nva/ports';
+import { inOrder, type RecordChange, type TableRecord, type TableValue } from './changes.ts';
+
+/**
+ * The naive twin of `Network`: after each event it derives every table of every feed from scratch and compares by value. It shares
+ * the deciders' `evolve` with the incremental fold, and nothing of how the fold finds out what changed. Far too slow to serve, and
+ * simple enough to be believed: tests prove that both always agree.
+ */
+export class Recompute {
+  position: Position = 0;
+  tables: ReadonlyMap<string, ReadonlyMap<string, TableRecord>> = new Map();
+  readonly #tenantSystems = new Map<string, TenantSystem>();
+  readonly #vns = new Map<number, { readonly state: Vn; readonly incarnation: Position }>();
+  readonly #nves = new Map<string, Nve>();
+  /** `tsId vnid vlan ip` → the incarnation of the VN that the binding was registered in; absent if there was none to be in. */
+  #registeredIn = new Map<string, Position>();
+  /** `kind vnid address tsId` → the position since which it is claimed. */
+  #claims = new Map<string, ClaimSince>();
+  readonly #feeds = new Map<string, FeedName>();
+
+  apply({ position, event }: Pick<RecordedEvent, 'position' | 'event'>): readonly RecordChange[] {
+    if (position <= this.position) return [];
+    this.position = position;
+    this.#evolve(event);
+    this.#claims = this.#deriveClaims();
+    const before = this.tables;
+    this.tables = this.#deriveTables(before);
+    return inOrder(this.#difference(before, this.tables));
+  }
+
+  #evolve(event: NvaEvent): void {
+    if (isVnEvent(event)) {
+      const { vnid } = event.data;
+      const known = this.#vns.get(vnid);
+      const incarnation = event.type === 'VnCreated' ? this.position : known!.incarnation;
+      this.#vns.set(vnid, { state: evolveVn(known?.state ?? null, event), incarnation });
+    } else if (isNveEvent(event)) {
+      const { nveId } = event.data;
+      this.#nves.set(nveId, evolveNve(this.#nves.get(nveId) ?? null, event));
+    } else if (isTenantSystemEvent(event)) {
+      const { tsId } = event.data;
+      const next = evolveTenantSystem(this.#tenantSystems.get(tsId) ?? null, event);
+      this.#tenantSystems.set(tsId, next);
+      this.#registerBindings(next, event);
+    }
+  }
+
+  /** What an event registers belongs to the VN as it is now, if that lives and is the tenant's; what it leaves alone stays where it was. */
+  #registerBindings(ts: TenantSystem, event: TenantSystemEvent): void {
+    const registered: readonly Binding[] = ('bindings' in event.data ? event.data.bindings : null) ?? [];
+    const next = new Map([...this.#registeredIn].filter(([key]) => !key.startsWith(`${ts.tsId} `) || ts.bindings.some((b) => bindingKey(ts, b) === key)));
+    for (const binding of registered) {
+      const vn = this.#vns.get(binding.vnid);
+      next.delete(bindingKey(ts, binding));
+      if (vn?.state.status === 'alive' && vn.state.tenantId === ts.tenantId) next.set(bindingKey(ts, binding), vn.incarnation);
+    }
+    this.#registeredIn = next;
+  }
+
+  #effective(ts: TenantSystem, binding: Binding): boolean {
+    const vn = this.#vns.get(binding.vnid);
+    return vn?.state.status === 'alive' && this.#registeredIn.get(bindingKey(ts, binding)) === vn.incarnation;
+  }
+
+  #deriveClaims(): Map<string, ClaimSince> {
+    const claims = new Map<string, ClaimSince>();
+    for (const ts of this.#tenantSystems.values()) {
+      for (const binding of ts.bindings.filter((b) => this.#effective(ts, b))) {
+        const addresses = [`mac ${binding.vnid} ${ts.mac}`, ...(binding.ip === null ? [] : [`ip ${binding.vnid} ${binding.ip}`])];
+        for (const address of addresses) {
+          const key = `${address} ${ts.tsId}`;
+          claims.set(key, this.#claims.get(key) ?? { address, tsId: ts.tsId, since: this.position });
+        }
+      }
+    }
+    return claims;
+  }
+
+  #holds(ts: TenantSystem, address: string): boolean {
+    const claims = [...this.#claims.values()].filter((claim) => claim.address === address);
+    return claims.toSorted((a, b) => a.since - b.since)[0]?.tsId === ts.tsId;
+  }
+
+  #known(nveId: string): boolean {
+    const nve = this.#nves.get(nveId);
+    return nve !== undefined && nve.status !== 'forgotten';
+  }
+
+  #deriveTables(before: ReadonlyMap<string, ReadonlyMap<string, TableRecord>>): ReadonlyMap<string, ReadonlyMap<string, TableRecord>> {
+    const tables = new Map<string, Map<string, TableRecord>>();
+    const put = (feed: FeedName, key: string, value: TableValue): void => {
+      const name = feedKey(feed);
+      this.#feeds.set(name, feed);
+      const former = before.get(name)?.get(key);
+      const position = former && JSON.stringify(former.value) === JSON.stringify(value) ? former.position : this.position;
+      if (!tables.has(name)) tables.set(name, new Map());
+      tables.get(name)!.set(key, { key, value, position });
+    };
+    for (const { state } of this.#vns.values()) {
+      if (state.status !== 'alive') continue;
+      const { vnid, name, tenantId, service, encapsulation, policies } = state;
+      put({ kind: 'vn', vnid }, CONTEXT_KEY, { type: 'VnContext', data: { vnid, name, tenantId, service, encapsulation, policies } });
+    }
+    for (const ts of this.#tenantSystems.values()) {
+      for (const binding of ts.bindings.filter((b) => this.#effective(ts, b))) {
+        const { vnid, bid, vlan, ip } = binding;
+        const feed: FeedName = { kind: 'vn', vnid };
+        const known = ts.attachments.filter((a) => this.#known(a.nveId));
+        for (const { nveId } of known) {
+          const { mac, addresses, status } = this.#nves.get(nveId)!;
+          put(feed, memberKey(nveId), { type: 'VnMember', data: { nveId, mac, addresses, reachable: status === 'reachable' } });
+          const since = before.get(`nve/${nveId}`)?.get(membershipKey(vnid))?.position ?? this.position;
+          put({ kind: 'nve', nveId }, membershipKey(vnid), { type: 'Membership', data: { vnid, since } });
+        }
+        const attachments: readonly PublishedAttachment[] = known
+          .filter((a) => !ts.failures.some((f) => f.nveId === a.nveId && (f.vnid === null || f.vnid === vnid)))
+          .map(({ nveId, state }) => ({ nveId, state }));
+        const holdsAll = this.#holds(ts, `mac ${vnid} ${ts.mac}`) && (ip === null || this.#holds(ts, `ip ${vnid} ${ip}`));
+        if (!holdsAll || attachments.length === 0) continue;
+        const data = { tsId: ts.tsId, bid, mac: ts.mac, ip, vlan, attachments, mobility: ts.mobility, via: null };
+        put(feed, mappingKey(data), { type: 'Mapping', data });
+      }
+    }
+    return tables;
+  }
+
+  #difference(before: ReadonlyMap<string, ReadonlyMap<string, TableRecord>>, after: ReadonlyMap<string, ReadonlyMap<string, TableRecord>>): RecordChange[] {
+    const changes: RecordChange[] = [];
+    for (const [name, table] of after) {
+      for (const { key, value, position } of table.values()) {
+        if (position === this.position) changes.push({ feed: this.#feeds.get(name)!, key, value, previous: before.get(name)?.get(key)?.position ?? null });
+      }
+    }
+    for (const [name, table] of before) {
+      for (const { key, position } of table.values()) if (!after.get(name)?.has(key)) changes.push({ feed: this.#feeds.get(name)!, key, value: null, previous: position });
+    }
+    return changes;
+  }
+}
+
+interface ClaimSince {
+  readonly address: string;
+  readonly tsId: string;
+  readonly since: Position;
+}
+
+const bindingKey = (ts: TenantSystem, b: Binding): string => `${ts.tsId} ${b.vnid} ${b.vlan} ${b.ip}`;

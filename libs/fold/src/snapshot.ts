@@ -1,0 +1,104 @@
+import type { Binding } from '@nva/codec';
+import type { Nve, TenantSystem, Vn } from '@nva/domain';
+import type { Position } from '@nva/ports';
+import { Connection, FoldedVn, type FoldedNve, type FoldedTs } from './model.ts';
+import { claimsOf, FOLD_VERSION, Network } from './network.ts';
+
+/** The fold as plain data, positions and order of claims included: what `restore` makes of it is the same network. */
+export interface NetworkSnapshot {
+  readonly foldVersion: number;
+  readonly position: Position;
+  readonly nves: readonly { readonly nveId: string; readonly state: Nve | null; readonly revision: number; readonly position: Position }[];
+  readonly vns: readonly VnSnapshot[];
+  readonly tenantSystems: readonly TenantSystemSnapshot[];
+}
+
+interface VnSnapshot {
+  readonly state: Vn;
+  readonly revision: number;
+  readonly position: Position;
+  readonly incarnation: Position;
+  readonly contextPosition: Position;
+  readonly members: readonly { readonly nveId: string; readonly since: Position; readonly position: Position }[];
+  readonly contestedMacs: readonly (readonly [address: string, tsIds: readonly string[]])[];
+  readonly contestedIps: readonly (readonly [address: string, tsIds: readonly string[]])[];
+}
+
+interface TenantSystemSnapshot {
+  readonly state: TenantSystem;
+  readonly revision: number;
+  readonly position: Position;
+  /** One per binding: position of its record (0 has none), or null for an orphaned one. */
+  readonly connections: readonly (Position | null)[];
+}
+
+const plainBinding = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
+
+export function takeSnapshot(network: Network): NetworkSnapshot {
+  return {
+    foldVersion: FOLD_VERSION,
+    position: network.position,
+    nves: [...network.nves.values()].map(({ nveId, state, revision, position }) => ({ nveId, state, revision, position })),
+    vns: [...network.vns.values()].map((vn) => ({
+      state: vn.state,
+      revision: vn.revision,
+      position: vn.position,
+      incarnation: vn.incarnation,
+      contextPosition: vn.contextPosition,
+      members: [...vn.members.values()].map(({ nve, since, position }) => ({ nveId: nve.nveId, since, position })),
+      contestedMacs: [...vn.macs.contested()],
+      contestedIps: [...vn.ips.contested()],
+    })),
+    tenantSystems: [...network.tenantSystems.values()].map(({ state, revision, position }) => ({
+      state: { ...state, bindings: state.bindings.map(plainBinding) },
+      revision,
+      position,
+      connections: state.bindings.map((connection) => (connection.vn ? connection.position : null)),
+    })),
+  };
+}
+
+/** Throws if the snapshot was taken by other rules: a replay is due then. */
+export function restore(snapshot: NetworkSnapshot): Network {
+  if (snapshot.foldVersion !== FOLD_VERSION) throw new Error(`snapshot of fold version ${snapshot.foldVersion}, this is ${FOLD_VERSION}`);
+  const network = new Network();
+  network.position = snapshot.position;
+  for (const { nveId, state, revision, position } of snapshot.nves) Object.assign(network.nveNamed(nveId), { state, revision, position });
+  for (const vn of snapshot.vns) restoreVn(network, vn);
+  for (const ts of snapshot.tenantSystems) restoreTenantSystem(network, ts);
+  for (const vn of snapshot.vns) {
+    const { macs, ips } = network.vns.get(vn.state.vnid)!;
+    for (const [address, tsIds] of vn.contestedMacs) macs.reorder(address, tsIds);
+    for (const [address, tsIds] of vn.contestedIps) ips.reorder(address, tsIds);
+  }
+  return network;
+}
+
+function restoreVn(network: Network, snapshot: VnSnapshot): void {
+  const vn = new FoldedVn(snapshot.state, snapshot.revision, snapshot.position, snapshot.incarnation);
+  vn.contextPosition = snapshot.contextPosition;
+  network.vns.set(vn.state.vnid, vn);
+  for (const { nveId, since, position } of snapshot.members) {
+    const nve: FoldedNve = network.nveNamed(nveId);
+    const member = { vn, nve, tenantSystems: 0, since, position };
+    vn.members.set(nveId, member);
+    nve.memberships.set(vn.state.vnid, member);
+  }
+}
+
+function restoreTenantSystem(network: Network, snapshot: TenantSystemSnapshot): void {
+  const bindings = snapshot.state.bindings.map((binding, i) => {
+    const position = snapshot.connections[i]!;
+    const connection = new Connection(binding, position === null ? null : network.vns.get(binding.vnid)!);
+    connection.position = position ?? 0;
+    return connection;
+  });
+  const ts: FoldedTs = { state: { ...snapshot.state, bindings }, revision: snapshot.revision, position: snapshot.position };
+  network.tenantSystems.set(ts.state.tsId, ts);
+  for (const { vn, kind, address } of claimsOf(ts)) vn[kind].claim(address, ts);
+  for (const { nveId } of ts.state.attachments) {
+    const nve = network.nveNamed(nveId);
+    nve.attachments++;
+    if (nve.known) for (const vn of new Set(bindings.map((b) => b.vn))) if (vn) vn.members.get(nveId)!.tenantSystems++;
+  }
+}

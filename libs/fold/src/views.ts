@@ -1,0 +1,114 @@
+import type { Mapping } from '@nva/codec';
+import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
+import type { Facts } from '@nva/domain';
+import type { FeedName, Position } from '@nva/ports';
+import type { TableRecord } from './changes.ts';
+import { connectionKey, contextValue, memberValue, type Connection, type FoldedTs, type FoldedVn } from './model.ts';
+import type { Network } from './network.ts';
+
+/** What deciders ask about other aggregates, answered from the fold alone. */
+export function factsOf(network: Network): Facts {
+  return {
+    vn: (vnid) => {
+      const vn = network.vns.get(vnid);
+      return vn?.alive ? vn.state : undefined;
+    },
+    nveKnown: (nveId) => network.nves.get(nveId)?.known ?? false,
+    holder: (vnid, kind, address) => network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].holder(address)?.state,
+    orphaned: (tsId, vnid) => network.tenantSystems.get(tsId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,
+    vnInUse: (vnid) => (network.vns.get(vnid)?.macs.size ?? 0) > 0,
+    attachmentsAt: (nveId) => network.nves.get(nveId)?.attachments ?? 0,
+  };
+}
+
+/** An address that a tenant system claims in a VN and somebody else holds (X2). */
+export interface Conflict {
+  readonly vnid: number;
+  readonly address: string;
+  readonly heldBy: string;
+}
+
+/** What has become of a tenant system's registration. */
+export interface Standing {
+  /** False if any binding is orphaned or withheld. */
+  readonly effective: boolean;
+  readonly conflicts: readonly Conflict[];
+  /** VNs whose incarnation the binding belonged to is gone. */
+  readonly orphaned: readonly number[];
+  /** VNs that it is in, conflicted ones included, ascending. */
+  readonly memberships: readonly number[];
+}
+
+export function standingOf(ts: FoldedTs): Standing {
+  const conflicts: Conflict[] = [];
+  const orphaned = new Set<number>();
+  const memberships = new Set<number>();
+  for (const connection of ts.state.bindings) {
+    const { vn, vnid, ip } = connection;
+    if (!vn) {
+      orphaned.add(vnid);
+      continue;
+    }
+    if (!memberships.has(vnid)) addConflict(vn.macs.holder(ts.state.mac), vnid, ts.state.mac);
+    memberships.add(vnid);
+    if (ip !== null) addConflict(vn.ips.holder(ip), vnid, ip);
+  }
+  return { effective: conflicts.length === 0 && orphaned.size === 0, conflicts, orphaned: [...orphaned].toSorted(ascending), memberships: [...memberships].toSorted(ascending) };
+
+  function addConflict(holder: FoldedTs | undefined, vnid: number, address: string): void {
+    if (holder && holder !== ts) conflicts.push({ vnid, address, heldBy: holder.state.tsId });
+  }
+}
+
+const ascending = (a: number, b: number): number => a - b;
+
+/** One connection in a VN: distributed, or held back and why. */
+export interface VnConnection {
+  readonly ts: FoldedTs;
+  readonly connection: Connection;
+  readonly mapping: Mapping | null;
+}
+
+export function* connectionsIn(network: Network, vn: FoldedVn): IterableIterator<VnConnection> {
+  for (const ts of vn.macs.everyone()) {
+    for (const connection of ts.state.bindings) {
+      if (connection.vn === vn) yield { ts, connection, mapping: network.mappingOf(ts, connection) };
+    }
+  }
+}
+
+/** Every record of a feed as it now is: context, members, mappings; empty for a VN that does not live and an NVE in none. */
+export function* recordsOf(network: Network, feed: FeedName): IterableIterator<TableRecord> {
+  if (feed.kind === 'nve') {
+    for (const [vnid, { since }] of network.nves.get(feed.nveId)?.memberships ?? []) {
+      yield { key: membershipKey(vnid), value: { type: 'Membership', data: { vnid, since } }, position: since };
+    }
+    return;
+  }
+  const vn = network.vns.get(feed.vnid);
+  if (!vn?.alive) return;
+  yield { key: CONTEXT_KEY, value: { type: 'VnContext', data: contextValue(vn.state) }, position: vn.contextPosition };
+  for (const { nve, position } of vn.members.values()) {
+    yield { key: memberKey(nve.nveId), value: { type: 'VnMember', data: memberValue(nve.state!) }, position };
+  }
+  for (const { ts, connection, mapping } of connectionsIn(network, vn)) {
+    if (mapping) yield { key: connectionKey(ts.state, connection), value: { type: 'Mapping', data: mapping }, position: connection.position };
+  }
+}
+
+/** Every feed that has, or may have had, records. */
+export function* feedsOf(network: Network): IterableIterator<FeedName> {
+  for (const vn of network.vns.values()) if (vn.state.status !== 'purged') yield vn.feed;
+  for (const nve of network.nves.values()) if (nve.state) yield nve.feed;
+}
+
+/** The mapping that a VN distributes for an address, if any. */
+export function resolve(network: Network, vnid: number, address: { readonly mac: string } | { readonly ip: string }): { readonly mapping: Mapping; readonly position: Position }[] {
+  const vn = network.vns.get(vnid);
+  const ts = 'mac' in address ? vn?.macs.holder(address.mac) : vn?.ips.holder(address.ip);
+  if (!vn || !ts) return [];
+  return ts.state.bindings
+    .filter((connection) => connection.vn === vn && ('mac' in address || connection.ip === address.ip))
+    .map((connection) => ({ mapping: network.mappingOf(ts, connection), position: connection.position }))
+    .filter((found): found is { mapping: Mapping; position: Position } => found.mapping !== null);
+}

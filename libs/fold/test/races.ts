@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import type { Facts } from '@nva/domain';
+import { Aggregates, auditAt, command } from '@nva/domain/testing';
+import { Refusal } from '@nva/identifiers';
+import type { RecordedEvent } from '@nva/ports';
+import type { Command } from '@nva/domain';
+import { factsOf, Network } from '../src/index.ts';
+
+/** How far behind the log a registrar may decide in these logs, in events. */
+const MAX_LAG = 4;
+
+export interface Step {
+  readonly command: Command;
+  /** How many events the deciding registrar has not folded yet. Its own stream it knows exactly: that is what the expected revision is for. */
+  readonly lag: number;
+  /** It does not see who holds which address: the worst case of lagging behind. */
+  readonly blind: boolean;
+  readonly gap: number;
+}
+
+/** A small universe, so that addresses, VNIDs and NVEs collide all the time. VN 3 changes its tenant when it is purged. */
+const vnid = fc.constantFrom(1, 2, 3);
+const nveId = fc.constantFrom('nve1', 'nve2', 'nve3');
+const tsId = fc.constantFrom('ts1', 'ts2', 'ts3', 'ts4', 'ts5');
+const tenantId = fc.constantFrom('red', 'red', 'red', 'red', 'red', 'blue');
+const mac = fc.constantFrom('02:00:00:00:00:01', '02:00:00:00:00:02', '02:00:00:00:00:03', '02:00:00:00:00:04', '02:00:00:00:00:05', '02:00:00:00:00:06');
+const ip = fc.constantFrom('192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '2001:db8::1', '2001:db8::2');
+const bid = fc.constantFrom(1, 2, 3);
+const service = (id: number): 'l2' | 'l3' => (id === 2 ? 'l2' : 'l3');
+const line = fc.record({ bid, vnid, ip: fc.option(ip, { nil: undefined }), vlan: fc.constantFrom(10, 20) }).map(({ bid: b, vnid: v, ip: i, vlan }) =>
+  service(v) === 'l2' ? { bid: b, vnid: v, vlan, ...(i ? { ip: i } : {}) } : { bid: b, vnid: v, ip: i ?? '192.0.2.5' },
+);
+const lines = fc.uniqueArray(line, { maxLength: 3, size: 'max', selector: (l) => l.bid });
+const ts = tsId.map((id) => ({ tsId: id, tenantId: id === 'ts5' ? 'blue' : 'red', vmId: `vm-${id}` }));
+
+const commands = fc.oneof(
+  { weight: 16, arbitrary: fc.record({ ts, nveId, mac, bindings: fc.option(lines, { nil: undefined }), state: fc.constantFrom('associated', 'activated'), placement: fc.constantFrom('move', 'add') }).map(({ ts: t, bindings, ...rest }) => command('attach', { ...t, ...rest, ...(bindings ? { bindings } : {}) })) },
+  { weight: 2, arbitrary: fc.record({ tsId, nveId }).map((c) => command('detach', c)) },
+  { weight: 1, arbitrary: fc.record({ tsId }).map((c) => command('remove', c)) },
+  { weight: 6, arbitrary: fc.record({ tsId, bindings: fc.uniqueArray(line, { minLength: 1, maxLength: 2, selector: (l) => l.bid }) }).map((c) => command('registerBindings', c)) },
+  { weight: 1, arbitrary: fc.record({ tsId, bid }).map((c) => command('deregisterBinding', c)) },
+  { weight: 2, arbitrary: fc.record({ tsId, mac }).map((c) => command('changeMac', c)) },
+  { weight: 3, arbitrary: fc.record({ tsId, nveId, vnid: fc.option(vnid, { nil: undefined }) }).map((c) => command('connectionFailure', c)) },
+  { weight: 4, arbitrary: fc.record({ vnid, tenantId, name: fc.constantFrom('a', 'b') }).map((c) => command('putVn', { ...c, service: service(c.vnid), encapsulation: 'vxlan' })) },
+  { weight: 2, arbitrary: vnid.map((v) => command('deleteVn', { vnid: v })) },
+  { weight: 1, arbitrary: vnid.map((v) => command('purgeVn', { vnid: v })) },
+  { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), mac }).map((c) => command('connectNve', { ...c, siteId: 's', addresses: ['198.51.100.1'] })) },
+  { weight: 2, arbitrary: fc.record({ nveId, forget: fc.constantFrom(false, false, true) }).map((c) => command('disconnectNve', c)) },
+  { weight: 1, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2) }).map((c) => command('lapseNve', c)) },
+  { weight: 1, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2) }).map((c) => command('heartbeat', c)) },
+);
+
+const prelude: readonly Step[] = [
+  ...[1, 2].map((v) => command('putVn', { vnid: v, tenantId: 'red', name: 'a', service: service(v), encapsulation: 'vxlan' })),
+  ...['nve1', 'nve2'].map((n) => command('connectNve', { nveId: n, siteId: 's', mac: '02:00:00:00:00:0a', addresses: ['198.51.100.1'], incarnation: 1 })),
+].map((c) => ({ command: c, lag: 0, blind: false, gap: 1 }));
+
+/**
+ * Logs as several registrars would write them: each decides on a fold that is up to MAX_LAG events old, so that duplicate addresses,
+ * attaches into deleted and re-created VNs, and attaches at forgotten NVEs do get into the log.
+ */
+export const racyLog = (maxSteps = 80): fc.Arbitrary<RecordedEvent[]> =>
+  fc
+    .array(fc.record({ command: commands, lag: fc.nat({ max: MAX_LAG }), blind: fc.boolean(), gap: fc.integer({ min: 1, max: 3 }) }), { minLength: 1, maxLength: maxSteps, size: 'max' })
+    .map((steps) => play([...prelude, ...steps]));
+
+export function play(steps: readonly Step[]): RecordedEvent[] {
+  const aggregates = new Aggregates();
+  const revisions = new Map<string, number>();
+  const replicas = Array.from({ length: MAX_LAG + 1 }, () => new Network());
+  const log: RecordedEvent[] = [];
+  let position = 0;
+  for (const { command: next, lag, blind, gap } of steps) {
+    const seen = factsOf(replicas[lag]!);
+    const facts: Facts = blind ? { ...seen, holder: () => undefined, vnInUse: () => false, attachmentsAt: () => 0 } : seen;
+    let event;
+    try {
+      event = aggregates.decide(next, facts, auditAt(1_790_000_000_000 + log.length * 1_000));
+    } catch (error) {
+      if (error instanceof Refusal) continue;
+      throw error;
+    }
+    if (!event) continue;
+    position += gap;
+    const stream = aggregates.evolve(event);
+    const revision = (revisions.get(stream) ?? -1) + 1;
+    revisions.set(stream, revision);
+    log.push({ position, stream, revision, id: `event-${position}`, event });
+    replicas.forEach((replica, behind) => {
+      const due = log.at(-1 - behind);
+      if (due) replica.apply(due);
+    });
+  }
+  return log;
+}

@@ -1,0 +1,49 @@
+import { Refusal } from './refusal.ts';
+
+declare const brand: unique symbol;
+type Branded<B extends string> = string & { readonly [brand]: B };
+
+export type TsId = Branded<'TsId'>;
+export type NveId = Branded<'NveId'>;
+export type TenantId = Branded<'TenantId'>;
+export type VmId = Branded<'VmId'>;
+export type SiteId = Branded<'SiteId'>;
+
+export const MAX_ID_LENGTH = 128;
+/** Shorter, and without colon: an NVE id is part of a Kafka topic's name. */
+export const MAX_NVE_ID_LENGTH = 100;
+export const MAX_VN_NAME_LENGTH = 128;
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
+const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+function parseId(received: unknown, field: string, form: RegExp, maxLength: number): string {
+  if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
+  if (received.length > maxLength || !form.test(received)) {
+    const extra = form === ID ? ' : ' : ' ';
+    throw new Refusal('id-malformed', `${field} is 1 to ${maxLength} letters, digits and . _${extra}-, starting with a letter or digit`, { field, received });
+  }
+  return received;
+}
+
+export const parseTsId = (received: unknown, field = 'tsId'): TsId => parseId(received, field, ID, MAX_ID_LENGTH) as TsId;
+export const parseNveId = (received: unknown, field = 'nveId'): NveId => parseId(received, field, NVE_ID, MAX_NVE_ID_LENGTH) as NveId;
+export const parseTenantId = (received: unknown, field = 'tenantId'): TenantId => parseId(received, field, ID, MAX_ID_LENGTH) as TenantId;
+export const parseVmId = (received: unknown, field = 'vmId'): VmId => parseId(received, field, ID, MAX_ID_LENGTH) as VmId;
+export const parseSiteId = (received: unknown, field = 'siteId'): SiteId => parseId(received, field, ID, MAX_ID_LENGTH) as SiteId;
+
+/** Free text on one line. */
+export function parseVnName(received: unknown, field = 'name'): string {
+  if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
+  if (received.length === 0 || received.length > MAX_VN_NAME_LENGTH || CONTROL.test(received)) {
+    throw new Refusal('id-malformed', `${field} is 1 to ${MAX_VN_NAME_LENGTH} characters without control characters`, { field, received });
+  }
+  return received;
+}
+
+/** An access link at an NVE: a VLAN id or a vSwitch port, free text on one line (R11). */
+export function parseLogicalInterface(received: unknown, field = 'logicalInterface'): string {
+  return parseVnName(received, field);
+}

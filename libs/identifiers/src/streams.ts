@@ -1,0 +1,5 @@
+/** Names of the log's streams: one per aggregate (design, «The way of a change»). */
+export const tsStream = (tsId: string): string => `ts-${tsId}`;
+export const vnStream = (vnid: number): string => `vn-${vnid}`;
+export const nveStream = (nveId: string): string => `nve-${nveId}`;
+export const FOLD_STREAM = 'fold';
