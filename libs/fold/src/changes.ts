@@ -48,7 +48,7 @@ const compare = (a: string | number, b: string | number): number => (a < b ? -1 
  */
 export function inOrder(changes: RecordChange[]): readonly RecordChange[] {
   if (changes.length < 2) return changes;
-  return changes.sort(
+  return changes.toSorted(
     (a, b) => phase(a) - phase(b) || compare(feedOrder(a.feed), feedOrder(b.feed)) || rank(a) - rank(b) || compare(a.key, b.key),
   );
 }

@@ -284,7 +284,7 @@ export class Network {
       }
       case 'VnDeleted': {
         const vn = known!;
-        const inside = [...new Set([...vn.macs.everyone()])];
+        const inside = [...new Set(vn.macs.everyone())];
         this.#redo(inside, () => {
           this.#advance(vn, state, revision);
           for (const ts of inside) for (const connection of ts.state.bindings) if (connection.vn === vn) connection.vn = null;

@@ -13,6 +13,7 @@ export function dump(network: Network): unknown {
 
 /** The same without positions. */
 export function values(network: Network): unknown {
-  const strip = (key: string, value: unknown): unknown => (key === 'position' || key === 'since' ? undefined : value);
-  return JSON.parse(JSON.stringify(dump(network), strip));
+  return JSON.parse(JSON.stringify(dump(network), withoutPositions));
 }
+
+const withoutPositions = (key: string, value: unknown): unknown => (key === 'position' || key === 'since' ? undefined : value);

@@ -1,3 +1,4 @@
 export * from './clock.ts';
 export * from './event-store.ts';
 export * from './feed.ts';
+export * from './logger.ts';

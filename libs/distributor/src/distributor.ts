@@ -1,0 +1,203 @@
+import type { RecordChange } from '@nva/fold';
+import { FeedFenced, feedKey, FeedRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import type { Replica } from '@nva/replica';
+import { recordsOfChange } from './records.ts';
+import { reconcile, type Reconciliation } from './reconcile.ts';
+
+/** Records waiting to be published at most. Beyond it they are dropped, and the feeds are reconciled instead when they answer again. */
+export const MAX_QUEUED_RECORDS = 200_000;
+/** Records in one call of `publish` at most. */
+export const MAX_BATCH_RECORDS = 5_000;
+/** A checkpoint is saved after this many events, and at the end. */
+const CHECKPOINT_EVERY_EVENTS = 50_000;
+const RETRY_FIRST_MS = 100;
+const RETRY_MAX_MS = 10_000;
+
+interface Queued {
+  readonly position: Position;
+  readonly batches: readonly FeedBatch[];
+}
+
+export interface DistributorOptions {
+  /** Make the feeds of another log equal to this one (FEED_ADOPT). */
+  readonly adopt: boolean;
+}
+
+/**
+ * Publishes what the fold changes. It starts with a reconciliation and goes on with every change after it. When the feeds do not answer
+ * it retries; when too much has queued up meanwhile it lets the queue go and reconciles, so that an outage of any length costs bounded
+ * memory and ends with right tables. It never withdraws anything because of an outage (X6).
+ */
+export class Distributor {
+  readonly #writer: FeedWriter;
+  readonly #replica: Replica;
+  readonly #store: EventStore;
+  readonly #logger: Logger;
+  readonly #options: DistributorOptions;
+  #queue: Queued[] = [];
+  #queuedRecords = 0;
+  #overflowed = false;
+  #started = false;
+  #stopping = false;
+  #wake: () => void = () => {};
+  #running: Promise<void> = Promise.resolve();
+  #published: Position = 0;
+  #sinceCheckpoint = 0;
+  readonly counters = { recordsPublished: 0, publishFailures: 0, reconciliations: 0, undecodable: 0 };
+
+  /** Before the replica starts. */
+  constructor(writer: FeedWriter, replica: Replica, store: EventStore, logger: Logger, options: DistributorOptions) {
+    this.#writer = writer;
+    this.#replica = replica;
+    this.#store = store;
+    this.#logger = logger;
+    this.#options = options;
+    replica.onFolded((recorded, changes) => this.#folded(recorded, changes));
+  }
+
+  /** Everything at or before this position is on the feeds. */
+  get publishedPosition(): Position {
+    return this.#published;
+  }
+
+  get queuedRecords(): number {
+    return this.#queuedRecords;
+  }
+
+  /**
+   * Once the replica has caught up. Resolves when the feeds are equal to the fold; tries for as long as it takes while they do not answer.
+   * Rejects if they are refused or another writer takes over; `failed` is called if that happens later.
+   */
+  async start(failed: (cause: unknown) => void): Promise<Reconciliation> {
+    const reconciliation = await this.#retrying(async () => {
+      await this.#writer.open();
+      await this.#checkLog();
+      return this.#reconcile();
+    });
+    this.#running = this.#run().catch((cause: unknown) => {
+      this.#logger.error('the distributor has stopped', { err: cause });
+      failed(cause);
+    });
+    return reconciliation;
+  }
+
+  /** Publishes what is queued, then stops. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake();
+    await this.#running;
+    await this.#writer.close();
+  }
+
+  #folded(recorded: RecordedEvent, changes: readonly RecordChange[]): void {
+    if (!this.#started || this.#overflowed) return;
+    this.#sinceCheckpoint++;
+    if (changes.length === 0 && this.#queue.length === 0) {
+      this.#published = recorded.position;
+      return;
+    }
+    this.#queue.push({ position: recorded.position, batches: recordsOfChange(recorded, changes, this.#store.logId, this.#writer) });
+    this.#queuedRecords += changes.length;
+    if (this.#queuedRecords > MAX_QUEUED_RECORDS) {
+      this.#overflow();
+      this.#logger.warn('too many changes wait for the feeds; they will be reconciled instead', { position: recorded.position });
+    }
+    this.#wake();
+  }
+
+  #overflow(): void {
+    this.#overflowed = true;
+    this.#queue = [];
+    this.#queuedRecords = 0;
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      if (this.#queue.length > 0 || this.#overflowed) await this.#retrying(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
+      else if (this.#stopping) break;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    await this.#saveCheckpoint();
+  }
+
+  /** Until it succeeds, is refused for good, or a stop is asked for. */
+  async #retrying<T>(attempt: () => Promise<T>): Promise<T> {
+    for (let retryMs = RETRY_FIRST_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (error instanceof FeedFenced || error instanceof FeedRefused || this.#stopping) throw error;
+        this.counters.publishFailures++;
+        this.#logger.warn('the feeds do not answer; trying again', { err: error, retryMs });
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
+      }
+    }
+  }
+
+  async #publishQueued(): Promise<void> {
+    let count = 0;
+    let records = 0;
+    while (count < this.#queue.length && records < MAX_BATCH_RECORDS) {
+      for (const batch of this.#queue[count]!.batches) records += batch.records.length;
+      count++;
+    }
+    const taken = this.#queue.slice(0, count);
+    const { memberships, tables } = merge(taken.flatMap((queued) => queued.batches));
+    await this.#writer.ensure([...memberships, ...tables].map((batch) => batch.feed));
+    // An NVE is told of a VN before it appears in it; the order in which it is told of an end does not matter.
+    if (memberships.length > 0) await this.#writer.publish(memberships);
+    if (tables.length > 0) await this.#writer.publish(tables);
+    if (this.#overflowed) return;
+    this.#queue.splice(0, count);
+    this.#queuedRecords -= records;
+    this.counters.recordsPublished += records;
+    this.#published = taken.at(-1)!.position;
+    if (this.#sinceCheckpoint >= CHECKPOINT_EVERY_EVENTS) await this.#saveCheckpoint();
+  }
+
+  /** The network may go on while the feeds are read; what it changes from here on is queued, and repeats are harmless (X1). */
+  async #reconcile(): Promise<Reconciliation> {
+    this.#started = true;
+    this.#overflowed = false;
+    const { network } = this.#replica;
+    const from = network.position;
+    let reconciliation: Reconciliation;
+    try {
+      reconciliation = await reconcile(network, this.#writer, { log: this.#store.logId, adopt: this.#options.adopt, batchRecords: MAX_BATCH_RECORDS });
+    } catch (error) {
+      this.#overflow();
+      throw error;
+    }
+    this.counters.reconciliations++;
+    this.counters.undecodable += reconciliation.undecodable;
+    this.counters.recordsPublished += reconciliation.published;
+    this.#published = Math.max(this.#published, from);
+    this.#logger.info('the feeds are reconciled with the fold', { ...reconciliation, position: from });
+    await this.#saveCheckpoint();
+    return reconciliation;
+  }
+
+  async #checkLog(): Promise<void> {
+    const checkpoint = await this.#writer.loadCheckpoint();
+    if (!checkpoint || checkpoint.log === this.#store.logId || this.#options.adopt) return;
+    throw new FeedRefused(`the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}; set FEED_ADOPT=true to make them equal to this log`);
+  }
+
+  async #saveCheckpoint(): Promise<void> {
+    this.#sinceCheckpoint = 0;
+    await this.#writer.saveCheckpoint({ log: this.#store.logId, position: this.#published, checkpoint: this.#store.checkpointAt(this.#published) });
+  }
+}
+
+/** One batch per feed, each in the order of the log. */
+function merge(batches: readonly FeedBatch[]): { readonly memberships: FeedBatch[]; readonly tables: FeedBatch[] } {
+  const merged = new Map<string, { feed: FeedName; records: FeedBatch['records'][number][] }>();
+  for (const { feed, records } of batches) {
+    const name = feedKey(feed);
+    const present = merged.get(name);
+    if (present) present.records.push(...records);
+    else merged.set(name, { feed, records: [...records] });
+  }
+  const all = [...merged.values()];
+  return { memberships: all.filter(({ feed }) => feed.kind === 'nve'), tables: all.filter(({ feed }) => feed.kind === 'vn') };
+}

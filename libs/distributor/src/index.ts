@@ -1,0 +1,3 @@
+export * from './distributor.ts';
+export * from './records.ts';
+export * from './reconcile.ts';

@@ -1,0 +1,108 @@
+import { createRecordCodec, type RecordCodec } from '@nva/codec';
+import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
+import { feedKey, FeedRefused, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter } from '@nva/ports';
+import { feedValue } from './records.ts';
+
+export interface Reconciliation {
+  readonly feeds: number;
+  /** Records found on the feeds. */
+  readonly read: number;
+  readonly undecodable: number;
+  /** Records that had to be published. */
+  readonly published: number;
+}
+
+export interface ReconcileOptions {
+  readonly log: string;
+  /** Feeds of another log are made equal to this fold instead of refused. */
+  readonly adopt: boolean;
+  /** Records published in one call at most. */
+  readonly batchRecords: number;
+}
+
+interface Found {
+  /** The last record of each key, in order of the feed. */
+  readonly last: Map<string, FeedRecord>;
+  readonly spoilt: Set<string>;
+}
+
+/**
+ * Reads every feed and publishes what differs from the fold: a key that is missing, stands at another position or with another value, or
+ * should not be there. This is what makes a checkpoint a convenience instead of a promise: a topic that was lost, a change that was cut in
+ * two by a crash, and values that a corrected fold changed are all put right the same way (design, «On start and on takeover»).
+ */
+export async function reconcile(network: Network, writer: FeedWriter, options: ReconcileOptions): Promise<Reconciliation> {
+  const found = new Map((await writer.list()).map((feed) => [feedKey(feed), feed]));
+  const due = new Map([...feedsOf(network)].map((feed) => [feedKey(feed), feed]));
+  await writer.ensure([...due.values()]);
+  const codec = createRecordCodec();
+  const total = { feeds: 0, read: 0, undecodable: 0, published: 0 };
+  let batches: FeedBatch[] = [];
+  let pending = 0;
+  const flush = async (): Promise<void> => {
+    if (batches.length > 0) await writer.publish(batches);
+    total.published += pending;
+    [batches, pending] = [[], 0];
+  };
+  // NVE feeds last: an NVE is told of a VN after the VN's table is there.
+  const feeds = [...new Map([...found, ...due]).values()].toSorted((a, b) => Number(a.kind === 'nve') - Number(b.kind === 'nve'));
+  for (const feed of feeds) {
+    const existing = await readLast(writer, feed, options, total);
+    const difference = differenceOf(network, feed, existing, writer, codec, options.log);
+    total.feeds++;
+    for (let at = 0; at < difference.length; at += options.batchRecords) {
+      const records = difference.slice(at, at + options.batchRecords);
+      batches.push({ feed, records });
+      pending += records.length;
+      if (pending >= options.batchRecords) await flush();
+    }
+  }
+  await flush();
+  return total;
+}
+
+async function readLast(writer: FeedWriter, feed: FeedName, { log, adopt }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<Found> {
+  const last = new Map<string, FeedRecord>();
+  const spoilt = new Set<string>();
+  for await (const record of writer.read(feed)) {
+    total.read++;
+    if ('undecodable' in record) {
+      total.undecodable++;
+      if (record.key !== null) {
+        spoilt.add(record.key);
+        last.delete(record.key);
+      }
+      continue;
+    }
+    if (record.log !== log && !adopt) {
+      throw new FeedRefused(`feed ${feedKey(feed)} belongs to log ${record.log}, this is log ${log}; set FEED_ADOPT=true to make the feeds equal to this log`);
+    }
+    spoilt.delete(record.key);
+    last.set(record.key, record);
+  }
+  return { last, spoilt };
+}
+
+/** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */
+function differenceOf(network: Network, feed: FeedName, { last, spoilt }: Found, writer: FeedWriter, codec: RecordCodec, log: string): FeedRecord[] {
+  const difference: FeedRecord[] = [];
+  const live = new Set<string>();
+  for (const record of recordsOf(network, feed)) {
+    live.add(record.key);
+    const present = last.get(record.key);
+    if (!present || !same(present, record, writer, codec, log)) {
+      difference.push({ key: record.key, value: feedValue(record.value, writer), position: record.position, log, changeEnd: false });
+    }
+  }
+  const gone = [...last.values()].filter((record) => record.value !== null && !live.has(record.key)).map((record) => record.key);
+  for (const key of [...gone, ...[...spoilt].filter((name) => !live.has(name))]) {
+    difference.push({ key, value: null, position: network.position, log, changeEnd: false });
+  }
+  difference.sort((a, b) => a.position - b.position);
+  return difference.map((record, i) => (difference[i + 1]?.position === record.position ? record : { ...record, changeEnd: true }));
+}
+
+function same(present: FeedRecord, due: TableRecord, writer: FeedWriter, codec: RecordCodec, log: string): boolean {
+  if (present.value === null || present.log !== log || present.position !== due.position) return false;
+  return codec.encode(present.value).equals(codec.encode(feedValue(due.value, writer)));
+}

@@ -1,0 +1,31 @@
+import { standingOf, type Conflict, type FoldedTs } from '@nva/fold';
+import type { Position } from '@nva/ports';
+
+/** What an accepted command came to (contract, «Answers»). */
+export interface Answer {
+  /** False: it was so already, and nothing was recorded. */
+  readonly recorded: boolean;
+  /** Position and revision of the last event of what the command is about; 0 and -1 if there is none. */
+  readonly position: Position;
+  readonly revision: number;
+  /** False if it is recorded but does not count: it lost a race for an address, or its VN went away. */
+  readonly effective: boolean;
+  readonly conflicts: readonly Conflict[];
+  /** VNs that the tenant system is in. */
+  readonly memberships: readonly number[];
+}
+
+export function answerForTenantSystem(ts: FoldedTs | undefined, recorded: boolean): Answer {
+  if (!ts) return plainAnswer(0, -1, recorded);
+  const { effective, conflicts, memberships } = standingOf(ts);
+  return { recorded, position: ts.position, revision: ts.revision, effective, conflicts, memberships };
+}
+
+export const plainAnswer = (position: Position, revision: number, recorded: boolean): Answer => ({
+  recorded,
+  position,
+  revision,
+  effective: true,
+  conflicts: [],
+  memberships: [],
+});

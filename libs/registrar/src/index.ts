@@ -1,0 +1,4 @@
+export * from './access.ts';
+export type { Answer } from './answer.ts';
+export * from './registrar.ts';
+export * from './term-keeper.ts';

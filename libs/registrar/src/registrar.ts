@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto';
+import type { Audit, NvaEvent } from '@nva/codec';
+import {
+  decideNve,
+  decideTenantSystem,
+  decideVn,
+  isTenantSystemCommand,
+  isVnCommand,
+  streamOf,
+  type Command,
+  type Nve,
+  type TenantSystem,
+  type Vn,
+} from '@nva/domain';
+import { Refusal } from '@nva/identifiers';
+import type { AppendResult, Clock, EventStore, Logger, RecordedEvent, StreamAppend } from '@nva/ports';
+import type { Replica } from '@nva/replica';
+import { actorOf, authorize, type Caller } from './access.ts';
+import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
+import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
+import { Overlay, type StreamState } from './overlay.ts';
+
+/** A command and what came with it. */
+export interface Request {
+  readonly command: Command;
+  readonly caller: Caller;
+  readonly correlationId: string;
+  /** Refused unless the stream is at this revision (X9). */
+  readonly ifRevision?: number;
+  readonly idempotency?: { readonly key: string; readonly requestDigest: string };
+}
+
+export type Outcome = { readonly answer: Answer } | { readonly refusal: Refusal };
+
+/** Commands on their way at once; beyond it new ones are refused as `overloaded`. */
+export const MAX_COMMANDS_IN_FLIGHT = 16_384;
+/** Decisions on one command when other writers of its stream come first. */
+export const MAX_DECISIONS = 8;
+/** How long a command may take before its outcome is reported as unknown. */
+export const OUTCOME_DEADLINE_MS = 10_000;
+
+/** Called with every accepted command that needed no event: a renewal, a heartbeat. */
+export type RenewalListener = (command: Command) => void;
+
+/**
+ * Decides commands and appends their events. A decision is made at once, in the order of arrival, on the fold and everything decided
+ * before; the append follows, and the answer is given when this process's own fold has passed the event. So an answer tells what really
+ * came of it, and nobody waits for more than one group commit. On a conflict with another writer of the stream it decides again.
+ */
+export class Registrar {
+  readonly #store: EventStore;
+  readonly #replica: Replica;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #overlay: Overlay;
+  readonly #idempotency = new IdempotencyIndex();
+  readonly #inFlight = new Map<string, Written>();
+  /** The last command on its way to each stream that has one. */
+  readonly #last = new Map<string, Promise<Outcome>>();
+  readonly #renewalListeners: RenewalListener[] = [];
+  #conflicts = 0;
+
+  /** Before the replica starts: the registrar learns Idempotency-Keys from the log. */
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger) {
+    this.#store = store;
+    this.#replica = replica;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#overlay = new Overlay(replica.network);
+    replica.onFolded((recorded) => this.#folded(recorded));
+  }
+
+  get commandsInFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Appends that met another writer of their stream. */
+  get conflicts(): number {
+    return this.#conflicts;
+  }
+
+  onRenewal(listener: RenewalListener): void {
+    this.#renewalListeners.push(listener);
+  }
+
+  /** Decides in order, appends in one call. Never rejects: every request has its outcome. */
+  async submit(requests: readonly Request[]): Promise<Outcome[]> {
+    const batch = new Batch();
+    const outcomes = requests.map((request) => this.#decide(request, 0, batch));
+    if (batch.written.length === 0) return Promise.all(outcomes);
+    const deadline = setTimeout(() => this.#expire(batch.written), OUTCOME_DEADLINE_MS);
+    try {
+      void this.#append(batch);
+      return await Promise.all(outcomes);
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  #decide(request: Request, decisions: number, batch: Batch): Promise<Outcome> | Outcome {
+    try {
+      return this.#decideOrThrow(request, decisions, batch);
+    } catch (error) {
+      if (error instanceof Refusal) return { refusal: error };
+      this.#logger.error('a decision failed', { err: error, command: request.command.type, correlationId: request.correlationId });
+      return { refusal: new Refusal('internal', 'the decision failed; the NVA\u2019s own log has the error under the correlation id') };
+    }
+  }
+
+  #decideOrThrow(request: Request, decisions: number, batch: Batch): Promise<Outcome> | Outcome {
+    const { command, caller, idempotency } = request;
+    const audit = this.#audit(request);
+    if (idempotency && decisions === 0) {
+      const earlier = this.#idempotency.find(audit.actor, idempotency.key, idempotency.requestDigest, audit.recordedAt);
+      if (earlier) return earlier.then(answered, refused);
+    }
+    if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT) throw new Refusal('overloaded', 'too many commands are on their way');
+    const stream = streamOf(command);
+    const { state, revision } = this.#overlay.stream(stream);
+    authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
+    checkRevision(stream, revision, request.ifRevision);
+    const event = this.#event(command, state, audit);
+    const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
+    if (idempotency && decisions === 0) this.#idempotency.remember(audit, outcome.then(answerOrThrow));
+    return outcome;
+  }
+
+  #audit({ caller, correlationId, idempotency }: Request): Audit {
+    return {
+      recordedAt: this.#clock.wallMs(),
+      actor: actorOf(caller),
+      correlationId,
+      idempotencyKey: idempotency?.key ?? null,
+      requestDigest: idempotency?.requestDigest ?? null,
+    };
+  }
+
+  #event(command: Command, state: StreamState['state'], audit: Audit): NvaEvent | null {
+    const { facts } = this.#overlay;
+    if (isTenantSystemCommand(command)) return decideTenantSystem(command, state as TenantSystem | null, facts, audit);
+    if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
+    return decideNve(command, state as Nve | null, facts, audit);
+  }
+
+  /** Nothing to record. If something of the stream is still on its way, the answer waits for that. */
+  async #unchanged(command: Command, stream: string): Promise<Outcome> {
+    for (const listener of this.#renewalListeners) listener(command);
+    const before = await this.#last.get(stream);
+    return before && 'refusal' in before ? before : { answer: this.#answer(stream, false) };
+  }
+
+  #write(decided: Decided, revision: number, event: NvaEvent, batch: Batch): Promise<Outcome> {
+    const { stream } = decided;
+    const eventId = randomUUID();
+    const outcome = new Promise<Outcome>((settle) => {
+      const written: Written = { ...decided, eventId, settle };
+      this.#inFlight.set(eventId, written);
+      batch.add(written, { stream, expectedRevision: revision, events: [{ id: eventId, event }] });
+    });
+    this.#overlay.expect(stream, event);
+    this.#last.set(stream, outcome);
+    return outcome;
+  }
+
+  async #append(batch: Batch): Promise<void> {
+    let results: readonly AppendResult[];
+    try {
+      results = await this.#store.append(batch.appends);
+    } catch (error) {
+      this.#logger.error('the event log did not take an append', { err: error, commands: batch.written.length });
+      for (const written of batch.written) this.#lose(written);
+      return;
+    }
+    const overtaken = batch.written.filter((_, i) => results[i]!.outcome === 'wrong-expected-revision');
+    if (overtaken.length > 0) await this.#decideAgain(overtaken);
+  }
+
+  /** Other writers of their streams came first: takes in what they wrote, then decides again. */
+  async #decideAgain(overtaken: readonly Written[]): Promise<void> {
+    this.#conflicts += overtaken.length;
+    for (const { eventId, stream } of overtaken) {
+      this.#inFlight.delete(eventId);
+      this.#forget(stream);
+    }
+    try {
+      await this.#replica.passed((await this.#store.head()).position);
+    } catch (error) {
+      this.#logger.error('the event log did not tell its head', { err: error });
+      for (const written of overtaken) this.#lose(written);
+      return;
+    }
+    const batch = new Batch();
+    for (const { request, decisions, settle } of overtaken) {
+      if (decisions + 1 >= MAX_DECISIONS) settle({ refusal: new Refusal('contention', 'other writers kept coming first; try again') });
+      else void Promise.resolve(this.#decide(request, decisions + 1, batch)).then(settle);
+    }
+    if (batch.written.length > 0) await this.#append(batch);
+  }
+
+  #folded(recorded: RecordedEvent): void {
+    const { stream, revision, event } = recorded;
+    if (this.#overlay.folded(stream, revision)) this.#last.delete(stream);
+    const { audit } = event.data;
+    if (this.#inFlight.size > 0) {
+      const written = this.#inFlight.get(recorded.id);
+      if (written) {
+        this.#inFlight.delete(recorded.id);
+        written.settle({ answer: this.#answer(stream, true) });
+        return;
+      }
+    }
+    if (audit.idempotencyKey !== null && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
+      this.#idempotency.remember(audit, Promise.resolve(this.#answer(stream, true)));
+    }
+  }
+
+  #answer(stream: string, recorded: boolean): Answer {
+    const { network } = this.#replica;
+    if (stream.startsWith('ts-')) return answerForTenantSystem(network.tenantSystems.get(stream.slice(3)), recorded);
+    const folded = stream.startsWith('vn-') ? network.vns.get(Number(stream.slice(3))) : network.nves.get(stream.slice(4));
+    return plainAnswer(folded?.position ?? 0, folded?.revision ?? -1, recorded);
+  }
+
+  #expire(written: readonly Written[]): void {
+    for (const one of written) if (this.#inFlight.delete(one.eventId)) one.settle({ refusal: outcomeUnknown() });
+  }
+
+  #lose(written: Written): void {
+    this.#inFlight.delete(written.eventId);
+    this.#forget(written.stream);
+    written.settle({ refusal: outcomeUnknown() });
+  }
+
+  #forget(stream: string): void {
+    this.#overlay.forget(stream);
+    this.#last.delete(stream);
+  }
+}
+
+interface Decided {
+  readonly request: Request;
+  readonly stream: string;
+  /** Decisions made on it before this one. */
+  readonly decisions: number;
+}
+
+interface Written extends Decided {
+  readonly eventId: string;
+  readonly settle: (outcome: Outcome) => void;
+}
+
+/** Appends that go to the log in one call, and whom each one answers. */
+class Batch {
+  readonly appends: StreamAppend[] = [];
+  readonly written: Written[] = [];
+
+  add(written: Written, append: StreamAppend): void {
+    this.written.push(written);
+    this.appends.push(append);
+  }
+}
+
+function checkRevision(stream: string, revision: number, ifRevision: number | undefined): void {
+  if (ifRevision === undefined || ifRevision === revision) return;
+  const message = `the command is meant for revision ${ifRevision}, ${stream} is at ${revision}`;
+  throw new Refusal('revision-mismatch', message, { field: 'ifRevision', received: ifRevision, expected: ifRevision, actual: revision, row: 'X9' });
+}
+
+const outcomeUnknown = (): Refusal => new Refusal('outcome-unknown', 'whether the command was recorded is not known yet; sending it again tells');
+const answered = (answer: Answer): Outcome => ({ answer });
+
+function refused(error: unknown): Outcome {
+  if (error instanceof Refusal) return { refusal: error };
+  throw error;
+}
+
+function answerOrThrow(outcome: Outcome): Answer {
+  if ('refusal' in outcome) throw outcome.refusal;
+  return outcome.answer;
+}

@@ -1,0 +1,102 @@
+import { FeedDigests, Network, type RecordChange } from '@nva/fold';
+import type { EventStore, Logger, Position, RecordedEvent } from '@nva/ports';
+
+/** Called for every event right after it was folded, in order, while the network stands exactly there. Must not throw. */
+export type FoldListener = (recorded: RecordedEvent, changes: readonly RecordChange[]) => void;
+
+interface Waiter {
+  readonly position: Position;
+  readonly resolve: () => void;
+}
+
+/** A wait for a position at most; a caller beyond it is told at once that it cannot wait. */
+const MAX_WAITERS = 65_536;
+
+/**
+ * The network as it stands, kept up with the log: the one fold of a process, which the registrar decides against, the distributor
+ * publishes from and the queries read. It folds events in the order of the log and tells listeners after each.
+ *
+ * A fold that throws is a defect, and a table after it would be a guess. So the replica stops there, says so through `failed`, and
+ * answers no waiter any more; the process is expected to end.
+ */
+export class Replica {
+  readonly network = new Network();
+  readonly digests = new FeedDigests();
+  readonly #store: EventStore;
+  readonly #logger: Logger;
+  readonly #listeners: FoldListener[] = [];
+  readonly #stopping = new AbortController();
+  readonly #waiters: Waiter[] = [];
+  #running: Promise<void> | null = null;
+  #eventsFolded = 0;
+  #caughtUp = false;
+
+  constructor(store: EventStore, logger: Logger) {
+    this.#store = store;
+    this.#logger = logger;
+  }
+
+  get eventsFolded(): number {
+    return this.#eventsFolded;
+  }
+
+  get caughtUp(): boolean {
+    return this.#caughtUp;
+  }
+
+  /** Before `start`. */
+  onFolded(listener: FoldListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Resolves when everything that is in the log now has been folded, and goes on following. `failed` is called if it cannot go on. */
+  start(failed: (cause: unknown) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#running = this.#follow(resolve).catch((cause: unknown) => {
+        this.#logger.error('the fold has stopped', { err: cause, position: this.network.position });
+        reject(cause);
+        failed(cause);
+      });
+    });
+  }
+
+  /** Resolves when the network has passed the position; rejects if too many wait. The caller sets its own time limit. */
+  passed(position: Position): Promise<void> {
+    if (this.network.position >= position) return Promise.resolve();
+    if (this.#waiters.length >= MAX_WAITERS) return Promise.reject(new Error('too many callers wait for the fold'));
+    return new Promise((resolve) => this.#waiters.push({ position, resolve }));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #follow(caughtUp: () => void): Promise<void> {
+    for await (const message of this.#store.subscribe({ signal: this.#stopping.signal })) {
+      if (message.kind === 'caught-up') {
+        this.#caughtUp = true;
+        caughtUp();
+        continue;
+      }
+      for (const recorded of message.events) this.#fold(recorded);
+      this.#wake();
+    }
+  }
+
+  #fold(recorded: RecordedEvent): void {
+    const changes = this.network.apply(recorded);
+    this.digests.apply(recorded.position, changes);
+    this.#eventsFolded++;
+    for (const listener of this.#listeners) listener(recorded, changes);
+  }
+
+  #wake(): void {
+    if (this.#waiters.length === 0) return;
+    const passed = this.#waiters.filter((waiter) => waiter.position <= this.network.position);
+    if (passed.length === 0) return;
+    const still = this.#waiters.filter((waiter) => waiter.position > this.network.position);
+    this.#waiters.splice(0, this.#waiters.length, ...still);
+    for (const waiter of passed) waiter.resolve();
+  }
+}
