@@ -113,7 +113,7 @@ export class Distributor {
 
   async #run(): Promise<void> {
     for (;;) {
-      if (this.#queue.length > 0 || this.#overflowed) await this.#retrying(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
+      if (this.#queue.length > 0 || this.#overflowed) await this.#retrying<unknown>(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
       else if (this.#stopping) break;
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
