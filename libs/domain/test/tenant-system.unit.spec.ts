@@ -1,0 +1,240 @@
+import { describe, expect, it } from 'vitest';
+import { command } from '@nva/domain/testing';
+import { decideTenantSystem, MAX_BINDINGS_PER_TS, type TenantSystem } from '../src/index.ts';
+import { attach, l3, MAC1, MAC2, network } from './fixtures.ts';
+
+const register = (tsId: string, ...bindings: object[]): ReturnType<typeof command> => command('registerBindings', { tsId, bindings });
+const detach = (tsId: string, nveId: string): ReturnType<typeof command> => command('detach', { tsId, nveId });
+
+describe('attaching', () => {
+  it('records who, where and with what address, in one event (R1, R33, R44)', () => {
+    const event = network().when(attach('t1', 'nve1', { logicalInterface: 'tap1', bindings: [l3('192.0.2.1')] }));
+    expect(event).toMatchObject({
+      type: 'TenantSystemAttached',
+      data: {
+        tsId: 't1',
+        tenantId: 'red',
+        vmId: 'vm-t1',
+        mac: MAC1,
+        attachment: { nveId: 'nve1', logicalInterface: 'tap1', state: 'activated' },
+        bindings: [{ bid: null, vnid: 1, vlan: null, ip: '192.0.2.1', lifetimeS: null }],
+      },
+    });
+  });
+
+  it('changes nothing when repeated', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    expect(world.when(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }))).toBeNull();
+    expect(world.when(attach('t1', 'nve1'))).toBeNull();
+  });
+
+  it('without bindings attaches a tenant system that is in no VN', () => {
+    expect(network().when(attach('t1', 'nve1'))).toMatchObject({ data: { bindings: [] } });
+  });
+
+  it('is refused at an NVE that has not connected, into an unknown VN, and into a VN of another tenant (R44)', () => {
+    expect(network().refusal(attach('t1', 'nve9'))).toBe('nve-unknown');
+    expect(network().refusal(attach('t1', 'nve1', { bindings: [{ vnid: 7, ip: '192.0.2.1' }] }))).toBe('vn-unknown');
+    expect(network().refusal(attach('t1', 'nve1', { bindings: [{ vnid: 9, ip: '192.0.2.1' }] }))).toBe('vn-of-another-tenant');
+  });
+
+  it('is refused for another tenant or VM than it is attached for (R1)', () => {
+    const world = network().given(attach('t1', 'nve1'));
+    expect(world.refusal(attach('t1', 'nve1', { tenantId: 'blue' }))).toBe('ts-immutable');
+    expect(world.refusal(attach('t1', 'nve1', { vmId: 'other' }))).toBe('ts-immutable');
+  });
+
+  it('asks an IP of a binding in an L3 VN and a VLAN in an L2 VN, where an IP is optional (R16, R23, R24)', () => {
+    const world = network();
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [{ vnid: 1, vlan: 10 }] }))).toBe('ip-required');
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [{ vnid: 1, vlan: 10, ip: '192.0.2.1' }] }))).toBe('vlan-not-allowed');
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [{ vnid: 2, ip: '192.0.2.1' }] }))).toBe('vlan-required');
+    expect(world.when(attach('t1', 'nve1', { bindings: [{ vnid: 2, vlan: 10 }] }))).not.toBeNull();
+    expect(world.when(attach('t2', 'nve1', { mac: MAC2, bindings: [{ vnid: 2, vlan: 10, ip: '192.0.2.1' }] }))).not.toBeNull();
+  });
+
+  it('refuses a MAC or IP that another tenant system of the VN holds; other VNs may overlap (R13)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    expect(world.refusal(attach('t2', 'nve2', { mac: MAC2, bindings: [l3('192.0.2.1')] }))).toBe('duplicate-ip');
+    expect(world.refusal(attach('t2', 'nve2', { bindings: [l3('192.0.2.2')] }))).toBe('duplicate-mac');
+    expect(world.when(attach('t2', 'nve2', { bindings: [{ vnid: 3, ip: '192.0.2.1' }] }))).not.toBeNull();
+  });
+
+  it('clears a MAC again that its holder gave up', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }), detach('t1', 'nve1'));
+    expect(world.when(attach('t2', 'nve2', { bindings: [l3('192.0.2.1')] }))).not.toBeNull();
+  });
+
+  it('replaces the whole set of bindings that it names', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { vnid: 3, ip: '192.0.2.1', bid: 2 }] }));
+    world.given(attach('t1', 'nve1', { bindings: [l3('192.0.2.7', { bid: 1 })] }));
+    expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([{ bid: 1, vnid: 1, vlan: null, ip: '192.0.2.7', lifetimeS: null }]);
+    expect(world.when(attach('t1', 'nve1', { bindings: [] }))).toMatchObject({ type: 'TenantSystemAttachmentChanged', data: { bindings: [] } });
+  });
+});
+
+describe('several addresses and their BIDs', () => {
+  it('refuses a second address without BIDs (R19)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    expect(world.refusal(register('t1', { vnid: 3, ip: '192.0.2.1' }))).toBe('bid-required');
+    expect(world.refusal(register('t1', { bid: 2, vnid: 3, ip: '192.0.2.1' }))).toBe('bid-required');
+    expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.2'), { vnid: 3, ip: '192.0.2.2' }] }))).toBe('bid-required');
+  });
+
+  it('gives the first its BID in the step that adds the second (R19, R20)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    expect(world.when(register('t1', { bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }))).toMatchObject({ type: 'BindingsRegistered' });
+    expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([
+      { bid: 1, vnid: 1 },
+      { bid: 2, vnid: 3 },
+    ]);
+  });
+
+  it('does not take a BID back, and has each BID once (R18)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }));
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }))).toBe('bid-taken-back');
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 1, vnid: 1, ip: '192.0.2.2' }] }))).toBe('bid-duplicate');
+    expect(world.refusal(register('t1', { bid: 2, vnid: 3, ip: '192.0.2.2' }, { bid: 2, vnid: 3, ip: '192.0.2.3' }))).toBe('bid-duplicate');
+    expect(world.refusal(register('t1', { bid: 2, vnid: 1, ip: '192.0.2.1' }))).toBe('address-registered');
+  });
+
+  it('registers all lines or none (R20)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }), attach('t2', 'nve1', { mac: MAC2, bindings: [{ vnid: 3, ip: '192.0.2.9' }] }));
+    expect(world.refusal(register('t1', { bid: 2, vnid: 3, ip: '192.0.2.8' }, { bid: 3, vnid: 3, ip: '192.0.2.9' }))).toBe('duplicate-ip');
+    expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(1);
+  });
+
+  it('asks the address at the first registration of a BID, and only then (R21, R22)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1, lifetimeS: 60 })] }));
+    expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 2 }))).toBe('bid-unknown');
+    expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 2, vnid: 3 }))).toBe('address-required');
+    expect(world.when(command('registerBinding', { tsId: 't1', bid: 1 }))).toBeNull();
+    expect(world.when(command('registerBinding', { tsId: 't1', bid: 2, vnid: 3, ip: '192.0.2.1' }))).toMatchObject({ type: 'BindingsRegistered' });
+  });
+
+  it('updates the address of a known BID, but never its VN (R22)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }));
+    expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 1, vnid: 3, ip: '192.0.2.1' }))).toBe('bid-vn-mismatch');
+    expect(world.when(command('registerBinding', { tsId: 't1', bid: 1, ip: '192.0.2.5' }))).toMatchObject({ data: { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.5' }] } });
+  });
+
+  it('de-registers by BID alone, 0 being the one without (R22)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    expect(world.refusal(command('deregisterBinding', { tsId: 't1', bid: 1 }))).toBe('bid-unknown');
+    expect(world.when(command('deregisterBinding', { tsId: 't1', bid: 0 }))).toMatchObject({ type: 'BindingDeregistered', data: { bid: 0 } });
+    expect(world.refusal(command('deregisterBinding', { tsId: 't1', bid: 0 }))).toBe('bid-unknown');
+  });
+
+  it('de-registers by lifetime 0, and lapses what ran out (R24a)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1, lifetimeS: 60 }), { vnid: 3, bid: 2, ip: '192.0.2.1' }] }));
+    expect(world.when(command('registerBinding', { tsId: 't1', bid: 2, lifetimeS: 0 }))).toMatchObject({ data: { bindings: [], deregistered: [2] } });
+    expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 2, lifetimeS: 0 }))).toBe('bid-unknown');
+    expect(world.when(command('lapseBindings', { tsId: 't1', bids: [1] }))).toMatchObject({ type: 'BindingsLapsed' });
+    expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([]);
+  });
+
+  it('takes IPv4 and IPv6 of one tenant system in one VN (R13, R17)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 2, vnid: 1, ip: '2001:db8::1' }] }));
+    expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(2);
+    expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.2', { bid: 1 }), l3('192.0.2.2', { bid: 2 })] }))).toBe('address-duplicate');
+  });
+
+  it('is bounded', () => {
+    const bindings = Array.from({ length: MAX_BINDINGS_PER_TS + 1 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.${i >> 8}.${i & 255}` }));
+    expect(network().refusal(attach('t1', 'nve1', { bindings }))).toBe('too-many-bindings');
+  });
+});
+
+describe('moving and multihoming', () => {
+  it('moves in one event and counts the mobility up (R55)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    expect(world.when(attach('t1', 'nve2'))).toMatchObject({ type: 'TenantSystemMoved', data: { from: ['nve1'], attachment: { nveId: 'nve2' }, mobility: 1, mac: null, bindings: null } });
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ attachments: [{ nveId: 'nve2' }], bindings: [{ ip: '192.0.2.1' }] });
+  });
+
+  it('keeps the other NVEs when added (R48), and leaves them all when moved', () => {
+    const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2', { placement: 'add' }));
+    expect(world.state<TenantSystem>('ts-t1').attachments.map((a) => a.nveId)).toEqual(['nve1', 'nve2']);
+    expect(world.when(attach('t1', 'nve2'))).toMatchObject({ type: 'TenantSystemMoved', data: { from: ['nve1'] } });
+  });
+
+  it('associates at the new NVE before it activates there (X5)', () => {
+    const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2', { placement: 'add', state: 'associated' }));
+    expect(world.when(attach('t1', 'nve2', { placement: 'add', state: 'activated' }))).toMatchObject({ type: 'TenantSystemAttachmentChanged', data: { attachment: { state: 'activated' } } });
+  });
+
+  it('refuses a detach by an NVE that the tenant system has left (R55)', () => {
+    const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2'));
+    expect(world.refusal(detach('t1', 'nve1'))).toBe('ts-not-at-nve');
+    expect(world.when(detach('t1', 'nve2'))).toMatchObject({ type: 'TenantSystemDetached' });
+    expect(world.refusal(detach('t1', 'nve2'))).toBe('ts-not-attached');
+    expect(world.refusal(detach('t9', 'nve2'))).toBe('ts-unknown');
+  });
+
+  it('ends its bindings with its last attachment (R49), and not before', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }), attach('t1', 'nve2', { placement: 'add' }), detach('t1', 'nve1'));
+    expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(1);
+    world.given(detach('t1', 'nve2'));
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ attachments: [], bindings: [] });
+  });
+
+  it('is detached everywhere by an operator', () => {
+    const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2', { placement: 'add' }));
+    expect(world.when(command('remove', { tsId: 't1' }))).toMatchObject({ data: { from: ['nve1', 'nve2'] } });
+    expect(world.state<TenantSystem>('ts-t1').attachments).toEqual([]);
+  });
+
+  it('counts the moves of the last 180 s, for the alarm at more than 5 (X9)', () => {
+    const world = network().given(attach('t1', 'nve1'));
+    const moves = ['nve2', 'nve1', 'nve2', 'nve1', 'nve2', 'nve1'].map((to) => {
+      world.now += 20_000;
+      return (world.when(attach('t1', to))!.data as { recentMoves: number }).recentMoves;
+    });
+    expect(moves).toEqual([1, 2, 3, 4, 5, 6]);
+    world.now += 180_000;
+    expect(world.when(attach('t1', 'nve2'))).toMatchObject({ data: { recentMoves: 1, mobility: 7 } });
+  });
+
+  it('never counts the mobility down, over a detachment either', () => {
+    const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2'), detach('t1', 'nve2'));
+    expect(world.when(attach('t1', 'nve1'))).toMatchObject({ data: { mobility: 1 } });
+  });
+});
+
+describe('MAC and connection', () => {
+  it('changes the MAC of all bindings in one event (R14, R15)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 2, vnid: 3, ip: '192.0.2.1' }] }));
+    expect(world.when(command('changeMac', { tsId: 't1', mac: MAC1 }))).toBeNull();
+    expect(world.when(command('changeMac', { tsId: 't1', mac: MAC2 }))).toMatchObject({ type: 'MacChanged', data: { mac: MAC2 } });
+  });
+
+  it('refuses a MAC that another tenant system holds in any of its VNs (R13)', () => {
+    const world = network().given(
+      attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 2, vnid: 3, ip: '192.0.2.1' }] }),
+      attach('t2', 'nve1', { mac: MAC2, bindings: [{ vnid: 3, ip: '192.0.2.2' }] }),
+    );
+    expect(world.refusal(command('changeMac', { tsId: 't1', mac: MAC2 }))).toBe('duplicate-mac');
+  });
+
+  it('records a connection failure once, of one VN or all, and attaching there again clears it (R56)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    const fail = (fields: object): ReturnType<typeof command> => command('connectionFailure', { tsId: 't1', nveId: 'nve1', ...fields });
+    expect(world.refusal(fail({ nveId: 'nve2' }))).toBe('ts-not-at-nve');
+    expect(world.refusal(fail({ vnid: 3 }))).toBe('vn-not-joined');
+    expect(world.when(fail({ vnid: 1 }))).toMatchObject({ type: 'ConnectionFailed', data: { vnid: 1 } });
+    expect(world.when(fail({ vnid: 1 }))).toBeNull();
+    expect(world.when(fail({}))).toMatchObject({ data: { vnid: null } });
+    expect(world.when(attach('t1', 'nve1'))).toMatchObject({ type: 'TenantSystemAttachmentChanged' });
+    expect(world.state<TenantSystem>('ts-t1').failures).toEqual([]);
+  });
+});
+
+describe('the decider', () => {
+  it('is pure: the same command on the same state gives the same event, and leaves both as they are', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    const state = Object.freeze(structuredClone(world.state<TenantSystem>('ts-t1')));
+    const move = Object.freeze(attach('t1', 'nve2')) as Parameters<typeof decideTenantSystem>[0];
+    const audit = { recordedAt: 1, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };
+    expect(decideTenantSystem(move, state, world.facts, audit)).toEqual(decideTenantSystem(move, state, world.facts, audit));
+  });
+});
