@@ -1,0 +1,133 @@
+import type { Consumer, Kafka, KafkaMessage, RetryOptions } from 'kafkajs';
+import { FetchCycles } from './fetch-cycles.ts';
+import { PARTITION } from './topics.ts';
+
+/** How long a broker holds a fetch that finds nothing. Data ends it at once; it bounds how long stopping and seeking take. */
+const MAX_WAIT_MS = 25;
+const MAX_BYTES_PER_PARTITION = 4 * 1024 * 1024;
+const MAX_BYTES_PER_FETCH = 16 * 1024 * 1024;
+const SESSION_TIMEOUT_MS = 30_000;
+const HEARTBEAT_INTERVAL_MS = 3_000;
+/** Few and quick: one topic that is gone stops the fetches of all, and the run’s owner is the one who can do something about it. */
+const RETRY: RetryOptions = { initialRetryTime: 10, multiplier: 2, maxRetryTime: 100, retries: 2 };
+
+export interface RunHandlers {
+  /** The offset to read a topic from, asked at every (re)join; null is the topic's start. */
+  position(topic: string): number | null;
+  /** Records in offset order, never empty. The next ones of any topic wait for the promise. */
+  records(topic: string, messages: readonly KafkaMessage[]): Promise<void>;
+  /** Everything before `next` has been handed over, records or not (control records, aborted ones); `end` is the topic's end now. */
+  progress(topic: string, next: number, end: number): void;
+  /** A fetch found nothing behind the topic's position: whatever offsets are left before its end carry nothing. */
+  quiet(topic: string): void;
+  /** The position is not in the topic; reading goes on at the topic's start. */
+  outOfRange(topic: string): void;
+  /** The run is over and has to be replaced; nothing more comes from it. */
+  failed(cause: Error): void;
+}
+
+export interface RunOptions {
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  /** True also delivers what an unfinished or aborted transaction wrote. */
+  readonly readUncommitted: boolean;
+}
+
+/**
+ * One kafkajs consumer over a fixed set of topics, from joining its group to its end. kafkajs has no manual assignment, so each
+ * run is alone in a group of its own and gets every partition; it commits nothing, and starts where its owner says.
+ *
+ * kafkajs forgets uncommitted offsets whenever it rejoins, so every join seeks anew. Its batches do not tell of a topic that is
+ * empty behind some offset, so FetchCycles watches the fetches themselves.
+ */
+export class ConsumerRun {
+  readonly topics: ReadonlySet<string>;
+  readonly #consumer: Consumer;
+  readonly #handlers: RunHandlers;
+  readonly #cycles: FetchCycles;
+  #over = false;
+
+  /** `createClient` is given the listener for what kafkajs only logs. */
+  constructor(createClient: (listener: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka, options: RunOptions, handlers: RunHandlers) {
+    this.topics = new Set(options.topics);
+    this.#handlers = handlers;
+    this.#cycles = new FetchCycles(MAX_BYTES_PER_FETCH, (topic) => !this.#over && handlers.quiet(topic));
+    const client = createClient((message, fields) => {
+      if (!this.#over && message.startsWith('Offset out of range') && typeof fields['topic'] === 'string') this.#outOfRange(fields['topic']);
+    });
+    this.#consumer = client.consumer({
+      groupId: options.groupId,
+      readUncommitted: options.readUncommitted,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: MAX_WAIT_MS,
+      maxBytesPerPartition: MAX_BYTES_PER_PARTITION,
+      maxBytes: MAX_BYTES_PER_FETCH,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      heartbeatInterval: HEARTBEAT_INTERVAL_MS,
+      retry: { ...RETRY, restartOnFailure: () => Promise.resolve(false) },
+    });
+  }
+
+  /** Resolves when the run has joined and fetches; rejects, or later calls `failed`, when it cannot. */
+  async start(): Promise<void> {
+    const consumer = this.#consumer;
+    const { GROUP_JOIN, CRASH, FETCH_START, FETCH, REQUEST, END_BATCH_PROCESS } = consumer.events;
+    let joined = false;
+    const fetching = new Promise<void>((resolve, reject) => {
+      consumer.on(GROUP_JOIN, () => {
+        joined = true;
+        this.#cycles.reset();
+        for (const topic of this.topics) {
+          const offset = this.#handlers.position(topic);
+          if (offset !== null) consumer.seek({ topic, partition: PARTITION, offset: String(offset) });
+        }
+      });
+      consumer.on(FETCH_START, ({ payload }) => this.#cycles.begin((payload as { nodeId: number }).nodeId, this.topics));
+      consumer.on(REQUEST, ({ payload }) => payload.apiName === 'Fetch' && this.#cycles.answered());
+      consumer.on(FETCH, () => joined && resolve());
+      consumer.on(END_BATCH_PROCESS, ({ payload }) => {
+        if (this.#over) return;
+        const first = Number(payload.firstOffset);
+        const next = Number(payload.lastOffset) + 1;
+        this.#cycles.delivered(payload.topic, next - first);
+        this.#handlers.progress(payload.topic, next, Number(payload.highWatermark));
+      });
+      consumer.on(CRASH, ({ payload }) => {
+        reject(payload.error);
+        if (!this.#over) this.#handlers.failed(payload.error);
+        this.#over = true;
+      });
+    });
+    fetching.catch(() => undefined);
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...this.topics], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatch: async ({ batch }) => {
+        if (!this.#over) await this.#handlers.records(batch.topic, batch.messages);
+      },
+    });
+    await fetching;
+  }
+
+  /** Reads the topic again from where its owner now says. */
+  reseek(topic: string): void {
+    this.#consumer.seek({ topic, partition: PARTITION, offset: String(this.#handlers.position(topic) ?? 0) });
+  }
+
+  /** No more of this topic; the others go on. */
+  pause(topic: string): void {
+    if (!this.#over) this.#consumer.pause([{ topic }]);
+  }
+
+  /** Nothing is handed over after the call; the promise resolves when the consumer has left its group. */
+  async stop(): Promise<void> {
+    this.#over = true;
+    await this.#consumer.disconnect();
+  }
+
+  #outOfRange(topic: string): void {
+    this.#cycles.reset();
+    this.#handlers.outOfRange(topic);
+  }
+}

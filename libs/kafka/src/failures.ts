@@ -1,0 +1,41 @@
+import { FeedFenced, FeedRefused, FeedUnavailable } from '@nva/ports';
+
+/** Protocol error types that say: this producer's epoch is not the newest, or its transaction is not there any more. */
+const EPOCH_IS_OLD = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_TXN_STATE', 'INVALID_PRODUCER_ID_MAPPING', 'TRANSACTION_COORDINATOR_FENCED']);
+/** Retrying will not help: rights, configuration, or a record that the broker does not take. */
+const REFUSALS = new Set([
+  'TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'GROUP_AUTHORIZATION_FAILED', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD', 'INVALID_TOPIC_EXCEPTION', 'UNSUPPORTED_VERSION', 'INVALID_TRANSACTION_TIMEOUT',
+]);
+const MAX_CAUSES = 8;
+
+/** The Kafka protocol's name of the error (`INVALID_PRODUCER_EPOCH`), found through the wrappers kafkajs puts around it. */
+export function protocolError(failure: unknown): string | undefined {
+  let current: unknown = failure;
+  for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth++) {
+    const { type, errors, originalError } = current as { type?: unknown; errors?: unknown[]; originalError?: unknown };
+    if (typeof type === 'string') return type;
+    current = current.cause ?? originalError ?? errors?.[0];
+  }
+  return undefined;
+}
+
+export const isEpochOld = (failure: unknown): boolean => EPOCH_IS_OLD.has(protocolError(failure) ?? '');
+export const isRefusal = (failure: unknown): boolean => REFUSALS.has(protocolError(failure) ?? '');
+export const isMissing = (failure: unknown): boolean => protocolError(failure) === 'UNKNOWN_TOPIC_OR_PARTITION';
+
+/** The port's error for whatever kafkajs threw; the port's own pass. */
+export function asFeedError(failure: unknown, doing: string): Error {
+  if (failure instanceof FeedFenced || failure instanceof FeedRefused || failure instanceof FeedUnavailable) return failure;
+  const message = `${doing}: ${failure instanceof Error ? failure.message : String(failure)}`;
+  return isRefusal(failure) ? new FeedRefused(message, { cause: failure }) : new FeedUnavailable(message, { cause: failure });
+}
+
+export async function translated<T>(doing: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (failure) {
+    throw asFeedError(failure, doing);
+  }
+}

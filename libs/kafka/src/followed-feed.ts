@@ -1,0 +1,141 @@
+import type { RecordCodec } from '@nva/codec';
+import type { Clock, FeedCursor, FeedSink } from '@nva/ports';
+import type { KafkaMessage } from 'kafkajs';
+import { formatCursor, parseCursor } from './cursor.ts';
+import type { Log } from './options.ts';
+import { decodeRecord, isUndecodable } from './record-format.ts';
+
+export interface FollowedFeedOptions {
+  readonly topic: string;
+  readonly sink: FeedSink;
+  readonly resume: FeedCursor | undefined;
+  /** `delete.retention.ms` of the topic: removals are kept at least so long. */
+  readonly deleteRetentionMs: number;
+  readonly codec: RecordCodec;
+  /** Looks for the schema of the value on the schemas topic, if it was not looked for before. */
+  readonly teach: (value: Buffer) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * One feed that is followed: how far its records have been handed over, and whether the table built from them is whole.
+ * Consumers come and go beneath it, two at a time while the set of feeds changes; it takes each offset once, in order.
+ */
+export class FollowedFeed {
+  readonly topic: string;
+  readonly #options: FollowedFeedOptions;
+  /** The next offset to hand over. */
+  #next = 0;
+  /** The end that makes the table whole; null until the first fetch tells it. */
+  #end: number | null = null;
+  #whole = false;
+  #wholeMs = 0;
+  /** Why to read from the start, to be told to the sink before anything else; null when that was done or it resumes. */
+  #restart: string | null;
+  #interrupted = false;
+  #closed = false;
+
+  constructor(options: FollowedFeedOptions) {
+    this.topic = options.topic;
+    this.#options = options;
+    const standing = options.resume === undefined ? null : parseCursor(options.resume);
+    const ageMs = standing === null ? 0 : options.clock.wallMs() - standing.wholeMs;
+    if (options.resume === undefined) this.#restart = 'first read';
+    else if (standing === null) this.#restart = `unknown resume point «${options.resume}»`;
+    else if (standing.wholeMs === 0) this.#restart = 'the last read from the start was not finished';
+    else if (ageMs > options.deleteRetentionMs / 2) this.#restart = `last whole ${Math.round(ageMs / 1000)} s ago, and removals are kept for ${Math.round(options.deleteRetentionMs / 1000)} s only`;
+    else this.#restart = null;
+    if (this.#restart === null && standing) {
+      this.#next = standing.offset + 1;
+      this.#wholeMs = standing.wholeMs;
+    }
+  }
+
+  get next(): number {
+    return this.#next;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Reads from the start again, into a fresh table. */
+  restart(reason: string): void {
+    this.#next = 0;
+    this.#end = null;
+    this.#whole = false;
+    this.#wholeMs = 0;
+    this.#restart = reason;
+  }
+
+  async records(messages: readonly KafkaMessage[]): Promise<void> {
+    const { topic, codec, sink, clock } = this.#options;
+    this.#announce();
+    if (this.#whole) this.#wholeMs = clock.wallMs();
+    for (const message of messages) {
+      const unknown = message.value !== null && this.#isUnknown(message.value);
+      if (unknown) await this.#options.teach(message.value!);
+      if (this.#closed) return;
+      const offset = Number(message.offset);
+      if (offset < this.#next) continue;
+      const record = decodeRecord(topic, message, codec);
+      const cursor = formatCursor(offset, this.#wholeMs);
+      if (isUndecodable(record)) {
+        this.#options.log('error', record.cause.message, { topic, offset, key: record.key });
+        sink.undecodable(record, cursor);
+      } else {
+        sink.record(record, cursor);
+      }
+      this.#next = offset + 1;
+    }
+  }
+
+  progress(next: number, end: number): void {
+    this.#announce();
+    this.#end ??= end;
+    if (next > this.#next) this.#next = next;
+    if (this.#next >= this.#end) this.#complete();
+  }
+
+  /** Nothing is left between here and the end. */
+  quiet(): void {
+    this.#announce();
+    this.#complete();
+  }
+
+  interrupted(cause: Error): void {
+    if (this.#closed || this.#interrupted) return;
+    this.#interrupted = true;
+    this.#options.sink.interrupted(cause);
+  }
+
+  resumed(): void {
+    if (this.#closed || !this.#interrupted) return;
+    this.#interrupted = false;
+    this.#options.sink.resumed();
+  }
+
+  #announce(): void {
+    if (this.#restart === null || this.#closed) return;
+    const reason = this.#restart;
+    this.#restart = null;
+    this.#options.sink.restart(reason);
+  }
+
+  #complete(): void {
+    if (this.#whole || this.#closed) return;
+    this.#whole = true;
+    this.#wholeMs = this.#options.clock.wallMs();
+    this.#options.sink.complete(this.#next === 0 ? null : formatCursor(this.#next - 1, this.#wholeMs));
+  }
+
+  #isUnknown(value: Buffer): boolean {
+    const fingerprint = this.#options.codec.fingerprintIn(value);
+    return fingerprint !== null && !this.#options.codec.knows(fingerprint);
+  }
+}

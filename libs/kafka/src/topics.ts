@@ -1,0 +1,60 @@
+import { FeedRefused, type FeedName } from '@nva/ports';
+
+/** Topic names may have 1 to 249 of these characters (Kafka, «Topic.LEGAL_CHARS», «Topic.MAX_NAME_LENGTH»). */
+const LEGAL_TOPIC = /^[a-zA-Z0-9._-]{1,249}$/;
+const MAX_VNID = 0xff_ff_ff;
+
+/** A topic of the NVA has one partition: its records have one order. */
+export const PARTITION = 0;
+
+/** Configuration of a topic that is compacted, contract.md «Kafka»: starting values, bytes and milliseconds. */
+export const TOPIC_CONFIG: Readonly<Record<string, string>> = {
+  'cleanup.policy': 'compact',
+  'segment.bytes': String(16 * 1024 * 1024),
+  'segment.ms': String(3_600_000),
+  'min.cleanable.dirty.ratio': '0.2',
+  'max.compaction.lag.ms': String(6 * 3_600_000),
+  'delete.retention.ms': String(7 * 24 * 3_600_000),
+};
+
+/** Names of the topics under one prefix, both ways. */
+export class TopicNames {
+  readonly schemas: string;
+  readonly distributor: string;
+  readonly #prefix: string;
+
+  /** Throws FeedRefused if topics cannot be named so. */
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+    this.schemas = checked(`${prefix}.schemas`);
+    this.distributor = checked(`${prefix}.distributor`);
+  }
+
+  /** Throws FeedRefused if the feed's name cannot be part of a topic's. */
+  of(feed: FeedName): string {
+    if (feed.kind === 'nve') return checked(`${this.#prefix}.nve.${feed.nveId}`);
+    if (!Number.isInteger(feed.vnid) || feed.vnid < 1 || feed.vnid > MAX_VNID) throw new FeedRefused(`A VNID is 1 to ${MAX_VNID}, received ${feed.vnid}`);
+    return `${this.#prefix}.vn.${feed.vnid}`;
+  }
+
+  /** The feed that a topic carries, null for a topic that is none of ours. */
+  feedOf(topic: string): FeedName | null {
+    if (topic.startsWith(`${this.#prefix}.nve.`)) return { kind: 'nve', nveId: topic.slice(this.#prefix.length + 5) };
+    if (!topic.startsWith(`${this.#prefix}.vn.`)) return null;
+    const digits = topic.slice(this.#prefix.length + 4);
+    return /^[1-9][0-9]{0,7}$/.test(digits) && Number(digits) <= MAX_VNID ? { kind: 'vn', vnid: Number(digits) } : null;
+  }
+}
+
+function checked(topic: string): string {
+  if (LEGAL_TOPIC.test(topic)) return topic;
+  throw new FeedRefused(`«${topic}» cannot be a Kafka topic: 1 to 249 letters, digits and . _ -`);
+}
+
+/** The shard that a feed's writer is fenced by: VNID modulo `shards`; an NVE's id by FNV-1a, so that NVEs spread as VNs do. */
+export function shardOf(feed: FeedName, shards: number): number {
+  if (feed.kind === 'vn') return feed.vnid % shards;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < feed.nveId.length; i++) hash = Math.imul(hash ^ feed.nveId.charCodeAt(i), 0x01000193) >>> 0;
+  return hash % shards;
+}
