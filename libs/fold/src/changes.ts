@@ -1,4 +1,5 @@
 import type { Mapping, VnContext, VnMember } from '@nva/codec';
+import { CONTEXT_KEY } from '@nva/codec';
 import type { FeedName, Position } from '@nva/ports';
 
 /** What a record says, before the distributor adds where to find it. */
@@ -25,9 +26,8 @@ export interface TableRecord {
   readonly position: Position;
 }
 
-const RANK = { VnContext: 2, VnMember: 3, Mapping: 4, Membership: 0 } as const;
-const RANK_REMOVED_MAPPING = 0;
-const RANK_REMOVED_OTHER = 1;
+const RANK = { VnContext: 3, VnMember: 4, Mapping: 5, Membership: 0 } as const;
+const RANK_REMOVED = { mapping: 0, member: 1, context: 2 } as const;
 
 function phase(change: RecordChange): number {
   if (change.feed.kind === 'vn') return 1;
@@ -36,7 +36,8 @@ function phase(change: RecordChange): number {
 
 function rank(change: RecordChange): number {
   if (change.value) return RANK[change.value.type];
-  return change.key.startsWith('mapping/') ? RANK_REMOVED_MAPPING : RANK_REMOVED_OTHER;
+  if (change.key.startsWith('mapping/')) return RANK_REMOVED.mapping;
+  return change.key === CONTEXT_KEY ? RANK_REMOVED.context : RANK_REMOVED.member;
 }
 
 const feedOrder = (feed: FeedName): string => (feed.kind === 'vn' ? String(feed.vnid).padStart(8, '0') : feed.nveId);
