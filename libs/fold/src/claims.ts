@@ -56,9 +56,11 @@ export class ClaimTable {
     }
   }
 
-  /** Addresses with more than one claimant, for a snapshot. */
-  *contested(): IterableIterator<readonly [address: string, tsIds: readonly string[]]> {
-    for (const [address, present] of this.#claims) if (Array.isArray(present)) yield [address, present.map((ts) => ts.state.tsId)];
+  /** Addresses with more than one claimant, by address, for a snapshot. */
+  contested(): (readonly [address: string, tsIds: readonly string[]])[] {
+    const contested: (readonly [string, readonly string[]])[] = [];
+    for (const [address, present] of this.#claims) if (Array.isArray(present)) contested.push([address, present.map((ts) => ts.state.tsId)]);
+    return contested.sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   /** Puts the claimants of an address into an order taken from a snapshot. */

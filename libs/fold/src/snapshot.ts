@@ -46,8 +46,8 @@ export function takeSnapshot(network: Network): NetworkSnapshot {
       incarnation: vn.incarnation,
       contextPosition: vn.contextPosition,
       members: [...vn.members.values()].map(({ nve, since, position }) => ({ nveId: nve.nveId, since, position })),
-      contestedMacs: [...vn.macs.contested()],
-      contestedIps: [...vn.ips.contested()],
+      contestedMacs: vn.macs.contested(),
+      contestedIps: vn.ips.contested(),
     })),
     tenantSystems: [...network.tenantSystems.values()].map(({ state, revision, position }) => ({
       state: { ...state, bindings: state.bindings.map(plainBinding) },
