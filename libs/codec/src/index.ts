@@ -6,3 +6,4 @@ export * from './digest.ts';
 export * from './fingerprint.ts';
 export * from './record-keys.ts';
 export * from './single-object.ts';
+export * from './compatibility.ts';

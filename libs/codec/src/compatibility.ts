@@ -1,0 +1,17 @@
+import avro from 'avsc';
+
+/**
+ * Why a reader with one schema could not read what was written with another; null if it can (Avro specification, «Schema Resolution»).
+ * Used both ways before a schema may change: today's readers must understand old logs and feeds, and consumers of the version before must
+ * understand what is written from today on.
+ */
+export function whyUnreadable(reader: unknown, writer: unknown): string | null {
+  try {
+    parse(reader).createResolver(parse(writer));
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const parse = (schema: unknown): avro.Type => avro.Type.forSchema(structuredClone(schema) as avro.Schema);
