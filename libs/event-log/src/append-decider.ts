@@ -1,0 +1,100 @@
+import type { EventCodec } from '@nva/codec';
+import type { AppendResult, StreamAppend } from '@nva/ports';
+import { AppendStage } from './append-stage.ts';
+import type { GroupCommit } from './group-commit.ts';
+import type { Inspected } from './inspection.ts';
+import type { SchemaRow } from './protocol.ts';
+import type { StoredReads } from './stored-reads.ts';
+import type { StreamHeads } from './stream-heads.ts';
+
+/** Decides appends on the heads of their streams, those on their way to the disk included, and places what is accepted. */
+export class AppendDecider {
+  readonly #stage: AppendStage;
+  readonly #heads: StreamHeads;
+  readonly #commits: GroupCommit;
+  readonly #reads: StoredReads;
+  /** Schemas of today that the file does not hold yet, by event type: written with the first event that needs them. */
+  readonly #newSchemas = new Map<string, SchemaRow>();
+
+  constructor(codec: EventCodec, { heads, schemas }: Inspected, commits: GroupCommit, reads: StoredReads) {
+    this.#stage = new AppendStage(codec);
+    this.#heads = heads;
+    this.#commits = commits;
+    this.#reads = reads;
+    for (const { fingerprint, schema } of codec.schemas) {
+      if (!schemas.has(fingerprint)) this.#newSchemas.set((schema as { name: string }).name, { fingerprint, schema: JSON.stringify(schema) });
+    }
+  }
+
+  async append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
+    const admission = this.#commits.admission();
+    if (admission) await admission;
+    let results: AppendResult[];
+    try {
+      this.#stage.encode(appends);
+      results = this.#decide(appends);
+    } finally {
+      if (admission) this.#commits.entered();
+    }
+    // Refusals wait too: they may rest on events that a failing disk would take back.
+    await this.#commits.whenDurable();
+    for (const [index, result] of results.entries()) {
+      if (result.outcome === 'wrong-expected-revision') results[index] = (await this.#repeated(appends[index]!, result.actualRevision)) ?? result;
+    }
+    return results;
+  }
+
+  #decide(appends: readonly StreamAppend[]): AppendResult[] {
+    const { appendEnds } = this.#stage;
+    const results: AppendResult[] = [];
+    let from = 0;
+    let event = 0;
+    for (const [index, append] of appends.entries()) {
+      const to = appendEnds[index]!;
+      const slot = this.#heads.slotOf(append.stream);
+      const actualRevision = this.#heads.revision(slot);
+      if (actualRevision === append.expectedRevision) results.push(this.#place(append, slot, from, to, event));
+      else results.push({ outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision });
+      from = to;
+      event += append.events.length;
+    }
+    this.#commits.schedule();
+    return results;
+  }
+
+  #place({ stream, expectedRevision, events }: StreamAppend, slot: number | undefined, from: number, to: number, firstEvent: number): AppendResult {
+    const { bytes, ends, idWords } = this.#stage;
+    const frame = this.#commits.reserve(events.length, to - from);
+    const base = frame.addEntries(bytes, from, to);
+    let position = this.#heads.position(slot);
+    let revision = expectedRevision;
+    let at = firstEvent;
+    for (const event of events) {
+      if (this.#newSchemas.size > 0) this.#keepSchema(event.event.type);
+      frame.addRow(idWords, at * 4, position, ++revision, base + ends[at]!);
+      position = this.#commits.place(stream, revision, event);
+      at++;
+    }
+    this.#heads.advance(stream, slot, revision, position);
+    return { outcome: 'appended', revision, position, repeated: false };
+  }
+
+  #keepSchema(type: string): void {
+    const schema = this.#newSchemas.get(type);
+    if (!schema) return;
+    this.#commits.addSchema(schema);
+    this.#newSchemas.delete(type);
+  }
+
+  /** The answer of the first attempt, if these very events stand where the append wanted them. */
+  async #repeated({ stream, expectedRevision, events }: StreamAppend, actualRevision: number): Promise<AppendResult | undefined> {
+    if (expectedRevision + events.length > actualRevision) return undefined;
+    let index = 0;
+    let position = 0;
+    for await (const stored of this.#reads.stream(stream, expectedRevision + 1, events.length)) {
+      if (stored.id !== events[index++]!.id) return undefined;
+      position = stored.position;
+    }
+    return { outcome: 'appended', revision: expectedRevision + events.length, position, repeated: true };
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * The file: SQLite in WAL mode with its own application id, and three tables. Frames are keyed by the position of their first
+ * event, which makes the table an append-only run and «the frame that holds position p» one descent of its tree.
+ */
+export const LOG_FILE = 'log.sqlite';
+export const LOCK_FILE = 'log.lock';
+/** A log in the making; becomes LOG_FILE by a rename once it is whole and on the disk. */
+export const UNFINISHED_FILE = 'log.sqlite.new';
+
+/** "NVAL" in SQLite's header. */
+export const APPLICATION_ID = 0x4e56414c;
+/** In SQLite's user_version. A higher one was written by a newer program. */
+export const FORMAT_VERSION = 1;
+/** Two frames' worth of rows in few pages; measured against 4, 16 and 32 KiB, the best of single commits and bulk together. */
+export const PAGE_BYTES = 8_192;
+
+export const CREATE_SQL = `
+  PRAGMA page_size = ${PAGE_BYTES};
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${FORMAT_VERSION};
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE schemas (fingerprint TEXT PRIMARY KEY, schema TEXT NOT NULL) STRICT;
+  CREATE TABLE frames (first INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+`;
+
+/** Pages in the WAL after which a commit copies them into the file: 16 MiB. */
+const CHECKPOINT_PAGES = 2_048;
+
+export const WRITER_SQL = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+  PRAGMA journal_size_limit = ${4 * CHECKPOINT_PAGES * PAGE_BYTES};
+`;

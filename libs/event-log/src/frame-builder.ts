@@ -1,0 +1,61 @@
+import { FRAME_BYTES, FRAME_EVENTS } from './limits.ts';
+import { HEADER_BYTES, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION, writeHeader, writePosition } from './frame.ts';
+
+const ROWS_RESERVED = HEADER_BYTES + FRAME_EVENTS * ROW_BYTES;
+
+/**
+ * Builds one frame in place. Room for the rows of a full frame is reserved in front of the entries; a frame that closes with
+ * fewer slides its rows up against them, so that entries, the bulk of it, are copied once and never moved. The memory is its
+ * own and given away whole (`take`): it travels to the writer thread without a copy.
+ */
+export class FrameBuilder {
+  readonly first: number;
+  readonly #bytes: Buffer;
+  #count = 0;
+  #end = ROWS_RESERVED;
+
+  /** `first` is the position of the first event to come. */
+  constructor(first: number, entryBytes: number) {
+    this.first = first;
+    this.#bytes = Buffer.allocUnsafeSlow(ROWS_RESERVED + Math.max(FRAME_BYTES, entryBytes));
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of the frame if it were closed now. */
+  get length(): number {
+    return HEADER_BYTES + this.#count * ROW_BYTES + this.#end - ROWS_RESERVED;
+  }
+
+  fits(events: number, entryBytes: number): boolean {
+    return this.#count + events <= FRAME_EVENTS && this.#end + entryBytes <= this.#bytes.length;
+  }
+
+  /** Copies the entries of one append; their rows follow with `addRow`. Returns the offset that their ends count from. */
+  addEntries(source: Buffer, from: number, to: number): number {
+    const base = this.#end - ROWS_RESERVED;
+    source.copy(this.#bytes, this.#end, from, to);
+    this.#end += to - from;
+    return base;
+  }
+
+  addRow(idWords: Uint32Array, idAt: number, previous: number, revision: number, end: number): void {
+    const row = HEADER_BYTES + this.#count++ * ROW_BYTES;
+    const bytes = this.#bytes;
+    for (let word = 0; word < 4; word++) bytes.writeUInt32BE(idWords[idAt + word]!, row + word * 4);
+    writePosition(bytes, previous, row + ROW_PREVIOUS);
+    bytes.writeUInt32LE(revision, row + ROW_REVISION);
+    bytes.writeUInt32LE(end, row + ROW_END);
+  }
+
+  /** The finished frame but for its CRC. The builder is spent. */
+  take(): Buffer {
+    const missing = (FRAME_EVENTS - this.#count) * ROW_BYTES;
+    if (missing > 0) this.#bytes.copyWithin(HEADER_BYTES + missing, HEADER_BYTES, HEADER_BYTES + this.#count * ROW_BYTES);
+    const frame = this.#bytes.subarray(missing, this.#end);
+    writeHeader(frame, this.#count, this.first);
+    return frame;
+  }
+}

@@ -1,0 +1,84 @@
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import type { EventCodec } from '@nva/codec';
+import { LogRefused } from '@nva/ports';
+import { HEADER_BYTES, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
+import { fileSize, type LogDirectory } from './log-directory.ts';
+import type { LogReader } from './log-reader.ts';
+import { asBuffer } from './stored-events.ts';
+import { StreamHeads } from './stream-heads.ts';
+
+export interface Inspected {
+  readonly logId: string;
+  readonly heads: StreamHeads;
+  /** Position of the last event, 0 in an empty log. */
+  readonly last: number;
+  /** Fingerprints of the schemas that the file holds. */
+  readonly schemas: ReadonlySet<string>;
+}
+
+/**
+ * Reads the whole log before anything may write to it: teaches the codec the schemas it was written with, checks every frame and
+ * the chain of every stream, and finds the heads. Throws LogRefused and leaves every file as it was, a WAL included.
+ *
+ * SQLite, asked to read a database in WAL mode, makes side files, and a connection that may write empties the WAL when it closes.
+ * So a log that was closed in good order is read as immutable, without its side files; one that was not is read with
+ * `readonly_shm`, for which the index file (-shm) need only exist: SQLite then recovers the WAL in memory.
+ */
+export async function inspect(directory: LogDirectory, reader: LogReader, codec: EventCodec): Promise<Inspected> {
+  const { path } = directory;
+  const index = `${path}-shm`;
+  const crashed = fileSize(directory.walPath) > 0;
+  const indexMade = crashed && !existsSync(index);
+  if (indexMade) writeFileSync(index, '');
+  try {
+    await reader.open(`${pathToFileURL(path).href}?${crashed ? 'readonly_shm=1' : 'immutable=1'}`, true);
+    try {
+      return await scan(reader, codec);
+    } finally {
+      await reader.close();
+    }
+  } catch (error) {
+    throw new LogRefused(`${path} cannot be read: ${(error as Error).message}. It was left as it is; bring it back from a backup.`, { cause: error });
+  } finally {
+    if (indexMade) rmSync(index);
+  }
+}
+
+async function scan(reader: LogReader, codec: EventCodec): Promise<Inspected> {
+  const { meta, schemas } = await reader.header();
+  const logId = meta['logId'];
+  if (logId === undefined) throw new Error('it has no log id');
+  for (const { fingerprint, schema } of schemas) {
+    if (codec.learn(JSON.parse(schema)) !== fingerprint) throw new Error(`it holds events under schema ${fingerprint}, which this program does not know; a newer one wrote them`);
+  }
+  const heads = new StreamHeads();
+  let last = 0;
+  for await (const frames of reader.chunks(0, Number.MAX_SAFE_INTEGER)) {
+    const bytes = asBuffer(frames);
+    for (let at = 0; at < bytes.length; ) {
+      const { first, count, length } = readHeader(bytes, at);
+      if (first !== last + 1) throw new Error(`after position ${last} comes ${first}`);
+      checkChains(bytes, at, first, count, heads);
+      last = first + count - 1;
+      at += length;
+    }
+  }
+  return { logId, heads, last, schemas: new Set(schemas.map(({ fingerprint }) => fingerprint)) };
+}
+
+function checkChains(bytes: Buffer, at: number, first: number, count: number, heads: StreamHeads): void {
+  const entries = at + HEADER_BYTES + count * ROW_BYTES;
+  let from = entries;
+  for (let i = 0; i < count; i++) {
+    const row = at + HEADER_BYTES + i * ROW_BYTES;
+    const stream = bytes.toString('utf8', from + 1, from + 1 + bytes[from]!);
+    const slot = heads.slotOf(stream);
+    const revision = bytes.readUInt32LE(row + ROW_REVISION);
+    if (revision !== heads.revision(slot) + 1 || readPosition(bytes, row + ROW_PREVIOUS) !== heads.position(slot)) {
+      throw new Error(`the event at position ${first + i} does not continue «${stream}»`);
+    }
+    heads.advance(stream, slot, revision, first + i);
+    from = entries + bytes.readUInt32LE(row + ROW_END);
+  }
+}

@@ -1,0 +1,144 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { LogRefused, type Clock } from '@nva/ports';
+import { APPLICATION_ID, CREATE_SQL, FORMAT_VERSION, LOCK_FILE, LOG_FILE, UNFINISHED_FILE } from './file-format.ts';
+
+const SQLITE_MAGIC = 'SQLite format 3\0';
+const SQLITE_HEADER_BYTES = 100;
+const SQLITE_BUSY = 5;
+/** What a fresh volume holds besides us. */
+const HARMLESS = new Set(['lost+found']);
+
+/**
+ * The log's directory, ours alone until `release`.
+ *
+ * The lock is SQLite's own exclusive lock on an empty database beside the log, held for as long as the store is open. The kernel
+ * drops it with the process, however that ends; a file with a process id in it would outlive a SIGKILL. It is not taken on the log
+ * itself, because that has readers of its own. Never open and close the lock file by other means in this process: POSIX drops
+ * all locks of a process on a file with any descriptor that it closes.
+ */
+export class LogDirectory {
+  readonly path: string;
+  readonly #lock: DatabaseSync;
+
+  private constructor(path: string, lock: DatabaseSync) {
+    this.path = path;
+    this.#lock = lock;
+  }
+
+  /** Takes the directory, and makes the log if there is none. Throws LogRefused; nothing has been touched then. */
+  static take(directory: string, clock: Clock): LogDirectory {
+    const path = join(resolve(directory), LOG_FILE);
+    try {
+      return LogDirectory.#take(resolve(directory), path, clock);
+    } catch (error) {
+      if (error instanceof LogRefused) throw error;
+      throw new LogRefused(`${path} cannot be opened: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  static #take(directory: string, path: string, clock: Clock): LogDirectory {
+    if (!existsSync(directory)) makeDirectory(directory);
+    assertOurs(directory, path);
+    // Looking at the log would drop the locks of a store that this very process has open on it; such a store has a lock file.
+    const locked = existsSync(join(directory, LOCK_FILE)) ? takeLock(directory) : undefined;
+    try {
+      if (existsSync(path)) assertHeader(path);
+      const held = locked ?? takeLock(directory);
+      if (!existsSync(path)) createLog(directory, path, clock);
+      return new LogDirectory(path, held);
+    } catch (error) {
+      locked?.close();
+      throw error;
+    }
+  }
+
+  get walPath(): string {
+    return `${this.path}-wal`;
+  }
+
+  release(): void {
+    this.#lock.close();
+  }
+}
+
+function makeDirectory(directory: string): void {
+  const first = mkdirSync(directory, { recursive: true }) ?? directory;
+  for (let made = directory; made.startsWith(first); made = dirname(made)) sync(dirname(made));
+}
+
+function assertOurs(directory: string, path: string): void {
+  const names = readdirSync(directory);
+  if (names.includes(LOG_FILE)) return;
+  const foreign = names.filter((name) => !name.startsWith(LOCK_FILE) && !name.startsWith(UNFINISHED_FILE) && !HARMLESS.has(name));
+  if (foreign.length > 0) throw new LogRefused(`${path} does not exist, and its directory is not empty (${foreign.slice(0, 3).join(', ')}). Give the log a directory of its own, or bring ${LOG_FILE} back from a backup.`);
+}
+
+function takeLock(directory: string): DatabaseSync {
+  const file = join(directory, LOCK_FILE);
+  const db = new DatabaseSync(file, { timeout: 0 });
+  try {
+    db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    return db;
+  } catch (error) {
+    db.close();
+    const busy = (error as { errcode?: number }).errcode === SQLITE_BUSY;
+    throw new LogRefused(busy ? `${join(directory, LOG_FILE)} is open in another store (lock ${file}). Stop the other process, or give this one a directory of its own.` : `${file} is not the lock of an event log: ${(error as Error).message}. Nothing was changed; remove that file if nothing else needs it.`, { cause: error });
+  }
+}
+
+/** Looks at the file's first bytes without SQLite, which might recover, lock or create something. */
+function assertHeader(path: string): void {
+  const header = Buffer.alloc(SQLITE_HEADER_BYTES);
+  const fd = openSync(path, 'r');
+  const read = readSync(fd, header, 0, SQLITE_HEADER_BYTES, 0);
+  closeSync(fd);
+  if (read < SQLITE_HEADER_BYTES || header.toString('latin1', 0, 16) !== SQLITE_MAGIC) throw new LogRefused(`${path} is not an event log: no SQLite file. It was left as it is; move it away or bring it back from a backup.`);
+  if (header.readUInt32BE(68) !== APPLICATION_ID) throw new LogRefused(`${path} is a SQLite database, but not an event log. It was left as it is; give the log a directory of its own.`);
+  const version = header.readUInt32BE(60);
+  if (version !== FORMAT_VERSION) throw new LogRefused(`${path} has format version ${version}, this program reads ${FORMAT_VERSION}. It was left as it is; open it with ${version > FORMAT_VERSION ? 'the newer program that wrote it' : 'the program that wrote it'}.`);
+  const expected = (header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)) * header.readUInt32BE(28);
+  const { size } = statSync(path);
+  // A crash in the middle of a checkpoint leaves a short file too, but then the WAL holds every page that is missing.
+  if (size < expected && fileSize(`${path}-wal`) === 0) throw new LogRefused(`${path} is truncated: ${size} bytes of ${expected}. It was left as it is; bring it back from a backup.`);
+}
+
+function createLog(directory: string, path: string, clock: Clock): void {
+  const unfinished = join(directory, UNFINISHED_FILE);
+  const clear = (): void => {
+    for (const name of readdirSync(directory)) if (name.startsWith(UNFINISHED_FILE)) rmSync(join(directory, name));
+  };
+  clear();
+  try {
+    const db = new DatabaseSync(unfinished);
+    try {
+      db.exec(CREATE_SQL);
+      const insert = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+      insert.run('logId', randomUUID());
+      insert.run('createdAt', new Date(clock.wallMs()).toISOString());
+      db.exec('PRAGMA journal_mode = WAL');
+    } finally {
+      db.close();
+    }
+    sync(unfinished);
+    renameSync(unfinished, path);
+    sync(directory);
+  } catch (error) {
+    clear();
+    throw error;
+  }
+}
+
+function sync(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Bytes of a file, 0 if there is none. */
+export const fileSize = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;

@@ -1,0 +1,52 @@
+import type { Chunk, Gathered, LogHeader, ReaderReplies, ReaderRequest, StreamStart } from './protocol.ts';
+import { WorkerClient } from './worker-client.ts';
+
+/** The reader thread, as the store speaks to it. */
+export class LogReader {
+  readonly #worker = new WorkerClient<ReaderRequest, ReaderReplies>('reader.worker');
+  readonly #chunkBytes: number;
+
+  constructor(chunkBytes: number) {
+    this.#chunkBytes = chunkBytes;
+  }
+
+  async open(uri: string, snapshot: boolean): Promise<void> {
+    await this.#worker.call({ kind: 'open', uri, snapshot });
+  }
+
+  header(): Promise<LogHeader> {
+    return this.#worker.call({ kind: 'header' });
+  }
+
+  /** Checked frames from the one that holds the event after `after`, to `upTo`. The next chunk is read while one is consumed. */
+  async *chunks(after: number, upTo: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+    let next: Promise<Chunk> | undefined = this.#chunk(after, upTo);
+    while (next) {
+      const { frames, last, end }: Chunk = await next;
+      next = end ? undefined : this.#chunk(last, upTo);
+      // A consumer that stops here leaves one answer unread; a failure in it is nobody's.
+      next?.catch(() => undefined);
+      if (frames.length > 0) yield frames;
+    }
+  }
+
+  stream(head: number, from: number, to: number): Promise<StreamStart> {
+    return this.#worker.call({ kind: 'stream', head, from, to, maxBytes: this.#chunkBytes });
+  }
+
+  events(positions: Float64Array<ArrayBuffer>): Promise<Gathered> {
+    return this.#worker.call({ kind: 'events', positions, maxBytes: this.#chunkBytes });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.call({ kind: 'close' });
+  }
+
+  stop(): Promise<void> {
+    return this.#worker.stop();
+  }
+
+  #chunk(after: number, upTo: number): Promise<Chunk> {
+    return this.#worker.call({ kind: 'chunk', after, upTo, maxBytes: this.#chunkBytes });
+  }
+}

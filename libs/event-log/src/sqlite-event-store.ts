@@ -1,0 +1,148 @@
+import { pathToFileURL } from 'node:url';
+import type { EventCodec } from '@nva/codec';
+import { LogRefused, StoreUnavailable, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { AppendDecider } from './append-decider.ts';
+import { GroupCommit } from './group-commit.ts';
+import { inspect, type Inspected } from './inspection.ts';
+import { DEFAULT_LIMITS, type EventLogLimits } from './limits.ts';
+import { LogDirectory } from './log-directory.ts';
+import { LogReader } from './log-reader.ts';
+import type { WriterRequest } from './protocol.ts';
+import { parseCheckpoint, assertCount } from './read-options.ts';
+import { StoredReads } from './stored-reads.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { WorkerClient } from './worker-client.ts';
+
+export interface SqliteEventStoreOptions extends Partial<EventLogLimits> {
+  /** The log's own directory; made if there is none. Nothing else may be in it. */
+  readonly directory: string;
+  /** Is taught the schemas that the log was written with. */
+  readonly codec: EventCodec;
+  readonly clock: Clock;
+}
+
+interface Parts {
+  readonly directory: LogDirectory;
+  readonly inspected: Inspected;
+  readonly writer: WorkerClient<WriterRequest, unknown>;
+  readonly reader: LogReader;
+  readonly options: SqliteEventStoreOptions;
+}
+
+/**
+ * The embedded event log: one SQLite file, one process. This thread decides appends on the heads that it keeps in memory and
+ * encodes events into frames (`AppendDecider`); a writer thread commits them in groups (`GroupCommit`, WAL, synchronous=FULL,
+ * an answer only after the fsync); a reader thread reads and checks frames, and this thread decodes them (`StoredReads`).
+ *
+ * Why not a row per event with an index over streams: at the same batches that is a quarter of the speed and twice the bytes.
+ * Why frames are decided on here and not in SQL: heads must include what is not yet durable, or group commit could not overlap
+ * with deciding.
+ *
+ * Live subscribers are handed the very event objects that were appended: treat an event as immutable from the moment that it is
+ * given to `append`. Bad arguments (RangeError) and events that no schema allows (CodecError) reject a call before any of it lands.
+ */
+export class SqliteEventStore implements EventStore {
+  readonly logId: string;
+  readonly #directory: LogDirectory;
+  readonly #writer: WorkerClient<WriterRequest, unknown>;
+  readonly #reader: LogReader;
+  readonly #commits: GroupCommit;
+  readonly #decider: AppendDecider;
+  readonly #reads: StoredReads;
+  readonly #subscriptions: Subscriptions;
+  #closing: Promise<void> | undefined;
+
+  private constructor({ directory, inspected, writer, reader, options }: Parts) {
+    const limits = { ...DEFAULT_LIMITS, ...options };
+    this.logId = inspected.logId;
+    this.#directory = directory;
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#commits = new GroupCommit(writer, inspected.last, options.clock, limits, {
+      durable: (events) => this.#subscriptions.publish(events),
+      failed: (reason) => this.#subscriptions.end(reason),
+    });
+    this.#reads = new StoredReads(reader, options.codec, limits, inspected.heads, this.#commits);
+    this.#subscriptions = new Subscriptions(this.#reads, limits, this.#commits);
+    this.#decider = new AppendDecider(options.codec, inspected, this.#commits, this.#reads);
+  }
+
+  /** Opens or makes the log. Throws LogRefused for what is not a whole log of this format, or is open elsewhere. */
+  static async open(options: SqliteEventStoreOptions): Promise<SqliteEventStore> {
+    const directory = LogDirectory.take(options.directory, options.clock);
+    const reader = new LogReader(options.readChunkBytes ?? DEFAULT_LIMITS.readChunkBytes);
+    let writer: WorkerClient<WriterRequest, unknown> | undefined;
+    try {
+      const inspected = await inspect(directory, reader, options.codec);
+      writer = new WorkerClient('writer.worker');
+      await writer.call({ kind: 'open', path: directory.path });
+      await reader.open(pathToFileURL(directory.path).href, false);
+      return new SqliteEventStore({ directory, inspected, writer, reader, options });
+    } catch (error) {
+      await Promise.all([reader.stop(), writer?.stop()]);
+      directory.release();
+      throw error instanceof LogRefused ? error : new LogRefused(`${directory.path} cannot be opened for writing: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  async append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
+    this.#assertOpen();
+    return this.#decider.append(appends);
+  }
+
+  async *readStream(stream: string, { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {}): AsyncGenerator<RecordedEvent, void> {
+    assertCount('fromRevision', fromRevision);
+    assertCount('limit', limit);
+    this.#assertOpen();
+    yield* this.#reads.stream(stream, fromRevision, limit);
+  }
+
+  async *readAll({ after = '0', limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
+    assertCount('limit', limit);
+    this.#assertOpen();
+    const position = parseCheckpoint(after, this.#commits.durable);
+    for await (const events of this.#reads.all(position, limit)) yield batchOf(events);
+  }
+
+  async *subscribe({ after = '0', signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
+    this.#assertOpen();
+    for await (const events of this.#subscriptions.from(parseCheckpoint(after, this.#commits.durable), signal)) {
+      yield events === 'caught-up' ? { kind: 'caught-up' } : { kind: 'events', ...batchOf(events) };
+    }
+  }
+
+  checkpointAt(position: Position): Checkpoint {
+    assertCount('position', position);
+    return String(position);
+  }
+
+  async head(): Promise<LogHead> {
+    this.#assertOpen();
+    return { position: this.#commits.durable, checkpoint: String(this.#commits.durable) };
+  }
+
+  /** Calls that still wait for room are refused; their events are not written. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const closed = new StoreUnavailable('the log is closed');
+    this.#commits.refuseNew(closed);
+    // A commit that fails now has been told to whoever waits for it.
+    await this.#commits.whenDurable().catch(() => undefined);
+    this.#commits.end(closed);
+    this.#subscriptions.end(null);
+    this.#reads.end(closed);
+    // The reader first: the last connection to close empties the WAL into the file. A thread that is gone has nothing to close.
+    for (const part of [() => this.#reader.close(), () => this.#writer.call({ kind: 'close' })]) await part().catch(() => undefined);
+    await Promise.all([this.#reader.stop(), this.#writer.stop()]);
+    this.#directory.release();
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new StoreUnavailable('the log is closed');
+  }
+}
+
+const batchOf = (events: readonly RecordedEvent[]): EventBatch => ({ events, checkpoint: String(events.at(-1)!.position) });

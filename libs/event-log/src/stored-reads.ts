@@ -1,0 +1,91 @@
+import type { EventCodec } from '@nva/codec';
+import { StoreUnavailable, type RecordedEvent } from '@nva/ports';
+import type { GroupCommit } from './group-commit.ts';
+import type { EventLogLimits } from './limits.ts';
+import type { LogReader } from './log-reader.ts';
+import { asBuffer, decodeFrame, decodeGathered } from './stored-events.ts';
+import type { StreamHeads } from './stream-heads.ts';
+
+/** Reads of what is durable. They throw StoreUnavailable for a thread or a file that fails, and once the store has closed. */
+export class StoredReads {
+  readonly #reader: LogReader;
+  readonly #codec: EventCodec;
+  readonly #limits: EventLogLimits;
+  readonly #heads: StreamHeads;
+  readonly #commits: GroupCommit;
+  #ended: StoreUnavailable | undefined;
+
+  constructor(reader: LogReader, codec: EventCodec, limits: EventLogLimits, heads: StreamHeads, commits: GroupCommit) {
+    this.#reader = reader;
+    this.#codec = codec;
+    this.#limits = limits;
+    this.#heads = heads;
+    this.#commits = commits;
+  }
+
+  end(reason: StoreUnavailable): void {
+    this.#ended = reason;
+  }
+
+  /** Events after `after`, to the head as it is when the read reaches it, or to `upTo`, in batches of `batchEvents`. */
+  async *all(after: number, limit = Infinity, upTo = Infinity): AsyncGenerator<RecordedEvent[], void> {
+    let last = after;
+    let left = limit;
+    while (left > 0 && last < Math.min(this.#commits.durable, upTo)) {
+      const before = last;
+      for await (const events of this.#pass(last, Math.min(this.#commits.durable, upTo), left)) {
+        left -= events.length;
+        last = events.at(-1)!.position;
+        yield events;
+      }
+      if (last === before) throw new StoreUnavailable(`the log could not be read: no event after position ${last}`);
+    }
+  }
+
+  /** Everything of the stream that was accepted when the read began: it waits for that to be durable. */
+  async *stream(stream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
+    const slot = this.#heads.slotOf(stream);
+    const to = Math.min(this.#heads.revision(slot), fromRevision + limit - 1);
+    if (to < fromRevision) return;
+    const head = this.#heads.position(slot);
+    if (head > this.#commits.durable) await this.#commits.whenDurable();
+    let found = await this.#answered(this.#reader.stream(head, fromRevision, to));
+    for (;;) {
+      yield* decodeGathered(this.#codec, found);
+      const positions = found.positions.slice(found.count);
+      if (positions.length === 0) return;
+      found = { ...(await this.#answered(this.#reader.events(positions))), positions };
+    }
+  }
+
+  async *#pass(after: number, upTo: number, limit: number): AsyncGenerator<RecordedEvent[], void> {
+    const chunks = this.#reader.chunks(after, upTo);
+    let events: RecordedEvent[] = [];
+    let left = limit;
+    for (;;) {
+      const { value: frames, done } = await this.#answered(chunks.next());
+      if (done) break;
+      const bytes = asBuffer(frames);
+      for (let at = 0; at < bytes.length; ) {
+        at = decodeFrame(this.#codec, bytes, at, after, events);
+        if (events.length < Math.min(left, this.#limits.batchEvents)) continue;
+        const batch = events.length > left ? events.slice(0, left) : events;
+        events = [];
+        left -= batch.length;
+        yield batch;
+        if (left === 0) return;
+      }
+    }
+    if (events.length > 0) yield events;
+  }
+
+  async #answered<T>(answer: Promise<T>): Promise<T> {
+    try {
+      const value = await answer;
+      if (!this.#ended) return value;
+    } catch (cause) {
+      throw this.#ended ?? new StoreUnavailable(`the log could not be read: ${(cause as Error).message}`, { cause });
+    }
+    throw this.#ended;
+  }
+}

@@ -1,0 +1,82 @@
+import type { RecordedEvent, StoreUnavailable } from '@nva/ports';
+import type { GroupCommit } from './group-commit.ts';
+import type { EventLogLimits } from './limits.ts';
+import { LiveFeed } from './live-feed.ts';
+import type { StoredReads } from './stored-reads.ts';
+
+/**
+ * Subscriptions read the file until they are near the head, join the commits as they happen, read up to where they joined, and
+ * go on from memory. A slow one is cut off by its feed's bound and begins again with reading.
+ */
+export class Subscriptions {
+  readonly #reads: StoredReads;
+  readonly #limits: EventLogLimits;
+  readonly #commits: GroupCommit;
+  readonly #feeds = new Set<LiveFeed>();
+  /** Undefined while the store is open; null once it has closed; the reason once it has failed. */
+  #ended: StoreUnavailable | null | undefined;
+
+  constructor(reads: StoredReads, limits: EventLogLimits, commits: GroupCommit) {
+    this.#reads = reads;
+    this.#limits = limits;
+    this.#commits = commits;
+  }
+
+  publish(events: readonly RecordedEvent[]): void {
+    for (const feed of this.#feeds) feed.push(events);
+  }
+
+  /** With null subscriptions just end, with a reason they throw it. */
+  end(reason: StoreUnavailable | null): void {
+    if (this.#ended === undefined) this.#ended = reason;
+    for (const feed of this.#feeds) feed.end();
+  }
+
+  async *from(after: number, signal: AbortSignal): AsyncGenerator<readonly RecordedEvent[] | 'caught-up', void> {
+    let last = after;
+    while (!this.#over(signal)) {
+      for await (const events of this.#stored(last, Infinity)) {
+        if (this.#over(signal)) return;
+        last = events.at(-1)!.position;
+        yield events;
+      }
+      if (this.#over(signal)) return;
+      const feed = new LiveFeed(this.#limits.liveQueueEvents);
+      const joined = this.#commits.durable;
+      this.#feeds.add(feed);
+      const stop = (): void => feed.end();
+      signal.addEventListener('abort', stop);
+      try {
+        for await (const events of this.#stored(last, joined)) {
+          if (this.#over(signal)) return;
+          last = events.at(-1)!.position;
+          yield events;
+        }
+        if (this.#over(signal)) return;
+        yield 'caught-up';
+        for (let events = await feed.take(this.#limits.batchEvents); events !== null && !this.#over(signal); events = await feed.take(this.#limits.batchEvents)) {
+          last = events.at(-1)!.position;
+          yield events;
+        }
+      } finally {
+        this.#feeds.delete(feed);
+        signal.removeEventListener('abort', stop);
+      }
+    }
+  }
+
+  /** Reading ends with the store without an error: the subscription ends then. */
+  async *#stored(after: number, upTo: number): AsyncGenerator<RecordedEvent[], void> {
+    try {
+      yield* this.#reads.all(after, Infinity, upTo);
+    } catch (error) {
+      if (this.#ended !== null) throw error;
+    }
+  }
+
+  #over(signal: AbortSignal): boolean {
+    if (signal.aborted || this.#ended === null) return true;
+    if (this.#ended) throw this.#ended;
+    return false;
+  }
+}

@@ -1,0 +1,47 @@
+const UUID_CHARS = 36;
+const DASH = 0x2d;
+/** Value of each hexadecimal digit by character code; -1 for anything else. Upper case is not canonical (RFC 9562, section 4). */
+const NIBBLE = new Int8Array(128).fill(-1);
+for (const [value, digit] of [...'0123456789abcdef'].entries()) NIBBLE[digit.charCodeAt(0)] = value;
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Where each of the four 32-bit words finds its eight digits in the text form. */
+const DIGITS = [
+  [0, 1, 2, 3, 4, 5, 6, 7],
+  [9, 10, 11, 12, 14, 15, 16, 17],
+  [19, 20, 21, 22, 24, 25, 26, 27],
+  [28, 29, 30, 31, 32, 33, 34, 35],
+] as const;
+
+/**
+ * Writes a UUID's four 32-bit words, most significant first, at `words[at]`. Only the canonical lower-case form is taken, so
+ * that what is read back is the very text that was appended. Throws RangeError.
+ */
+export function parseUuid(text: string, words: Uint32Array, at: number): void {
+  let valid = text.length === UUID_CHARS;
+  if (valid) {
+    for (let dash = 8; dash <= 23; dash += 5) valid &&= text.charCodeAt(dash) === DASH;
+    for (let word = 0; word < 4; word++) {
+      let value = 0;
+      let seen = 0;
+      for (const index of DIGITS[word]!) {
+        const nibble = NIBBLE[text.charCodeAt(index)] ?? -1;
+        seen |= nibble;
+        value = (value << 4) | nibble;
+      }
+      valid &&= seen >= 0;
+      words[at + word] = value;
+    }
+  }
+  if (!valid) throw new RangeError(`event id must be a UUID in lower case, got «${text}»`);
+}
+
+export function formatUuid(bytes: Uint8Array, at: number): string {
+  let text = '';
+  for (let i = 0; i < 16; i++) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) text += '-';
+    text += HEX[bytes[at + i]!]!;
+  }
+  return text;
+}
