@@ -4,7 +4,7 @@ import { Refusal } from '@nva/identifiers';
 /** Who asks (contract, «Callers»). */
 export type Caller =
   | { readonly kind: 'operator'; readonly name: string }
-  /** `tenants` null: any. */
+  /** `tenants` null is any tenant. */
   | { readonly kind: 'nve'; readonly nveId: string; readonly tenants: readonly string[] | null }
   /** The NVA itself: lapses. */
   | { readonly kind: 'system'; readonly part: string };

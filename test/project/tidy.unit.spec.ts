@@ -1,0 +1,133 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root, trackedFiles } from './files.ts';
+import { requirementsMap, requirementsPage, requirementsPath } from './requirements-map.ts';
+
+/** What each library may import of ours. One-directional: nothing here may name something further down. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  identifiers: [],
+  codec: ['identifiers'],
+  ports: ['identifiers', 'codec'],
+  domain: ['identifiers', 'codec'],
+  fold: ['identifiers', 'codec', 'domain', 'ports'],
+  commands: ['identifiers', 'codec', 'domain'],
+  'event-log': ['identifiers', 'codec', 'ports'],
+  'in-process-feed': ['codec', 'ports'],
+  kafka: ['identifiers', 'codec', 'ports'],
+  nve: ['identifiers', 'codec', 'ports'],
+  replica: ['codec', 'fold', 'ports'],
+  registrar: ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
+  distributor: ['codec', 'fold', 'ports', 'replica'],
+};
+
+/** No I/O, no clock: these run a million times a second in a simulation, a browser or a command line. */
+const PURE = ['identifiers', 'codec', 'domain', 'fold', 'commands'];
+const PURE_NODE_MODULES = new Set(['node:crypto']);
+
+/** Each of these libraries of others stands behind one of ours. */
+const BEHIND: Readonly<Record<string, string>> = { kafkajs: 'libs/kafka/', avsc: 'libs/codec/', 'node:sqlite': 'libs/event-log/', '@nestjs/': 'apps/' };
+
+const MAX_LINES = 400;
+
+const isTest = (file: string): boolean => /\.spec\.ts$|\/test\/|^test\/|\/testing\/|\/bench\/|\/tools\/|^apps\/(?:bench|demo)\//.test(file);
+const text = (file: string): string => readFileSync(join(root, file), 'utf8');
+const sources = trackedFiles('.ts').filter((file) => /^(?:libs|apps|test)\//.test(file));
+const product = sources.filter((file) => !isTest(file) && file.includes('/src/'));
+const importsOf = (file: string): string[] => [...text(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
+const libraryOf = (file: string): string | null => /^libs\/([^/]+)\/src\//.exec(file)?.[1] ?? null;
+
+describe('imports', () => {
+  it('go one way between our libraries, and only where the layers allow it', () => {
+    const wrong: string[] = [];
+    for (const file of sources.filter((f) => libraryOf(f) && !f.endsWith('.spec.ts'))) {
+      const library = libraryOf(file)!;
+      for (const name of importsOf(file)) {
+        const target = /^@nva\/([^/]+)/.exec(name)?.[1];
+        if (target && target !== library && !LAYERS[library]?.includes(target)) wrong.push(`${file} imports ${name}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+    const known = new Set(sources.map(libraryOf).filter((name) => name !== null));
+    for (const library of known) expect(LAYERS, `${library} has no place in the layers`).toHaveProperty([library]);
+  });
+
+  it('of a library stand in its package.json', () => {
+    const missing: string[] = [];
+    for (const file of product) {
+      const folder = file.split('/').slice(0, 2).join('/');
+      const manifest = JSON.parse(text(`${folder}/package.json`)) as { name: string; dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> };
+      for (const name of importsOf(file)) {
+        if (/^(?:\.|node:|#)/.test(name)) continue;
+        const bare = name.startsWith('@') ? name.split('/').slice(0, 2).join('/') : name.split('/')[0]!;
+        if (bare !== manifest.name && !manifest.dependencies?.[bare] && !manifest.optionalDependencies?.[bare]) missing.push(`${file} imports ${name}`);
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+
+  it('never reach into another package by path', () => {
+    const wrong = product.flatMap((file) => {
+      const folder = join(root, file.split('/').slice(0, 2).join('/'));
+      return importsOf(file)
+        .filter((name) => name.startsWith('.') && !join(root, file, '..', name).startsWith(folder))
+        .map((name) => `${file} imports ${name}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('of the pure libraries do no I/O', () => {
+    const wrong = product
+      .filter((file) => PURE.includes(libraryOf(file) ?? ''))
+      .flatMap((file) => importsOf(file).filter((name) => name.startsWith('node:') && !PURE_NODE_MODULES.has(name)).map((name) => `${file} imports ${name}`));
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(Object.entries(BEHIND))('of %s are in %s only', (name, place) => {
+    expect(sources.filter((file) => !file.startsWith(place) && !isTest(file) && importsOf(file).some((i) => i === name || (name.endsWith('/') && i.startsWith(name))))).toEqual([]);
+  });
+});
+
+describe('the code', () => {
+  it.each([
+    ['the wall clock', /\bDate\.now\(|new Date\(\)|\bperformance\.now\(/, 'libs/ports/src/clock.ts'],
+    ['chance', /\bMath\.random\(/, null],
+    ['the console', /\bconsole\.\w+\(/, null],
+  ])('has %s in one place', (_, pattern, place) => {
+    expect(product.filter((file) => file !== place && pattern.test(text(file)))).toEqual([]);
+  });
+
+  it('leaves HTTP statuses to the applications', () => {
+    const pattern = /\b(?:statusCode|httpStatus)\b|\bstatus\s*[:=]\s*[1-5]\d\d\b/;
+    expect(product.filter((file) => file.startsWith('libs/') && !file.startsWith('libs/nve/src/sse') && pattern.test(text(file)))).toEqual([]);
+  });
+
+  it('has no file that cannot be read in one sitting', () => {
+    const long = sources.filter((file) => !file.includes('/generated/') && !file.endsWith('.spec.ts')).map((file) => `${file}: ${text(file).split('\n').length}`);
+    expect(long.filter((entry) => Number(entry.split(': ')[1]) > MAX_LINES)).toEqual([]);
+  });
+
+  it('has no litter: focused or skipped tests, open ends, switched-off checks', () => {
+    const here = 'test/project/tidy.unit.spec.ts';
+    const pattern = /\b(?:it|describe|test)\.(?:only|skip|todo)\b|\b(?:TODO|FIXME|XXX|HACK)\b|@ts-(?:ignore|nocheck)|\bas any\b|: any\b/;
+    expect(sources.filter((file) => file !== here && !file.includes('/generated/') && pattern.test(text(file)))).toEqual([]);
+  });
+
+  it('names its tests by what they cost', () => {
+    expect(sources.filter((file) => file.endsWith('.spec.ts') && !/\.(?:unit|int|e2e|sim)\.spec\.ts$/.test(file))).toEqual([]);
+  });
+
+  it('keeps download addresses out of the lock file', () => {
+    expect(text('package-lock.json')).not.toMatch(/"resolved": "http/);
+  });
+});
+
+describe('docs/requirements.md', () => {
+  it('is what the tests say now (npm run docs)', () => {
+    expect(existsSync(requirementsPath) && readFileSync(requirementsPath, 'utf8')).toBe(requirementsPage(requirementsMap()));
+  });
+
+  it('claims no row that no test quotes', () => {
+    expect(requirementsMap().filter((row) => row.claimed && row.tests.length === 0).map((row) => row.row)).toEqual([]);
+  });
+});
