@@ -1,0 +1,60 @@
+import type { FeedValue, Mapping, Membership, VnContext, VnMember } from '@nva/codec';
+import type { Position } from '@nva/ports';
+
+interface Change<K extends string, V> {
+  readonly kind: K;
+  readonly key: string;
+  /** null: the key was gained. */
+  readonly before: V | null;
+  /** null: the key was lost. */
+  readonly after: V | null;
+  /** Position of the record that made the difference. */
+  readonly position: Position;
+}
+
+/** One key of a VN's table that now says something else. A repeat that says the same is no change. */
+export type TableChange = Change<'context', VnContext> | Change<'member', VnMember> | Change<'mapping', Mapping>;
+
+/** One VN that this NVE was told to follow, or no longer to follow. */
+export type MembershipChange = Change<'membership', Membership>;
+
+export type FeedChange = TableChange | MembershipChange;
+
+/** What one whole change of the feed made different in the table. Never empty. */
+export interface AppliedChange<C extends FeedChange> {
+  readonly position: Position;
+  readonly changes: readonly C[];
+}
+
+const KIND = { VnContext: 'context', VnMember: 'member', Mapping: 'mapping', Membership: 'membership' } as const;
+
+/** The change from one value of a key to another; null if there is none. */
+export function changeOf(key: string, before: FeedValue | null, after: FeedValue | null, position: Position): FeedChange | null {
+  const type = (after ?? before)?.type;
+  if (type === undefined || sameValue(before?.data, after?.data)) return null;
+  return { kind: KIND[type], key, before: before?.data ?? null, after: after?.data ?? null, position } as FeedChange;
+}
+
+/** Equality of what the records say, whatever made the objects: a decoder's have another prototype than JSON's. */
+export function sameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const keys = Object.keys(a);
+  if (Array.isArray(a) !== Array.isArray(b) || keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => Object.hasOwn(b, key) && sameValue((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+}
+
+const LOST_MAPPING = 0;
+const LOST_OTHER = 1;
+const RANK = { membership: 2, context: 2, member: 3, mapping: 4 } as const;
+const RANKS = 5;
+
+/** The order of the contract within one change: lost mappings, lost members, then context, members, mappings; else as given. */
+export function inContractOrder<C extends FeedChange>(changes: readonly C[]): readonly C[] {
+  const ranks: C[][] = Array.from({ length: RANKS }, () => []);
+  for (const change of changes) {
+    const lost = change.kind === 'mapping' ? LOST_MAPPING : LOST_OTHER;
+    ranks[change.after === null ? lost : RANK[change.kind]]!.push(change);
+  }
+  return ranks.flat();
+}

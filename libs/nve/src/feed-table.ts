@@ -1,0 +1,212 @@
+import type { FeedValue } from '@nva/codec';
+import type { FeedRecord, Position } from '@nva/ports';
+import { DegradedKeys } from './degraded-keys.ts';
+import { changeOf, inContractOrder, type AppliedChange, type FeedChange } from './feed-change.ts';
+import { LazyDigest } from './lazy-digest.ts';
+
+/** Records of one change that are held back until it ends; a longer change is applied in parts of this size. */
+export const MAX_PENDING_RECORDS = 262_144;
+
+interface Live {
+  readonly value: FeedValue;
+  readonly position: Position;
+}
+
+export interface FeedTableObserver<C extends FeedChange> {
+  /** A whole change has been applied and the table shows it. */
+  applied(change: AppliedChange<C>): void;
+  /** The list of degraded keys is another than before. */
+  degraded(): void;
+}
+
+/**
+ * One feed as a table, made of its records in whatever order and however often they come (contract, «What a consumer does»).
+ *
+ * What decides is kept per key: the position last seen, of a removed key too, so that an older record that comes later is not
+ * applied (X1). There is no floor per feed: after a repeat and a partial compaction a live key's only record can stand behind a
+ * newer record of another key, and a floor would lose it. Records are held until their change is whole: at `changeEnd`, or when a
+ * record with another position shows that the end was compacted away or cut off by a crash, or at `flush`.
+ *
+ * Positions of removed keys are kept for as long as the table lives; whoever owns it bounds them by reading the feed again into a
+ * new one (`removals`). Pure: no clock, no I/O. Observed or not, the table ends the same; unobserved it makes no reports, which is
+ * how a shadow table is filled.
+ */
+export abstract class FeedTable<C extends FeedChange> {
+  readonly #live = new Map<string, Live>();
+  readonly #removed = new Map<string, Position>();
+  /** Keys whose position means nothing any more: it was of another log, or the value was taken over from an older table. */
+  readonly #unordered = new Set<string>();
+  readonly #pending: FeedRecord[] = [];
+  readonly #degraded = new DegradedKeys();
+  readonly #digest = new LazyDigest();
+  #observer: FeedTableObserver<C> | null = null;
+  #log: string | null = null;
+  #position: Position | null = null;
+
+  /** Whether the table can hold this value under this key; if not, the key is degraded. */
+  protected abstract accepts(key: string, value: FeedValue): boolean;
+
+  /** The value of a key has changed, or come again: views and indexes follow here. */
+  protected abstract stored(key: string, before: FeedValue | null, after: FeedValue | null): void;
+
+  /** Reports from now on go to `observer`; null reports nothing. */
+  observe(observer: FeedTableObserver<C> | null): void {
+    this.#observer = observer;
+  }
+
+  /** The log that positions belong to; null until a record has come. */
+  get log(): string | null {
+    return this.#log;
+  }
+
+  /** The highest position of the whole changes applied; null before the first. */
+  get position(): Position | null {
+    return this.#position;
+  }
+
+  /** Live keys. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** Removed keys whose position is remembered. */
+  get removals(): number {
+    return this.#removed.size;
+  }
+
+  /** What could not be understood: keys, and `?@<place>` for records without one. */
+  get degraded(): readonly string[] {
+    return this.#degraded.list();
+  }
+
+  value(key: string): FeedValue | null {
+    return this.#live.get(key)?.value ?? null;
+  }
+
+  /** Position of a live key; null if it is not live. */
+  positionOf(key: string): Position | null {
+    return this.#live.get(key)?.position ?? null;
+  }
+
+  /** Live keys and values, in no particular order. */
+  *entries(): IterableIterator<[key: string, value: FeedValue, position: Position]> {
+    for (const [key, { value, position }] of this.#live) yield [key, value, position];
+  }
+
+  /** Digest of the live keys and their positions, 16 hex digits. The first call counts the whole table (1.5 µs a key). */
+  digest(): string {
+    return this.#digest.read(this.#live);
+  }
+
+  /**
+   * Takes a record in. One of another log than those before makes their positions void: their values stay until the new log says
+   * otherwise. (Whoever follows a feed live should rather read it again from the start.)
+   */
+  add(record: FeedRecord): void {
+    if (record.log !== this.#log) this.#enterLog(record.log);
+    const pending = this.#pending;
+    if (pending.length > 0 && pending[0]!.position !== record.position) this.flush();
+    pending.push(record);
+    if (record.changeEnd || pending.length >= MAX_PENDING_RECORDS) this.flush();
+  }
+
+  /** Applies what is held back, although its change did not end. */
+  flush(): void {
+    const pending = this.#pending;
+    if (pending.length === 0) return;
+    const { position } = pending[0]!;
+    const changes: C[] | null = this.#observer ? [] : null;
+    const degradedBefore = this.#degraded.version;
+    for (const record of pending) this.#apply(record, changes);
+    pending.length = 0;
+    if (this.#position === null || position > this.#position) this.#position = position;
+    if (changes && changes.length > 0) this.#observer?.applied({ position, changes });
+    if (this.#degraded.version !== degradedBefore) this.#observer?.degraded();
+  }
+
+  /**
+   * A record of `key` (null: not even that is known) could not be understood; `at` is where it stands in the feed. What the key
+   * held stays. The change being gathered is applied, since the record may have been its end.
+   */
+  degrade(key: string | null, at: string): void {
+    this.flush();
+    const before = this.#degraded.version;
+    this.#degraded.add(key, at);
+    if (this.#degraded.version !== before) this.#observer?.degraded();
+  }
+
+  /** Every change up to `position` of `log` has been taken in, the last ones possibly without a record left to show it. */
+  completeAt(log: string, position: Position): void {
+    this.flush();
+    if (log !== this.#log) this.#enterLog(log);
+    if (this.#position === null || position > this.#position) this.#position = position;
+  }
+
+  /**
+   * Takes over from the table that this one replaces what it holds under keys that this one could not understand: a record in a
+   * schema not yet known must not take a working entry away. Any later record of the key goes over it.
+   */
+  keepUndecodable(old: FeedTable<C>): void {
+    for (const key of this.#degraded.keys()) {
+      const kept = old.#live.get(key);
+      if (kept === undefined || this.#live.has(key) || this.#removed.has(key)) continue;
+      this.#digest.touch(key, null, this.#live.size);
+      this.#live.set(key, kept);
+      this.#unordered.add(key);
+      this.stored(key, null, kept.value);
+    }
+  }
+
+  /** What is different here from `old` (null: from nothing), in contract order. */
+  differenceFrom(old: FeedTable<C> | null): readonly C[] {
+    const changes: (FeedChange | null)[] = [];
+    for (const [key, value] of old?.entries() ?? []) {
+      if (!this.#live.has(key)) changes.push(changeOf(key, value, null, this.#removed.get(key) ?? this.#position ?? 0));
+    }
+    for (const [key, { value, position }] of this.#live) changes.push(changeOf(key, old?.value(key) ?? null, value, position));
+    return inContractOrder(changes.filter((change) => change !== null) as C[]);
+  }
+
+  /** Everything in the table as lost at `position`, in contract order. */
+  asLost(position: Position): readonly C[] {
+    const lost: (FeedChange | null)[] = [];
+    for (const [key, { value }] of this.#live) lost.push(changeOf(key, value, null, position));
+    return inContractOrder(lost as C[]);
+  }
+
+  #apply(record: FeedRecord, changes: C[] | null): void {
+    const { key, value, position } = record;
+    const before = this.#live.get(key);
+    const seen = before?.position ?? this.#removed.get(key);
+    const ordered = this.#unordered.size === 0 || !this.#unordered.has(key);
+    if (seen !== undefined && position < seen && ordered) return;
+    if (value !== null && !this.accepts(key, value)) {
+      this.#degraded.add(key, String(position));
+      return;
+    }
+    this.#degraded.clear(key);
+    if (!ordered) this.#unordered.delete(key);
+    this.#digest.touch(key, before?.position ?? null, this.#live.size);
+    if (value === null) {
+      this.#live.delete(key);
+      this.#removed.set(key, position);
+    } else {
+      this.#live.set(key, { value, position });
+      if (this.#removed.size > 0) this.#removed.delete(key);
+    }
+    const valueBefore = before?.value ?? null;
+    this.stored(key, valueBefore, value);
+    const change = changes && changeOf(key, valueBefore, value, position);
+    if (change) changes.push(change as C);
+  }
+
+  #enterLog(log: string): void {
+    this.flush();
+    if (this.#log !== null) {
+      this.#removed.clear();
+      for (const key of this.#live.keys()) this.#unordered.add(key);
+      this.#position = null;
+    }
+    this.#log = log;
+  }
+}

@@ -1,0 +1,203 @@
+import type { Membership } from '@nva/codec';
+import type { FeedCursor, FeedName, FeedRecord, FeedSink, FeedSubscription, FeedTransport, Position, Undecodable } from '@nva/ports';
+import type { AppliedChange, FeedChange } from './feed-change.ts';
+import type { FeedTable } from './feed-table.ts';
+
+/** Positions of removed keys that a table may remember before the feed is read again into a fresh one. */
+export const MAX_REMEMBERED_REMOVALS = 100_000;
+
+/**
+ * A sink that is also told by `complete` how far the feed had been read, where the transport knows: the last change may have been a
+ * removal that left no record to show its position, and a digest reported at an older position would be compared with another table.
+ */
+export interface CompletingSink extends FeedSink {
+  complete(cursor: FeedCursor | null, upTo?: { readonly log: string; readonly position: Position }): void;
+}
+
+export interface TableReport<C extends FeedChange> extends AppliedChange<C> {
+  /**
+   * `change`: one whole change of the feed. `swap`: the difference to the table that was read anew from the start. `left`: the
+   * feed is followed no longer and its table is gone.
+   */
+  readonly cause: 'change' | 'swap' | 'left';
+  /** The swap also went over to another log: positions before and after are not comparable. */
+  readonly otherLog: boolean;
+}
+
+export interface FollowerObserver<C extends FeedChange> {
+  /** The table that forwards has changed; it shows it already. */
+  changed(report: TableReport<C>): void;
+  /** The table that forwards is whole, for the first time or again. */
+  complete(): void;
+  degraded(): void;
+  interrupted(cause: Error): void;
+  resumed(): void;
+}
+
+export type FollowerState = 'reading' | 'live' | 'interrupted';
+
+/**
+ * Follows one feed through a transport and always holds one whole table of it, if there ever was one: while the feed is read from its
+ * start into a shadow table, the one before keeps forwarding, and when the shadow is complete they are swapped and the difference is
+ * reported as one set of changes. An interruption changes nothing (X6).
+ *
+ * It reads the feed again by itself when a record of another log comes, and when its table remembers too many removals.
+ */
+export class Follower<C extends FeedChange, T extends FeedTable<C>> {
+  readonly #transport: FeedTransport;
+  readonly #feed: FeedName;
+  readonly #newTable: () => T;
+  readonly #observer: FollowerObserver<C>;
+  #membership: Membership | undefined;
+  #subscription: FeedSubscription | null = null;
+  /** Counts the calls of `follow`; what an earlier subscription still says is not listened to. */
+  #generation = 0;
+  #closing: Promise<unknown> = Promise.resolve();
+  #current: T | null = null;
+  #shadow: T | null = null;
+  #interrupted = false;
+  #removalsLimit = MAX_REMEMBERED_REMOVALS;
+
+  constructor(transport: FeedTransport, feed: FeedName, newTable: () => T, observer: FollowerObserver<C>) {
+    this.#transport = transport;
+    this.#feed = feed;
+    this.#newTable = newTable;
+    this.#observer = observer;
+  }
+
+  /** The table that forwards; null until the first read is complete. */
+  get table(): T | null {
+    return this.#current;
+  }
+
+  /** `reading` also while a fresh table is filled beside the one that forwards. */
+  get state(): FollowerState {
+    if (this.#interrupted) return 'interrupted';
+    return this.#shadow || !this.#current ? 'reading' : 'live';
+  }
+
+  /** True while the table that forwards is not kept up, because another is being read. */
+  get catchingUp(): boolean {
+    return this.#shadow !== null || this.#current === null;
+  }
+
+  /** What the table that forwards could not understand; before there is one, what the first read could not. */
+  get degraded(): readonly string[] {
+    return (this.#current ?? this.#shadow)?.degraded ?? [];
+  }
+
+  /** Reads the feed from its start, and on. Called again, it starts over, at the place that `membership` names; the table stays meanwhile. */
+  follow(membership?: Membership): void {
+    this.#membership = membership;
+    this.#unsubscribe();
+    const generation = ++this.#generation;
+    this.#interrupted = false;
+    this.#restart();
+    const subscription = this.#transport.follow(this.#feed, membership ? { membership } : {}, this.#sink(generation));
+    if (generation === this.#generation) this.#subscription = subscription;
+    else this.#keepClosing(subscription);
+  }
+
+  /** Stops following. The table is dropped; what it held is reported as lost. */
+  leave(): void {
+    this.#generation++;
+    this.#unsubscribe();
+    const table = this.#current;
+    this.#current = null;
+    this.#shadow = null;
+    table?.observe(null);
+    const position = table?.position ?? 0;
+    const changes = table?.asLost(position) ?? [];
+    if (changes.length > 0) this.#observer.changed({ cause: 'left', otherLog: false, position, changes });
+  }
+
+  /** Stops following and keeps the table. Resolves when the transport has let go of every subscription there was. */
+  async close(): Promise<void> {
+    this.#generation++;
+    this.#unsubscribe();
+    await this.#closing;
+  }
+
+  #unsubscribe(): void {
+    if (this.#subscription) this.#keepClosing(this.#subscription);
+    this.#subscription = null;
+  }
+
+  #keepClosing(subscription: FeedSubscription): void {
+    this.#closing = Promise.allSettled([this.#closing, subscription.close()]);
+  }
+
+  #sink(generation: number): CompletingSink {
+    const listen =
+      <A extends unknown[]>(handle: (...args: A) => void) =>
+      (...args: A): void => {
+        if (generation === this.#generation) handle(...args);
+      };
+    return {
+      restart: listen(() => this.#restart()),
+      record: listen((record) => this.#record(record)),
+      complete: listen((_cursor, upTo) => this.#complete(upTo)),
+      undecodable: listen((failure) => this.#undecodable(failure)),
+      interrupted: listen((cause) => {
+        this.#interrupted = true;
+        this.#observer.interrupted(cause);
+      }),
+      resumed: listen(() => {
+        this.#interrupted = false;
+        this.#observer.resumed();
+      }),
+    };
+  }
+
+  #restart(): T {
+    this.#shadow = this.#newTable();
+    return this.#shadow;
+  }
+
+  #record(record: FeedRecord): void {
+    const current = this.#current;
+    if (this.#shadow || !current) {
+      (this.#shadow ?? this.#restart()).add(record);
+      return;
+    }
+    if (current.log !== null && current.log !== record.log) {
+      this.follow(this.#membership);
+      return;
+    }
+    current.add(record);
+    // The observer may have left the feed upon that record.
+    if (this.#current === current && current.removals > this.#removalsLimit) this.follow(this.#membership);
+  }
+
+  #undecodable(failure: Undecodable): void {
+    const table = this.#shadow ?? this.#current ?? this.#restart();
+    table.degrade(failure.key, failure.at);
+    if (!this.#current) this.#observer.degraded();
+  }
+
+  #complete(upTo?: { readonly log: string; readonly position: Position }): void {
+    const table = this.#shadow ?? this.#current ?? this.#restart();
+    table.flush();
+    if (upTo) table.completeAt(upTo.log, upTo.position);
+    if (table === this.#shadow) this.#swap(table);
+    this.#observer.complete();
+  }
+
+  #swap(fresh: T): void {
+    const old = this.#current;
+    if (old) fresh.keepUndecodable(old);
+    this.#current = fresh;
+    this.#shadow = null;
+    // Twice what the feed itself still shows, lest a feed with many removals be read again for ever.
+    this.#removalsLimit = Math.max(MAX_REMEMBERED_REMOVALS, 2 * fresh.removals);
+    old?.observe(null);
+    fresh.observe({
+      applied: (change) => this.#observer.changed({ ...change, cause: 'change', otherLog: false }),
+      degraded: () => this.#observer.degraded(),
+    });
+    const changes = fresh.differenceFrom(old);
+    const otherLog = old !== null && old.log !== null && old.log !== fresh.log;
+    if (changes.length > 0) this.#observer.changed({ cause: 'swap', otherLog, position: fresh.position ?? 0, changes });
+    if (old && String(old.degraded) !== String(fresh.degraded)) this.#observer.degraded();
+  }
+}

@@ -1,0 +1,103 @@
+import { mappingKey, type AttachmentState, type Mapping } from '@nva/codec';
+import type { Address, VnTable } from './vn-table.ts';
+
+/** A connection of a tenant system to a VN, as its NVE made it. */
+export interface LocalBinding {
+  readonly vnid: number;
+  readonly vlan: number | null;
+  readonly ip: string | null;
+}
+
+/** A tenant system that this NVE itself hosts, known from its own access side and not from the NVA. */
+export interface LocalAttachment {
+  readonly tsId: string;
+  /** Canonical spelling. */
+  readonly mac: string;
+  readonly state: AttachmentState;
+  readonly bindings: readonly LocalBinding[];
+}
+
+/**
+ * What the NVE hosts and what the NVA says, where they differ (X7). Between an attachment and its echo from the NVA there always is
+ * one for a moment; what stays is for an operator.
+ */
+export interface Disagreement {
+  readonly vnid: number;
+  readonly tsId: string;
+  readonly key: string;
+  readonly kind:
+    /** Hosted here in a VN that the NVA did not put this NVE into. */
+    | 'not-a-member'
+    /** Hosted here, not in the VN's table: withheld (X2), removed, or not yet told. */
+    | 'not-in-table'
+    /** Hosted here, the table has it at other NVEs only. */
+    | 'elsewhere'
+    /** Hosted here with another MAC than in the table. */
+    | 'other-mac'
+    /** Hosted here in another phase than in the table (X5). */
+    | 'other-state'
+    /** The table has it here, and this NVE does not host it. */
+    | 'not-hosted';
+}
+
+/** The NVE's own attachments. Nothing that the NVA says adds, changes or removes one (X7); it is only compared with. */
+export class LocalAttachments {
+  readonly #byTs = new Map<string, LocalAttachment>();
+
+  get all(): ReadonlyMap<string, LocalAttachment> {
+    return this.#byTs;
+  }
+
+  set(attachment: LocalAttachment): void {
+    this.#byTs.set(attachment.tsId, attachment);
+  }
+
+  delete(tsId: string): boolean {
+    return this.#byTs.delete(tsId);
+  }
+
+  /** VNs that anything here is bound to. */
+  vnids(): Set<number> {
+    return new Set([...this.#byTs.values()].flatMap(({ bindings }) => bindings.map(({ vnid }) => vnid)));
+  }
+
+  /** The activated attachment here that owns the address in the VN; null if none does. */
+  owner(vnid: number, address: Address): LocalAttachment | null {
+    for (const attachment of this.#byTs.values()) {
+      if (attachment.state === 'activated' && attachment.bindings.some((binding) => binding.vnid === vnid && bears(attachment, binding, address))) return attachment;
+    }
+    return null;
+  }
+
+  /** `table` is what the NVA says of the VN: null if this NVE is not in it. An unread table is nobody's word: do not ask. */
+  compare(vnid: number, table: VnTable | null): Disagreement[] {
+    const found: Disagreement[] = [];
+    const hosted = new Set<string>();
+    for (const attachment of this.#byTs.values()) {
+      for (const binding of attachment.bindings) {
+        if (binding.vnid !== vnid) continue;
+        const key = mappingKey({ tsId: attachment.tsId, ...binding });
+        hosted.add(key);
+        const kind = table ? disagreement(attachment, table.mapping(key), table.nveId) : 'not-a-member';
+        if (kind) found.push({ vnid, tsId: attachment.tsId, key, kind });
+      }
+    }
+    for (const [key, { tsId, via }] of table?.mappingsHere() ?? []) {
+      if (!hosted.has(key) && via === null) found.push({ vnid, tsId, key, kind: 'not-hosted' });
+    }
+    return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+}
+
+function bears({ mac }: LocalAttachment, { ip, vlan }: LocalBinding, address: Address): boolean {
+  if ('ip' in address) return ip === address.ip;
+  return mac === address.mac && (address.vlan === undefined || vlan === address.vlan);
+}
+
+function disagreement(local: LocalAttachment, mapping: Mapping | null, nveId: string): Disagreement['kind'] | null {
+  if (!mapping) return 'not-in-table';
+  const here = mapping.attachments.find((attachment) => attachment.nveId === nveId);
+  if (!here) return 'elsewhere';
+  if (mapping.mac !== local.mac) return 'other-mac';
+  return here.state === local.state ? null : 'other-state';
+}

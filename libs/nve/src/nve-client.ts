@@ -1,0 +1,257 @@
+import type { Membership } from '@nva/codec';
+import type { FeedName, FeedTransport, Position } from '@nva/ports';
+import { Emitter } from './emitter.ts';
+import type { MembershipChange, TableChange } from './feed-change.ts';
+import { Follower, type FollowerState, type TableReport } from './follower.ts';
+import { LocalAttachments, type Disagreement, type LocalAttachment } from './local-attachments.ts';
+import { MembershipTable } from './membership-table.ts';
+import type { Resolution } from './resolution.ts';
+import { VnTable, type Address } from './vn-table.ts';
+
+export interface NveEvents {
+  /** A VN's table changed: one whole change, the difference made by a swap, or everything lost because the NVE left the VN. */
+  change: TableReport<TableChange> & { readonly vnid: number };
+  /** The NVA put this NVE into a VN, whose table is now being read. */
+  joined: { readonly vnid: number; readonly membership: Membership };
+  /** The NVA took this NVE out of a VN; its table is gone. */
+  left: { readonly vnid: number; readonly membership: Membership };
+  /** What was read of a feed is whole: at first, and after every re-read. */
+  complete: { readonly feed: FeedName };
+  /** What could not be understood of a feed is now this; empty means all is well again. */
+  degraded: { readonly feed: FeedName; readonly keys: readonly string[] };
+  /** A feed cannot be followed now. Nothing is withdrawn (X6). */
+  interrupted: { readonly feed: FeedName; readonly cause: Error };
+  resumed: { readonly feed: FeedName };
+  /** What the NVA says of this NVE's own attachments in a VN differs from what it hosts, in this way (X7); empty: no longer. */
+  disagreements: { readonly vnid: number; readonly disagreements: readonly Disagreement[] };
+}
+
+/** How a feed stands. Of a VN that is `live`, `log`, `position` and `digest` are what a heartbeat reports as applied. */
+export interface FeedStatus {
+  readonly state: FollowerState;
+  readonly log: string | null;
+  readonly position: Position | null;
+  /** null while catching up. */
+  readonly digest: string | null;
+  /** Keys that could not be understood; `?@<place>` for a record without a readable key. */
+  readonly degraded: readonly string[];
+}
+
+/** One line of a heartbeat's `applied` (contract, «REST»). */
+export interface Applied {
+  readonly vnid: number;
+  readonly log: string;
+  /** Decimal. */
+  readonly position: string;
+  readonly digest: string;
+}
+
+/** The address belongs to a tenant system that this NVE hosts itself, whatever the NVA says (X7). */
+export interface Hosted {
+  readonly outcome: 'hosted';
+  readonly attachment: LocalAttachment;
+}
+
+export interface NveClientOptions {
+  readonly nveId: string;
+  readonly transport: FeedTransport;
+  /**
+   * What this NVE hosts at the start, empty if nothing. Absent: the client does not know, and compares nothing with the NVA's word
+   * until the first `attachLocal`.
+   */
+  readonly localAttachments?: Iterable<LocalAttachment>;
+}
+
+type VnFollower = Follower<TableChange, VnTable>;
+
+/**
+ * The NVE's side of the NVA: it follows its own feed, where it is told which VNs it is in (X8), and for as long as it is in one, that
+ * VN's feed; it holds a table of each, and knows beside them what the NVE hosts itself. One feed's trouble is never another's.
+ *
+ * There is no clock in it: leases, heartbeats and retries belong to the transport and the agent. Everything happens within the calls
+ * of the transport, and listeners see tables that show what they are told.
+ */
+export class NveClient {
+  readonly nveId: string;
+  readonly #transport: FeedTransport;
+  readonly #memberships: Follower<MembershipChange, MembershipTable>;
+  readonly #vns = new Map<number, { readonly follower: VnFollower; membership: Membership }>();
+  readonly #local = new LocalAttachments();
+  /** By VNID, the disagreements last told; absent: none. */
+  readonly #disagreements = new Map<number, readonly Disagreement[]>();
+  readonly #events = new Emitter<NveEvents>();
+  #knowsWhatItHosts: boolean;
+  #closing: Promise<unknown> = Promise.resolve();
+
+  constructor({ nveId, transport, localAttachments }: NveClientOptions) {
+    this.nveId = nveId;
+    this.#transport = transport;
+    this.#knowsWhatItHosts = localAttachments !== undefined;
+    for (const attachment of localAttachments ?? []) this.#local.set(attachment);
+    const feed: FeedName = { kind: 'nve', nveId };
+    this.#memberships = new Follower(transport, feed, () => new MembershipTable(), {
+      ...this.#observer(feed),
+      changed: (report) => this.#membershipsChanged(report),
+      complete: () => {
+        this.#events.emit('complete', { feed });
+        for (const vnid of this.#local.vnids()) this.#compare(vnid);
+      },
+    });
+  }
+
+  /** Starts following. Called once. */
+  start(): void {
+    this.#memberships.follow();
+  }
+
+  /** Stops following and keeps the tables as they are. Resolves when the transport has let go; it is not closed. */
+  async close(): Promise<void> {
+    await Promise.all([this.#memberships.close(), ...[...this.#vns.values()].map(({ follower }) => follower.close()), this.#closing]);
+  }
+
+  /** Returns what takes the listener off again. Listeners must not throw: an error of theirs becomes an uncaught one. */
+  on<K extends keyof NveEvents>(event: K, listener: (argument: NveEvents[K]) => void): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** The VNs that this NVE is in, by VNID. */
+  get memberships(): ReadonlyMap<number, Membership> {
+    return new Map([...this.#vns].map(([vnid, { membership }]) => [vnid, membership]));
+  }
+
+  /** The VN's table that forwards now; null if this NVE is not in the VN, or has not read it once. */
+  table(vnid: number): VnTable | null {
+    return this.#vns.get(vnid)?.follower.table ?? null;
+  }
+
+  /** Where the address is reached: at a tenant system hosted here (X7), else as the VN's table says; null if nobody knows it. */
+  resolve(vnid: number, address: Address): Hosted | Resolution | null {
+    const attachment = this.#local.owner(vnid, address);
+    return attachment ? { outcome: 'hosted', attachment } : (this.table(vnid)?.resolve(address) ?? null);
+  }
+
+  /** This NVE hosts a tenant system, or now hosts it so. Only this NVE ever says so. */
+  attachLocal(attachment: LocalAttachment): void {
+    const before = this.#local.all.get(attachment.tsId);
+    this.#knowsWhatItHosts = true;
+    this.#local.set(attachment);
+    this.#compareAll([before, attachment]);
+  }
+
+  detachLocal(tsId: string): void {
+    const before = this.#local.all.get(tsId);
+    this.#local.delete(tsId);
+    this.#compareAll([before]);
+  }
+
+  get localAttachments(): ReadonlyMap<string, LocalAttachment> {
+    return this.#local.all;
+  }
+
+  /** Where the NVA's word and what this NVE hosts differ now (X7). */
+  disagreements(): Disagreement[] {
+    return [...this.#disagreements.values()].flat();
+  }
+
+  /** How each VN's feed stands, by VNID. */
+  status(): ({ readonly vnid: number } & FeedStatus)[] {
+    return [...this.#vns].sort(([a], [b]) => a - b).map(([vnid, { follower }]) => ({ vnid, ...statusOf(follower) }));
+  }
+
+  /** How this NVE's own feed stands. */
+  membershipStatus(): FeedStatus {
+    return statusOf(this.#memberships);
+  }
+
+  /** What a heartbeat reports: the VNs whose table is whole. One that is catching up reports nothing (contract, «Digest of a VN»). */
+  applied(): Applied[] {
+    return this.status().flatMap(({ vnid, log, position, digest }) =>
+      log === null || position === null || digest === null ? [] : [{ vnid, log, position: String(position), digest }],
+    );
+  }
+
+  #membershipsChanged({ changes, otherLog }: TableReport<MembershipChange>): void {
+    for (const { before, after } of changes) {
+      if (after === null) this.#leave(before!.vnid);
+      else if (before === null) this.#join(after);
+      else if (before.since !== after.since && !otherLog) {
+        // Out and in again between two looks: of the VN that was, possibly another tenant's, nothing may stay.
+        this.#leave(before.vnid);
+        this.#join(after);
+      } else this.#refollow(after);
+    }
+  }
+
+  #join(membership: Membership): void {
+    const { vnid } = membership;
+    const feed: FeedName = { kind: 'vn', vnid };
+    const follower: VnFollower = new Follower(this.#transport, feed, () => new VnTable(vnid, this.nveId), {
+      ...this.#observer(feed),
+      degraded: () => this.#events.emit('degraded', { feed, keys: follower.degraded }),
+      changed: (report) => {
+        this.#events.emit('change', { vnid, ...report });
+        if (report.changes.some((change) => this.#concernsUs(change))) this.#compare(vnid);
+      },
+      complete: () => {
+        this.#events.emit('complete', { feed });
+        this.#compare(vnid);
+      },
+    });
+    this.#vns.set(vnid, { follower, membership });
+    this.#events.emit('joined', { vnid, membership });
+    follower.follow(membership);
+  }
+
+  #leave(vnid: number): void {
+    const { follower, membership } = this.#vns.get(vnid)!;
+    this.#vns.delete(vnid);
+    follower.leave();
+    this.#closing = Promise.allSettled([this.#closing, follower.close()]);
+    this.#events.emit('left', { vnid, membership });
+    this.#compare(vnid);
+  }
+
+  /** The VN's feed is elsewhere, or told of by another log: it is read anew while the table at hand forwards. */
+  #refollow(membership: Membership): void {
+    const vn = this.#vns.get(membership.vnid)!;
+    vn.membership = membership;
+    vn.follower.follow(membership);
+  }
+
+  #observer(feed: FeedName) {
+    return {
+      degraded: () => this.#events.emit('degraded', { feed, keys: this.#memberships.degraded }),
+      interrupted: (cause: Error) => this.#events.emit('interrupted', { feed, cause }),
+      resumed: () => this.#events.emit('resumed', { feed }),
+    };
+  }
+
+  /** Whether the change is of a tenant system that is here by either account. */
+  #concernsUs({ kind, before, after }: TableChange): boolean {
+    if (kind !== 'mapping') return false;
+    return [before, after].some((mapping) => mapping && (this.#local.all.has(mapping.tsId) || mapping.attachments.some(({ nveId }) => nveId === this.nveId)));
+  }
+
+  #compareAll(attachments: readonly (LocalAttachment | undefined)[]): void {
+    const vnids = attachments.flatMap((attachment) => attachment?.bindings.map(({ vnid }) => vnid) ?? []);
+    for (const vnid of new Set(vnids)) this.#compare(vnid);
+  }
+
+  /** Compares a VN's table with what is hosted, if both are known, and tells of the outcome if it is another than before. */
+  #compare(vnid: number): void {
+    const vn = this.#vns.get(vnid);
+    const told = vn ? vn.follower.table !== null : this.#memberships.table !== null;
+    if (!this.#knowsWhatItHosts || !told) return;
+    const before = this.#disagreements.get(vnid) ?? [];
+    const disagreements = this.#local.compare(vnid, vn?.follower.table ?? null);
+    if (disagreements.length > 0) this.#disagreements.set(vnid, disagreements);
+    else this.#disagreements.delete(vnid);
+    if (JSON.stringify(before) !== JSON.stringify(disagreements)) this.#events.emit('disagreements', { vnid, disagreements });
+  }
+}
+
+function statusOf(follower: Follower<TableChange, VnTable> | Follower<MembershipChange, MembershipTable>): FeedStatus {
+  const { table, state, degraded, catchingUp } = follower;
+  const digest = catchingUp || !table || table.log === null ? null : table.digest();
+  return { state, log: table?.log ?? null, position: table?.position ?? null, digest, degraded };
+}

@@ -1,0 +1,66 @@
+import { FeedUnavailable } from '@nva/ports';
+import { EventStreamParser, SseProtocolError, type StreamEvent } from './event-stream.ts';
+import type { Timers } from './timers.ts';
+
+/** Silence after which a stream counts as dead: three of the server's keep-alive comments. */
+export const SILENCE_MS = 45_000;
+
+const REFUSED_STATUS = new Set([401, 403, 404]);
+
+/** The server answered, and said no: retrying soon is no use. */
+export class FeedStreamRefused extends Error {
+  override readonly name = 'FeedStreamRefused';
+}
+
+export interface StreamRequest {
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly lastEventId: string | null;
+  readonly fetch: typeof fetch;
+  readonly timers: Timers;
+  /** Aborted when the feed is followed no longer. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403 and 404,
+ * SseProtocolError from what is no event stream, FeedUnavailable otherwise, the server's orderly end among it.
+ */
+export async function readStream(request: StreamRequest, onEvent: (event: StreamEvent) => void): Promise<never> {
+  const silent = new AbortController();
+  const silence = (): void => silent.abort(new FeedUnavailable(`${request.url}: silent for ${SILENCE_MS} ms`));
+  let callOff = request.timers.after(SILENCE_MS, silence);
+  try {
+    const body = await open(request, AbortSignal.any([request.signal, silent.signal]));
+    const parser = new EventStreamParser(onEvent);
+    const decoder = new TextDecoder();
+    for await (const chunk of body) {
+      callOff();
+      callOff = request.timers.after(SILENCE_MS, silence);
+      parser.feed(decoder.decode(chunk, { stream: true }));
+    }
+    throw new FeedUnavailable(`${request.url}: ended by the server`);
+  } catch (cause) {
+    throw asStreamError(cause, request.url);
+  } finally {
+    callOff();
+  }
+}
+
+async function open({ url, token, lastEventId, fetch }: StreamRequest, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  const headers = new Headers({ accept: 'text/event-stream' });
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+  if (lastEventId !== null) headers.set('last-event-id', lastEventId);
+  // A redirect could carry the token to another origin.
+  const response = await fetch(url, { headers, signal, redirect: 'error', cache: 'no-store' });
+  const isStream = response.status === 200 && response.headers.get('content-type')?.startsWith('text/event-stream');
+  if (isStream && response.body) return response.body;
+  await response.body?.cancel();
+  if (REFUSED_STATUS.has(response.status)) throw new FeedStreamRefused(`${url}: ${response.status}`);
+  throw response.ok ? new SseProtocolError(`${url}: ${response.headers.get('content-type')} is no event stream`) : new FeedUnavailable(`${url}: ${response.status}`);
+}
+
+function asStreamError(cause: unknown, url: string): Error {
+  if (cause instanceof FeedStreamRefused || cause instanceof SseProtocolError || cause instanceof FeedUnavailable) return cause;
+  return new FeedUnavailable(`${url}: cannot be read`, { cause });
+}

@@ -1,0 +1,163 @@
+import { randomInt } from 'node:crypto';
+import { feedKey, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport } from '@nva/ports';
+import { retryDelayMs } from './backoff.ts';
+import { SseProtocolError, type StreamEvent } from './event-stream.ts';
+import type { CompletingSink } from './follower.ts';
+import { MessageReader, type Message } from './sse-messages.ts';
+import { FeedStreamRefused, readStream, type StreamRequest } from './sse-stream.ts';
+import { systemTimers, type Timers } from './timers.ts';
+
+export interface SseTransportOptions {
+  /** Where the NVA's REST interface is, without `/v1`: `http://127.0.0.1:3000`. */
+  readonly baseUrl: string;
+  /** Bearer token. */
+  readonly token?: string;
+  readonly fetch?: typeof fetch;
+  readonly timers?: Timers;
+  /** In [0, 1), for the jitter of retries. */
+  readonly random?: () => number;
+}
+
+const RANDOM_STEPS = 2 ** 32;
+
+/**
+ * The feeds over Server-Sent Events (README, «The protocol»): one request a feed, so feeds join and leave without touching each other.
+ * A stream that breaks is resumed after the last whole change; if the server cannot, or the first read was not complete, it is read
+ * from the start. Retries back off to 30 s, after a refusal they wait for 15 s; they never end.
+ */
+export class SseTransport implements FeedTransport {
+  readonly #options: SseTransportOptions;
+  readonly #open = new Set<SseSubscription>();
+
+  constructor(options: SseTransportOptions) {
+    this.#options = options;
+  }
+
+  follow(feed: FeedName, { resume }: { readonly resume?: FeedCursor }, sink: FeedSink): FeedSubscription {
+    const { baseUrl, token, timers = systemTimers, random = () => randomInt(RANDOM_STEPS) / RANDOM_STEPS } = this.#options;
+    const path = feed.kind === 'vn' ? `vns/${feed.vnid}` : `nves/${encodeURIComponent(feed.nveId)}`;
+    const url = `${baseUrl.replace(/\/$/, '')}/v1/${path}/feed`;
+    const request = { url, token, fetch: this.#options.fetch ?? fetch, timers };
+    const subscription = new SseSubscription(feed, request, random, resume ?? null, sink, () => this.#open.delete(subscription));
+    this.#open.add(subscription);
+    return subscription;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open].map((subscription) => subscription.close()));
+  }
+}
+
+/** One followed feed: streams, one after the other, as one story for its sink. */
+class SseSubscription implements FeedSubscription {
+  readonly #feed: FeedName;
+  readonly #sink: CompletingSink;
+  readonly #request: Omit<StreamRequest, 'lastEventId' | 'signal'>;
+  readonly #random: () => number;
+  readonly #abort = new AbortController();
+  readonly #done: Promise<void>;
+  /** `<log>/<position>` of the last whole change; null while there is nothing whole to resume after. */
+  #cursor: FeedCursor | null;
+  /** The log of the stream at hand. */
+  #log = '';
+  #inSnapshot = false;
+  #interrupted = false;
+  /** Streams in a row that did not get as far as complete. */
+  #failures = 0;
+
+  constructor(
+    feed: FeedName,
+    request: Omit<StreamRequest, 'lastEventId' | 'signal'>,
+    random: () => number,
+    resume: FeedCursor | null,
+    sink: CompletingSink,
+    onClosed: () => void,
+  ) {
+    this.#feed = feed;
+    this.#request = request;
+    this.#random = random;
+    this.#cursor = resume;
+    this.#sink = sink;
+    this.#done = this.#run().finally(onClosed);
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      const lastEventId = this.#cursor;
+      const reader = new MessageReader();
+      const cause = await readStream({ ...this.#request, signal, lastEventId }, (event) => this.#event(reader, event, lastEventId)).catch((error: Error) => error);
+      if (signal.aborted) return;
+      this.#interrupt(cause);
+      await this.#wait(retryDelayMs(this.#failures++, cause instanceof FeedStreamRefused, this.#random()));
+    }
+  }
+
+  #event(reader: MessageReader, event: StreamEvent, lastEventId: FeedCursor | null): void {
+    // What the parser still holds of a chunk, when the sink has closed the feed in the middle of it.
+    if (this.#abort.signal.aborted) return;
+    this.#handle(reader.read(event), event.id, lastEventId);
+  }
+
+  #handle(message: Message, id: string | undefined, lastEventId: FeedCursor | null): void {
+    switch (message.kind) {
+      case 'hello':
+        return this.#hello(message, lastEventId);
+      case 'record':
+        return this.#sink.record(message.record, this.#advance(id));
+      case 'undecodable':
+        return this.#sink.undecodable(message.failure, this.#advance(id));
+      case 'snapshot-complete':
+        this.#inSnapshot = false;
+        this.#failures = 0;
+        return this.#sink.complete(this.#advance(id), { log: message.log, position: message.position });
+      case 'other':
+    }
+  }
+
+  #hello({ log, mode }: { readonly log: string; readonly mode: 'snapshot' | 'resume' }, lastEventId: FeedCursor | null): void {
+    if (mode === 'resume' && !lastEventId?.startsWith(`${log}/`)) {
+      throw new SseProtocolError(`${feedKey(this.#feed)} resumed in log ${log}, asked to after ${lastEventId ?? 'nothing'}`);
+    }
+    if (this.#interrupted) {
+      this.#interrupted = false;
+      this.#sink.resumed();
+    }
+    this.#log = log;
+    this.#inSnapshot = mode === 'snapshot';
+    if (mode === 'resume') return;
+    // A snapshot that breaks off cannot be resumed: it is no history.
+    this.#cursor = null;
+    this.#sink.restart(lastEventId === null ? 'read from the start' : `the server could not resume after ${lastEventId}`);
+  }
+
+  /** The cursor after an event: it moves with an id, but not within a snapshot. */
+  #advance(id: string | undefined): FeedCursor {
+    if (id !== undefined && !this.#inSnapshot) this.#cursor = id;
+    return this.#cursor ?? `${this.#log}/0`;
+  }
+
+  #interrupt(cause: Error): void {
+    if (this.#interrupted) return;
+    this.#interrupted = true;
+    this.#sink.interrupted(cause);
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    const { signal } = this.#abort;
+    return new Promise((resolve) => {
+      const stop = (): void => {
+        callOff();
+        signal.removeEventListener('abort', stop);
+        resolve();
+      };
+      const callOff = this.#request.timers.after(delayMs, stop);
+      signal.addEventListener('abort', stop);
+    });
+  }
+}

@@ -1,0 +1,120 @@
+import type { FeedValue, Mapping, VnContext, VnMember } from '@nva/codec';
+import { AddressIndex } from './address-index.ts';
+import type { TableChange } from './feed-change.ts';
+import { belongsTo } from './feed-keys.ts';
+import { FeedTable } from './feed-table.ts';
+import { resolveMapping, type Resolution, type VnView } from './resolution.ts';
+
+/** An address of a tenant system, in the canonical spelling of `parseMac` and `parseIp`. In an L2 VN `vlan` narrows it down. */
+export type Address = { readonly mac: string; readonly vlan?: number } | { readonly ip: string };
+
+/**
+ * One VN as an NVE sees it: context, members and mappings (R7, R37), with what a data plane asks of them: who has this address, and
+ * where do broadcast, unknown unicast and multicast go. How records become the table is FeedTable's part.
+ *
+ * It holds what the NVA distributes and nothing that the NVE knows by itself (X7: that is LocalAttachments).
+ */
+export class VnTable extends FeedTable<TableChange> implements VnView {
+  readonly vnid: number;
+  readonly nveId: string;
+  readonly #members = new Map<string, VnMember>();
+  readonly #addresses = new AddressIndex();
+  /** Keys of the mappings with an attachment at this NVE. */
+  readonly #here = new Set<string>();
+
+  constructor(vnid: number, nveId: string) {
+    super();
+    this.vnid = vnid;
+    this.nveId = nveId;
+  }
+
+  /** null until the context record has come. */
+  get context(): VnContext | null {
+    const context = this.value('context');
+    return context?.type === 'VnContext' ? context.data : null;
+  }
+
+  /** The VN's NVEs, this one among them, by id (R38). */
+  get members(): ReadonlyMap<string, VnMember> {
+    return this.#members;
+  }
+
+  mapping(key: string): Mapping | null {
+    const value = this.value(key);
+    return value?.type === 'Mapping' ? value.data : null;
+  }
+
+  *mappings(): IterableIterator<[key: string, mapping: Mapping]> {
+    for (const [key, value] of this.entries()) if (value.type === 'Mapping') yield [key, value.data];
+  }
+
+  /** Mappings that name this NVE, in either phase. */
+  *mappingsHere(): IterableIterator<[key: string, mapping: Mapping]> {
+    for (const key of this.#here) yield [key, this.mapping(key)!];
+  }
+
+  /**
+   * Who has the address and where it is reached; null if the VN does not know it. If several mappings bear it, which is normal for
+   * a MAC, that of the newest position answers: all mappings of one tenant system have its attachments.
+   */
+  resolve(address: Address): Resolution | null {
+    let best: [key: string, mapping: Mapping] | null = null;
+    for (const [key, mapping] of this.#bearing(address)) if (best === null || this.#isBefore(key, best[0])) best = [key, mapping];
+    return best && resolveMapping(best[0], best[1], this);
+  }
+
+  /** Every mapping that bears the address, resolved, the newest position first. */
+  resolveAll(address: Address): Resolution[] {
+    const bearing = [...this.#bearing(address)].sort(([a], [b]) => (this.#isBefore(a, b) ? -1 : 1));
+    return bearing.map(([key, mapping]) => resolveMapping(key, mapping, this));
+  }
+
+  /**
+   * Ingress replication: the NVEs that get a copy of each frame to many (X3, RFC 8014 section 4.3), by id: the VN's other NVEs that
+   * have an address and are reachable. Unreachable ones are left out, as EVPN leaves out an NVE whose routes are withdrawn: each
+   * would cost a copy of every such frame, for no one as a rule. Unlike unicast, which still tries an unreachable NVE if it is the
+   * only one, little is lost where it was cut off from the NVA only: addresses resolve from the table, not by flooding (R41, X4).
+   */
+  replicationList(): VnMember[] {
+    const others = [...this.#members.values()].filter(({ nveId, reachable, addresses }) => nveId !== this.nveId && reachable && addresses.length > 0);
+    return others.sort((a, b) => (a.nveId < b.nveId ? -1 : 1));
+  }
+
+  /** The address indexes in canonical order; `AddressIndex.of(table.mappings())` must give the same. */
+  dumpIndexes(): ReturnType<AddressIndex['dump']> {
+    return this.#addresses.dump();
+  }
+
+  protected override accepts(key: string, value: FeedValue): boolean {
+    if (value.type === 'Membership' || !belongsTo(key, value)) return false;
+    return value.type !== 'VnContext' || value.data.vnid === this.vnid;
+  }
+
+  protected override stored(key: string, before: FeedValue | null, after: FeedValue | null): void {
+    if (before?.type === 'VnMember' && after === null) this.#members.delete(before.data.nveId);
+    if (after?.type === 'VnMember') this.#members.set(after.data.nveId, after.data);
+    if (before?.type === 'Mapping' || after?.type === 'Mapping') this.#storedMapping(key, mappingIn(before), mappingIn(after));
+  }
+
+  #storedMapping(key: string, before: Mapping | null, after: Mapping | null): void {
+    this.#addresses.change(key, before, after);
+    if (after?.attachments.some(({ nveId }) => nveId === this.nveId)) this.#here.add(key);
+    else if (before !== null) this.#here.delete(key);
+  }
+
+  *#bearing(address: Address): IterableIterator<[key: string, mapping: Mapping]> {
+    const vlan = 'mac' in address ? address.vlan : undefined;
+    for (const key of 'mac' in address ? this.#addresses.withMac(address.mac) : this.#addresses.withIp(address.ip)) {
+      const mapping = this.mapping(key)!;
+      if (vlan === undefined || mapping.vlan === vlan) yield [key, mapping];
+    }
+  }
+
+  /** Newest position first; keys decide between equal ones, so that the answer does not depend on the order of arrival. */
+  #isBefore(a: string, b: string): boolean {
+    const difference = this.positionOf(b)! - this.positionOf(a)!;
+    return difference === 0 ? a < b : difference < 0;
+  }
+}
+
+const mappingIn = (value: FeedValue | null): Mapping | null => (value?.type === 'Mapping' ? value.data : null);
