@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { feedKey, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport } from '@nva/ports';
+import { feedKey, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
 import { retryDelayMs } from './backoff.ts';
 import { SseProtocolError, type StreamEvent } from './event-stream.ts';
 import type { CompletingSink } from './follower.ts';
@@ -115,7 +115,7 @@ class SseSubscription implements FeedSubscription {
       case 'snapshot-complete':
         this.#inSnapshot = false;
         this.#failures = 0;
-        return this.#sink.complete(this.#advance(id), { log: message.log, position: message.position });
+        return this.#complete(message, this.#advance(id));
       case 'other':
     }
   }
@@ -134,6 +134,10 @@ class SseSubscription implements FeedSubscription {
     // A snapshot that breaks off cannot be resumed: it is no history.
     this.#cursor = null;
     this.#sink.restart(lastEventId === null ? 'read from the start' : `the server could not resume after ${lastEventId}`);
+  }
+
+  #complete({ log, position }: { readonly log: string; readonly position: Position }, cursor: FeedCursor): void {
+    this.#sink.complete(position === 0 ? null : cursor, { log, position });
   }
 
   /** The cursor after an event: it moves with an id, but not within a snapshot. */
