@@ -45,7 +45,7 @@ export class Distributor {
   #sinceCheckpoint = 0;
   readonly counters = { recordsPublished: 0, publishFailures: 0, reconciliations: 0, undecodable: 0 };
 
-  /** Before the replica starts. */
+  /** Publishes nothing before `start`. */
   constructor(writer: FeedWriter, replica: Replica, store: EventStore, logger: Logger, options: DistributorOptions) {
     this.#writer = writer;
     this.#replica = replica;

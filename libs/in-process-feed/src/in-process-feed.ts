@@ -1,12 +1,5 @@
-import { FeedRefused, feedKey, type FeedBatch, type FeedCheckpoint, type FeedName, type FeedRecord, type FeedWriter, type Position } from '@nva/ports';
-import { Topic } from './topic.ts';
-
-/** What a follower is sent. It must take it at once; how much it may leave unsent is its own business. */
-export interface FeedFollower {
-  records(records: readonly FeedRecord[]): void;
-  /** The feed was deleted. */
-  ended(): void;
-}
+import { FeedFenced, FeedRefused, feedKey, type FeedBatch, type FeedCheckpoint, type FeedName, type FeedRecord, type FeedWriter, type Position } from '@nva/ports';
+import { Topics, type FeedFollower } from './topics.ts';
 
 export interface Followed {
   /** Where the follower begins: everything that the feed holds, or what came after its resume point. */
@@ -23,30 +16,33 @@ export interface Followed {
  */
 export class InProcessFeed implements FeedWriter {
   readonly #prefix: string;
-  readonly #topics = new Map<string, { readonly feed: FeedName; readonly topic: Topic; readonly followers: Set<FeedFollower> }>();
-  #checkpoint: FeedCheckpoint | null = null;
+  readonly #topics: Topics;
 
-  constructor(prefix = 'nvo3') {
+  constructor(prefix = 'nvo3', topics = new Topics()) {
     this.#prefix = prefix;
+    this.#topics = topics;
   }
 
-  async open(): Promise<void> {}
+  async open(): Promise<void> {
+    this.#topics.owner = this;
+  }
 
   address(feed: FeedName): { readonly topic: string } {
     return { topic: feed.kind === 'vn' ? `${this.#prefix}.vn.${feed.vnid}` : `${this.#prefix}.nve.${feed.nveId}` };
   }
 
   async list(): Promise<readonly FeedName[]> {
-    return [...this.#topics.values()].map(({ feed }) => feed);
+    return [...this.#topics.entries.values()].map(({ feed }) => feed);
   }
 
   async ensure(feeds: readonly FeedName[]): Promise<void> {
-    for (const feed of feeds) this.#entry(feed);
+    for (const feed of feeds) this.#topics.ensure(feed);
   }
 
   async publish(batches: readonly FeedBatch[]): Promise<void> {
+    this.#assertOwner();
     for (const { feed, records } of batches) {
-      const entry = this.#topics.get(feedKey(feed));
+      const entry = this.#topics.get(feed);
       if (!entry) throw new FeedRefused(`there is no feed ${feedKey(feed)}: ensure it first`);
       for (const record of records) entry.topic.write(record);
       for (const follower of entry.followers) follower.records(records);
@@ -54,42 +50,46 @@ export class InProcessFeed implements FeedWriter {
   }
 
   async *read(feed: FeedName): AsyncIterable<FeedRecord> {
-    yield* this.#topics.get(feedKey(feed))?.topic.records() ?? [];
+    yield* this.#topics.get(feed)?.topic.records() ?? [];
   }
 
   async delete(feed: FeedName): Promise<void> {
-    const entry = this.#topics.get(feedKey(feed));
-    this.#topics.delete(feedKey(feed));
-    for (const follower of entry?.followers ?? []) follower.ended();
+    this.#assertOwner();
+    this.#topics.delete(feed);
   }
 
   async loadCheckpoint(): Promise<FeedCheckpoint | null> {
-    return this.#checkpoint;
+    return this.#topics.checkpoint;
   }
 
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
-    this.#checkpoint = checkpoint;
+    this.#assertOwner();
+    this.#topics.checkpoint = checkpoint;
   }
 
   async close(): Promise<void> {
-    for (const { followers } of this.#topics.values()) for (const follower of followers) follower.ended();
-    this.#topics.clear();
+    if (this.#topics.owner !== this) return;
+    this.#topics.owner = null;
+    for (const { followers } of this.#topics.entries.values()) {
+      for (const follower of followers) follower.ended();
+      followers.clear();
+    }
   }
 
   has(feed: FeedName): boolean {
-    return this.#topics.has(feedKey(feed));
+    return this.#topics.get(feed) !== undefined;
   }
 
   /** Followers now, over all feeds. */
   get followers(): number {
     let sum = 0;
-    for (const { followers } of this.#topics.values()) sum += followers.size;
+    for (const { followers } of this.#topics.entries.values()) sum += followers.size;
     return sum;
   }
 
   /** Follows a feed from its start, or from after a position; null if there is no such feed. No record is missed between `records` and the first call. */
   follow(feed: FeedName, after: Position | null, follower: FeedFollower): Followed | null {
-    const entry = this.#topics.get(feedKey(feed));
+    const entry = this.#topics.get(feed);
     if (!entry) return null;
     entry.followers.add(follower);
     const stop = (): void => void entry.followers.delete(follower);
@@ -99,13 +99,7 @@ export class InProcessFeed implements FeedWriter {
     return { start: since ? 'resume' : 'snapshot', records, position, stop };
   }
 
-  #entry(feed: FeedName): { readonly topic: Topic } {
-    const key = feedKey(feed);
-    let entry = this.#topics.get(key);
-    if (!entry) {
-      entry = { feed, topic: new Topic(), followers: new Set() };
-      this.#topics.set(key, entry);
-    }
-    return entry;
+  #assertOwner(): void {
+    if (this.#topics.owner !== this) throw new FeedFenced('another writer has taken the feeds over, or this one was never opened');
   }
 }

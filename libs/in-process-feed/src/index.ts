@@ -1,1 +1,3 @@
 export * from './in-process-feed.ts';
+export * from './in-process-transport.ts';
+export { Topics, type FeedFollower } from './topics.ts';

@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { command } from '@nva/domain/testing';
+import { feedsOf, recordsOf } from '@nva/fold';
+import { InProcessFeed, Topics } from '@nva/in-process-feed';
+import { FeedRefused, FeedUnavailable, feedKey, silentLogger, type FeedBatch, type FeedName, type FeedRecord } from '@nva/ports';
+import { attach, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
+import { Distributor, feedValue, MAX_QUEUED_RECORDS } from '../src/index.ts';
+
+const VN1: FeedName = { kind: 'vn', vnid: 1 };
+
+/** Feeds that can fail, and that keep what was published, in order. */
+class RecordingFeed extends InProcessFeed {
+  readonly published: { feed: string; record: FeedRecord }[] = [];
+  failing = false;
+  /** Lets this many records through, then fails: a crash in the middle. */
+  cutAfter = Number.POSITIVE_INFINITY;
+
+  override async publish(batches: readonly FeedBatch[]): Promise<void> {
+    if (this.failing) throw new FeedUnavailable('the broker is away');
+    for (const { feed, records } of batches) {
+      const through = records.slice(0, this.cutAfter);
+      this.cutAfter -= through.length;
+      await super.publish([{ feed, records: through }]);
+      this.published.push(...through.map((record) => ({ feed: feedKey(feed), record })));
+      if (through.length < records.length) throw new FeedUnavailable('cut');
+    }
+  }
+}
+
+let clock: ManualClock;
+let log: LogFixture;
+let node: Node;
+let topics: Topics;
+let feed: RecordingFeed;
+let distributor: Distributor;
+
+const fail = (cause: unknown): never => {
+  throw cause;
+};
+
+async function start(adopt = false): Promise<void> {
+  node = await startNode(log.store, clock);
+  feed = new RecordingFeed('nvo3', topics);
+  distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt });
+  await distributor.start(fail);
+}
+
+async function stop(): Promise<void> {
+  await distributor.stop();
+  await node.stop();
+}
+
+const settled = async (): Promise<void> => {
+  for (let i = 0; i < 1_000 && (distributor.queuedRecords > 0 || distributor.publishedPosition < node.replica.network.position); i++) await new Promise((resolve) => setTimeout(resolve, 2));
+};
+
+/** Every feed, read from the start, is the fold's table, positions included. */
+async function expectFeedsEqualFold(): Promise<void> {
+  await settled();
+  const { network } = node.replica;
+  for (const name of feedsOf(network)) {
+    const table = new Map<string, { value: unknown; position: number }>();
+    for await (const { key, value, position } of feed.read(name)) {
+      if (value) table.set(key, { value, position });
+      else table.delete(key);
+    }
+    const expected = new Map([...recordsOf(network, name)].map(({ key, value, position }) => [key, { value: feedValue(value, feed), position }]));
+    expect(table, feedKey(name)).toEqual(expected);
+  }
+}
+
+beforeEach(async () => {
+  clock = new ManualClock();
+  log = await openLog(clock);
+  topics = new Topics();
+  await start();
+  await node.submit(vn(1), vn(3), nve('nve1'), nve('nve2'));
+});
+
+afterEach(async () => {
+  await stop();
+  await log.dispose();
+});
+
+describe('the distributor', () => {
+  it('publishes every change once, the last record of a change marked, with its audit headers (R36, R42)', async () => {
+    await node.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2));
+    await expectFeedsEqualFold();
+    const vn1 = feed.published.filter((p) => p.feed === 'vn/1').map((p) => p.record);
+    expect(vn1.map(({ key, changeEnd }) => `${key} ${changeEnd ? 'end' : ''}`)).toEqual([
+      'context end',
+      'member/nve1 ',
+      'mapping/t1/192.0.2.1 end',
+      'member/nve2 ',
+      'mapping/t2/192.0.2.2 end',
+    ]);
+    expect(vn1[1]).toMatchObject({ eventType: 'TenantSystemAttached', correlationId: 'spec', recordedAt: clock.wall, log: log.store.logId });
+  });
+
+  it('tells an NVE of a VN before the NVE appears in it, and where to listen (X8)', async () => {
+    await node.submit(attach('t1', 'nve1', 1));
+    await settled();
+    const order = feed.published.map((p) => `${p.feed} ${p.record.key}`);
+    expect(order.indexOf('nve/nve1 vn/1')).toBeLessThan(order.indexOf('vn/1 member/nve1'));
+    expect(feed.published.find((p) => p.feed === 'nve/nve1')!.record.value).toMatchObject({ type: 'Membership', data: { vnid: 1, topic: 'nvo3.vn.1', brokers: null } });
+  });
+
+  it('publishes nothing at a restart when nothing is missing', async () => {
+    await node.submit(attach('t1', 'nve1', 1), attach('t1', 'nve2', 1));
+    await stop();
+    await start();
+    expect(feed.published).toEqual([]);
+    await expectFeedsEqualFold();
+  });
+
+  it('puts right a feed that was deleted under its checkpoint', async () => {
+    await node.submit(attach('t1', 'nve1', 1));
+    await stop();
+    topics.delete(VN1);
+    await start();
+    await expectFeedsEqualFold();
+  });
+
+  it('puts right what a crash cut in two, and a late write of an older value', async () => {
+    await settled();
+    feed.cutAfter = 2;
+    await node.submit(attach('t1', 'nve1', 1), attach('t1', 'nve2', 1), attach('t1', 'nve1', 1));
+    await stop().catch(() => {});
+    const stale = { key: 'mapping/t1/192.0.2.1', value: null, position: 1, log: log.store.logId, changeEnd: true };
+    const late = new InProcessFeed('nvo3', topics);
+    await late.open();
+    await late.ensure([VN1]);
+    await late.publish([{ feed: VN1, records: [stale] }]);
+    await start();
+    await expectFeedsEqualFold();
+  });
+
+  it('removes keys that should not be there', async () => {
+    await stop();
+    const other = new InProcessFeed('nvo3', topics);
+    await other.open();
+    const ghost: FeedRecord = { key: 'member/ghost', value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:00:09', addresses: [], reachable: true } }, position: 1, log: log.store.logId, changeEnd: true };
+    await other.publish([{ feed: VN1, records: [ghost] }]);
+    await start();
+    await expectFeedsEqualFold();
+  });
+
+  it('goes on through an outage of the feeds, and withdraws nothing (X6)', async () => {
+    await node.submit(attach('t1', 'nve1', 1));
+    await settled();
+    feed.failing = true;
+    const outcomes = await node.submit(attach('t2', 'nve2', 2), detach('t2', 'nve2'), attach('t3', 'nve2', 3));
+    expect(outcomes.every((outcome) => 'answer' in outcome)).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(distributor.counters.publishFailures).toBeGreaterThan(0);
+    feed.failing = false;
+    await expectFeedsEqualFold();
+  });
+
+  it('lets too long a queue go and reconciles instead: memory is bounded, tables are right', async () => {
+    await settled();
+    feed.failing = true;
+    await node.submit(attach('t1', 'nve1', 1, { bindings: Array.from({ length: 200 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.0.${i}` })) }));
+    const needed = Math.ceil(MAX_QUEUED_RECORDS / 200) + 1;
+    for (let done = 0; done < needed; done += 500) {
+      await node.submit(...Array.from({ length: Math.min(500, needed - done) }, (_, i) => command('changeMac', { tsId: 't1', mac: `02:00:00:00:00:${((done + i) % 200).toString(16).padStart(2, '0')}` })));
+    }
+    expect(distributor.queuedRecords).toBeLessThanOrEqual(MAX_QUEUED_RECORDS);
+    const { reconciliations } = distributor.counters;
+    feed.failing = false;
+    await expectFeedsEqualFold();
+    expect(distributor.counters.reconciliations).toBe(reconciliations + 1);
+  });
+});
+
+describe('feeds of another log', () => {
+  it('are refused, or made equal when adopted', async () => {
+    await node.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2));
+    await settled();
+    await stop();
+    await log.dispose();
+    log = await openLog(clock);
+    await expect(start()).rejects.toThrow(FeedRefused);
+    await node.stop();
+    await start(true);
+    await node.submit(vn(1), nve('nve1'), attach('t1', 'nve1', 7));
+    await expectFeedsEqualFold();
+    const live = [];
+    for await (const record of feed.read({ kind: 'nve', nveId: 'nve2' })) if (record.value) live.push(record);
+    expect(live).toEqual([]);
+  });
+});

@@ -1,0 +1,91 @@
+import { FeedUnavailable, type FeedCursor, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
+import type { InProcessFeed } from './in-process-feed.ts';
+
+const RETRY_MS = 100;
+
+/** Follows the in-process feeds without a network between: for programs that run an NVA and NVEs in one process. */
+export class InProcessTransport implements FeedTransport {
+  readonly #feed: InProcessFeed;
+  readonly #following = new Set<Following>();
+
+  constructor(feed: InProcessFeed) {
+    this.#feed = feed;
+  }
+
+  follow(feed: FeedName, { resume }: { readonly resume?: FeedCursor }, sink: FeedSink): FeedSubscription {
+    const following = new Following(this.#feed, feed, sink);
+    this.#following.add(following);
+    // The caller has its subscription before the first record reaches the sink.
+    queueMicrotask(() => following.start(resume));
+    return {
+      close: async () => {
+        following.stop();
+        this.#following.delete(following);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const following of this.#following) following.stop();
+    this.#following.clear();
+  }
+}
+
+class Following {
+  readonly #source: InProcessFeed;
+  readonly #feed: FeedName;
+  readonly #sink: FeedSink;
+  #stopped = false;
+  #interrupted = false;
+  #retry: NodeJS.Timeout | null = null;
+  #stop: () => void = () => {};
+
+  constructor(source: InProcessFeed, feed: FeedName, sink: FeedSink) {
+    this.#source = source;
+    this.#feed = feed;
+    this.#sink = sink;
+  }
+
+  start(resume?: FeedCursor): void {
+    if (this.#stopped) return;
+    const cursor = resume === undefined ? null : parseCursor(resume);
+    const followed = this.#source.follow(this.#feed, cursor?.position ?? null, {
+      records: (records) => this.#pass(records),
+      ended: () => this.#interrupt(),
+    });
+    if (!followed) return this.#interrupt();
+    if (this.#interrupted) this.#sink.resumed();
+    this.#interrupted = false;
+    this.#stop = followed.stop;
+    if (followed.start === 'snapshot') this.#sink.restart(resume === undefined ? 'first read' : 'the resume point cannot be used');
+    this.#pass(followed.records);
+    const last = followed.records.at(-1);
+    this.#sink.complete(last ? cursorOf(last.log, followed.position) : (resume ?? null));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#stop();
+  }
+
+  #pass(records: readonly FeedRecord[]): void {
+    if (this.#stopped) return;
+    for (const record of records) this.#sink.record(record, cursorOf(record.log, record.position));
+  }
+
+  #interrupt(): void {
+    if (this.#stopped) return;
+    this.#stop();
+    if (!this.#interrupted) this.#sink.interrupted(new FeedUnavailable('there is no such feed now'));
+    this.#interrupted = true;
+    this.#retry = setTimeout(() => this.start(), RETRY_MS);
+  }
+}
+
+const cursorOf = (log: string, position: Position): FeedCursor => `${log}/${position}`;
+
+function parseCursor(cursor: FeedCursor): { readonly position: Position } | null {
+  const position = /^[^/]+\/(\d{1,16})$/.exec(cursor)?.[1];
+  return position === undefined ? null : { position: Number(position) };
+}

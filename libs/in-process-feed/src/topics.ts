@@ -1,0 +1,40 @@
+import { feedKey, type FeedCheckpoint, type FeedName, type FeedRecord } from '@nva/ports';
+import { Topic } from './topic.ts';
+
+/** What a follower is sent. It must take it at once; how much it may leave unsent is its own business. */
+export interface FeedFollower {
+  records(records: readonly FeedRecord[]): void;
+  /** The feed was deleted. */
+  ended(): void;
+}
+
+export interface TopicEntry {
+  readonly feed: FeedName;
+  readonly topic: Topic;
+  readonly followers: Set<FeedFollower>;
+}
+
+/** The feeds of a process, whoever writes them: at most one writer at a time, the last one that opened. */
+export class Topics {
+  readonly entries = new Map<string, TopicEntry>();
+  checkpoint: FeedCheckpoint | null = null;
+  owner: object | null = null;
+
+  get(feed: FeedName): TopicEntry | undefined {
+    return this.entries.get(feedKey(feed));
+  }
+
+  ensure(feed: FeedName): TopicEntry {
+    const present = this.get(feed);
+    if (present) return present;
+    const entry: TopicEntry = { feed, topic: new Topic(), followers: new Set() };
+    this.entries.set(feedKey(feed), entry);
+    return entry;
+  }
+
+  delete(feed: FeedName): void {
+    const entry = this.get(feed);
+    this.entries.delete(feedKey(feed));
+    for (const follower of entry?.followers ?? []) follower.ended();
+  }
+}
