@@ -44,17 +44,13 @@ export function sameValue(a: unknown, b: unknown): boolean {
   return keys.every((key) => Object.hasOwn(b, key) && sameValue((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
 }
 
-const LOST_MAPPING = 0;
-const LOST_OTHER = 1;
-const RANK = { membership: 2, context: 2, member: 3, mapping: 4 } as const;
-const RANKS = 5;
+const RANK_LOST = { mapping: 0, member: 1, context: 2, membership: 2 } as const;
+const RANK_HELD = { membership: 3, context: 3, member: 4, mapping: 5 } as const;
+const RANKS = 6;
 
-/** The order of the contract within one change: lost mappings, lost members, then context, members, mappings; else as given. */
+/** The order of the contract within one change: lost mappings, lost members, then context, members, mappings; of equals as given. */
 export function inContractOrder<C extends FeedChange>(changes: readonly C[]): readonly C[] {
   const ranks: C[][] = Array.from({ length: RANKS }, () => []);
-  for (const change of changes) {
-    const lost = change.kind === 'mapping' ? LOST_MAPPING : LOST_OTHER;
-    ranks[change.after === null ? lost : RANK[change.kind]]!.push(change);
-  }
+  for (const change of changes) ranks[(change.after === null ? RANK_LOST : RANK_HELD)[change.kind]]!.push(change);
   return ranks.flat();
 }

@@ -5,7 +5,7 @@ export type Permutation = readonly [name: string, permute: (records: readonly Fe
 /** What may happen to the records of a feed on their way; order is free, since every key carries its own positions (X1). */
 export const permutations: readonly Permutation[] = [
   ['as written', (records) => [...records]],
-  ['reversed', (records) => [...records].reverse()],
+  ['reversed', (records) => records.toReversed()],
   ['split: no change has its end', (records) => records.map((record) => ({ ...record, changeEnd: false }))],
   ['split: every record ends a change', (records) => records.map((record) => ({ ...record, changeEnd: true }))],
   ['squashed: the last record of each key', squash],

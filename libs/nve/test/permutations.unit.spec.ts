@@ -55,7 +55,7 @@ describe('a VN table ends the same whatever happens to its records on the way (X
 
   it('one scenario after the other, each read into a fresh table, tells the differences right', () => {
     let old: VnTable | null = null;
-    for (const scenario of [...scenarios, ...[...scenarios].reverse()]) {
+    for (const scenario of [...scenarios, ...scenarios.toReversed()]) {
       const { table } = play(recordsOf(scenario), 'flushed at the end');
       const told = new Map([...(old?.entries() ?? [])].map(([key, value]) => [key, value.data] as [string, unknown]));
       for (const { key, before, after } of table.differenceFrom(old)) {

@@ -1,0 +1,252 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport, type CompletingSink, type Timers } from '@nva/nve';
+import { contextEntry, mappingEntry, memberEntry, membershipEntry } from '@nva/nve/testing';
+import type { FeedName, FeedRecord, FeedSubscription } from '@nva/ports';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SseServer } from './sse-server.ts';
+
+const LOG = 'aaaaaaaa-0000-4000-8000-000000000000';
+const OTHER_LOG = 'bbbbbbbb-0000-4000-8000-000000000000';
+const VN: FeedName = { kind: 'vn', vnid: 100 };
+const [contextKey, context] = contextEntry(100);
+const [memberKey, member] = memberEntry('nve1');
+const [mappingKey, mapping] = mappingEntry('vm1', 'nve1', { mac: '02:00:00:00:00:01', ip: '10.0.0.1' });
+
+/** Timers that fire when the test says so; retries and silence are told apart by their length. */
+class HandTimers implements Timers {
+  readonly #waiting = new Map<() => void, number>();
+
+  after(delayMs: number, act: () => void): () => void {
+    this.#waiting.set(act, delayMs);
+    return () => this.#waiting.delete(act);
+  }
+
+  get delaysMs(): number[] {
+    return [...this.#waiting.values()];
+  }
+
+  fire(wanted: (delayMs: number) => boolean): void {
+    for (const [act, delayMs] of this.#waiting) {
+      if (!wanted(delayMs)) continue;
+      this.#waiting.delete(act);
+      act();
+    }
+  }
+}
+
+const isRetry = (delayMs: number): boolean => delayMs !== SILENCE_MS;
+
+/** What a sink was told, in short, and the cursors that it was given. */
+class Story implements CompletingSink {
+  readonly told: string[] = [];
+  readonly records: FeedRecord[] = [];
+  readonly cursors: (string | null)[] = [];
+
+  restart(reason: string): void {
+    this.told.push(`restart: ${reason}`);
+  }
+  record(record: FeedRecord, cursor: string): void {
+    this.records.push(record);
+    this.cursors.push(cursor);
+    this.told.push(`${record.key}@${record.position}${record.changeEnd ? '.' : ''}`);
+  }
+  complete(cursor: string | null, upTo?: { readonly log: string; readonly position: number }): void {
+    this.cursors.push(cursor);
+    this.told.push(`complete@${upTo?.position}`);
+  }
+  undecodable(failure: { readonly key: string | null }): void {
+    this.told.push(`undecodable ${failure.key}`);
+  }
+  interrupted(cause: Error): void {
+    this.told.push(`interrupted ${cause.name}`);
+  }
+  resumed(): void {
+    this.told.push('resumed');
+  }
+  async until(last: string): Promise<void> {
+    await vi.waitFor(() => expect(this.told.at(-1)).toBe(last), { timeout: 5000, interval: 2 });
+  }
+}
+
+describe('the transport over Server-Sent Events', () => {
+  let server: SseServer;
+  let timers: HandTimers;
+  let transport: SseTransport;
+  let story: Story;
+  const follow = (feed: FeedName = VN, resume?: string): FeedSubscription => transport.follow(feed, resume === undefined ? {} : { resume }, story);
+  const retry = async (): Promise<void> => {
+    await vi.waitFor(() => expect(timers.delaysMs.some(isRetry)).toBe(true));
+    timers.fire(isRetry);
+  };
+
+  beforeEach(async () => {
+    server = await SseServer.start();
+    timers = new HandTimers();
+    transport = new SseTransport({ baseUrl: `${server.url}/`, token: 'secret', timers, random: () => 0.5 });
+    story = new Story();
+  });
+  afterEach(async () => {
+    await transport.close();
+    await server.close();
+  });
+
+  it('asks with its token for a stream of events, without a place to resume after', async () => {
+    follow();
+    follow({ kind: 'nve', nveId: 'leaf-1' });
+    const requests = [await server.next(), await server.next()];
+    expect(requests.map(({ url }) => url).sort()).toEqual(['/v1/nves/leaf-1/feed', '/v1/vns/100/feed']);
+    expect(requests[0]!.headers).toMatchObject({ accept: 'text/event-stream', authorization: 'Bearer secret' });
+    expect(requests[0]!.headers).not.toHaveProperty('last-event-id');
+  });
+
+  it('reads a snapshot, its end, and what comes then, change by change', async () => {
+    follow();
+    const stream = await server.next();
+    stream.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).snapshotComplete(LOG, 9);
+    stream.write(': keep-alive\n\n').record(memberKey, member!.data, 12).record(mappingKey, mapping!.data, 12, `${LOG}/12`).record(mappingKey, null, 15, `${LOG}/15`);
+    await story.until(`${mappingKey}@15.`);
+    expect(story.told).toEqual(['restart: read from the start', 'context@3', 'member/nve1@4', 'complete@9', 'member/nve1@12', `${mappingKey}@12.`, `${mappingKey}@15.`]);
+    expect(story.records[3]).toEqual({ key: mappingKey, value: mapping, position: 12, log: LOG, changeEnd: true });
+    expect(story.cursors).toEqual([`${LOG}/0`, `${LOG}/0`, `${LOG}/9`, `${LOG}/9`, `${LOG}/12`, `${LOG}/15`]);
+  });
+
+  it('reads an empty feed as complete, with nothing to resume after', async () => {
+    follow();
+    (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 0);
+    await story.until('complete@0');
+    expect(story.cursors).toEqual([null]);
+  });
+
+  it('reads records that arrive cut anywhere, multi-byte characters too', async () => {
+    follow();
+    const stream = await server.next();
+    stream.hello(LOG, 'snapshot');
+    const bytes = Buffer.from('data: {"key":"member/nve1","value":null,"position":"7","correlationId":"ü"}\n\n');
+    const middleOfUmlaut = bytes.indexOf('ü') + 1;
+    stream.write(bytes.subarray(0, middleOfUmlaut));
+    await sleep(20);
+    stream.write(bytes.subarray(middleOfUmlaut));
+    await story.until('member/nve1@7');
+    expect(story.records[0]?.correlationId).toBe('ü');
+  });
+
+  it('resumes after the last whole change when the stream breaks (X6)', async () => {
+    follow();
+    const first = await server.next();
+    first.hello(LOG, 'snapshot').snapshotComplete(LOG, 9).record(memberKey, member!.data, 12, `${LOG}/12`).record(memberKey, member!.data, 15);
+    await story.until('member/nve1@15');
+    first.cut();
+    await story.until('interrupted FeedUnavailable');
+    await retry();
+    const second = await server.next();
+    expect(second.headers['last-event-id']).toBe(`${LOG}/12`);
+    second.hello(LOG, 'resume').record(memberKey, member!.data, 15).record(mappingKey, mapping!.data, 15, `${LOG}/15`).snapshotComplete(LOG, 15);
+    await story.until('complete@15');
+    expect(story.told.slice(-5)).toEqual(['interrupted FeedUnavailable', 'resumed', 'member/nve1@15', `${mappingKey}@15.`, 'complete@15']);
+  });
+
+  it('starts over when the server cannot resume, or is of another log', async () => {
+    follow(VN, `${LOG}/12`);
+    const stream = await server.next();
+    expect(stream.headers['last-event-id']).toBe(`${LOG}/12`);
+    stream.hello(OTHER_LOG, 'snapshot').record(contextKey, context!.data, 2).snapshotComplete(OTHER_LOG, 2);
+    await story.until('complete@2');
+    expect(story.told[0]).toBe(`restart: the server could not resume after ${LOG}/12`);
+    expect(story.records[0]?.log).toBe(OTHER_LOG);
+  });
+
+  it('does not resume a snapshot that broke off, even if its records had ids', async () => {
+    follow();
+    const first = await server.next();
+    first.hello(LOG, 'snapshot').record(contextKey, context!.data, 3, `${LOG}/3`);
+    await story.until('context@3.');
+    first.end();
+    await story.until('interrupted FeedUnavailable');
+    await retry();
+    expect((await server.next()).headers).not.toHaveProperty('last-event-id');
+  });
+
+  it('takes 45 s of silence for an interruption, but not silence broken by comments', async () => {
+    follow();
+    const stream = await server.next();
+    stream.hello(LOG, 'snapshot').snapshotComplete(LOG, 9);
+    await story.until('complete@9');
+    expect(timers.delaysMs).toEqual([SILENCE_MS]);
+    timers.fire((delayMs) => delayMs === SILENCE_MS);
+    await story.until('interrupted FeedUnavailable');
+    await vi.waitFor(() => expect(stream.gone).toBe(true));
+  });
+
+  it.each([401, 403, 404])('is interrupted by %i, and asks again, slowly', async (code) => {
+    follow();
+    (await server.next()).refuse(code);
+    await story.until('interrupted FeedStreamRefused');
+    await vi.waitFor(() => expect(timers.delaysMs).toEqual([REFUSED_RETRY_MS]));
+    await retry();
+    (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1);
+    await story.until('complete@1');
+    expect(story.told).toEqual(['interrupted FeedStreamRefused', 'resumed', 'restart: read from the start', 'complete@1']);
+  });
+
+  it('backs off while the server does not answer as it should, and tells of it once', async () => {
+    follow();
+    for (const delayMs of [500, 1000, 2000]) {
+      (await server.next()).refuse(503);
+      await vi.waitFor(() => expect(timers.delaysMs).toEqual([delayMs]));
+      await retry();
+    }
+    expect(story.told).toEqual(['interrupted FeedUnavailable']);
+    (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1).end();
+    await story.until('interrupted FeedUnavailable');
+    await vi.waitFor(() => expect(timers.delaysMs).toEqual([500]));
+  });
+
+  it.each<[string, (stream: Awaited<ReturnType<SseServer['next']>>) => unknown]>([
+    ['a page', (stream) => stream.answer('text/html', '<p>data: x</p>')],
+    ['a record before hello', (stream) => stream.answer('text/event-stream', 'data: {}\n\n')],
+    ['a resumption that was not asked for', (stream) => stream.hello(LOG, 'resume')],
+    ['an event without end', (stream) => stream.hello(LOG, 'snapshot').write(`data: ${'x'.repeat(MAX_EVENT_CHARACTERS)}`)],
+  ])('takes %s for a broken stream', async (_, answer) => {
+    follow();
+    answer(await server.next());
+    await story.until('interrupted SseProtocolError');
+    await retry();
+    await server.next();
+  });
+
+  it('tells of a record that it cannot understand and goes on', async () => {
+    follow();
+    (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1).record('gateway/g', { macs: [] }, 5, `${LOG}/5`).record(memberKey, { nveId: 7 }, 6, `${LOG}/6`).record(memberKey, member!.data, 7, `${LOG}/7`);
+    await story.until('member/nve1@7.');
+    expect(story.told.slice(2)).toEqual(['undecodable gateway/g', 'undecodable member/nve1', 'member/nve1@7.']);
+  });
+
+  it('says no more once it is closed, from within the sink too', async () => {
+    const stopAt = { sub: null as FeedSubscription | null };
+    story.complete = () => void stopAt.sub!.close();
+    stopAt.sub = follow();
+    const stream = await server.next();
+    stream.hello(LOG, 'snapshot').write(`event: snapshot-complete\nid: ${LOG}/1\ndata: {}\n\nid: ${LOG}/2\ndata: {"key":"member/nve1","value":null,"position":"2"}\n\n`);
+    await vi.waitFor(() => expect(stream.gone).toBe(true));
+    await stopAt.sub.close();
+    expect(story.told).toEqual(['restart: read from the start']);
+    expect(timers.delaysMs).toEqual([]);
+  });
+
+  it('carries a client from its memberships to a table that resolves (X8)', async () => {
+    const client = new NveClient({ nveId: 'nve2', transport });
+    client.start();
+    const own = await server.next();
+    expect(own.url).toBe('/v1/nves/nve2/feed');
+    const [key, membership] = membershipEntry(100, 5);
+    own.hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
+    const vn = await server.next();
+    vn.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).record(mappingKey, mapping!.data, 4).snapshotComplete(LOG, 8);
+    await vi.waitFor(() => expect(client.resolve(100, { ip: '10.0.0.1' })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } }));
+    expect(client.applied()).toMatchObject([{ vnid: 100, log: LOG, position: '8' }]);
+    vn.cut();
+    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('interrupted'));
+    expect(client.resolve(100, { ip: '10.0.0.1' })).not.toBeNull();
+    await client.close();
+  });
+});
