@@ -29,6 +29,7 @@ export interface FollowerObserver<C extends FeedChange> {
   changed(report: TableReport<C>): void;
   /** The table that forwards is whole, for the first time or again. */
   complete(): void;
+  /** The list of degraded keys is another than was told before. */
   degraded(): void;
   interrupted(cause: Error): void;
   resumed(): void;
@@ -57,6 +58,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   #shadow: T | null = null;
   #interrupted = false;
   #removalsLimit = MAX_REMEMBERED_REMOVALS;
+  #degradedTold = '';
 
   constructor(transport: FeedTransport, feed: FeedName, newTable: () => T, observer: FollowerObserver<C>) {
     this.#transport = transport;
@@ -172,7 +174,14 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   #undecodable(failure: Undecodable): void {
     const table = this.#shadow ?? this.#current ?? this.#restart();
     table.degrade(failure.key, failure.at);
-    if (!this.#current) this.#observer.degraded();
+    this.#tellDegraded();
+  }
+
+  #tellDegraded(): void {
+    const degraded = String(this.degraded);
+    if (degraded === this.#degradedTold) return;
+    this.#degradedTold = degraded;
+    this.#observer.degraded();
   }
 
   #complete(upTo?: { readonly log: string; readonly position: Position }): void {
@@ -193,11 +202,11 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     old?.observe(null);
     fresh.observe({
       applied: (change) => this.#observer.changed({ ...change, cause: 'change', otherLog: false }),
-      degraded: () => this.#observer.degraded(),
+      degraded: () => this.#tellDegraded(),
     });
     const changes = fresh.differenceFrom(old);
     const otherLog = old !== null && old.log !== null && old.log !== fresh.log;
     if (changes.length > 0) this.#observer.changed({ cause: 'swap', otherLog, position: fresh.position ?? 0, changes });
-    if (old && String(old.degraded) !== String(fresh.degraded)) this.#observer.degraded();
+    this.#tellDegraded();
   }
 }

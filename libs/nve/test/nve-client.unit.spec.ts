@@ -1,4 +1,4 @@
-import { NveClient, type LocalAttachment, type NveClientOptions } from '@nva/nve';
+import { MAX_REMEMBERED_REMOVALS, NveClient, type LocalAttachment, type NveClientOptions } from '@nva/nve';
 import { changeRecords, contextEntry, mappingEntry, memberEntry, membershipEntry, removed, SCRIPTED_LOG, ScriptedTransport, type Entry } from '@nva/nve/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -142,6 +142,19 @@ describe('a table that is read anew', () => {
   });
 });
 
+describe('removed keys', () => {
+  it('are remembered up to a bound; then the feed is read anew, and the fresh table remembers what the feed still shows', () => {
+    const { client, transport, vmAt } = clientInVn();
+    const feed = transport.vn(100);
+    for (let i = 0; i <= MAX_REMEMBERED_REMOVALS; i++) feed.change(100 + i, [`mapping/gone${i}/10.0.0.1`, null]);
+    expect(feed.closed).toBe(true);
+    expect([vmAt(1), client.status()[0]?.state]).toEqual(['remote', 'reading']);
+    transport.vn(100).read([[4, nve1, vm(1, 'nve1')]]);
+    expect(client.table(100)?.removals).toBe(0);
+    expect(client.status()[0]?.state).toBe('live');
+  });
+});
+
 describe('an interruption', () => {
   it('withdraws nothing, however long (X6)', () => {
     const { client, transport, told, vmAt } = clientInVn();
@@ -173,6 +186,13 @@ describe('what cannot be understood', () => {
     transport.vn(100).restart().undecodable(null).change(5, context).complete();
     expect(told).toEqual(['joined 100@5', 'degraded vn ?@0', 'swap 100@5 +context']);
     expect(client.status()[0]?.degraded).toEqual(['?@0']);
+  });
+
+  it('is told to be over, if a record for it comes before the first read is complete', () => {
+    const { transport, told } = clientAt();
+    transport.nve('nve2').read([[5, membershipEntry(100, 5)]]);
+    transport.vn(100).restart().undecodable('context').change(5, context).complete();
+    expect(told).toEqual(['joined 100@5', 'degraded vn context', 'swap 100@5 +context', 'degraded vn']);
   });
 
   it('is told of the own feed too, and ends no membership', () => {
