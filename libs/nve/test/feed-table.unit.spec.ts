@@ -23,8 +23,8 @@ const keys = (change: AppliedChange<TableChange>): string[] => change.changes.ma
 
 describe('order is per key (X1)', () => {
   it('keeps a key whose only record left stands behind a newer record of another key', () => {
-    // K2@12 was written at offsets 32 and 52, K9@20 at 40 and 60; compaction has passed 55, so that a late joiner meets K9@20 first... and
-    // again after K2@12. Each order must leave both.
+    // K2@12 was written at offsets 32 and 52, K9@20 at 40 and 60. Once compaction has passed 55, K2@12 is left at 52 only, behind
+    // K9@20 at 40; what of K9 is left depends on how far the cleaner got. Every outcome must leave both.
     const k2 = changeRecords(12, [vm(2)]);
     const k9 = changeRecords(20, [vm(9)]);
     for (const records of [[...k9, ...k2], [...k9, ...k2, ...k9], [...k2, ...k9, ...k2, ...k9]]) {

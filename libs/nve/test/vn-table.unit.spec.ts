@@ -29,8 +29,9 @@ describe('resolve', () => {
     });
   });
 
-  it('prefers its own NVE for a multihomed TS (R52)', () => {
-    expect(tableAt('nve2', context, nve1, nve2, vm1('nve1', both('activated', 'activated'))).resolve({ mac: MAC })).toMatchObject({ outcome: 'local' });
+  it('prefers its own NVE for a multihomed TS, and shows every attachment (R7, R52)', () => {
+    const resolution = tableAt('nve2', context, nve1, nve2, vm1('nve1', both('activated', 'activated'))).resolve({ mac: MAC });
+    expect(resolution).toMatchObject({ outcome: 'local', via: { nveId: 'nve2' }, attachments: [{ nveId: 'nve1', reachable: true }, { nveId: 'nve2', local: true }] });
   });
 
   it('shows an associated attachment and forwards by the activated one only (X5)', () => {
@@ -56,9 +57,10 @@ describe('resolve', () => {
     expect(table.resolve({ mac: MAC })).toMatchObject({ outcome: 'remote' });
   });
 
-  it('finds all addresses of a MAC: IPv4 and IPv6 of one TS (R13)', () => {
+  it('finds by MAC all that a TS has, IPv4 and IPv6, and by IP the one, without flooding (R13, R41)', () => {
     const table = tableAt('nve3', context, nve1, vm1('nve1', { bid: 1 }), vm1('nve1', { bid: 2, ip: '2001:db8::1' }));
     expect(table.resolveAll({ mac: MAC }).map(({ key }) => key)).toEqual(['mapping/vm1/10.0.0.1', 'mapping/vm1/2001:db8::1']);
+    expect(table.resolve({ ip: '2001:db8::1' })).toMatchObject({ outcome: 'remote', mapping: { bid: 2 } });
     for (const record of changeRecords(20, [vm1('nve1', { bid: 2, ip: '2001:db8::1', mobility: 1 })])) table.add(record);
     expect(table.resolve({ mac: MAC })?.key).toBe('mapping/vm1/2001:db8::1');
   });
