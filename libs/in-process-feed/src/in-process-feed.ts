@@ -5,7 +5,7 @@ export interface Followed {
   /** Where the follower begins: everything that the feed holds, or what came after its resume point. */
   readonly start: 'snapshot' | 'resume';
   readonly records: readonly FeedRecord[];
-  /** Position of the newest change in `records`, or the resume point if nothing came after it. */
+  /** How far the feed has come; later than any of `records` if the last change was a removal. */
   readonly position: Position;
   stop(): void;
 }
@@ -94,9 +94,7 @@ export class InProcessFeed implements FeedWriter {
     entry.followers.add(follower);
     const stop = (): void => void entry.followers.delete(follower);
     const since = after === null ? null : entry.topic.after(after);
-    const records = since ?? [...entry.topic.live()];
-    const position = records.reduce((highest, record) => Math.max(highest, record.position), after ?? 0);
-    return { start: since ? 'resume' : 'snapshot', records, position, stop };
+    return { start: since ? 'resume' : 'snapshot', records: since ?? [...entry.topic.live()], position: entry.topic.position, stop };
   }
 
   #assertOwner(): void {

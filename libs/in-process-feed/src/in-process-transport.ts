@@ -60,7 +60,8 @@ class Following {
     if (followed.start === 'snapshot') this.#sink.restart(resume === undefined ? 'first read' : 'the resume point cannot be used');
     this.#pass(followed.records);
     const last = followed.records.at(-1);
-    this.#sink.complete(last ? cursorOf(last.log, followed.position) : (resume ?? null));
+    if (last) this.#sink.complete(cursorOf(last.log, followed.position), { log: last.log, position: followed.position });
+    else this.#sink.complete(resume ?? null);
   }
 
   stop(): void {

@@ -12,9 +12,22 @@ export class Topic {
   readonly #records = new Map<string, FeedRecord>();
   #tombstones = 0;
   /** Resuming at or after this position misses nothing. */
-  #floor: Position = 0;
+  #floor: Position;
+  #position: Position;
+
+  /** `floor`: what happened up to there, the feed does not know. */
+  constructor(floor: Position) {
+    this.#floor = floor;
+    this.#position = floor;
+  }
+
+  /** The newest position ever written, or what is known to be before it. */
+  get position(): Position {
+    return this.#position;
+  }
 
   write(record: FeedRecord): void {
+    this.#position = Math.max(this.#position, record.position);
     const former = this.#records.get(record.key);
     if (former?.value === null) this.#tombstones--;
     this.#records.delete(record.key);

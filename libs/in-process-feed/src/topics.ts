@@ -1,4 +1,4 @@
-import { feedKey, type FeedCheckpoint, type FeedName, type FeedRecord } from '@nva/ports';
+import { feedKey, type FeedCheckpoint, type FeedName, type FeedRecord, type Position } from '@nva/ports';
 import { Topic } from './topic.ts';
 
 /** What a follower is sent. It must take it at once; how much it may leave unsent is its own business. */
@@ -19,6 +19,12 @@ export class Topics {
   readonly entries = new Map<string, TopicEntry>();
   checkpoint: FeedCheckpoint | null = null;
   owner: object | null = null;
+  /** Position of the log at which these feeds began: removals before it left no trace here. */
+  readonly floor: Position;
+
+  constructor(floor: Position = 0) {
+    this.floor = floor;
+  }
 
   get(feed: FeedName): TopicEntry | undefined {
     return this.entries.get(feedKey(feed));
@@ -27,7 +33,7 @@ export class Topics {
   ensure(feed: FeedName): TopicEntry {
     const present = this.get(feed);
     if (present) return present;
-    const entry: TopicEntry = { feed, topic: new Topic(), followers: new Set() };
+    const entry: TopicEntry = { feed, topic: new Topic(this.floor), followers: new Set() };
     this.entries.set(feedKey(feed), entry);
     return entry;
   }

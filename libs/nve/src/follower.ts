@@ -1,18 +1,10 @@
 import type { Membership } from '@nva/codec';
-import type { FeedCursor, FeedName, FeedRecord, FeedSink, FeedSubscription, FeedTransport, Position, Undecodable } from '@nva/ports';
+import type { FeedName, FeedRecord, FeedSink, FeedSubscription, FeedTransport, Position, Undecodable } from '@nva/ports';
 import type { AppliedChange, FeedChange } from './feed-change.ts';
 import type { FeedTable } from './feed-table.ts';
 
 /** Positions of removed keys that a table may remember before the feed is read again into a fresh one. */
 export const MAX_REMEMBERED_REMOVALS = 100_000;
-
-/**
- * A sink that is also told by `complete` how far the feed had been read, where the transport knows: the last change may have been a
- * removal that left no record to show its position, and a digest reported at an older position would be compared with another table.
- */
-export interface CompletingSink extends FeedSink {
-  complete(cursor: FeedCursor | null, upTo?: { readonly log: string; readonly position: Position }): void;
-}
 
 export interface TableReport<C extends FeedChange> extends AppliedChange<C> {
   /**
@@ -129,7 +121,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     this.#closing = Promise.allSettled([this.#closing, subscription.close()]);
   }
 
-  #sink(generation: number): CompletingSink {
+  #sink(generation: number): FeedSink {
     const listen =
       <A extends unknown[]>(handle: (...args: A) => void) =>
       (...args: A): void => {

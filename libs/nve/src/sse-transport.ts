@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { feedKey, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
 import { retryDelayMs } from './backoff.ts';
 import { SseProtocolError, type StreamEvent } from './event-stream.ts';
-import type { CompletingSink } from './follower.ts';
 import { MessageReader, type Message } from './sse-messages.ts';
 import { FeedStreamRefused, readStream, type StreamRequest } from './sse-stream.ts';
 import { systemTimers, type Timers } from './timers.ts';
@@ -51,7 +50,7 @@ export class SseTransport implements FeedTransport {
 /** One followed feed: streams, one after the other, as one story for its sink. */
 class SseSubscription implements FeedSubscription {
   readonly #feed: FeedName;
-  readonly #sink: CompletingSink;
+  readonly #sink: FeedSink;
   readonly #request: Omit<StreamRequest, 'lastEventId' | 'signal'>;
   readonly #random: () => number;
   readonly #abort = new AbortController();
@@ -70,7 +69,7 @@ class SseSubscription implements FeedSubscription {
     request: Omit<StreamRequest, 'lastEventId' | 'signal'>,
     random: () => number,
     resume: FeedCursor | null,
-    sink: CompletingSink,
+    sink: FeedSink,
     onClosed: () => void,
   ) {
     this.#feed = feed;

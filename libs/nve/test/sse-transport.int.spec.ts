@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport, type CompletingSink, type Timers } from '@nva/nve';
+import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport, type Timers } from '@nva/nve';
 import { contextEntry, mappingEntry, memberEntry, membershipEntry } from '@nva/nve/testing';
-import type { FeedName, FeedRecord, FeedSubscription } from '@nva/ports';
+import type { FeedName, FeedRecord, FeedSink, FeedSubscription } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SseServer } from './sse-server.ts';
 
@@ -37,7 +37,7 @@ class HandTimers implements Timers {
 const isRetry = (delayMs: number): boolean => delayMs !== SILENCE_MS;
 
 /** What a sink was told, in short, and the cursors that it was given. */
-class Story implements CompletingSink {
+class Story implements FeedSink {
   readonly told: string[] = [];
   readonly records: FeedRecord[] = [];
   readonly cursors: (string | null)[] = [];

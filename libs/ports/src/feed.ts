@@ -104,6 +104,11 @@ export class FeedRefused extends Error {
 /** Where a consumer stands in a feed, opaque: an offset on Kafka, `<log>/<position>` on Server-Sent Events. */
 export type FeedCursor = string;
 
+export interface FeedPosition {
+  readonly log: string;
+  readonly position: Position;
+}
+
 /** What a transport tells about one feed that is followed, in order. */
 export interface FeedSink {
   /**
@@ -112,8 +117,11 @@ export interface FeedSink {
    */
   restart(reason: string): void;
   record(record: FeedRecord, cursor: FeedCursor): void;
-  /** The end that the feed had when the read from the start began has been reached: the fresh table is whole. After a resume: the same, once. */
-  complete(cursor: FeedCursor | null): void;
+  /**
+   * The end that the feed had when the read from the start began has been reached: the fresh table is whole. After a resume: the same, once.
+   * `upTo`, where the transport knows it, is how far the feed had come: later than any record told if the last change was a removal.
+   */
+  complete(cursor: FeedCursor | null, upTo?: FeedPosition): void;
   undecodable(failure: Undecodable, cursor: FeedCursor): void;
   /** The feed cannot be reached, is missing or is denied; the transport keeps trying. What is there stays (X6). */
   interrupted(cause: Error): void;

@@ -1,6 +1,5 @@
 import { mappingKey, type FeedValue, type Mapping, type Membership, type VnMember } from '@nva/codec';
-import { feedKey, type FeedCursor, type FeedName, type FeedRecord, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
-import type { CompletingSink } from '../follower.ts';
+import { feedKey, type FeedCursor, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
 
 /** The log that records are of unless told otherwise. */
 export const SCRIPTED_LOG = '00000000-0000-4000-8000-000000000001';
@@ -41,11 +40,11 @@ export class ScriptedFeed implements FeedSubscription {
   readonly feed: FeedName;
   readonly resume: FeedCursor | undefined;
   readonly membership: Membership | undefined;
-  readonly #sink: CompletingSink;
+  readonly #sink: FeedSink;
   #closed = false;
   #count = 0;
 
-  constructor(feed: FeedName, options: { readonly resume?: FeedCursor; readonly membership?: Membership }, sink: CompletingSink) {
+  constructor(feed: FeedName, options: { readonly resume?: FeedCursor; readonly membership?: Membership }, sink: FeedSink) {
     this.feed = feed;
     this.resume = options.resume;
     this.membership = options.membership;
@@ -109,7 +108,7 @@ export class ScriptedTransport implements FeedTransport {
   /** Every call of `follow`, in order, closed ones too. */
   readonly followed: ScriptedFeed[] = [];
 
-  follow(feed: FeedName, options: { readonly resume?: FeedCursor; readonly membership?: Membership }, sink: CompletingSink): ScriptedFeed {
+  follow(feed: FeedName, options: { readonly resume?: FeedCursor; readonly membership?: Membership }, sink: FeedSink): ScriptedFeed {
     const scripted = new ScriptedFeed(feed, options, sink);
     this.followed.push(scripted);
     return scripted;
