@@ -5,7 +5,7 @@ import type { GroupCommit } from './group-commit.ts';
 import type { Inspected } from './inspection.ts';
 import type { SchemaRow } from './protocol.ts';
 import type { StoredReads } from './stored-reads.ts';
-import type { StreamHeads } from './stream-heads.ts';
+import { NO_SLOT, type StreamHeads } from './stream-heads.ts';
 
 /** Decides appends on the heads of their streams, those on their way to the disk included, and places what is accepted. */
 export class AppendDecider {
@@ -45,16 +45,19 @@ export class AppendDecider {
   }
 
   #decide(appends: readonly StreamAppend[]): AppendResult[] {
-    const { appendEnds } = this.#stage;
+    const { appendEnds, bytes, nameBytes, nameHashes } = this.#stage;
     const results: AppendResult[] = [];
     let from = 0;
     let event = 0;
     for (const [index, append] of appends.entries()) {
       const to = appendEnds[index]!;
-      const slot = this.#heads.slotOf(append.stream);
+      const nameEnd = from + 1 + nameBytes[index]!;
+      let slot = this.#heads.slotOf(bytes, from + 1, nameEnd, nameHashes[index]!);
       const actualRevision = this.#heads.revision(slot);
-      if (actualRevision === append.expectedRevision) results.push(this.#place(append, slot, from, to, event));
-      else results.push({ outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision });
+      if (actualRevision === append.expectedRevision) {
+        if (slot === NO_SLOT) slot = this.#heads.add(bytes, from + 1, nameEnd, nameHashes[index]!);
+        results.push(this.#place(append, slot, from, to, event));
+      } else results.push({ outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision });
       from = to;
       event += append.events.length;
     }
@@ -62,21 +65,21 @@ export class AppendDecider {
     return results;
   }
 
-  #place({ stream, expectedRevision, events }: StreamAppend, slot: number | undefined, from: number, to: number, firstEvent: number): AppendResult {
+  #place(append: StreamAppend, slot: number, from: number, to: number, firstEvent: number): AppendResult {
+    const { expectedRevision, events } = append;
     const { bytes, ends, idWords } = this.#stage;
+    if (this.#newSchemas.size > 0) for (const { event } of events) this.#keepSchema(event.type);
     const frame = this.#commits.reserve(events.length, to - from);
     const base = frame.addEntries(bytes, from, to);
-    let position = this.#heads.position(slot);
-    let revision = expectedRevision;
-    let at = firstEvent;
-    for (const event of events) {
-      if (this.#newSchemas.size > 0) this.#keepSchema(event.event.type);
-      frame.addRow(idWords, at * 4, position, ++revision, base + ends[at]!);
-      position = this.#commits.place(stream, revision, event);
-      at++;
+    const last = this.#commits.place(append);
+    let previous = this.#heads.position(slot);
+    for (let i = 0; i < events.length; i++) {
+      frame.addRow(idWords, (firstEvent + i) * 4, previous, expectedRevision + 1 + i, base + ends[firstEvent + i]!);
+      previous = last - events.length + 1 + i;
     }
-    this.#heads.advance(stream, slot, revision, position);
-    return { outcome: 'appended', revision, position, repeated: false };
+    const revision = expectedRevision + events.length;
+    this.#heads.advance(slot, revision, last);
+    return { outcome: 'appended', revision, position: last, repeated: false };
   }
 
   #keepSchema(type: string): void {

@@ -1,8 +1,10 @@
-import type { EventCodec } from '@nva/codec';
+import type { EventCodec, NvaEvent } from '@nva/codec';
 import { MAX_EVENTS_PER_APPEND, NO_STREAM, type StreamAppend } from '@nva/ports';
 import { MAX_APPEND_BYTES, MAX_STREAM_NAME_BYTES } from './limits.ts';
+import { HASH_START, hashByte, hashBytes } from './stream-heads.ts';
 import { parseUuid } from './uuid.ts';
 
+const ASCII_END = 0x80;
 const INITIAL_BYTES = 256 * 1024;
 /** Memory that an unusually large call may leave behind. */
 const KEPT_BYTES = 4 * 1024 * 1024;
@@ -19,7 +21,10 @@ export class AppendStage {
   /** End of each event's entry, counted from the start of its append. */
   ends = new Uint32Array(MAX_EVENTS_PER_APPEND);
   /** End of each append's entries in `bytes`. */
-  appendEnds: number[] = [];
+  readonly appendEnds: number[] = [];
+  /** Bytes and hash of each append's stream name; it stands behind the length byte of the append's first entry. */
+  readonly nameBytes: number[] = [];
+  readonly nameHashes: number[] = [];
   readonly #codec: EventCodec;
 
   constructor(codec: EventCodec) {
@@ -30,6 +35,8 @@ export class AppendStage {
   encode(appends: readonly StreamAppend[]): void {
     if (this.bytes.length > KEPT_BYTES) this.bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
     this.appendEnds.length = 0;
+    this.nameBytes.length = 0;
+    this.nameHashes.length = 0;
     let events = 0;
     for (const append of appends) events += checkedCount(append);
     this.#reserve(events);
@@ -37,9 +44,11 @@ export class AppendStage {
     let start = 0;
     for (const append of appends) {
       let at = start;
+      if (!this.#hasRoom(start)) this.#grow(start);
+      const nameEnd = this.#name(append.stream, start);
       for (const { id, event: value } of append.events) {
         parseUuid(id, this.idWords, event * 4);
-        at = this.#entry(append.stream, value, start, at);
+        at = this.#entry(value, start, nameEnd, at);
         this.ends[event++] = at - start;
       }
       this.appendEnds.push(at);
@@ -47,20 +56,49 @@ export class AppendStage {
     }
   }
 
-  #entry(stream: string, value: StreamAppend['events'][number]['event'], start: number, from: number): number {
+  /** Writes and hashes a stream's name, with its length in front. Returns its end. */
+  #name(stream: string, from: number): number {
+    const { bytes } = this;
+    let hash = HASH_START;
+    let at = from + 1;
+    for (let i = 0; i < stream.length; i++) {
+      const code = stream.charCodeAt(i);
+      if (code >= ASCII_END) {
+        at = from + 1 + bytes.write(stream, from + 1, 'utf8');
+        hash = hashBytes(bytes, from + 1, at);
+        break;
+      }
+      bytes[at++] = code;
+      hash = hashByte(hash, code);
+    }
+    bytes[from] = at - from - 1;
+    this.nameBytes.push(at - from - 1);
+    this.nameHashes.push(hash);
+    return at;
+  }
+
+  /** The name was written once, for the first entry at `start`; further ones copy it. Returns the end of the entry. */
+  #entry(value: NvaEvent, start: number, nameEnd: number, from: number): number {
     for (;;) {
       let end = -1;
-      if (from + 1 + MAX_STREAM_NAME_BYTES < this.bytes.length) {
-        const nameBytes = this.bytes.write(stream, from + 1, 'utf8');
-        this.bytes[from] = nameBytes;
-        end = this.#codec.encodeInto(value, this.bytes, from + 1 + nameBytes);
+      if (this.#hasRoom(from)) {
+        if (from > start) this.bytes.copy(this.bytes, from, start, nameEnd);
+        end = this.#codec.encodeInto(value, this.bytes, from + nameEnd - start);
       }
-      if (end - start > MAX_APPEND_BYTES || (end < 0 && this.bytes.length - start > 2 * MAX_APPEND_BYTES)) throw new RangeError(`an append holds at most ${MAX_APPEND_BYTES} bytes; more in one to «${stream}»`);
+      if (end - start > MAX_APPEND_BYTES || (end < 0 && this.bytes.length - start > 2 * MAX_APPEND_BYTES)) throw new RangeError(`an append holds at most ${MAX_APPEND_BYTES} bytes, more in one that begins with «${value.type}»`);
       if (end >= 0) return end;
-      const larger = Buffer.allocUnsafeSlow(this.bytes.length * 2);
-      this.bytes.copy(larger, 0, 0, from);
-      this.bytes = larger;
+      this.#grow(from === start ? nameEnd : from);
     }
+  }
+
+  #hasRoom(from: number): boolean {
+    return from + 1 + MAX_STREAM_NAME_BYTES < this.bytes.length;
+  }
+
+  #grow(kept: number): void {
+    const larger = Buffer.allocUnsafeSlow(this.bytes.length * 2);
+    this.bytes.copy(larger, 0, 0, kept);
+    this.bytes = larger;
   }
 
   #reserve(events: number): void {

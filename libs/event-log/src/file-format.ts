@@ -14,7 +14,9 @@ export const FORMAT_VERSION = 1;
 /** Two frames' worth of rows in few pages; measured against 4, 16 and 32 KiB, the best of single commits and bulk together. */
 export const PAGE_BYTES = 8_192;
 
+/** Without a journal: a log that is not whole is never looked at, and made again. */
 export const CREATE_SQL = `
+  PRAGMA journal_mode = OFF;
   PRAGMA page_size = ${PAGE_BYTES};
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${FORMAT_VERSION};
@@ -23,12 +25,10 @@ export const CREATE_SQL = `
   CREATE TABLE frames (first INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
 `;
 
-/** Pages in the WAL after which a commit copies them into the file: 16 MiB. */
-const CHECKPOINT_PAGES = 2_048;
-
-export const WRITER_SQL = `
+/** The writer's connection. The WAL file is cut back to four times what a checkpoint waits for, should a long read ever let it grow. */
+export const writerSql = (checkpointPages: number): string => `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
-  PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
-  PRAGMA journal_size_limit = ${4 * CHECKPOINT_PAGES * PAGE_BYTES};
+  PRAGMA wal_autocheckpoint = ${checkpointPages};
+  PRAGMA journal_size_limit = ${4 * checkpointPages * PAGE_BYTES};
 `;

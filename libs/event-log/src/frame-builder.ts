@@ -1,5 +1,5 @@
 import { FRAME_BYTES, FRAME_EVENTS } from './limits.ts';
-import { HEADER_BYTES, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION, writeHeader, writePosition } from './frame.ts';
+import { HEADER_BYTES, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION, TWO_32, writeHeader } from './frame.ts';
 
 const ROWS_RESERVED = HEADER_BYTES + FRAME_EVENTS * ROW_BYTES;
 
@@ -11,6 +11,7 @@ const ROWS_RESERVED = HEADER_BYTES + FRAME_EVENTS * ROW_BYTES;
 export class FrameBuilder {
   readonly first: number;
   readonly #bytes: Buffer;
+  readonly #view: DataView;
   #count = 0;
   #end = ROWS_RESERVED;
 
@@ -18,6 +19,7 @@ export class FrameBuilder {
   constructor(first: number, entryBytes: number) {
     this.first = first;
     this.#bytes = Buffer.allocUnsafeSlow(ROWS_RESERVED + Math.max(FRAME_BYTES, entryBytes));
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
   }
 
   get count(): number {
@@ -43,11 +45,12 @@ export class FrameBuilder {
 
   addRow(idWords: Uint32Array, idAt: number, previous: number, revision: number, end: number): void {
     const row = HEADER_BYTES + this.#count++ * ROW_BYTES;
-    const bytes = this.#bytes;
-    for (let word = 0; word < 4; word++) bytes.writeUInt32BE(idWords[idAt + word]!, row + word * 4);
-    writePosition(bytes, previous, row + ROW_PREVIOUS);
-    bytes.writeUInt32LE(revision, row + ROW_REVISION);
-    bytes.writeUInt32LE(end, row + ROW_END);
+    const view = this.#view;
+    for (let word = 0; word < 4; word++) view.setUint32(row + word * 4, idWords[idAt + word]!, true);
+    view.setUint32(row + ROW_PREVIOUS, previous % TWO_32, true);
+    view.setUint32(row + ROW_PREVIOUS + 4, Math.floor(previous / TWO_32), true);
+    view.setUint32(row + ROW_REVISION, revision, true);
+    view.setUint32(row + ROW_END, end, true);
   }
 
   /** The finished frame but for its CRC. The builder is spent. */

@@ -21,9 +21,9 @@ export const ROW_PREVIOUS = 16;
 export const ROW_REVISION = 24;
 export const ROW_END = 28;
 
-const TWO_32 = 2 ** 32;
+export const TWO_32 = 2 ** 32;
 
-export function writePosition(target: Buffer, value: number, at: number): void {
+function writePosition(target: Buffer, value: number, at: number): void {
   target.writeUInt32LE(value % TWO_32, at);
   target.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
 }

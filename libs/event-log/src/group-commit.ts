@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
-import { StoreUnavailable, type Clock, type EventToAppend, type RecordedEvent } from '@nva/ports';
+import { StoreUnavailable, type Clock, type StreamAppend } from '@nva/ports';
 import { FrameBuilder } from './frame-builder.ts';
 import { MAX_GROUPS_IN_FLIGHT, type EventLogLimits } from './limits.ts';
 import type { Bytes, SchemaRow, WriterRequest } from './protocol.ts';
@@ -18,13 +18,14 @@ export interface CommitMeasure {
 
 interface SealedFrame {
   readonly bytes: Buffer;
-  readonly events: RecordedEvent[];
+  readonly appends: StreamAppend[];
+  readonly first: number;
   readonly last: number;
 }
 
 export interface CommitListener {
-  /** The events of one frame, in order. */
-  durable(events: readonly RecordedEvent[]): void;
+  /** The appends of one frame, in order; `first` is the position of their first event. */
+  durable(appends: readonly StreamAppend[], first: number): void;
   failed(reason: StoreUnavailable): void;
 }
 
@@ -51,7 +52,7 @@ export class GroupCommit {
   #durable: number;
   #placed: number;
   #open: FrameBuilder | undefined;
-  #openEvents: RecordedEvent[] = [];
+  #openAppends: StreamAppend[] = [];
   #sealed: SealedFrame[] = [];
   #sealedBytes = 0;
   #schemas: SchemaRow[] = [];
@@ -104,11 +105,10 @@ export class GroupCommit {
     return this.#open;
   }
 
-  /** Counts an event that was written to the reserved frame. Returns its position. */
-  place(stream: string, revision: number, { id, event }: EventToAppend): number {
-    const position = ++this.#placed;
-    this.#openEvents.push({ position, stream, revision, id, event });
-    return position;
+  /** Counts an append that was written to the reserved frame. Returns the position of its last event. */
+  place(append: StreamAppend): number {
+    this.#openAppends.push(append);
+    return (this.#placed += append.events.length);
   }
 
   /** What is placed is to be written, after the code that runs now: appends of one turn of the event loop share a transaction. */
@@ -158,11 +158,12 @@ export class GroupCommit {
   }
 
   #seal(): void {
+    const { first } = this.#open!;
     const bytes = this.#open!.take();
-    this.#sealed.push({ bytes, events: this.#openEvents, last: this.#placed });
+    this.#sealed.push({ bytes, appends: this.#openAppends, first, last: this.#placed });
     this.#sealedBytes += bytes.length;
     this.#open = undefined;
-    this.#openEvents = [];
+    this.#openAppends = [];
   }
 
   #flush(): void {
@@ -214,7 +215,7 @@ export class GroupCommit {
     let turns = 0;
     while (turns < this.#waiting.length && this.#waiting[turns]!.position <= this.#durable) this.#waiting[turns++]!.resolve();
     this.#waiting.splice(0, turns);
-    for (const { events } of group) this.#listener.durable(events);
+    for (const { appends, first } of group) this.#listener.durable(appends, first);
     this.#admitNext();
     if (commitChannel.hasSubscribers) commitChannel.publish({ events: this.#durable - before, frames: group.length, bytes, durationMs: this.#clock.monotonicMs() - startedMs } satisfies CommitMeasure);
   }

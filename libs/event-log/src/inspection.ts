@@ -3,10 +3,11 @@ import { pathToFileURL } from 'node:url';
 import type { EventCodec } from '@nva/codec';
 import { LogRefused } from '@nva/ports';
 import { HEADER_BYTES, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
-import { fileSize, type LogDirectory } from './log-directory.ts';
+import type { LogDirectory } from './log-directory.ts';
 import type { LogReader } from './log-reader.ts';
 import { asBuffer } from './stored-events.ts';
-import { StreamHeads } from './stream-heads.ts';
+import { hashBytes, NO_SLOT, StreamHeads } from './stream-heads.ts';
+import { walState } from './wal-header.ts';
 
 export interface Inspected {
   readonly logId: string;
@@ -28,7 +29,9 @@ export interface Inspected {
 export async function inspect(directory: LogDirectory, reader: LogReader, codec: EventCodec): Promise<Inspected> {
   const { path } = directory;
   const index = `${path}-shm`;
-  const crashed = fileSize(directory.walPath) > 0;
+  const wal = walState(directory.walPath);
+  if (wal === 'damaged') throw new LogRefused(`${directory.walPath} is damaged: its header is not that of a SQLite WAL. It was left as it is; bring it and ${path} back from a backup.`);
+  const crashed = wal === 'frames';
   const indexMade = crashed && !existsSync(index);
   if (indexMade) writeFileSync(index, '');
   try {
@@ -72,13 +75,15 @@ function checkChains(bytes: Buffer, at: number, first: number, count: number, he
   let from = entries;
   for (let i = 0; i < count; i++) {
     const row = at + HEADER_BYTES + i * ROW_BYTES;
-    const stream = bytes.toString('utf8', from + 1, from + 1 + bytes[from]!);
-    const slot = heads.slotOf(stream);
+    const nameEnd = from + 1 + bytes[from]!;
+    const hash = hashBytes(bytes, from + 1, nameEnd);
+    let slot = heads.slotOf(bytes, from + 1, nameEnd, hash);
     const revision = bytes.readUInt32LE(row + ROW_REVISION);
     if (revision !== heads.revision(slot) + 1 || readPosition(bytes, row + ROW_PREVIOUS) !== heads.position(slot)) {
-      throw new Error(`the event at position ${first + i} does not continue «${stream}»`);
+      throw new Error(`the event at position ${first + i} does not continue «${bytes.toString('utf8', from + 1, nameEnd)}»`);
     }
-    heads.advance(stream, slot, revision, first + i);
+    if (slot === NO_SLOT) slot = heads.add(bytes, from + 1, nameEnd, hash);
+    heads.advance(slot, revision, first + i);
     from = entries + bytes.readUInt32LE(row + ROW_END);
   }
 }

@@ -21,6 +21,8 @@ export interface EventLogLimits {
   readonly queuedBytes: number;
   /** Bytes per transaction, at least one frame: what a caller waits for beyond its own bytes. */
   readonly groupBytes: number;
+  /** Pages of 8 KiB in the WAL after which a commit copies them into the file. */
+  readonly checkpointPages: number;
   /** Bytes that the reader sends in one message, at least one frame. */
   readonly readChunkBytes: number;
   /** Events per batch of readAll and subscribe. */
@@ -33,6 +35,7 @@ export const DEFAULT_LIMITS: EventLogLimits = {
   queuedEvents: 65_536,
   queuedBytes: 32 * 1024 * 1024,
   groupBytes: 512 * 1024,
+  checkpointPages: 2_048,
   readChunkBytes: 1024 * 1024,
   batchEvents: 1_024,
   liveQueueEvents: 16_384,

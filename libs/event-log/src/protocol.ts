@@ -8,7 +8,7 @@ export interface SchemaRow {
 }
 
 export type WriterRequest =
-  | { readonly kind: 'open'; readonly path: string }
+  | { readonly kind: 'open'; readonly path: string; readonly checkpointPages: number }
   /** One transaction. After one that failed the writer refuses all that follow. */
   | { readonly kind: 'commit'; readonly frames: readonly Bytes[]; readonly schemas: readonly SchemaRow[] }
   | { readonly kind: 'close' };

@@ -26,7 +26,7 @@ interface Parts {
   readonly inspected: Inspected;
   readonly writer: WorkerClient<WriterRequest, unknown>;
   readonly reader: LogReader;
-  readonly options: SqliteEventStoreOptions;
+  readonly options: SqliteEventStoreOptions & EventLogLimits;
 }
 
 /**
@@ -53,29 +53,29 @@ export class SqliteEventStore implements EventStore {
   #closing: Promise<void> | undefined;
 
   private constructor({ directory, inspected, writer, reader, options }: Parts) {
-    const limits = { ...DEFAULT_LIMITS, ...options };
     this.logId = inspected.logId;
     this.#directory = directory;
     this.#writer = writer;
     this.#reader = reader;
-    this.#commits = new GroupCommit(writer, inspected.last, options.clock, limits, {
-      durable: (events) => this.#subscriptions.publish(events),
+    this.#commits = new GroupCommit(writer, inspected.last, options.clock, options, {
+      durable: (appends, first) => this.#subscriptions.publish(appends, first),
       failed: (reason) => this.#subscriptions.end(reason),
     });
-    this.#reads = new StoredReads(reader, options.codec, limits, inspected.heads, this.#commits);
-    this.#subscriptions = new Subscriptions(this.#reads, limits, this.#commits);
+    this.#reads = new StoredReads(reader, options.codec, options, inspected.heads, this.#commits);
+    this.#subscriptions = new Subscriptions(this.#reads, options, this.#commits);
     this.#decider = new AppendDecider(options.codec, inspected, this.#commits, this.#reads);
   }
 
   /** Opens or makes the log. Throws LogRefused for what is not a whole log of this format, or is open elsewhere. */
-  static async open(options: SqliteEventStoreOptions): Promise<SqliteEventStore> {
+  static async open(given: SqliteEventStoreOptions): Promise<SqliteEventStore> {
+    const options = { ...DEFAULT_LIMITS, ...given };
     const directory = LogDirectory.take(options.directory, options.clock);
-    const reader = new LogReader(options.readChunkBytes ?? DEFAULT_LIMITS.readChunkBytes);
+    const reader = new LogReader(options.readChunkBytes);
     let writer: WorkerClient<WriterRequest, unknown> | undefined;
     try {
       const inspected = await inspect(directory, reader, options.codec);
       writer = new WorkerClient('writer.worker');
-      await writer.call({ kind: 'open', path: directory.path });
+      await writer.call({ kind: 'open', path: directory.path, checkpointPages: options.checkpointPages });
       await reader.open(pathToFileURL(directory.path).href, false);
       return new SqliteEventStore({ directory, inspected, writer, reader, options });
     } catch (error) {

@@ -44,7 +44,7 @@ export class StoredReads {
 
   /** Everything of the stream that was accepted when the read began: it waits for that to be durable. */
   async *stream(stream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
-    const slot = this.#heads.slotOf(stream);
+    const slot = this.#heads.slotNamed(stream);
     const to = Math.min(this.#heads.revision(slot), fromRevision + limit - 1);
     if (to < fromRevision) return;
     const head = this.#heads.position(slot);

@@ -1,4 +1,4 @@
-import type { RecordedEvent, StoreUnavailable } from '@nva/ports';
+import type { RecordedEvent, StoreUnavailable, StreamAppend } from '@nva/ports';
 import type { GroupCommit } from './group-commit.ts';
 import type { EventLogLimits } from './limits.ts';
 import { LiveFeed } from './live-feed.ts';
@@ -22,8 +22,16 @@ export class Subscriptions {
     this.#commits = commits;
   }
 
-  publish(events: readonly RecordedEvent[]): void {
-    for (const feed of this.#feeds) feed.push(events);
+  /** A frame has become durable; `first` is the position of its first event. Its events are made once, for all feeds. */
+  publish(appends: readonly StreamAppend[], first: number): void {
+    if (this.#feeds.size === 0) return;
+    const recorded: RecordedEvent[] = [];
+    let position = first;
+    for (const { stream, expectedRevision, events } of appends) {
+      let revision = expectedRevision;
+      for (const { id, event } of events) recorded.push({ position: position++, stream, revision: ++revision, id, event });
+    }
+    for (const feed of this.#feeds) feed.push(recorded);
   }
 
   /** With null subscriptions just end, with a reason they throw it. */

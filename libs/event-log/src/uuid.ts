@@ -6,33 +6,32 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) NIBBLE[digit.cha
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** Where each of the four 32-bit words finds its eight digits in the text form. */
+/** Where each of the four 32-bit words finds its eight digits in the text form, in the order of their weight when the word is stored little-endian. */
 const DIGITS = [
-  [0, 1, 2, 3, 4, 5, 6, 7],
-  [9, 10, 11, 12, 14, 15, 16, 17],
-  [19, 20, 21, 22, 24, 25, 26, 27],
-  [28, 29, 30, 31, 32, 33, 34, 35],
+  [6, 7, 4, 5, 2, 3, 0, 1],
+  [16, 17, 14, 15, 11, 12, 9, 10],
+  [26, 27, 24, 25, 21, 22, 19, 20],
+  [34, 35, 32, 33, 30, 31, 28, 29],
 ] as const;
 
 /**
- * Writes a UUID's four 32-bit words, most significant first, at `words[at]`. Only the canonical lower-case form is taken, so
+ * Writes a UUID at `words[at]` as four 32-bit words that, stored little-endian, are its 16 bytes in their canonical order. Only the canonical lower-case form is taken, so
  * that what is read back is the very text that was appended. Throws RangeError.
  */
 export function parseUuid(text: string, words: Uint32Array, at: number): void {
   let valid = text.length === UUID_CHARS;
-  if (valid) {
-    for (let dash = 8; dash <= 23; dash += 5) valid &&= text.charCodeAt(dash) === DASH;
-    for (let word = 0; word < 4; word++) {
-      let value = 0;
-      let seen = 0;
-      for (const index of DIGITS[word]!) {
-        const nibble = NIBBLE[text.charCodeAt(index)] ?? -1;
-        seen |= nibble;
-        value = (value << 4) | nibble;
-      }
-      valid &&= seen >= 0;
-      words[at + word] = value;
+  for (let dash = 8; dash <= 23; dash += 5) valid &&= text.charCodeAt(dash) === DASH;
+  for (let word = 0; valid && word < 4; word++) {
+    const digits = DIGITS[word]!;
+    let value = 0;
+    let seen = 0;
+    for (let i = 0; i < 8; i++) {
+      const nibble = NIBBLE[text.charCodeAt(digits[i]!)] ?? -1;
+      seen |= nibble;
+      value = (value << 4) | nibble;
     }
+    valid = seen >= 0;
+    words[at + word] = value;
   }
   if (!valid) throw new RangeError(`event id must be a UUID in lower case, got «${text}»`);
 }

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { WRITER_SQL } from './file-format.ts';
+import { writerSql } from './file-format.ts';
 import { readHeader, sealFrame } from './frame.ts';
 import { failureOf, type Bytes, type Reply, type SchemaRow, type WriterRequest } from './protocol.ts';
 
@@ -14,10 +14,10 @@ class Writer {
   readonly #insertSchema: StatementSync;
   #failed: unknown;
 
-  constructor(path: string) {
+  constructor(path: string, checkpointPages: number) {
     this.#db = new DatabaseSync(path);
     try {
-      this.#db.exec(WRITER_SQL);
+      this.#db.exec(writerSql(checkpointPages));
       this.#insertFrame = this.#db.prepare('INSERT INTO frames (first, frame) VALUES (?, ?)');
       this.#insertSchema = this.#db.prepare('INSERT INTO schemas (fingerprint, schema) VALUES (?, ?)');
     } catch (error) {
@@ -52,7 +52,7 @@ class Writer {
 let writer: Writer | undefined;
 
 function answer(request: WriterRequest): void {
-  if (request.kind === 'open') writer = new Writer(request.path);
+  if (request.kind === 'open') writer = new Writer(request.path, request.checkpointPages);
   else if (request.kind === 'commit') writer!.commit(request.frames, request.schemas);
   else writer?.close();
 }
