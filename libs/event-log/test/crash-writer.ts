@@ -1,8 +1,7 @@
 import { writeSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
-import { createEventCodec, type NvaEvent } from '@nva/codec';
-import { NO_STREAM, systemClock, type StreamAppend } from '@nva/ports';
-import { SqliteEventStore } from '../src/index.ts';
+import { NO_STREAM, type StreamAppend } from '@nva/ports';
+import { named, openStore } from './support.ts';
 
 /**
  * A child process that appends until it is killed, or `calls` times, and says on standard output what was acknowledged, one line
@@ -19,14 +18,10 @@ export interface Acknowledged {
 
 /** Every event names the append that it belongs to and that append's size, so that a half one shows. */
 function appendOf(stream: string, expectedRevision: number, size: number, name: string): StreamAppend {
-  const event = (index: number): NvaEvent => ({
-    type: 'MacChanged',
-    data: { audit: { recordedAt: 1_790_000_000_000, actor: 'x'.repeat(150), correlationId: randomUUID(), idempotencyKey: null, requestDigest: null }, tsId: `${name}|${index}|${size}`, mac: '02:00:00:00:00:01' },
-  });
-  return { stream, expectedRevision, events: Array.from({ length: size }, (_, index) => ({ id: randomUUID(), event: event(index) })) };
+  return { stream, expectedRevision, events: Array.from({ length: size }, (_, index) => ({ id: randomUUID(), event: named(`${name}|${index}|${size}`) })) };
 }
 
-const store = await SqliteEventStore.open({ directory, codec: createEventCodec(), clock: systemClock, checkpointPages: Number(checkpointPages) });
+const store = await openStore(directory, { checkpointPages: Number(checkpointPages) });
 writeSync(1, 'open\n');
 process.send?.('open');
 

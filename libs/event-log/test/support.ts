@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createEventCodec } from '@nva/codec';
+import { createEventCodec, type NvaEvent } from '@nva/codec';
 import { systemClock } from '@nva/ports';
 import { SqliteEventStore, type SqliteEventStoreOptions } from '../src/index.ts';
 
@@ -15,3 +15,9 @@ export class TemporaryDirectory implements Disposable {
     rmSync(this.path, { recursive: true, force: true });
   }
 }
+
+/** An event that carries `name`, to be told from others. */
+export const named = (name: string): NvaEvent => ({
+  type: 'MacChanged',
+  data: { audit: { recordedAt: 1_790_000_000_000, actor: 'x'.repeat(150), correlationId: '00000000-0000-4000-8000-000000000000', idempotencyKey: null, requestDigest: null }, tsId: name, mac: '02:00:00:00:00:01' },
+});
