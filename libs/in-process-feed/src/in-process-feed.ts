@@ -70,6 +70,11 @@ export class InProcessFeed implements FeedWriter {
   async close(): Promise<void> {
     if (this.#topics.owner !== this) return;
     this.#topics.owner = null;
+    this.endFollowers();
+  }
+
+  /** Sends every follower away, as a process does that stops. The feeds stay. */
+  endFollowers(): void {
     for (const { followers } of this.#topics.entries.values()) {
       for (const follower of followers) follower.ended();
       followers.clear();

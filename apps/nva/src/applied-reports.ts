@@ -1,0 +1,58 @@
+import type { Applied } from '@nva/commands';
+import type { FeedDigests } from '@nva/fold';
+import type { Position } from '@nva/ports';
+
+/** NVEs whose reports are kept; beyond it the oldest reporter goes. */
+const MAX_REPORTERS = 10_000;
+
+export type Verdict = 'same' | 'behind' | 'differs' | 'unknown';
+
+export interface Report extends Applied {
+  /** By the digest held for the reported position, when the report came. */
+  readonly verdict: Verdict;
+}
+
+/**
+ * What NVEs say they have applied, VN by VN: soft state, from their heartbeats. Each report is compared with the digest at its own position,
+ * so an NVE that is merely behind is never called different; where no digest is held for it the verdict is unknown.
+ */
+export class AppliedReports {
+  readonly #log: string;
+  readonly #digests: FeedDigests;
+  readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
+  #mismatches = 0;
+
+  constructor(log: string, digests: FeedDigests) {
+    this.#log = log;
+    this.#digests = digests;
+  }
+
+  /** Reports that differed, ever. */
+  get mismatches(): number {
+    return this.#mismatches;
+  }
+
+  take(nveId: string, applied: readonly Applied[]): void {
+    const reports = applied.map((one) => ({ ...one, verdict: this.#verdict(one) }));
+    this.#mismatches += reports.filter(({ verdict }) => verdict === 'differs').length;
+    this.#reports.delete(nveId);
+    this.#reports.set(nveId, new Map(reports.map((report) => [report.vnid, report])));
+    if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);
+  }
+
+  of(nveId: string, vnid: number): Report | undefined {
+    return this.#reports.get(nveId)?.get(vnid);
+  }
+
+  #verdict({ vnid, log, position, digest }: Applied): Verdict {
+    if (log !== this.#log) return 'unknown';
+    const held = this.#digests.at(`vn/${vnid}`, position);
+    if (held === null) return 'unknown';
+    if (held !== digest) return 'differs';
+    return position >= this.#lastChange(vnid) ? 'same' : 'behind';
+  }
+
+  #lastChange(vnid: number): Position {
+    return this.#digests.current(`vn/${vnid}`).position;
+  }
+}

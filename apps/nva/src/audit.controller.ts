@@ -1,0 +1,72 @@
+import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { createEventCodec, createRecordCodec } from '@nva/codec';
+import { Refusal } from '@nva/identifiers';
+import { readPosition } from '@nva/commands';
+import type { RecordedEvent } from '@nva/ports';
+import type { FastifyRequest } from 'fastify';
+import type { Core } from './core.ts';
+import { DEFAULT_LIMIT, MAX_LIMIT, type Page } from './paging.ts';
+import { CORE } from './providers.ts';
+import { integer, only } from './query-readers.ts';
+import { contextOf } from './request-context.ts';
+import { Visibility } from './visibility.ts';
+
+type Queries = Readonly<Record<string, string>>;
+
+const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold)$/;
+
+/** The audit log and the schemas. */
+@Controller('v1')
+@ApiTags('audit')
+export class AuditController {
+  readonly #core: Core;
+  readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
+
+  constructor(@Inject(CORE) core: Core) {
+    this.#core = core;
+  }
+
+  @Get('events')
+  @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
+  async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<Page<unknown>> {
+    only(query, 'after', 'limit', 'entity');
+    new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
+    const limit = query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT);
+    const after = query['after'] === undefined ? 0 : readPosition(query['after'], 'after');
+    const { entity } = query;
+    if (entity !== undefined && !ENTITY.test(entity)) throw new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>', { field: 'entity', received: entity });
+    const events = entity === undefined ? await this.#all(after, limit + 1) : await this.#stream(entity, after, limit + 1);
+    const items = events.slice(0, limit).map(eventBody);
+    return events.length > limit ? { items, next: String(events[limit - 1]!.position) } : { items };
+  }
+
+  @Get('schemas/:fingerprint')
+  @ApiOperation({ summary: 'An Avro schema by its CRC-64-AVRO fingerprint.' })
+  schema(@Param('fingerprint') fingerprint: string): unknown {
+    const schema = this.#schemas.get(fingerprint);
+    if (!schema) throw new Refusal('schema-unknown', 'there is no schema of that fingerprint', { field: 'fingerprint', received: fingerprint });
+    return schema;
+  }
+
+  async #all(after: number, limit: number): Promise<RecordedEvent[]> {
+    const events: RecordedEvent[] = [];
+    const { store } = this.#core;
+    for await (const batch of store.readAll({ after: store.checkpointAt(after), limit })) events.push(...batch.events);
+    return events;
+  }
+
+  async #stream(stream: string, after: number, limit: number): Promise<RecordedEvent[]> {
+    const events: RecordedEvent[] = [];
+    for await (const event of this.#core.store.readStream(stream)) {
+      if (event.position > after) events.push(event);
+      if (events.length === limit) break;
+    }
+    return events;
+  }
+}
+
+function eventBody({ position, stream, revision, id, event }: RecordedEvent): unknown {
+  const { audit, ...data } = event.data;
+  return { position: String(position), stream, revision, id, type: event.type, recordedAt: new Date(audit.recordedAt).toISOString(), actor: audit.actor, correlationId: audit.correlationId, idempotencyKey: audit.idempotencyKey, data };
+}

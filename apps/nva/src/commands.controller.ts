@@ -1,0 +1,42 @@
+import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { commandNames } from '@nva/commands';
+import { Refusal } from '@nva/identifiers';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
+import type { Core } from './core.ts';
+import { NdjsonCommands } from './ndjson.ts';
+import { CORE } from './providers.ts';
+import { contextOf } from './request-context.ts';
+
+export const NDJSON = 'application/x-ndjson';
+
+/** The fast way in: many commands in one request. */
+@Controller('v1')
+export class CommandsController {
+  readonly #core: Core;
+
+  constructor(@Inject(CORE) core: Core) {
+    this.#core = core;
+  }
+
+  @Post('commands')
+  @ApiTags('writes')
+  @ApiOperation({ summary: 'Commands as NDJSON, one a line; answered with one result a line, in the same order.' })
+  @ApiConsumes(NDJSON)
+  @ApiProduces(NDJSON)
+  @ApiBody({ schema: { type: 'object', required: ['command'], properties: { command: { type: 'string', enum: [...commandNames] } }, additionalProperties: true } })
+  async commands(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const context = contextOf(request);
+    if (!(request.body instanceof Readable)) throw new Refusal('malformed-body', `the body is ${NDJSON}`, { field: 'Content-Type', received: request.headers['content-type'] });
+    reply.hijack();
+    reply.raw.writeHead(200, { 'content-type': NDJSON, 'x-correlation-id': context.correlationId });
+    try {
+      await new NdjsonCommands(this.#core.registrar, this.#core.applied, context).run(request.body, reply.raw);
+      reply.raw.end();
+    } catch {
+      // The connection broke. What was decided stays decided; the caller asks again with the same keys.
+      reply.raw.destroy();
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { resolve } from 'node:path';
+
+/** What the process is told from outside, checked. */
+export interface NvaConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  /** Empty: the feeds are in process. */
+  readonly kafkaBrokers: readonly string[];
+  readonly feedPrefix: string;
+  readonly feedAdopt: boolean;
+  readonly tokensFile: string | null;
+  readonly logLevel: string;
+  /** Requests per second and caller; a POST /v1/commands is one. */
+  readonly rateLimitPerS: number;
+}
+
+/** A value that the process cannot start with; the message names it and says what was expected. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
+
+/** Throws ConfigError at the first wrong value. */
+export function readConfig(env: Environment): NvaConfig {
+  if (env['EVENTSTORE_URL']) throw new ConfigError('EVENTSTORE_URL: this version keeps its log in DATA_DIR only; unset it');
+  const config: NvaConfig = {
+    host: text(env, 'HOST', '127.0.0.1', /^[^\s]+$/, 'an address or host name'),
+    port: integer(env, 'PORT', 3000, 0, 65_535),
+    dataDir: resolve(text(env, 'DATA_DIR', './data', /^.+$/, 'a directory')),
+    kafkaBrokers: brokers(env),
+    feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
+    feedAdopt: flag(env, 'FEED_ADOPT'),
+    tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
+    logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
+    rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
+  };
+  if (!config.tokensFile && !isLoopback(config.host)) {
+    throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
+  }
+  return config;
+}
+
+function text(env: Environment, name: string, fallback: string, form: RegExp, expected: string): string {
+  const value = env[name] ?? fallback;
+  if (!form.test(value)) throw new ConfigError(`${name}: expected ${expected}, got «${value}»`);
+  return value;
+}
+
+function integer(env: Environment, name: string, fallback: number, min: number, max: number): number {
+  const value = env[name];
+  if (value === undefined) return fallback;
+  const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= min && number <= max)) throw new ConfigError(`${name}: expected an integer from ${min} to ${max}, got «${value}»`);
+  return number;
+}
+
+function flag(env: Environment, name: string): boolean {
+  const value = env[name] ?? 'false';
+  if (value !== 'true' && value !== 'false') throw new ConfigError(`${name}: expected true or false, got «${value}»`);
+  return value === 'true';
+}
+
+function brokers(env: Environment): readonly string[] {
+  const value = env['KAFKA_BROKERS'];
+  if (value === undefined || value === '') return [];
+  const list = value.split(',').map((broker) => broker.trim());
+  for (const broker of list) {
+    if (!/^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(broker)) throw new ConfigError(`KAFKA_BROKERS: expected host:port[,host:port…], got «${value}»`);
+  }
+  return list;
+}

@@ -1,0 +1,55 @@
+import { Controller, Get, Headers, Inject, Param, Req, Res } from '@nestjs/common';
+import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { numeral, parseNveId, parseVnid, Refusal } from '@nva/identifiers';
+import type { FeedName } from '@nva/ports';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Core } from './core.ts';
+import { CORE } from './providers.ts';
+import { contextOf } from './request-context.ts';
+import { FeedStream, parseResumePoint } from './sse.ts';
+import { Visibility } from './visibility.ts';
+
+/** The two feeds as Server-Sent Events, while they are in process. */
+@Controller('v1')
+@ApiTags('feeds')
+export class FeedsController {
+  readonly #core: Core;
+
+  constructor(@Inject(CORE) core: Core) {
+    this.#core = core;
+  }
+
+  @Get('vns/:vnid/feed')
+  @ApiOperation({ summary: 'The table of a VN and every change of it (R36, R46).' })
+  @ApiProduces('text/event-stream')
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this place: <log>/<position>.' })
+  async vnFeed(@Param('vnid') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const vnid = parseVnid(numeral(id));
+    this.#visible(request).vn(vnid);
+    await this.#stream({ kind: 'vn', vnid }, lastEventId, request, reply);
+  }
+
+  @Get('nves/:nveId/feed')
+  @ApiOperation({ summary: 'The VNs that an NVE is in, and every change of that (X8).' })
+  @ApiProduces('text/event-stream')
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this place: <log>/<position>.' })
+  async nveFeed(@Param('nveId') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const nveId = parseNveId(id);
+    this.#visible(request).nve(nveId);
+    await this.#stream({ kind: 'nve', nveId }, lastEventId, request, reply);
+  }
+
+  async #stream(feed: FeedName, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { inProcessFeed, writer, store, distributor } = this.#core;
+    const { correlationId } = contextOf(request);
+    if (!inProcessFeed) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
+    if (!this.#core.ready) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
+    if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
+    reply.hijack();
+    await new FeedStream(reply.raw, store.logId).run(inProcessFeed, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
+  }
+
+  #visible(request: FastifyRequest): Visibility {
+    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+  }
+}

@@ -1,0 +1,148 @@
+import type { Readable, Writable } from 'node:stream';
+import { parseLine, type ParsedCommand } from '@nva/commands';
+import { Refusal } from '@nva/identifiers';
+import type { Outcome, Registrar, Request } from '@nva/registrar';
+import { answerBody, answerStatus, requestOf, submit } from './answers.ts';
+import type { AppliedReports } from './applied-reports.ts';
+import { problemOf, refusalOf } from './problem.ts';
+import { digestOf, type RequestContext } from './request-context.ts';
+
+/** One line, in bytes. */
+export const MAX_LINE_BYTES = 64 * 1_024;
+/** Lines decided and appended in one go. */
+const LINES_PER_CHUNK = 512;
+/** Chunks of one request on their way at once; reading waits beyond it. */
+const CHUNKS_IN_FLIGHT = 4;
+
+const NEWLINE = 0x0a;
+
+/**
+ * Commands as NDJSON: a line in, a line out, in the same order. Lines are decided in order, in chunks; while one chunk is being made durable
+ * the next is read and decided. A line that cannot be parsed or is refused fails alone. The answers go out as they come, so a caller that
+ * does not read them is not read from either.
+ */
+export class NdjsonCommands {
+  readonly #registrar: Registrar;
+  readonly #applied: AppliedReports;
+  readonly #context: RequestContext;
+  #lines = 0;
+
+  constructor(registrar: Registrar, applied: AppliedReports, context: RequestContext) {
+    this.#registrar = registrar;
+    this.#applied = applied;
+    this.#context = context;
+  }
+
+  /** Resolves when every line is answered. Rejects if the connection breaks. */
+  async run(input: Readable, output: Writable): Promise<void> {
+    const inFlight: Promise<string>[] = [];
+    const answerOldest = async (): Promise<void> => {
+      if (!output.write(await inFlight.shift()!)) await drained(output);
+    };
+    for await (const lines of chunks(input)) {
+      inFlight.push(this.#run(lines));
+      if (inFlight.length >= CHUNKS_IN_FLIGHT) await answerOldest();
+    }
+    while (inFlight.length > 0) await answerOldest();
+  }
+
+  async #run(lines: readonly (Buffer | Refusal)[]): Promise<string> {
+    const results: (string | null)[] = [];
+    const requests: Request[] = [];
+    const parsed: ParsedCommand[] = [];
+    for (const line of lines) {
+      try {
+        const command = this.#parse(line);
+        requests.push(this.#request(command, line));
+        parsed.push(command);
+        results.push(null);
+      } catch (error) {
+        results.push(refusedLine(refusalOf(error) ?? new Refusal('internal', 'the line could not be read')));
+      }
+    }
+    const outcomes = await submit(this.#registrar, this.#applied, requests, parsed);
+    let next = 0;
+    return results.map((result) => result ?? outcomeLine(outcomes[next++]!)).join('');
+  }
+
+  #parse(line: Buffer | Refusal): ParsedCommand {
+    this.#lines++;
+    if (line instanceof Refusal) throw line;
+    let json: unknown;
+    try {
+      json = JSON.parse(line.toString('utf8'));
+    } catch (error) {
+      throw new Refusal('malformed-json', `line ${this.#lines} is not JSON: ${(error as Error).message}`, { field: '' });
+    }
+    return parseLine(json);
+  }
+
+  #request(command: ParsedCommand, line: Buffer | Refusal): Request {
+    const { caller, correlationId } = this.#context;
+    const key = command.idempotencyKey;
+    const idempotency = key === undefined || line instanceof Refusal ? undefined : { key, requestDigest: digestOf(JSON.parse(line.toString('utf8'))) };
+    return requestOf(command, caller, correlationId, idempotency);
+  }
+}
+
+function outcomeLine(outcome: Outcome): string {
+  if ('refusal' in outcome) return refusedLine(outcome.refusal);
+  return `${JSON.stringify({ status: answerStatus(outcome.answer), ...answerBody(outcome.answer) })}\n`;
+}
+
+const refusedLine = (refusal: Refusal): string => `${JSON.stringify(problemOf(refusal))}\n`;
+
+/** Lines of the input, empty ones left out, as many as are there up to a bound. A line that is too long becomes its refusal. */
+async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
+  let rest: Buffer[] = [];
+  let restBytes = 0;
+  let lines: (Buffer | Refusal)[] = [];
+  const end = (tail: Buffer): void => {
+    const length = restBytes + tail.length;
+    if (length > MAX_LINE_BYTES) lines.push(new Refusal('body-too-large', `a line has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: length }));
+    else {
+      const line = rest.length === 0 ? tail : Buffer.concat([...rest, tail]);
+      if (!isBlank(line)) lines.push(line);
+    }
+    rest = [];
+    restBytes = 0;
+  };
+  for await (const data of input as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let at = data.indexOf(NEWLINE); at !== -1; at = data.indexOf(NEWLINE, from)) {
+      end(data.subarray(from, at));
+      from = at + 1;
+      if (lines.length >= LINES_PER_CHUNK) {
+        yield lines;
+        lines = [];
+      }
+    }
+    const tail = data.subarray(from);
+    restBytes += tail.length;
+    // Of a line that is too long only its length is kept.
+    if (restBytes <= MAX_LINE_BYTES && tail.length > 0) rest.push(tail);
+    if (lines.length > 0) yield lines;
+    lines = [];
+  }
+  if (restBytes > 0) end(Buffer.alloc(0));
+  if (lines.length > 0) yield lines;
+}
+
+function isBlank(line: Buffer): boolean {
+  for (const byte of line) if (byte !== 0x20 && byte !== 0x0d && byte !== 0x09) return false;
+  return true;
+}
+
+function drained(output: Writable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => (): void => {
+      output.off('drain', onDrain);
+      output.off('close', onClose);
+      act();
+    };
+    const onDrain = settle(resolve);
+    const onClose = settle(() => reject(new Error('the caller went away')));
+    output.on('drain', onDrain);
+    output.on('close', onClose);
+  });
+}

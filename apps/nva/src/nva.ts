@@ -1,0 +1,118 @@
+import 'reflect-metadata';
+import rateLimit from '@fastify/rate-limit';
+import { Module, type DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { Refusal } from '@nva/identifiers';
+import { systemClock, type Clock, type Logger } from '@nva/ports';
+import { actorOf } from '@nva/registrar';
+import type { FastifyInstance } from 'fastify';
+import { AuditController } from './audit.controller.ts';
+import { CommandsController, NDJSON } from './commands.controller.ts';
+import type { NvaConfig } from './config.ts';
+import { Core } from './core.ts';
+import { FeedsController } from './feeds.controller.ts';
+import { nestLogger } from './logging.ts';
+import { Metrics } from './metrics.ts';
+import { OperationsController } from './operations.controller.ts';
+import { ProblemFilter } from './problem.filter.ts';
+import { CORE, METRICS } from './providers.ts';
+import { QueriesController } from './queries.controller.ts';
+import { contextOf, readCorrelationId, setContext } from './request-context.ts';
+import { Tokens } from './tokens.ts';
+import { WritesController } from './writes.controller.ts';
+
+/** A JSON body, in bytes. NDJSON has no bound of its own: it is streamed, line by line. */
+const MAX_BODY_BYTES = 1_048_576;
+/** Open for anyone: they tell nothing of the network. */
+const PUBLIC = /^\/(?:healthz|readyz|openapi\.json|docs(?:\/.*)?)(?:\?.*)?$/;
+const CLOSE_GRACE_MS = 5_000;
+
+/** A running NVA. */
+export interface NvaServer {
+  readonly url: string;
+  readonly core: Core;
+  /** Finishes what was accepted, then releases everything. */
+  close(): Promise<void>;
+}
+
+export interface NvaOptions {
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** The process can no longer do its work: the fold threw, another writer took the feeds over, the feeds are refused. */
+  readonly failed: (cause: unknown) => void;
+}
+
+@Module({})
+class NvaModule {
+  static with(core: Core, metrics: Metrics): DynamicModule {
+    return {
+      module: NvaModule,
+      controllers: [WritesController, CommandsController, QueriesController, AuditController, FeedsController, OperationsController],
+      providers: [
+        { provide: CORE, useValue: core },
+        { provide: METRICS, useValue: metrics },
+      ],
+    };
+  }
+}
+
+/** Starts an NVA. Throws ConfigError or LogRefused before anything is changed. */
+export async function createNva(config: NvaConfig, { logger, clock = systemClock, failed }: NvaOptions): Promise<NvaServer> {
+  const tokens = config.tokensFile ? Tokens.read(config.tokensFile) : Tokens.none();
+  const core = await Core.start(config, clock, logger, failed);
+  const metrics = new Metrics(core, logger);
+  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 } });
+  const app = await NestFactory.create<NestFastifyApplication>(NvaModule.with(core, metrics), adapter, { logger: nestLogger(logger), abortOnError: false });
+  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  app.useGlobalFilters(new ProblemFilter(logger));
+  await prepare(fastify, tokens, config, metrics);
+  describe(app);
+  try {
+    await app.listen(config.port, config.host);
+  } catch (error) {
+    await core.stop();
+    throw error;
+  }
+  return {
+    url: await app.getUrl(),
+    core,
+    async close() {
+      const grace = setTimeout(() => fastify.server.closeAllConnections(), CLOSE_GRACE_MS);
+      core.inProcessFeed?.endFollowers();
+      await app.close();
+      clearTimeout(grace);
+      await core.stop();
+    },
+  };
+}
+
+/** What every request goes through before its handler: correlation id, caller, rate; and what is measured after it. */
+async function prepare(fastify: FastifyInstance, tokens: Tokens, config: NvaConfig, metrics: Metrics): Promise<void> {
+  fastify.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
+  fastify.addHook('onRequest', async (request, reply) => {
+    const correlationId = readCorrelationId(request);
+    void reply.header('x-correlation-id', correlationId);
+    if (PUBLIC.test(request.url)) return;
+    setContext(request, { caller: tokens.callerOf(request.headers.authorization), correlationId });
+  });
+  fastify.addHook('onResponse', async (request, reply) => metrics.answered(request.method, request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1_000));
+  await fastify.register(rateLimit, {
+    max: config.rateLimitPerS,
+    timeWindow: 1_000,
+    hook: 'preHandler',
+    keyGenerator: (request) => (PUBLIC.test(request.url) ? request.ip : actorOf(contextOf(request).caller)),
+    errorResponseBuilder: () => new Refusal('rate-limited', `more than ${config.rateLimitPerS} requests a second`),
+  });
+}
+
+function describe(app: NestFastifyApplication): void {
+  const document = new DocumentBuilder()
+    .setTitle('Network Virtualization Authority')
+    .setDescription('Registration of tenant systems, VNs and NVEs; membership and mapping tables; feeds. Errors are application/problem+json.')
+    .setVersion('1')
+    .addBearerAuth()
+    .build();
+  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document), { jsonDocumentUrl: 'openapi.json' });
+}

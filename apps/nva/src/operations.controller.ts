@@ -1,0 +1,43 @@
+import { Controller, Get, Header, Inject, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Core } from './core.ts';
+import type { Metrics } from './metrics.ts';
+import { CORE, METRICS } from './providers.ts';
+import { contextOf } from './request-context.ts';
+import { Visibility } from './visibility.ts';
+
+/** For whoever runs it. */
+@Controller()
+@ApiTags('operations')
+export class OperationsController {
+  readonly #core: Core;
+  readonly #metrics: Metrics;
+
+  constructor(@Inject(CORE) core: Core, @Inject(METRICS) metrics: Metrics) {
+    this.#core = core;
+    this.#metrics = metrics;
+  }
+
+  @Get('healthz')
+  @ApiOperation({ summary: 'The process lives.' })
+  health(): unknown {
+    return { status: 'ok' };
+  }
+
+  @Get('readyz')
+  @ApiOperation({ summary: '200 when writes are taken and the feeds are equal to the fold, 503 before.' })
+  ready(@Res({ passthrough: true }) reply: FastifyReply): unknown {
+    const { ready, replica, distributor, store } = this.#core;
+    reply.status(ready ? 200 : 503);
+    return { ready, log: store.logId, foldPosition: String(replica.network.position), publishedPosition: String(distributor.publishedPosition) };
+  }
+
+  @Get('metrics')
+  @ApiOperation({ summary: 'Prometheus metrics (operators).' })
+  @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+  metrics(@Req() request: FastifyRequest): Promise<string> {
+    new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
+    return this.#metrics.registry.metrics();
+  }
+}

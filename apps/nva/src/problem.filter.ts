@@ -1,0 +1,29 @@
+import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Refusal } from '@nva/identifiers';
+import type { Logger } from '@nva/ports';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
+import { correlationIdOf } from './request-context.ts';
+
+/** Whatever goes wrong is answered as a problem; what is our fault is logged, and says no more than that. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const correlationId = correlationIdOf(request);
+    const known = refusalOf(error);
+    if (!known) this.#logger.error('a request failed', { err: error, method: request.method, url: request.url, correlationId });
+    const problem = problemOf(known ?? new Refusal('internal', 'the request failed; the server\u2019s log has the reason'), correlationId);
+    if (problem.status === 503) void reply.header('retry-after', '1');
+    if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
+    void reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+  }
+}

@@ -1,0 +1,138 @@
+import { Refusal, type RefusalCode } from '@nva/identifiers';
+
+/** The HTTP status of every refusal. Exhaustive by type: a new code does not compile without one. */
+export const STATUS: Readonly<Record<RefusalCode, number>> = {
+  'malformed-json': 400,
+  'malformed-body': 400,
+  'unknown-command': 400,
+  'unknown-field': 400,
+  'missing-field': 400,
+  'wrong-type': 400,
+  'out-of-range': 400,
+  'body-too-large': 413,
+  'too-many-lines': 413,
+  'id-malformed': 400,
+  'mac-malformed': 400,
+  'mac-multicast': 422,
+  'mac-zero': 422,
+  'ip-malformed': 400,
+  'ip-unspecified': 422,
+  'ip-multicast': 422,
+  'ip-loopback': 422,
+  'ip-broadcast': 422,
+  'vnid-out-of-range': 400,
+  'vlan-out-of-range': 400,
+  'bid-out-of-range': 400,
+  'position-malformed': 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  'rate-limited': 429,
+  'not-found': 404,
+  'vn-unknown': 404,
+  'nve-unknown': 404,
+  'ts-unknown': 404,
+  'schema-unknown': 404,
+  'vn-of-another-tenant': 403,
+  'vn-in-use': 409,
+  'vn-immutable': 409,
+  'vnid-reserved': 409,
+  'nve-incarnation': 409,
+  'nve-disconnected': 409,
+  'nve-in-use': 409,
+  'ts-immutable': 409,
+  'ts-not-at-nve': 409,
+  'ts-not-attached': 409,
+  'duplicate-mac': 409,
+  'duplicate-ip': 409,
+  'address-registered': 409,
+  'revision-mismatch': 409,
+  contention: 503,
+  'bid-required': 422,
+  'bid-unknown': 422,
+  'bid-duplicate': 422,
+  'bid-taken-back': 422,
+  'bid-vn-mismatch': 422,
+  'address-required': 422,
+  'address-duplicate': 422,
+  'ip-required': 422,
+  'vlan-required': 422,
+  'vlan-not-allowed': 422,
+  'too-many-bindings': 422,
+  'vn-not-joined': 422,
+  'idempotency-key-reused': 422,
+  'outcome-unknown': 503,
+  'log-unavailable': 503,
+  overloaded: 503,
+  starting: 503,
+  internal: 500,
+};
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** A refusal as RFC 9457 has it. `received` is cut where it is long: it is there to recognise, not to echo. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: RefusalCode;
+  readonly field?: string;
+  readonly received?: unknown;
+  readonly row?: string;
+  readonly expected?: unknown;
+  readonly actual?: unknown;
+  readonly correlationId?: string;
+}
+
+const MAX_RECEIVED_CHARACTERS = 256;
+
+export function problemOf(refusal: Refusal, correlationId?: string): Problem {
+  const { field, received, row, expected, actual } = refusal.detail;
+  return {
+    type: `urn:nvo3:problem:${refusal.code}`,
+    title: refusal.code.replaceAll('-', ' '),
+    status: STATUS[refusal.code],
+    detail: refusal.message,
+    code: refusal.code,
+    ...(field === undefined ? {} : { field }),
+    ...(received === undefined ? {} : { received: recognisable(received) }),
+    ...(row === undefined ? {} : { row }),
+    ...(expected === undefined ? {} : { expected }),
+    ...(actual === undefined ? {} : { actual }),
+    ...(correlationId === undefined ? {} : { correlationId }),
+  };
+}
+
+function recognisable(received: unknown): unknown {
+  const text = typeof received === 'string' ? received : JSON.stringify(received);
+  if (text === undefined || text.length <= MAX_RECEIVED_CHARACTERS) return received;
+  return `${text.slice(0, MAX_RECEIVED_CHARACTERS)}…`;
+}
+
+interface ForeignError {
+  readonly code?: string;
+  readonly statusCode?: number;
+  readonly status?: number;
+  readonly message?: string;
+}
+
+/** What the framework says of a request, in our words; null for an error that is nobody's fault but ours. */
+export function refusalOf(error: unknown): Refusal | null {
+  if (error instanceof Refusal) return error;
+  const { cause } = error as { cause?: ForeignError };
+  const { code, statusCode, status, message } = cause?.code?.startsWith('FST_') ? cause : (error as ForeignError);
+  switch (code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new Refusal('body-too-large', 'the body is larger than this server takes');
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new Refusal('malformed-body', 'the body is application/json, or application/x-ndjson for /v1/commands', { field: 'Content-Type' });
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return new Refusal('malformed-json', 'the body is not JSON');
+  }
+  const http = statusCode ?? status;
+  if (http === 404) return new Refusal('not-found', 'there is no such resource');
+  if (http === 413) return new Refusal('body-too-large', 'the request is larger than this server takes');
+  if (http !== undefined && http >= 400 && http < 500) return new Refusal('malformed-body', message ?? 'the request is malformed');
+  return null;
+}

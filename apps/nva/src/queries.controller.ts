@@ -1,0 +1,156 @@
+import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { connectionKey, connectionsIn, memberValue, resolve, standingOf, type FoldedVn } from '@nva/fold';
+import { MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS } from '@nva/domain';
+import { numeral, parseIp, parseMac, parseNveId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
+import type { FastifyRequest } from 'fastify';
+import type { Core } from './core.ts';
+import { page, type Page } from './paging.ts';
+import { CORE } from './providers.ts';
+import { only } from './query-readers.ts';
+import { contextOf } from './request-context.ts';
+import { mappingBody, memberBody, nveBody, vnBody, withheldBody } from './views.ts';
+import { Visibility } from './visibility.ts';
+
+type Queries = Readonly<Record<string, string>>;
+
+/** State as it is now. */
+@Controller('v1')
+@ApiTags('state')
+export class QueriesController {
+  readonly #core: Core;
+
+  constructor(@Inject(CORE) core: Core) {
+    this.#core = core;
+  }
+
+  @Get('vns')
+  @ApiOperation({ summary: 'Every living VN (operators).' })
+  vns(@Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+    only(query, 'after', 'limit');
+    this.#visible(request).operator();
+    const living = [...this.#core.replica.network.vns.values()].filter((vn) => vn.alive);
+    return page(living.map((vn) => [String(vn.state.vnid).padStart(8, '0'), () => vnBody(vn)] as const), query);
+  }
+
+  @Get('vns/:vnid')
+  @ApiOperation({ summary: 'A VN (R37).' })
+  vn(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
+    only(query);
+    return vnBody(this.#vn(vnid, request));
+  }
+
+  @Get('vns/:vnid/members')
+  @ApiOperation({ summary: 'The NVEs of a VN (R38).' })
+  members(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+    only(query, 'after', 'limit');
+    return page([...this.#vn(vnid, request).members].map(([nveId, member]) => [nveId, () => memberBody(member)] as const), query);
+  }
+
+  @Get('vns/:vnid/mappings')
+  @ApiOperation({ summary: 'What a VN distributes; with conflicted=true, what it holds back and why (X2).' })
+  mappings(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+    only(query, 'after', 'limit', 'conflicted');
+    const conflicted = query['conflicted'] ?? 'false';
+    if (conflicted !== 'true' && conflicted !== 'false') throw new Refusal('wrong-type', 'conflicted is true or false', { field: 'conflicted', received: conflicted });
+    const { network } = this.#core.replica;
+    const items: [string, () => unknown][] = [];
+    for (const { ts, connection, mapping } of connectionsIn(network, this.#vn(vnid, request))) {
+      const key = connectionKey(ts.state, connection);
+      if (mapping && conflicted === 'false') items.push([key, () => mappingBody(mapping, connection.position)]);
+      if (!mapping && conflicted === 'true') items.push([key, () => withheldBody(ts, connection)]);
+    }
+    return page(items, query);
+  }
+
+  @Get('nves')
+  @ApiOperation({ summary: 'Every known NVE (operators).' })
+  nves(@Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+    only(query, 'after', 'limit');
+    this.#visible(request).operator();
+    const known = [...this.#core.replica.network.nves.values()].filter((nve) => nve.known);
+    return page(known.map((nve) => [nve.nveId, () => nveBody(nve, this.#core.applied)] as const), query);
+  }
+
+  @Get('nves/:nveId')
+  @ApiOperation({ summary: 'An NVE: properties, memberships, and what it has applied, compared.' })
+  nve(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
+    only(query);
+    return nveBody(this.#nve(id, request), this.#core.applied);
+  }
+
+  @Get('nves/:nveId/table')
+  @ApiOperation({ summary: 'Every mapping that the NVE should hold, VN by VN (R7).' })
+  table(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+    only(query, 'after', 'limit');
+    const { network } = this.#core.replica;
+    const items: [string, () => unknown][] = [];
+    for (const { vn } of this.#nve(id, request).memberships.values()) {
+      const prefix = String(vn.state.vnid).padStart(8, '0');
+      for (const { ts, connection, mapping } of connectionsIn(network, vn)) {
+        if (mapping) items.push([`${prefix}/${connectionKey(ts.state, connection)}`, () => ({ vnid: vn.state.vnid, ...mappingBody(mapping, connection.position) })]);
+      }
+    }
+    return page(items, query);
+  }
+
+  @Get('tenant-systems/:tsId')
+  @ApiOperation({ summary: 'A tenant system: where it is, its bindings, and how its registration stands.' })
+  tenantSystem(@Param('tsId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
+    only(query);
+    const tsId = parseTsId(id);
+    const ts = this.#core.replica.network.tenantSystems.get(tsId);
+    this.#visible(request).tenantSystem(ts);
+    if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
+    const { moves, bindings, ...state } = ts.state;
+    const recent = moves.filter((at) => at > this.#core.clock.wallMs() - MOVE_ALARM_WINDOW_MS).length;
+    return {
+      ...state,
+      bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }) => ({ bid, vnid, vlan, ip, lifetimeS })),
+      ...standingOf(ts),
+      moveAlarm: recent > MOVE_ALARM_MOVES,
+      revision: ts.revision,
+      position: String(ts.position),
+    };
+  }
+
+  @Get('resolve')
+  @ApiOperation({ summary: 'Who holds an address: answered directly (R40), or with the NVEs to ask (R39).' })
+  resolve(@Query() query: Queries, @Req() request: FastifyRequest): unknown {
+    only(query, 'vnid', 'ip', 'mac', 'mode');
+    const vn = this.#vn(query['vnid'] ?? '', request);
+    const { ip, mac, mode = 'direct' } = query;
+    if ((ip === undefined) === (mac === undefined)) throw new Refusal('missing-field', 'either ip or mac is needed', { field: 'ip' });
+    if (mode !== 'direct' && mode !== 'redirect') throw new Refusal('out-of-range', 'mode is direct or redirect', { field: 'mode', received: mode });
+    const address = ip === undefined ? { mac: parseMac(mac) } : { ip: parseIp(ip) };
+    if (mode === 'redirect') return { mode, members: [...vn.members.values()].map(memberBody) };
+    const found = resolve(this.#core.replica.network, vn.state.vnid, address);
+    if (found.length === 0) throw new Refusal('not-found', `nobody holds that address in VN ${vn.state.vnid}`, { field: ip === undefined ? 'mac' : 'ip', received: ip ?? mac });
+    const nveIds = new Set(found.flatMap(({ mapping }) => mapping.attachments.map((a) => a.nveId)));
+    return {
+      mode,
+      mappings: found.map(({ mapping, position }) => mappingBody(mapping, position)),
+      members: [...nveIds].map((nveId) => memberValue(this.#core.replica.network.nves.get(nveId)!.state!)),
+    };
+  }
+
+  #visible(request: FastifyRequest): Visibility {
+    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+  }
+
+  #vn(id: string, request: FastifyRequest): FoldedVn {
+    const vnid = parseVnid(numeral(id));
+    this.#visible(request).vn(vnid);
+    const vn = this.#core.replica.network.vns.get(vnid);
+    if (!vn?.alive) throw new Refusal('vn-unknown', `there is no VN ${vnid}`, { field: 'vnid', received: vnid });
+    return vn;
+  }
+
+  #nve(id: string, request: FastifyRequest): Parameters<typeof nveBody>[0] {
+    const nveId = parseNveId(id);
+    this.#visible(request).nve(nveId);
+    const nve = this.#core.replica.network.nves.get(nveId);
+    if (!nve?.known) throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
+    return nve;
+  }
+}

@@ -1,0 +1,16 @@
+import { Refusal, numeral } from '@nva/identifiers';
+
+/** An integer in a query, within bounds. Throws Refusal. */
+export function integer(received: string, field: string, min: number, max: number): number {
+  const value = numeral(received);
+  if (typeof value !== 'number') throw new Refusal('wrong-type', `${field} is an integer`, { field, received });
+  if (value < min || value > max) throw new Refusal('out-of-range', `${field} is ${min} to ${max}`, { field, received });
+  return value;
+}
+
+/** Refuses query fields that this call does not have, `at` among them: time travel is not in this version. */
+export function only(query: Readonly<Record<string, string>>, ...fields: string[]): void {
+  for (const [field, received] of Object.entries(query)) {
+    if (!fields.includes(field)) throw new Refusal('unknown-field', field === 'at' ? 'this version answers for now only' : `there is no query field ${field}`, { field, received });
+  }
+}

@@ -1,0 +1,55 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Refusal } from '@nva/identifiers';
+import type { Caller } from '@nva/registrar';
+import type { FastifyRequest } from 'fastify';
+
+/** What is known of a request before its handler runs. */
+export interface RequestContext {
+  readonly caller: Caller;
+  readonly correlationId: string;
+}
+
+const contexts = new WeakMap<FastifyRequest, RequestContext>();
+const HEADER_VALUE = /^[\x21-\x7e]{1,128}$/;
+
+export function setContext(request: FastifyRequest, context: RequestContext): void {
+  contexts.set(request, context);
+}
+
+export function contextOf(request: FastifyRequest): RequestContext {
+  const context = contexts.get(request);
+  if (!context) throw new Refusal('unauthenticated', 'the request has no caller');
+  return context;
+}
+
+/** For problems of requests that did not get far enough to have a context. */
+export const correlationIdOf = (request: FastifyRequest): string | undefined => contexts.get(request)?.correlationId;
+
+/** The request's own X-Correlation-Id, or one made for it. */
+export function readCorrelationId(request: FastifyRequest): string {
+  return header(request, 'x-correlation-id', 'X-Correlation-Id') ?? randomUUID();
+}
+
+/** The Idempotency-Key with a digest of everything that the request asks for. */
+export function readIdempotency(request: FastifyRequest): { readonly key: string; readonly requestDigest: string } | undefined {
+  const key = header(request, 'idempotency-key', 'Idempotency-Key');
+  if (key === undefined) return undefined;
+  return { key, requestDigest: digestOf(request.method, request.url, request.body ?? null) };
+}
+
+/** SHA-256 in hex; objects are equal whatever the order of their fields. */
+export function digestOf(...parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts, sorted)).digest('hex');
+}
+
+function sorted(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function header(request: FastifyRequest, name: string, shown: string): string | undefined {
+  const value = request.headers[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string' || !HEADER_VALUE.test(value)) throw new Refusal('out-of-range', `${shown} is 1 to 128 printable characters without spaces`, { field: shown, received: value });
+  return value;
+}

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isObject } from '@nva/commands';
+import { parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
+import type { Caller } from '@nva/registrar';
+import { ConfigError } from './config.ts';
+
+/** Who calls while no tokens are configured; the server then listens on loopback only. */
+const LOCAL: Caller = { kind: 'operator', name: 'local' };
+
+const TOKEN_DIGEST = /^[0-9a-f]{64}$/;
+const OPERATOR_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/**
+ * Bearer tokens from a file that holds their SHA-256 only:
+ *
+ *     { "operators": [{ "name": "alice", "sha256": "…" }], "nves": [{ "nveId": "leaf-1", "tenants": ["red"], "sha256": "…" }] }
+ *
+ * `tenants` may be absent: the NVE serves any. A token is looked up by its digest, so how long that takes tells nothing about a token.
+ */
+export class Tokens {
+  readonly #callers: ReadonlyMap<string, Caller> | null;
+
+  private constructor(callers: ReadonlyMap<string, Caller> | null) {
+    this.#callers = callers;
+  }
+
+  static none(): Tokens {
+    return new Tokens(null);
+  }
+
+  /** Throws ConfigError. */
+  static read(file: string): Tokens {
+    let content: unknown;
+    try {
+      content = JSON.parse(readFileSync(file, 'utf8'));
+    } catch (cause) {
+      throw new ConfigError(`TOKENS_FILE: ${file} cannot be read as JSON: ${(cause as Error).message}`, { cause });
+    }
+    const callers = new Map<string, Caller>();
+    const add = (entry: Readonly<Record<string, unknown>>, caller: Caller): void => {
+      const { sha256 } = entry;
+      if (typeof sha256 !== 'string' || !TOKEN_DIGEST.test(sha256)) throw new ConfigError(`TOKENS_FILE: sha256 is 64 lower-case hex digits, got «${String(sha256)}»`);
+      if (callers.has(sha256)) throw new ConfigError('TOKENS_FILE: two entries have one token');
+      callers.set(sha256, caller);
+    };
+    for (const entry of entries(content, 'operators')) {
+      if (typeof entry['name'] !== 'string' || !OPERATOR_NAME.test(entry['name'])) throw new ConfigError(`TOKENS_FILE: an operator's name is 1 to 64 letters, digits and . _ -, got «${String(entry['name'])}»`);
+      add(entry, { kind: 'operator', name: entry['name'] });
+    }
+    for (const entry of entries(content, 'nves')) add(entry, nveCaller(entry));
+    if (callers.size === 0) throw new ConfigError('TOKENS_FILE: there is no token in it, so nobody could call');
+    return new Tokens(callers);
+  }
+
+  get configured(): boolean {
+    return this.#callers !== null;
+  }
+
+  /** Throws Refusal `unauthenticated`. */
+  callerOf(authorization: string | undefined): Caller {
+    if (!this.#callers) return LOCAL;
+    const token = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(authorization ?? '')?.[1];
+    const caller = token === undefined ? undefined : this.#callers.get(createHash('sha256').update(token).digest('hex'));
+    if (!caller) throw new Refusal('unauthenticated', 'a bearer token of an operator or an NVE is needed', { field: 'Authorization' });
+    return caller;
+  }
+}
+
+function entries(content: unknown, name: string): readonly Readonly<Record<string, unknown>>[] {
+  if (!isObject(content)) throw new ConfigError('TOKENS_FILE: expected an object with operators and nves');
+  const list = content[name] ?? [];
+  if (!Array.isArray(list) || !list.every(isObject)) throw new ConfigError(`TOKENS_FILE: ${name} is a list of objects`);
+  return list;
+}
+
+function nveCaller(entry: Readonly<Record<string, unknown>>): Caller {
+  try {
+    const { tenants } = entry;
+    if (tenants !== undefined && !Array.isArray(tenants)) throw new ConfigError('TOKENS_FILE: tenants is a list');
+    return { kind: 'nve', nveId: parseNveId(entry['nveId']), tenants: tenants?.map((tenant: unknown) => parseTenantId(tenant, 'tenants')) ?? null };
+  } catch (error) {
+    throw error instanceof Refusal ? new ConfigError(`TOKENS_FILE: ${error.message}`) : error;
+  }
+}

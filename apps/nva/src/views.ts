@@ -1,0 +1,64 @@
+import type { Mapping } from '@nva/codec';
+import { memberValue, standingOf, type Connection, type FoldedMember, type FoldedNve, type FoldedTs, type FoldedVn } from '@nva/fold';
+import type { AppliedReports } from './applied-reports.ts';
+
+/** JSON of the query answers. Positions are decimal strings; mappings and members have the fields of their Avro records. */
+export function vnBody(vn: FoldedVn): unknown {
+  const { vnid, tenantId, name, service, encapsulation, policies } = vn.state;
+  return {
+    vnid,
+    tenantId,
+    name,
+    service,
+    encapsulation,
+    context: policies,
+    incarnation: String(vn.incarnation),
+    members: vn.members.size,
+    tenantSystems: [...vn.macs.everyone()].length,
+    revision: vn.revision,
+    position: String(vn.position),
+  };
+}
+
+export const memberBody = ({ nve, since, position, tenantSystems }: FoldedMember): unknown => ({ ...memberValue(nve.state!), tenantSystems, since: String(since), position: String(position) });
+
+export const mappingBody = (mapping: Mapping, position: number): object => ({ ...mapping, position: String(position) });
+
+/** A connection that is not distributed: conflicted, or not reached through any NVE. */
+export function withheldBody(ts: FoldedTs, { bid, vnid, vlan, ip }: Connection): unknown {
+  const { tsId, mac, attachments, failures } = ts.state;
+  return {
+    tsId,
+    bid,
+    mac,
+    ip,
+    vlan,
+    attachments: attachments.map(({ nveId, state }) => ({ nveId, state })),
+    conflicts: standingOf(ts).conflicts.filter((conflict) => conflict.vnid === vnid && (conflict.address === mac || conflict.address === ip)),
+    connectionFailed: failures.some((failure) => failure.vnid === null || failure.vnid === vnid),
+  };
+}
+
+export function nveBody(nve: FoldedNve, applied: AppliedReports): unknown {
+  const { nveId, status, siteId, mac, addresses, incarnation, leaseS } = nve.state!;
+  return {
+    nveId,
+    siteId,
+    mac,
+    addresses,
+    incarnation,
+    leaseS,
+    status,
+    reachable: status === 'reachable',
+    tenantSystems: nve.attachments,
+    memberships: [...nve.memberships].toSorted(([a], [b]) => a - b).map(([vnid, { since }]) => ({ vnid, since: String(since), applied: appliedBody(nveId, vnid, applied) })),
+    revision: nve.revision,
+    position: String(nve.position),
+  };
+}
+
+/** What the NVE last reported of a VN, null if it has not. */
+function appliedBody(nveId: string, vnid: number, applied: AppliedReports): unknown {
+  const report = applied.of(nveId, vnid);
+  return report ? { log: report.log, position: String(report.position), digest: report.digest, verdict: report.verdict } : null;
+}

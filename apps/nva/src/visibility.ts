@@ -1,0 +1,33 @@
+import type { FoldedTs, Network } from '@nva/fold';
+import { Refusal } from '@nva/identifiers';
+import type { Caller } from '@nva/registrar';
+
+/** What a caller may read: an operator everything; an NVE itself, the VNs that it is in, and the tenant systems attached to it. */
+export class Visibility {
+  readonly #network: Network;
+  readonly #caller: Caller;
+
+  constructor(network: Network, caller: Caller) {
+    this.#network = network;
+    this.#caller = caller;
+  }
+
+  operator(): void {
+    if (this.#caller.kind === 'nve') throw new Refusal('forbidden', 'this is for operators');
+  }
+
+  nve(nveId: string): void {
+    if (this.#caller.kind === 'nve' && this.#caller.nveId !== nveId) throw new Refusal('forbidden', `NVE ${this.#caller.nveId} may ask for itself only`, { field: 'nveId', received: nveId });
+  }
+
+  /** A VN that the NVE is not in and one that does not exist are refused alike. */
+  vn(vnid: number): void {
+    if (this.#caller.kind !== 'nve') return;
+    if (!this.#network.vns.get(vnid)?.members.has(this.#caller.nveId)) throw new Refusal('forbidden', `NVE ${this.#caller.nveId} is not in that VN`, { field: 'vnid', received: vnid });
+  }
+
+  tenantSystem(ts: FoldedTs | undefined): void {
+    const { nveId } = this.#caller.kind === 'nve' ? this.#caller : {};
+    if (nveId !== undefined && !ts?.state.attachments.some((a) => a.nveId === nveId)) throw new Refusal('forbidden', `the tenant system is not attached to NVE ${nveId}`, { field: 'tsId' });
+  }
+}
