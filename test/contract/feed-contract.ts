@@ -1,5 +1,6 @@
 import { FeedFenced, type FeedRecord, type FeedTransport, type FeedWriter, type Undecodable } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { collected } from './collected.ts';
 import { CollectingSink } from './collecting-sink.ts';
 import { keyAndPosition, LOG, member, nve, removal, vn } from './feed-records.ts';
 
@@ -29,7 +30,7 @@ export function feedContract(name: string, makeFeed: () => Promise<FeedUnderTest
       transport.follow(vn(vnid), resume === undefined ? {} : { resume }, sink);
       return sink;
     };
-    const readAll = async (vnid: number): Promise<(FeedRecord | Undecodable)[]> => Array.fromAsync(writer.read(vn(vnid)));
+    const readAll = async (vnid: number): Promise<(FeedRecord | Undecodable)[]> => collected(writer.read(vn(vnid)));
 
     it('tells a follower what was there, that this was all, and what comes', async () => {
       await writer.ensure([vn(7)]);

@@ -108,6 +108,8 @@ function serverProperties(port: number, controllerPort: number, dataDir: string)
     'transaction.state.log.replication.factor': 1,
     'transaction.state.log.min.isr': 1,
     'transaction.state.log.num.partitions': 4,
+    // Between brokers; bounds what one lost answer to a transaction's markers costs.
+    'request.timeout.ms': 5_000,
     'share.coordinator.state.topic.replication.factor': 1,
     'share.coordinator.state.topic.min.isr': 1,
     // Compaction looks for work many times a second instead of every 15 s, and forgets replaced segments at once.

@@ -8,6 +8,8 @@ const REFUSALS = new Set([
   'SASL_AUTHENTICATION_FAILED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE',
   'INVALID_RECORD', 'INVALID_TOPIC_EXCEPTION', 'UNSUPPORTED_VERSION', 'INVALID_TRANSACTION_TIMEOUT',
 ]);
+/** The broker that looks after a group cannot do so yet. kafkajs retries them nearly everywhere, but not when a group is joined. */
+const COORDINATOR_NOT_READY = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP']);
 const MAX_CAUSES = 8;
 
 /** The Kafka protocol's name of the error (`INVALID_PRODUCER_EPOCH`), found through the wrappers kafkajs puts around it. */
@@ -23,6 +25,7 @@ export function protocolError(failure: unknown): string | undefined {
 
 export const isEpochOld = (failure: unknown): boolean => EPOCH_IS_OLD.has(protocolError(failure) ?? '');
 export const isRefusal = (failure: unknown): boolean => REFUSALS.has(protocolError(failure) ?? '');
+export const isCoordinatorNotReady = (failure: unknown): boolean => COORDINATOR_NOT_READY.has(protocolError(failure) ?? '');
 export const isMissing = (failure: unknown): boolean => protocolError(failure) === 'UNKNOWN_TOPIC_OR_PARTITION';
 
 /** The port's error for whatever kafkajs threw; the port's own pass. */

@@ -1,5 +1,13 @@
-/** Least that a record takes in a fetch: a control batch (Kafka, «RecordBatch»). Others are counted by what a usual one takes. */
+/** What an offset is taken to cost in a fetch: no less than a control batch, about what a usual record does. */
 const BYTES_PER_OFFSET = 300;
+
+/** Which broker is asked for a topic, and which one an answer came from. */
+export interface ClusterLayout {
+  /** Node id by topic. */
+  readonly leaders: ReadonlyMap<string, number>;
+  /** Node id by `host:port`. */
+  readonly nodes: ReadonlyMap<string, number>;
+}
 
 interface Cycle {
   answered: boolean;
@@ -9,45 +17,65 @@ interface Cycle {
 }
 
 /**
- * Finds out which topics have nothing behind the position they are read at. A record that compaction took, at the end of a
- * topic, leaves a gap that no batch ever tells of: kafkajs hands over nothing, and the topic's end is never reached by counting.
+ * Finds out which topics have nothing behind the position they are read at: kafkajs tells nothing of an empty topic, nor of one
+ * whose last offsets compaction took, so their end is never reached by counting.
  *
- * A cycle is one fetch from one broker, with the handling of what it brought. A topic is quiet when every broker's last cycle
+ * A cycle is one fetch from one broker, with the handling of what it brought. A topic is quiet when a cycle of its leader
  * brought nothing of it, was really answered (a fetch that failed inside kafkajs looks empty too), and was not so full that the
- * topic may have had no room in it.
+ * topic may have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known.
  */
 export class FetchCycles {
   readonly #maxBytes: number;
   readonly #quiet: (topic: string) => void;
   readonly #cycles = new Map<number, Cycle>();
+  readonly #nodes = new Set<number>();
+  #layout: ClusterLayout | undefined;
 
   constructor(maxBytesPerFetch: number, quiet: (topic: string) => void) {
     this.#maxBytes = maxBytesPerFetch;
     this.#quiet = quiet;
   }
 
+  get needsLayout(): boolean {
+    return this.#nodes.size > 1 && this.#layout === undefined;
+  }
+
+  learn(layout: ClusterLayout): void {
+    this.#layout = layout;
+    this.#cycles.clear();
+  }
+
   /** A fetch from the broker begins, and so the handling of its last one is over. */
   begin(nodeId: number, topics: Iterable<string>): void {
-    const complete = this.#cycles.has(nodeId) && [...this.#cycles.values()].every((cycle) => cycle.answered && cycle.bytes < this.#maxBytes / 2);
-    const seen = complete ? [...this.#cycles.values()].map((cycle) => cycle.seen) : [];
+    const cycle = this.#cycles.get(nodeId);
+    this.#nodes.add(nodeId);
     this.#cycles.set(nodeId, { answered: false, seen: new Set(), bytes: 0 });
-    if (complete) for (const topic of topics) if (!seen.some((topicsSeen) => topicsSeen.has(topic))) this.#quiet(topic);
+    if (!cycle?.answered || cycle.bytes >= this.#maxBytes / 2 || this.needsLayout) return;
+    for (const topic of topics) if (this.#leads(nodeId, topic) && !cycle.seen.has(topic)) this.#quiet(topic);
   }
 
-  answered(): void {
-    for (const cycle of this.#cycles.values()) cycle.answered = true;
+  /** A broker, `host:port`, answered a fetch. */
+  answered(broker: string): void {
+    const nodeId = this.#nodes.size > 1 ? this.#layout?.nodes.get(broker) : [...this.#nodes][0];
+    const cycle = nodeId === undefined ? undefined : this.#cycles.get(nodeId);
+    if (cycle) cycle.answered = true;
   }
 
-  /** Which broker's fetch brought it is not told, so it counts for all. */
   delivered(topic: string, offsets: number): void {
-    for (const cycle of this.#cycles.values()) {
+    for (const [nodeId, cycle] of this.#cycles) {
+      if (!this.#leads(nodeId, topic)) continue;
       cycle.seen.add(topic);
       cycle.bytes += offsets * BYTES_PER_OFFSET;
     }
   }
 
-  /** What was seen says nothing any more: positions have changed. */
+  /** What was seen says nothing any more: positions, or leaders, have changed. */
   reset(): void {
     this.#cycles.clear();
+    this.#layout = undefined;
+  }
+
+  #leads(nodeId: number, topic: string): boolean {
+    return this.#layout === undefined || this.#layout.leaders.get(topic) === nodeId;
   }
 }

@@ -3,6 +3,9 @@ import { ConsumerRun, type RunHandlers } from './consumer-run.ts';
 import type { FollowedFeed } from './followed-feed.ts';
 import type { ClientFactory } from './topic-reader.ts';
 
+/** Few: what is wrong with one topic must not hold up the others, and the next generation will be without it. */
+const RETRIES = 2;
+
 /**
  * One consumer over the feeds that are followed at one moment. The next generation, over more of them, starts where the feeds
  * then stand, and both deliver until the older one is stopped: each feed takes what it has not had yet.
@@ -20,7 +23,7 @@ export class Generation implements RunHandlers {
     this.feeds = new Map([...feeds].map((feed) => [feed.topic, feed]));
     this.#onFailed = (cause) => onFailed(this, cause);
     // Uncommitted: every record is a true one whatever becomes of its transaction, and comes milliseconds earlier (README).
-    this.#run = new ConsumerRun(client, { groupId, topics: [...this.feeds.keys()], readUncommitted: true }, this);
+    this.#run = new ConsumerRun(client, { groupId, topics: [...this.feeds.keys()], readUncommitted: true, retries: RETRIES }, this);
   }
 
   start(): Promise<void> {

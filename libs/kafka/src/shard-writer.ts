@@ -2,7 +2,7 @@ import { FeedFenced } from '@nva/ports';
 import type { Kafka, Producer } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_TRANSACTION_BYTES, MAX_TRANSACTION_RECORDS, requests, type Slice } from './batching.ts';
-import { RETRY } from './client.ts';
+import { PRODUCER_RETRY } from './client.ts';
 import { asFeedError, isEpochOld, isMissing, isRefusal } from './failures.ts';
 import type { Log } from './options.ts';
 
@@ -58,10 +58,15 @@ export class ShardWriter {
     return sent;
   }
 
-  /** Uses a new producer from the next transaction on: kafkajs asks for every topic it ever met, and one that is gone fails all. */
+  /**
+   * Goes on with a new producer, before a topic is deleted: kafkajs asks for every topic it ever met, and one that is gone fails
+   * all. The new epoch is given only when the last transaction’s markers are written, which must not meet the deletion.
+   */
   async renew(): Promise<void> {
     await this.#running;
     await this.#dispose();
+    this.#producer = await this.#newProducer();
+    await this.#options.assertOwner();
   }
 
   async close(): Promise<void> {
@@ -139,7 +144,7 @@ export class ShardWriter {
       // One request after the other: kafkajs does not number several in flight safely.
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
-      retry: RETRY,
+      retry: PRODUCER_RETRY,
     });
     await producer.connect();
     // kafkajs asks for the producer's id and epoch when the first transaction begins; this one carries nothing.

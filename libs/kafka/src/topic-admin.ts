@@ -16,13 +16,16 @@ export class TopicAdmin {
   readonly #admin: Admin;
   readonly #config: Readonly<Record<string, string>>;
   readonly #log: Log;
+  readonly #untilReadable: (topics: readonly string[]) => Promise<void>;
   /** Topics that exist and were found right, by this process. */
   readonly #right = new Set<string>();
 
-  constructor(admin: Admin, config: Readonly<Record<string, string>>, log: Log) {
+  /** `untilReadable` resolves when every one of the topics, just made, can be read. */
+  constructor(admin: Admin, config: Readonly<Record<string, string>>, log: Log, untilReadable: (topics: readonly string[]) => Promise<void>) {
     this.#admin = admin;
     this.#config = config;
     this.#log = log;
+    this.#untilReadable = untilReadable;
   }
 
   /** Every topic that this client may see. */
@@ -66,6 +69,9 @@ export class TopicAdmin {
       const created = await this.#admin.createTopics({ topics: chunk.map((topic) => ({ topic, numPartitions: 1, configEntries })), waitForLeaders: false });
       await this.#until(chunk, (visible) => chunk.every((topic) => visible.has(topic)), 'not be seen after they were created');
       if (!created) await this.#checkConfig(chunk);
+      // A broker tells of a topic before it has made its log. A transaction begun then is aborted, and the broker (4.4.0) may lose
+      // the markers of several such at once, which holds up every transaction on it until request.timeout.ms, 30 s.
+      await this.#untilReadable(chunk);
     }
   }
 

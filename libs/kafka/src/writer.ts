@@ -3,7 +3,7 @@ import { createRecordCodec, type RecordCodec } from '@nva/codec';
 import { FeedFenced, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { slices } from './batching.ts';
-import { createClient, RETRY } from './client.ts';
+import { createClient, PRODUCER_RETRY } from './client.ts';
 import { checkpointMessage, readCheckpoint, readOwner, writeOwner } from './distributor-topic.ts';
 import { translated } from './failures.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
@@ -83,21 +83,13 @@ export class KafkaFeedWriter implements FeedWriter {
    */
   async open(): Promise<void> {
     await this.close();
-    await translated('Taking the feeds over', async () => {
-      await (await this.#topics()).ensure([this.#names.schemas, this.#names.distributor]);
-      const plain = this.#client.producer({ allowAutoTopicCreation: false, retry: RETRY });
-      const writer = randomUUID();
-      const shards = Array.from({ length: this.#shardCount }, (_, shard) => this.#shard(shard, writer));
-      this.#opened = { writer, plain, shards };
-      await plain.connect();
-      await writeSchemas(plain, this.#names.schemas, this.#codec, await learnSchemas(this.#readClient, this.#groupPrefix, this.#names.schemas, this.#codec, this.#log));
-      await writeOwner(plain, this.#names.distributor, { writer, clientId: this.#clientId, since: new Date(this.#clock.wallMs()).toISOString() });
-      for (let from = 0; from < shards.length; from += MAX_SHARDS_OPENING) {
-        await Promise.all(shards.slice(from, from + MAX_SHARDS_OPENING).map((shard) => shard.init()));
-      }
-      await this.#assertOwner(writer);
-    });
-    this.#log('info', `Feeds taken over by ${this.#clientId}`, { writer: this.#opened?.writer });
+    try {
+      await translated('Taking the feeds over', () => this.#takeOver());
+    } catch (failure) {
+      // Its epochs may be the newest, and yet it is not the owner: nothing may be written with them.
+      await this.close();
+      throw failure;
+    }
   }
 
   address(feed: FeedName): { readonly topic: string } {
@@ -153,8 +145,8 @@ export class KafkaFeedWriter implements FeedWriter {
 
   async delete(feed: FeedName): Promise<void> {
     await translated(`Deleting ${feedKey(feed)}`, async () => {
-      await (await this.#topics()).delete(this.#names.of(feed));
       await this.#opened?.shards[shardOf(feed, this.#shardCount)]?.renew();
+      await (await this.#topics()).delete(this.#names.of(feed));
     });
   }
 
@@ -176,6 +168,22 @@ export class KafkaFeedWriter implements FeedWriter {
     const administration = this.#administration;
     this.#administration = undefined;
     await (await administration?.catch(() => undefined))?.admin.disconnect();
+  }
+
+  async #takeOver(): Promise<void> {
+    await (await this.#topics()).ensure([this.#names.schemas, this.#names.distributor]);
+    const plain = this.#client.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
+    const writer = randomUUID();
+    const shards = Array.from({ length: this.#shardCount }, (_, shard) => this.#shard(shard, writer));
+    this.#opened = { writer, plain, shards };
+    await plain.connect();
+    await writeSchemas(plain, this.#names.schemas, this.#codec, await learnSchemas(this.#readClient, this.#groupPrefix, this.#names.schemas, this.#codec, this.#log));
+    await writeOwner(plain, this.#names.distributor, { writer, clientId: this.#clientId, since: new Date(this.#clock.wallMs()).toISOString() });
+    for (let from = 0; from < shards.length; from += MAX_SHARDS_OPENING) {
+      await Promise.all(shards.slice(from, from + MAX_SHARDS_OPENING).map((shard) => shard.init()));
+    }
+    await this.#assertOwner(writer);
+    this.#log('info', `Feeds taken over by ${this.#clientId}`, { writer });
   }
 
   #shard(shard: number, writer: string): ShardWriter {
@@ -220,6 +228,9 @@ export class KafkaFeedWriter implements FeedWriter {
       this.#administration = undefined;
       throw failure;
     }
-    return { admin, topics: new TopicAdmin(admin, { ...TOPIC_CONFIG, ...this.#options.topicConfig }, this.#log) };
+    const untilReadable = async (topics: readonly string[]): Promise<void> => {
+      for await (const _batch of readTopics(this.#readClient, this.#groupPrefix, topics, 'read-uncommitted')) continue;
+    };
+    return { admin, topics: new TopicAdmin(admin, { ...TOPIC_CONFIG, ...this.#options.topicConfig }, this.#log, untilReadable) };
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel, type KafkaMessage } from 'kafkajs';
+import { collected } from '../../../test/contract/collected.ts';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
 import { createClient } from '../src/client.ts';
 import { KafkaFeedTransport, KafkaFeedWriter, type KafkaFeedTransportOptions, type KafkaFeedWriterOptions, type Log } from '../src/index.ts';
@@ -16,6 +17,7 @@ export const EAGER_COMPACTION: Readonly<Record<string, string>> = {
 };
 const COMPACTION_TIMEOUT_MS = 20_000;
 const COMPACTION_POLL_MS = 150;
+const MARKERS_MS = 100;
 
 /** Feeds of a prefix of their own on the test run's broker, and everything made for them. */
 export class KafkaFeedUnderTest {
@@ -44,7 +46,7 @@ export class KafkaFeedUnderTest {
   /** Committed records as they stand in the topic. */
   async raw(topic: string, log: Log = silent): Promise<KafkaMessage[]> {
     const connection = { brokers: this.brokers };
-    const batches = await Array.fromAsync(readTopics((listener) => createClient(connection, 'test', log, listener), `${this.prefix}-raw`, [topic]));
+    const batches = await collected(readTopics((listener) => createClient(connection, 'test', log, listener), `${this.prefix}-raw`, [topic]));
     return batches.flatMap(({ messages }) => messages);
   }
 
@@ -79,6 +81,8 @@ export class KafkaFeedUnderTest {
 
   async dispose(): Promise<void> {
     await Promise.all(this.#made.map((made) => made.close()));
+    // A broker writes a transaction’s markers after it has answered; topics must not go meanwhile (topic-admin.ts).
+    await sleep(MARKERS_MS);
     await this.admin(async (admin) => {
       const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(`${this.prefix}.`));
       if (topics.length > 0) await admin.deleteTopics({ topics });

@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto';
+import { ConsumerRun } from './consumer-run.ts';
+import type { ClientFactory } from './topic-reader.ts';
+
+const RETRIES = 12;
+
+/**
+ * The offset that the next record of each topic will get, unfinished transactions included. kafkajs's admin client tells only
+ * the end of what is committed, so a consumer looks: a fetch of what is not committed tells the whole topic's end, or that it is empty.
+ */
+export async function findEnds(client: ClientFactory, groupPrefix: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const ends = new Map<string, number>();
+  let run: ConsumerRun | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const found = (topic: string, end: number): void => {
+        if (ends.has(topic)) return;
+        ends.set(topic, end);
+        run!.pause(topic);
+        if (ends.size === topics.length) resolve();
+      };
+      run = new ConsumerRun(client, { groupId: `${groupPrefix}-ends-${randomUUID()}`, topics, readUncommitted: true, retries: RETRIES }, {
+        position: () => null,
+        records: () => Promise.resolve(),
+        progress: (topic, _next, end) => found(topic, end),
+        quiet: (topic) => found(topic, 0),
+        outOfRange: (topic) => reject(new Error(`Topic ${topic} was deleted while it was read`)),
+        failed: reject,
+      });
+      run.start().catch(reject);
+    });
+    return ends;
+  } finally {
+    await run?.stop();
+  }
+}

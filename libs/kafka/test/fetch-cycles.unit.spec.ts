@@ -1,0 +1,76 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { FetchCycles } from '../src/fetch-cycles.ts';
+
+const TOPICS = ['a', 'b'];
+const MAX_BYTES = 1_000_000;
+let quiet: string[];
+let cycles: FetchCycles;
+beforeEach(() => {
+  quiet = [];
+  cycles = new FetchCycles(MAX_BYTES, (topic) => quiet.push(topic));
+});
+
+describe('with one broker a topic is quiet', () => {
+  it('when a fetch was answered and brought nothing of it', () => {
+    cycles.begin(1, TOPICS);
+    cycles.answered('k1:9092');
+    cycles.delivered('a', 3);
+    cycles.begin(1, TOPICS);
+    expect(quiet).toEqual(['b']);
+  });
+
+  it('not before a fetch is over, nor by one that was not answered', () => {
+    cycles.begin(1, TOPICS);
+    expect(quiet).toEqual([]);
+    cycles.begin(1, TOPICS);
+    expect(quiet).toEqual([]);
+  });
+
+  it('not by a fetch so full that it may have had no room', () => {
+    cycles.begin(1, TOPICS);
+    cycles.answered('k1:9092');
+    cycles.delivered('a', MAX_BYTES / 400);
+    cycles.begin(1, TOPICS);
+    expect(quiet).toEqual([]);
+  });
+
+  it('not by what was seen before positions changed', () => {
+    cycles.begin(1, TOPICS);
+    cycles.answered('k1:9092');
+    cycles.reset();
+    cycles.begin(1, TOPICS);
+    expect(quiet).toEqual([]);
+  });
+});
+
+describe('with several brokers a topic is quiet', () => {
+  const layout = { leaders: new Map([['a', 1], ['b', 2]]), nodes: new Map([['k1:9092', 1], ['k2:9092', 2]]) };
+  const begin = (nodeId: number): void => cycles.begin(nodeId, TOPICS);
+
+  it('never before it is known who leads it', () => {
+    begin(1);
+    begin(2);
+    expect(cycles.needsLayout).toBe(true);
+    cycles.answered('k1:9092');
+    begin(1);
+    begin(1);
+    expect(quiet).toEqual([]);
+  });
+
+  it('when its own leader answered without it, whatever the others do', () => {
+    begin(1);
+    begin(2);
+    cycles.learn(layout);
+    begin(1);
+    begin(2);
+    cycles.answered('k1:9092');
+    begin(2);
+    expect(quiet).toEqual([]);
+    begin(1);
+    expect(quiet).toEqual(['a']);
+    cycles.answered('k2:9092');
+    cycles.delivered('a', 1);
+    begin(2);
+    expect(quiet).toEqual(['a', 'b']);
+  });
+});

@@ -1,0 +1,39 @@
+import { FeedRefused, type FeedName } from '@nva/ports';
+import { describe, expect, it } from 'vitest';
+import { formatCursor, parseCursor } from '../src/cursor.ts';
+import { shardOf, TopicNames } from '../src/topics.ts';
+
+const names = new TopicNames('nvo3');
+
+describe('topic names', () => {
+  it('go both ways', () => {
+    const feeds: FeedName[] = [{ kind: 'vn', vnid: 1 }, { kind: 'vn', vnid: 16_777_215 }, { kind: 'nve', nveId: 'leaf-1.rack_2' }];
+    expect(feeds.map((feed) => names.of(feed))).toEqual(['nvo3.vn.1', 'nvo3.vn.16777215', 'nvo3.nve.leaf-1.rack_2']);
+    for (const feed of feeds) expect(names.feedOf(names.of(feed))).toEqual(feed);
+  });
+
+  it('of others are none of ours', () => {
+    for (const topic of ['nvo3.schemas', 'nvo3.vn.01', 'nvo3.vn.16777216', 'nvo3.vn.x', 'other.vn.1', 'nvo3vn.1']) expect(names.feedOf(topic), topic).toBeNull();
+  });
+
+  it('refuse what Kafka refuses', () => {
+    for (const nveId of ['leaf/1', 'leaf:1', 'é', 'x'.repeat(249)]) expect(() => names.of({ kind: 'nve', nveId }), nveId).toThrow(FeedRefused);
+    for (const vnid of [0, -1, 1.5, 16_777_216]) expect(() => names.of({ kind: 'vn', vnid }), String(vnid)).toThrow(FeedRefused);
+    expect(() => new TopicNames('no spaces')).toThrow(FeedRefused);
+  });
+});
+
+describe('shards', () => {
+  it('are the VNID modulo their number, and spread NVEs', () => {
+    expect([1, 64, 65].map((vnid) => shardOf({ kind: 'vn', vnid }, 64))).toEqual([1, 0, 1]);
+    const used = new Set(Array.from({ length: 1000 }, (_, i) => shardOf({ kind: 'nve', nveId: `leaf-${i}` }, 64)));
+    expect(used.size).toBe(64);
+  });
+});
+
+describe('cursors', () => {
+  it('go both ways, and nothing else is one', () => {
+    expect(parseCursor(formatCursor(17, 1_790_000_000_000))).toEqual({ offset: 17, wholeMs: 1_790_000_000_000 });
+    for (const text of ['', '17', '@5', '-1@5', '1@2@3', 'log/17']) expect(parseCursor(text), text).toBeNull();
+  });
+});
