@@ -1,7 +1,9 @@
 import type { NvaEvent } from '@nva/codec';
-import { MAX_EVENTS_PER_APPEND, NO_STREAM, StoreUnavailable, type AppendResult, type Checkpoint, type EventStore, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { MAX_EVENTS_PER_APPEND, NO_STREAM, StoreUnavailable, type AppendResult, type EventStore } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fresh, sample, samplesOfEveryType, toAppend } from './event-samples.ts';
+import { allOf, collect, ids, idsOf, plain, seen } from './event-store-reading.ts';
+import { subscriptionContract } from './event-store-subscriptions.ts';
 
 export interface StoreUnderTest {
   readonly store: EventStore;
@@ -14,42 +16,14 @@ export interface StoreUnderTest {
 const MANY_EVENTS = 5_000;
 const ZERO = { position: 0 };
 
-/** Field by field: an adapter may compute fields when they are asked for. */
-const plain = ({ position, stream, revision, id, event }: RecordedEvent) => ({ position, stream, revision, id, event });
-const seen = ({ stream, revision, id, event }: Omit<RecordedEvent, 'position'>) => ({ stream, revision, id, event });
-
-async function collect<T>(iterable: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of iterable) all.push(item);
-  return all;
-}
-
-const allOf = async (store: EventStore, options: { after?: Checkpoint; limit?: number } = {}): Promise<RecordedEvent[]> => (await collect(store.readAll(options))).flatMap(({ events }) => [...events]);
-const ids = (events: readonly { readonly id: string }[]): string[] => events.map(({ id }) => id);
-const idsOf = (appends: readonly StreamAppend[]): string[] => appends.flatMap(({ events }) => ids(events));
-
 function appended(result: AppendResult | undefined): Extract<AppendResult, { outcome: 'appended' }> {
   if (result?.outcome !== 'appended') throw new Error(`expected an append, got ${JSON.stringify(result)}`);
   return result;
 }
 
-/** Reads a subscription until `enough` says so of what was received, then aborts it. */
-async function follow(store: EventStore, after: Checkpoint | undefined, enough: (events: readonly RecordedEvent[], messages: readonly SubscriptionMessage[]) => boolean, eachMessage: () => Promise<void> = () => Promise.resolve()) {
-  const stop = new AbortController();
-  const events: RecordedEvent[] = [];
-  const messages: SubscriptionMessage[] = [];
-  for await (const message of store.subscribe({ ...(after === undefined ? {} : { after }), signal: stop.signal })) {
-    messages.push(message);
-    if (message.kind === 'events') events.push(...message.events);
-    if (enough(events, messages)) stop.abort();
-    else await eachMessage();
-  }
-  return { events, messages };
-}
-
 /**
  * What the EventStore port promises, on any adapter. Nothing here knows how positions step, what a checkpoint says or how many
- * events a batch holds. Streams are named afresh in each test, but the log is each test's own.
+ * events a batch holds. `makeStore` gives each test a log of its own, empty.
  */
 export function eventStoreContract(name: string, makeStore: () => Promise<StoreUnderTest>): void {
   describe(`${name}: the EventStore contract`, () => {
@@ -257,83 +231,7 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
       });
     });
 
-    describe('subscribe', () => {
-      it('says caught-up on an empty log, then delivers what comes', async () => {
-        const call = fresh('a', NO_STREAM, 2);
-        const { events, messages } = await follow(
-          store,
-          undefined,
-          (received) => received.length === 2,
-          async () => void (await store.append([call])),
-        );
-        expect(messages[0]).toEqual({ kind: 'caught-up' });
-        expect(ids(events)).toEqual(ids(call.events));
-      });
-
-      it('delivers the past, then caught-up', async () => {
-        await store.append(Array.from({ length: 3_000 }, (_, i) => fresh(`s-${i}`)));
-        const { events, messages } = await follow(store, undefined, (_, received) => received.at(-1)!.kind === 'caught-up');
-        expect(events.map(plain)).toEqual((await allOf(store)).map(plain));
-        expect(messages.filter(({ kind }) => kind === 'caught-up')).toHaveLength(1);
-      });
-
-      it('begins after a checkpoint, and gives a checkpoint to go on from', async () => {
-        await store.append(Array.from({ length: 20 }, (_, i) => fresh(`s-${i}`)));
-        const all = await allOf(store);
-        const first = await follow(store, store.checkpointAt(all[4]!.position), (events) => events.length >= 1);
-        const batch = first.messages.find((message) => message.kind === 'events')!;
-        const second = await follow(store, batch.checkpoint, (_, messages) => messages.at(-1)!.kind === 'caught-up');
-        expect(ids([...first.events, ...second.events])).toEqual(ids(all.slice(5)));
-      });
-
-      it('has no gap and no repeat for several subscribers while appends race', async () => {
-        const total = 6_000;
-        const follower = (after?: Checkpoint) => follow(store, after, (events) => events.length >= total);
-        const followers = [follower()];
-        const writers = Array.from({ length: 8 }, async (_, writer) => {
-          for (let i = 0; i < total / 8; i += 3) {
-            await store.append([fresh(`w-${writer}-${i}`), fresh(`w-${writer}-${i}b`, NO_STREAM, 2)]);
-            if (writer === 0 && i % 150 === 0) followers.push(follower());
-          }
-        });
-        await Promise.all(writers);
-        const all = (await allOf(store)).map(plain);
-        expect(all).toHaveLength(total);
-        for (const { events } of await Promise.all(followers)) expect(events.map(plain)).toEqual(all);
-      });
-
-      it('lets a slow subscriber fall behind without holding up appends, and misses nothing', async () => {
-        const total = 40_000;
-        let release = (): void => undefined;
-        const held = new Promise<void>((resolve) => (release = resolve));
-        const slow = follow(store, undefined, (events) => events.length >= total, () => held);
-        for (let i = 0; i < total; i += 4_000) await store.append(Array.from({ length: 4_000 }, (_, k) => fresh(`s-${i + k}`)));
-        release();
-        expect(ids((await slow).events)).toEqual(ids(await allOf(store)));
-      });
-
-      it('ends when its signal aborts, while it waits and before it begins', async () => {
-        const stop = new AbortController();
-        const waiting = collect(store.subscribe({ signal: stop.signal }));
-        await store.append([fresh('a')]);
-        stop.abort();
-        await waiting;
-        expect(await collect(store.subscribe({ signal: stop.signal }))).toEqual([]);
-      });
-
-      it('may be left by its reader', async () => {
-        await store.append([fresh('a')]);
-        for await (const message of store.subscribe({ signal: new AbortController().signal })) if (message.kind === 'events') break;
-        expect(await store.append([fresh('a', 0)])).toMatchObject([{ revision: 1 }]);
-      });
-
-      it('ends when the store closes', async () => {
-        const following = collect(store.subscribe({ signal: new AbortController().signal }));
-        await store.append([fresh('a')]);
-        await store.close();
-        await following;
-      });
-    });
+    subscriptionContract(() => store);
 
     describe('close', () => {
       it('finishes what was accepted, then refuses', async () => {

@@ -100,7 +100,11 @@ export class GroupCommit {
 
   /** Opens a frame that takes `events` whole, if the open one does not. */
   reserve(events: number, entryBytes: number): FrameBuilder {
-    if (this.#open && !this.#open.fits(events, entryBytes)) this.#seal();
+    if (this.#open && !this.#open.fits(events, entryBytes)) {
+      this.#seal();
+      // An idle writer begins with the first full frame while the rest of a large call is still being encoded.
+      if (this.#inFlight === 0) this.#flush();
+    }
     this.#open ??= new FrameBuilder(this.#placed + 1, entryBytes);
     return this.#open;
   }
