@@ -66,6 +66,7 @@ export class FrameReader {
     return { frames: all as Uint8Array<ArrayBuffer>, last, end };
   }
 
+  /** One walk from the head, 8 bytes an event in memory: streams are short by design, a long one costs a frame per event. */
   stream(head: number, from: number, to: number, maxBytes: number): StreamStart {
     const positions: number[] = [];
     let position = head;

@@ -70,16 +70,16 @@ export class SqliteEventStore implements EventStore {
   static async open(given: SqliteEventStoreOptions): Promise<SqliteEventStore> {
     const options = { ...DEFAULT_LIMITS, ...given };
     const directory = LogDirectory.take(options.directory, options.clock);
+    // Both threads start while the log is read, but the writer touches nothing before it has been found whole.
     const reader = new LogReader(options.readChunkBytes);
-    let writer: WorkerClient<WriterRequest, unknown> | undefined;
+    const writer = new WorkerClient<WriterRequest, unknown>('writer.worker');
     try {
       const inspected = await inspect(directory, reader, options.codec);
-      writer = new WorkerClient('writer.worker');
       await writer.call({ kind: 'open', path: directory.path, checkpointPages: options.checkpointPages });
       await reader.open(pathToFileURL(directory.path).href, false);
       return new SqliteEventStore({ directory, inspected, writer, reader, options });
     } catch (error) {
-      await Promise.all([reader.stop(), writer?.stop()]);
+      await Promise.all([reader.stop(), writer.stop()]);
       directory.release();
       throw error instanceof LogRefused ? error : new LogRefused(`${directory.path} cannot be opened for writing: ${(error as Error).message}`, { cause: error });
     }

@@ -15,7 +15,7 @@ import { recordWrites } from './write-recording.ts';
 const WRITER = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
 const writer = (directory: string, label: string, calls: number, callers: number, checkpointPages: number): string[] => [process.execPath, '--conditions=source', WRITER, directory, label, `${calls}`, `${callers}`, `${checkpointPages}`];
 
-const KILLS = 30;
+const KILLS = 27;
 /** Milliseconds of writing before a child is killed, at most. */
 const MAX_LIFE_MS = 60;
 const SEED = 20_261_123;

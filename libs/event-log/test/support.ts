@@ -7,6 +7,9 @@ import { SqliteEventStore, type SqliteEventStoreOptions } from '../src/index.ts'
 
 export const openStore = (directory: string, limits: Partial<SqliteEventStoreOptions> = {}): Promise<SqliteEventStore> => SqliteEventStore.open({ directory, codec: createEventCodec(), clock: systemClock, ...limits });
 
+/** Each store starts two threads, and stripping types from their sources takes longer than all the rest: threads and children keep the result. */
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'nva-compile-cache');
+
 /** A directory of its own, gone when the test is. */
 export class TemporaryDirectory implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), 'nva-event-log-'));
