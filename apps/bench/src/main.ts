@@ -1,0 +1,54 @@
+/** `npm run bench [-- --json] [-- --only name,…]`: measures and prints each figure beside its limit of the same run. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startBroker, type RunningBroker } from '../../../test/kafka/broker.ts';
+import type { BenchContext, Figure, Suite } from './figure.ts';
+import { commandsSuite } from './commands-suite.ts';
+import { convergenceSuite } from './convergence-suite.ts';
+import { foldSuite, memorySuite } from './fold-suite.ts';
+import { lateJoinSuite } from './late-join-suite.ts';
+import { appendSuite, replaySuite } from './log-suite.ts';
+import { publishSuite } from './publish-suite.ts';
+import { table } from './table.ts';
+
+const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, commandsSuite, publishSuite, convergenceSuite, lateJoinSuite];
+
+const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
+const wanted = values.only?.split(',');
+const known = SUITES.flatMap((suite) => suite.figures);
+const unknown = wanted?.filter((name) => !known.includes(name)) ?? [];
+if (unknown.length > 0) {
+  process.stderr.write(`bench: no figure ${unknown.join(', ')}; there are ${known.join(', ')}\n`);
+  process.exit(2);
+}
+
+const cache = join(import.meta.dirname, '../../../.cache');
+await mkdir(cache, { recursive: true });
+const directory = await mkdtemp(join(cache, 'bench-'));
+let broker: RunningBroker | undefined;
+const context: BenchContext = {
+  directory,
+  async brokers() {
+    const given = process.env['KAFKA_BROKERS'];
+    if (given) return given.split(',');
+    broker ??= await startBroker();
+    return [broker.brokers];
+  },
+  say: (line) => void process.stderr.write(`  ${line}\n`),
+};
+
+const figures: Figure[] = [];
+try {
+  process.stderr.write(`${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}\n`);
+  for (const suite of SUITES) {
+    if (wanted && !suite.figures.some((name) => wanted.includes(name))) continue;
+    process.stderr.write(`${suite.title}\n`);
+    figures.push(...(await suite.run(context)).filter(({ name }) => !wanted || wanted.includes(name)));
+  }
+} finally {
+  await broker?.stop();
+  await rm(directory, { recursive: true, force: true });
+}
+process.stdout.write(values.json ? `${JSON.stringify({ figures: figures.map(({ less: _less, ...figure }) => figure) })}\n` : table(figures));

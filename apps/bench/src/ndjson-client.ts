@@ -1,0 +1,42 @@
+import { request } from 'node:http';
+
+/** Sends lines over one connection and resolves with the statuses of the answers, when the last has come. Backpressure is heeded both ways. */
+export function sendLines(url: string, lines: readonly string[]): Promise<{ readonly answered: number; readonly refused: number }> {
+  return new Promise((resolve, reject) => {
+    const call = request(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' } }, (response) => {
+      let answered = 0;
+      let refused = 0;
+      let rest = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        const parts = (rest + chunk).split('\n');
+        rest = parts.pop()!;
+        answered += parts.length;
+        for (const part of parts) if (!part.startsWith('{"status":20')) refused++;
+      });
+      response.on('end', () => resolve({ answered, refused }));
+      response.on('error', reject);
+    });
+    call.on('error', reject);
+    let next = 0;
+    const LINES_PER_WRITE = 256;
+    const push = (): void => {
+      while (next < lines.length) {
+        const batch = lines.slice(next, next + LINES_PER_WRITE);
+        next += batch.length;
+        if (!call.write(`${batch.join('\n')}\n`)) {
+          call.once('drain', push);
+          return;
+        }
+      }
+      call.end();
+    };
+    push();
+  });
+}
+
+/** Sends lines that must all be accepted. */
+export async function sendAll(url: string, lines: readonly string[]): Promise<void> {
+  const { answered, refused } = await sendLines(url, lines);
+  if (answered !== lines.length || refused > 0) throw new Error(`${answered} of ${lines.length} lines answered, ${refused} refused`);
+}

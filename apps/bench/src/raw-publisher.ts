@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { createRecordCodec } from '@nva/codec';
+import { feedKey, type FeedBatch } from '@nva/ports';
+import { Kafka, logLevel, type Message, type Producer } from 'kafkajs';
+
+const SHARDS = 64;
+
+/** Bare kafkajs sending records that were made ready before, in the same calls, one transaction a shard and call as ours are. The limit of publishing. */
+export class RawPublisher {
+  /** Seconds. */
+  static async measure(brokers: readonly string[], calls: readonly (readonly FeedBatch[])[]): Promise<number> {
+    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 2, multiplier: 2, retries: 11 } });
+    const prefix = `bench-raw-${randomUUID().slice(0, 8)}`;
+    const codec = createRecordCodec();
+    const topicOf = (feed: string): string => `${prefix}.${feed.replace('/', '.')}`;
+    const ready = calls.map((batches) =>
+      batches.map(({ feed, records }) => ({
+        shard: feed.kind === 'vn' ? feed.vnid % SHARDS : 0,
+        topic: topicOf(feedKey(feed)),
+        messages: records.map(({ key, value, position, log, changeEnd, eventType, correlationId, recordedAt }): Message => ({
+          key,
+          value: value && codec.encode(value),
+          partition: 0,
+          headers: { position: String(position), log, ...(changeEnd ? { 'change-end': '1' } : {}), 'event-type': eventType ?? '', 'correlation-id': correlationId ?? '', 'recorded-at': String(recordedAt ?? 0) },
+        })),
+      })),
+    );
+    const topics = [...new Set(ready.flat().map(({ topic }) => topic))];
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] })), waitForLeaders: true });
+    await admin.disconnect();
+    const producers = new Map<number, Producer>();
+    for (const { shard } of ready.flat()) {
+      if (producers.has(shard)) continue;
+      const producer = kafka.producer({ transactionalId: `${prefix}-${shard}`, maxInFlightRequests: 1, idempotent: true, allowAutoTopicCreation: false });
+      producers.set(shard, producer);
+      await producer.connect();
+      // Metadata is fetched before the clock starts.
+      const warm = await producer.transaction();
+      await warm.abort();
+    }
+    const start = performance.now();
+    for (const call of ready) {
+      const shards = Map.groupBy(call, ({ shard }) => shard);
+      await Promise.all(
+        [...shards].map(async ([shard, topicMessages]) => {
+          const transaction = await producers.get(shard)!.transaction();
+          await transaction.sendBatch({ topicMessages: topicMessages.map(({ topic, messages }) => ({ topic, messages })) });
+          await transaction.commit();
+        }),
+      );
+    }
+    const seconds = (performance.now() - start) / 1_000;
+    for (const producer of producers.values()) await producer.disconnect();
+    return seconds;
+  }
+}
