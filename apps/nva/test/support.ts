@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, type Clock } from '@nva/ports';
+import supertest from 'supertest';
+import { createNva, readConfig, type NvaServer } from '../src/index.ts';
+
+export type Http = ReturnType<typeof supertest>;
+export type Environment = Readonly<Record<string, string>>;
+
+export interface NvaFixture {
+  readonly server: NvaServer;
+  readonly http: Http;
+  readonly url: string;
+  readonly dataDir: string;
+  /** Position of the last event in the log. */
+  head(): Promise<number>;
+  /** Stops the server and starts another on the same directory. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface NvaFixtureOptions {
+  readonly env?: Environment;
+  readonly clock?: Clock;
+}
+
+/** A directory for one test's log, and what removes it. */
+export async function temporaryDirectory(): Promise<{ readonly path: string; remove(): Promise<void> }> {
+  const parent = await mkdtemp(join(tmpdir(), 'nva-app-'));
+  return { path: join(parent, 'data'), remove: () => rm(parent, { recursive: true, force: true }) };
+}
+
+/** A real server on a free port, with a log of its own. What makes it fail makes its test fail. */
+export async function startNva({ env = {}, clock }: NvaFixtureOptions = {}): Promise<NvaFixture> {
+  const directory = await temporaryDirectory();
+  const open = async (): Promise<NvaServer> => {
+    const server = await createNva(readConfig({ PORT: '0', DATA_DIR: directory.path, ...env }), {
+      logger: silentLogger,
+      ...(clock ? { clock } : {}),
+      failed: (cause) => {
+        throw cause;
+      },
+    });
+    await until(() => server.core.ready);
+    return server;
+  };
+  let server = await open();
+  let http = supertest(server.url);
+  return {
+    get server() {
+      return server;
+    },
+    get http() {
+      return http;
+    },
+    get url() {
+      return server.url;
+    },
+    dataDir: directory.path,
+    head: async () => (await server.core.store.head()).position,
+    async restart() {
+      await server.close();
+      server = await open();
+      http = supertest(server.url);
+    },
+    async stop() {
+      await server.close();
+      await directory.remove();
+    },
+  };
+}
+
+/** Waits, bounded, for what no event tells of. */
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not so within ${limitMs} ms: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export const vnBody = (fields: object = {}): object => ({ tenantId: 'red', name: 'VN', service: 'l3', encapsulation: 'vxlan', ...fields });
+export const nveBody = (n: number, fields: object = {}): object => ({ siteId: `site-${n}`, mac: `02:00:00:00:ff:${hex(n)}`, addresses: [`198.51.100.${n}`], incarnation: 1, ...fields });
+export const tsBody = (n: number, fields: object = {}): object => ({ tenantId: 'red', vmId: `vm-${n}`, mac: macOf(n), bindings: [{ vnid: 1, ip: `10.0.0.${n}` }], ...fields });
+export const macOf = (n: number): string => `02:00:00:00:00:${hex(n)}`;
+const hex = (n: number): string => n.toString(16).padStart(2, '0');
+
+/** VN 1 (L3) and VN 2 (L2) of tenant red, VN 9 of tenant blue; nve1 to nve3 connected. */
+export async function populate(http: Http, token?: string): Promise<void> {
+  const put = (path: string, body: object) => {
+    const call = http.put(path).send(body);
+    return (token === undefined ? call : call.set('authorization', `Bearer ${token}`)).expect(200);
+  };
+  await put('/v1/vns/1', vnBody({ name: 'VN1' }));
+  await put('/v1/vns/2', vnBody({ name: 'VN2', service: 'l2', encapsulation: 'nvgre' }));
+  await put('/v1/vns/9', vnBody({ tenantId: 'blue', name: 'VN9' }));
+  for (const n of [1, 2, 3]) await put(`/v1/nves/nve${n}`, nveBody(n));
+}
