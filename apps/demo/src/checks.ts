@@ -1,0 +1,97 @@
+import { mappingKey, memberKey, type Mapping, type VnMember } from '@nva/codec';
+import { sameValue, type VnTable } from '@nva/nve';
+import { CheckFailed } from './check-failed.ts';
+import type { Listed, NvaApi } from './nva-api.ts';
+import type { NveAgent } from './nve-agent.ts';
+import type { Stage } from './stage.ts';
+import { until } from './waiting.ts';
+
+/** From the NVA's answer to the last NVE's table; a bus that has just got new consumers takes its time. */
+const SETTLE_TIMEOUT_MS = 30_000;
+
+/** How much was compared; whatever differed has thrown. */
+export interface Checked {
+  readonly nves: number;
+  /** Tables whose digest the NVA found to be its own. */
+  readonly digests: number;
+  /** Entries that NVEs hold, compared with the NVA's field by field. */
+  readonly entries: number;
+}
+
+/**
+ * Waits, for a bounded time, until every NVE that is up has applied the newest change of each of its VNs, and then compares in two ways
+ * that share nothing: each NVE reports its digests in a heartbeat and the NVA judges them; and every member and mapping that an NVE holds
+ * is held against what the NVA answers over REST. Nobody writes meanwhile. Throws CheckFailed.
+ */
+export async function checkTables(stage: Stage): Promise<Checked> {
+  const counts = await Promise.all(stage.agents.map((agent) => checkDigests(agent, stage)));
+  const digests = counts.reduce((sum, count) => sum + count, 0);
+  let entries = 0;
+  for (const { name, vnid } of stage.names.figure.vns) entries += await checkEntries(stage, name, vnid);
+  return { nves: stage.agents.length, digests, entries };
+}
+
+/** The NVA judges the reported digest at the reported position, so one that is merely behind is asked again, and one that differs is not. */
+async function checkDigests(agent: NveAgent, { api, names }: Stage): Promise<number> {
+  const { nveId, client } = agent;
+  const meant = (await api.nve(nveId)).memberships.map(({ vnid }) => vnid);
+  await until(`${nveId} has applied what the NVA has recorded`, SETTLE_TIMEOUT_MS, async () => {
+    if (client.membershipStatus().state !== 'live') return 'it has not read its own feed';
+    const told = [...client.memberships.keys()].sort((a, b) => a - b);
+    if (!sameValue(told, meant)) return `it is in ${listed(told)}, and should be in ${listed(meant)}`;
+    const catchingUp = client.status().find(({ state, digest }) => state !== 'live' || digest === null);
+    if (catchingUp) return `${names.vnNamed(catchingUp.vnid)} is ${catchingUp.state}`;
+    return judged(agent, api, names.vnNamed.bind(names));
+  });
+  const disagreements = client.disagreements();
+  if (disagreements.length > 0) throw new CheckFailed(`${nveId} hosts other things than the NVA says: ${JSON.stringify(disagreements)}`);
+  return meant.length;
+
+  function listed(vnids: readonly number[]): string {
+    return vnids.length === 0 ? 'no VN' : vnids.map((vnid) => names.vnNamed(vnid)).join(' and ');
+  }
+}
+
+/** null if the NVA finds every table of the NVE to be its own. */
+async function judged(agent: NveAgent, api: NvaApi, nameOf: (vnid: number) => string): Promise<string | null> {
+  await agent.heartbeat();
+  for (const { vnid, applied } of (await api.nve(agent.nveId)).memberships) {
+    switch (applied?.verdict) {
+      case 'same':
+        continue;
+      case 'behind':
+        return `it is behind in ${nameOf(vnid)}, at ${applied.position}`;
+      default:
+        throw new CheckFailed(`${agent.nveId} reported ${applied?.digest ?? 'nothing'} at ${applied?.position ?? 'no position'} for ${nameOf(vnid)}: the NVA says «${applied?.verdict ?? 'nothing'}»`);
+    }
+  }
+  return null;
+}
+
+async function checkEntries(stage: Stage, name: string, vnid: number): Promise<number> {
+  const inVn = stage.agents.filter(({ client }) => client.memberships.has(vnid));
+  if (inVn.length === 0) return 0;
+  const members = (await stage.api.members(vnid)).map((member) => [memberKey(member.nveId), memberOf(member)] as const);
+  const mappings = (await stage.api.mappings(vnid)).map((mapping) => [mappingKey(mapping), mapping] as const);
+  const meant = new Map<string, unknown>([...members, ...mappings]);
+  for (const { nveId, client } of inVn) checkSame(`${nveId} in ${name}`, heldIn(client.table(vnid)!), meant);
+  return inVn.length * meant.size;
+}
+
+/** Of what the NVA lists, the fields that NVEs are told. */
+const memberOf = ({ nveId, mac, addresses, reachable, position }: Listed<VnMember>): Listed<VnMember> => ({ nveId, mac, addresses, reachable, position });
+
+/** What an NVE holds, in the shape of the NVA's lists. */
+function heldIn(table: VnTable): Map<string, Listed<Mapping> | Listed<VnMember>> {
+  const position = (key: string): string => String(table.positionOf(key));
+  const members = [...table.members].map(([nveId, member]) => [memberKey(nveId), { ...member, position: position(memberKey(nveId)) }] as const);
+  const mappings = [...table.mappings()].map(([key, mapping]) => [key, { ...mapping, position: position(key) }] as const);
+  return new Map<string, Listed<Mapping> | Listed<VnMember>>([...members, ...mappings]);
+}
+
+function checkSame(where: string, held: ReadonlyMap<string, unknown>, meant: ReadonlyMap<string, unknown>): void {
+  for (const key of new Set([...held.keys(), ...meant.keys()])) {
+    if (sameValue(held.get(key), meant.get(key))) continue;
+    throw new CheckFailed(`${where}, ${key}: the NVE holds ${JSON.stringify(held.get(key) ?? null)}, the NVA ${JSON.stringify(meant.get(key) ?? null)}`);
+  }
+}

@@ -1,0 +1,101 @@
+import type { Mapping, VnMember } from '@nva/codec';
+import type { Applied } from '@nva/nve';
+
+/** Answer to a write, as far as the demo looks. */
+export interface Answer {
+  /** Decimal. */
+  readonly position: string;
+  readonly effective: boolean;
+  readonly memberships?: readonly number[];
+}
+
+/** A VN that an NVE is in, and what the NVA makes of the table that the NVE last reported of it. */
+export interface MembershipState {
+  readonly vnid: number;
+  readonly applied: { readonly position: string; readonly digest: string; readonly verdict: 'same' | 'behind' | 'differs' | 'unknown' } | null;
+}
+
+export interface NveState {
+  readonly nveId: string;
+  readonly reachable: boolean;
+  readonly memberships: readonly MembershipState[];
+}
+
+/** A record as the NVA lists it: its fields, and the position of the change that made it so. */
+export type Listed<T> = T & { readonly position: string };
+
+/** A refused request (RFC 9457). */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly status: number;
+  readonly code: string;
+  /** The requirement that refuses it, where one does. */
+  readonly row: string | null;
+
+  constructor(request: string, status: number, body: { readonly code?: string; readonly detail?: string; readonly title?: string; readonly row?: string }) {
+    super(`${request}: ${status} ${body.code ?? ''} ${body.detail ?? body.title ?? ''}`.trim());
+    this.status = status;
+    this.code = body.code ?? '';
+    this.row = body.row ?? null;
+  }
+}
+
+/** Longer than the NVA itself takes to say that an outcome is unknown. */
+const REQUEST_TIMEOUT_MS = 15_000;
+const PAGE_ITEMS = 100;
+
+/** The part of the NVA's REST interface that an NVE's agent and an operator need. */
+export class NvaApi {
+  readonly baseUrl: string;
+
+  constructor(baseUrl: string) {
+    this.baseUrl = baseUrl;
+  }
+
+  /** A write; throws Problem if it is refused. */
+  write(method: 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Answer> {
+    return this.#request(method, path, body) as Promise<Answer>;
+  }
+
+  heartbeat(nveId: string, incarnation: number, applied: readonly Applied[]): Promise<unknown> {
+    return this.#request('POST', `/v1/nves/${nveId}/heartbeat`, { incarnation, applied });
+  }
+
+  nve(nveId: string): Promise<NveState> {
+    return this.#request('GET', `/v1/nves/${nveId}`) as Promise<NveState>;
+  }
+
+  /** Everything that the NVA distributes of a VN. */
+  mappings(vnid: number): Promise<readonly Listed<Mapping>[]> {
+    return this.#list(`/v1/vns/${vnid}/mappings`);
+  }
+
+  members(vnid: number): Promise<readonly Listed<VnMember>[]> {
+    return this.#list(`/v1/vns/${vnid}/members`);
+  }
+
+  async #list<T>(path: string): Promise<readonly T[]> {
+    const all: T[] = [];
+    for (let after = ''; ; ) {
+      const page = (await this.#request('GET', `${path}?limit=${PAGE_ITEMS}${after}`)) as { readonly items: readonly T[]; readonly next?: string };
+      all.push(...page.items);
+      if (page.next === undefined) return all;
+      after = `&after=${encodeURIComponent(page.next)}`;
+    }
+  }
+
+  async #request(method: string, path: string, body?: unknown): Promise<unknown> {
+    const request = `${method} ${path}`;
+    const response = await fetch(`${this.baseUrl}${path}`, {
+      method,
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    }).catch((cause: unknown) => {
+      throw new Error(`${request}: the NVA does not answer`, { cause });
+    });
+    const text = await response.text();
+    const answer: unknown = text === '' ? null : JSON.parse(text);
+    if (!response.ok) throw new Problem(request, response.status, (answer ?? {}) as object);
+    return answer;
+  }
+}

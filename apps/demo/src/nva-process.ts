@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child } from './child.ts';
+import { until } from './waiting.ts';
+
+const MAIN = join(import.meta.dirname, '../../nva/dist/main.js');
+const READY_TIMEOUT_MS = 60_000;
+
+export interface KafkaPlace {
+  readonly brokers: readonly string[];
+  /** Topic prefix: whoever shares the broker has another. */
+  readonly prefix: string;
+}
+
+export interface RunningNva {
+  readonly baseUrl: string;
+  /** Throws with its last words if it has ended by itself. */
+  assertStillRunning(): Promise<void>;
+  /** Ends the process and removes its data. */
+  stop(): Promise<void>;
+}
+
+/** The NVA as anybody would run it: a process of its own on a free port, with an empty log in a temporary folder. */
+export async function startNva(kafka: KafkaPlace | null): Promise<RunningNva> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'nvo3-demo-'));
+  const port = await freePort();
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const child = new Child({ name: 'NVA', args: [MAIN], env: { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, TOKENS_FILE: '', ...kafkaEnv(kafka) } });
+  const stop = async (): Promise<void> => {
+    await child.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  try {
+    await until('The NVA is ready', READY_TIMEOUT_MS, async () => {
+      child.assertRunning();
+      const answer = await fetch(`${baseUrl}/readyz`).catch((cause: Error) => cause);
+      if (answer instanceof Error) return 'it does not answer';
+      await answer.body?.cancel();
+      return answer.ok ? null : `it answers ${answer.status}`;
+    });
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+  return { baseUrl, assertStillRunning: () => child.assertStillRunning(), stop };
+}
+
+/** The prefix is the demo's own, so whatever an earlier run has left under it may be made equal to the new log. */
+function kafkaEnv(kafka: KafkaPlace | null): Readonly<Record<string, string>> {
+  if (!kafka) return { KAFKA_BROKERS: '' };
+  return { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: kafka.prefix, FEED_ADOPT: 'true' };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
