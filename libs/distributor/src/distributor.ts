@@ -8,6 +8,8 @@ import { reconcile, type Reconciliation } from './reconcile.ts';
 export const MAX_QUEUED_RECORDS = 200_000;
 /** Records in one call of `publish` at most. */
 export const MAX_BATCH_RECORDS = 5_000;
+/** Calls of `publish` on their way at once: what a feed's shard is busy with, others need not wait for. */
+const MAX_PUBLISHES_IN_FLIGHT = 4;
 /** A checkpoint is saved after this many events, and at the end. */
 const CHECKPOINT_EVERY_EVENTS = 50_000;
 const RETRY_FIRST_MS = 100;
@@ -16,6 +18,14 @@ const RETRY_MAX_MS = 10_000;
 interface Queued {
   readonly position: Position;
   readonly batches: readonly FeedBatch[];
+}
+
+/** A call of `publish` on its way. */
+interface Flight {
+  readonly events: number;
+  readonly records: number;
+  readonly position: Position;
+  readonly landed: Promise<void>;
 }
 
 export interface DistributorOptions {
@@ -134,25 +144,50 @@ export class Distributor {
     }
   }
 
+  /** Sends what is queued, several calls in flight; a failure lets them all settle and leaves in the queue what is not acknowledged. */
   async #publishQueued(): Promise<void> {
-    let count = 0;
-    let records = 0;
-    while (count < this.#queue.length && records < MAX_BATCH_RECORDS) {
-      for (const batch of this.#queue[count]!.batches) records += batch.records.length;
-      count++;
+    const queue = this.#queue;
+    const flights: Flight[] = [];
+    let launched = 0;
+    try {
+      while (launched < queue.length || flights.length > 0) {
+        while (launched < queue.length && flights.length < MAX_PUBLISHES_IN_FLIGHT) {
+          const flight = await this.#launch(queue, launched);
+          flights.push(flight);
+          launched += flight.events;
+        }
+        await flights[0]!.landed;
+        if (queue !== this.#queue) break;
+        const { events, records, position } = flights.shift()!;
+        queue.splice(0, events);
+        launched -= events;
+        this.#queuedRecords -= records;
+        this.counters.recordsPublished += records;
+        this.#published = position;
+      }
+    } finally {
+      await Promise.allSettled(flights.map(({ landed }) => landed));
     }
-    const taken = this.#queue.slice(0, count);
+    if (this.#sinceCheckpoint >= CHECKPOINT_EVERY_EVENTS) await this.#saveCheckpoint();
+  }
+
+  /** Hands over whole changes from `from` on, up to a bound. Calls are made in order, which is the order within each feed. */
+  async #launch(queue: readonly Queued[], from: number): Promise<Flight> {
+    let events = 0;
+    let records = 0;
+    while (from + events < queue.length && records < MAX_BATCH_RECORDS) {
+      for (const batch of queue[from + events]!.batches) records += batch.records.length;
+      events++;
+    }
+    const taken = queue.slice(from, from + events);
     const { memberships, tables } = merge(taken.flatMap((queued) => queued.batches));
     await this.#writer.ensure([...memberships, ...tables].map((batch) => batch.feed));
     // An NVE is told of a VN before it appears in it; the order in which it is told of an end does not matter.
     if (memberships.length > 0) await this.#writer.publish(memberships);
-    if (tables.length > 0) await this.#writer.publish(tables);
-    if (this.#overflowed) return;
-    this.#queue.splice(0, count);
-    this.#queuedRecords -= records;
-    this.counters.recordsPublished += records;
-    this.#published = taken.at(-1)!.position;
-    if (this.#sinceCheckpoint >= CHECKPOINT_EVERY_EVENTS) await this.#saveCheckpoint();
+    const landed = tables.length > 0 ? this.#writer.publish(tables) : Promise.resolve();
+    // Whoever waits for it finds the failure; until then it is not unhandled.
+    landed.catch(() => undefined);
+    return { events, records, position: taken.at(-1)!.position, landed };
   }
 
   /** The network may go on while the feeds are read; what it changes from here on is queued, and repeats are harmless (X1). */

@@ -20,6 +20,9 @@ export interface ReconcileOptions {
   readonly batchRecords: number;
 }
 
+/** Feeds whose records are held in memory at once while they are compared. */
+const FEEDS_READ_TOGETHER = 256;
+
 interface Found {
   /** The last record of each key, in order of the feed. */
   readonly last: Map<string, FeedRecord>;
@@ -46,25 +49,26 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   };
   // NVE feeds last: an NVE is told of a VN after the VN's table is there.
   const feeds = [...new Map([...found, ...due]).values()].toSorted((a, b) => Number(a.kind === 'nve') - Number(b.kind === 'nve'));
-  for (const feed of feeds) {
-    const existing = await readLast(writer, feed, options, total);
-    const difference = differenceOf(network, feed, existing, writer, codec, options.log);
-    total.feeds++;
-    for (let at = 0; at < difference.length; at += options.batchRecords) {
-      const records = difference.slice(at, at + options.batchRecords);
-      batches.push({ feed, records });
-      pending += records.length;
-      if (pending >= options.batchRecords) await flush();
+  for (let group = 0; group < feeds.length; group += FEEDS_READ_TOGETHER) {
+    for (const [feed, existing] of await readLast(writer, feeds.slice(group, group + FEEDS_READ_TOGETHER), options, total)) {
+      const difference = differenceOf(network, feed, existing, writer, codec, options.log);
+      total.feeds++;
+      for (let at = 0; at < difference.length; at += options.batchRecords) {
+        const records = difference.slice(at, at + options.batchRecords);
+        batches.push({ feed, records });
+        pending += records.length;
+        if (pending >= options.batchRecords) await flush();
+      }
     }
   }
   await flush();
   return total;
 }
 
-async function readLast(writer: FeedWriter, feed: FeedName, { log, adopt }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<Found> {
-  const last = new Map<string, FeedRecord>();
-  const spoilt = new Set<string>();
-  for await (const record of writer.read(feed)) {
+async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, adopt }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
+  const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Set<string>() }]));
+  for await (const { feed, record } of writer.readAll(feeds)) {
+    const { last, spoilt } = found.get(feedKey(feed))!;
     total.read++;
     if ('undecodable' in record) {
       total.undecodable++;
@@ -80,7 +84,7 @@ async function readLast(writer: FeedWriter, feed: FeedName, { log, adopt }: Reco
     spoilt.delete(record.key);
     last.set(record.key, record);
   }
-  return { last, spoilt };
+  return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));
 }
 
 /** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */

@@ -1,4 +1,4 @@
-import { FeedFenced, FeedRefused, feedKey, type FeedBatch, type FeedCheckpoint, type FeedName, type FeedRecord, type FeedWriter, type Position } from '@nva/ports';
+import { FeedFenced, FeedRefused, feedKey, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Position } from '@nva/ports';
 import { Topics, type FeedFollower } from './topics.ts';
 
 export interface Followed {
@@ -51,6 +51,10 @@ export class InProcessFeed implements FeedWriter {
 
   async *read(feed: FeedName): AsyncIterable<FeedRecord> {
     yield* this.#topics.get(feed)?.topic.records() ?? [];
+  }
+
+  async *readAll(feeds: readonly FeedName[]): AsyncIterable<FeedItem> {
+    for (const feed of feeds) for await (const record of this.read(feed)) yield { feed, record };
   }
 
   async delete(feed: FeedName): Promise<void> {

@@ -1,4 +1,4 @@
-export { KafkaFeedWriter, SHARDS, type FeedItem, type KafkaFeedWriterOptions } from './writer.ts';
+export { KafkaFeedWriter, SHARDS, type KafkaFeedWriterOptions } from './writer.ts';
 export { KafkaFeedTransport, type KafkaFeedTransportOptions } from './transport.ts';
 export { TOPIC_CONFIG } from './topics.ts';
 export type { KafkaConnection, Log, LogLevel } from './options.ts';

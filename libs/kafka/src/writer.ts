@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createRecordCodec, type RecordCodec } from '@nva/codec';
-import { FeedFenced, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { FeedFenced, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { slices } from './batching.ts';
 import { createClient, PRODUCER_RETRY } from './client.ts';
@@ -24,12 +24,6 @@ export interface KafkaFeedWriterOptions extends KafkaConnection {
   readonly topicConfig?: Readonly<Record<string, string>>;
   /** Every writer of a prefix must agree on it; writers that do not, do not fence each other. SHARDS by default. */
   readonly shards?: number;
-}
-
-/** A record of one of several feeds that are read together. */
-export interface FeedItem {
-  readonly feed: FeedName;
-  readonly record: FeedRecord | Undecodable;
 }
 
 interface Administration {
