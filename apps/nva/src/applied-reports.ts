@@ -19,12 +19,14 @@ export interface Report extends Applied {
 export class AppliedReports {
   readonly #log: string;
   readonly #digests: FeedDigests;
+  readonly #foldPosition: () => Position;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
 
-  constructor(log: string, digests: FeedDigests) {
+  constructor(log: string, digests: FeedDigests, foldPosition: () => Position) {
     this.#log = log;
     this.#digests = digests;
+    this.#foldPosition = foldPosition;
   }
 
   /** Reports that differed, ever. */
@@ -45,7 +47,7 @@ export class AppliedReports {
   }
 
   #verdict({ vnid, log, position, digest }: Applied): Verdict {
-    if (log !== this.#log) return 'unknown';
+    if (log !== this.#log || position > this.#foldPosition()) return 'unknown';
     const held = this.#digests.at(`vn/${vnid}`, position);
     if (held === null) return 'unknown';
     if (held !== digest) return 'differs';

@@ -6,6 +6,7 @@ import { readPosition } from '@nva/commands';
 import type { RecordedEvent } from '@nva/ports';
 import type { FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
+import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
 import { DEFAULT_LIMIT, MAX_LIMIT, type Page } from './paging.ts';
 import { CORE } from './providers.ts';
 import { integer, only } from './query-readers.ts';
@@ -19,6 +20,7 @@ const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold)$/;
 /** The audit log and the schemas. */
 @Controller('v1')
 @ApiTags('audit')
+@DescribesProblems()
 export class AuditController {
   readonly #core: Core;
   readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
@@ -29,6 +31,7 @@ export class AuditController {
 
   @Get('events')
   @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
+  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id>, vn-<vnid>, nve-<id>.' })
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<Page<unknown>> {
     only(query, 'after', 'limit', 'entity');
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
@@ -43,7 +46,8 @@ export class AuditController {
 
   @Get('schemas/:fingerprint')
   @ApiOperation({ summary: 'An Avro schema by its CRC-64-AVRO fingerprint.' })
-  schema(@Param('fingerprint') fingerprint: string): unknown {
+  schema(@Param('fingerprint') fingerprint: string, @Query() query: Queries): unknown {
+    only(query);
     const schema = this.#schemas.get(fingerprint);
     if (!schema) throw new Refusal('schema-unknown', 'there is no schema of that fingerprint', { field: 'fingerprint', received: fingerprint });
     return schema;
@@ -52,6 +56,7 @@ export class AuditController {
   async #all(after: number, limit: number): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = [];
     const { store } = this.#core;
+    if (after > (await store.head()).position) return events;
     for await (const batch of store.readAll({ after: store.checkpointAt(after), limit })) events.push(...batch.events);
     return events;
   }

@@ -1,12 +1,14 @@
-import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
-import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { commandNames } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import type { Core } from './core.ts';
+import { DescribesProblems } from './describes.ts';
 import { NdjsonCommands } from './ndjson.ts';
 import { CORE } from './providers.ts';
+import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 
 export const NDJSON = 'application/x-ndjson';
@@ -21,13 +23,17 @@ export class CommandsController {
   }
 
   @Post('commands')
+  @HttpCode(200)
   @ApiTags('writes')
   @ApiOperation({ summary: 'Commands as NDJSON, one a line; answered with one result a line, in the same order.' })
   @ApiConsumes(NDJSON)
   @ApiProduces(NDJSON)
   @ApiBody({ schema: { type: 'object', required: ['command'], properties: { command: { type: 'string', enum: [...commandNames] } }, additionalProperties: true } })
+  @ApiResponse({ status: 200, description: 'Per line an answer with its status, or a problem.' })
+  @DescribesProblems()
   async commands(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const context = contextOf(request);
+    only(request.query as Readonly<Record<string, string>>);
     if (!(request.body instanceof Readable)) throw new Refusal('malformed-body', `the body is ${NDJSON}`, { field: 'Content-Type', received: request.headers['content-type'] });
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': NDJSON, 'x-correlation-id': context.correlationId });

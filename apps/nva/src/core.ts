@@ -35,7 +35,7 @@ export class Core {
     this.writer = feed.writer;
     this.inProcessFeed = feed.inProcess;
     this.distributor = new Distributor(feed.writer, replica, store, logger, { adopt: config.feedAdopt });
-    this.applied = new AppliedReports(store.logId, replica.digests);
+    this.applied = new AppliedReports(store.logId, replica.digests, () => replica.network.position);
   }
 
   /**

@@ -4,7 +4,9 @@ import { numeral, parseNveId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FeedName } from '@nva/ports';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
+import { DescribesProblems } from './describes.ts';
 import { CORE } from './providers.ts';
+import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { FeedStream, parseResumePoint } from './sse.ts';
 import { Visibility } from './visibility.ts';
@@ -12,6 +14,7 @@ import { Visibility } from './visibility.ts';
 /** The two feeds as Server-Sent Events, while they are in process. */
 @Controller('v1')
 @ApiTags('feeds')
+@DescribesProblems()
 export class FeedsController {
   readonly #core: Core;
 
@@ -42,9 +45,11 @@ export class FeedsController {
   async #stream(feed: FeedName, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { inProcessFeed, writer, store, distributor } = this.#core;
     const { correlationId } = contextOf(request);
+    only(request.query as Readonly<Record<string, string>>);
     if (!inProcessFeed) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
     if (!this.#core.ready) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
+    if (request.method === 'HEAD') return void (await reply.type('text/event-stream; charset=utf-8').send());
     reply.hijack();
     await new FeedStream(reply.raw, store.logId).run(inProcessFeed, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
   }

@@ -134,6 +134,7 @@ function isBlank(line: Buffer): boolean {
 }
 
 function drained(output: Writable): Promise<void> {
+  if (output.destroyed) return Promise.reject(new Error('the caller went away'));
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => (): void => {
       output.off('drain', onDrain);

@@ -7,7 +7,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Refusal } from '@nva/identifiers';
 import { systemClock, type Clock, type Logger } from '@nva/ports';
 import { actorOf } from '@nva/registrar';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AuditController } from './audit.controller.ts';
 import { CommandsController, NDJSON } from './commands.controller.ts';
 import type { NvaConfig } from './config.ts';
@@ -17,6 +17,7 @@ import { nestLogger } from './logging.ts';
 import { Metrics } from './metrics.ts';
 import { OperationsController } from './operations.controller.ts';
 import { ProblemFilter } from './problem.filter.ts';
+import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
 import { CORE, METRICS } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
 import { contextOf, readCorrelationId, setContext } from './request-context.ts';
@@ -63,7 +64,7 @@ export async function createNva(config: NvaConfig, { logger, clock = systemClock
   const tokens = config.tokensFile ? Tokens.read(config.tokensFile) : Tokens.none();
   const core = await Core.start(config, clock, logger, failed);
   const metrics = new Metrics(core, logger);
-  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 } });
+  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
   const app = await NestFactory.create<NestFastifyApplication>(NvaModule.with(core, metrics), adapter, { logger: nestLogger(logger), abortOnError: false });
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
@@ -107,12 +108,19 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, config: NvaConf
   });
 }
 
+/** What fails before there is a route. */
+function frameworkErrors(error: Error, _request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(refusalOf(error) ?? new Refusal('malformed-body', error.message));
+  void reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
 function describe(app: NestFastifyApplication): void {
   const document = new DocumentBuilder()
     .setTitle('Network Virtualization Authority')
     .setDescription('Registration of tenant systems, VNs and NVEs; membership and mapping tables; feeds. Errors are application/problem+json.')
     .setVersion('1')
-    .addBearerAuth()
+    .addBearerAuth({ type: 'http', scheme: 'bearer' })
+    .addSecurityRequirements('bearer')
     .build();
   SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document), { jsonDocumentUrl: 'openapi.json' });
 }

@@ -122,13 +122,16 @@ export function refusalOf(error: unknown): Refusal | null {
   const { cause } = error as { cause?: ForeignError };
   const { code, statusCode, status, message } = cause?.code?.startsWith('FST_') ? cause : (error as ForeignError);
   switch (code) {
+    case 'FST_ERR_BAD_URL':
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return new Refusal('id-malformed', 'the path names nothing that could exist', { field: 'path' });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Refusal('body-too-large', 'the body is larger than this server takes');
+      return new Refusal('body-too-large', 'the body is larger than this server takes', { field: '' });
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Refusal('malformed-body', 'the body is application/json, or application/x-ndjson for /v1/commands', { field: 'Content-Type' });
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-      return new Refusal('malformed-json', 'the body is not JSON');
+      return new Refusal('malformed-json', 'the body is not JSON', { field: '' });
   }
   const http = statusCode ?? status;
   if (http === 404) return new Refusal('not-found', 'there is no such resource');

@@ -5,6 +5,7 @@ import { MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS } from '@nva/domain';
 import { numeral, parseIp, parseMac, parseNveId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
+import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
 import { page, type Page } from './paging.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
@@ -17,6 +18,7 @@ type Queries = Readonly<Record<string, string>>;
 /** State as it is now. */
 @Controller('v1')
 @ApiTags('state')
+@DescribesProblems()
 export class QueriesController {
   readonly #core: Core;
 
@@ -26,6 +28,7 @@ export class QueriesController {
 
   @Get('vns')
   @ApiOperation({ summary: 'Every living VN (operators).' })
+  @DescribesQuery(PAGING)
   vns(@Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
@@ -42,6 +45,7 @@ export class QueriesController {
 
   @Get('vns/:vnid/members')
   @ApiOperation({ summary: 'The NVEs of a VN (R38).' })
+  @DescribesQuery(PAGING)
   members(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
     only(query, 'after', 'limit');
     return page([...this.#vn(vnid, request).members].map(([nveId, member]) => [nveId, () => memberBody(member)] as const), query);
@@ -49,6 +53,7 @@ export class QueriesController {
 
   @Get('vns/:vnid/mappings')
   @ApiOperation({ summary: 'What a VN distributes; with conflicted=true, what it holds back and why (X2).' })
+  @DescribesQuery({ ...PAGING, conflicted: 'true: what is held back.' })
   mappings(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
     only(query, 'after', 'limit', 'conflicted');
     const conflicted = query['conflicted'] ?? 'false';
@@ -65,6 +70,7 @@ export class QueriesController {
 
   @Get('nves')
   @ApiOperation({ summary: 'Every known NVE (operators).' })
+  @DescribesQuery(PAGING)
   nves(@Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
@@ -81,6 +87,7 @@ export class QueriesController {
 
   @Get('nves/:nveId/table')
   @ApiOperation({ summary: 'Every mapping that the NVE should hold, VN by VN (R7).' })
+  @DescribesQuery(PAGING)
   table(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
     only(query, 'after', 'limit');
     const { network } = this.#core.replica;
@@ -116,10 +123,12 @@ export class QueriesController {
 
   @Get('resolve')
   @ApiOperation({ summary: 'Who holds an address: answered directly (R40), or with the NVEs to ask (R39).' })
+  @DescribesQuery({ vnid: 'The VN, always.', ip: 'Either this or mac.', mac: 'Either this or ip.', mode: 'direct, the default, or redirect.' })
   resolve(@Query() query: Queries, @Req() request: FastifyRequest): unknown {
     only(query, 'vnid', 'ip', 'mac', 'mode');
-    const vn = this.#vn(query['vnid'] ?? '', request);
-    const { ip, mac, mode = 'direct' } = query;
+    const { vnid, ip, mac, mode = 'direct' } = query;
+    if (vnid === undefined) throw new Refusal('missing-field', 'vnid is missing', { field: 'vnid' });
+    const vn = this.#vn(vnid, request);
     if ((ip === undefined) === (mac === undefined)) throw new Refusal('missing-field', 'either ip or mac is needed', { field: 'ip' });
     if (mode !== 'direct' && mode !== 'redirect') throw new Refusal('out-of-range', 'mode is direct or redirect', { field: 'mode', received: mode });
     const address = ip === undefined ? { mac: parseMac(mac) } : { ip: parseIp(ip) };
