@@ -8,23 +8,13 @@ const START = join(import.meta.dirname, '../../../test/kafka/start.ts');
 /** The first start of all fetches the broker from Maven Central. */
 const READY_TIMEOUT_MS = 360_000;
 
-export interface RunningBroker {
-  readonly brokers: readonly string[];
-  stop(): Promise<void>;
-}
-
-/** A broker of this run's own, on a free port, gone with its data at the end. */
-export async function startBroker(): Promise<RunningBroker> {
+/** A broker of this run's own, on a free port, gone with its data when `children` is disposed of. Returns its address. */
+export async function startBroker(children: AsyncDisposableStack): Promise<string> {
   const port = await freePort();
-  const child = new Child({ name: 'Kafka broker', args: [START, '--port', String(port)] });
-  try {
-    await until('The Kafka broker is ready', READY_TIMEOUT_MS, () => {
-      child.assertRunning();
-      return child.output.includes('Kafka is ready') ? null : 'it has not said so';
-    });
-  } catch (cause) {
-    await child.stop();
-    throw cause;
-  }
-  return { brokers: [`127.0.0.1:${port}`], stop: () => child.stop() };
+  const child = children.adopt(new Child({ name: 'Kafka broker', args: [START, '--port', String(port)] }), (broker) => broker.stop());
+  await until('The Kafka broker is ready', READY_TIMEOUT_MS, () => {
+    child.assertRunning();
+    return child.output.includes('Kafka is ready') ? null : 'it has not said so';
+  });
+  return `127.0.0.1:${port}`;
 }

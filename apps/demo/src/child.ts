@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const STOP_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 25_000;
 const END_NOTICE_MS = 500;
 /** The end of what a child has said is kept, for the case that it ends too early. */
 const MAX_OUTPUT_CHARS = 8_000;
@@ -15,14 +15,14 @@ export interface ChildOptions {
 }
 
 /**
- * Another Node process, for as long as this one needs it. It is ended by `stop`, and killed if this process exits before that,
- * whatever the reason.
+ * Another Node process, for as long as this one needs it. It is ended by `stop`, and told to end if this process exits before that,
+ * whatever the reason: told and not killed, so that it takes its own children along.
  */
 export class Child {
   readonly #name: string;
   readonly #process: ChildProcess;
   readonly #exited: Promise<void>;
-  readonly #kill: () => void;
+  readonly #end: () => void;
   #output = '';
   #stopping = false;
 
@@ -34,8 +34,8 @@ export class Child {
       stream.setEncoding('utf8').on('data', (text: string) => (this.#output = (this.#output + text).slice(-MAX_OUTPUT_CHARS)));
     }
     this.#exited = new Promise((resolve) => void this.#process.once('close', () => resolve()).once('error', () => resolve()));
-    this.#kill = () => void this.#process.kill('SIGKILL');
-    process.once('exit', this.#kill);
+    this.#end = () => void this.#process.kill('SIGTERM');
+    process.once('exit', this.#end);
   }
 
   /** What it has written lately, to either stream. */
@@ -61,10 +61,10 @@ export class Child {
   /** SIGTERM, and SIGKILL if that is not heeded. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#process.kill('SIGTERM');
-    const timer = setTimeout(this.#kill, STOP_TIMEOUT_MS);
+    this.#end();
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await this.#exited;
     clearTimeout(timer);
-    process.off('exit', this.#kill);
+    process.off('exit', this.#end);
   }
 }

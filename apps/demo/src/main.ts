@@ -34,9 +34,7 @@ function readOptions(): Options | null {
 async function kafkaPlace(children: AsyncDisposableStack): Promise<KafkaPlace> {
   const given = process.env['KAFKA_BROKERS'];
   if (given) return { brokers: given.split(','), prefix: TOPIC_PREFIX };
-  const broker = await startBroker();
-  children.defer(() => broker.stop());
-  return { brokers: broker.brokers, prefix: TOPIC_PREFIX };
+  return { brokers: [await startBroker(children)], prefix: TOPIC_PREFIX };
 }
 
 async function demo({ kafka: onKafka, quiet, json }: Options, children: AsyncDisposableStack): Promise<void> {
@@ -47,8 +45,7 @@ async function demo({ kafka: onKafka, quiet, json }: Options, children: AsyncDis
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   if (!json) say(`${paint.strong(figure.title)}\n${paint.dim(figure.assumption)}\n`);
   const kafka = onKafka ? await kafkaPlace(children) : null;
-  const nva = await startNva(kafka);
-  children.defer(() => nva.stop());
+  const nva = await startNva(kafka, children);
   const outcomes: StepOutcome[] = [];
   try {
     for await (const outcome of play(figure1Scenario, { figure, baseUrl: nva.baseUrl, kafka })) {
@@ -64,22 +61,24 @@ async function demo({ kafka: onKafka, quiet, json }: Options, children: AsyncDis
 }
 
 /**
- * Ends the children and this process with them, with the exit code that shells give a signal. What fails only because of that is not
- * worth telling.
+ * Ends the children, and this process with them, when it is told to or nobody reads it any more, with the exit code that shells give the
+ * signal. What fails only because of that is not worth telling.
  */
-function endOn(signal: NodeJS.Signals, code: number, children: AsyncDisposableStack): void {
-  process.once(signal, () => {
+function endEarly(children: AsyncDisposableStack): void {
+  const end = (code: number) => (): void => {
     process.exitCode = code;
     void children.disposeAsync().finally(() => process.exit(code));
-  });
+  };
+  process.once('SIGINT', end(130));
+  process.once('SIGTERM', end(143));
+  process.stdout.on('error', end(141));
 }
 
 async function main(): Promise<void> {
   const options = readOptions();
   if (!options) return void process.stdout.write(USAGE);
   await using children = new AsyncDisposableStack();
-  endOn('SIGINT', 130, children);
-  endOn('SIGTERM', 143, children);
+  endEarly(children);
   await demo(options, children);
 }
 

@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,33 +19,27 @@ export interface RunningNva {
   readonly baseUrl: string;
   /** Throws with its last words if it has ended by itself. */
   assertStillRunning(): Promise<void>;
-  /** Ends the process and removes its data. */
-  stop(): Promise<void>;
 }
 
-/** The NVA as anybody would run it: a process of its own on a free port, with an empty log in a temporary folder. */
-export async function startNva(kafka: KafkaPlace | null): Promise<RunningNva> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'nvo3-demo-'));
+/**
+ * The NVA as anybody would run it: a process of its own on a free port, with an empty log in a temporary folder. It goes with `children`,
+ * and its folder with it, also if that is disposed of before the NVA is ready.
+ */
+export async function startNva(kafka: KafkaPlace | null, children: AsyncDisposableStack): Promise<RunningNva> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
+  const dataDir = mkdtempSync(join(tmpdir(), 'nvo3-demo-'));
+  children.defer(() => rm(dataDir, { recursive: true, force: true }));
   const child = new Child({ name: 'NVA', args: [MAIN], env: { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, TOKENS_FILE: '', ...kafkaEnv(kafka) } });
-  const stop = async (): Promise<void> => {
-    await child.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  };
-  try {
-    await until('The NVA is ready', READY_TIMEOUT_MS, async () => {
-      child.assertRunning();
-      const answer = await fetch(`${baseUrl}/readyz`).catch((cause: Error) => cause);
-      if (answer instanceof Error) return 'it does not answer';
-      await answer.body?.cancel();
-      return answer.ok ? null : `it answers ${answer.status}`;
-    });
-  } catch (cause) {
-    await stop();
-    throw cause;
-  }
-  return { baseUrl, assertStillRunning: () => child.assertStillRunning(), stop };
+  children.defer(() => child.stop());
+  await until('The NVA is ready', READY_TIMEOUT_MS, async () => {
+    child.assertRunning();
+    const answer = await fetch(`${baseUrl}/readyz`).catch((cause: Error) => cause);
+    if (answer instanceof Error) return 'it does not answer';
+    await answer.body?.cancel();
+    return answer.ok ? null : `it answers ${answer.status}`;
+  });
+  return { baseUrl, assertStillRunning: () => child.assertStillRunning() };
 }
 
 /** The prefix is the demo's own, so whatever an earlier run has left under it may be made equal to the new log. */

@@ -18,12 +18,16 @@ const built = figure1Scenario.slice(0, 4);
 const step = (more: Partial<Step>): Step => ({ id: 'more', title: 'More', rows: '', tells: '', act: async () => {}, ...more });
 
 describe('a check', () => {
-  let nva: RunningNva | undefined;
-  beforeEach(async () => void (nva = await startNva(null)));
-  afterEach(() => nva?.stop());
+  let children: AsyncDisposableStack;
+  let nva: RunningNva;
+  beforeEach(async () => {
+    children = new AsyncDisposableStack();
+    nva = await startNva(null, children);
+  });
+  afterEach(() => children.disposeAsync());
 
   const playWith = async (more: Step): Promise<void> => {
-    for await (const _outcome of play([...built, more], { figure: loadFigure1(), baseUrl: nva!.baseUrl, kafka: null }));
+    for await (const _outcome of play([...built, more], { figure: loadFigure1(), baseUrl: nva.baseUrl, kafka: null }));
   };
 
   it('of a look-up that finds another NVE ends the play, and says what was found', async () => {

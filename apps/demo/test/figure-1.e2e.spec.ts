@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
 import { loadFigure1 } from '../src/figure.ts';
 import { NvaApi } from '../src/nva-api.ts';
-import { startNva, type KafkaPlace, type RunningNva } from '../src/nva-process.ts';
+import { startNva, type KafkaPlace } from '../src/nva-process.ts';
 import type { TableDifference } from '../src/nve-agent.ts';
 import { play, type NveView, type StepOutcome, type TableView } from '../src/play.ts';
 import { figure1Scenario } from '../src/scenario.ts';
@@ -23,16 +23,16 @@ const VN_NAMES = Object.keys(BUILT) as VnName[];
 
 describe.each([['Server-Sent Events', false], ['Kafka', true]] as const)('Figure 1 over %s (R4)', (_feeds, onKafka) => {
   const outcomes = new Map<string, StepOutcome>();
-  let nva: RunningNva | undefined;
+  const children = new AsyncDisposableStack();
   let api: NvaApi;
 
   beforeAll(async () => {
     const kafka: KafkaPlace | null = onKafka ? { brokers: await kafkaBrokers(), prefix: `nvo3-figure-1-${process.pid}` } : null;
-    nva = await startNva(kafka);
+    const nva = await startNva(kafka, children);
     api = new NvaApi(nva.baseUrl);
     for await (const outcome of play(figure1Scenario, { figure, baseUrl: nva.baseUrl, kafka })) outcomes.set(outcome.id, outcome);
   }, PLAY_TIMEOUT_MS);
-  afterAll(() => nva?.stop());
+  afterAll(() => children.disposeAsync());
 
   const nve = (step: string, nveId: string): NveView => outcomes.get(step)!.nves.find((view) => view.nveId === nveId)!;
   const table = (step: string, nveId: string, vn: VnName): TableView => nve(step, nveId).tables[vn]!;
