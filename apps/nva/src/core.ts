@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
 import { Distributor } from '@nva/distributor';
 import { SqliteEventStore } from '@nva/event-log';
@@ -43,7 +45,8 @@ export class Core {
    * `failed` is called when the process can no longer do its work and should end.
    */
   static async start(config: NvaConfig, clock: Clock, logger: Logger, failed: (cause: unknown) => void): Promise<Core> {
-    const store = await SqliteEventStore.open({ directory: config.dataDir, codec: createEventCodec(), clock });
+    await mkdir(config.dataDir, { recursive: true });
+    const store = await SqliteEventStore.open({ directory: join(config.dataDir, 'log'), codec: createEventCodec(), clock });
     const replica = new Replica(store, logger);
     const registrar = new Registrar(store, replica, clock, logger);
     const terms = new TermKeeper(registrar, replica, clock, logger);
