@@ -102,11 +102,12 @@ export class Distributor {
   #folded(recorded: RecordedEvent, changes: readonly RecordChange[]): void {
     if (!this.#started || this.#overflowed) return;
     this.#sinceCheckpoint++;
-    if (changes.length === 0 && this.#queue.length === 0) {
+    const opened = feedOpenedBy(recorded);
+    if (changes.length === 0 && opened.length === 0 && this.#queue.length === 0) {
       this.#published = recorded.position;
       return;
     }
-    this.#queue.push({ position: recorded.position, batches: recordsOfChange(recorded, changes, this.#store.logId, this.#writer) });
+    this.#queue.push({ position: recorded.position, batches: [...opened, ...recordsOfChange(recorded, changes, this.#store.logId, this.#writer)] });
     this.#queuedRecords += changes.length;
     if (this.#queuedRecords > MAX_QUEUED_RECORDS) {
       this.#overflow();
@@ -183,7 +184,8 @@ export class Distributor {
     const { memberships, tables } = merge(taken.flatMap((queued) => queued.batches));
     await this.#writer.ensure([...memberships, ...tables].map((batch) => batch.feed));
     // An NVE is told of a VN before it appears in it; the order in which it is told of an end does not matter.
-    if (memberships.length > 0) await this.#writer.publish(memberships);
+    const told = memberships.filter((batch) => batch.records.length > 0);
+    if (told.length > 0) await this.#writer.publish(told);
     const landed = tables.length > 0 ? this.#writer.publish(tables) : Promise.resolve();
     // Whoever waits for it finds the failure; until then it is not unhandled.
     landed.catch(() => undefined);
@@ -223,6 +225,9 @@ export class Distributor {
     await this.#writer.saveCheckpoint({ log: this.#store.logId, position: this.#published, checkpoint: this.#store.checkpointAt(this.#published) });
   }
 }
+
+/** An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation would (X8). */
+const feedOpenedBy = ({ event }: RecordedEvent): readonly FeedBatch[] => (event.type === 'NveConnected' ? [{ feed: { kind: 'nve', nveId: event.data.nveId }, records: [] }] : []);
 
 /** One batch per feed, each in the order of the log. */
 function merge(batches: readonly FeedBatch[]): { readonly memberships: FeedBatch[]; readonly tables: FeedBatch[] } {

@@ -105,6 +105,12 @@ describe('the distributor', () => {
     expect(feed.published.find((p) => p.feed === 'nve/nve1')!.record.value).toMatchObject({ type: 'Membership', data: { vnid: 1, topic: 'nvo3.vn.1', brokers: null } });
   });
 
+  it('makes the feed of an NVE when it connects, before there is anything to tell on it (X8)', async () => {
+    await settled();
+    expect(feed.has({ kind: 'nve', nveId: 'nve1' })).toBe(true);
+    expect(feed.published.filter((p) => p.feed === 'nve/nve1')).toEqual([]);
+  });
+
   it('publishes nothing at a restart when nothing is missing', async () => {
     await node.submit(attach('t1', 'nve1', 1), attach('t1', 'nve2', 1));
     await stop();
