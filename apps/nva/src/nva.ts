@@ -29,6 +29,7 @@ const MAX_BODY_BYTES = 1_048_576;
 /** Open for anyone: they tell nothing of the network. */
 const PUBLIC = /^\/(?:healthz|readyz|openapi\.json|docs(?:\/.*)?)(?:\?.*)?$/;
 const CLOSE_GRACE_MS = 5_000;
+const CLOSE_SWEEP_MS = 50;
 
 /** A running NVA. */
 export interface NvaServer {
@@ -81,8 +82,11 @@ export async function createNva(config: NvaConfig, { logger, clock = systemClock
     core,
     async close() {
       const grace = setTimeout(() => fastify.server.closeAllConnections(), CLOSE_GRACE_MS);
+      // A connection that falls idle after the one sweep at the start of a close would hold it up until it times out.
+      const sweep = setInterval(() => fastify.server.closeIdleConnections(), CLOSE_SWEEP_MS);
       core.inProcessFeed?.endFollowers();
       await app.close();
+      clearInterval(sweep);
       clearTimeout(grace);
       await core.stop();
     },
