@@ -131,7 +131,7 @@ export class Network {
   /** Takes down what some tenant systems have, lets `change` happen, and publishes what they then should have. */
   #redo(tenantSystems: readonly FoldedTs[], change: () => void): void {
     const before = tenantSystems.map((ts) => this.#published(ts));
-    const touched = new Set<FoldedMember>();
+    const touched: FoldedMember[] = [];
     tenantSystems.forEach((ts) => this.#count(ts, -1, touched));
     const claims = tenantSystems.map((ts) => claimsOf(ts));
     change();
@@ -146,8 +146,8 @@ export class Network {
 
   /** The short way for a tenant system that has nothing yet. */
   #enter(ts: FoldedTs): void {
-    const touched = new Set<FoldedMember>();
-    for (const claim of claimsOf(ts)) claim.vn[claim.kind].claim(claim.address, ts);
+    const touched: FoldedMember[] = [];
+    eachClaim(ts, (vn, kind, address) => vn[kind].claim(address, ts));
     this.#count(ts, 1, touched);
     this.#settleMembers(touched);
     this.#settleMappings(ts, []);
@@ -198,7 +198,7 @@ export class Network {
       }
       const { feed } = connection.vn!;
       const key = connectionKey(ts.state, connection);
-      const former = before.find((p) => p.vn === connection.vn && p.key === key);
+      const former = gone === null ? undefined : before.find((p) => p.vn === connection.vn && p.key === key);
       if (former) gone!.delete(former);
       if (former && sameMapping(former.value, value)) {
         connection.position = former.position;
@@ -227,7 +227,7 @@ export class Network {
   // Membership
 
   /** Counts a tenant system in or out of the VNs of its NVEs, and out of the NVEs' attachments. */
-  #count(ts: FoldedTs, step: 1 | -1, touched: Set<FoldedMember>): void {
+  #count(ts: FoldedTs, step: 1 | -1, touched: FoldedMember[]): void {
     const { attachments, bindings } = ts.state;
     for (const { nveId } of attachments) {
       const nve = this.nves.get(nveId)!;
@@ -238,12 +238,13 @@ export class Network {
         if (!vn || firstInVn(bindings, vn) !== i) continue;
         const member = memberOf(vn, nve);
         member.tenantSystems += step;
-        touched.add(member);
+        touched.push(member);
       }
     }
   }
 
-  #settleMembers(touched: ReadonlySet<FoldedMember>): void {
+  /** A member may be listed twice: what was settled is not changed again. */
+  #settleMembers(touched: readonly FoldedMember[]): void {
     for (const member of touched) {
       const { vn, nve } = member;
       if (member.tenantSystems === 0) {
@@ -252,6 +253,7 @@ export class Network {
         if (member.since === 0) continue;
         this.#changes.push({ feed: vn.feed, key: memberKey(nve.nveId), value: null, previous: member.position });
         this.#changes.push({ feed: nve.feed, key: membershipKey(vn.state.vnid), value: null, previous: member.since });
+        member.since = 0;
       } else if (member.since === 0) {
         member.since = this.position;
         member.position = this.position;
@@ -353,15 +355,20 @@ interface Claim {
 const sameClaim = (a: Claim, b: Claim): boolean => a.vn === b.vn && a.kind === b.kind && a.address === b.address;
 
 /** What a tenant system claims: its MAC in every VN that it is in, and the IP of each binding (R13). An L2 binding's VLAN and MAC are covered by the MAC. */
-export function claimsOf(ts: FoldedTs): readonly Claim[] {
+export function eachClaim(ts: FoldedTs, visit: (vn: FoldedVn, kind: Claim['kind'], address: string) => void): void {
   const { bindings, mac } = ts.state;
+  for (let i = 0; i < bindings.length; i++) {
+    const { vn, ip } = bindings[i]!;
+    if (!vn) continue;
+    if (firstInVn(bindings, vn) === i) visit(vn, 'macs', mac);
+    // An L2 VN may have one IP on several VLANs: it is claimed once.
+    if (ip !== null && (bindings.length === 1 || bindings.findIndex((b) => b.vn === vn && b.ip === ip) === i)) visit(vn, 'ips', ip);
+  }
+}
+
+function claimsOf(ts: FoldedTs): readonly Claim[] {
   const claims: Claim[] = [];
-  bindings.forEach((connection, i) => {
-    const { vn, ip } = connection;
-    if (!vn) return;
-    if (firstInVn(bindings, vn) === i) claims.push({ vn, kind: 'macs', address: mac });
-    if (ip !== null && !(bindings.length > 1 && claims.some((c) => c.vn === vn && c.kind === 'ips' && c.address === ip))) claims.push({ vn, kind: 'ips', address: ip });
-  });
+  eachClaim(ts, (vn, kind, address) => claims.push({ vn, kind, address }));
   return claims;
 }
 

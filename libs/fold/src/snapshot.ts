@@ -2,7 +2,7 @@ import type { Binding } from '@nva/codec';
 import type { Nve, TenantSystem, Vn } from '@nva/domain';
 import type { Position } from '@nva/ports';
 import { Connection, FoldedVn, type FoldedNve, type FoldedTs } from './model.ts';
-import { claimsOf, FOLD_VERSION, Network } from './network.ts';
+import { eachClaim, FOLD_VERSION, Network } from './network.ts';
 
 /** The fold as plain data, positions and order of claims included: what `restore` makes of it is the same network. */
 export interface NetworkSnapshot {
@@ -95,7 +95,7 @@ function restoreTenantSystem(network: Network, snapshot: TenantSystemSnapshot): 
   });
   const ts: FoldedTs = { state: { ...snapshot.state, bindings }, revision: snapshot.revision, position: snapshot.position };
   network.tenantSystems.set(ts.state.tsId, ts);
-  for (const { vn, kind, address } of claimsOf(ts)) vn[kind].claim(address, ts);
+  eachClaim(ts, (vn, kind, address) => vn[kind].claim(address, ts));
   for (const { nveId } of ts.state.attachments) {
     const nve = network.nveNamed(nveId);
     nve.attachments++;
