@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import avro from 'avsc';
 import { describe, expect, it } from 'vitest';
 import { generate, generatedPath } from '../tools/generate.ts';
+import { reference } from '../tools/reference.ts';
 import { CodecError, createEventCodec, createRecordCodec, digestTerm, fingerprintOf, mappingKey, TableDigest, type NvaEvent } from './index.ts';
 
 const moved: NvaEvent = {
@@ -21,6 +22,12 @@ const moved: NvaEvent = {
 describe('the generated types', () => {
   it('are what the schemas say', () => {
     for (const [file, text] of Object.entries(generate())) expect(readFileSync(generatedPath(file), 'utf8'), file).toBe(text);
+  });
+});
+
+describe('docs/schemas.md and docs/asyncapi.json', () => {
+  it('are what the schemas say now (npm run docs)', () => {
+    for (const [path, text] of Object.entries(reference())) expect(readFileSync(path, 'utf8'), path).toBe(text);
   });
 });
 
