@@ -35,15 +35,16 @@ export class NdjsonCommands {
 
   /** Resolves when every line is answered. Rejects if the connection breaks. */
   async run(input: Readable, output: Writable): Promise<void> {
-    const inFlight: Promise<string>[] = [];
-    const answerOldest = async (): Promise<void> => {
-      if (!output.write(await inFlight.shift()!)) await drained(output);
-    };
+    const inFlight: Promise<void>[] = [];
+    let answered = Promise.resolve();
     for await (const lines of chunks(input)) {
-      inFlight.push(this.#run(lines));
-      if (inFlight.length >= CHUNKS_IN_FLIGHT) await answerOldest();
+      answered = answer(output, answered, this.#run(lines));
+      // Awaited below, unless the input breaks first.
+      answered.catch(() => undefined);
+      inFlight.push(answered);
+      if (inFlight.length >= CHUNKS_IN_FLIGHT) await inFlight.shift();
     }
-    while (inFlight.length > 0) await answerOldest();
+    await answered;
   }
 
   async #run(lines: readonly (Buffer | Refusal)[]): Promise<string> {
@@ -83,6 +84,12 @@ export class NdjsonCommands {
     const idempotency = key === undefined || line instanceof Refusal ? undefined : { key, requestDigest: digestOf(JSON.parse(line.toString('utf8'))) };
     return requestOf(command, caller, correlationId, idempotency);
   }
+}
+
+/** Writes the results of a chunk once those before it are written. */
+async function answer(output: Writable, before: Promise<void>, results: Promise<string>): Promise<void> {
+  await before;
+  if (!output.write(await results)) await drained(output);
 }
 
 function outcomeLine(outcome: Outcome): string {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { FeedValue } from '@nva/codec';
 import type { InProcessFeed } from '@nva/in-process-feed';
 import type { FeedName, FeedRecord } from '@nva/ports';
 
@@ -19,6 +20,9 @@ export function parseResumePoint(header: string | undefined): ResumePoint | null
   const match = /^([0-9a-f-]{36})\/(\d{1,16})$/.exec(header ?? '');
   return match && Number.isSafeInteger(Number(match[2])) ? { log: match[1]!, position: Number(match[2]) } : null;
 }
+
+/** The fields of the Avro record; a position among them is a decimal string, as everywhere in JSON. */
+const jsonOf = (value: FeedValue): object => (value.type === 'Membership' ? { ...value.data, since: String(value.data.since) } : value.data);
 
 /**
  * One consumer of a feed as Server-Sent Events: hello, what is there, snapshot-complete, then live (libs/nve/README.md has the protocol in
@@ -79,7 +83,7 @@ export class FeedStream {
 
   /** An id comes only with the last record of a change, and never within a snapshot: a place in the middle is no place to resume. */
   #event({ key, value, position, changeEnd, eventType, correlationId, recordedAt }: FeedRecord, resumable: boolean): string {
-    const data = JSON.stringify({ key, value: value && value.data, position: String(position), eventType, correlationId, recordedAt });
+    const data = JSON.stringify({ key, value: value && jsonOf(value), position: String(position), eventType, correlationId, recordedAt });
     return resumable && changeEnd ? `id: ${this.#log}/${position}\ndata: ${data}\n\n` : `data: ${data}\n\n`;
   }
 

@@ -15,7 +15,7 @@ export interface NvaFixture {
   readonly dataDir: string;
   /** Position of the last event in the log. */
   head(): Promise<number>;
-  /** Stops the server and starts another on the same directory. */
+  /** Stops the server and starts another on the same directory and port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -34,8 +34,8 @@ export async function temporaryDirectory(): Promise<{ readonly path: string; rem
 /** A real server on a free port, with a log of its own. What makes it fail makes its test fail. */
 export async function startNva({ env = {}, clock }: NvaFixtureOptions = {}): Promise<NvaFixture> {
   const directory = await temporaryDirectory();
-  const open = async (): Promise<NvaServer> => {
-    const server = await createNva(readConfig({ PORT: '0', DATA_DIR: directory.path, ...env }), {
+  const open = async (port: string): Promise<NvaServer> => {
+    const server = await createNva(readConfig({ PORT: port, DATA_DIR: directory.path, ...env }), {
       logger: silentLogger,
       ...(clock ? { clock } : {}),
       failed: (cause) => {
@@ -45,7 +45,7 @@ export async function startNva({ env = {}, clock }: NvaFixtureOptions = {}): Pro
     await until(() => server.core.ready);
     return server;
   };
-  let server = await open();
+  let server = await open('0');
   let http = supertest(server.url);
   return {
     get server() {
@@ -60,8 +60,9 @@ export async function startNva({ env = {}, clock }: NvaFixtureOptions = {}): Pro
     dataDir: directory.path,
     head: async () => (await server.core.store.head()).position,
     async restart() {
+      const { port } = new URL(server.url);
       await server.close();
-      server = await open();
+      server = await open(port);
       http = supertest(server.url);
     },
     async stop() {
@@ -97,3 +98,21 @@ export async function populate(http: Http, token?: string): Promise<void> {
   await put('/v1/vns/9', vnBody({ tenantId: 'blue', name: 'VN9' }));
   for (const n of [1, 2, 3]) await put(`/v1/nves/nve${n}`, nveBody(n));
 }
+
+export type LinesBody = string | ReadableStream<Uint8Array>;
+
+/** POST /v1/commands: the body as it goes, the results as they come. */
+export async function postLines(url: string, body: LinesBody, headers: Readonly<Record<string, string>> = {}): Promise<Record<string, unknown>[]> {
+  const response = await fetch(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', ...headers }, body, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) });
+  const text = await response.text();
+  if (response.status !== 200 || response.headers.get('content-type') !== 'application/x-ndjson') throw new Error(`${response.status}: ${text}`);
+  if (text !== '' && !text.endsWith('\n')) throw new Error(`the last result is cut: ${text.slice(-200)}`);
+  return text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** A line of NDJSON. */
+export const line = (command: string, fields: object): string => `${JSON.stringify({ command, ...fields })}\n`;
+/** One of many tenant systems, without bindings unless given. */
+export const attachLine = (n: number, nve: number, fields: object = {}): string => line('attach', { nveId: `nve${nve}`, tsId: `ts${n}`, tenantId: 'red', vmId: `vm-${n}`, mac: wideMac(n), bindings: [{ vnid: 1, ip: wideIp(n) }], ...fields });
+const wideMac = (n: number): string => `02:00:00:${hex((n >> 16) & 255)}:${hex((n >> 8) & 255)}:${hex(n & 255)}`;
+const wideIp = (n: number): string => `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
