@@ -200,7 +200,12 @@ export class Distributor {
     const from = network.position;
     let reconciliation: Reconciliation;
     try {
-      reconciliation = await reconcile(network, this.#writer, { log: this.#store.logId, adopt: this.#options.adopt, batchRecords: MAX_BATCH_RECORDS });
+      reconciliation = await reconcile(network, this.#writer, {
+        log: this.#store.logId,
+        adopt: this.#options.adopt,
+        batchRecords: MAX_BATCH_RECORDS,
+        undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
+      });
     } catch (error) {
       this.#overflow();
       throw error;

@@ -1,6 +1,6 @@
 import { createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
-import { feedKey, FeedRefused, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter } from '@nva/ports';
+import { feedKey, FeedRefused, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
 import { feedValue } from './records.ts';
 
 export interface Reconciliation {
@@ -18,6 +18,8 @@ export interface ReconcileOptions {
   readonly adopt: boolean;
   /** Records published in one call at most. */
   readonly batchRecords: number;
+  /** Told of every record that cannot be understood. */
+  readonly undecodable: (feed: FeedName, failure: Undecodable) => void;
 }
 
 /** Feeds whose records are held in memory at once while they are compared. */
@@ -65,24 +67,27 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   return total;
 }
 
-async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, adopt }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
+async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, adopt, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
   const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Set<string>() }]));
   for await (const { feed, record } of writer.readAll(feeds)) {
     const { last, spoilt } = found.get(feedKey(feed))!;
     total.read++;
     if ('undecodable' in record) {
       total.undecodable++;
+      undecodable(feed, record);
       if (record.key !== null) {
         spoilt.add(record.key);
         last.delete(record.key);
       }
       continue;
     }
-    if (record.log !== log && !adopt) {
-      throw new FeedRefused(`feed ${feedKey(feed)} belongs to log ${record.log}, this is log ${log}; set FEED_ADOPT=true to make the feeds equal to this log`);
-    }
     spoilt.delete(record.key);
     last.set(record.key, record);
+  }
+  // What stands superseded or removed in a feed that was adopted is of the log before, until compaction takes it.
+  for (const { feed, last } of adopt ? [] : found.values()) {
+    const foreign = [...last.values()].find((record) => record.value !== null && record.log !== log);
+    if (foreign) throw new FeedRefused(`feed ${feedKey(feed)} belongs to log ${foreign.log}, this is log ${log}; set FEED_ADOPT=true to make the feeds equal to this log`);
   }
   return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));
 }
