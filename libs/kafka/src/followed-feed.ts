@@ -44,7 +44,7 @@ export class FollowedFeed {
     if (options.resume === undefined) this.#restart = 'first read';
     else if (standing === null) this.#restart = `unknown resume point «${options.resume}»`;
     else if (standing.wholeMs === 0) this.#restart = 'the last read from the start was not finished';
-    else if (ageMs > options.deleteRetentionMs / 2) this.#restart = `last whole ${Math.round(ageMs / 1000)} s ago, and removals are kept for ${Math.round(options.deleteRetentionMs / 1000)} s only`;
+    else if (ageMs > options.deleteRetentionMs / 2) this.#restart = tooOld(ageMs, options.deleteRetentionMs);
     else this.#restart = null;
     if (this.#restart === null && standing) {
       this.#next = standing.offset + 1;
@@ -73,10 +73,20 @@ export class FollowedFeed {
     this.#restart = reason;
   }
 
+  /**
+   * Reads from the start again if the last look at the end is too long ago: this process slept, or was cut off, while removals that it
+   * has not seen may have expired. Asked before anything is taken from a consumer.
+   */
+  restartIfAway(): void {
+    const { clock, deleteRetentionMs } = this.#options;
+    if (this.#wholeMs === 0) return;
+    const ageMs = clock.wallMs() - this.#wholeMs;
+    if (ageMs > deleteRetentionMs / 2) this.restart(tooOld(ageMs, deleteRetentionMs));
+  }
+
   async records(messages: readonly KafkaMessage[]): Promise<void> {
-    const { topic, codec, sink, clock } = this.#options;
+    const { topic, codec, sink } = this.#options;
     this.#announce();
-    if (this.#whole) this.#wholeMs = clock.wallMs();
     for (const message of messages) {
       const unknown = message.value !== null && this.#isUnknown(message.value);
       if (unknown) await this.#options.teach(message.value!);
@@ -100,12 +110,14 @@ export class FollowedFeed {
     this.#end ??= end;
     if (next > this.#next) this.#next = next;
     if (this.#next >= this.#end) this.#complete();
+    if (this.#next >= end) this.#atEnd();
   }
 
   /** Nothing is left between here and the end. */
   quiet(): void {
     this.#announce();
     this.#complete();
+    this.#atEnd();
   }
 
   interrupted(cause: Error): void {
@@ -127,6 +139,10 @@ export class FollowedFeed {
     this.#options.sink.restart(reason);
   }
 
+  #atEnd(): void {
+    if (this.#whole) this.#wholeMs = this.#options.clock.wallMs();
+  }
+
   #complete(): void {
     if (this.#whole || this.#closed) return;
     this.#whole = true;
@@ -139,3 +155,5 @@ export class FollowedFeed {
     return fingerprint !== null && !this.#options.codec.knows(fingerprint);
   }
 }
+
+const tooOld = (ageMs: number, deleteRetentionMs: number): string => `last whole ${Math.round(ageMs / 1000)} s ago, and removals are kept for ${Math.round(deleteRetentionMs / 1000)} s only`;

@@ -39,7 +39,9 @@ export class Generation implements RunHandlers {
   }
 
   position(topic: string): number | null {
-    const { next } = this.feeds.get(topic)!;
+    const feed = this.feeds.get(topic)!;
+    if (!feed.closed) feed.restartIfAway();
+    const { next } = feed;
     this.#stands.set(topic, next);
     return next === 0 ? null : next;
   }
@@ -47,6 +49,7 @@ export class Generation implements RunHandlers {
   async records(topic: string, messages: readonly KafkaMessage[]): Promise<void> {
     const feed = this.feeds.get(topic)!;
     if (feed.closed) return;
+    feed.restartIfAway();
     // The feed started over beneath another generation: what comes here is further on, and would leave a gap.
     if (this.#stands.get(topic)! > feed.next) {
       this.#refused.add(topic);
@@ -66,7 +69,12 @@ export class Generation implements RunHandlers {
 
   quiet(topic: string): void {
     const feed = this.feeds.get(topic)!;
-    if (!feed.closed && this.#stands.get(topic)! >= feed.next) feed.quiet();
+    if (feed.closed) return;
+    feed.restartIfAway();
+    const stands = this.#stands.get(topic)!;
+    // The feed started over: that nothing is behind where this consumer stands says nothing of what is before.
+    if (stands > feed.next) this.#run.reseek(topic);
+    else if (stands === feed.next) feed.quiet();
   }
 
   outOfRange(topic: string): void {
