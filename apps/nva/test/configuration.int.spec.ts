@@ -1,0 +1,86 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '@nva/ports';
+import { ConfigError, createNva, readConfig } from '../src/index.ts';
+import { Tokens } from '../src/tokens.ts';
+import { temporaryDirectory, type Environment } from './support.ts';
+
+const HASH = 'a'.repeat(64);
+
+describe('the environment', () => {
+  it('needs nothing: loopback, port 3000, ./data, feeds in process', () => {
+    expect(readConfig({})).toMatchObject({ host: '127.0.0.1', port: 3_000, dataDir: join(process.cwd(), 'data'), kafkaBrokers: [], feedPrefix: 'nvo3', feedAdopt: false, tokensFile: null });
+  });
+
+  it('is read with what it says', () => {
+    const given = { HOST: '::1', PORT: '0', DATA_DIR: '/tmp/x', KAFKA_BROKERS: 'a:9092, [::1]:9093', FEED_PREFIX: 'lab', FEED_ADOPT: 'true', LOG_LEVEL: 'warn', RATE_LIMIT_PER_S: '7' };
+    expect(readConfig(given)).toMatchObject({ host: '::1', port: 0, dataDir: '/tmp/x', kafkaBrokers: ['a:9092', '[::1]:9093'], feedPrefix: 'lab', feedAdopt: true, logLevel: 'warn', rateLimitPerS: 7 });
+  });
+
+  it.each<[Environment]>([
+    [{ PORT: 'http' }],
+    [{ PORT: '65536' }],
+    [{ PORT: '-1' }],
+    [{ PORT: '' }],
+    [{ HOST: 'a b' }],
+    [{ DATA_DIR: '' }],
+    [{ KAFKA_BROKERS: 'localhost' }],
+    [{ KAFKA_BROKERS: 'a:1,,b:2' }],
+    [{ FEED_PREFIX: 'a/b' }],
+    [{ FEED_ADOPT: 'yes' }],
+    [{ LOG_LEVEL: 'loud' }],
+    [{ RATE_LIMIT_PER_S: '0' }],
+    [{ RATE_LIMIT_PER_S: '1e3' }],
+    [{ EVENTSTORE_URL: 'esdb://localhost:2113' }],
+  ])('with a wrong value is refused by name, with what was expected and given: %j', (env) => {
+    const [[name, value]] = Object.entries(env) as [[string, string]];
+    const refusal = errorOf(() => readConfig(env));
+    expect(refusal).toBeInstanceOf(ConfigError);
+    expect(refusal.message).toMatch(new RegExp(`^${name}: `));
+    if (name !== 'EVENTSTORE_URL') expect(refusal.message).toMatch(/expected .+, got /);
+    if (name !== 'EVENTSTORE_URL') expect(refusal.message).toContain(`«${value}»`);
+  });
+
+  it.each(['0.0.0.0', '::', '192.0.2.1', 'nva.example'])('without tokens does not listen on %s', (HOST) => {
+    expect(() => readConfig({ HOST })).toThrow(/^HOST: .*TOKENS_FILE/);
+    expect(readConfig({ HOST, TOKENS_FILE: 'tokens.json' })).toMatchObject({ host: HOST });
+  });
+});
+
+describe('the tokens file', () => {
+  it.each([
+    ['is no JSON', '{', /cannot be read as JSON/],
+    ['is no object', '[]', /expected an object/],
+    ['has no tokens', '{}', /nobody could call/],
+    ['has operators that are no list', '{"operators": {}}', /operators is a list/],
+    ['has a token in clear', '{"operators": [{"name": "alice", "sha256": "secret"}]}', /sha256 is 64 lower-case hex digits/],
+    ['has an operator without a name', `{"operators": [{"sha256": "${HASH}"}]}`, /operator's name/],
+    ['has an NVE with a malformed id', `{"nves": [{"nveId": "a b", "sha256": "${HASH}"}]}`, /nveId is 1 to 100/],
+    ['has tenants that are no list', `{"nves": [{"nveId": "a", "tenants": "red", "sha256": "${HASH}"}]}`, /tenants is a list/],
+    ['has one token twice', `{"operators": [{"name": "a", "sha256": "${HASH}"}], "nves": [{"nveId": "b", "sha256": "${HASH}"}]}`, /two entries have one token/],
+  ])('that %s stops the start, before anything is written', async (_, content, message) => {
+    const directory = await temporaryDirectory();
+    const file = `${directory.path}.json`;
+    await writeFile(file, content);
+    const config = readConfig({ PORT: '0', DATA_DIR: directory.path, TOKENS_FILE: file });
+    await expect(createNva(config, { logger: silentLogger, failed: () => {} })).rejects.toThrow(message);
+    await expect(createNva(config, { logger: silentLogger, failed: () => {} })).rejects.toThrow(/^TOKENS_FILE: /);
+    expect(existsSync(directory.path)).toBe(false);
+    await directory.remove();
+  });
+
+  it('that is not there stops the start', () => {
+    expect(() => Tokens.read('/nowhere/tokens.json')).toThrow(/^TOKENS_FILE: \/nowhere\/tokens.json cannot be read/);
+  });
+});
+
+function errorOf(act: () => unknown): Error {
+  try {
+    act();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it was taken');
+}
