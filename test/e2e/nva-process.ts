@@ -1,0 +1,71 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from '../kafka/broker.ts';
+import { until } from './waiting.ts';
+
+const MAIN = join(import.meta.dirname, '../../apps/nva/dist/main.js');
+const MAX_OUTPUT_CHARS = 4_000;
+
+export interface NvaProcessOptions {
+  readonly brokers: readonly string[];
+  readonly prefix: string;
+  readonly dataDir: string;
+}
+
+/** The built NVA, as `npm start` runs it, on a free port. */
+export class NvaProcess {
+  readonly url: string;
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  #output = '';
+
+  private constructor(port: number, { brokers, prefix, dataDir }: NvaProcessOptions) {
+    this.url = `http://127.0.0.1:${port}`;
+    const env = { ...process.env, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, FEED_ADOPT: 'false', TOKENS_FILE: '' };
+    this.#process = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#process.stdout!, this.#process.stderr!]) stream.on('data', (data: Buffer) => (this.#output = (this.#output + data.toString()).slice(-MAX_OUTPUT_CHARS)));
+    this.#exited = once(this.#process, 'exit');
+  }
+
+  static async start(options: NvaProcessOptions): Promise<NvaProcess> {
+    if (!existsSync(MAIN)) throw new Error(`There is no ${MAIN}: run «npm run build» first`);
+    return new NvaProcess(await freePort(), options);
+  }
+
+  /** Resolves when it says so itself: its feeds are equal to its fold. */
+  async ready(): Promise<void> {
+    await until('the NVA is ready', async () => {
+      if (this.#process.exitCode !== null) throw new Error(`The NVA has ended:\n${this.#output}`);
+      const answer = await fetch(`${this.url}/readyz`).catch(() => null);
+      await answer?.body?.cancel();
+      return answer?.ok ? null : `${answer?.status ?? 'no answer'}: ${this.#output.slice(-500)}`;
+    }, 30_000);
+  }
+
+  /** Sends commands and returns the statuses of those that were answered, in order; fewer if it is killed meanwhile. */
+  async commands(lines: readonly object[]): Promise<number[]> {
+    let text = '';
+    try {
+      const answer = await fetch(`${this.url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: lines.map((line) => `${JSON.stringify(line)}\n`).join('') });
+      const decoder = new TextDecoder();
+      for await (const chunk of answer.body!) text += decoder.decode(chunk, { stream: true });
+    } catch {
+      // Killed: what came before counts.
+    }
+    // Behind the last line end there is half an answer, or nothing.
+    return text.split('\n').slice(0, -1).map((line) => (JSON.parse(line) as { status: number }).status);
+  }
+
+  async get<T>(path: string): Promise<T> {
+    const answer = await fetch(`${this.url}${path}`);
+    if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as T;
+  }
+
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#exited;
+  }
+}

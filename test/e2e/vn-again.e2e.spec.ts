@@ -1,0 +1,59 @@
+import { command } from '@nva/domain/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
+import { World } from './world.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await World.make();
+  await world.start();
+  await world.submit(vn(1), nve('nve1'), nve('nve2'), nve('nve3'));
+  await world.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2), attach('t3', 'nve3', 3));
+});
+afterEach(() => world.dispose());
+
+/** Everybody leaves, the VN goes, comes back under the same VNID, and others are in it: all of it in one go. */
+const again = async (): Promise<void> => {
+  const outcomes = await world.submit(
+    detach('t1', 'nve1'),
+    detach('t2', 'nve2'),
+    detach('t3', 'nve3'),
+    command('deleteVn', { vnid: 1 }),
+    vn(1),
+    attach('t1', 'nve2', 1),
+    attach('t5', 'nve1', 5, { mac: '02:00:00:00:00:02' }),
+  );
+  expect(outcomes.every(({ effective }) => effective)).toBe(true);
+};
+
+describe('a VN deleted and created again under the same VNID within a second', () => {
+  it('is another VN to those who followed the first one (X1, R46)', async () => {
+    const nves = ['nve1', 'nve2', 'nve3'].map((nveId) => world.nve(nveId));
+    await world.expectConverged();
+    const sinceBefore = nves[0]!.client.memberships.get(1)!.since;
+    await again();
+    await world.expectConverged();
+    expect(nves[0]!.client.memberships.get(1)!.since).toBeGreaterThan(sinceBefore);
+    expect(nves.map(({ left }) => left)).toEqual([[1], [1], [1]]);
+    expect(nves[0]!.client.resolve(1, { ip: '192.0.2.3' })).toBeNull();
+    for (let time = 0; time < 5; time++) {
+      await world.submit(detach('t1', 'nve2'), detach('t5', 'nve1'), command('deleteVn', { vnid: 1 }), vn(1), attach('t1', 'nve2', 1), attach('t5', 'nve1', 5));
+    }
+    await world.expectConverged();
+  });
+
+  it('and while an NVE was asleep, another one gone, and the NVA restarted meanwhile', async () => {
+    const sleeper = world.childNve('nve1');
+    const gone = world.nve('nve2');
+    await world.expectConverged();
+    sleeper.away();
+    await world.gone(gone);
+    await again();
+    await world.expectTopicsEqualFold();
+    await world.stop();
+    await world.start();
+    sleeper.back();
+    world.nve('nve2');
+    await world.expectConverged();
+  });
+});
