@@ -15,6 +15,7 @@ export const NDJSON = 'application/x-ndjson';
 
 /** The fast way in: many commands in one request. */
 @Controller('v1')
+@ApiTags('writes')
 export class CommandsController {
   readonly #core: Core;
 
@@ -24,7 +25,6 @@ export class CommandsController {
 
   @Post('commands')
   @HttpCode(200)
-  @ApiTags('writes')
   @ApiOperation({ summary: 'Commands as NDJSON, one a line; answered with one result a line, in the same order.' })
   @ApiConsumes(NDJSON)
   @ApiProduces(NDJSON)

@@ -1,4 +1,4 @@
-import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { CATALOGUE, commandSchema, type CommandName, type JsonSchema } from '@nva/commands';
 import { PROBLEM_TYPE, STATUS } from './problem.ts';
 
@@ -57,7 +57,6 @@ export function DescribesWrite(name: CommandName, inPath: readonly string[], res
     const { doc, fields } = CATALOGUE[name] as { doc: string; fields: Readonly<Record<string, { schema: JsonSchema; doc: string }>> };
     const schema = commandSchema(name, inPath);
     const decorators = [
-      ApiTags('writes'),
       ApiOperation({ summary: doc }),
       ...inPath.map((field) => ApiParam({ name: field, schema: asSchema(fields[field]!.schema), description: fields[field]!.doc })),
       ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Names the request: a repeat gets the original answer. Per caller, 24 h.' }),

@@ -8,6 +8,7 @@ import { Refusal } from '@nva/identifiers';
 import { systemClock, type Clock, type Logger } from '@nva/ports';
 import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Socket } from 'node:net';
 import { AuditController } from './audit.controller.ts';
 import { CommandsController, NDJSON } from './commands.controller.ts';
 import type { NvaConfig } from './config.ts';
@@ -70,6 +71,7 @@ export async function createNva(config: NvaConfig, { logger, clock = systemClock
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
   await prepare(fastify, tokens, config, metrics);
+  const unused = unusedConnections(fastify);
   describe(app);
   try {
     await app.listen(config.port, config.host);
@@ -85,6 +87,7 @@ export async function createNva(config: NvaConfig, { logger, clock = systemClock
       // A connection that falls idle after the one sweep at the start of a close would hold it up until it times out.
       const sweep = setInterval(() => fastify.server.closeIdleConnections(), CLOSE_SWEEP_MS);
       core.inProcessFeed?.endFollowers();
+      for (const socket of unused) socket.destroy();
       await app.close();
       clearInterval(sweep);
       clearTimeout(grace);
@@ -110,6 +113,20 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, config: NvaConf
     keyGenerator: (request) => (PUBLIC.test(request.url) ? request.ip : actorOf(contextOf(request).caller)),
     errorResponseBuilder: () => new Refusal('rate-limited', `more than ${config.rateLimitPerS} requests a second`),
   });
+}
+
+/**
+ * Connections that never brought a request, as browsers and clients open them in advance. The server counts them as busy, and would wait
+ * for them when it stops.
+ */
+function unusedConnections(fastify: FastifyInstance): ReadonlySet<Socket> {
+  const unused = new Set<Socket>();
+  fastify.server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  fastify.server.on('request', ({ socket }) => unused.delete(socket));
+  return unused;
 }
 
 /** What fails before there is a route. */

@@ -1,4 +1,5 @@
 import { Body, Controller, Delete, HttpCode, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
 import { isObject, parseBody, type CommandName } from '@nva/commands';
 import { numeral, Refusal } from '@nva/identifiers';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -15,6 +16,7 @@ type Queries = Readonly<Record<string, string>>;
 
 /** Every write of the contract, one command each. */
 @Controller('v1')
+@ApiTags('writes')
 export class WritesController {
   readonly #core: Core;
 
