@@ -10,7 +10,7 @@ import { page, type Page } from './paging.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
-import { mappingBody, memberBody, nveBody, vnBody, withheldBody } from './views.ts';
+import { isConflicted, mappingBody, memberBody, nveBody, vnBody, withheldBody } from './views.ts';
 import { Visibility } from './visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
@@ -63,7 +63,7 @@ export class QueriesController {
     for (const { ts, connection, mapping } of connectionsIn(network, this.#vn(vnid, request))) {
       const key = connectionKey(ts.state, connection);
       if (mapping && conflicted === 'false') items.push([key, () => mappingBody(mapping, connection.position)]);
-      if (!mapping && conflicted === 'true') items.push([key, () => withheldBody(ts, connection)]);
+      if (!mapping && conflicted === 'true' && isConflicted(ts, connection)) items.push([key, () => withheldBody(ts, connection)]);
     }
     return page(items, query);
   }

@@ -1,5 +1,5 @@
 import type { Mapping } from '@nva/codec';
-import { memberValue, standingOf, type Connection, type FoldedMember, type FoldedNve, type FoldedTs, type FoldedVn } from '@nva/fold';
+import { memberValue, standingOf, type Conflict, type Connection, type FoldedMember, type FoldedNve, type FoldedTs, type FoldedVn } from '@nva/fold';
 import type { AppliedReports } from './applied-reports.ts';
 
 /** JSON of the query answers. Positions are decimal strings; mappings and members have the fields of their Avro records. */
@@ -24,9 +24,15 @@ export const memberBody = ({ nve, since, position, tenantSystems }: FoldedMember
 
 export const mappingBody = (mapping: Mapping, position: number): object => ({ ...mapping, position: String(position) });
 
-/** A connection that is not distributed: conflicted, or not reached through any NVE. */
-export function withheldBody(ts: FoldedTs, { bid, vnid, vlan, ip }: Connection): unknown {
-  const { tsId, mac, attachments, failures } = ts.state;
+const conflictsOf = (ts: FoldedTs, { vnid, ip }: Connection): readonly Conflict[] =>
+  standingOf(ts).conflicts.filter((conflict) => conflict.vnid === vnid && (conflict.address === ts.state.mac || conflict.address === ip));
+
+export const isConflicted = (ts: FoldedTs, connection: Connection): boolean => conflictsOf(ts, connection).length > 0;
+
+/** A connection that is not distributed because somebody else holds one of its addresses (X2). */
+export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
+  const { bid, vlan, ip } = connection;
+  const { tsId, mac, attachments } = ts.state;
   return {
     tsId,
     bid,
@@ -34,8 +40,7 @@ export function withheldBody(ts: FoldedTs, { bid, vnid, vlan, ip }: Connection):
     ip,
     vlan,
     attachments: attachments.map(({ nveId, state }) => ({ nveId, state })),
-    conflicts: standingOf(ts).conflicts.filter((conflict) => conflict.vnid === vnid && (conflict.address === mac || conflict.address === ip)),
-    connectionFailed: failures.some((failure) => failure.vnid === null || failure.vnid === vnid),
+    conflicts: conflictsOf(ts, connection),
   };
 }
 

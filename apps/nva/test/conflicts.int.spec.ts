@@ -51,7 +51,7 @@ describe('a write that lost a race for an address', () => {
     expect((await nva.http.get('/v1/vns/1/mappings').expect(200)).body).toMatchObject({ items: [{ tsId: 'ts1' }] });
     const { body } = await nva.http.get('/v1/vns/1/mappings?conflicted=true').expect(200);
     expect(body).toEqual({
-      items: [{ tsId: 'ts2', bid: null, mac: macOf(2), ip: '10.0.0.1', vlan: null, attachments: [{ nveId: 'nve1', state: 'activated' }], conflicts: LOST.conflicts, connectionFailed: false }],
+      items: [{ tsId: 'ts2', bid: null, mac: macOf(2), ip: '10.0.0.1', vlan: null, attachments: [{ nveId: 'nve1', state: 'activated' }], conflicts: LOST.conflicts }],
     });
     expect((await nva.http.get('/v1/tenant-systems/ts2').expect(200)).body).toMatchObject(LOST);
     expect((await nva.http.get('/v1/vns/1/members').expect(200)).body.items).toMatchObject([{ nveId: 'nve1' }, { nveId: 'nve2' }]);

@@ -1,6 +1,6 @@
 import type { Attachment, AttachmentState, Audit, Binding, NvaEvent } from '@nva/codec';
 import { Refusal, type Bid, type MacAddress, type NveId, type TenantId, type TsId, type VmId, type Vnid } from '@nva/identifiers';
-import { checkVns, findByBid, register, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
+import { checkVns, findByBid, register, sameAddress, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
 import type { Facts } from './facts.ts';
 
 /** Moves within this window that raise an alarm when there are more (X9, RFC 7432 section 15.1). */
@@ -265,11 +265,12 @@ function withBindings(ts: TenantSystem, bindings: readonly Binding[]): TenantSys
   return { ...ts, bindings, failures };
 }
 
-/** A line replaces the binding with its BID, or the one with its VN and address. */
+/** A line replaces the binding with its BID (at most one has none), or else the one with its VN and address. */
 function mergeBindings(before: readonly Binding[], lines: readonly Binding[], deregistered: readonly number[]): readonly Binding[] {
   const result = before.filter((b) => !deregistered.includes(b.bid ?? 0));
   for (const line of lines) {
-    const at = result.findIndex((b) => (line.bid !== null && b.bid === line.bid) || (b.vnid === line.vnid && b.vlan === line.vlan && b.ip === line.ip));
+    const byBid = result.findIndex((b) => b.bid === line.bid);
+    const at = byBid === -1 ? result.findIndex((b) => sameAddress(b, line)) : byBid;
     if (at === -1) result.push(line);
     else result[at] = line;
   }

@@ -146,7 +146,8 @@ export class Registrar {
   async #unchanged(command: Command, stream: string): Promise<Outcome> {
     for (const listener of this.#renewalListeners) listener(command);
     const before = await this.#last.get(stream);
-    return before && 'refusal' in before ? before : { answer: this.#answer(stream, false) };
+    if (!before) return { answer: this.#answer(stream, false) };
+    return 'refusal' in before ? before : { answer: { ...before.answer, recorded: false } };
   }
 
   #write(decided: Decided, revision: number, event: NvaEvent, batch: Batch): Promise<Outcome> {
