@@ -172,7 +172,7 @@ export class ClusterFollower {
     this.#apart.set(topic, { cause, readDenied });
     feed.interrupted(new FeedUnavailable(`Topic ${topic} cannot be followed: ${cause.message}`, { cause }));
     // It may come back as another topic of that name.
-    if (isMissing(cause)) feed.restart('the topic was made anew');
+    if (isMissing(cause)) feed.restartAnew('the topic was made anew');
     this.#apartTimer ??= setTimeout(() => void this.#retryApart(), APART_RETRY_MS);
   }
 

@@ -5,6 +5,12 @@ import { formatCursor, parseCursor } from './cursor.ts';
 import type { Log } from './options.ts';
 import { decodeRecord, isUndecodable } from './record-format.ts';
 
+/**
+ * A topic that was made anew is empty until the distributor has filled it: for so long that is not taken for the table. After it, an
+ * empty topic means what it says.
+ */
+const REFILL_GRACE_MS = 30_000;
+
 export interface FollowedFeedOptions {
   readonly topic: string;
   readonly sink: FeedSink;
@@ -31,6 +37,9 @@ export class FollowedFeed {
   #end: number | null = null;
   #whole = false;
   #wholeMs = 0;
+  /** Until when an empty topic may be one that is being filled; 0 if it was not made anew beneath a whole table. */
+  #refilledByMs = 0;
+  #everWhole = false;
   /** Why to read from the start, to be told to the sink before anything else; null when that was done or it resumes. */
   #restart: string | null;
   #interrupted = false;
@@ -62,6 +71,12 @@ export class FollowedFeed {
 
   close(): void {
     this.#closed = true;
+  }
+
+  /** The topic is gone, or another one under its name: what is there is read from the start, once there is something. */
+  restartAnew(reason: string): void {
+    this.restart(reason);
+    if (this.#everWhole) this.#refilledByMs = this.#options.clock.wallMs() + REFILL_GRACE_MS;
   }
 
   /** Reads from the start again, into a fresh table. */
@@ -145,8 +160,12 @@ export class FollowedFeed {
 
   #complete(): void {
     if (this.#whole || this.#closed) return;
+    const nowMs = this.#options.clock.wallMs();
+    if (this.#next === 0 && nowMs < this.#refilledByMs) return;
+    this.#refilledByMs = 0;
+    this.#everWhole = true;
     this.#whole = true;
-    this.#wholeMs = this.#options.clock.wallMs();
+    this.#wholeMs = nowMs;
     this.#options.sink.complete(this.#next === 0 ? null : formatCursor(this.#next - 1, this.#wholeMs));
   }
 

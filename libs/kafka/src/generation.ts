@@ -79,7 +79,7 @@ export class Generation implements RunHandlers {
 
   outOfRange(topic: string): void {
     const feed = this.feeds.get(topic)!;
-    if (!feed.closed) feed.restart(`offset ${feed.next} is not in topic ${topic} any more`);
+    if (!feed.closed) feed.restartAnew(`offset ${feed.next} is not in topic ${topic} any more`);
     this.#stands.set(topic, 0);
   }
 
