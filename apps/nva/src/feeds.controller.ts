@@ -28,8 +28,10 @@ export class FeedsController {
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this place: <log>/<position>.' })
   async vnFeed(@Param('vnid') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const vnid = parseVnid(numeral(id));
-    this.#visible(request).vn(vnid);
-    await this.#stream({ kind: 'vn', vnid }, lastEventId, request, reply);
+    const visible = this.#visible(request);
+    visible.vn(vnid);
+    // An NVE that has left the VN is told no more of it, also on a stream that it keeps open.
+    await this.#stream({ kind: 'vn', vnid }, () => visible.seesVn(vnid), lastEventId, request, reply);
   }
 
   @Get('nves/:nveId/feed')
@@ -39,10 +41,10 @@ export class FeedsController {
   async nveFeed(@Param('nveId') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const nveId = parseNveId(id);
     this.#visible(request).nve(nveId);
-    await this.#stream({ kind: 'nve', nveId }, lastEventId, request, reply);
+    await this.#stream({ kind: 'nve', nveId }, () => true, lastEventId, request, reply);
   }
 
-  async #stream(feed: FeedName, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async #stream(feed: FeedName, entitled: () => boolean, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { inProcessFeed, writer, store, distributor } = this.#core;
     const { correlationId } = contextOf(request);
     only(request.query as Readonly<Record<string, string>>);
@@ -51,7 +53,7 @@ export class FeedsController {
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
     if (request.method === 'HEAD') return void (await reply.type('text/event-stream; charset=utf-8').send());
     reply.hijack();
-    await new FeedStream(reply.raw, store.logId).run(inProcessFeed, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
+    await new FeedStream(reply.raw, store.logId, entitled).run(inProcessFeed, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
   }
 
   #visible(request: FastifyRequest): Visibility {

@@ -31,13 +31,16 @@ const jsonOf = (value: FeedValue): object => (value.type === 'Membership' ? { ..
 export class FeedStream {
   readonly #response: ServerResponse;
   readonly #log: string;
+  readonly #entitled: () => boolean;
   #waiting: FeedRecord[] = [];
   #wake: () => void = () => {};
   #ended = false;
 
-  constructor(response: ServerResponse, log: string) {
+  /** `entitled`: whether the consumer may still be told. Asked before everything that is new; once it may not, the stream ends. */
+  constructor(response: ServerResponse, log: string, entitled: () => boolean) {
     this.#response = response;
     this.#log = log;
+    this.#entitled = entitled;
   }
 
   /** Runs until either side ends it. False if there is no such feed; nothing was sent then. */
@@ -67,6 +70,7 @@ export class FeedStream {
   }
 
   #take(records: readonly FeedRecord[]): void {
+    if (!this.#entitled()) return this.#end();
     this.#waiting.push(...records);
     if (this.#waiting.length > MAX_WAITING_RECORDS) {
       this.#waiting = [];

@@ -22,8 +22,11 @@ export class Visibility {
 
   /** A VN that the NVE is not in and one that does not exist are refused alike. */
   vn(vnid: number): void {
-    if (this.#caller.kind !== 'nve') return;
-    if (!this.#network.vns.get(vnid)?.members.has(this.#caller.nveId)) throw new Refusal('forbidden', `NVE ${this.#caller.nveId} is not in that VN`, { field: 'vnid', received: vnid });
+    if (!this.seesVn(vnid)) throw new Refusal('forbidden', 'the NVE is not in that VN', { field: 'vnid', received: vnid });
+  }
+
+  seesVn(vnid: number): boolean {
+    return this.#caller.kind !== 'nve' || (this.#network.vns.get(vnid)?.members.has(this.#caller.nveId) ?? false);
   }
 
   tenantSystem(ts: FoldedTs | undefined): void {
