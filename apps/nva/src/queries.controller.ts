@@ -1,12 +1,12 @@
 import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { connectionKey, connectionsIn, memberValue, resolve, standingOf, type FoldedVn } from '@nva/fold';
+import { connectionKey, connectionsIn, memberValue, resolve, standingOf, type FoldedNve, type FoldedVn, type Network, type VnConnection } from '@nva/fold';
 import { MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS } from '@nva/domain';
 import { numeral, parseIp, parseMac, parseNveId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
-import { page, type Page } from './paging.ts';
+import { page, type Entry, type Page } from './paging.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
@@ -33,7 +33,7 @@ export class QueriesController {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
     const living = [...this.#core.replica.network.vns.values()].filter((vn) => vn.alive);
-    return page(living.map((vn) => [String(vn.state.vnid).padStart(8, '0'), () => vnBody(vn)] as const), query);
+    return page(living.map((vn) => [paddedVnid(vn.state.vnid), () => vnBody(vn)] as const), query);
   }
 
   @Get('vns/:vnid')
@@ -58,14 +58,8 @@ export class QueriesController {
     only(query, 'after', 'limit', 'conflicted');
     const conflicted = query['conflicted'] ?? 'false';
     if (conflicted !== 'true' && conflicted !== 'false') throw new Refusal('wrong-type', 'conflicted is true or false', { field: 'conflicted', received: conflicted });
-    const { network } = this.#core.replica;
-    const items: [string, () => unknown][] = [];
-    for (const { ts, connection, mapping } of connectionsIn(network, this.#vn(vnid, request))) {
-      const key = connectionKey(ts.state, connection);
-      if (mapping && conflicted === 'false') items.push([key, () => mappingBody(mapping, connection.position)]);
-      if (!mapping && conflicted === 'true' && isConflicted(ts, connection)) items.push([key, () => withheldBody(ts, connection)]);
-    }
-    return page(items, query);
+    const connections = connectionsIn(this.#core.replica.network, this.#vn(vnid, request));
+    return page(conflicted === 'true' ? withheldEntries(connections) : mappingEntries(connections), query);
   }
 
   @Get('nves')
@@ -91,14 +85,7 @@ export class QueriesController {
   table(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
     only(query, 'after', 'limit');
     const { network } = this.#core.replica;
-    const items: [string, () => unknown][] = [];
-    for (const { vn } of this.#nve(id, request).memberships.values()) {
-      const prefix = String(vn.state.vnid).padStart(8, '0');
-      for (const { ts, connection, mapping } of connectionsIn(network, vn)) {
-        if (mapping) items.push([`${prefix}/${connectionKey(ts.state, connection)}`, () => ({ vnid: vn.state.vnid, ...mappingBody(mapping, connection.position) })]);
-      }
-    }
-    return page(items, query);
+    return page(tableEntries(network, this.#nve(id, request)), query);
   }
 
   @Get('tenant-systems/:tsId')
@@ -155,7 +142,7 @@ export class QueriesController {
     return vn;
   }
 
-  #nve(id: string, request: FastifyRequest): Parameters<typeof nveBody>[0] {
+  #nve(id: string, request: FastifyRequest): FoldedNve {
     const nveId = parseNveId(id);
     this.#visible(request).nve(nveId);
     const nve = this.#core.replica.network.nves.get(nveId);
@@ -163,3 +150,24 @@ export class QueriesController {
     return nve;
   }
 }
+
+function* mappingEntries(connections: Iterable<VnConnection>): Iterable<Entry<object>> {
+  for (const { ts, connection, mapping } of connections) if (mapping) yield [connectionKey(ts.state, connection), () => mappingBody(mapping, connection.position)];
+}
+
+function* withheldEntries(connections: Iterable<VnConnection>): Iterable<Entry<unknown>> {
+  for (const { ts, connection, mapping } of connections) {
+    if (!mapping && isConflicted(ts, connection)) yield [connectionKey(ts.state, connection), () => withheldBody(ts, connection)];
+  }
+}
+
+function* tableEntries(network: Network, nve: FoldedNve): Iterable<Entry<object>> {
+  for (const { vn } of nve.memberships.values()) {
+    const { vnid } = vn.state;
+    const prefix = paddedVnid(vnid);
+    for (const [key, make] of mappingEntries(connectionsIn(network, vn))) yield [`${prefix}/${key}`, () => ({ vnid, ...make() })];
+  }
+}
+
+/** VNIDs as text sort as the numbers do. */
+const paddedVnid = (vnid: number): string => String(vnid).padStart(8, '0');
