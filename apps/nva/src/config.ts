@@ -72,7 +72,8 @@ function brokers(env: Environment): readonly string[] {
   if (value === undefined || value === '') return [];
   const list = value.split(',').map((broker) => broker.trim());
   for (const broker of list) {
-    if (!/^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(broker)) throw new ConfigError(`KAFKA_BROKERS: expected host:port[,host:port…], got «${value}»`);
+    const port = /^(?:[^\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(broker)?.[1];
+    if (!(Number(port) >= 1 && Number(port) <= 65_535)) throw new ConfigError(`KAFKA_BROKERS: expected host:port[,host:port…], got «${value}»`);
   }
   return list;
 }

@@ -9,7 +9,7 @@ import type { Clock, EventStore, FeedWriter, Logger } from '@nva/ports';
 import { Registrar, TermKeeper } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import { AppliedReports } from './applied-reports.ts';
-import type { NvaConfig } from './config.ts';
+import { ConfigError, type NvaConfig } from './config.ts';
 
 /**
  * Everything of the NVA but HTTP: log, fold, registrar, terms, distributor, in one process. Starts in the order of dependence and stops in
@@ -45,7 +45,7 @@ export class Core {
    * `failed` is called when the process can no longer do its work and should end.
    */
   static async start(config: NvaConfig, clock: Clock, logger: Logger, failed: (cause: unknown) => void): Promise<Core> {
-    await mkdir(config.dataDir, { recursive: true });
+    await makeDirectory(config.dataDir);
     const store = await SqliteEventStore.open({ directory: join(config.dataDir, 'log'), codec: createEventCodec(), clock });
     const replica = new Replica(store, logger);
     const registrar = new Registrar(store, replica, clock, logger);
@@ -70,6 +70,14 @@ export class Core {
     await this.distributor.stop();
     await this.replica.stop();
     await this.store.close();
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new ConfigError(`DATA_DIR: expected a directory that can be written, or made, at ${path}: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -11,7 +11,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { AuditController } from './audit.controller.ts';
 import { CommandsController, NDJSON } from './commands.controller.ts';
-import type { NvaConfig } from './config.ts';
+import { ConfigError, type NvaConfig } from './config.ts';
 import { Core } from './core.ts';
 import { FeedsController } from './feeds.controller.ts';
 import { nestLogger } from './logging.ts';
@@ -75,9 +75,9 @@ export async function createNva(config: NvaConfig, { logger, clock = systemClock
   describe(app);
   try {
     await app.listen(config.port, config.host);
-  } catch (error) {
+  } catch (cause) {
     await core.stop();
-    throw error;
+    throw new ConfigError(`HOST, PORT: expected an address to listen on, got «${config.host}» and «${config.port}»: ${(cause as Error).message}`, { cause });
   }
   return {
     url: await app.getUrl(),

@@ -16,7 +16,7 @@ const OPERATOR_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
  *
  *     { "operators": [{ "name": "alice", "sha256": "…" }], "nves": [{ "nveId": "leaf-1", "tenants": ["red"], "sha256": "…" }] }
  *
- * `tenants` may be absent: the NVE serves any. A token is looked up by its digest, so how long that takes tells nothing about a token.
+ * `tenants` may be absent or null: the NVE serves any. So that a slip in its name does not mean that, nothing unknown is taken. A token is looked up by its digest, so how long that takes tells nothing about a token.
  */
 export class Tokens {
   readonly #callers: ReadonlyMap<string, Caller> | null;
@@ -37,14 +37,16 @@ export class Tokens {
     } catch (cause) {
       throw new ConfigError(`TOKENS_FILE: ${file} cannot be read as JSON: ${(cause as Error).message}`, { cause });
     }
+    known(content, 'the file', ['operators', 'nves']);
     const callers = new Map<string, Caller>();
-    const add = (entry: Readonly<Record<string, unknown>>, caller: Caller): void => {
+    const add = (entry: Content, caller: Caller): void => {
       const { sha256 } = entry;
-      if (typeof sha256 !== 'string' || !TOKEN_DIGEST.test(sha256)) throw new ConfigError(`TOKENS_FILE: sha256 is 64 lower-case hex digits, got «${String(sha256)}»`);
+      if (typeof sha256 !== 'string' || !TOKEN_DIGEST.test(sha256)) throw new ConfigError('TOKENS_FILE: sha256 is 64 lower-case hex digits, the digest of a token and not the token');
       if (callers.has(sha256)) throw new ConfigError('TOKENS_FILE: two entries have one token');
       callers.set(sha256, caller);
     };
     for (const entry of entries(content, 'operators')) {
+      known(entry, 'an operator', ['name', 'sha256']);
       if (typeof entry['name'] !== 'string' || !OPERATOR_NAME.test(entry['name'])) throw new ConfigError(`TOKENS_FILE: an operator's name is 1 to 64 letters, digits and . _ -, got «${String(entry['name'])}»`);
       add(entry, { kind: 'operator', name: entry['name'] });
     }
@@ -67,17 +69,25 @@ export class Tokens {
   }
 }
 
-function entries(content: unknown, name: string): readonly Readonly<Record<string, unknown>>[] {
+type Content = Readonly<Record<string, unknown>>;
+
+/** Refuses fields that nobody would read. */
+function known(content: unknown, what: string, fields: readonly string[]): asserts content is Content {
   if (!isObject(content)) throw new ConfigError('TOKENS_FILE: expected an object with operators and nves');
+  for (const name in content) if (!fields.includes(name)) throw new ConfigError(`TOKENS_FILE: ${what} has ${fields.join(', ')}, got «${name}»`);
+}
+
+function entries(content: Content, name: string): readonly Content[] {
   const list = content[name] ?? [];
   if (!Array.isArray(list) || !list.every(isObject)) throw new ConfigError(`TOKENS_FILE: ${name} is a list of objects`);
   return list;
 }
 
-function nveCaller(entry: Readonly<Record<string, unknown>>): Caller {
+function nveCaller(entry: Content): Caller {
   try {
-    const { tenants } = entry;
-    if (tenants !== undefined && !Array.isArray(tenants)) throw new ConfigError('TOKENS_FILE: tenants is a list');
+    known(entry, 'an NVE', ['nveId', 'tenants', 'sha256']);
+    const { tenants = null } = entry;
+    if (tenants !== null && !Array.isArray(tenants)) throw new ConfigError('TOKENS_FILE: tenants is a list, or null for any');
     return { kind: 'nve', nveId: parseNveId(entry['nveId']), tenants: tenants?.map((tenant: unknown) => parseTenantId(tenant, 'tenants')) ?? null };
   } catch (error) {
     throw error instanceof Refusal ? new ConfigError(`TOKENS_FILE: ${error.message}`) : error;
