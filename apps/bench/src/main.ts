@@ -45,10 +45,17 @@ try {
   for (const suite of SUITES) {
     if (wanted && !suite.figures.some((name) => wanted.includes(name))) continue;
     process.stderr.write(`${suite.title}\n`);
-    figures.push(...(await suite.run(context)).filter(({ name }) => !wanted || wanted.includes(name)));
+    try {
+      figures.push(...(await suite.run(context)).filter(({ name }) => !wanted || wanted.includes(name)));
+    } catch (error) {
+      // The others are worth having all the same.
+      process.exitCode = 1;
+      process.stderr.write(`  failed: ${String((error as Error).stack ?? error)}\n`);
+    }
   }
 } finally {
   await broker?.stop();
   await rm(directory, { recursive: true, force: true });
 }
+process.stderr.write(values.json ? table(figures) : '');
 process.stdout.write(values.json ? `${JSON.stringify({ figures: figures.map(({ less: _less, ...figure }) => figure) })}\n` : table(figures));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createRecordCodec } from '@nva/codec';
 import { feedKey, type FeedBatch } from '@nva/ports';
-import { Kafka, logLevel, type Message, type Producer } from 'kafkajs';
+import { Kafka, logLevel, type Admin, type Message, type Producer } from 'kafkajs';
 
 const SHARDS = 64;
 
@@ -9,7 +9,7 @@ const SHARDS = 64;
 export class RawPublisher {
   /** Seconds. */
   static async measure(brokers: readonly string[], calls: readonly (readonly FeedBatch[])[]): Promise<number> {
-    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 2, multiplier: 2, retries: 11 } });
+    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 2, multiplier: 2, retries: 16 } });
     const prefix = `bench-raw-${randomUUID().slice(0, 8)}`;
     const codec = createRecordCodec();
     const topicOf = (feed: string): string => `${prefix}.${feed.replace('/', '.')}`;
@@ -29,6 +29,8 @@ export class RawPublisher {
     const admin = kafka.admin();
     await admin.connect();
     await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] })), waitForLeaders: true });
+    // A broker announces a topic before its log is there; a transaction that meets that moment is held up.
+    for (const topic of topics) await readable(admin, topic);
     await admin.disconnect();
     const producers = new Map<number, Producer>();
     for (const { shard } of ready.flat()) {
@@ -36,9 +38,6 @@ export class RawPublisher {
       const producer = kafka.producer({ transactionalId: `${prefix}-${shard}`, maxInFlightRequests: 1, idempotent: true, allowAutoTopicCreation: false });
       producers.set(shard, producer);
       await producer.connect();
-      // Metadata is fetched before the clock starts.
-      const warm = await producer.transaction();
-      await warm.abort();
     }
     const start = performance.now();
     for (const call of ready) {
@@ -55,4 +54,16 @@ export class RawPublisher {
     for (const producer of producers.values()) await producer.disconnect();
     return seconds;
   }
+}
+
+async function readable(admin: Admin, topic: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      await admin.fetchTopicOffsets(topic);
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  throw new Error(`${topic} did not get readable`);
 }
