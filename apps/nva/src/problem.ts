@@ -10,7 +10,6 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   'wrong-type': 400,
   'out-of-range': 400,
   'body-too-large': 413,
-  'too-many-lines': 413,
   'id-malformed': 400,
   'mac-malformed': 400,
   'mac-multicast': 422,

@@ -141,6 +141,18 @@ describe('the distributor', () => {
     await expectFeedsEqualFold();
   });
 
+  it('publishes again what stands at another position, though its value is right: the digest names positions', async () => {
+    await settled();
+    const [context] = await Array.fromAsync(feed.read(VN1));
+    await stop();
+    const other = new InProcessFeed('nvo3', topics);
+    await other.open();
+    await other.publish([{ feed: VN1, records: [{ ...context!, position: 1_000 }] }]);
+    await start();
+    expect(feed.published.map((p) => `${p.feed} ${p.record.key}@${p.record.position}`)).toEqual([`vn/1 context@${context!.position}`]);
+    await expectFeedsEqualFold();
+  });
+
   it('removes keys that should not be there', async () => {
     await stop();
     const other = new InProcessFeed('nvo3', topics);

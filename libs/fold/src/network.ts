@@ -83,7 +83,7 @@ export class Network {
     });
   }
 
-  /** Makes the state that an event evolved to the fold's own. It is a fresh object, so it is changed in place: a copy of each would cost a tenth of a replay. */
+  /** Makes the state that an event evolved to the fold's own. It is a fresh object, so it is changed in place: a copy of each is felt in a replay. */
   #connected(fresh: TenantSystem, before: TenantSystem | undefined): ConnectedTenantSystem {
     const state = fresh as { -readonly [K in keyof ConnectedTenantSystem]: ConnectedTenantSystem[K] };
     state.bindings = this.#connect(fresh);

@@ -12,7 +12,6 @@ export const REFUSAL_CODES = [
   'wrong-type',
   'out-of-range',
   'body-too-large',
-  'too-many-lines',
   'id-malformed',
   'mac-malformed',
   'mac-multicast',

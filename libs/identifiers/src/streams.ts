@@ -2,4 +2,3 @@
 export const tsStream = (tsId: string): string => `ts-${tsId}`;
 export const vnStream = (vnid: number): string => `vn-${vnid}`;
 export const nveStream = (nveId: string): string => `nve-${nveId}`;
-export const FOLD_STREAM = 'fold';

@@ -47,6 +47,13 @@ describe('a command', () => {
     ]);
   });
 
+  it('may take an address whose holder, long folded, is queued to leave before it', async () => {
+    await node.submit(attach('t1', 'nve1', 1));
+    const outcomes = await node.submit(detach('t1', 'nve1'), attach('t2', 'nve2', 1), attach('t3', 'nve1', 1));
+    expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'duplicate-mac']);
+    expect(answer(outcomes[1])).toMatchObject({ effective: true, conflicts: [] });
+  });
+
   it('is refused when meant for an older state, and changes nothing (X9)', async () => {
     await node.submit(attach('t1', 'nve1', 1), attach('t1', 'nve2', 1));
     const { position } = await log.store.head();
@@ -93,7 +100,7 @@ describe('two registrars on one log', () => {
     expect(other.registrar.conflicts).toBe(1);
   });
 
-  it('that both keep writing one stream all get through', async () => {
+  it('that both keep writing one stream leave it whole: an outcome each, and no revision missing or twice', async () => {
     const rounds = Array.from({ length: 20 }, (_, i) => i);
     const outcomes = await Promise.all(rounds.flatMap((i) => [node.submit(nve('nve1', { incarnation: 2 * i })), other.submit(nve('nve1', { addresses: [`198.51.100.${i + 1}`], incarnation: 1000 + i }))]));
     const codes = new Set(outcomes.flat().map(code));
