@@ -1,6 +1,6 @@
 import type { Binding, Mapping, PublishedAttachment, VnContext, VnMember } from '@nva/codec';
 import { mappingKey } from '@nva/codec';
-import type { Nve, TenantSystem, Vn } from '@nva/domain';
+import { sameList, samePolicies, type Nve, type TenantSystem, type Vn } from '@nva/domain';
 import type { FeedName, Position } from '@nva/ports';
 import { ClaimTable } from './claims.ts';
 
@@ -118,6 +118,14 @@ export function mappingValue(ts: TenantSystem, binding: Binding, attachments: re
 }
 
 export const connectionKey = (ts: TenantSystem, binding: Binding): string => mappingKey({ tsId: ts.tsId, vlan: binding.vlan, ip: binding.ip });
+
+export function sameContext(a: VnContext, b: VnContext): boolean {
+  return a.name === b.name && a.tenantId === b.tenantId && a.service === b.service && a.encapsulation === b.encapsulation && samePolicies(a.policies, b.policies);
+}
+
+export function sameMember(a: VnMember, b: VnMember): boolean {
+  return a.mac === b.mac && a.reachable === b.reachable && sameList(a.addresses, b.addresses);
+}
 
 export function sameMapping(a: Mapping, b: Mapping): boolean {
   return (

@@ -1,4 +1,4 @@
-import type { Mapping, NvaEvent, PublishedAttachment } from '@nva/codec';
+import type { Mapping, NvaEvent, PublishedAttachment, VnContext, VnMember } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
 import {
   evolveNve,
@@ -7,8 +7,6 @@ import {
   isNveEvent,
   isTenantSystemEvent,
   isVnEvent,
-  samePolicies,
-  sameList,
   type NveEvent,
   type TenantSystem,
   type TenantSystemEvent,
@@ -16,10 +14,9 @@ import {
 } from '@nva/domain';
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
-import { Connection, connectionKey, contextValue, FoldedNve, FoldedVn, mappingValue, memberValue, sameMapping, type ConnectedTenantSystem, type FoldedMember, type FoldedTs } from './model.ts';
-
-/** Grows when the same log would fold to other tables than before (design, `FoldUpgraded`). */
-export const FOLD_VERSION = 1;
+import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
+import { Connection, connectionKey, FoldedNve, FoldedVn, sameContext, sameMapping, sameMember, type ConnectedTenantSystem, type FoldedMember, type FoldedTs } from './model.ts';
+import { RULES, type FoldRules } from './rules.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'revision' | 'event'>;
 
@@ -42,11 +39,27 @@ interface Published {
  */
 export class Network {
   position: Position = 0;
+  /** Version of the rules that the log is at, and the revision of the stream that says so. */
+  version = 1;
+  versionRevision = -1;
+  rules: FoldRules;
   readonly tenantSystems = new Map<string, FoldedTs>();
   readonly vns = new Map<number, FoldedVn>();
   readonly nves = new Map<string, FoldedNve>();
   readonly #names = new Map<string, string>();
+  readonly #versions: readonly FoldRules[];
   #changes: RecordChange[] = [];
+
+  /** `versions` are the rules by version, RULES but in tests. */
+  constructor(versions = RULES) {
+    this.#versions = versions;
+    this.rules = versions[0]!;
+  }
+
+  /** The newest version of the rules that it knows. */
+  get newestVersion(): number {
+    return this.#versions.length;
+  }
 
   /** Folds one event. An event at or before `position` has been folded already and changes nothing. */
   apply(recorded: FoldedEvent): readonly RecordChange[] {
@@ -62,6 +75,43 @@ export class Network {
     if (isTenantSystemEvent(event)) this.#tenantSystem(event, revision);
     else if (isVnEvent(event)) this.#vn(event, revision);
     else if (isNveEvent(event)) this.#nve(event, revision);
+    else this.#upgrade(event, revision);
+  }
+
+  // Rules
+
+  /** Goes on by the rules of a version, as a snapshot or the log says. Throws for a version that this build does not have. */
+  follow(version: number, revision: number): void {
+    const rules = this.#versions[version - 1];
+    if (!rules) throw new Error(`the log is folded by version ${version} of the rules; this build has versions 1 to ${this.#versions.length}: start one at least as new as the one that wrote it`);
+    this.rules = rules;
+    this.version = version;
+    this.versionRevision = revision;
+  }
+
+  /** Derives every record by the old rules and by the new ones; those that differ are the change. */
+  #upgrade({ data }: Extract<NvaEvent, { type: 'FoldUpgraded' }>, revision: number): void {
+    const former = this.rules;
+    this.#redo([...this.tenantSystems.values()], () => this.follow(data.toVersion, revision));
+    for (const vn of this.vns.values()) {
+      if (!vn.alive) continue;
+      const context = this.rules.context(vn.state);
+      if (!sameContext(context, former.context(vn.state))) this.#republishContext(vn, context);
+      for (const member of vn.members.values()) {
+        const value = this.rules.member(member.nve.state!);
+        if (!sameMember(value, former.member(member.nve.state!))) this.#republishMember(member, value);
+      }
+    }
+  }
+
+  #republishContext(vn: FoldedVn, context: VnContext): void {
+    this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: { type: 'VnContext', data: context }, previous: vn.contextPosition });
+    vn.contextPosition = this.position;
+  }
+
+  #republishMember(member: FoldedMember, value: VnMember): void {
+    this.#changes.push({ feed: member.vn.feed, key: memberKey(value.nveId), value: { type: 'VnMember', data: value }, previous: member.position });
+    member.position = this.position;
   }
 
   // Tenant systems
@@ -164,7 +214,7 @@ export class Network {
 
   /** The mapping record of a connection as it is distributed now; null if it is orphaned, conflicted or not reached. */
   mappingOf(ts: FoldedTs, connection: Connection): Mapping | null {
-    return connection.position === 0 ? null : mappingValue(ts.state, connection, this.#reachedAt(ts.state, connection.vnid));
+    return connection.position === 0 ? null : this.rules.mapping(ts.state, connection, this.#reachedAt(ts.state, connection.vnid));
   }
 
   /** The attachments through which a VN is reached: at an NVE that is known, and not failed (R56). */
@@ -185,7 +235,7 @@ export class Network {
     if (!vn || vn.macs.holder(ts.state.mac) !== ts) return null;
     if (connection.ip !== null && vn.ips.holder(connection.ip) !== ts) return null;
     const attachments = this.#reachedAt(ts.state, connection.vnid);
-    return attachments.length === 0 ? null : mappingValue(ts.state, connection, attachments);
+    return attachments.length === 0 ? null : this.rules.mapping(ts.state, connection, attachments);
   }
 
   #settleMappings(ts: FoldedTs, before: readonly Published[]): void {
@@ -259,7 +309,7 @@ export class Network {
         member.position = this.position;
         nve.memberships.set(vn.state.vnid, member);
         this.#changes.push({ feed: nve.feed, key: membershipKey(vn.state.vnid), value: { type: 'Membership', data: { vnid: vn.state.vnid, since: this.position } }, previous: null });
-        this.#changes.push({ feed: vn.feed, key: memberKey(nve.nveId), value: { type: 'VnMember', data: memberValue(nve.state!) }, previous: null });
+        this.#changes.push({ feed: vn.feed, key: memberKey(nve.nveId), value: { type: 'VnMember', data: this.rules.member(nve.state!) }, previous: null });
       }
     }
   }
@@ -275,16 +325,15 @@ export class Network {
         if (known?.alive) throw new Error(`VN ${vnid} is created while it lives`);
         const vn = new FoldedVn(state, revision, this.position);
         this.vns.set(vnid, vn);
-        this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: { type: 'VnContext', data: contextValue(state) }, previous: null });
+        this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: { type: 'VnContext', data: this.rules.context(state) }, previous: null });
         return;
       }
       case 'VnUpdated': {
         const vn = known!;
-        const same = vn.state.name === state.name && vn.state.encapsulation === state.encapsulation && samePolicies(vn.state.policies, state.policies);
+        const before = this.rules.context(vn.state);
         this.#advance(vn, state, revision);
-        if (same) return;
-        this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: { type: 'VnContext', data: contextValue(state) }, previous: vn.contextPosition });
-        vn.contextPosition = this.position;
+        const context = this.rules.context(state);
+        if (!sameContext(before, context)) this.#republishContext(vn, context);
         return;
       }
       case 'VnDeleted': {
@@ -327,13 +376,9 @@ export class Network {
     }
     change();
     if (!before || becomesKnown) return;
-    const was = memberValue(before);
-    const is = memberValue(state);
-    if (was.mac === is.mac && was.reachable === is.reachable && sameList(was.addresses, is.addresses)) return;
-    for (const member of nve.memberships.values()) {
-      this.#changes.push({ feed: member.vn.feed, key: memberKey(nve.nveId), value: { type: 'VnMember', data: is }, previous: member.position });
-      member.position = this.position;
-    }
+    const value = this.rules.member(state);
+    if (sameMember(this.rules.member(before), value)) return;
+    for (const member of nve.memberships.values()) this.#republishMember(member, value);
   }
 }
 
@@ -344,34 +389,4 @@ function memberOf(vn: FoldedVn, nve: FoldedNve): FoldedMember {
     vn.members.set(nve.nveId, member);
   }
   return member;
-}
-
-interface Claim {
-  readonly vn: FoldedVn;
-  readonly kind: 'macs' | 'ips';
-  readonly address: string;
-}
-
-const sameClaim = (a: Claim, b: Claim): boolean => a.vn === b.vn && a.kind === b.kind && a.address === b.address;
-
-/** What a tenant system claims: its MAC in every VN that it is in, and the IP of each binding (R13). An L2 binding's VLAN and MAC are covered by the MAC. */
-export function eachClaim(ts: FoldedTs, visit: (vn: FoldedVn, kind: Claim['kind'], address: string) => void): void {
-  const { bindings, mac } = ts.state;
-  for (let i = 0; i < bindings.length; i++) {
-    const { vn, ip } = bindings[i]!;
-    if (!vn) continue;
-    if (firstInVn(bindings, vn) === i) visit(vn, 'macs', mac);
-    // An L2 VN may have one IP on several VLANs: it is claimed once.
-    if (ip !== null && (bindings.length === 1 || bindings.findIndex((b) => b.vn === vn && b.ip === ip) === i)) visit(vn, 'ips', ip);
-  }
-}
-
-function claimsOf(ts: FoldedTs): readonly Claim[] {
-  const claims: Claim[] = [];
-  eachClaim(ts, (vn, kind, address) => claims.push({ vn, kind, address }));
-  return claims;
-}
-
-function firstInVn(bindings: readonly Connection[], vn: FoldedVn): number {
-  return bindings.length === 1 ? 0 : bindings.findIndex((b) => b.vn === vn);
 }

@@ -14,6 +14,7 @@ import {
 } from '@nva/domain';
 import { feedKey, type FeedName, type Position, type RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange, type TableRecord, type TableValue } from './changes.ts';
+import { RULES, type FoldRules } from './rules.ts';
 
 /**
  * The naive twin of `Network`: after each event it derives every table of every feed from scratch and compares by value. It shares
@@ -31,6 +32,13 @@ export class Recompute {
   /** `kind vnid address tsId` → the position since which it is claimed. */
   #claims = new Map<string, ClaimSince>();
   readonly #feeds = new Map<string, FeedName>();
+  readonly #versions: readonly FoldRules[];
+  #rules: FoldRules;
+
+  constructor(versions = RULES) {
+    this.#versions = versions;
+    this.#rules = versions[0]!;
+  }
 
   apply({ position, event }: Pick<RecordedEvent, 'position' | 'event'>): readonly RecordChange[] {
     if (position <= this.position) return [];
@@ -56,6 +64,8 @@ export class Recompute {
       const next = evolveTenantSystem(this.#tenantSystems.get(tsId) ?? null, event);
       this.#tenantSystems.set(tsId, next);
       this.#registerBindings(next, event);
+    } else {
+      this.#rules = this.#versions[event.data.toVersion - 1]!;
     }
   }
 
@@ -112,17 +122,15 @@ export class Recompute {
     };
     for (const { state } of this.#vns.values()) {
       if (state.status !== 'alive') continue;
-      const { vnid, name, tenantId, service, encapsulation, policies } = state;
-      put({ kind: 'vn', vnid }, CONTEXT_KEY, { type: 'VnContext', data: { vnid, name, tenantId, service, encapsulation, policies } });
+      put({ kind: 'vn', vnid: state.vnid }, CONTEXT_KEY, { type: 'VnContext', data: this.#rules.context(state) });
     }
     for (const ts of this.#tenantSystems.values()) {
       for (const binding of ts.bindings.filter((b) => this.#effective(ts, b))) {
-        const { vnid, bid, vlan, ip } = binding;
+        const { vnid, vlan, ip } = binding;
         const feed: FeedName = { kind: 'vn', vnid };
         const known = ts.attachments.filter((a) => this.#known(a.nveId));
         for (const { nveId } of known) {
-          const { mac, addresses, status } = this.#nves.get(nveId)!;
-          put(feed, memberKey(nveId), { type: 'VnMember', data: { nveId, mac, addresses, reachable: status === 'reachable' } });
+          put(feed, memberKey(nveId), { type: 'VnMember', data: this.#rules.member(this.#nves.get(nveId)!) });
           const since = before.get(`nve/${nveId}`)?.get(membershipKey(vnid))?.position ?? this.position;
           put({ kind: 'nve', nveId }, membershipKey(vnid), { type: 'Membership', data: { vnid, since } });
         }
@@ -131,8 +139,8 @@ export class Recompute {
           .map(({ nveId, state }) => ({ nveId, state }));
         const holdsAll = this.#holds(ts, `mac ${vnid} ${ts.mac}`) && (ip === null || this.#holds(ts, `ip ${vnid} ${ip}`));
         if (!holdsAll || attachments.length === 0) continue;
-        const data = { tsId: ts.tsId, bid, mac: ts.mac, ip, vlan, attachments, mobility: ts.mobility, via: null };
-        put(feed, mappingKey(data), { type: 'Mapping', data });
+        const data = this.#rules.mapping(ts, binding, attachments);
+        if (data) put(feed, mappingKey({ tsId: ts.tsId, vlan, ip }), { type: 'Mapping', data });
       }
     }
     return tables;

@@ -1,12 +1,15 @@
 import type { Binding } from '@nva/codec';
 import type { Nve, TenantSystem, Vn } from '@nva/domain';
 import type { Position } from '@nva/ports';
+import { eachClaim } from './claimed.ts';
 import { Connection, FoldedVn, type FoldedNve, type FoldedTs } from './model.ts';
-import { eachClaim, FOLD_VERSION, Network } from './network.ts';
+import { Network } from './network.ts';
+import { RULES } from './rules.ts';
 
 /** The fold as plain data, positions and order of claims included: what `restore` makes of it is the same network. */
 export interface NetworkSnapshot {
   readonly foldVersion: number;
+  readonly foldRevision: number;
   readonly position: Position;
   readonly nves: readonly { readonly nveId: string; readonly state: Nve | null; readonly revision: number; readonly position: Position }[];
   readonly vns: readonly VnSnapshot[];
@@ -36,7 +39,8 @@ const plainBinding = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => (
 
 export function takeSnapshot(network: Network): NetworkSnapshot {
   return {
-    foldVersion: FOLD_VERSION,
+    foldVersion: network.version,
+    foldRevision: network.versionRevision,
     position: network.position,
     nves: [...network.nves.values()].map(({ nveId, state, revision, position }) => ({ nveId, state, revision, position })),
     vns: [...network.vns.values()].map((vn) => ({
@@ -58,10 +62,10 @@ export function takeSnapshot(network: Network): NetworkSnapshot {
   };
 }
 
-/** Throws if the snapshot was taken by other rules: a replay is due then. */
-export function restore(snapshot: NetworkSnapshot): Network {
-  if (snapshot.foldVersion !== FOLD_VERSION) throw new Error(`snapshot of fold version ${snapshot.foldVersion}, this is ${FOLD_VERSION}`);
-  const network = new Network();
+/** Throws if the snapshot was taken by rules that this build does not have. */
+export function restore(snapshot: NetworkSnapshot, versions = RULES): Network {
+  const network = new Network(versions);
+  network.follow(snapshot.foldVersion, snapshot.foldRevision);
   network.position = snapshot.position;
   for (const { nveId, state, revision, position } of snapshot.nves) Object.assign(network.nveNamed(nveId), { state, revision, position });
   for (const vn of snapshot.vns) restoreVn(network, vn);

@@ -3,7 +3,7 @@ import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
 import type { Facts } from '@nva/domain';
 import type { FeedName, Position } from '@nva/ports';
 import type { TableRecord } from './changes.ts';
-import { connectionKey, contextValue, memberValue, type Connection, type FoldedTs, type FoldedVn } from './model.ts';
+import { connectionKey, type Connection, type FoldedTs, type FoldedVn } from './model.ts';
 import type { Network } from './network.ts';
 
 /** What deciders ask about other aggregates, answered from the fold alone. */
@@ -87,9 +87,9 @@ export function* recordsOf(network: Network, feed: FeedName): IterableIterator<T
   }
   const vn = network.vns.get(feed.vnid);
   if (!vn?.alive) return;
-  yield { key: CONTEXT_KEY, value: { type: 'VnContext', data: contextValue(vn.state) }, position: vn.contextPosition };
+  yield { key: CONTEXT_KEY, value: { type: 'VnContext', data: network.rules.context(vn.state) }, position: vn.contextPosition };
   for (const { nve, position } of vn.members.values()) {
-    yield { key: memberKey(nve.nveId), value: { type: 'VnMember', data: memberValue(nve.state!) }, position };
+    yield { key: memberKey(nve.nveId), value: { type: 'VnMember', data: network.rules.member(nve.state!) }, position };
   }
   for (const { ts, connection, mapping } of connectionsIn(network, vn)) {
     if (mapping) yield { key: connectionKey(ts.state, connection), value: { type: 'Mapping', data: mapping }, position: connection.position };

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Mapping } from '@nva/codec';
 import { TableDigest } from '@nva/codec';
 import { isTenantSystemEvent } from '@nva/domain';
+import { auditAt } from '@nva/domain/testing';
 import { feedKey, type RecordedEvent } from '@nva/ports';
-import { feedsOf, FeedDigests, Network, Recompute, recordsOf, restore, takeSnapshot } from '../src/index.ts';
+import { feedsOf, FeedDigests, Network, Recompute, recordsOf, restore, RULES, takeSnapshot, type FoldRules } from '../src/index.ts';
 import { dump, values } from './dump.ts';
 import { racyLog } from './races.ts';
 
@@ -77,6 +78,42 @@ describe('the fold, over logs with every race', () => {
       RUNS,
     );
     expect(swaps).toBeGreaterThan(500);
+  });
+
+  it('changes, when its rules are upgraded, exactly what they change, at the position of the upgrade (X1)', () => {
+    const seen = { changed: 0, kept: 0 };
+    fc.assert(
+      fc.property(racyLog(), fc.nat(), fc.nat(), (log, a, b) => {
+        const at = a % (log.length + 1);
+        const upgraded = withUpgrade(log, at);
+        const network = new Network(VERSIONS);
+        const naive = new Recompute(VERSIONS);
+        for (const event of upgraded) {
+          const changes = network.apply(event);
+          expect(changes, `at ${event.position} ${event.event.type}`).toEqual(naive.apply(event));
+          if (event.event.type !== 'FoldUpgraded') continue;
+          seen.changed += changes.length;
+          for (const feed of feedsOf(network)) for (const { position } of recordsOf(network, feed)) seen.kept += position < event.position ? 1 : 0;
+        }
+        const cut = b % upgraded.length;
+        const first = new Network(VERSIONS);
+        for (const event of upgraded.slice(0, cut)) first.apply(event);
+        const resumed = restore(structuredClone(takeSnapshot(first)), VERSIONS);
+        for (const event of upgraded.slice(cut)) resumed.apply(event);
+        expect(takeSnapshot(resumed)).toEqual(takeSnapshot(network));
+      }),
+      RUNS,
+    );
+    expect(seen.changed).toBeGreaterThan(1_000);
+    expect(seen.kept).toBeGreaterThan(1_000);
+  });
+
+  it('refuses a log and a snapshot that were folded by rules which it does not have', () => {
+    const log = withUpgrade([], 0);
+    expect(() => fold(log)).toThrow('version 2 of the rules; this build has versions 1 to 1');
+    const network = new Network(VERSIONS);
+    for (const event of log) network.apply(event);
+    expect(() => restore(takeSnapshot(network))).toThrow('version 2');
   });
 
   it('never publishes one MAC or one IP for two tenant systems of a VN (R13)', () => {
@@ -162,6 +199,23 @@ describe('the fold, over logs with every race', () => {
     );
   });
 });
+
+/** As if a later build gave the context, some members and some mappings other values, and held a VLAN's mappings back. */
+const VERSIONS: readonly FoldRules[] = [
+  ...RULES,
+  {
+    context: (vn) => ({ ...RULES[0]!.context(vn), name: vn.name === 'a' ? 'alpha' : vn.name }),
+    member: (nve) => ({ ...RULES[0]!.member(nve), reachable: nve.nveId === 'nve1' || nve.status === 'reachable' }),
+    mapping: (ts, binding, attachments) => (binding.vlan === 20 ? null : { ...RULES[0]!.mapping(ts, binding, attachments)!, mobility: ts.tsId === 'ts1' ? 7 : ts.mobility }),
+  },
+];
+
+/** Every event after the first `at` one position on, to make room for the upgrade. */
+function withUpgrade(log: readonly RecordedEvent[], at: number): RecordedEvent[] {
+  const position = (log[at - 1]?.position ?? 0) + 1;
+  const upgrade: RecordedEvent = { position, stream: 'fold', revision: 0, id: 'upgrade', event: { type: 'FoldUpgraded', data: { audit: auditAt(0), fromVersion: 1, toVersion: 2 } } };
+  return [...log.slice(0, at), upgrade, ...log.slice(at).map((event) => ({ ...event, position: event.position + 1 }))];
+}
 
 interface Table {
   readonly tenantId: string;

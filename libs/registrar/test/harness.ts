@@ -5,6 +5,7 @@ import { createEventCodec } from '@nva/codec';
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { SqliteEventStore } from '@nva/event-log';
+import { Network } from '@nva/fold';
 import { silentLogger, type Clock, type EventStore } from '@nva/ports';
 import { Replica } from '@nva/replica';
 import { Registrar, TermKeeper, type Answer, type Caller, type Outcome, type Request } from '../src/index.ts';
@@ -39,8 +40,8 @@ export interface Node {
   stop(): Promise<void>;
 }
 
-export async function startNode(store: EventStore, clock: Clock): Promise<Node> {
-  const replica = new Replica(store, silentLogger);
+export async function startNode(store: EventStore, clock: Clock, network = new Network()): Promise<Node> {
+  const replica = new Replica(store, silentLogger, network);
   const registrar = new Registrar(store, replica, clock, silentLogger);
   const terms = new TermKeeper(registrar, replica, clock, silentLogger);
   await replica.start((cause) => {

@@ -20,7 +20,7 @@ const MAX_WAITERS = 65_536;
  * answers no waiter any more; the process is expected to end.
  */
 export class Replica {
-  readonly network = new Network();
+  readonly network: Network;
   readonly digests = new FeedDigests();
   readonly #store: EventStore;
   readonly #logger: Logger;
@@ -31,7 +31,9 @@ export class Replica {
   #eventsFolded = 0;
   #caughtUp = false;
 
-  constructor(store: EventStore, logger: Logger) {
+  /** `network` is empty but in tests. */
+  constructor(store: EventStore, logger: Logger, network = new Network()) {
+    this.network = network;
     this.#store = store;
     this.#logger = logger;
   }

@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock, EventStore, Logger } from '@nva/ports';
+import type { Replica } from '@nva/replica';
+import { actorOf } from './access.ts';
+
+const CALLER = { kind: 'system', part: 'fold' } as const;
+const STREAM = 'fold';
+/** Rounds against other processes that upgrade the same log; each is lost to one that got further. */
+const MAX_ROUNDS = 8;
+
+/**
+ * Brings a log to the newest rules of the fold that this build has, once the replica has caught up: one `FoldUpgraded`, whose change is
+ * what the rules change in the tables. Several processes may do so at once; one wins. A process of an older build stops when it meets the
+ * event, since it could only guess from there on.
+ */
+export async function upgradeFold(store: EventStore, replica: Replica, clock: Clock, logger: Logger): Promise<void> {
+  const { network } = replica;
+  for (let round = 0; round < MAX_ROUNDS && network.version < network.newestVersion; round++) {
+    const fromVersion = network.version;
+    const toVersion = network.newestVersion;
+    const audit = { recordedAt: clock.wallMs(), actor: actorOf(CALLER), correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };
+    const append = { stream: STREAM, expectedRevision: network.versionRevision, events: [{ id: randomUUID(), event: { type: 'FoldUpgraded', data: { audit, fromVersion, toVersion } } }] } as const;
+    const [result] = await store.append([append]);
+    if (result!.outcome === 'appended') {
+      logger.info('the rules of the fold are upgraded', { fromVersion, toVersion, position: result!.position });
+      await replica.passed(result!.position);
+    } else {
+      await replica.passed((await store.head()).position);
+    }
+  }
+  if (network.version < network.newestVersion) throw new Error(`the log stays at version ${network.version} of the fold's rules: other processes kept coming first`);
+}
