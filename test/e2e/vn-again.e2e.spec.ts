@@ -1,6 +1,8 @@
+import { PURGE_AFTER_MS } from '@nva/distributor';
 import { command } from '@nva/domain/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
+import { until } from './waiting.ts';
 import { World } from './world.ts';
 
 let world: World;
@@ -55,5 +57,25 @@ describe('a VN deleted and created again under the same VNID within a second', (
     sleeper.back();
     world.nve('nve2');
     await world.expectConverged();
+  });
+});
+
+describe('a VN deleted for long', () => {
+  it('loses its topic, and its VNID goes to another tenant, whose NVEs see nothing of the first', async () => {
+    const stays = world.nve('nve1');
+    await world.expectConverged();
+    await world.submit(detach('t1', 'nve1'), detach('t2', 'nve2'), detach('t3', 'nve3'), command('deleteVn', { vnid: 1 }));
+    await world.expectConverged();
+    world.clock.advance(PURGE_AFTER_MS);
+    world.nva.distributor.purge();
+    await until('the purge of VN 1', () => (world.nva.node.replica.network.vns.get(1)!.state.status === 'purged' ? null : 'it is only deleted'));
+    expect(await world.feed.admin((admin) => admin.listTopics())).not.toContain(world.topic(1));
+
+    await world.submit(vn(1, 'blue'), attach('t9', 'nve1', 9, { tenantId: 'blue' }), attach('t8', 'nve2', 8, { tenantId: 'blue' }));
+    world.nve('nve2');
+    await world.expectConverged();
+    expect([...stays.client.memberships.keys()]).toEqual([1]);
+    expect(stays.client.resolve(1, { ip: '192.0.2.1' })).toBeNull();
+    expect((await world.feed.raw(world.topic(1))).map(({ key }) => String(key))).not.toContain('mapping/t1/192.0.2.1');
   });
 });

@@ -1,4 +1,4 @@
-import { Distributor, feedValue } from '@nva/distributor';
+import { Distributor, feedValue, PURGE_AFTER_MS } from '@nva/distributor';
 import type { Command } from '@nva/domain';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { KafkaFeedWriter, type KafkaFeedWriterOptions } from '@nva/kafka';
@@ -35,7 +35,7 @@ export class World {
   readonly feed: KafkaFeedUnderTest;
   readonly warnings: { readonly message: string; readonly fields: Readonly<Record<string, unknown>> }[] = [];
   readonly #topicConfig: Readonly<Record<string, string>> | undefined;
-  readonly #clock = new ManualClock();
+  readonly clock = new ManualClock();
   readonly #nves = new Set<Nve>();
   #log: LogFixture | null = null;
   #nva: Nva | null = null;
@@ -60,11 +60,11 @@ export class World {
   }
 
   async start({ adopt = false, writer = (options) => new KafkaFeedWriter(options) }: StartOptions = {}): Promise<void> {
-    this.#log ??= await openLog(this.#clock);
-    const node = await startNode(this.#log.store, this.#clock);
+    this.#log ??= await openLog(this.clock);
+    const node = await startNode(this.#log.store, this.clock);
     const failures: unknown[] = [];
     const options = { brokers: this.feed.brokers, prefix: this.feed.prefix, ...(this.#topicConfig ? { topicConfig: this.#topicConfig } : {}) };
-    const distributor = new Distributor(writer(options), node.replica, this.#log.store, this.#logger(), { adopt });
+    const distributor = new Distributor(writer(options), node.replica, this.#log.store, this.#logger(), { adopt, purge: { afterMs: PURGE_AFTER_MS, clock: this.clock } });
     this.#nva = { node, distributor, failures };
     await distributor.start((cause) => failures.push(cause));
   }

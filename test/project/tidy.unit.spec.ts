@@ -18,7 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   nve: ['identifiers', 'codec', 'ports'],
   replica: ['codec', 'fold', 'ports'],
   registrar: ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
-  distributor: ['codec', 'fold', 'ports', 'replica'],
+  distributor: ['codec', 'domain', 'fold', 'identifiers', 'ports', 'replica'],
 };
 
 /** No I/O, no clock: these run a million times a second in a simulation, a browser or a command line. */

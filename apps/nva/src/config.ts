@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { PURGE_AFTER_MS } from '@nva/distributor';
 
 /** What the process is told from outside, checked. */
 export interface NvaConfig {
@@ -13,6 +14,8 @@ export interface NvaConfig {
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
   readonly rateLimitPerS: number;
+  /** How long a VN stays deleted before its topic is deleted and its VNID free. */
+  readonly purgeAfterS: number;
 }
 
 /** A value that the process cannot start with; the message names it and says what was expected. */
@@ -40,6 +43,7 @@ export function readConfig(env: Environment): NvaConfig {
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
+    purgeAfterS: integer(env, 'PURGE_AFTER_S', PURGE_AFTER_MS / 1_000, 1, 315_360_000),
   };
   if (!config.tokensFile && !isLoopback(config.host)) {
     throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);

@@ -6,7 +6,7 @@ import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
 import type { Clock, EventStore, FeedWriter, Logger } from '@nva/ports';
-import { Registrar, TermKeeper } from '@nva/registrar';
+import { Registrar, TermKeeper, upgradeFold } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import { AppliedReports } from './applied-reports.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
@@ -36,7 +36,7 @@ export class Core {
     this.clock = clock;
     this.writer = feed.writer;
     this.inProcessFeed = feed.inProcess;
-    this.distributor = new Distributor(feed.writer, replica, store, logger, { adopt: config.feedAdopt });
+    this.distributor = new Distributor(feed.writer, replica, store, logger, { adopt: config.feedAdopt, purge: { afterMs: config.purgeAfterS * 1_000, clock } });
     this.applied = new AppliedReports(store.logId, replica.digests, () => replica.network.position);
   }
 
@@ -51,6 +51,7 @@ export class Core {
     const registrar = new Registrar(store, replica, clock, logger);
     const terms = new TermKeeper(registrar, replica, clock, logger);
     await replica.start(failed);
+    await upgradeFold(store, replica, clock, logger);
     const core = new Core(store, replica, registrar, terms, makeFeed(config, clock, logger, replica.network.position), config, clock, logger);
     terms.start();
     core.distributor.start(failed).then(

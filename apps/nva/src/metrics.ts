@@ -39,6 +39,7 @@ export class Metrics {
       nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => core.registrar.conflicts],
       nva_records_published_total: ['Records published on the feeds.', () => core.distributor.counters.recordsPublished],
       nva_publish_failures_total: ['Attempts to publish that failed and were repeated.', () => core.distributor.counters.publishFailures],
+      nva_vns_purged_total: ['Topics of VNs long gone that were deleted.', () => core.distributor.counters.vnsPurged],
       nva_reconciliations_total: ['Reconciliations of the feeds with the fold.', () => core.distributor.counters.reconciliations],
       nva_undecodable_records_total: ['Records found on the feeds that could not be decoded.', () => core.distributor.counters.undecodable],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => core.applied.mismatches],

@@ -1,6 +1,7 @@
 import type { RecordChange } from '@nva/fold';
 import { FeedFenced, feedKey, FeedRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
+import { longGone, lookEveryMs, purgeAppend, type PurgeOptions } from './purge.ts';
 import { recordsOfChange } from './records.ts';
 import { reconcile, type Reconciliation } from './reconcile.ts';
 
@@ -31,6 +32,8 @@ interface Flight {
 export interface DistributorOptions {
   /** Make the feeds of another log equal to this one (FEED_ADOPT). */
   readonly adopt: boolean;
+  /** Absent: topics of deleted VNs stay. */
+  readonly purge?: PurgeOptions;
 }
 
 /**
@@ -46,6 +49,9 @@ export class Distributor {
   readonly #options: DistributorOptions;
   #queue: Queued[] = [];
   #queuedRecords = 0;
+  /** VNIDs whose topic may be due to be deleted. */
+  #purges: number[] = [];
+  #looking: NodeJS.Timeout | undefined;
   #overflowed = false;
   #started = false;
   #stopping = false;
@@ -53,7 +59,7 @@ export class Distributor {
   #running: Promise<void> = Promise.resolve();
   #published: Position = 0;
   #sinceCheckpoint = 0;
-  readonly counters = { recordsPublished: 0, publishFailures: 0, reconciliations: 0, undecodable: 0 };
+  readonly counters = { recordsPublished: 0, publishFailures: 0, reconciliations: 0, undecodable: 0, vnsPurged: 0 };
 
   /** Publishes nothing before `start`. */
   constructor(writer: FeedWriter, replica: Replica, store: EventStore, logger: Logger, options: DistributorOptions) {
@@ -88,12 +94,23 @@ export class Distributor {
       this.#logger.error('the distributor has stopped', { err: cause });
       failed(cause);
     });
+    const { purge } = this.#options;
+    if (purge) this.#looking = setInterval(() => this.purge(), lookEveryMs(purge));
     return reconciliation;
+  }
+
+  /** Looks for topics of VNs long gone, to delete them when there is nothing to publish. Called by the timer. */
+  purge(): void {
+    const { purge } = this.#options;
+    if (!purge || this.#purges.length > 0) return;
+    this.#purges = longGone(this.#replica.network, purge);
+    this.#wake();
   }
 
   /** Publishes what is queued, then stops. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    clearInterval(this.#looking);
     this.#wake();
     await this.#running;
     await this.#writer.close();
@@ -126,9 +143,29 @@ export class Distributor {
     for (;;) {
       if (this.#queue.length > 0 || this.#overflowed) await this.#retrying<unknown>(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
       else if (this.#stopping) break;
+      else if (this.#purges.length > 0) await this.#purgeTopic(this.#purges.shift()!);
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     await this.#saveCheckpoint();
+  }
+
+  /**
+   * In turn with what is published: if the VN is created again while its topic goes, that is queued behind and makes the topic anew. The
+   * event comes after the topic is gone, and only if nothing happened to the VN since; until then the VNID stays its tenant's.
+   */
+  async #purgeTopic(vnid: number): Promise<void> {
+    const append = purgeAppend(this.#replica.network, vnid, this.#options.purge!);
+    if (!append) return;
+    try {
+      await this.#writer.delete({ kind: 'vn', vnid });
+      const [result] = await this.#store.append([append]);
+      if (result!.outcome !== 'appended') return;
+      this.counters.vnsPurged++;
+      this.#logger.info('the topic of a deleted VN is deleted, and its VNID free', { vnid });
+    } catch (error) {
+      if (error instanceof FeedFenced) throw error;
+      this.#logger.warn('the topic of a deleted VN was not purged; it is tried again later', { err: error, vnid });
+    }
   }
 
   /** Until it succeeds, is refused for good, or a stop is asked for. */

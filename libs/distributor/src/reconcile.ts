@@ -64,6 +64,8 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
     }
   }
   await flush();
+  // After everything was read, and so found to be of this log: what a purge left behind.
+  for (const feed of found.values()) if (feed.kind === 'vn' && network.vns.get(feed.vnid)?.state.status === 'purged') await writer.delete(feed);
   return total;
 }
 

@@ -3,8 +3,8 @@ import { command } from '@nva/domain/testing';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { FeedRefused, FeedUnavailable, feedKey, silentLogger, type FeedBatch, type FeedName, type FeedRecord } from '@nva/ports';
-import { attach, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
-import { Distributor, feedValue, MAX_QUEUED_RECORDS } from '../src/index.ts';
+import { attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
+import { Distributor, feedValue, MAX_QUEUED_RECORDS, PURGE_AFTER_MS } from '../src/index.ts';
 
 const VN1: FeedName = { kind: 'vn', vnid: 1 };
 
@@ -14,6 +14,13 @@ class RecordingFeed extends InProcessFeed {
   failing = false;
   /** Lets this many records through, then fails: a crash in the middle. */
   cutAfter = Number.POSITIVE_INFINITY;
+
+  beforeDelete: () => Promise<void> = () => Promise.resolve();
+
+  override async delete(name: FeedName): Promise<void> {
+    await this.beforeDelete();
+    await super.delete(name);
+  }
 
   override async publish(batches: readonly FeedBatch[]): Promise<void> {
     if (this.failing) throw new FeedUnavailable('the broker is away');
@@ -41,7 +48,7 @@ const fail = (cause: unknown): never => {
 async function start(adopt = false): Promise<void> {
   node = await startNode(log.store, clock);
   feed = new RecordingFeed('nvo3', topics);
-  distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt });
+  distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt, purge: { afterMs: PURGE_AFTER_MS, clock } });
   await distributor.start(fail);
 }
 
@@ -188,6 +195,67 @@ describe('the distributor', () => {
     feed.failing = false;
     await expectFeedsEqualFold();
     expect(distributor.counters.reconciliations).toBe(reconciliations + 1);
+  });
+});
+
+describe('the topic of a VN long gone', () => {
+  const deleteVn = command('deleteVn', { vnid: 1 });
+  const statusOf = (vnid: number): string | undefined => node.replica.network.vns.get(vnid)?.state.status;
+  const purge = async (): Promise<void> => {
+    distributor.purge();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await settled();
+  };
+
+  it('is deleted after its time and not before; then its VNID is free for any tenant', async () => {
+    await node.submit(attach('t1', 'nve1', 1), detach('t1', 'nve1'), deleteVn);
+    await settled();
+    clock.advance(PURGE_AFTER_MS - 1);
+    await purge();
+    expect([feed.has(VN1), statusOf(1)]).toEqual([true, 'deleted']);
+    expect(code((await node.submit(vn(1, 'blue')))[0])).toBe('vnid-reserved');
+    clock.advance(1);
+    await purge();
+    expect([feed.has(VN1), statusOf(1), distributor.counters.vnsPurged]).toEqual([false, 'purged', 1]);
+    await node.submit(vn(1, 'blue'), attach('t5', 'nve1', 5, { tenantId: 'blue' }));
+    await expectFeedsEqualFold();
+    expect((await Array.fromAsync(feed.read(VN1))).map((record) => record.key)).toEqual(['context', 'member/nve1', 'mapping/t5/192.0.2.5']);
+  });
+
+  it('is there again, whole, when its VN is created while it goes', async () => {
+    await node.submit(deleteVn);
+    await settled();
+    clock.advance(PURGE_AFTER_MS);
+    feed.beforeDelete = async () => void (await node.submit(vn(1), attach('t1', 'nve1', 1)));
+    await purge();
+    expect(statusOf(1)).toBe('alive');
+    expect(distributor.counters.vnsPurged).toBe(0);
+    await expectFeedsEqualFold();
+  });
+
+  it('leaves its VNID reserved as long as it cannot be deleted, and is tried again', async () => {
+    await node.submit(deleteVn);
+    await settled();
+    clock.advance(PURGE_AFTER_MS);
+    feed.beforeDelete = () => Promise.reject(new FeedUnavailable('the broker is away'));
+    await purge();
+    expect(statusOf(1)).toBe('deleted');
+    await node.submit(attach('t3', 'nve2', 3, { bindings: [{ vnid: 3, ip: '192.0.2.3' }] }));
+    await expectFeedsEqualFold();
+    feed.beforeDelete = () => Promise.resolve();
+    await purge();
+    expect(statusOf(1)).toBe('purged');
+  });
+
+  it('is deleted at the next start if it came back after the purge', async () => {
+    await node.submit(deleteVn);
+    await settled();
+    clock.advance(PURGE_AFTER_MS);
+    await purge();
+    topics.ensure(VN1);
+    await stop();
+    await start();
+    expect(feed.has(VN1)).toBe(false);
   });
 });
 

@@ -11,6 +11,8 @@ export interface Vn {
   readonly service: Service;
   readonly encapsulation: VnContext['encapsulation'];
   readonly policies: Policies;
+  /** Milliseconds since the epoch; null while it is alive. */
+  readonly deletedAt: number | null;
 }
 
 export type VnCommand =
@@ -80,7 +82,7 @@ const unknown = (vnid: number): Refusal => new Refusal('vn-unknown', `there is n
 export function evolveVn(vn: Vn | null, event: VnEvent): Vn {
   if (event.type === 'VnCreated') {
     const { vnid, tenantId, name, service, encapsulation, policies } = event.data;
-    return { vnid, status: 'alive', tenantId, name, service, encapsulation, policies };
+    return { vnid, status: 'alive', tenantId, name, service, encapsulation, policies, deletedAt: null };
   }
   if (!vn) throw new Error(`${event.type} of a VN that was never created`);
   switch (event.type) {
@@ -89,7 +91,7 @@ export function evolveVn(vn: Vn | null, event: VnEvent): Vn {
       return { ...vn, name, encapsulation, policies };
     }
     case 'VnDeleted':
-      return { ...vn, status: 'deleted' };
+      return { ...vn, status: 'deleted', deletedAt: event.data.audit.recordedAt };
     case 'VnPurged':
       return { ...vn, status: 'purged' };
   }

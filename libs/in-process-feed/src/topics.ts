@@ -19,11 +19,11 @@ export class Topics {
   readonly entries = new Map<string, TopicEntry>();
   checkpoint: FeedCheckpoint | null = null;
   owner: object | null = null;
-  /** Position of the log at which these feeds began: removals before it left no trace here. */
-  readonly floor: Position;
+  /** Removals before it left no trace in a feed made from now on: the position of the log at which these feeds began, or of the last feed that was deleted. */
+  #floor: Position;
 
   constructor(floor: Position = 0) {
-    this.floor = floor;
+    this.#floor = floor;
   }
 
   get(feed: FeedName): TopicEntry | undefined {
@@ -33,13 +33,14 @@ export class Topics {
   ensure(feed: FeedName): TopicEntry {
     const present = this.get(feed);
     if (present) return present;
-    const entry: TopicEntry = { feed, topic: new Topic(this.floor), followers: new Set() };
+    const entry: TopicEntry = { feed, topic: new Topic(this.#floor), followers: new Set() };
     this.entries.set(feedKey(feed), entry);
     return entry;
   }
 
   delete(feed: FeedName): void {
     const entry = this.get(feed);
+    this.#floor = Math.max(this.#floor, entry?.topic.position ?? 0);
     this.entries.delete(feedKey(feed));
     for (const follower of entry?.followers ?? []) follower.ended();
   }

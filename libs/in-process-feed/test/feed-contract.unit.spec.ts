@@ -34,6 +34,17 @@ describe('resuming in process', () => {
     expect(followed.records).toEqual([member('c', 3), removal('a', 4), member('b', 5)]);
   });
 
+  it('starts over in a feed that was deleted and made anew: what the first one held is in neither', async () => {
+    const feed = new InProcessFeed();
+    await feed.open();
+    await feed.ensure([vn(1)]);
+    await feed.publish([{ feed: vn(1), records: [member('a', 1), member('b', 7)] }]);
+    await feed.delete(vn(1));
+    await feed.ensure([vn(1)]);
+    await feed.publish([{ feed: vn(1), records: [member('c', 9)] }]);
+    expect(feed.follow(vn(1), 1, silent)!).toMatchObject({ start: 'snapshot', records: [member('c', 9)] });
+  });
+
   it('starts over once removals since then are forgotten, and memory stays bounded', async () => {
     const feed = new InProcessFeed();
     await feed.open();

@@ -1,0 +1,40 @@
+import { randomUUID } from 'node:crypto';
+import type { Audit } from '@nva/codec';
+import { decideVn } from '@nva/domain';
+import { factsOf, type Network } from '@nva/fold';
+import { parseVnid, vnStream } from '@nva/identifiers';
+import type { Clock, StreamAppend } from '@nva/ports';
+
+/** How long a VN stays deleted before its topic goes, in milliseconds: 14 days, twice the time for which topics keep removals. */
+export const PURGE_AFTER_MS = 14 * 24 * 3_600_000;
+/** How often it looks for such VNs at most. */
+const LOOK_EVERY_MS = 60_000;
+/** VNs that one look finds at most; the rest wait for the next. */
+const MAX_FOUND = 256;
+
+export interface PurgeOptions {
+  readonly afterMs: number;
+  readonly clock: Clock;
+}
+
+export const lookEveryMs = ({ afterMs }: PurgeOptions): number => Math.min(LOOK_EVERY_MS, afterMs);
+
+/** VNIDs whose VN has been deleted for long enough. */
+export function longGone(network: Network, { afterMs, clock }: PurgeOptions): number[] {
+  const before = clock.wallMs() - afterMs;
+  const found: number[] = [];
+  for (const [vnid, { state }] of network.vns) {
+    if (state.status === 'deleted' && state.deletedAt !== null && state.deletedAt <= before) found.push(vnid);
+    if (found.length === MAX_FOUND) break;
+  }
+  return found;
+}
+
+/** The append that records a purge, refused by the log if anything happens to the VN before; null if it is not deleted. */
+export function purgeAppend(network: Network, vnid: number, { clock }: PurgeOptions): StreamAppend | null {
+  const vn = network.vns.get(vnid);
+  if (!vn) return null;
+  const audit: Audit = { recordedAt: clock.wallMs(), actor: 'system:distributor', correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };
+  const event = decideVn({ type: 'purgeVn', vnid: parseVnid(vnid) }, vn.state, factsOf(network), audit);
+  return event && { stream: vnStream(vnid), expectedRevision: vn.revision, events: [{ id: randomUUID(), event }] };
+}
