@@ -103,7 +103,7 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, config: NvaConf
     const correlationId = readCorrelationId(request);
     void reply.header('x-correlation-id', correlationId);
     if (PUBLIC.test(request.url)) return;
-    setContext(request, { caller: tokens.callerOf(request.headers.authorization), correlationId });
+    setContext(request, { caller: tokens.callerOf(request.headers.authorization, request.headers.host), correlationId });
   });
   fastify.addHook('onResponse', async (request, reply) => metrics.answered(request.method, request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1_000));
   await fastify.register(rateLimit, {

@@ -7,6 +7,7 @@ import { ConfigError } from './config.ts';
 
 /** Who calls while no tokens are configured; the server then listens on loopback only. */
 const LOCAL: Caller = { kind: 'operator', name: 'local' };
+const LOCAL_HOST = /^(?:127\.0\.0\.1|\[::1\]|localhost)(?::\d{1,5})?$/i;
 
 const TOKEN_DIGEST = /^[0-9a-f]{64}$/;
 const OPERATOR_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -59,9 +60,15 @@ export class Tokens {
     return this.#callers !== null;
   }
 
-  /** Throws Refusal `unauthenticated`. */
-  callerOf(authorization: string | undefined): Caller {
-    if (!this.#callers) return LOCAL;
+  /**
+   * Throws Refusal `unauthenticated`; without tokens `forbidden`, unless the request names this machine: a web page of elsewhere could
+   * otherwise have its own name resolved to loopback and write here (DNS rebinding).
+   */
+  callerOf(authorization: string | undefined, host: string | undefined): Caller {
+    if (!this.#callers) {
+      if (!LOCAL_HOST.test(host ?? '')) throw new Refusal('forbidden', 'without configured tokens only requests to 127.0.0.1, [::1] or localhost are taken', { field: 'Host', received: host });
+      return LOCAL;
+    }
     const token = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(authorization ?? '')?.[1];
     const caller = token === undefined ? undefined : this.#callers.get(createHash('sha256').update(token).digest('hex'));
     if (!caller) throw new Refusal('unauthenticated', 'a bearer token of an operator or an NVE is needed', { field: 'Authorization' });

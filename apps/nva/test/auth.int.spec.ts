@@ -161,3 +161,17 @@ describe('an NVE may', () => {
     for (const who of ['nve1', 'nve2'] as const) await call(who, 'put', `/v1/nves/${who}/tenant-systems/of-${who}`, tsBody(who === 'nve1' ? 80 : 81, { bindings: [] })).set('idempotency-key', 'shared').expect(200);
   });
 });
+
+describe('a server without tokens', () => {
+  it('takes requests to this machine only, so that no page of elsewhere writes through a name of its own', async () => {
+    const open = await startNva();
+    const put = (host: string) => open.http.put('/v1/vns/1').set('host', host).send(vnBody());
+    for (const host of ['attacker.example', 'attacker.example:3000', '127.0.0.1.attacker.example', '192.0.2.1:3000']) {
+      const { status, body } = await put(host);
+      expect([status, body.code, body.field, body.received], host).toEqual([403, 'forbidden', 'Host', host]);
+    }
+    expect(await open.head()).toBe(0);
+    for (const host of ['localhost', '127.0.0.1:3000', '[::1]:3000']) expect((await put(host)).status, host).toBe(200);
+    await open.stop();
+  });
+});

@@ -29,7 +29,7 @@ describe('the token of an NVE', () => {
     ['any tenant, if tenants is absent', {}, null],
   ])('serves %s', async (_, fields, tenants) => {
     const tokens = await read({ nves: [{ nveId: 'nve1', sha256, ...fields }] });
-    expect(tokens.callerOf('Bearer token')).toEqual({ kind: 'nve', nveId: 'nve1', tenants });
+    expect(tokens.callerOf('Bearer token', 'nva.example')).toEqual({ kind: 'nve', nveId: 'nve1', tenants });
   });
 });
 
