@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '@nva/app-nva';
+import { readConfig } from '@nva/service';
 import { root } from './files.ts';
 
 const dockerfile = readFileSync(join(root, 'docker/Dockerfile'), 'utf8');

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TableDigest } from '@nva/codec';
 import supertest from 'supertest';
 import { NvaProcess } from './nva-process.ts';
-import { SseReader } from './sse-reader.ts';
-import { attachLine, populate, postLines, temporaryDirectory, until } from './support.ts';
+import { SseReader } from '../../service/test/sse-reader.ts';
+import { attachLine, populate, postLines, temporaryDirectory, until } from '../../service/test/support.ts';
 
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
 let processes: NvaProcess[];

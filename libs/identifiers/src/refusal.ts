@@ -70,6 +70,7 @@ export const REFUSAL_CODES = [
   'log-unavailable',
   'overloaded',
   'starting',
+  'behind',
   'internal',
 ] as const;
 

@@ -69,6 +69,20 @@ export class Replica {
     return new Promise((resolve) => this.#waiters.push({ position, resolve }));
   }
 
+  /** Whether the network passes the position in time; false at once if too many wait. */
+  passedWithin(position: Position, limitMs: number): Promise<boolean> {
+    if (this.network.position >= position) return Promise.resolve(true);
+    if (this.#waiters.length >= MAX_WAITERS) return Promise.resolve(false);
+    return new Promise((settle) => {
+      const waiter = { position, resolve: () => (clearTimeout(limit), settle(true)) };
+      const limit = setTimeout(() => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        settle(false);
+      }, limitMs);
+      this.#waiters.push(waiter);
+    });
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '@nva/ports';
 import supertest from 'supertest';
 import { ManualClock } from '../../../libs/registrar/test/harness.ts';
-import { createNva, readConfig } from '../src/index.ts';
+import { createService, readConfig, ROLES } from '../src/index.ts';
 import { populate, startNva, temporaryDirectory, tsBody, type NvaFixture, type NvaFixtureOptions } from './support.ts';
 
 let nva: NvaFixture | null = null;
@@ -36,7 +36,7 @@ describe('health', () => {
 
   it('is not ready while the feeds cannot be reached; writes are taken, feeds are named', async () => {
     const directory = await temporaryDirectory();
-    const server = await createNva(readConfig({ PORT: '0', DATA_DIR: directory.path, KAFKA_BROKERS: '127.0.0.1:1' }), { logger: silentLogger, failed: () => {} });
+    const server = await createService(readConfig({ PORT: '0', DATA_DIR: directory.path, KAFKA_BROKERS: '127.0.0.1:1' }), ROLES, { logger: silentLogger, failed: () => {} });
     try {
       const http = supertest(server.url);
       await populate(http);

@@ -3,9 +3,9 @@ import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { numeral, parseNveId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FeedName } from '@nva/ports';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Core } from './core.ts';
+import type { Core, Distribution } from './core.ts';
 import { DescribesProblems } from './describes.ts';
-import { CORE } from './providers.ts';
+import { CORE, DISTRIBUTION } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { FeedStream, parseResumePoint } from './sse.ts';
@@ -17,9 +17,11 @@ import { Visibility } from './visibility.ts';
 @DescribesProblems()
 export class FeedsController {
   readonly #core: Core;
+  readonly #distribution: Distribution;
 
-  constructor(@Inject(CORE) core: Core) {
+  constructor(@Inject(CORE) core: Core, @Inject(DISTRIBUTION) distribution: Distribution) {
     this.#core = core;
+    this.#distribution = distribution;
   }
 
   @Get('vns/:vnid/feed')
@@ -45,7 +47,8 @@ export class FeedsController {
   }
 
   async #stream(feed: FeedName, entitled: () => boolean, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { inProcessFeed, writer, store, distributor } = this.#core;
+    const { inProcessFeed, writer, distributor } = this.#distribution;
+    const { store } = this.#core;
     const { correlationId } = contextOf(request);
     only(request.query as Readonly<Record<string, string>>);
     if (!inProcessFeed) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);

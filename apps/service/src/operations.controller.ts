@@ -26,11 +26,12 @@ export class OperationsController {
   }
 
   @Get('readyz')
-  @ApiOperation({ summary: '200 when writes are taken and the feeds are equal to the fold, 503 before.' })
+  @ApiOperation({ summary: '200 when the process does its work: its fold has caught up, and the feeds are equal to it if it publishes them. 503 before.' })
   ready(@Res({ passthrough: true }) reply: FastifyReply): unknown {
-    const { ready, replica, distributor, store } = this.#core;
+    const { ready, replica, distribution, store } = this.#core;
     reply.status(ready ? 200 : 503);
-    return { ready, log: store.logId, foldPosition: String(replica.network.position), publishedPosition: String(distributor.publishedPosition) };
+    const published = distribution && { publishedPosition: String(distribution.distributor.publishedPosition) };
+    return { ready, log: store.logId, foldPosition: String(replica.network.position), ...published };
   }
 
   @Get('metrics')

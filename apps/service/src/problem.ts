@@ -63,6 +63,7 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   'log-unavailable': 503,
   overloaded: 503,
   starting: 503,
+  behind: 503,
   internal: 500,
 };
 

@@ -2,12 +2,13 @@ import { Body, Controller, Delete, HttpCode, Inject, Param, Post, Put, Query, Re
 import { ApiTags } from '@nestjs/swagger';
 import { isObject, parseBody, type CommandName } from '@nva/commands';
 import { numeral, Refusal } from '@nva/identifiers';
+import type { Registrar } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { answerBody, answerStatus, requestOf, submit, type AnswerBody } from './answers.ts';
-import type { Core } from './core.ts';
+import type { Core, Registration } from './core.ts';
 import { DescribesWrite } from './describes.ts';
-import { CORE } from './providers.ts';
+import { CORE, REGISTRATION } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf, readIdempotency } from './request-context.ts';
 
@@ -19,9 +20,11 @@ type Queries = Readonly<Record<string, string>>;
 @ApiTags('writes')
 export class WritesController {
   readonly #core: Core;
+  readonly #registrar: Registrar;
 
-  constructor(@Inject(CORE) core: Core) {
+  constructor(@Inject(CORE) core: Core, @Inject(REGISTRATION) { registrar }: Registration) {
     this.#core = core;
+    this.#registrar = registrar;
   }
 
   @Put('vns/:vnid')
@@ -107,11 +110,10 @@ export class WritesController {
 
   async #write(name: CommandName, path: Readonly<Record<string, unknown>>, body: unknown, request: FastifyRequest, reply: FastifyReply): Promise<AnswerBody> {
     const { caller, correlationId } = contextOf(request);
-    const { registrar, applied } = this.#core;
     if (body instanceof Readable) throw new Refusal('malformed-body', 'the body is application/json', { field: 'Content-Type', received: request.headers['content-type'] });
     if (request.method !== 'DELETE') only(request.query as Queries);
     const parsed = parseBody(name, path, body);
-    const [outcome] = await submit(registrar, applied, [requestOf(parsed, caller, correlationId, readIdempotency(request))], [parsed]);
+    const [outcome] = await submit(this.#registrar, this.#core.applied, [requestOf(parsed, caller, correlationId, readIdempotency(request))], [parsed]);
     if (!outcome) throw new Refusal('internal', 'the command has no outcome');
     if ('refusal' in outcome) throw outcome.refusal;
     reply.status(answerStatus(outcome.answer));

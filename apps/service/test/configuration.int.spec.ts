@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '@nva/ports';
-import { ConfigError, createNva, readConfig } from '../src/index.ts';
+import { ConfigError, createService, readConfig, ROLES } from '../src/index.ts';
 import { Tokens } from '../src/tokens.ts';
 import { temporaryDirectory, type Environment } from './support.ts';
 
@@ -65,8 +65,8 @@ describe('the tokens file', () => {
     const file = `${directory.path}.json`;
     await writeFile(file, content);
     const config = readConfig({ PORT: '0', DATA_DIR: directory.path, TOKENS_FILE: file });
-    await expect(createNva(config, { logger: silentLogger, failed: () => {} })).rejects.toThrow(message);
-    await expect(createNva(config, { logger: silentLogger, failed: () => {} })).rejects.toThrow(/^TOKENS_FILE: /);
+    await expect(createService(config, ROLES, { logger: silentLogger, failed: () => {} })).rejects.toThrow(message);
+    await expect(createService(config, ROLES, { logger: silentLogger, failed: () => {} })).rejects.toThrow(/^TOKENS_FILE: /);
     expect(existsSync(directory.path)).toBe(false);
     await directory.remove();
   });

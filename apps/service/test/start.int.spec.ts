@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '@nva/ports';
-import { ConfigError, createNva, readConfig } from '../src/index.ts';
+import { ConfigError, createService, readConfig, ROLES } from '../src/index.ts';
 import { startNva, temporaryDirectory, type Environment, type NvaFixture } from './support.ts';
 
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -18,7 +18,7 @@ afterEach(async () => {
   await directory.remove();
 });
 
-const start = (env: Environment) => createNva(readConfig({ PORT: '0', DATA_DIR: directory.path, ...env }), { logger: silentLogger, failed: () => {} });
+const start = (env: Environment) => createService(readConfig({ PORT: '0', DATA_DIR: directory.path, ...env }), ROLES, { logger: silentLogger, failed: () => {} });
 
 describe('a start that cannot be', () => {
   it('with a DATA_DIR that is a file says so, by name', async () => {

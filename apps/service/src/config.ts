@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { PURGE_AFTER_MS } from '@nva/distributor';
+import { ROLES } from './roles.ts';
 
 /** What the process is told from outside, checked. */
 export interface NvaConfig {
@@ -30,8 +31,8 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
 
-/** Throws ConfigError at the first wrong value. */
-export function readConfig(env: Environment): NvaConfig {
+/** Throws ConfigError at the first wrong value, or if a process of these roles could not do its work with them. */
+export function readConfig(env: Environment, roles = ROLES): NvaConfig {
   if (env['EVENTSTORE_URL']) throw new ConfigError('EVENTSTORE_URL: this version keeps its log in DATA_DIR only; unset it');
   const config: NvaConfig = {
     host: text(env, 'HOST', '127.0.0.1', /^[^\s]+$/, 'an address or host name'),
@@ -47,6 +48,9 @@ export function readConfig(env: Environment): NvaConfig {
   };
   if (!config.tokensFile && !isLoopback(config.host)) {
     throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
+  }
+  if (roles.includes('distributor') && !roles.includes('admin') && config.kafkaBrokers.length === 0) {
+    throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: a distributor by itself publishes on Kafka');
   }
   return config;
 }

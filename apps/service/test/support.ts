@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, type Clock } from '@nva/ports';
 import supertest from 'supertest';
-import { createNva, readConfig, type NvaServer } from '../src/index.ts';
+import { createService, readConfig, ROLES, type Service } from '../src/index.ts';
 
 export type Http = ReturnType<typeof supertest>;
 export type Environment = Readonly<Record<string, string>>;
 
 export interface NvaFixture {
-  readonly server: NvaServer;
+  readonly server: Service;
   readonly http: Http;
   readonly url: string;
   readonly dataDir: string;
@@ -34,8 +34,8 @@ export async function temporaryDirectory(): Promise<{ readonly path: string; rem
 /** A real server on a free port, with a log of its own. What makes it fail makes its test fail. */
 export async function startNva({ env = {}, clock }: NvaFixtureOptions = {}): Promise<NvaFixture> {
   const directory = await temporaryDirectory();
-  const open = async (port: string): Promise<NvaServer> => {
-    const server = await createNva(readConfig({ PORT: port, DATA_DIR: directory.path, ...env }), {
+  const open = async (port: string): Promise<Service> => {
+    const server = await createService(readConfig({ PORT: port, DATA_DIR: directory.path, ...env }), ROLES, {
       logger: silentLogger,
       ...(clock ? { clock } : {}),
       failed: (cause) => {

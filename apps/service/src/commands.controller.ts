@@ -2,12 +2,13 @@ import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { commandNames } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
+import type { Registrar } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import type { Core } from './core.ts';
+import type { Core, Registration } from './core.ts';
 import { DescribesProblems } from './describes.ts';
 import { NdjsonCommands } from './ndjson.ts';
-import { CORE } from './providers.ts';
+import { CORE, REGISTRATION } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 
@@ -18,9 +19,11 @@ export const NDJSON = 'application/x-ndjson';
 @ApiTags('writes')
 export class CommandsController {
   readonly #core: Core;
+  readonly #registrar: Registrar;
 
-  constructor(@Inject(CORE) core: Core) {
+  constructor(@Inject(CORE) core: Core, @Inject(REGISTRATION) { registrar }: Registration) {
     this.#core = core;
+    this.#registrar = registrar;
   }
 
   @Post('commands')
@@ -38,7 +41,7 @@ export class CommandsController {
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': NDJSON, 'x-correlation-id': context.correlationId });
     try {
-      await new NdjsonCommands(this.#core.registrar, this.#core.applied, context).run(request.body, reply.raw);
+      await new NdjsonCommands(this.#registrar, this.#core.applied, context).run(request.body, reply.raw);
       reply.raw.end();
     } catch {
       // The connection broke. What was decided stays decided; the caller asks again with the same keys.

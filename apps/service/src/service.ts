@@ -16,12 +16,14 @@ import { Core } from './core.ts';
 import { FeedsController } from './feeds.controller.ts';
 import { nestLogger } from './logging.ts';
 import { Metrics } from './metrics.ts';
+import { awaitMinPosition } from './min-position.ts';
 import { OperationsController } from './operations.controller.ts';
 import { ProblemFilter } from './problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
-import { CORE, METRICS } from './providers.ts';
+import { CORE, DISTRIBUTION, METRICS, REGISTRATION } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
 import { contextOf, readCorrelationId, setContext } from './request-context.ts';
+import type { Role } from './roles.ts';
 import { Tokens } from './tokens.ts';
 import { WritesController } from './writes.controller.ts';
 
@@ -32,15 +34,15 @@ const PUBLIC = /^\/(?:healthz|readyz|openapi\.json|docs(?:\/.*)?)(?:\?.*)?$/;
 const CLOSE_GRACE_MS = 5_000;
 const CLOSE_SWEEP_MS = 50;
 
-/** A running NVA. */
-export interface NvaServer {
+/** A running process. */
+export interface Service {
   readonly url: string;
   readonly core: Core;
   /** Finishes what was accepted, then releases everything. */
   close(): Promise<void>;
 }
 
-export interface NvaOptions {
+export interface ServiceOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   /** The process can no longer do its work: the fold threw, another writer took the feeds over, the feeds are refused. */
@@ -48,29 +50,37 @@ export interface NvaOptions {
 }
 
 @Module({})
-class NvaModule {
-  static with(core: Core, metrics: Metrics): DynamicModule {
+class ServiceModule {
+  static with(core: Core, metrics: Metrics, roles: readonly Role[]): DynamicModule {
+    const { registration, distribution } = core;
     return {
-      module: NvaModule,
-      controllers: [WritesController, CommandsController, QueriesController, AuditController, FeedsController, OperationsController],
+      module: ServiceModule,
+      controllers: [
+        OperationsController,
+        ...(registration ? [WritesController, CommandsController] : []),
+        ...(roles.includes('admin') ? [QueriesController, AuditController] : []),
+        ...(distribution && roles.includes('admin') ? [FeedsController] : []),
+      ],
       providers: [
         { provide: CORE, useValue: core },
         { provide: METRICS, useValue: metrics },
+        { provide: REGISTRATION, useValue: registration },
+        { provide: DISTRIBUTION, useValue: distribution },
       ],
     };
   }
 }
 
-/** Starts an NVA. Throws ConfigError or LogRefused before anything is changed. */
-export async function createNva(config: NvaConfig, { logger, clock = systemClock, failed }: NvaOptions): Promise<NvaServer> {
+/** Starts a process with the given roles. Throws ConfigError or LogRefused before anything is changed. */
+export async function createService(config: NvaConfig, roles: readonly Role[], { logger, clock = systemClock, failed }: ServiceOptions): Promise<Service> {
   const tokens = config.tokensFile ? Tokens.read(config.tokensFile) : Tokens.none();
-  const core = await Core.start(config, clock, logger, failed);
+  const core = await Core.start(config, { roles, clock, logger, failed });
   const metrics = new Metrics(core, logger);
   const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
-  const app = await NestFactory.create<NestFastifyApplication>(NvaModule.with(core, metrics), adapter, { logger: nestLogger(logger), abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false });
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
-  await prepare(fastify, tokens, config, metrics);
+  await prepare(fastify, tokens, core, metrics);
   const unused = unusedConnections(fastify);
   describe(app);
   try {
@@ -86,7 +96,7 @@ export async function createNva(config: NvaConfig, { logger, clock = systemClock
       const grace = setTimeout(() => fastify.server.closeAllConnections(), CLOSE_GRACE_MS);
       // A connection that falls idle after the one sweep at the start of a close would hold it up until it times out.
       const sweep = setInterval(() => fastify.server.closeIdleConnections(), CLOSE_SWEEP_MS);
-      core.inProcessFeed?.endFollowers();
+      core.distribution?.inProcessFeed?.endFollowers();
       for (const socket of unused) socket.destroy();
       await app.close();
       clearInterval(sweep);
@@ -97,7 +107,8 @@ export async function createNva(config: NvaConfig, { logger, clock = systemClock
 }
 
 /** What every request goes through before its handler: correlation id, caller, rate; and what is measured after it. */
-async function prepare(fastify: FastifyInstance, tokens: Tokens, config: NvaConfig, metrics: Metrics): Promise<void> {
+async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, metrics: Metrics): Promise<void> {
+  const { rateLimitPerS } = core.config;
   fastify.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
   fastify.addHook('onRequest', async (request, reply) => {
     const correlationId = readCorrelationId(request);
@@ -105,13 +116,16 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, config: NvaConf
     if (PUBLIC.test(request.url)) return;
     setContext(request, { caller: tokens.callerOf(request.headers.authorization, request.headers.host), correlationId });
   });
+  fastify.addHook('preHandler', async (request) => {
+    if (!PUBLIC.test(request.url)) await awaitMinPosition(request, core.replica);
+  });
   fastify.addHook('onResponse', async (request, reply) => metrics.answered(request.method, request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1_000));
   await fastify.register(rateLimit, {
-    max: config.rateLimitPerS,
+    max: rateLimitPerS,
     timeWindow: 1_000,
     hook: 'preHandler',
     keyGenerator: (request) => (PUBLIC.test(request.url) ? request.ip : actorOf(contextOf(request).caller)),
-    errorResponseBuilder: () => new Refusal('rate-limited', `more than ${config.rateLimitPerS} requests a second`),
+    errorResponseBuilder: () => new Refusal('rate-limited', `more than ${rateLimitPerS} requests a second`),
   });
 }
 

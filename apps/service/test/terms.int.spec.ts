@@ -22,9 +22,9 @@ afterEach(() => nva.stop());
 async function pass(seconds: number): Promise<void> {
   for (let ms = 0; ms < seconds * 1_000; ms += STEP_MS) {
     clock.advance(STEP_MS);
-    nva.server.core.terms.tick();
+    nva.server.core.registration!.terms.tick();
   }
-  await until(() => nva.server.core.registrar.commandsInFlight === 0);
+  await until(() => nva.server.core.registration!.registrar.commandsInFlight === 0);
 }
 
 const get = async (path: string) => (await nva.http.get(path).expect(200)).body;
@@ -89,7 +89,7 @@ describe('a lease', () => {
   it('starts anew after the process stood still (X6)', async () => {
     await connect();
     clock.advance(3_600_000);
-    nva.server.core.terms.tick();
+    nva.server.core.registration!.terms.tick();
     await pass(LEASE_S - 2);
     expect(await status()).toBe('reachable');
   });

@@ -1,3 +1,6 @@
 /** Injection tokens; everything that is injected names one, so that no type metadata is needed. */
 export const CORE = Symbol('core');
 export const METRICS = Symbol('metrics');
+/** Only where the role is. */
+export const REGISTRATION = Symbol('registration');
+export const DISTRIBUTION = Symbol('distribution');

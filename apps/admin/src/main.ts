@@ -1,0 +1,3 @@
+import { run } from '@nva/service';
+
+run('admin', ['admin']);

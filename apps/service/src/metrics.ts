@@ -1,0 +1,77 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
+import { MOVE_ALARM_MOVES } from '@nva/domain';
+import type { Logger } from '@nva/ports';
+import type { Core } from './core.ts';
+
+const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+
+/** Prometheus metrics of one NVA, in a registry of its own. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #requests = new Histogram({
+    name: 'nva_http_request_duration_seconds',
+    help: 'Time to answer a request, by method, route and status.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: LATENCY_BUCKETS_S,
+    registers: [this.registry],
+  });
+  readonly #moveAlarms = new Counter({ name: 'nva_move_alarms_total', help: 'Moves that were one too many within 180 s (X9).', registers: [this.registry] });
+
+  constructor(core: Core, logger: Logger) {
+    collectDefaultMetrics({ register: this.registry });
+    this.#measured(gaugesOf(core), (name, help, read) => new Gauge({ name, help, registers: [], collect() { this.set(read()); } }));
+    this.#measured(countersOf(core), (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
+    core.replica.onFolded(({ event }) => {
+      if (event.type !== 'TenantSystemMoved' || event.data.recentMoves <= MOVE_ALARM_MOVES || !core.replica.caughtUp) return;
+      this.#moveAlarms.inc();
+      logger.warn('a tenant system moves too often (X9)', { tsId: event.data.tsId, recentMoves: event.data.recentMoves, correlationId: event.data.audit.correlationId });
+    });
+  }
+
+  #measured(figures: Figures, metric: (name: string, help: string, read: () => number) => Metric): void {
+    for (const [name, [help, read]] of Object.entries(figures)) this.registry.registerMetric(metric(name, help, read));
+  }
+
+  answered(method: string, route: string, status: number, seconds: number): void {
+    this.#requests.observe({ method, route, status }, seconds);
+  }
+}
+
+type Figures = Readonly<Record<string, readonly [help: string, read: () => number]>>;
+
+function gaugesOf(core: Core): Figures {
+  const { replica, registration, distribution } = core;
+  return {
+    nva_fold_position: ['Log position that the fold has reached.', () => replica.network.position],
+    nva_vns: ['VNs, deleted ones included.', () => replica.network.vns.size],
+    nva_nves: ['NVEs ever spoken of.', () => replica.network.nves.size],
+    nva_tenant_systems: ['Tenant systems, detached ones included.', () => replica.network.tenantSystems.size],
+    nva_ready: ['1 when the process does its work.', () => Number(core.ready)],
+    ...(registration && {
+      nva_commands_in_flight: ['Commands decided and not answered yet.', () => registration.registrar.commandsInFlight],
+      nva_terms: ['Leases and lifetimes that run.', () => registration.terms.size],
+    }),
+    ...(distribution && {
+      nva_published_position: ['Log position up to which the feeds are published.', () => distribution.distributor.publishedPosition],
+      nva_feed_queued_records: ['Records that wait to be published.', () => distribution.distributor.queuedRecords],
+      nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
+    }),
+  };
+}
+
+function countersOf({ replica, applied, registration, distribution }: Core): Figures {
+  return {
+    nva_events_folded_total: ['Events folded since the start.', () => replica.eventsFolded],
+    ...(registration && {
+      nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],
+      nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
+    }),
+    ...(distribution && {
+      nva_records_published_total: ['Records published on the feeds.', () => distribution.distributor.counters.recordsPublished],
+      nva_publish_failures_total: ['Attempts to publish that failed and were repeated.', () => distribution.distributor.counters.publishFailures],
+      nva_reconciliations_total: ['Reconciliations of the feeds with the fold.', () => distribution.distributor.counters.reconciliations],
+      nva_undecodable_records_total: ['Records found on the feeds that could not be decoded.', () => distribution.distributor.counters.undecodable],
+      nva_vns_purged_total: ['Topics of VNs long gone that were deleted.', () => distribution.distributor.counters.vnsPurged],
+    }),
+  };
+}

@@ -1,0 +1,50 @@
+import { LogRefused } from '@nva/ports';
+import { ConfigError, readConfig } from './config.ts';
+import { jsonLogger } from './logging.ts';
+import type { Role } from './roles.ts';
+import { createService, type Service } from './service.ts';
+
+/** A stop that takes longer is ended the hard way; the log can take it. */
+const STOP_LIMIT_MS = 20_000;
+
+/** The whole of an application's `main`: starts the service from the environment and runs it until a signal or a failure ends it. */
+export function run(name: string, roles: readonly Role[]): void {
+  serve(name, roles).catch((error: unknown) => {
+    const text = error instanceof ConfigError || error instanceof LogRefused ? error.message : String((error as Error)?.stack ?? error);
+    process.stderr.write(`${name.toLowerCase()}: ${text}\n`);
+    process.exit(1);
+  });
+}
+
+async function serve(name: string, roles: readonly Role[]): Promise<void> {
+  const config = readConfig(process.env, roles);
+  const logger = jsonLogger(config.logLevel);
+  let service: Service | null = null;
+  let stopping = false;
+  const stop = async (exitCode: number): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+    process.exitCode = exitCode;
+    await service?.close().catch((error: unknown) => logger.error('the stop was not clean', { err: error }));
+    logger.info('stopped');
+  };
+  service = await createService(config, roles, {
+    logger,
+    failed: (cause) => {
+      logger.error(`the ${name} cannot go on`, { err: cause });
+      void stop(1).then(() => process.exit(1));
+    },
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0));
+  const { core, url } = service;
+  logger.info(`the ${name} listens`, {
+    url,
+    docs: `${url}/docs`,
+    dataDir: config.dataDir,
+    log: core.store.logId,
+    ...(roles.includes('distributor') && { feed: config.kafkaBrokers.length > 0 ? `Kafka at ${config.kafkaBrokers.join(',')}` : 'in process, as Server-Sent Events' }),
+    tokens: config.tokensFile ?? 'none: every caller on this machine is an operator',
+    position: String(core.replica.network.position),
+  });
+}
