@@ -28,7 +28,7 @@ const AGGREGATE_OF_COMMAND: Readonly<Record<Command['type'], Aggregate>> = {
   lapseNve: 'nve',
 };
 
-const AGGREGATE_OF_EVENT: Readonly<Record<NvaEvent['type'], Aggregate | 'fold'>> = {
+const AGGREGATE_OF_EVENT: Readonly<Record<NvaEvent['type'], Aggregate | 'fold' | 'oracle'>> = {
   TenantSystemAttached: 'ts',
   TenantSystemMoved: 'ts',
   TenantSystemAttachmentAdded: 'ts',
@@ -50,6 +50,7 @@ const AGGREGATE_OF_EVENT: Readonly<Record<NvaEvent['type'], Aggregate | 'fold'>>
   NveRestored: 'nve',
   NveForgotten: 'nve',
   FoldUpgraded: 'fold',
+  OracleTookOver: 'oracle',
 };
 
 export const isTenantSystemCommand = (command: Command): command is TenantSystemCommand => AGGREGATE_OF_COMMAND[command.type] === 'ts';

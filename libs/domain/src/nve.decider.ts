@@ -1,6 +1,7 @@
 import type { Audit, NvaEvent } from '@nva/codec';
 import { Refusal, type IpAddress, type MacAddress, type NveId, type SiteId } from '@nva/identifiers';
 import type { Facts } from './facts.ts';
+import type { TermOwner } from './term-owner.ts';
 
 /** A network virtualization edge (R2). A forgotten one is remembered by its incarnation only. */
 export interface Nve {
@@ -28,7 +29,7 @@ export type NveCommand =
   | { readonly type: 'disconnectNve'; readonly nveId: NveId; readonly forget?: boolean }
   | { readonly type: 'heartbeat'; readonly nveId: NveId; readonly incarnation: number }
   /** From the owner of the lease only. */
-  | { readonly type: 'lapseNve'; readonly nveId: NveId; readonly incarnation: number };
+  | ({ readonly type: 'lapseNve'; readonly nveId: NveId; readonly incarnation: number } & TermOwner);
 
 export type NveEvent = Extract<NvaEvent, { type: 'NveConnected' | 'NveDisconnected' | 'NveLeaseLapsed' | 'NveRestored' | 'NveForgotten' }>;
 
@@ -50,7 +51,7 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
       return nve.status === 'lapsed' ? { type: 'NveRestored', data: { audit, nveId, incarnation: nve.incarnation } } : null;
     case 'lapseNve':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
-      return nve.status === 'reachable' ? { type: 'NveLeaseLapsed', data: { audit, nveId, incarnation: nve.incarnation } } : null;
+      return nve.status === 'reachable' ? { type: 'NveLeaseLapsed', data: { audit, nveId, incarnation: nve.incarnation, group: command.group ?? null, owner: command.owner ?? null } } : null;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Attachment, AttachmentState, Audit, Binding, NvaEvent } from '@nva
 import { Refusal, type Bid, type MacAddress, type NveId, type TenantId, type TsId, type VmId, type Vnid } from '@nva/identifiers';
 import { checkVns, findByBid, register, sameAddress, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
 import type { Facts } from './facts.ts';
+import type { TermOwner } from './term-owner.ts';
 
 /** Moves within this window that raise an alarm when there are more (X9, RFC 7432 section 15.1). */
 export const MOVE_ALARM_WINDOW_MS = 180_000;
@@ -48,7 +49,7 @@ export type TenantSystemCommand =
   | ({ readonly type: 'registerBinding'; readonly tsId: TsId; readonly bid: Bid | 0 } & Omit<BindingLine, 'bid'>)
   | { readonly type: 'deregisterBinding'; readonly tsId: TsId; readonly bid: Bid | 0 }
   /** From the owner of the terms only, with the exact revision that the terms belong to (R24a). */
-  | { readonly type: 'lapseBindings'; readonly tsId: TsId; readonly bids: readonly number[] }
+  | ({ readonly type: 'lapseBindings'; readonly tsId: TsId; readonly bids: readonly number[] } & TermOwner)
   | { readonly type: 'changeMac'; readonly tsId: TsId; readonly mac: MacAddress }
   | { readonly type: 'connectionFailure'; readonly tsId: TsId; readonly nveId: NveId; readonly vnid?: Vnid };
 
@@ -96,7 +97,7 @@ export function decideTenantSystem(command: TenantSystemCommand, ts: TenantSyste
       return { type: 'BindingDeregistered', data: { audit, tsId, bid: command.bid } };
     case 'lapseBindings':
       for (const bid of command.bids) if (!findByBid(attached.bindings, bid)) throw unknownBid(bid);
-      return { type: 'BindingsLapsed', data: { audit, tsId, bids: command.bids } };
+      return { type: 'BindingsLapsed', data: { audit, tsId, bids: command.bids, group: command.group ?? null, owner: command.owner ?? null } };
     case 'changeMac':
       if (command.mac === attached.mac) return null;
       checkAddresses(attached, { mac: command.mac, bindings: attached.bindings }, facts);

@@ -6,3 +6,4 @@ export { FOLD_VERSION, RULES, type FoldRules } from './rules.ts';
 export * from './snapshot.ts';
 export * from './views.ts';
 export { Recompute } from './recompute.ts';
+export type { FoldedOracle } from './oracles.ts';

@@ -140,3 +140,13 @@ export function sameMapping(a: Mapping, b: Mapping): boolean {
         a.attachments.every((x, i) => x.nveId === b.attachments[i]!.nveId && x.state === b.attachments[i]!.state)))
   );
 }
+
+/** The entry of an NVE in a VN, made if there is none yet. */
+export function memberOf(vn: FoldedVn, nve: FoldedNve): FoldedMember {
+  let member = vn.members.get(nve.nveId);
+  if (!member) {
+    member = { vn, nve, tenantSystems: 0, since: 0, position: 0 };
+    vn.members.set(nve.nveId, member);
+  }
+  return member;
+}

@@ -14,8 +14,9 @@ import {
 } from '@nva/domain';
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
+import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
 import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
-import { Connection, connectionKey, FoldedNve, FoldedVn, sameContext, sameMapping, sameMember, type ConnectedTenantSystem, type FoldedMember, type FoldedTs } from './model.ts';
+import { Connection, connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type ConnectedTenantSystem, type FoldedMember, type FoldedTs } from './model.ts';
 import { RULES, type FoldRules } from './rules.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'revision' | 'event'>;
@@ -46,6 +47,8 @@ export class Network {
   readonly tenantSystems = new Map<string, FoldedTs>();
   readonly vns = new Map<number, FoldedVn>();
   readonly nves = new Map<string, FoldedNve>();
+  /** Who owns the terms of each group. */
+  readonly oracles = new Map<string, FoldedOracle>();
   readonly #names = new Map<string, string>();
   readonly #versions: readonly FoldRules[];
   #changes: RecordChange[] = [];
@@ -72,10 +75,18 @@ export class Network {
   }
 
   #dispatch(event: NvaEvent, revision: number): void {
-    if (isTenantSystemEvent(event)) this.#tenantSystem(event, revision);
+    if (isVoid(event, this.oracles)) this.#pass(event, revision);
+    else if (isTenantSystemEvent(event)) this.#tenantSystem(event, revision);
     else if (isVnEvent(event)) this.#vn(event, revision);
     else if (isNveEvent(event)) this.#nve(event, revision);
-    else this.#upgrade(event, revision);
+    else if (event.type === 'FoldUpgraded') this.#upgrade(event, revision);
+    else this.oracles.set(event.data.group, { oracleId: event.data.oracleId, url: event.data.url, position: this.position, revision });
+  }
+
+  /** An event that counts for nothing is still the last of its stream. */
+  #pass({ data }: Lapse, revision: number): void {
+    const folded = 'tsId' in data ? this.tenantSystems.get(data.tsId) : this.nves.get(data.nveId);
+    if (folded) Object.assign(folded, { revision, position: this.position });
   }
 
   // Rules
@@ -380,13 +391,4 @@ export class Network {
     if (sameMember(this.rules.member(before), value)) return;
     for (const member of nve.memberships.values()) this.#republishMember(member, value);
   }
-}
-
-function memberOf(vn: FoldedVn, nve: FoldedNve): FoldedMember {
-  let member = vn.members.get(nve.nveId);
-  if (!member) {
-    member = { vn, nve, tenantSystems: 0, since: 0, position: 0 };
-    vn.members.set(nve.nveId, member);
-  }
-  return member;
 }

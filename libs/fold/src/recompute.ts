@@ -31,6 +31,8 @@ export class Recompute {
   #registeredIn = new Map<string, Position>();
   /** `kind vnid address tsId` → the position since which it is claimed. */
   #claims = new Map<string, ClaimSince>();
+  /** Group → position at which its terms were last taken over. */
+  readonly #owners = new Map<string, Position>();
   readonly #feeds = new Map<string, FeedName>();
   readonly #versions: readonly FoldRules[];
   #rules: FoldRules;
@@ -51,6 +53,7 @@ export class Recompute {
   }
 
   #evolve(event: NvaEvent): void {
+    if (this.#isSuperseded(event)) return;
     if (isVnEvent(event)) {
       const { vnid } = event.data;
       const known = this.#vns.get(vnid);
@@ -64,9 +67,17 @@ export class Recompute {
       const next = evolveTenantSystem(this.#tenantSystems.get(tsId) ?? null, event);
       this.#tenantSystems.set(tsId, next);
       this.#registerBindings(next, event);
-    } else {
+    } else if (event.type === 'FoldUpgraded') {
       this.#rules = this.#versions[event.data.toVersion - 1]!;
+    } else {
+      this.#owners.set(event.data.group, this.position);
     }
+  }
+
+  /** Of a lapse whose registrar had lost the group by then nothing comes. */
+  #isSuperseded(event: NvaEvent): boolean {
+    if (!('owner' in event.data) || event.data.group === null) return false;
+    return this.#owners.get(event.data.group) !== event.data.owner;
   }
 
   /** What an event registers belongs to the VN as it is now, if that lives and is the tenant's; what it leaves alone stays where it was. */

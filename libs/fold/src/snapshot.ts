@@ -4,6 +4,7 @@ import type { Position } from '@nva/ports';
 import { eachClaim } from './claimed.ts';
 import { Connection, FoldedVn, type FoldedNve, type FoldedTs } from './model.ts';
 import { Network } from './network.ts';
+import type { FoldedOracle } from './oracles.ts';
 import { RULES } from './rules.ts';
 
 /** The fold as plain data, positions and order of claims included: what `restore` makes of it is the same network. */
@@ -11,6 +12,7 @@ export interface NetworkSnapshot {
   readonly foldVersion: number;
   readonly foldRevision: number;
   readonly position: Position;
+  readonly oracles: readonly (readonly [group: string, oracle: FoldedOracle])[];
   readonly nves: readonly { readonly nveId: string; readonly state: Nve | null; readonly revision: number; readonly position: Position }[];
   readonly vns: readonly VnSnapshot[];
   readonly tenantSystems: readonly TenantSystemSnapshot[];
@@ -42,6 +44,7 @@ export function takeSnapshot(network: Network): NetworkSnapshot {
     foldVersion: network.version,
     foldRevision: network.versionRevision,
     position: network.position,
+    oracles: [...network.oracles],
     nves: [...network.nves.values()].map(({ nveId, state, revision, position }) => ({ nveId, state, revision, position })),
     vns: [...network.vns.values()].map((vn) => ({
       state: vn.state,
@@ -67,6 +70,7 @@ export function restore(snapshot: NetworkSnapshot, versions = RULES): Network {
   const network = new Network(versions);
   network.follow(snapshot.foldVersion, snapshot.foldRevision);
   network.position = snapshot.position;
+  for (const [group, oracle] of snapshot.oracles) network.oracles.set(group, oracle);
   for (const { nveId, state, revision, position } of snapshot.nves) Object.assign(network.nveNamed(nveId), { state, revision, position });
   for (const vn of snapshot.vns) restoreVn(network, vn);
   for (const ts of snapshot.tenantSystems) restoreTenantSystem(network, ts);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
-import { command, World } from '@nva/domain/testing';
+import { auditAt, command, World } from '@nva/domain/testing';
 import { feedKey } from '@nva/ports';
 import { factsOf, Network, recordsOf, resolve, standingOf, type RecordChange } from '../src/index.ts';
 
@@ -32,6 +33,13 @@ class Nva {
       this.changes = this.network.apply({ position: this.#position, revision: 0, event }).map(show);
     }
     return this;
+  }
+
+  /** An event that no command makes. Returns its position. */
+  append(event: NvaEvent): number {
+    this.#position += 10;
+    this.changes = this.network.apply({ position: this.#position, revision: 0, event }).map(show);
+    return this.#position;
   }
 
   racing(...commands: Command[]): this {
@@ -195,5 +203,24 @@ describe('an event', () => {
     const before = JSON.stringify([...recordsOf(nva.network, { kind: 'vn', vnid: 1 })]);
     expect(nva.network.apply({ position: 10, revision: 0, event: { type: 'VnDeleted', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, vnid: 1 } } })).toEqual([]);
     expect(JSON.stringify([...recordsOf(nva.network, { kind: 'vn', vnid: 1 })])).toBe(before);
+  });
+});
+
+describe('the terms of a group (R34)', () => {
+  const takeover = { type: 'OracleTookOver', data: { audit: auditAt(0), group: 'east', oracleId: 'o', url: 'http://127.0.0.1:1' } } as const;
+  const lapse = (owner: number): Command => command('lapseNve', { nveId: 'nve1', incarnation: 1, group: 'east', owner });
+
+  it('lapse by their owner; what an earlier owner still appends is void, and only counts as the last event of its stream (X6)', () => {
+    const nva = empty().play(attach('t1', 'nve1', MAC1, '192.0.2.1'));
+    const first = nva.append(takeover);
+    const second = nva.append(takeover);
+    nva.play(lapse(first));
+    expect(nva.changes).toEqual([]);
+    expect(nva.network.nves.get('nve1')!.state!.status).toBe('reachable');
+    expect(nva.network.nves.get('nve1')!.position).toBe(nva.network.position);
+    nva.world.aggregates.states.set('nve-nve1', nva.network.nves.get('nve1')!.state!);
+    nva.play(lapse(second));
+    expect(nva.changes).toEqual(['vn/1 + member/nve1']);
+    expect(nva.network.nves.get('nve1')!.state!.status).toBe('lapsed');
   });
 });

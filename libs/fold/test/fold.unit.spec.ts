@@ -6,6 +6,7 @@ import { isTenantSystemEvent } from '@nva/domain';
 import { auditAt } from '@nva/domain/testing';
 import { feedKey, type RecordedEvent } from '@nva/ports';
 import { feedsOf, FeedDigests, Network, Recompute, recordsOf, restore, RULES, takeSnapshot, type FoldRules } from '../src/index.ts';
+import { isVoid } from '../src/oracles.ts';
 import { dump, values } from './dump.ts';
 import { racyLog } from './races.ts';
 
@@ -19,7 +20,7 @@ const fold = (log: readonly RecordedEvent[]): Network => {
 
 describe('the fold, over logs with every race', () => {
   it('agrees with the naive recompute after every event: same changes, same tables, same positions', () => {
-    const seen = { conflicts: 0, orphans: 0, removals: 0 };
+    const seen = { conflicts: 0, orphans: 0, removals: 0, void: 0 };
     fc.assert(
       fc.property(racyLog(), (log) => {
         const network = new Network();
@@ -28,6 +29,7 @@ describe('the fold, over logs with every race', () => {
           const changes = network.apply(event);
           expect(changes, `at ${event.position} ${event.event.type}`).toEqual(naive.apply(event));
           seen.removals += changes.filter((c) => !c.value).length;
+          if (isVoid(event.event, network.oracles)) seen.void++;
           for (const feed of feedsOf(network)) {
             const table = new Map([...recordsOf(network, feed)].map((record) => [record.key, record]));
             expect(table).toEqual(naive.tables.get(feedKey(feed)) ?? new Map());
@@ -44,6 +46,7 @@ describe('the fold, over logs with every race', () => {
     expect(seen.conflicts).toBeGreaterThan(40);
     expect(seen.orphans).toBeGreaterThan(40);
     expect(seen.removals).toBeGreaterThan(1_000);
+    expect(seen.void).toBeGreaterThan(40);
   });
 
   it('gives the same tables, positions and digests however a log is repeated, or cut into a snapshot and a tail', () => {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { NvaEvent } from '@nva/codec';
 import type { Facts } from '@nva/domain';
 import { Aggregates, auditAt, command } from '@nva/domain/testing';
 import { Refusal } from '@nva/identifiers';
@@ -33,6 +34,9 @@ const line = fc.record({ bid, vnid, ip: fc.option(ip, { nil: undefined }), vlan:
 const lines = fc.uniqueArray(line, { maxLength: 3, size: 'max', selector: (l) => l.bid });
 const ts = tsId.map((id) => ({ tsId: id, tenantId: id === 'ts5' ? 'blue' : 'red', vmId: `vm-${id}` }));
 
+/** Of one process, or of a group whose owner it was at the time of a takeover: the last one, or an earlier. */
+const owned = fc.constantFrom({}, { group: 'east', back: 0 }, { group: 'east', back: 1 }, { group: 'west', back: 0 });
+
 const commands = fc.oneof(
   { weight: 16, arbitrary: fc.record({ ts, nveId, mac, bindings: fc.option(lines, { nil: undefined }), state: fc.constantFrom('associated', 'activated'), placement: fc.constantFrom('move', 'add') }).map(({ ts: t, bindings, ...rest }) => command('attach', { ...t, ...rest, ...(bindings ? { bindings } : {}) })) },
   { weight: 2, arbitrary: fc.record({ tsId, nveId }).map((c) => command('detach', c)) },
@@ -46,7 +50,9 @@ const commands = fc.oneof(
   { weight: 1, arbitrary: vnid.map((v) => command('purgeVn', { vnid: v })) },
   { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), mac }).map((c) => command('connectNve', { ...c, siteId: 's', addresses: ['198.51.100.1'] })) },
   { weight: 2, arbitrary: fc.record({ nveId, forget: fc.constantFrom(false, false, true) }).map((c) => command('disconnectNve', c)) },
-  { weight: 1, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2) }).map((c) => command('lapseNve', c)) },
+  { weight: 1, arbitrary: fc.constantFrom('east', 'west').map((group) => command('takeOver' as Command['type'], { group })) },
+  { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), owned }).map(({ owned: o, ...c }) => command('lapseNve', { ...c, ...o })) },
+  { weight: 1, arbitrary: fc.record({ tsId, bid, owned }).map(({ tsId: t, bid: b, owned: o }) => command('lapseBindings', { tsId: t, bids: [b], ...o })) },
   { weight: 1, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2) }).map((c) => command('heartbeat', c)) },
 );
 
@@ -70,18 +76,21 @@ export function play(steps: readonly Step[]): RecordedEvent[] {
   const replicas = Array.from({ length: MAX_LAG + 1 }, () => new Network());
   const log: RecordedEvent[] = [];
   let position = 0;
-  for (const { command: next, lag, blind, gap } of steps) {
+  const takeovers = new Map<string, number[]>();
+  for (const { command: wanted, lag, blind, gap } of steps) {
+    const next = withOwner(wanted, takeovers);
     const seen = factsOf(replicas[lag]!);
     const facts: Facts = blind ? { ...seen, holder: () => undefined, vnInUse: () => false, attachmentsAt: () => 0 } : seen;
     let event;
     try {
-      event = aggregates.decide(next, facts, auditAt(1_790_000_000_000 + log.length * 1_000));
+      event = takeoverBy(next) ?? aggregates.decide(next, facts, auditAt(1_790_000_000_000 + log.length * 1_000));
     } catch (error) {
       if (error instanceof Refusal) continue;
       throw error;
     }
     if (!event) continue;
     position += gap;
+    if (event.type === 'OracleTookOver') takeovers.set(event.data.group, [...(takeovers.get(event.data.group) ?? []), position]);
     const stream = aggregates.evolve(event);
     const revision = (revisions.get(stream) ?? -1) + 1;
     revisions.set(stream, revision);
@@ -92,4 +101,14 @@ export function play(steps: readonly Step[]): RecordedEvent[] {
     });
   }
   return log;
+}
+
+function takeoverBy(next: { readonly type: string; readonly group?: string }): NvaEvent | null {
+  return next.type === 'takeOver' ? { type: 'OracleTookOver', data: { audit: auditAt(0), group: next.group!, oracleId: 'o', url: 'http://127.0.0.1:1' } } : null;
+}
+
+/** A lapse of a group names the takeover that it goes back to: `back` before the last, or one that never was. */
+function withOwner(wanted: Command, takeovers: ReadonlyMap<string, readonly number[]>): Command {
+  const { back, ...rest } = wanted as Command & { readonly back?: number; readonly group?: string };
+  return back === undefined ? wanted : ({ ...rest, owner: takeovers.get(rest.group!)?.at(-1 - back) ?? 0 } as Command);
 }

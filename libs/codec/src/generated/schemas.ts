@@ -127,6 +127,24 @@ export const eventSchemas = {
           "items": "int"
         },
         "doc": "Their BIDs; 0 is the binding without one."
+      },
+      {
+        "name": "group",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The group whose owner decided it; null where one process owns every term.",
+        "default": null
+      },
+      {
+        "name": "owner",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Position of the OracleTookOver that made it the owner; the lapse is void if another came before it in the log.",
+        "default": null
       }
     ]
   },
@@ -717,6 +735,24 @@ export const eventSchemas = {
         "name": "incarnation",
         "type": "long",
         "doc": "Grows with every restart of the NVE; a lower one is refused."
+      },
+      {
+        "name": "group",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The group whose owner decided it; null where one process owns every term.",
+        "default": null
+      },
+      {
+        "name": "owner",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Position of the OracleTookOver that made it the owner; the lapse is void if another came before it in the log.",
+        "default": null
       }
     ]
   },
@@ -780,6 +816,74 @@ export const eventSchemas = {
         "name": "incarnation",
         "type": "long",
         "doc": "Grows with every restart of the NVE; a lower one is refused."
+      }
+    ]
+  },
+  OracleTookOver: {
+    "type": "record",
+    "name": "OracleTookOver",
+    "namespace": "nvo3.event.v1",
+    "doc": "A registrar took the terms of a group over: from here on its lapses count, and those that an earlier owner decided do not.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "group",
+        "type": "string",
+        "doc": "The group of tenant systems (R34)."
+      },
+      {
+        "name": "oracleId",
+        "type": "string",
+        "doc": "UUID of the registrar process."
+      },
+      {
+        "name": "url",
+        "type": "string",
+        "doc": "Where it is reached by other registrars."
       }
     ]
   },

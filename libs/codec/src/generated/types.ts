@@ -78,6 +78,10 @@ export interface BindingsLapsed {
   readonly tsId: string;
   /** Their BIDs; 0 is the binding without one. */
   readonly bids: readonly number[];
+  /** The group whose owner decided it; null where one process owns every term. */
+  readonly group: string | null;
+  /** Position of the OracleTookOver that made it the owner; the lapse is void if another came before it in the log. */
+  readonly owner: number | null;
 }
 
 /** Bindings of a tenant system were registered or changed, all in one step (R20). A line replaces the binding with the same BID, or with the same VN and address. */
@@ -166,6 +170,10 @@ export interface NveLeaseLapsed {
   readonly nveId: string;
   /** Grows with every restart of the NVE; a lower one is refused. */
   readonly incarnation: number;
+  /** The group whose owner decided it; null where one process owns every term. */
+  readonly group: string | null;
+  /** Position of the OracleTookOver that made it the owner; the lapse is void if another came before it in the log. */
+  readonly owner: number | null;
 }
 
 /** A heartbeat restored an NVE whose lease had lapsed: reachable. */
@@ -176,6 +184,18 @@ export interface NveRestored {
   readonly nveId: string;
   /** Grows with every restart of the NVE; a lower one is refused. */
   readonly incarnation: number;
+}
+
+/** A registrar took the terms of a group over: from here on its lapses count, and those that an earlier owner decided do not. */
+export interface OracleTookOver {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The group of tenant systems (R34). */
+  readonly group: string;
+  /** UUID of the registrar process. */
+  readonly oracleId: string;
+  /** Where it is reached by other registrars. */
+  readonly url: string;
 }
 
 /** A tenant system that was attached nowhere is now attached to an NVE (R33, R45 to R48). */
@@ -387,6 +407,7 @@ export type NvaEvent =
   | { readonly type: 'NveForgotten'; readonly data: NveForgotten }
   | { readonly type: 'NveLeaseLapsed'; readonly data: NveLeaseLapsed }
   | { readonly type: 'NveRestored'; readonly data: NveRestored }
+  | { readonly type: 'OracleTookOver'; readonly data: OracleTookOver }
   | { readonly type: 'TenantSystemAttached'; readonly data: TenantSystemAttached }
   | { readonly type: 'TenantSystemAttachmentAdded'; readonly data: TenantSystemAttachmentAdded }
   | { readonly type: 'TenantSystemAttachmentChanged'; readonly data: TenantSystemAttachmentChanged }

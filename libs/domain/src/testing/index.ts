@@ -1,5 +1,5 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { nveStream, Refusal, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
+import { nveStream, oracleStream, Refusal, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
 import { isNveEvent, isTenantSystemCommand, isTenantSystemEvent, isVnCommand, isVnEvent, streamOf, type Command } from '../commands.ts';
 import type { Facts } from '../facts.ts';
 import { decideNve, evolveNve, type Nve } from '../nve.decider.ts';
@@ -36,7 +36,8 @@ export class Aggregates {
 export const streamOfEvent = (event: NvaEvent): string => {
   if (isTenantSystemEvent(event)) return tsStream(event.data.tsId);
   if (isVnEvent(event)) return vnStream(event.data.vnid);
-  return isNveEvent(event) ? nveStream(event.data.nveId) : 'fold';
+  if (isNveEvent(event)) return nveStream(event.data.nveId);
+  return event.type === 'OracleTookOver' ? oracleStream(event.data.group) : 'fold';
 };
 
 /** A small world for given/when/then: every command sees everything before it. */
