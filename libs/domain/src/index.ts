@@ -4,3 +4,4 @@ export * from './facts.ts';
 export * from './nve.decider.ts';
 export * from './tenant-system.decider.ts';
 export * from './vn.decider.ts';
+export type { TermOwner } from './term-owner.ts';

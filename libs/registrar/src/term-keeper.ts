@@ -1,8 +1,9 @@
-import { isNveEvent, isTenantSystemEvent, type BindingLine, type Command, type Nve } from '@nva/domain';
+import { isNveEvent, isTenantSystemEvent, type BindingLine, type Command, type Nve, type TenantSystem, type TermOwner } from '@nva/domain';
 import type { NveId, TsId } from '@nva/identifiers';
 import type { Clock, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import type { Registrar, Request } from './registrar.ts';
+import { SOLE, type TermScope } from './term-scope.ts';
 import { Terms, TICK_MS } from './terms.ts';
 
 /** Lapses submitted in one tick at most; the rest follow in the next ones. */
@@ -11,7 +12,7 @@ const MAX_LAPSES_PER_TICK = 1_024;
 const CALLER = { kind: 'system', part: 'terms' } as const;
 
 /**
- * The one owner of leases (NVEs) and lifetimes (bindings, R24a) in a process. Terms are soft state: they begin with the event that grants
+ * The leases (NVEs) and lifetimes (bindings, R24a) that this process owns: all, or those of its group while it is the group's owner. Terms are soft state: they begin with the event that grants
  * them, are renewed by commands that record nothing, and all start anew when the process does, so that a restart or an outage of the NVA
  * withdraws nothing by itself (X6). When one runs out the owner submits the lapse, for the exact revision that it saw.
  */
@@ -20,12 +21,14 @@ export class TermKeeper {
   readonly #replica: Replica;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #terms: Terms;
+  readonly #scope: TermScope;
+  #terms: Terms;
   #timer: NodeJS.Timeout | null = null;
   #lapsing: Promise<void> = Promise.resolve();
 
   /** Before the replica starts. */
-  constructor(registrar: Registrar, replica: Replica, clock: Clock, logger: Logger) {
+  constructor(registrar: Registrar, replica: Replica, clock: Clock, logger: Logger, scope: TermScope = SOLE) {
+    this.#scope = scope;
     this.#registrar = registrar;
     this.#replica = replica;
     this.#clock = clock;
@@ -33,6 +36,7 @@ export class TermKeeper {
     this.#terms = new Terms(clock.monotonicMs());
     replica.onFolded((recorded) => this.#folded(recorded));
     registrar.onRenewal((command) => this.#renew(command));
+    scope.onChange(() => this.#begin());
   }
 
   get size(): number {
@@ -41,10 +45,18 @@ export class TermKeeper {
 
   /** Once the replica has caught up: every term starts now. */
   start(): void {
+    this.#timer = setInterval(() => this.tick(), TICK_MS);
+    this.#begin();
+  }
+
+  /** Every term of the scope starts now, or none is kept any more. */
+  #begin(): void {
+    if (!this.#timer) return;
+    this.#terms = new Terms(this.#clock.monotonicMs());
+    if (this.#scope.owner() === null) return;
     const { network } = this.#replica;
     for (const { state } of network.nves.values()) if (state) this.#startLease(state);
-    for (const { state } of network.tenantSystems.values()) for (const binding of state.bindings) this.#startLifetime(state.tsId, binding.bid, binding.lifetimeS);
-    this.#timer = setInterval(() => this.tick(), TICK_MS);
+    for (const { state } of network.tenantSystems.values()) for (const binding of state.bindings) this.#startLifetime(state, binding.bid, binding.lifetimeS);
   }
 
   async stop(): Promise<void> {
@@ -60,7 +72,9 @@ export class TermKeeper {
   }
 
   async #lapse(names: readonly string[]): Promise<void> {
-    const requests = names.map((name) => this.#lapseRequest(name)).filter((request) => request !== null);
+    const owner = this.#scope.owner();
+    if (owner === null) return;
+    const requests = names.map((name) => this.#lapseRequest(name, owner)).filter((request) => request !== null);
     const outcomes = await this.#registrar.submit(requests);
     outcomes.forEach((outcome, i) => {
       const { command } = requests[i]!;
@@ -71,18 +85,18 @@ export class TermKeeper {
     });
   }
 
-  #lapseRequest(name: string): Request | null {
+  #lapseRequest(name: string, owner: TermOwner): Request | null {
     const { network } = this.#replica;
     const [kind, id, bid] = name.split(' ') as [string, string, string?];
     if (kind === 'nve') {
       const nve = network.nves.get(id);
-      if (nve?.state?.status !== 'reachable' || nve.state.leaseS === null) return null;
-      return this.#request({ type: 'lapseNve', nveId: id as NveId, incarnation: nve.state.incarnation }, nve.revision);
+      if (nve?.state?.status !== 'reachable' || nve.state.leaseS === null || !this.#scope.nve(nve.state)) return null;
+      return this.#request({ type: 'lapseNve', nveId: id as NveId, incarnation: nve.state.incarnation, ...owner }, nve.revision);
     }
     const ts = network.tenantSystems.get(id);
     const binding = ts?.state.bindings.find((b) => (b.bid ?? 0) === Number(bid));
-    if (!ts || !binding || binding.lifetimeS === null) return null;
-    return this.#request({ type: 'lapseBindings', tsId: id as TsId, bids: [Number(bid)] }, ts.revision);
+    if (!ts || !binding || binding.lifetimeS === null || !this.#scope.tenantSystem(ts.state)) return null;
+    return this.#request({ type: 'lapseBindings', tsId: id as TsId, bids: [Number(bid)], ...owner }, ts.revision);
   }
 
   #request(command: Command, ifRevision: number): Request {
@@ -95,29 +109,38 @@ export class TermKeeper {
       const state = network.nves.get(command.nveId)?.state;
       if (state) this.#startLease(state);
     } else if (command.type === 'lapseBindings') {
-      for (const binding of network.tenantSystems.get(command.tsId)?.state.bindings ?? []) this.#startLifetime(command.tsId, binding.bid, binding.lifetimeS);
+      const state = network.tenantSystems.get(command.tsId)?.state;
+      for (const binding of state?.bindings ?? []) this.#startLifetime(state!, binding.bid, binding.lifetimeS);
     }
   }
 
   #folded({ event }: RecordedEvent): void {
-    if (!this.#timer) return;
+    if (!this.#timer || this.#scope.owner() === null) return;
     if (isNveEvent(event)) {
       const state = this.#replica.network.nves.get(event.data.nveId)?.state;
       if (state) this.#startLease(state);
-    } else if (isTenantSystemEvent(event) && 'bindings' in event.data) {
-      for (const binding of event.data.bindings ?? []) this.#startLifetime(event.data.tsId, binding.bid, binding.lifetimeS);
+    } else if (isTenantSystemEvent(event)) {
+      const { state } = this.#replica.network.tenantSystems.get(event.data.tsId)!;
+      for (const binding of ('bindings' in event.data && event.data.bindings) || []) this.#startLifetime(state, binding.bid, binding.lifetimeS);
+      this.#regroup(state);
     }
+  }
+
+  /** A tenant system that has moved may have come from another group, or gone to one. */
+  #regroup(ts: TenantSystem): void {
+    if (this.#scope === SOLE) return;
+    for (const { bid, lifetimeS } of ts.bindings) if (lifetimeS !== null && this.#terms.has(`ts ${ts.tsId} ${bid ?? 0}`) !== this.#scope.tenantSystem(ts)) this.#startLifetime(ts, bid, lifetimeS);
   }
 
   #startLease(nve: Nve): void {
     const name = `nve ${nve.nveId}`;
-    if (nve.status === 'reachable' && nve.leaseS !== null) this.#terms.start(name, nve.leaseS * 1_000, this.#clock.monotonicMs());
+    if (nve.status === 'reachable' && nve.leaseS !== null && this.#scope.nve(nve)) this.#terms.start(name, nve.leaseS * 1_000, this.#clock.monotonicMs());
     else this.#terms.end(name);
   }
 
-  #startLifetime(tsId: string, bid: number | null, lifetimeS: number | null): void {
-    const name = `ts ${tsId} ${bid ?? 0}`;
-    if (lifetimeS !== null) this.#terms.start(name, lifetimeS * 1_000, this.#clock.monotonicMs());
+  #startLifetime(ts: TenantSystem, bid: number | null, lifetimeS: number | null): void {
+    const name = `ts ${ts.tsId} ${bid ?? 0}`;
+    if (lifetimeS !== null && this.#scope.tenantSystem(ts)) this.#terms.start(name, lifetimeS * 1_000, this.#clock.monotonicMs());
     else this.#terms.end(name);
   }
 

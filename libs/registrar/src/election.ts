@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import type { Nve, TenantSystem, TermOwner } from '@nva/domain';
+import { oracleStream } from '@nva/identifiers';
+import { NO_STREAM, type Clock, type EventStore, type Logger } from '@nva/ports';
+import type { Replica } from '@nva/replica';
+import { actorOf } from './access.ts';
+import type { Group, Groups } from './groups.ts';
+import type { TermScope } from './term-scope.ts';
+
+/** How often a registrar looks whether the owner of its group is there. */
+export const PROBE_EVERY_MS = 1_000;
+/** Looks in a row that the owner must miss before another takes over. */
+export const MISSES_BEFORE_TAKEOVER = 3;
+/** A process that lost the group leaves it alone for so long: two that cannot hear each other must not take turns. */
+const PAUSE_AFTER_LOSS_MS = 10_000;
+
+const CALLER = { kind: 'system', part: 'election' } as const;
+
+export interface ElectionOptions {
+  readonly groups: Groups;
+  readonly group: Group;
+  /** Where other registrars reach this one. */
+  readonly url: string;
+  /** Whether the registrar of that id answers there. Never rejects, and takes less than PROBE_EVERY_MS. */
+  readonly probe: (url: string, oracleId: string) => Promise<boolean>;
+}
+
+/**
+ * One owner of a group's terms among the registrars that serve it (design, «Heartbeats and renewals are soft state»): the last that
+ * wrote `OracleTookOver` to the group's stream, with the exact revision. The others look after it, and one of them takes over when it
+ * does not answer. Whether an earlier owner knows that it is superseded does not matter: its lapses are void (`isVoid`).
+ */
+export class Election implements TermScope {
+  readonly oracleId = randomUUID();
+  readonly #store: EventStore;
+  readonly #replica: Replica;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #options: ElectionOptions;
+  readonly #listeners: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> = Promise.resolve();
+  #misses = 0;
+  #owns = false;
+  #lostMs = -PAUSE_AFTER_LOSS_MS;
+
+  /** Before the replica starts. */
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, options: ElectionOptions) {
+    this.#store = store;
+    this.#replica = replica;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#options = options;
+    replica.onFolded(({ event }) => {
+      if (event.type === 'OracleTookOver' && event.data.group === options.group.name) this.#changed();
+    });
+  }
+
+  get group(): Group {
+    return this.#options.group;
+  }
+
+  owner(): TermOwner | null {
+    const oracle = this.#replica.network.oracles.get(this.group.name);
+    return oracle?.oracleId === this.oracleId ? { group: this.group.name, owner: oracle.position } : null;
+  }
+
+  nve(nve: Nve): boolean {
+    return this.#options.groups.servesNve(this.group, nve);
+  }
+
+  tenantSystem(ts: TenantSystem): boolean {
+    return this.#options.groups.servesTenantSystem(this.group, ts, this.#replica.network);
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Once the replica has caught up. Resolves when it is known whether this process or another owns the group. */
+  async start(): Promise<void> {
+    // An owner of the past that is gone is not worth three looks.
+    this.#misses = MISSES_BEFORE_TAKEOVER - 1;
+    await this.look();
+    this.#timer = setInterval(() => {
+      this.#round = this.#round.then(() => this.look());
+    }, PROBE_EVERY_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#round;
+  }
+
+  /** One look at the owner, and a takeover if it is due. Called by the timer. */
+  async look(): Promise<void> {
+    const { probe } = this.#options;
+    const oracle = this.#replica.network.oracles.get(this.group.name);
+    if (oracle?.oracleId === this.oracleId) return;
+    if (oracle && (await probe(oracle.url, oracle.oracleId))) {
+      this.#misses = 0;
+      return;
+    }
+    this.#misses++;
+    if (oracle && (this.#misses < MISSES_BEFORE_TAKEOVER || this.#clock.monotonicMs() - this.#lostMs < PAUSE_AFTER_LOSS_MS)) return;
+    try {
+      await this.#takeOver(oracle?.revision ?? NO_STREAM);
+    } catch (error) {
+      this.#logger.warn('a takeover could not be recorded; it is tried again', { err: error, group: this.group.name });
+    }
+  }
+
+  async #takeOver(expectedRevision: number): Promise<void> {
+    const { group, url } = this.#options;
+    const audit = { recordedAt: this.#clock.wallMs(), actor: actorOf(CALLER), correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };
+    const event = { type: 'OracleTookOver', data: { audit, group: group.name, oracleId: this.oracleId, url } } as const;
+    const [result] = await this.#store.append([{ stream: oracleStream(group.name), expectedRevision, events: [{ id: randomUUID(), event }] }]);
+    this.#misses = 0;
+    // Somebody else may have come first: either way the fold tells who.
+    await this.#replica.passed(result!.outcome === 'appended' ? result!.position : (await this.#store.head()).position);
+  }
+
+  #changed(): void {
+    const owns = this.owner() !== null;
+    if (owns === this.#owns) return;
+    this.#owns = owns;
+    if (!owns) this.#lostMs = this.#clock.monotonicMs();
+    this.#logger.info(owns ? 'this registrar owns the terms of its group' : 'another registrar owns the terms of the group now', { group: this.group.name, oracle: this.#replica.network.oracles.get(this.group.name)?.url });
+    for (const listener of this.#listeners) listener();
+  }
+}
