@@ -1,6 +1,5 @@
 import type { ParsedCommand } from '@nva/commands';
-import type { Answer, Caller, Outcome, Registrar, Request } from '@nva/registrar';
-import type { AppliedReports } from './applied-reports.ts';
+import type { Answer, Caller, Request } from '@nva/registrar';
 
 /** An answer as the contract has it: positions are decimal strings. */
 export interface AnswerBody {
@@ -26,14 +25,4 @@ export function requestOf(parsed: ParsedCommand, caller: Caller, correlationId: 
     ...(ifRevision === undefined ? {} : { ifRevision }),
     ...(idempotency === undefined ? {} : { idempotency }),
   };
-}
-
-/** Submits commands, and keeps what accepted heartbeats report. */
-export async function submit(registrar: Registrar, applied: AppliedReports, requests: readonly Request[], parsed: readonly ParsedCommand[]): Promise<Outcome[]> {
-  const outcomes = await registrar.submit(requests);
-  outcomes.forEach((outcome, i) => {
-    const { command, applied: reports } = parsed[i]!;
-    if (reports && command.type === 'heartbeat' && 'answer' in outcome) applied.take(command.nveId, reports);
-  });
-  return outcomes;
 }

@@ -2,15 +2,14 @@ import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { commandNames } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
-import type { Registrar } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import type { Core, Registration } from './core.ts';
 import { DescribesProblems } from './describes.ts';
+import type { Dispatcher } from './dispatcher.ts';
 import { NdjsonCommands } from './ndjson.ts';
-import { CORE, REGISTRATION } from './providers.ts';
+import { DISPATCHER } from './providers.ts';
 import { only } from './query-readers.ts';
-import { contextOf } from './request-context.ts';
+import { contextOf, readIdempotencyKey } from './request-context.ts';
 
 export const NDJSON = 'application/x-ndjson';
 
@@ -18,12 +17,10 @@ export const NDJSON = 'application/x-ndjson';
 @Controller('v1')
 @ApiTags('writes')
 export class CommandsController {
-  readonly #core: Core;
-  readonly #registrar: Registrar;
+  readonly #dispatcher: Dispatcher;
 
-  constructor(@Inject(CORE) core: Core, @Inject(REGISTRATION) { registrar }: Registration) {
-    this.#core = core;
-    this.#registrar = registrar;
+  constructor(@Inject(DISPATCHER) dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher;
   }
 
   @Post('commands')
@@ -38,10 +35,11 @@ export class CommandsController {
     const context = contextOf(request);
     only(request.query as Readonly<Record<string, string>>);
     if (!(request.body instanceof Readable)) throw new Refusal('malformed-body', `the body is ${NDJSON}`, { field: 'Content-Type', received: request.headers['content-type'] });
+    if (readIdempotencyKey(request) !== undefined) throw new Refusal('unknown-field', 'an Idempotency-Key names one command: it stands in its line, as idempotencyKey', { field: 'Idempotency-Key' });
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': NDJSON, 'x-correlation-id': context.correlationId });
     try {
-      await new NdjsonCommands(this.#registrar, this.#core.applied, context).run(request.body, reply.raw);
+      await new NdjsonCommands(this.#dispatcher, context).run(request.body, reply.raw);
       reply.raw.end();
     } catch {
       // The connection broke. What was decided stays decided; the caller asks again with the same keys.

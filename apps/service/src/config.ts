@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import { PURGE_AFTER_MS } from '@nva/distributor';
+import type { Group } from '@nva/registrar';
+import { parseUrl, readGroups } from './groups-file.ts';
 import { ROLES } from './roles.ts';
 
 /** What the process is told from outside, checked. */
@@ -15,6 +17,14 @@ export interface NvaConfig {
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
   readonly rateLimitPerS: number;
+  /** Which registrars serve what (R34); null where one process serves all. */
+  readonly groups: readonly Group[] | null;
+  /** Name of the group that this process serves. */
+  readonly group: string | null;
+  /** Where other registrars reach this one. */
+  readonly advertisedUrl: string | null;
+  /** A command of another group is passed on, or refused with where to go. */
+  readonly forward: boolean;
   /** How long a VN stays deleted before its topic is deleted and its VNID free. */
   readonly purgeAfterS: number;
 }
@@ -44,8 +54,18 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
+    groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
+    group: env['GROUP'] ?? null,
+    advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,
+    forward: flag(env, 'FORWARD', 'true'),
     purgeAfterS: integer(env, 'PURGE_AFTER_S', PURGE_AFTER_MS / 1_000, 1, 315_360_000),
   };
+  if (config.groups && roles.includes('registrar')) {
+    const names = config.groups.map((group) => group.name);
+    if (config.group === null || !names.includes(config.group)) throw new ConfigError(`GROUP: expected the group of GROUPS_FILE that this registrar serves, one of ${names.join(', ')}, got «${config.group ?? ''}»`);
+    if (config.advertisedUrl === null) throw new ConfigError('ADVERTISED_URL: expected http://host:port, where the registrars of GROUPS_FILE reach this one');
+  }
+  if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
   if (!config.tokensFile && !isLoopback(config.host)) {
     throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
   }
@@ -69,8 +89,16 @@ function integer(env: Environment, name: string, fallback: number, min: number, 
   return number;
 }
 
-function flag(env: Environment, name: string): boolean {
-  const value = env[name] ?? 'false';
+function url(env: Environment, name: string): string {
+  try {
+    return parseUrl(env[name], name);
+  } catch (error) {
+    throw new ConfigError(`${name}: expected http://host:port, got «${env[name]}»`, { cause: error });
+  }
+}
+
+function flag(env: Environment, name: string, fallback: 'true' | 'false' = 'false'): boolean {
+  const value = env[name] ?? fallback;
   if (value !== 'true' && value !== 'false') throw new ConfigError(`${name}: expected true or false, got «${value}»`);
   return value === 'true';
 }

@@ -6,16 +6,20 @@ import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
 import type { Clock, EventStore, FeedWriter, Logger } from '@nva/ports';
-import { Registrar, TermKeeper, upgradeFold } from '@nva/registrar';
+import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import { AppliedReports } from './applied-reports.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
+import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
 
 /** What a registrar has. */
 export interface Registration {
   readonly registrar: Registrar;
   readonly terms: TermKeeper;
+  /** null where one process serves every tenant system. */
+  readonly groups: Groups | null;
+  readonly election: Election | null;
 }
 
 /** What a distributor has. */
@@ -32,6 +36,8 @@ export interface CoreOptions {
   readonly logger: Logger;
   /** The process can no longer do its work and should end. */
   readonly failed: (cause: unknown) => void;
+  /** Another log than the configuration names, which stays open: for tests of several processes. */
+  readonly store?: EventStore;
 }
 
 /**
@@ -46,24 +52,28 @@ export class Core {
   readonly applied: AppliedReports;
   readonly registration: Registration | null;
   #distribution: Distribution | null = null;
+  readonly #ownStore: boolean;
   #distributing = false;
 
-  private constructor(config: NvaConfig, store: EventStore, { roles, clock, logger }: CoreOptions) {
+  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions) {
+    const { roles, clock, logger } = options;
     this.config = config;
     this.clock = clock;
     this.store = store;
+    this.#ownStore = options.store === undefined;
     this.replica = new Replica(store, logger);
     this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
-    this.registration = roles.includes('registrar') ? register(store, this.replica, clock, logger) : null;
+    this.registration = roles.includes('registrar') ? register(config, store, this.replica, clock, logger) : null;
   }
 
   /** Opens the log and folds it, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
   static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
     const { clock, logger, roles, failed } = options;
-    const core = new Core(config, await openStore(config, clock), options);
+    const core = new Core(config, options.store ?? (await openStore(config, clock)), options);
     const { store, replica, registration } = core;
     await replica.start(failed);
     await upgradeFold(store, replica, clock, logger);
+    await registration?.election?.start();
     registration?.terms.start();
     if (roles.includes('distributor')) core.#distribute(options);
     return core;
@@ -80,10 +90,11 @@ export class Core {
   }
 
   async stop(): Promise<void> {
+    await this.registration?.election?.stop();
     await this.registration?.terms.stop();
     await this.#distribution?.distributor.stop();
     await this.replica.stop();
-    await this.store.close();
+    if (this.#ownStore) await this.store.close();
   }
 
   #distribute({ clock, logger, failed }: CoreOptions): void {
@@ -109,7 +120,10 @@ async function openStore(config: NvaConfig, clock: Clock): Promise<EventStore> {
   return SqliteEventStore.open({ directory: join(config.dataDir, 'log'), codec: createEventCodec(), clock });
 }
 
-function register(store: EventStore, replica: Replica, clock: Clock, logger: Logger): Registration {
+function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger): Registration {
   const registrar = new Registrar(store, replica, clock, logger);
-  return { registrar, terms: new TermKeeper(registrar, replica, clock, logger) };
+  const groups = config.groups && new Groups(config.groups);
+  const group = groups?.list.find(({ name }) => name === config.group);
+  const election = groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
+  return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE) };
 }

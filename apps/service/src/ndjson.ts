@@ -1,11 +1,10 @@
 import type { Readable, Writable } from 'node:stream';
-import { parseLine, type ParsedCommand } from '@nva/commands';
+import { parseLine } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
-import type { Outcome, Registrar, Request } from '@nva/registrar';
-import { answerBody, answerStatus, requestOf, submit } from './answers.ts';
-import type { AppliedReports } from './applied-reports.ts';
+import { answerBody, answerStatus } from './answers.ts';
+import type { Dispatcher, Line, Result } from './dispatcher.ts';
 import { problemOf, refusalOf } from './problem.ts';
-import { digestOf, type RequestContext } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 
 /** One line, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1_024;
@@ -22,14 +21,12 @@ const NEWLINE = 0x0a;
  * does not read them is not read from either.
  */
 export class NdjsonCommands {
-  readonly #registrar: Registrar;
-  readonly #applied: AppliedReports;
+  readonly #dispatcher: Dispatcher;
   readonly #context: RequestContext;
   #lines = 0;
 
-  constructor(registrar: Registrar, applied: AppliedReports, context: RequestContext) {
-    this.#registrar = registrar;
-    this.#applied = applied;
+  constructor(dispatcher: Dispatcher, context: RequestContext) {
+    this.#dispatcher = dispatcher;
     this.#context = context;
   }
 
@@ -49,24 +46,21 @@ export class NdjsonCommands {
 
   async #run(lines: readonly (Buffer | Refusal)[]): Promise<string> {
     const results: (string | null)[] = [];
-    const requests: Request[] = [];
-    const parsed: ParsedCommand[] = [];
+    const parsed: Line[] = [];
     for (const line of lines) {
       try {
-        const command = this.#parse(line);
-        requests.push(this.#request(command, line));
-        parsed.push(command);
+        parsed.push(this.#parse(line));
         results.push(null);
       } catch (error) {
         results.push(refusedLine(refusalOf(error) ?? new Refusal('internal', 'the line could not be read')));
       }
     }
-    const outcomes = await submit(this.#registrar, this.#applied, requests, parsed);
+    const decided = await this.#dispatcher.submit(parsed, this.#context);
     let next = 0;
-    return results.map((result) => result ?? outcomeLine(outcomes[next++]!)).join('');
+    return results.map((result) => result ?? resultLine(decided[next++]!)).join('');
   }
 
-  #parse(line: Buffer | Refusal): ParsedCommand {
+  #parse(line: Buffer | Refusal): Line {
     this.#lines++;
     if (line instanceof Refusal) throw line;
     let json: unknown;
@@ -75,14 +69,7 @@ export class NdjsonCommands {
     } catch (error) {
       throw new Refusal('malformed-json', `line ${this.#lines} is not JSON: ${(error as Error).message}`, { field: '' });
     }
-    return parseLine(json);
-  }
-
-  #request(command: ParsedCommand, line: Buffer | Refusal): Request {
-    const { caller, correlationId } = this.#context;
-    const key = command.idempotencyKey;
-    const idempotency = key === undefined || line instanceof Refusal ? undefined : { key, requestDigest: digestOf(JSON.parse(line.toString('utf8'))) };
-    return requestOf(command, caller, correlationId, idempotency);
+    return { parsed: parseLine(json), json: json as Line['json'] };
   }
 }
 
@@ -92,9 +79,9 @@ async function answer(output: Writable, before: Promise<void>, results: Promise<
   if (!output.write(await results)) await drained(output);
 }
 
-function outcomeLine(outcome: Outcome): string {
-  if ('refusal' in outcome) return refusedLine(outcome.refusal);
-  return `${JSON.stringify({ status: answerStatus(outcome.answer), ...answerBody(outcome.answer) })}\n`;
+function resultLine(result: Result): string {
+  if ('refusal' in result) return refusedLine(result.refusal);
+  return `${JSON.stringify('answer' in result ? { status: answerStatus(result.answer), ...answerBody(result.answer) } : result.forwarded)}\n`;
 }
 
 const refusedLine = (refusal: Refusal): string => `${JSON.stringify(problemOf(refusal))}\n`;

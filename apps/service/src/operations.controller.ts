@@ -22,7 +22,8 @@ export class OperationsController {
   @Get('healthz')
   @ApiOperation({ summary: 'The process lives.' })
   health(): unknown {
-    return { status: 'ok' };
+    const election = this.#core.registration?.election;
+    return { status: 'ok', ...(election && { oracleId: election.oracleId }) };
   }
 
   @Get('readyz')

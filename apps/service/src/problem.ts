@@ -64,6 +64,8 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   overloaded: 503,
   starting: 503,
   behind: 503,
+  misdirected: 421,
+  'oracle-unreachable': 503,
   internal: 500,
 };
 

@@ -3,4 +3,5 @@ export const CORE = Symbol('core');
 export const METRICS = Symbol('metrics');
 /** Only where the role is. */
 export const REGISTRATION = Symbol('registration');
+export const DISPATCHER = Symbol('dispatcher');
 export const DISTRIBUTION = Symbol('distribution');

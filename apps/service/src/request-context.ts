@@ -2,11 +2,16 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Refusal } from '@nva/identifiers';
 import type { Caller } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
+import { FORWARDED_GROUP } from './peers.ts';
 
 /** What is known of a request before its handler runs. */
 export interface RequestContext {
   readonly caller: Caller;
   readonly correlationId: string;
+  /** As it came, for a registrar that the request is passed on to. */
+  readonly authorization: string | undefined;
+  /** From a registrar that took this one for a member of that group. */
+  readonly forwardedGroup: string | undefined;
 }
 
 const contexts = new WeakMap<FastifyRequest, RequestContext>();
@@ -30,12 +35,10 @@ export function readCorrelationId(request: FastifyRequest): string {
   return header(request, 'x-correlation-id', 'X-Correlation-Id') ?? randomUUID();
 }
 
-/** The Idempotency-Key with a digest of everything that the request asks for. */
-export function readIdempotency(request: FastifyRequest): { readonly key: string; readonly requestDigest: string } | undefined {
-  const key = header(request, 'idempotency-key', 'Idempotency-Key');
-  if (key === undefined) return undefined;
-  return { key, requestDigest: digestOf(request.method, request.url, request.body ?? null) };
-}
+export const readIdempotencyKey = (request: FastifyRequest): string | undefined => header(request, 'idempotency-key', 'Idempotency-Key');
+
+/** The group that a forwarding registrar took this one for. */
+export const readForwardedGroup = (request: FastifyRequest): string | undefined => header(request, FORWARDED_GROUP, 'X-Forwarded-Group');
 
 /** SHA-256 in hex; objects are equal whatever the order of their fields. */
 export function digestOf(...parts: readonly unknown[]): string {

@@ -5,7 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Refusal } from '@nva/identifiers';
-import { systemClock, type Clock, type Logger } from '@nva/ports';
+import { systemClock, type Clock, type EventStore, type Logger } from '@nva/ports';
 import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
@@ -13,16 +13,18 @@ import { AuditController } from './audit.controller.ts';
 import { CommandsController, NDJSON } from './commands.controller.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
 import { Core } from './core.ts';
+import { Dispatcher } from './dispatcher.ts';
 import { FeedsController } from './feeds.controller.ts';
 import { nestLogger } from './logging.ts';
 import { Metrics } from './metrics.ts';
 import { awaitMinPosition } from './min-position.ts';
 import { OperationsController } from './operations.controller.ts';
+import { OraclesController } from './oracles.controller.ts';
 import { ProblemFilter } from './problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
-import { CORE, DISTRIBUTION, METRICS, REGISTRATION } from './providers.ts';
+import { CORE, DISPATCHER, DISTRIBUTION, METRICS, REGISTRATION } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
-import { contextOf, readCorrelationId, setContext } from './request-context.ts';
+import { contextOf, readCorrelationId, readForwardedGroup, setContext } from './request-context.ts';
 import type { Role } from './roles.ts';
 import { Tokens } from './tokens.ts';
 import { WritesController } from './writes.controller.ts';
@@ -47,6 +49,8 @@ export interface ServiceOptions {
   readonly clock?: Clock;
   /** The process can no longer do its work: the fold threw, another writer took the feeds over, the feeds are refused. */
   readonly failed: (cause: unknown) => void;
+  /** See CoreOptions. */
+  readonly store?: EventStore;
 }
 
 @Module({})
@@ -57,6 +61,7 @@ class ServiceModule {
       module: ServiceModule,
       controllers: [
         OperationsController,
+        OraclesController,
         ...(registration ? [WritesController, CommandsController] : []),
         ...(roles.includes('admin') ? [QueriesController, AuditController] : []),
         ...(distribution && roles.includes('admin') ? [FeedsController] : []),
@@ -65,6 +70,7 @@ class ServiceModule {
         { provide: CORE, useValue: core },
         { provide: METRICS, useValue: metrics },
         { provide: REGISTRATION, useValue: registration },
+        { provide: DISPATCHER, useValue: registration && new Dispatcher(core, registration) },
         { provide: DISTRIBUTION, useValue: distribution },
       ],
     };
@@ -72,9 +78,9 @@ class ServiceModule {
 }
 
 /** Starts a process with the given roles. Throws ConfigError or LogRefused before anything is changed. */
-export async function createService(config: NvaConfig, roles: readonly Role[], { logger, clock = systemClock, failed }: ServiceOptions): Promise<Service> {
+export async function createService(config: NvaConfig, roles: readonly Role[], { logger, clock = systemClock, ...rest }: ServiceOptions): Promise<Service> {
   const tokens = config.tokensFile ? Tokens.read(config.tokensFile) : Tokens.none();
-  const core = await Core.start(config, { roles, clock, logger, failed });
+  const core = await Core.start(config, { roles, clock, logger, ...rest });
   const metrics = new Metrics(core, logger);
   const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
   const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false });
@@ -114,7 +120,8 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, met
     const correlationId = readCorrelationId(request);
     void reply.header('x-correlation-id', correlationId);
     if (PUBLIC.test(request.url)) return;
-    setContext(request, { caller: tokens.callerOf(request.headers.authorization, request.headers.host), correlationId });
+    const { authorization, host } = request.headers;
+    setContext(request, { caller: tokens.callerOf(authorization, host), correlationId, authorization, forwardedGroup: readForwardedGroup(request) });
   });
   fastify.addHook('preHandler', async (request) => {
     if (!PUBLIC.test(request.url)) await awaitMinPosition(request, core.replica);

@@ -2,15 +2,15 @@ import { Body, Controller, Delete, HttpCode, Inject, Param, Post, Put, Query, Re
 import { ApiTags } from '@nestjs/swagger';
 import { isObject, parseBody, type CommandName } from '@nva/commands';
 import { numeral, Refusal } from '@nva/identifiers';
-import type { Registrar } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import { answerBody, answerStatus, requestOf, submit, type AnswerBody } from './answers.ts';
-import type { Core, Registration } from './core.ts';
+import { answerBody, answerStatus, type AnswerBody } from './answers.ts';
 import { DescribesWrite } from './describes.ts';
-import { CORE, REGISTRATION } from './providers.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { PROBLEM_TYPE } from './problem.ts';
+import { DISPATCHER } from './providers.ts';
 import { only } from './query-readers.ts';
-import { contextOf, readIdempotency } from './request-context.ts';
+import { contextOf, readIdempotencyKey } from './request-context.ts';
 
 type Params = Readonly<Record<string, string>>;
 type Queries = Readonly<Record<string, string>>;
@@ -19,12 +19,10 @@ type Queries = Readonly<Record<string, string>>;
 @Controller('v1')
 @ApiTags('writes')
 export class WritesController {
-  readonly #core: Core;
-  readonly #registrar: Registrar;
+  readonly #dispatcher: Dispatcher;
 
-  constructor(@Inject(CORE) core: Core, @Inject(REGISTRATION) { registrar }: Registration) {
-    this.#core = core;
-    this.#registrar = registrar;
+  constructor(@Inject(DISPATCHER) dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher;
   }
 
   @Put('vns/:vnid')
@@ -109,15 +107,24 @@ export class WritesController {
   }
 
   async #write(name: CommandName, path: Readonly<Record<string, unknown>>, body: unknown, request: FastifyRequest, reply: FastifyReply): Promise<AnswerBody> {
-    const { caller, correlationId } = contextOf(request);
     if (body instanceof Readable) throw new Refusal('malformed-body', 'the body is application/json', { field: 'Content-Type', received: request.headers['content-type'] });
     if (request.method !== 'DELETE') only(request.query as Queries);
-    const parsed = parseBody(name, path, body);
-    const [outcome] = await submit(this.#registrar, this.#core.applied, [requestOf(parsed, caller, correlationId, readIdempotency(request))], [parsed]);
-    if (!outcome) throw new Refusal('internal', 'the command has no outcome');
-    if ('refusal' in outcome) throw outcome.refusal;
-    reply.status(answerStatus(outcome.answer));
-    return answerBody(outcome.answer);
+    const idempotencyKey = readIdempotencyKey(request);
+    const keyed = idempotencyKey === undefined ? {} : { idempotencyKey };
+    const parsed = { ...parseBody(name, path, body), ...keyed };
+    const json = { command: name, ...path, ...(isObject(body) ? body : {}), ...keyed };
+    const [result] = await this.#dispatcher.submit([{ parsed, json }], contextOf(request));
+    if (!result) throw new Refusal('internal', 'the command has no outcome');
+    if ('refusal' in result) throw result.refusal;
+    if ('answer' in result) {
+      reply.status(answerStatus(result.answer));
+      return answerBody(result.answer);
+    }
+    const { status, ...answered } = result.forwarded;
+    reply.status(status);
+    if (status < 300) return answered as unknown as AnswerBody;
+    reply.type(PROBLEM_TYPE);
+    return result.forwarded as unknown as AnswerBody;
   }
 }
 

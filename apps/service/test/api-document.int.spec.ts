@@ -34,7 +34,7 @@ const OTHERS = [
   'GET /readyz',
   'GET /metrics',
 ];
-const ADDED = ['GET /v1/vns', 'GET /v1/nves'];
+const ADDED = ['GET /v1/vns', 'GET /v1/nves', 'GET /v1/oracles'];
 
 interface Schema {
   readonly type?: string;

@@ -71,6 +71,9 @@ export const REFUSAL_CODES = [
   'overloaded',
   'starting',
   'behind',
+  // Another NVA serves it.
+  'misdirected',
+  'oracle-unreachable',
   'internal',
 ] as const;
 

@@ -79,8 +79,6 @@ export class Election implements TermScope {
 
   /** Once the replica has caught up. Resolves when it is known whether this process or another owns the group. */
   async start(): Promise<void> {
-    // An owner of the past that is gone is not worth three looks.
-    this.#misses = MISSES_BEFORE_TAKEOVER - 1;
     await this.look();
     this.#timer = setInterval(() => {
       this.#round = this.#round.then(() => this.look());
@@ -94,15 +92,14 @@ export class Election implements TermScope {
 
   /** One look at the owner, and a takeover if it is due. Called by the timer. */
   async look(): Promise<void> {
-    const { probe } = this.#options;
+    const { probe, url } = this.#options;
     const oracle = this.#replica.network.oracles.get(this.group.name);
     if (oracle?.oracleId === this.oracleId) return;
-    if (oracle && (await probe(oracle.url, oracle.oracleId))) {
-      this.#misses = 0;
-      return;
+    // An owner of this very address is a former process of this registrar: nobody else is there.
+    if (oracle && oracle.url !== url) {
+      this.#misses = (await probe(oracle.url, oracle.oracleId)) ? 0 : this.#misses + 1;
+      if (this.#misses < MISSES_BEFORE_TAKEOVER || this.#clock.monotonicMs() - this.#lostMs < PAUSE_AFTER_LOSS_MS) return;
     }
-    this.#misses++;
-    if (oracle && (this.#misses < MISSES_BEFORE_TAKEOVER || this.#clock.monotonicMs() - this.#lostMs < PAUSE_AFTER_LOSS_MS)) return;
     try {
       await this.#takeOver(oracle?.revision ?? NO_STREAM);
     } catch (error) {

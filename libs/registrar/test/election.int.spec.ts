@@ -112,6 +112,14 @@ describe('the owner of a group (R34)', () => {
     expect(a.owns(), 'two that cannot hear each other do not take turns').toBe(false);
   });
 
+  it('is a registrar again at once when its process is another one: at its own address nobody else is', async () => {
+    const a = await start('a');
+    await a.stop();
+    const again = await start('a');
+    expect(again.owns()).toBe(true);
+    expect(again.election.oracleId).not.toBe(a.election.oracleId);
+  });
+
   it('is each group’s own', async () => {
     const [a, b] = [await start('a'), await start('b', REST)];
     expect([a.owns(), b.owns()]).toEqual([true, true]);

@@ -1,0 +1,99 @@
+import type { ParsedCommand } from '@nva/commands';
+import { Refusal } from '@nva/identifiers';
+import type { Group, Groups, Outcome, Request } from '@nva/registrar';
+import { requestOf } from './answers.ts';
+import type { Core, Registration } from './core.ts';
+import { forward } from './peers.ts';
+import { refusalOf } from './problem.ts';
+import { digestOf, type RequestContext } from './request-context.ts';
+
+/** A command, and the line of NDJSON that it is or could have been. */
+export interface Line {
+  readonly parsed: ParsedCommand;
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+/** What this registrar made of a line, or what another one answered: status and body in one, as a line of NDJSON. */
+export type Result = Outcome | { readonly forwarded: Readonly<Record<string, unknown>> & { readonly status: number } };
+
+/** Fields that say who asks again, and not what is asked. */
+const NOT_DIGESTED = new Set(['idempotencyKey', 'correlationId']);
+
+/**
+ * Where a command is decided. By this registrar, unless it belongs to another group (R34): then by one of that group. A renewal, which
+ * records nothing, must reach the owner of the group's terms; a registrar that is not it passes it on.
+ */
+export class Dispatcher {
+  readonly #core: Core;
+  readonly #registration: Registration;
+  readonly #groups: Groups | null;
+
+  constructor(core: Core, registration: Registration) {
+    this.#core = core;
+    this.#registration = registration;
+    this.#groups = registration.groups;
+  }
+
+  /** Decides in order, appends in one call; never rejects. */
+  async submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
+    if (!this.#groups) return this.#decide(lines, context);
+    const places = lines.map((line) => this.#place(line, context));
+    const results: Result[] = [];
+    const own = places.flatMap((place, i) => (place === 'here' ? [i] : []));
+    const elsewhere = new Map<Group, number[]>();
+    places.forEach((place, i) => {
+      if (place instanceof Refusal) results[i] = { refusal: place };
+      else if (place !== 'here') elsewhere.set(place, [...(elsewhere.get(place) ?? []), i]);
+    });
+    const take = async (indexes: readonly number[], decided: Promise<readonly Result[]>): Promise<void> => (await decided).forEach((result, n) => void (results[indexes[n]!] = result));
+    await Promise.all([
+      take(own, this.#decide(own.map((i) => lines[i]!), context)),
+      ...[...elsewhere].map(([group, indexes]) => take(indexes, this.#forward(group, indexes.map((i) => lines[i]!), context))),
+    ]);
+    return results;
+  }
+
+  #place({ parsed }: Line, { forwardedGroup }: RequestContext): 'here' | Group | Refusal {
+    const group = this.#groups!.ofCommand(parsed.command, this.#core.replica.network);
+    const own = this.#registration.election!.group;
+    if (group === null || group === own) return 'here';
+    if (forwardedGroup === undefined && this.#core.config.forward) return group;
+    return new Refusal('misdirected', `the command belongs to group ${group.name}, this registrar serves ${own.name}`, { expected: group.urls, actual: own.name, row: 'R34' });
+  }
+
+  async #decide(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
+    const outcomes: readonly Result[] = await this.#registration.registrar.submit(lines.map((line) => this.#request(line, context)));
+    const { election } = this.#registration;
+    const owns = !election || election.owner() !== null;
+    const renewals: number[] = [];
+    outcomes.forEach((outcome, i) => {
+      if (!('answer' in outcome)) return;
+      const { command, applied } = lines[i]!.parsed;
+      if (owns && command.type === 'heartbeat' && applied) this.#core.applied.take(command.nveId, applied);
+      if (!owns && !outcome.answer.recorded) renewals.push(i);
+    });
+    if (renewals.length === 0) return outcomes;
+    const renewed = context.forwardedGroup === undefined ? await this.#forward(election!.group, renewals.map((i) => lines[i]!), context) : renewals.map(() => ({ refusal: notOwner(election!.group) }));
+    return outcomes.map((outcome, i) => (renewals.includes(i) ? renewed[renewals.indexOf(i)]! : outcome));
+  }
+
+  #request({ parsed, json }: Line, { caller, correlationId }: RequestContext): Request {
+    const key = parsed.idempotencyKey;
+    return requestOf(parsed, caller, correlationId, key === undefined ? undefined : { key, requestDigest: digestOf(Object.fromEntries(Object.entries(json).filter(([name]) => !NOT_DIGESTED.has(name)))) });
+  }
+
+  /** The owner of the group first. */
+  async #forward(group: Group, lines: readonly Line[], { authorization, correlationId }: RequestContext): Promise<readonly Result[]> {
+    const owner = this.#core.replica.network.oracles.get(group.name)?.url;
+    const urls = owner === undefined ? group.urls : [owner, ...group.urls.filter((url) => url !== owner)];
+    try {
+      const answers = await forward({ group: group.name, urls, lines: lines.map(({ json }) => json), authorization, correlationId });
+      return answers.map((forwarded) => ({ forwarded: forwarded as { readonly status: number } & Record<string, unknown> }));
+    } catch (error) {
+      const refusal = refusalOf(error) ?? new Refusal('outcome-unknown', `the answer of group ${group.name} could not be read: ${(error as Error).message}`);
+      return lines.map(() => ({ refusal }));
+    }
+  }
+}
+
+const notOwner = (group: Group): Refusal => new Refusal('oracle-unreachable', `another registrar is taking the terms of group ${group.name} over; try again in a moment`, { actual: group.name });

@@ -1,0 +1,155 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createEventCodec } from '@nva/codec';
+import { GappedEventStore } from '@nva/event-log/testing';
+import { silentLogger } from '@nva/ports';
+import supertest from 'supertest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createService, readConfig, type Service } from '../src/index.ts';
+import { macOf, nveBody, tsBody, until, vnBody } from './support.ts';
+
+/** Three registrars over one log: two of group east, one of the rest. */
+const NAMES = ['east-1', 'east-2', 'rest'] as const;
+type Name = (typeof NAMES)[number];
+
+let directory: string;
+let ports: Readonly<Record<Name, number>>;
+let store: GappedEventStore;
+let services: Map<Name, Service>;
+
+const urlOf = (name: Name): string => `http://127.0.0.1:${ports[name]}`;
+const at = (name: Name) => supertest(services.get(name)!.url);
+const attach = (name: Name, nveId: string, i: number, fields = {}) => at(name).put(`/v1/nves/${nveId}/tenant-systems/ts${i}`).send(tsBody(i, fields));
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function start(name: Name, env: Record<string, string> = {}): Promise<void> {
+  const config = readConfig({ PORT: String(ports[name]), DATA_DIR: directory, GROUPS_FILE: join(directory, 'groups.json'), GROUP: name.split('-')[0]!, ADVERTISED_URL: urlOf(name), ...env }, ['registrar']);
+  services.set(name, await createService(config, ['registrar'], { logger: silentLogger, store, failed: (cause) => { throw cause; } }));
+}
+
+async function stop(name: Name): Promise<void> {
+  await services.get(name)?.close();
+  services.delete(name);
+}
+
+const ownerOf = async (group: string): Promise<string | undefined> => {
+  const { items } = (await at('rest').get('/v1/oracles').expect(200)).body as { items: { group: string; owner: { url: string } | null }[] };
+  return items.find((item) => item.group === group)?.owner?.url;
+};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'nva-groups-'));
+  ports = { 'east-1': await freePort(), 'east-2': await freePort(), rest: await freePort() };
+  const groups = [
+    { name: 'east', urls: [urlOf('east-1'), urlOf('east-2')], sites: ['site-east'], nves: ['nve-special'] },
+    { name: 'rest', urls: [urlOf('rest')], rest: true },
+  ];
+  await writeFile(join(directory, 'groups.json'), JSON.stringify({ groups }));
+});
+
+afterAll(() => rm(directory, { recursive: true }));
+
+beforeEach(async () => {
+  store = new GappedEventStore({ codec: createEventCodec(), seed: 1 });
+  services = new Map();
+  for (const name of NAMES) await start(name);
+  await at('rest').put('/v1/vns/1').send(vnBody()).expect(200);
+  await at('rest').put('/v1/nves/nve1').send({ ...nveBody(1), siteId: 'site-east', leaseS: 60 }).expect(200);
+  await at('rest').put('/v1/nves/nve2').send({ ...nveBody(2), leaseS: 60 }).expect(200);
+});
+
+afterEach(async () => {
+  for (const name of [...services.keys()]) await stop(name);
+  await store.close();
+});
+
+describe('several NVAs for one VN, each for a group of tenant systems (R34)', () => {
+  it('say which of them serves what, and who owns its terms', async () => {
+    const { items } = (await at('east-2').get('/v1/oracles').expect(200)).body;
+    expect(items).toEqual([
+      { group: 'east', urls: [urlOf('east-1'), urlOf('east-2')], nves: ['nve-special'], sites: ['site-east'], tenants: [], rest: false, owner: { oracleId: expect.any(String), url: urlOf('east-1'), since: expect.stringMatching(/^\d+$/) } },
+      { group: 'rest', urls: [urlOf('rest')], nves: [], sites: [], tenants: [], rest: true, owner: { oracleId: expect.any(String), url: urlOf('rest'), since: expect.stringMatching(/^\d+$/) } },
+    ]);
+  });
+
+  it('take commands for each other, and answer as the one that decided did', async () => {
+    const { body } = await attach('rest', 'nve1', 1).set('x-correlation-id', 'over-there').expect(200);
+    expect(body).toMatchObject({ revision: 0, effective: true, memberships: [1] });
+    const repeated = await attach('east-1', 'nve1', 1).expect(200);
+    expect(repeated.body.position).toBe(body.position);
+    const [event] = await Array.fromAsync(store.readStream('ts-ts1'));
+    expect(event!.event.data.audit.correlationId).toBe('over-there');
+    const refused = await attach('rest', 'nve1', 2, { mac: macOf(1) }).expect(409);
+    expect([refused.headers['content-type'], refused.body.code]).toEqual(['application/problem+json; charset=utf-8', 'duplicate-mac']);
+  });
+
+  it('divide a batch among themselves, and keep its order', async () => {
+    const line = (nveId: string, i: number): string => JSON.stringify({ command: 'attach', nveId, tsId: `ts${i}`, ...tsBody(i) });
+    const lines = [line('nve1', 1), line('nve2', 2), '{"command": "attach"}', line('nve1', 3), line('nve9', 4), line('nve2', 5)];
+    const { text } = await at('rest').post('/v1/commands').set('content-type', 'application/x-ndjson').send(lines.join('\n')).expect(200);
+    expect(text.trim().split('\n').map((answer) => (JSON.parse(answer) as { status: number }).status)).toEqual([200, 200, 400, 200, 404, 200]);
+  });
+
+  it('keep one answer for an Idempotency-Key, whichever of them is asked', async () => {
+    const first = await attach('rest', 'nve1', 1).set('idempotency-key', 'k1').expect(200);
+    await at('east-1').delete('/v1/nves/nve1/tenant-systems/ts1').expect(200);
+    for (const name of ['rest', 'east-1', 'east-2'] as const) expect((await attach(name, 'nve1', 1).set('idempotency-key', 'k1').expect(200)).body, name).toEqual(first.body);
+    await attach('rest', 'nve1', 2).set('idempotency-key', 'k1').expect(422);
+  });
+
+  it('say where to go instead, if they are told not to forward', async () => {
+    await stop('rest');
+    await start('rest', { FORWARD: 'false' });
+    const { body } = await attach('rest', 'nve1', 1).expect(421);
+    expect(body).toMatchObject({ code: 'misdirected', expected: [urlOf('east-1'), urlOf('east-2')], actual: 'rest', row: 'R34' });
+    await attach('rest', 'nve2', 2).expect(200);
+  });
+
+  it('use another registrar of the group when one is gone, and say so when none is there', async () => {
+    await stop('east-1');
+    await attach('rest', 'nve1', 1).expect(200);
+    await stop('east-2');
+    const { body } = await attach('rest', 'nve1', 2).expect(503);
+    expect(body).toMatchObject({ code: 'oracle-unreachable', actual: 'east' });
+    await attach('rest', 'nve2', 2).expect(200);
+  });
+
+  it('refuse what another took them for and they are not, instead of sending it round', async () => {
+    const { body } = await attach('rest', 'nve1', 1).set('x-forwarded-group', 'east').expect(421);
+    expect(body.code).toBe('misdirected');
+  });
+});
+
+describe('the heartbeats of an NVE', () => {
+  const beat = (name: Name) => at(name).post('/v1/nves/nve1/heartbeat').send({ incarnation: 1 });
+  const terms = (name: Name): number => services.get(name)!.core.registration!.terms.size;
+
+  it('reach the owner of its group through any registrar', async () => {
+    expect([terms('east-1'), terms('east-2'), terms('rest')]).toEqual([1, 0, 1]);
+    const heard: string[] = [];
+    services.get('east-1')!.core.registration!.registrar.onRenewal((command) => heard.push(command.type));
+    await beat('east-2').expect(200);
+    await beat('rest').expect(200);
+    expect(heard).toEqual(['heartbeat', 'heartbeat']);
+  });
+
+  it('are heard by the one that takes over when the owner is gone, and its lease starts anew (X6)', async () => {
+    await stop('east-1');
+    await beat('east-2').expect(503);
+    await until(async () => (await ownerOf('east')) === urlOf('east-2'), 10_000);
+    expect(terms('east-2')).toBe(1);
+    await beat('rest').expect(200);
+    await start('east-1');
+    expect(terms('east-1')).toBe(0);
+    await beat('east-1').expect(200);
+  });
+});
