@@ -68,7 +68,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const name of [...services.keys()]) await stop(name);
+  for (const name of NAMES) await stop(name);
   await store.close();
 });
 
