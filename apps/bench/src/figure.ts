@@ -17,6 +17,8 @@ export interface Suite {
   readonly title: string;
   /** The figures it makes; --only picks suites by them. */
   readonly figures: readonly string[];
+  /** True leaves it out of a run of everything. */
+  readonly onlyWhenNamed?: boolean;
   run(context: BenchContext): Promise<readonly Figure[]>;
 }
 

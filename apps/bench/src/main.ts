@@ -1,4 +1,4 @@
-/** `npm run bench [-- --json] [-- --only name,…]`: measures and prints each figure beside its limit of the same run. */
+/** `npm run bench [-- --json] [-- --only name,…]`: measures and prints each figure beside its limit of the same run. A name may be the first words of several. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -10,15 +10,18 @@ import { convergenceSuite } from './convergence-suite.ts';
 import { foldSuite, memorySuite } from './fold-suite.ts';
 import { lateJoinSuite } from './late-join-suite.ts';
 import { appendSuite, replaySuite } from './log-suite.ts';
+import { oneWriterSuite } from './one-writer-suite.ts';
 import { publishSuite } from './publish-suite.ts';
 import { table } from './table.ts';
 
-const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, commandsSuite, publishSuite, convergenceSuite, lateJoinSuite];
+const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, commandsSuite, publishSuite, convergenceSuite, lateJoinSuite, oneWriterSuite];
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',');
 const known = SUITES.flatMap((suite) => suite.figures);
-const unknown = wanted?.filter((name) => !known.includes(name)) ?? [];
+const covers = (given: string, name: string): boolean => name === given || name.startsWith(`${given}_`);
+const unknown = wanted?.filter((given) => !known.some((name) => covers(given, name))) ?? [];
+const isWanted = (name: string): boolean => !wanted || wanted.some((given) => covers(given, name));
 if (unknown.length > 0) {
   process.stderr.write(`bench: no figure ${unknown.join(', ')}; there are ${known.join(', ')}\n`);
   process.exit(2);
@@ -43,10 +46,10 @@ const figures: Figure[] = [];
 try {
   process.stderr.write(`${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}\n`);
   for (const suite of SUITES) {
-    if (wanted && !suite.figures.some((name) => wanted.includes(name))) continue;
+    if (wanted ? !suite.figures.some(isWanted) : suite.onlyWhenNamed) continue;
     process.stderr.write(`${suite.title}\n`);
     try {
-      figures.push(...(await suite.run(context)).filter(({ name }) => !wanted || wanted.includes(name)));
+      figures.push(...(await suite.run(context)).filter(({ name }) => isWanted(name)));
     } catch (error) {
       // The others are worth having all the same.
       process.exitCode = 1;

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createRecordCodec } from '@nva/codec';
 import { feedKey, type FeedBatch } from '@nva/ports';
-import { Kafka, logLevel, type Admin, type Message, type Producer } from 'kafkajs';
+import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs';
+import { feedMessage } from './feed-message.ts';
 
 const SHARDS = 64;
 
@@ -17,12 +18,7 @@ export class RawPublisher {
       batches.map(({ feed, records }) => ({
         shard: feed.kind === 'vn' ? feed.vnid % SHARDS : 0,
         topic: topicOf(feedKey(feed)),
-        messages: records.map(({ key, value, position, log, changeEnd, eventType, correlationId, recordedAt }): Message => ({
-          key,
-          value: value && codec.encode(value),
-          partition: 0,
-          headers: { position: String(position), log, ...(changeEnd ? { 'change-end': '1' } : {}), 'event-type': eventType ?? '', 'correlation-id': correlationId ?? '', 'recorded-at': String(recordedAt ?? 0) },
-        })),
+        messages: records.map((record) => feedMessage(record, codec)),
       })),
     );
     const topics = [...new Set(ready.flat().map(({ topic }) => topic))];
