@@ -25,6 +25,8 @@ export interface NvaConfig {
   readonly advertisedUrl: string | null;
   /** A command of another group is passed on, or refused with where to go. */
   readonly forward: boolean;
+  /** Where spans go; null traces nothing. */
+  readonly tracing: { readonly endpoint: string; readonly ratio: number } | null;
   /** How long a VN stays deleted before its topic is deleted and its VNID free. */
   readonly purgeAfterS: number;
 }
@@ -57,6 +59,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
     group: env['GROUP'] ?? null,
     advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,
+    tracing: env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { endpoint: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'), ratio: share(env, 'TRACE_RATIO') } : null,
     forward: flag(env, 'FORWARD', 'true'),
     purgeAfterS: integer(env, 'PURGE_AFTER_S', PURGE_AFTER_MS / 1_000, 1, 315_360_000),
   };
@@ -95,6 +98,13 @@ function url(env: Environment, name: string): string {
   } catch (error) {
     throw new ConfigError(`${name}: expected http://host:port, got «${env[name]}»`, { cause: error });
   }
+}
+
+function share(env: Environment, name: string): number {
+  const value = env[name] ?? '1';
+  const number = /^(?:0|1|0?\.\d{1,9})$/.test(value) ? Number(value) : Number.NaN;
+  if (Number.isNaN(number)) throw new ConfigError(`${name}: expected a number from 0 to 1, got «${value}»`);
+  return number;
 }
 
 function flag(env: Environment, name: string, fallback: 'true' | 'false' = 'false'): boolean {

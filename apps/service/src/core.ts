@@ -5,13 +5,15 @@ import { Distributor } from '@nva/distributor';
 import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
-import type { Clock, EventStore, FeedWriter, Logger } from '@nva/ports';
+import type { Clock, EventStore, Logger } from '@nva/ports';
 import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import { AppliedReports } from './applied-reports.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
+import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
+import { Tracing } from './tracing.ts';
 
 /** What a registrar has. */
 export interface Registration {
@@ -25,7 +27,7 @@ export interface Registration {
 /** What a distributor has. */
 export interface Distribution {
   readonly distributor: Distributor;
-  readonly writer: FeedWriter;
+  readonly writer: MeasuredFeedWriter;
   /** null when the feeds are on Kafka. */
   readonly inProcessFeed: InProcessFeed | null;
 }
@@ -47,7 +49,8 @@ export interface CoreOptions {
 export class Core {
   readonly config: NvaConfig;
   readonly clock: Clock;
-  readonly store: EventStore;
+  readonly store: MeasuredEventStore;
+  readonly tracing: Tracing | null;
   readonly replica: Replica;
   readonly applied: AppliedReports;
   readonly registration: Registration | null;
@@ -57,13 +60,14 @@ export class Core {
 
   private constructor(config: NvaConfig, store: EventStore, options: CoreOptions) {
     const { roles, clock, logger } = options;
+    this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
     this.config = config;
     this.clock = clock;
-    this.store = store;
+    this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
-    this.replica = new Replica(store, logger);
+    this.replica = new Replica(this.store, logger);
     this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
-    this.registration = roles.includes('registrar') ? register(config, store, this.replica, clock, logger) : null;
+    this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger) : null;
   }
 
   /** Opens the log and folds it, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
@@ -95,12 +99,13 @@ export class Core {
     await this.#distribution?.distributor.stop();
     await this.replica.stop();
     if (this.#ownStore) await this.store.close();
+    await this.tracing?.stop().catch(() => undefined);
   }
 
   #distribute({ clock, logger, failed }: CoreOptions): void {
     const { config, store, replica } = this;
     const inProcessFeed = config.kafkaBrokers.length === 0 ? new InProcessFeed(config.feedPrefix, new Topics(replica.network.position)) : null;
-    const writer = inProcessFeed ?? new KafkaFeedWriter({ brokers: config.kafkaBrokers, prefix: config.feedPrefix, clientId: 'nva', clock, log: (level, message, fields) => logger[level](message, fields) });
+    const writer = new MeasuredFeedWriter(inProcessFeed ?? new KafkaFeedWriter({ brokers: config.kafkaBrokers, prefix: config.feedPrefix, clientId: 'nva', clock, log: (level, message, fields) => logger[level](message, fields) }), clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge });
     this.#distribution = { distributor, writer, inProcessFeed };

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
 import { MOVE_ALARM_MOVES } from '@nva/domain';
-import type { Logger } from '@nva/ports';
+import type { Logger, Position } from '@nva/ports';
 import type { Core } from './core.ts';
 
 const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
@@ -15,16 +15,54 @@ export class Metrics {
     buckets: LATENCY_BUCKETS_S,
     registers: [this.registry],
   });
+  readonly #appends = new Histogram({ name: 'nva_append_duration_seconds', help: 'Time until an append was durable.', buckets: LATENCY_BUCKETS_S, registers: [this.registry] });
+  readonly #publications = new Histogram({ name: 'nva_publish_duration_seconds', help: 'Time until published records were acknowledged.', buckets: LATENCY_BUCKETS_S, registers: [this.registry] });
+  readonly #delays = new Histogram({ name: 'nva_publish_delay_seconds', help: 'From the recording of an event to the acknowledgement of its records, the oldest of each publication.', buckets: LATENCY_BUCKETS_S, registers: [this.registry] });
+  readonly #fenced = new Counter({ name: 'nva_fenced_total', help: 'Times that another writer turned out to have taken the feeds over.', registers: [this.registry] });
   readonly #moveAlarms = new Counter({ name: 'nva_move_alarms_total', help: 'Moves that were one too many within 180 s (X9).', registers: [this.registry] });
 
   constructor(core: Core, logger: Logger) {
     collectDefaultMetrics({ register: this.registry });
     this.#measured(gaugesOf(core), (name, help, read) => new Gauge({ name, help, registers: [], collect() { this.set(read()); } }));
     this.#measured(countersOf(core), (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
+    core.store.onAppend = (seconds) => this.#appends.observe(seconds);
+    if (core.distribution) {
+      core.distribution.writer.onPublish = (seconds, delaySeconds) => {
+        this.#publications.observe(seconds);
+        if (delaySeconds !== null) this.#delays.observe(delaySeconds);
+      };
+      core.distribution.writer.onFenced = () => this.#fenced.inc();
+    }
+    this.#lag(core);
     core.replica.onFolded(({ event }) => {
       if (event.type !== 'TenantSystemMoved' || event.data.recentMoves <= MOVE_ALARM_MOVES || !core.replica.caughtUp) return;
       this.#moveAlarms.inc();
       logger.warn('a tenant system moves too often (X9)', { tsId: event.data.tsId, recentMoves: event.data.recentMoves, correlationId: event.data.audit.correlationId });
+    });
+  }
+
+  /** How far each consumer is behind the head of the log, which is asked once for each time that metrics are read. */
+  #lag(core: Core): void {
+    const { store, replica, clock, distribution } = core;
+    const consumers: Record<string, () => Position> = { fold: () => replica.network.position, ...(distribution && { feeds: () => distribution.distributor.publishedPosition }) };
+    let recordedAt = 0;
+    replica.onFolded((recorded) => (recordedAt = recorded.event.data.audit.recordedAt));
+    const head = new Gauge({ name: 'nva_log_head_position', help: 'Position of the last event of the log.', registers: [this.registry] });
+    const positions = new Gauge({ name: 'nva_consumer_lag_positions', help: 'Positions of the log that a consumer has not taken in; on the embedded log one is one event.', labelNames: ['consumer'], registers: [this.registry] });
+    const seconds = new Gauge({
+      name: 'nva_consumer_lag_seconds',
+      help: 'Age of the last event that the fold took in, for a consumer that is behind; 0 for one that is not.',
+      labelNames: ['consumer'],
+      registers: [this.registry],
+      async collect() {
+        const { position } = await store.head();
+        head.set(position);
+        for (const [consumer, read] of Object.entries(consumers)) {
+          const behind = Math.max(0, position - read());
+          positions.set({ consumer }, behind);
+          seconds.set({ consumer }, behind === 0 || recordedAt === 0 ? 0 : Math.max(0, clock.wallMs() - recordedAt) / 1_000);
+        }
+      },
     });
   }
 

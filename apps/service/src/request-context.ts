@@ -30,10 +30,12 @@ export function contextOf(request: FastifyRequest): RequestContext {
 /** For problems of requests that did not get far enough to have a context. */
 export const correlationIdOf = (request: FastifyRequest): string | undefined => contexts.get(request)?.correlationId;
 
-/** The request's own X-Correlation-Id, or one made for it. */
+/** The request's own X-Correlation-Id, else the trace that it is part of (W3C Trace Context, section 3.2.2), else one made for it. */
 export function readCorrelationId(request: FastifyRequest): string {
-  return header(request, 'x-correlation-id', 'X-Correlation-Id') ?? randomUUID();
+  return header(request, 'x-correlation-id', 'X-Correlation-Id') ?? traceIn(request.headers['traceparent']) ?? randomUUID();
 }
+
+const traceIn = (traceparent: unknown): string | undefined => (typeof traceparent === 'string' ? /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent)?.[1] : undefined);
 
 export const readIdempotencyKey = (request: FastifyRequest): string | undefined => header(request, 'idempotency-key', 'Idempotency-Key');
 

@@ -24,7 +24,7 @@ import { ProblemFilter } from './problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
 import { CORE, DISPATCHER, DISTRIBUTION, METRICS, REGISTRATION } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
-import { contextOf, readCorrelationId, readForwardedGroup, setContext } from './request-context.ts';
+import { contextOf, correlationIdOf, readCorrelationId, readForwardedGroup, setContext } from './request-context.ts';
 import type { Role } from './roles.ts';
 import { Tokens } from './tokens.ts';
 import { WritesController } from './writes.controller.ts';
@@ -126,7 +126,14 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, met
   fastify.addHook('preHandler', async (request) => {
     if (!PUBLIC.test(request.url)) await awaitMinPosition(request, core.replica);
   });
-  fastify.addHook('onResponse', async (request, reply) => metrics.answered(request.method, request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1_000));
+  fastify.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    metrics.answered(request.method, route, reply.statusCode, reply.elapsedTime / 1_000);
+    const correlationId = correlationIdOf(request);
+    if (!core.tracing || correlationId === undefined) return;
+    const endMs = core.clock.wallMs();
+    core.tracing.root({ name: `${request.method} ${route}`, correlationId, startMs: endMs - reply.elapsedTime, endMs, attributes: { 'http.response.status_code': reply.statusCode }, ...(reply.statusCode >= 500 && { error: String(reply.statusCode) }) });
+  });
   await fastify.register(rateLimit, {
     max: rateLimitPerS,
     timeWindow: 1_000,

@@ -1,0 +1,161 @@
+import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
+import { SpanKind } from '@opentelemetry/api';
+import type { Tracing } from './tracing.ts';
+
+/** Spans of one call of `publish` at most: after an outage a call carries thousands of events. */
+const MAX_SPANS_PER_CALL = 64;
+
+/** Told of every append: how long it took, and how many events it brought. */
+export type AppendListener = (seconds: number, appended: number) => void;
+/** Told of every publication: from the call to its acknowledgement, and from the recording of its oldest event. */
+export type PublishListener = (seconds: number, delaySeconds: number | null, records: number) => void;
+
+/** An event store that is timed and traced. */
+export class MeasuredEventStore implements EventStore {
+  readonly #store: EventStore;
+  readonly #clock: Clock;
+  readonly #tracing: Tracing | null;
+  onAppend: AppendListener = () => undefined;
+
+  constructor(store: EventStore, clock: Clock, tracing: Tracing | null) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#tracing = tracing;
+  }
+
+  get logId(): string {
+    return this.#store.logId;
+  }
+
+  async append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
+    const startMs = this.#clock.monotonicMs();
+    const wallMs = this.#clock.wallMs();
+    const results = await this.#store.append(appends);
+    const tookMs = this.#clock.monotonicMs() - startMs;
+    this.onAppend(tookMs / 1_000, results.filter(({ outcome }) => outcome === 'appended').length);
+    if (this.#tracing) results.slice(0, MAX_SPANS_PER_CALL).forEach((result, i) => this.#trace(appends[i]!, result, wallMs, tookMs));
+    return results;
+  }
+
+  readStream(stream: string, options?: { readonly fromRevision?: number; readonly limit?: number }): AsyncIterable<RecordedEvent> {
+    return this.#store.readStream(stream, options);
+  }
+
+  readAll(options?: { readonly after?: Checkpoint; readonly limit?: number }): AsyncIterable<EventBatch> {
+    return this.#store.readAll(options);
+  }
+
+  subscribe(options: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncIterable<SubscriptionMessage> {
+    return this.#store.subscribe(options);
+  }
+
+  checkpointAt(position: Position): Checkpoint {
+    return this.#store.checkpointAt(position);
+  }
+
+  head(): Promise<LogHead> {
+    return this.#store.head();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  #trace({ stream, events }: StreamAppend, result: AppendResult, startMs: number, tookMs: number): void {
+    const { type, data } = events[0]!.event;
+    const done = result.outcome === 'appended' ? { 'nva.position': result.position } : {};
+    this.#tracing!.child({ name: `append ${type}`, correlationId: data.audit.correlationId, startMs, endMs: startMs + tookMs, attributes: { 'nva.stream': stream, 'nva.outcome': result.outcome, ...done } });
+  }
+}
+
+/** Feeds whose publications are timed and traced. */
+export class MeasuredFeedWriter implements FeedWriter {
+  readonly #writer: FeedWriter;
+  readonly #clock: Clock;
+  readonly #tracing: Tracing | null;
+  onPublish: PublishListener = () => undefined;
+  onFenced: () => void = () => undefined;
+
+  constructor(writer: FeedWriter, clock: Clock, tracing: Tracing | null) {
+    this.#writer = writer;
+    this.#clock = clock;
+    this.#tracing = tracing;
+  }
+
+  async open(): Promise<void> {
+    await this.#fencing(this.#writer.open());
+  }
+
+  address(feed: FeedName): ReturnType<FeedWriter['address']> {
+    return this.#writer.address(feed);
+  }
+
+  list(): Promise<readonly FeedName[]> {
+    return this.#writer.list();
+  }
+
+  ensure(feeds: readonly FeedName[]): Promise<void> {
+    return this.#writer.ensure(feeds);
+  }
+
+  async publish(batches: readonly FeedBatch[]): Promise<void> {
+    const startMs = this.#clock.monotonicMs();
+    const wallMs = this.#clock.wallMs();
+    await this.#fencing(this.#writer.publish(batches));
+    const tookMs = this.#clock.monotonicMs() - startMs;
+    let records = 0;
+    let oldestMs = Number.POSITIVE_INFINITY;
+    for (const batch of batches) {
+      records += batch.records.length;
+      for (const { recordedAt } of batch.records) oldestMs = Math.min(oldestMs, recordedAt ?? Number.POSITIVE_INFINITY);
+    }
+    this.onPublish(tookMs / 1_000, oldestMs === Number.POSITIVE_INFINITY ? null : Math.max(0, wallMs + tookMs - oldestMs) / 1_000, records);
+    if (this.#tracing) this.#trace(batches, wallMs, tookMs);
+  }
+
+  read(feed: FeedName): AsyncIterable<FeedRecord | Undecodable> {
+    return this.#writer.read(feed);
+  }
+
+  readAll(feeds: readonly FeedName[]): AsyncIterable<FeedItem> {
+    return this.#writer.readAll(feeds);
+  }
+
+  delete(feed: FeedName): Promise<void> {
+    return this.#fencing(this.#writer.delete(feed));
+  }
+
+  loadCheckpoint(): Promise<FeedCheckpoint | null> {
+    return this.#writer.loadCheckpoint();
+  }
+
+  saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
+    return this.#fencing(this.#writer.saveCheckpoint(checkpoint));
+  }
+
+  close(): Promise<void> {
+    return this.#writer.close();
+  }
+
+  async #fencing<T>(done: Promise<T>): Promise<T> {
+    try {
+      return await done;
+    } catch (error) {
+      if (error instanceof FeedFenced) this.onFenced();
+      throw error;
+    }
+  }
+
+  /** One span for what each event brings to each feed. */
+  #trace(batches: readonly FeedBatch[], startMs: number, tookMs: number): void {
+    let spans = 0;
+    for (const { feed, records } of batches) {
+      const { topic } = this.#writer.address(feed);
+      for (const { changeEnd, correlationId, position, eventType } of records) {
+        if (!changeEnd || correlationId === undefined) continue;
+        if (spans++ === MAX_SPANS_PER_CALL) return;
+        this.#tracing!.child({ name: `publish ${topic}`, correlationId, startMs, endMs: startMs + tookMs, attributes: { 'nva.position': position, 'messaging.destination.name': topic, ...(eventType === undefined ? {} : { 'nva.event_type': eventType }) } }, SpanKind.PRODUCER);
+      }
+    }
+  }
+}
