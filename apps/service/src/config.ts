@@ -9,6 +9,8 @@ export interface NvaConfig {
   readonly host: string;
   readonly port: number;
   readonly dataDir: string;
+  /** The log is on EventStoreDB (KurrentDB); null has it in DATA_DIR. */
+  readonly eventStore: { readonly url: string; readonly prefix: string } | null;
   /** Empty: the feeds are in process. */
   readonly kafkaBrokers: readonly string[];
   readonly feedPrefix: string;
@@ -45,11 +47,13 @@ export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
 
 /** Throws ConfigError at the first wrong value, or if a process of these roles could not do its work with them. */
 export function readConfig(env: Environment, roles = ROLES): NvaConfig {
-  if (env['EVENTSTORE_URL']) throw new ConfigError('EVENTSTORE_URL: this version keeps its log in DATA_DIR only; unset it');
   const config: NvaConfig = {
     host: text(env, 'HOST', '127.0.0.1', /^[^\s]+$/, 'an address or host name'),
     port: integer(env, 'PORT', 3000, 0, 65_535),
     dataDir: resolve(text(env, 'DATA_DIR', './data', /^.+$/, 'a directory')),
+    eventStore: env['EVENTSTORE_URL']
+      ? { url: text(env, 'EVENTSTORE_URL', '', /^(?:esdb|kurrentdb|kurrent)(?:\+discover)?:\/\/\S+$/, 'esdb://host:port or kurrentdb://host:port'), prefix: text(env, 'EVENTSTORE_PREFIX', 'nvo3-', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -') }
+      : null,
     kafkaBrokers: brokers(env),
     feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
@@ -72,6 +76,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
   if (!config.tokensFile && !isLoopback(config.host)) {
     throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
   }
+  if (roles.length < ROLES.length && !config.eventStore) throw new ConfigError('EVENTSTORE_URL: expected esdb://host:port or kurrentdb://host:port: a log in DATA_DIR is one process\u2019s own');
   if (roles.includes('distributor') && !roles.includes('admin') && config.kafkaBrokers.length === 0) {
     throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: a distributor by itself publishes on Kafka');
   }
@@ -80,7 +85,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
 
 function text(env: Environment, name: string, fallback: string, form: RegExp, expected: string): string {
   const value = env[name] ?? fallback;
-  if (!form.test(value)) throw new ConfigError(`${name}: expected ${expected}, got «${value}»`);
+  if (!form.test(value)) throw new ConfigError(`${name}: expected ${expected}, got «${value.replace(/\/\/[^/@]*@/, '//…@')}»`);
   return value;
 }
 

@@ -33,14 +33,19 @@ describe('the environment', () => {
     [{ LOG_LEVEL: 'loud' }],
     [{ RATE_LIMIT_PER_S: '0' }],
     [{ RATE_LIMIT_PER_S: '1e3' }],
-    [{ EVENTSTORE_URL: 'esdb://localhost:2113' }],
+    [{ EVENTSTORE_URL: 'localhost:2113' }],
+    [{ EVENTSTORE_PREFIX: 'a b', EVENTSTORE_URL: 'esdb://localhost:2113' }],
   ])('with a wrong value is refused by name, with what was expected and given: %j', (env) => {
     const [[name, value]] = Object.entries(env) as [[string, string]];
     const refusal = errorOf(() => readConfig(env));
     expect(refusal).toBeInstanceOf(ConfigError);
     expect(refusal.message).toMatch(new RegExp(`^${name}: `));
-    if (name !== 'EVENTSTORE_URL') expect(refusal.message).toMatch(/expected .+, got /);
-    if (name !== 'EVENTSTORE_URL') expect(refusal.message).toContain(`«${value}»`);
+    expect(refusal.message).toMatch(/expected .+, got /);
+    expect(refusal.message).toContain(`«${value}»`);
+  });
+
+  it('with credentials in a wrong EVENTSTORE_URL does not repeat them', () => {
+    expect(() => readConfig({ EVENTSTORE_URL: 'http://admin:changeit@localhost:2113' })).toThrow('got «http://…@localhost:2113»');
   });
 
   it.each(['0.0.0.0', '::', '192.0.2.1', 'nva.example'])('without tokens does not listen on %s', (HOST) => {

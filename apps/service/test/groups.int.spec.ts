@@ -32,7 +32,7 @@ async function freePort(): Promise<number> {
 }
 
 async function start(name: Name, env: Record<string, string> = {}): Promise<void> {
-  const config = readConfig({ PORT: String(ports[name]), DATA_DIR: directory, GROUPS_FILE: join(directory, 'groups.json'), GROUP: name.split('-')[0]!, ADVERTISED_URL: urlOf(name), ...env }, ['registrar']);
+  const config = readConfig({ PORT: String(ports[name]), DATA_DIR: directory, EVENTSTORE_URL: 'esdb://127.0.0.1:1', GROUPS_FILE: join(directory, 'groups.json'), GROUP: name.split('-')[0]!, ADVERTISED_URL: urlOf(name), ...env }, ['registrar']);
   services.set(name, await createService(config, ['registrar'], { logger: silentLogger, store, failed: (cause) => { throw cause; } }));
 }
 
