@@ -47,14 +47,21 @@ const PAGE_ITEMS = 100;
 /** The part of the NVA's REST interface that an NVE's agent and an operator need. */
 export class NvaApi {
   readonly baseUrl: string;
+  readonly #queriesUrl: string;
+  /** Of the newest write: what queries are answered with is at least as new. */
+  #position = '0';
 
-  constructor(baseUrl: string) {
+  /** `queriesUrl` where another process answers questions. */
+  constructor(baseUrl: string, queriesUrl = baseUrl) {
     this.baseUrl = baseUrl;
+    this.#queriesUrl = queriesUrl;
   }
 
   /** A write; throws Problem if it is refused. */
-  write(method: 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Answer> {
-    return this.#request(method, path, body) as Promise<Answer>;
+  async write(method: 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Answer> {
+    const answer = (await this.#request(method, path, body)) as Answer;
+    if (Number(answer.position) > Number(this.#position)) this.#position = answer.position;
+    return answer;
   }
 
   heartbeat(nveId: string, incarnation: number, applied: readonly Applied[]): Promise<unknown> {
@@ -86,10 +93,12 @@ export class NvaApi {
 
   async #request(method: string, path: string, body?: unknown): Promise<unknown> {
     const request = `${method} ${path}`;
-    const response = await fetch(`${this.baseUrl}${path}`, {
+    const query = method === 'GET';
+    const response = await fetch(`${query ? this.#queriesUrl : this.baseUrl}${path}`, {
       method,
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      headers: { ...(query && { 'x-min-position': this.#position }), ...(body !== undefined && { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }).catch((cause: unknown) => {
       throw new Error(`${request}: the NVA does not answer`, { cause });
     });

@@ -11,6 +11,8 @@ const LAPSE_TIMEOUT_MS = 20_000;
 export interface StageOptions {
   readonly figure: Figure;
   readonly baseUrl: string;
+  /** Where questions are answered, if not there. */
+  readonly queriesUrl?: string;
   /** Where the feeds are; null: they come as Server-Sent Events. */
   readonly kafka: KafkaPlace | null;
 }
@@ -33,9 +35,9 @@ export class Stage {
   readonly #notes: string[] = [];
   #position = 0;
 
-  constructor({ figure, baseUrl, kafka }: StageOptions) {
+  constructor({ figure, baseUrl, queriesUrl, kafka }: StageOptions) {
     this.names = new FigureIndex(figure);
-    this.api = new NvaApi(baseUrl);
+    this.api = new NvaApi(baseUrl, queriesUrl);
     this.#kafka = kafka;
   }
 

@@ -5,6 +5,8 @@ import type { Position } from '@nva/ports';
 /** NVEs whose reports are kept; beyond it the oldest reporter goes. */
 const MAX_REPORTERS = 10_000;
 
+const NONE: ReadonlyMap<number, Report> = new Map();
+
 export type Verdict = 'same' | 'behind' | 'differs' | 'unknown';
 
 export interface Report extends Applied {
@@ -42,8 +44,8 @@ export class AppliedReports {
     if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);
   }
 
-  of(nveId: string, vnid: number): Report | undefined {
-    return this.#reports.get(nveId)?.get(vnid);
+  of(nveId: string): ReadonlyMap<number, Report> {
+    return this.#reports.get(nveId) ?? NONE;
   }
 
   #verdict({ vnid, log, position, digest }: Applied): Verdict {

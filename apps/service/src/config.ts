@@ -19,7 +19,7 @@ export interface NvaConfig {
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
   readonly rateLimitPerS: number;
-  /** Which registrars serve what (R34); null where one process serves all. */
+  /** Which registrars serve what (R34); null where all of them serve all. */
   readonly groups: readonly Group[] | null;
   /** Name of the group that this process serves. */
   readonly group: string | null;
@@ -67,12 +67,8 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     forward: flag(env, 'FORWARD', 'true'),
     purgeAfterS: integer(env, 'PURGE_AFTER_S', PURGE_AFTER_MS / 1_000, 1, 315_360_000),
   };
-  if (config.groups && roles.includes('registrar')) {
-    const names = config.groups.map((group) => group.name);
-    if (config.group === null || !names.includes(config.group)) throw new ConfigError(`GROUP: expected the group of GROUPS_FILE that this registrar serves, one of ${names.join(', ')}, got «${config.group ?? ''}»`);
-    if (config.advertisedUrl === null) throw new ConfigError('ADVERTISED_URL: expected http://host:port, where the registrars of GROUPS_FILE reach this one');
-  }
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
+  if (roles.includes('registrar')) checkGroups(config);
   if (!config.tokensFile && !isLoopback(config.host)) {
     throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
   }
@@ -81,6 +77,12 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: a distributor by itself publishes on Kafka');
   }
   return config;
+}
+
+/** Registrars that share a log must know of each other, or each of them would take every term for its own. */
+function checkGroups({ groups, group, advertisedUrl, eventStore }: NvaConfig): void {
+  if (groups && !groups.some(({ name }) => name === group)) throw new ConfigError(`GROUP: expected the group of GROUPS_FILE that this registrar serves, one of ${groups.map(({ name }) => name).join(', ')}, got «${group ?? ''}»`);
+  if ((groups || eventStore) && advertisedUrl === null) throw new ConfigError('ADVERTISED_URL: expected http://host:port, where other registrars of the log reach this one');
 }
 
 function text(env: Environment, name: string, fallback: string, form: RegExp, expected: string): string {

@@ -6,7 +6,7 @@ import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
 import type { Clock, EventStore, Logger } from '@nva/ports';
-import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold } from '@nva/registrar';
+import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import { AppliedReports } from './applied-reports.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
@@ -15,11 +15,14 @@ import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
 import { Tracing } from './tracing.ts';
 
+/** The group of registrars that share a log and serve all of it. */
+export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
+
 /** What a registrar has. */
 export interface Registration {
   readonly registrar: Registrar;
   readonly terms: TermKeeper;
-  /** null where one process serves every tenant system. */
+  /** null where one process has the log to itself. */
   readonly groups: Groups | null;
   readonly election: Election | null;
 }
@@ -127,8 +130,10 @@ async function openStore(config: NvaConfig, clock: Clock): Promise<EventStore> {
 
 function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger): Registration {
   const registrar = new Registrar(store, replica, clock, logger);
-  const groups = config.groups && new Groups(config.groups);
-  const group = groups?.list.find(({ name }) => name === config.group);
+  const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
+  const list = config.groups ?? shared;
+  const groups = list && new Groups(list);
+  const group = groups?.list.find(({ name }) => name === (config.group ?? EVERYTHING.name));
   const election = groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
   return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE) };
 }

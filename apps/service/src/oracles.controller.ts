@@ -1,9 +1,14 @@
-import { Controller, Get, Inject, Query } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { Core } from './core.ts';
+import { parseNveId } from '@nva/identifiers';
+import type { FastifyRequest } from 'fastify';
+import { EVERYTHING, type Core } from './core.ts';
 import { DescribesProblems } from './describes.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
+import { contextOf } from './request-context.ts';
+import { appliedBody } from './views.ts';
+import { Visibility } from './visibility.ts';
 
 /** Several NVAs may serve one VN, each for a group of tenant systems (R34). */
 @Controller('v1')
@@ -21,12 +26,21 @@ export class OraclesController {
   oracles(@Query() query: Readonly<Record<string, string>>): unknown {
     only(query);
     const { config, replica } = this.#core;
-    const groups = config.groups ?? [{ name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true }];
+    const groups = config.groups ?? [EVERYTHING];
     return {
       items: groups.map(({ name, ...serves }) => {
         const oracle = replica.network.oracles.get(name);
         return { group: name, ...serves, owner: oracle ? { oracleId: oracle.oracleId, url: oracle.url, since: String(oracle.position) } : null };
       }),
     };
+  }
+
+  @Get('nves/:nveId/applied')
+  @ApiOperation({ summary: 'What an NVE has reported to this registrar, compared with the fold: for other instances, which answer `GET /v1/nves/{nveId}` with it.' })
+  applied(@Param('nveId') id: string, @Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
+    only(query);
+    const nveId = parseNveId(id);
+    new Visibility(this.#core.replica.network, contextOf(request).caller).nve(nveId);
+    return { items: [...this.#core.applied.of(nveId)].map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) };
   }
 }

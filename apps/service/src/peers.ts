@@ -1,4 +1,5 @@
 import { Refusal } from '@nva/identifiers';
+import type { AppliedBody } from './views.ts';
 
 /** Less than the time between two looks at the owner. */
 const PROBE_LIMIT_MS = 800;
@@ -17,6 +18,21 @@ export async function probe(url: string, oracleId: string): Promise<boolean> {
     return response.ok && ((await response.json()) as { oracleId?: string }).oracleId === oracleId;
   } catch {
     return false;
+  }
+}
+
+export interface AppliedLine extends AppliedBody {
+  readonly vnid: number;
+}
+
+/** What an NVE has reported to the registrar there; nothing if it does not answer. */
+export async function appliedAt(url: string, nveId: string, authorization: string | undefined): Promise<readonly AppliedLine[]> {
+  try {
+    const headers = authorization === undefined ? {} : { authorization };
+    const response = await fetch(`${url}/v1/nves/${nveId}/applied`, { headers, signal: AbortSignal.timeout(PROBE_LIMIT_MS) });
+    return response.ok ? ((await response.json()) as { items: AppliedLine[] }).items : [];
+  } catch {
+    return [];
   }
 }
 

@@ -4,13 +4,14 @@ import { connectionKey, connectionsIn, memberValue, resolve, standingOf, type Fo
 import { MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS } from '@nva/domain';
 import { numeral, parseIp, parseMac, parseNveId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FastifyRequest } from 'fastify';
+import { appliedBy } from './applied.ts';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
 import { page, type Entry, type Page } from './paging.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
-import { isConflicted, mappingBody, memberBody, nveBody, vnBody, withheldBody } from './views.ts';
+import { appliedBody, isConflicted, mappingBody, memberBody, nveBody, vnBody, withheldBody } from './views.ts';
 import { Visibility } from './visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
@@ -69,14 +70,15 @@ export class QueriesController {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
     const known = [...this.#core.replica.network.nves.values()].filter((nve) => nve.known);
-    return page(known.map((nve) => [nve.nveId, () => nveBody(nve, this.#core.applied)] as const), query);
+    return page(known.map((nve) => [nve.nveId, () => nveBody(nve, new Map([...this.#core.applied.of(nve.nveId)].map(([vnid, report]) => [vnid, appliedBody(report)])))] as const), query);
   }
 
   @Get('nves/:nveId')
   @ApiOperation({ summary: 'An NVE: properties, memberships, and what it has applied, compared.' })
-  nve(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
+  async nve(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<unknown> {
     only(query);
-    return nveBody(this.#nve(id, request), this.#core.applied);
+    const nve = this.#nve(id, request);
+    return nveBody(nve, await appliedBy(this.#core, nve.nveId, contextOf(request).authorization));
   }
 
   @Get('nves/:nveId/table')

@@ -1,6 +1,6 @@
 import type { Mapping } from '@nva/codec';
 import { memberValue, standingOf, type Conflict, type Connection, type FoldedMember, type FoldedNve, type FoldedTs, type FoldedVn } from '@nva/fold';
-import type { AppliedReports } from './applied-reports.ts';
+import type { Report, Verdict } from './applied-reports.ts';
 
 /** JSON of the query answers. Positions are decimal strings; mappings and members have the fields of their Avro records. */
 export function vnBody(vn: FoldedVn): unknown {
@@ -44,7 +44,8 @@ export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
   };
 }
 
-export function nveBody(nve: FoldedNve, applied: AppliedReports): unknown {
+/** `applied`: what the NVE last reported, by VNID. */
+export function nveBody(nve: FoldedNve, applied: ReadonlyMap<number, AppliedBody>): unknown {
   const { nveId, status, siteId, mac, addresses, incarnation, leaseS } = nve.state!;
   return {
     nveId,
@@ -56,14 +57,18 @@ export function nveBody(nve: FoldedNve, applied: AppliedReports): unknown {
     status,
     reachable: status === 'reachable',
     tenantSystems: nve.attachments,
-    memberships: [...nve.memberships].toSorted(([a], [b]) => a - b).map(([vnid, { since }]) => ({ vnid, since: String(since), applied: appliedBody(nveId, vnid, applied) })),
+    memberships: [...nve.memberships].toSorted(([a], [b]) => a - b).map(([vnid, { since }]) => ({ vnid, since: String(since), applied: applied.get(vnid) ?? null })),
     revision: nve.revision,
     position: String(nve.position),
   };
 }
 
-/** What the NVE last reported of a VN, null if it has not. */
-function appliedBody(nveId: string, vnid: number, applied: AppliedReports): unknown {
-  const report = applied.of(nveId, vnid);
-  return report ? { log: report.log, position: String(report.position), digest: report.digest, verdict: report.verdict } : null;
+/** What an NVE last reported of a VN, compared. */
+export interface AppliedBody {
+  readonly log: string;
+  readonly position: string;
+  readonly digest: string;
+  readonly verdict: Verdict;
 }
+
+export const appliedBody = ({ log, position, digest, verdict }: Report): AppliedBody => ({ log, position: String(position), digest, verdict });

@@ -56,6 +56,7 @@ describe('GROUPS_FILE', () => {
     expect(() => readConfig({ ...env, GROUP: 'east', ADVERTISED_URL: 'here' })).toThrow('ADVERTISED_URL: expected http://host:port, got «here»');
     expect(readConfig({ ...env, GROUP: 'east', ADVERTISED_URL: 'http://10.0.0.1:3000' })).toMatchObject({ group: 'east', advertisedUrl: 'http://10.0.0.1:3000', forward: true });
     expect(() => readConfig({ GROUP: 'east' })).toThrow('without GROUPS_FILE');
+    expect(() => readConfig({ EVENTSTORE_URL: 'esdb://127.0.0.1:2113' })).toThrow('ADVERTISED_URL');
   });
 });
 
