@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { PURGE_AFTER_MS } from '@nva/distributor';
+import { SHARDS } from '@nva/kafka';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
 import { ROLES } from './roles.ts';
@@ -13,6 +14,8 @@ export interface NvaConfig {
   readonly eventStore: { readonly url: string; readonly prefix: string } | null;
   /** Empty: the feeds are in process. */
   readonly kafkaBrokers: readonly string[];
+  /** Shards of the feeds that the process publishes, ascending: a VN is of shard VNID modulo SHARDS. */
+  readonly distributorShards: readonly number[];
   readonly feedPrefix: string;
   readonly feedAdopt: boolean;
   readonly tokensFile: string | null;
@@ -55,6 +58,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
       ? { url: text(env, 'EVENTSTORE_URL', '', /^(?:esdb|kurrentdb|kurrent)(?:\+discover)?:\/\/\S+$/, 'esdb://host:port or kurrentdb://host:port'), prefix: text(env, 'EVENTSTORE_PREFIX', 'nvo3-', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -') }
       : null,
     kafkaBrokers: brokers(env),
+    distributorShards: shards(env),
     feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
@@ -75,6 +79,9 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
   if (roles.length < ROLES.length && !config.eventStore) throw new ConfigError('EVENTSTORE_URL: expected esdb://host:port or kurrentdb://host:port: a log in DATA_DIR is one process\u2019s own');
   if (roles.includes('distributor') && !roles.includes('admin') && config.kafkaBrokers.length === 0) {
     throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: a distributor by itself publishes on Kafka');
+  }
+  if (roles.includes('distributor') && config.kafkaBrokers.length === 0 && config.distributorShards.length < SHARDS) {
+    throw new ConfigError(`DISTRIBUTOR_SHARDS: expected 0-${SHARDS - 1}, or nothing, since without KAFKA_BROKERS no other process can publish the rest, got «${env['DISTRIBUTOR_SHARDS']}»`);
   }
   return config;
 }
@@ -129,4 +136,21 @@ function brokers(env: Environment): readonly string[] {
     if (!(Number(port) >= 1 && Number(port) <= 65_535)) throw new ConfigError(`KAFKA_BROKERS: expected host:port[,host:port…], got «${value}»`);
   }
   return list;
+}
+
+/** Shards and ranges of them, each shard once; all of them if there is no such variable. */
+function shards(env: Environment): readonly number[] {
+  const value = env['DISTRIBUTOR_SHARDS'] ?? `0-${SHARDS - 1}`;
+  const named = new Set<number>();
+  for (const part of value.split(',')) {
+    const [, from, to] = /^\s*(\d{1,3})(?:-(\d{1,3}))?\s*$/.exec(part) ?? [];
+    const first = Number(from);
+    const last = Number(to ?? from);
+    if (!(first <= last && last < SHARDS)) throw new ConfigError(`DISTRIBUTOR_SHARDS: expected shards of 0 to ${SHARDS - 1} such as 0-31 or 0,5,32-63, got «${value}»`);
+    for (let shard = first; shard <= last; shard++) {
+      if (named.has(shard)) throw new ConfigError(`DISTRIBUTOR_SHARDS: expected each shard once, got «${value}» with ${shard} twice`);
+      named.add(shard);
+    }
+  }
+  return [...named].toSorted((a, b) => a - b);
 }

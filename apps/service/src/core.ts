@@ -1,11 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
-import { Distributor } from '@nva/distributor';
+import { Distributor, type Owns } from '@nva/distributor';
 import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
-import type { Clock, EventStore, Logger } from '@nva/ports';
+import type { Clock, EventStore, FeedWriter, Logger, Position } from '@nva/ports';
 import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import { AppliedReports } from './applied-reports.ts';
@@ -107,10 +107,11 @@ export class Core {
 
   #distribute({ clock, logger, failed }: CoreOptions): void {
     const { config, store, replica } = this;
-    const inProcessFeed = config.kafkaBrokers.length === 0 ? new InProcessFeed(config.feedPrefix, new Topics(replica.network.position)) : null;
-    const writer = new MeasuredFeedWriter(inProcessFeed ?? new KafkaFeedWriter({ brokers: config.kafkaBrokers, prefix: config.feedPrefix, clientId: 'nva', clock, log: (level, message, fields) => logger[level](message, fields) }), clock, this.tracing);
+    const feeds = feedsOf(config, replica.network.position, clock, logger);
+    const { inProcessFeed, owns } = feeds;
+    const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge });
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns });
     this.#distribution = { distributor, writer, inProcessFeed };
     distributor.start(failed).then(
       () => (this.#distributing = true),
@@ -126,6 +127,23 @@ async function openStore(config: NvaConfig, clock: Clock): Promise<EventStore> {
     throw new ConfigError(`DATA_DIR: expected a directory that can be written, or made, at ${config.dataDir}: ${(cause as Error).message}`, { cause });
   }
   return SqliteEventStore.open({ directory: join(config.dataDir, 'log'), codec: createEventCodec(), clock });
+}
+
+/** Where the process publishes, and about which VNs. Feeds in process are whole up to `position`, before which nobody followed them. */
+function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Logger): { readonly writer: FeedWriter; readonly inProcessFeed: InProcessFeed | null; readonly owns: Owns } {
+  if (config.kafkaBrokers.length === 0) {
+    const feed = new InProcessFeed(config.feedPrefix, new Topics(position));
+    return { writer: feed, inProcessFeed: feed, owns: () => true };
+  }
+  const writer = new KafkaFeedWriter({
+    brokers: config.kafkaBrokers,
+    prefix: config.feedPrefix,
+    owned: config.distributorShards,
+    clientId: 'nva',
+    clock,
+    log: (level, message, fields) => logger[level](message, fields),
+  });
+  return { writer, inProcessFeed: null, owns: (vnid) => writer.owns(vnid) };
 }
 
 function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger): Registration {

@@ -90,7 +90,7 @@ function gaugesOf(core: Core): Figures {
       nva_terms: ['Leases and lifetimes that run.', () => registration.terms.size],
     }),
     ...(distribution && {
-      nva_published_position: ['Log position up to which the feeds are published.', () => distribution.distributor.publishedPosition],
+      nva_published_position: ['Log position up to which the feeds are published, those of the shards that are this process’s.', () => distribution.distributor.publishedPosition],
       nva_feed_queued_records: ['Records that wait to be published.', () => distribution.distributor.queuedRecords],
       nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
     }),

@@ -27,7 +27,7 @@ export class OperationsController {
   }
 
   @Get('readyz')
-  @ApiOperation({ summary: '200 when the process does its work: its fold has caught up, and the feeds are equal to it if it publishes them. 503 before.' })
+  @ApiOperation({ summary: '200 when the process does its work: its fold has caught up, and the feeds are equal to it if it publishes them. 503 before. A distributor’s publishedPosition is of the VNs whose shards are its own.' })
   ready(@Res({ passthrough: true }) reply: FastifyReply): unknown {
     const { ready, replica, distribution, store } = this.#core;
     reply.status(ready ? 200 : 503);

@@ -1,3 +1,4 @@
+import { formatShards } from '@nva/kafka';
 import { LogRefused } from '@nva/ports';
 import { ConfigError, readConfig } from './config.ts';
 import { jsonLogger } from './logging.ts';
@@ -43,7 +44,7 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
     docs: `${url}/docs`,
     dataDir: config.dataDir,
     log: core.store.logId,
-    ...(roles.includes('distributor') && { feed: config.kafkaBrokers.length > 0 ? `Kafka at ${config.kafkaBrokers.join(',')}` : 'in process, as Server-Sent Events' }),
+    ...(roles.includes('distributor') && { feed: config.kafkaBrokers.length > 0 ? `Kafka at ${config.kafkaBrokers.join(',')}, shards ${formatShards(config.distributorShards)}` : 'in process, as Server-Sent Events' }),
     tokens: config.tokensFile ?? 'none: every caller on this machine is an operator',
     position: String(core.replica.network.position),
   });

@@ -8,10 +8,11 @@ import { Tokens } from '../src/tokens.ts';
 import { temporaryDirectory, type Environment } from './support.ts';
 
 const HASH = 'a'.repeat(64);
+const ALL = Array.from({ length: 64 }, (_, shard) => shard);
 
 describe('the environment', () => {
   it('needs nothing: loopback, port 3000, ./data, feeds in process', () => {
-    expect(readConfig({})).toMatchObject({ host: '127.0.0.1', port: 3_000, dataDir: join(process.cwd(), 'data'), kafkaBrokers: [], feedPrefix: 'nvo3', feedAdopt: false, tokensFile: null });
+    expect(readConfig({})).toMatchObject({ host: '127.0.0.1', port: 3_000, dataDir: join(process.cwd(), 'data'), kafkaBrokers: [], distributorShards: ALL, feedPrefix: 'nvo3', feedAdopt: false, tokensFile: null });
   });
 
   it('is read with what it says', () => {
@@ -28,6 +29,15 @@ describe('the environment', () => {
     [{ DATA_DIR: '' }],
     [{ KAFKA_BROKERS: 'localhost' }],
     [{ KAFKA_BROKERS: 'a:1,,b:2' }],
+    [{ DISTRIBUTOR_SHARDS: '' }],
+    [{ DISTRIBUTOR_SHARDS: '64' }],
+    [{ DISTRIBUTOR_SHARDS: '31-0' }],
+    [{ DISTRIBUTOR_SHARDS: '0-' }],
+    [{ DISTRIBUTOR_SHARDS: '0,,1' }],
+    [{ DISTRIBUTOR_SHARDS: '-1' }],
+    [{ DISTRIBUTOR_SHARDS: 'all' }],
+    [{ DISTRIBUTOR_SHARDS: '0-5,5' }],
+    [{ DISTRIBUTOR_SHARDS: '0-62' }],
     [{ FEED_PREFIX: 'a/b' }],
     [{ FEED_ADOPT: 'yes' }],
     [{ LOG_LEVEL: 'loud' }],
@@ -46,6 +56,22 @@ describe('the environment', () => {
 
   it('with credentials in a wrong EVENTSTORE_URL does not repeat them', () => {
     expect(() => readConfig({ EVENTSTORE_URL: 'http://admin:changeit@localhost:2113' })).toThrow('got «http://…@localhost:2113»');
+  });
+
+  it.each<[string | undefined, number[]]>([
+    [undefined, ALL],
+    ['0-63', ALL],
+    ['0-31', ALL.slice(0, 32)],
+    ['0,5,32-63', [0, 5, ...ALL.slice(32)]],
+    [' 7 , 3-4', [3, 4, 7]],
+  ])('names shards as %s', (DISTRIBUTOR_SHARDS, shards) => {
+    expect(readConfig({ DISTRIBUTOR_SHARDS, KAFKA_BROKERS: 'a:1' }).distributorShards).toEqual(shards);
+  });
+
+  it('names all shards where the feeds are in process: no other process could publish the rest', () => {
+    expect(readConfig({ DISTRIBUTOR_SHARDS: '32-63,0-31' }).distributorShards).toEqual(ALL);
+    expect(() => readConfig({ DISTRIBUTOR_SHARDS: '0-31' })).toThrow(/^DISTRIBUTOR_SHARDS: expected 0-63, or nothing, .*KAFKA_BROKERS.*, got «0-31»$/);
+    expect(readConfig({ DISTRIBUTOR_SHARDS: '0-31' }, ['registrar']).distributorShards).toEqual(ALL.slice(0, 32));
   });
 
   it.each(['0.0.0.0', '::', '192.0.2.1', 'nva.example'])('without tokens does not listen on %s', (HOST) => {

@@ -5,6 +5,12 @@ export const CONTEXT_KEY = 'context';
 export const memberKey = (nveId: string): string => `member/${nveId}`;
 export const membershipKey = (vnid: number): string => `vn/${vnid}`;
 
+/** The VNID in a `membershipKey`; null for any other text. */
+export function membershipVnid(key: string): number | null {
+  const digits = /^vn\/([1-9][0-9]{0,7})$/.exec(key)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
 /**
  * `mapping/<tsId>/<ip>` in an L3 VN, `mapping/<tsId>/vlan-N` or `mapping/<tsId>/vlan-N/<ip>` in an L2 VN. MAC and BID are not
  * part of it, so a move, a MAC change and a BID given later are one record each, with no moment without an entry.

@@ -74,7 +74,7 @@ const headers = {
   properties: {
     position: { type: 'string', description: 'Log position that caused the record, decimal. Per key, apply what is equal or newer than the last seen, removals included.' },
     log: { type: 'string', format: 'uuid', description: 'The log that positions belong to. A new one means: forget positions, read from the start.' },
-    'change-end': { const: '1', description: 'On the last record of a change in this topic.' },
+    'change-end': { const: '1', description: 'On the last record of a change in this topic; in the topic of an NVE, of what one shard of the VNs (VNID modulo 64) has of the change, since shards are written apart.' },
     'event-type': { type: 'string' },
     'correlation-id': { type: 'string' },
     'recorded-at': { type: 'string', description: 'Milliseconds since 1970-01-01T00:00:00Z, decimal.' },

@@ -2,7 +2,7 @@ import type { RecordChange } from '@nva/fold';
 import { FeedFenced, feedKey, FeedRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { longGone, lookEveryMs, purgeAppend, type PurgeOptions } from './purge.ts';
-import { recordsOfChange } from './records.ts';
+import { recordsOfChange, type Owns } from './records.ts';
 import { reconcile, type Reconciliation } from './reconcile.ts';
 
 /** Records waiting to be published at most. Beyond it they are dropped, and the feeds are reconciled instead when they answer again. */
@@ -34,12 +34,18 @@ export interface DistributorOptions {
   readonly adopt: boolean;
   /** Absent: topics of deleted VNs stay. */
   readonly purge?: PurgeOptions;
+  /** The VNs that this process distributes; the writer must own their shards. All by default. */
+  readonly owns?: Owns;
 }
 
 /**
  * Publishes what the fold changes. It starts with a reconciliation and goes on with every change after it. When the feeds do not answer
  * it retries; when too much has queued up meanwhile it lets the queue go and reconciles, so that an outage of any length costs bounded
  * memory and ends with right tables. It never withdraws anything because of an outage (X6).
+ *
+ * Several processes may share the VNs (`owns`): each publishes what is about its own, on the feeds of NVEs too, and a VN's membership and
+ * member records, whose order matters, are one process's. One that is superseded in any of its VNs stops: it was told to distribute what is
+ * another's, and only who runs it can say which is right.
  */
 export class Distributor {
   readonly #writer: FeedWriter;
@@ -47,6 +53,7 @@ export class Distributor {
   readonly #store: EventStore;
   readonly #logger: Logger;
   readonly #options: DistributorOptions;
+  readonly #owns: Owns;
   #queue: Queued[] = [];
   #queuedRecords = 0;
   /** VNIDs whose topic may be due to be deleted. */
@@ -58,6 +65,8 @@ export class Distributor {
   #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
   #published: Position = 0;
+  /** What the queue would publish up to: an event that concerns no feed of ours does not stand in it. */
+  #queuedTo: Position = 0;
   #sinceCheckpoint = 0;
   readonly counters = { recordsPublished: 0, publishFailures: 0, reconciliations: 0, undecodable: 0, vnsPurged: 0 };
 
@@ -68,10 +77,11 @@ export class Distributor {
     this.#store = store;
     this.#logger = logger;
     this.#options = options;
+    this.#owns = options.owns ?? (() => true);
     replica.onFolded((recorded, changes) => this.#folded(recorded, changes));
   }
 
-  /** Everything at or before this position is on the feeds. */
+  /** Everything at or before this position that is about VNs that this process distributes is on the feeds. */
   get publishedPosition(): Position {
     return this.#published;
   }
@@ -87,6 +97,8 @@ export class Distributor {
   async start(failed: (cause: unknown) => void): Promise<Reconciliation> {
     const reconciliation = await this.#retrying(async () => {
       await this.#writer.open();
+      // What the writer before has published is of events that are in the log by now; a fold behind them would put older values over it.
+      await this.#replica.passed((await this.#store.head()).position);
       await this.#checkLog();
       return this.#reconcile();
     });
@@ -103,7 +115,7 @@ export class Distributor {
   purge(): void {
     const { purge } = this.#options;
     if (!purge || this.#purges.length > 0) return;
-    this.#purges = longGone(this.#replica.network, purge);
+    this.#purges = longGone(this.#replica.network, this.#owns, purge);
     this.#wake();
   }
 
@@ -119,13 +131,14 @@ export class Distributor {
   #folded(recorded: RecordedEvent, changes: readonly RecordChange[]): void {
     if (!this.#started || this.#overflowed) return;
     this.#sinceCheckpoint++;
-    const opened = feedOpenedBy(recorded);
-    if (changes.length === 0 && opened.length === 0 && this.#queue.length === 0) {
-      this.#published = recorded.position;
+    const batches = [...feedOpenedBy(recorded), ...recordsOfChange(recorded, changes, this.#store.logId, this.#writer, this.#owns)];
+    this.#queuedTo = recorded.position;
+    if (batches.length === 0) {
+      if (this.#queue.length === 0) this.#published = recorded.position;
       return;
     }
-    this.#queue.push({ position: recorded.position, batches: [...opened, ...recordsOfChange(recorded, changes, this.#store.logId, this.#writer)] });
-    this.#queuedRecords += changes.length;
+    this.#queue.push({ position: recorded.position, batches });
+    for (const { records } of batches) this.#queuedRecords += records.length;
     if (this.#queuedRecords > MAX_QUEUED_RECORDS) {
       this.#overflow();
       this.#logger.warn('too many changes wait for the feeds; they will be reconciled instead', { position: recorded.position });
@@ -201,7 +214,7 @@ export class Distributor {
         launched -= events;
         this.#queuedRecords -= records;
         this.counters.recordsPublished += records;
-        this.#published = position;
+        this.#published = queue.length === 0 ? this.#queuedTo : position;
       }
     } finally {
       await Promise.allSettled(flights.map(({ landed }) => landed));
@@ -239,6 +252,7 @@ export class Distributor {
     try {
       reconciliation = await reconcile(network, this.#writer, {
         log: this.#store.logId,
+        owns: this.#owns,
         adopt: this.#options.adopt,
         batchRecords: MAX_BATCH_RECORDS,
         undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
@@ -268,7 +282,10 @@ export class Distributor {
   }
 }
 
-/** An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation would (X8). */
+/**
+ * An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation would (X8).
+ * Every process does: whichever comes first makes it.
+ */
 const feedOpenedBy = ({ event }: RecordedEvent): readonly FeedBatch[] => (event.type === 'NveConnected' ? [{ feed: { kind: 'nve', nveId: event.data.nveId }, records: [] }] : []);
 
 /** One batch per feed, each in the order of the log. */

@@ -4,6 +4,7 @@ import { decideVn } from '@nva/domain';
 import { factsOf, type Network } from '@nva/fold';
 import { parseVnid, vnStream } from '@nva/identifiers';
 import type { Clock, StreamAppend } from '@nva/ports';
+import type { Owns } from './records.ts';
 
 /** How long a VN stays deleted before its topic goes, in milliseconds: 14 days, twice the time for which topics keep removals. */
 export const PURGE_AFTER_MS = 14 * 24 * 3_600_000;
@@ -19,12 +20,12 @@ export interface PurgeOptions {
 
 export const lookEveryMs = ({ afterMs }: PurgeOptions): number => Math.min(LOOK_EVERY_MS, afterMs);
 
-/** VNIDs whose VN has been deleted for long enough. */
-export function longGone(network: Network, { afterMs, clock }: PurgeOptions): number[] {
+/** VNIDs that are owned and whose VN has been deleted for long enough. */
+export function longGone(network: Network, owns: Owns, { afterMs, clock }: PurgeOptions): number[] {
   const before = clock.wallMs() - afterMs;
   const found: number[] = [];
   for (const [vnid, { state }] of network.vns) {
-    if (state.status === 'deleted' && state.deletedAt !== null && state.deletedAt <= before) found.push(vnid);
+    if (state.status === 'deleted' && state.deletedAt !== null && state.deletedAt <= before && owns(vnid)) found.push(vnid);
     if (found.length === MAX_FOUND) break;
   }
   return found;

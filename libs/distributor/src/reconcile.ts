@@ -1,11 +1,11 @@
 import { createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
-import { feedKey, FeedRefused, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
-import { feedValue } from './records.ts';
+import { feedKey, FeedRefused, vnidOf, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { feedValue, type Owns } from './records.ts';
 
 export interface Reconciliation {
   readonly feeds: number;
-  /** Records found on the feeds. */
+  /** Records found on the feeds, about VNs that are owned. */
   readonly read: number;
   readonly undecodable: number;
   /** Records that had to be published. */
@@ -14,6 +14,8 @@ export interface Reconciliation {
 
 export interface ReconcileOptions {
   readonly log: string;
+  /** What is about other VNs is neither judged nor touched. */
+  readonly owns: Owns;
   /** Feeds of another log are made equal to this fold instead of refused. */
   readonly adopt: boolean;
   /** Records published in one call at most. */
@@ -32,13 +34,14 @@ interface Found {
 }
 
 /**
- * Reads every feed and publishes what differs from the fold: a key that is missing, stands at another position or with another value, or
+ * Reads the feeds of all VNs that are owned and of all NVEs, and publishes what differs from the fold: a key that is missing, stands at another position or with another value, or
  * should not be there. This is what makes a checkpoint a convenience instead of a promise: a topic that was lost, a change that was cut in
  * two by a crash, and values that a corrected fold changed are all put right the same way (design, «On start and on takeover»).
  */
 export async function reconcile(network: Network, writer: FeedWriter, options: ReconcileOptions): Promise<Reconciliation> {
-  const found = new Map((await writer.list()).map((feed) => [feedKey(feed), feed]));
-  const due = new Map([...feedsOf(network)].map((feed) => [feedKey(feed), feed]));
+  const ours = (feed: FeedName): boolean => feed.kind === 'nve' || options.owns(feed.vnid);
+  const found = new Map((await writer.list()).filter(ours).map((feed) => [feedKey(feed), feed]));
+  const due = new Map([...feedsOf(network)].filter(ours).map((feed) => [feedKey(feed), feed]));
   await writer.ensure([...due.values()]);
   const codec = createRecordCodec();
   const total = { feeds: 0, read: 0, undecodable: 0, published: 0 };
@@ -53,7 +56,7 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   const feeds = [...new Map([...found, ...due]).values()].toSorted((a, b) => Number(a.kind === 'nve') - Number(b.kind === 'nve'));
   for (let group = 0; group < feeds.length; group += FEEDS_READ_TOGETHER) {
     for (const [feed, existing] of await readLast(writer, feeds.slice(group, group + FEEDS_READ_TOGETHER), options, total)) {
-      const difference = differenceOf(network, feed, existing, writer, codec, options.log);
+      const difference = differenceOf(network, feed, existing, writer, codec, options);
       total.feeds++;
       for (let at = 0; at < difference.length; at += options.batchRecords) {
         const records = difference.slice(at, at + options.batchRecords);
@@ -69,10 +72,11 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   return total;
 }
 
-async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, adopt, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
+async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopt, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
   const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Set<string>() }]));
   for await (const { feed, record } of writer.readAll(feeds)) {
     const { last, spoilt } = found.get(feedKey(feed))!;
+    if (record.key !== null && !owns(vnidOf(feed, record.key))) continue;
     total.read++;
     if ('undecodable' in record) {
       total.undecodable++;
@@ -95,10 +99,11 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, a
 }
 
 /** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */
-function differenceOf(network: Network, feed: FeedName, { last, spoilt }: Found, writer: FeedWriter, codec: RecordCodec, log: string): FeedRecord[] {
+function differenceOf(network: Network, feed: FeedName, { last, spoilt }: Found, writer: FeedWriter, codec: RecordCodec, { log, owns }: ReconcileOptions): FeedRecord[] {
   const difference: FeedRecord[] = [];
   const live = new Set<string>();
   for (const record of recordsOf(network, feed)) {
+    if (!owns(vnidOf(feed, record.key))) continue;
     live.add(record.key);
     const present = last.get(record.key);
     if (!present || !same(present, record, writer, codec, log)) {

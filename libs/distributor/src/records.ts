@@ -1,6 +1,9 @@
 import type { Audit, FeedValue } from '@nva/codec';
 import type { RecordChange, TableValue } from '@nva/fold';
-import { feedKey, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type RecordedEvent } from '@nva/ports';
+import { feedKey, vnidOf, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type RecordedEvent } from '@nva/ports';
+
+/** Whether this process distributes the VN: its feed, and the NVEs' memberships of it. */
+export type Owns = (vnid: number) => boolean;
 
 /** Adds to a membership where its VN's feed is found; everything else goes out as the fold has it. */
 export function feedValue(value: TableValue, writer: Pick<FeedWriter, 'address'>): FeedValue {
@@ -10,12 +13,13 @@ export function feedValue(value: TableValue, writer: Pick<FeedWriter, 'address'>
   return { type: 'Membership', data: { vnid, topic, brokers: brokers ?? null, since } };
 }
 
-/** The records of one event, feed by feed; the last one in each feed ends the change there. */
-export function recordsOfChange(recorded: RecordedEvent, changes: readonly RecordChange[], log: string, writer: Pick<FeedWriter, 'address'>): FeedBatch[] {
+/** The records of one event about VNs that are owned, feed by feed; the last one in each feed ends the change there. */
+export function recordsOfChange(recorded: RecordedEvent, changes: readonly RecordChange[], log: string, writer: Pick<FeedWriter, 'address'>, owns: Owns): FeedBatch[] {
   const { position, event } = recorded;
   const { recordedAt, correlationId }: Audit = event.data.audit;
   const batches = new Map<string, { feed: FeedName; records: FeedRecord[] }>();
   changes.forEach(({ feed, key, value }) => {
+    if (!owns(vnidOf(feed, key))) return;
     const name = feedKey(feed);
     let batch = batches.get(name);
     if (!batch) {

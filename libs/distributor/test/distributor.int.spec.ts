@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
-import { FeedRefused, FeedUnavailable, feedKey, silentLogger, type FeedBatch, type FeedName, type FeedRecord } from '@nva/ports';
+import { FeedRefused, FeedUnavailable, feedKey, silentLogger, type EventStore, type FeedBatch, type FeedName, type FeedRecord, type SubscriptionMessage } from '@nva/ports';
 import { attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
 import { Distributor, feedValue, MAX_QUEUED_RECORDS, PURGE_AFTER_MS } from '../src/index.ts';
 
@@ -197,6 +197,87 @@ describe('the distributor', () => {
     expect(distributor.counters.reconciliations).toBe(reconciliations + 1);
   });
 });
+
+describe('a distributor of some VNs', () => {
+  const lower = (vnid: number): boolean => vnid < 3;
+  const other = (owns?: (vnid: number) => boolean): Distributor => new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false, ...(owns && { owns }) });
+  const both = { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }] };
+
+  it('publishes what is about them only, on the feeds of NVEs too, each part of a change ended', async () => {
+    await stop();
+    node = await startNode(log.store, clock);
+    feed = new RecordingFeed('nvo3', new Topics());
+    distributor = other(lower);
+    await distributor.start(fail);
+    await node.submit(attach('t1', 'nve1', 1, both), attach('t2', 'nve2', 2, { bindings: [{ vnid: 3, ip: '192.0.2.2' }] }));
+    await settled();
+    expect(distributor.publishedPosition).toBe(node.replica.network.position);
+    expect(feed.published.map((p) => `${p.feed} ${p.record.key}${p.record.changeEnd ? ' end' : ''}`)).toEqual(['vn/1 context end', 'nve/nve1 vn/1 end', 'vn/1 member/nve1', 'vn/1 mapping/t1/192.0.2.1 end']);
+    expect((await feed.list()).map(feedKey).toSorted()).toEqual(['nve/nve1', 'nve/nve2', 'vn/1']);
+  });
+
+  it('holds nothing of the others back while the feeds do not answer', async () => {
+    await stop();
+    node = await startNode(log.store, clock);
+    feed = new RecordingFeed('nvo3', new Topics());
+    distributor = other(lower);
+    await distributor.start(fail);
+    feed.failing = true;
+    await node.submit(attach('t1', 'nve1', 1, both));
+    const { queuedRecords } = distributor;
+    for (let n = 0; n < 20; n++) await node.submit(attach('t2', `nve${1 + (n % 2)}`, 2, { bindings: [{ vnid: 3, ip: '192.0.2.2' }] }));
+    expect([queuedRecords, distributor.queuedRecords]).toEqual([3, 3]);
+    expect(distributor.publishedPosition).toBeLessThan(node.replica.network.position);
+    feed.failing = false;
+    await settled();
+    expect(distributor.publishedPosition).toBe(node.replica.network.position);
+  });
+});
+
+describe('a distributor whose fold is behind what its predecessor has published', () => {
+  it('waits for it, and puts no older value over a newer one', async () => {
+    await node.submit(attach('t1', 'nve1', 1));
+    await settled();
+    const behind = node.replica.network.position;
+    await node.submit(attach('t1', 'nve2', 1), detach('t1', 'nve2'));
+    await settled();
+    await stop();
+    let goOn: () => void = () => {};
+    node = await startNode(laggingBehind(log.store, behind, new Promise((resolve) => (goOn = resolve))), clock);
+    feed = new RecordingFeed('nvo3', topics);
+    distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false });
+    const started = distributor.start(fail);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(node.replica.network.position).toBe(behind);
+    goOn();
+    await started;
+    expect(feed.published).toEqual([]);
+  });
+});
+
+/** A log whose reader is told that this is all up to a position, and of the rest only later. */
+function laggingBehind(store: EventStore, position: number, later: Promise<void>): EventStore {
+  async function* subscribe(options: { readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage> {
+    for await (const message of store.subscribe(options)) {
+      if (message.kind === 'events') {
+        yield { ...message, events: message.events.filter((event) => event.position <= position) };
+        yield { kind: 'caught-up' };
+        await later;
+        yield { ...message, events: message.events.filter((event) => event.position > position) };
+      } else yield message;
+    }
+  }
+  return {
+    logId: store.logId,
+    append: (appends) => store.append(appends),
+    readStream: (stream, options) => store.readStream(stream, options),
+    readAll: (options) => store.readAll(options),
+    subscribe,
+    checkpointAt: (at) => store.checkpointAt(at),
+    head: () => store.head(),
+    close: () => store.close(),
+  };
+}
 
 describe('the topic of a VN long gone', () => {
   const deleteVn = command('deleteVn', { vnid: 1 });

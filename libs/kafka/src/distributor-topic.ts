@@ -4,51 +4,68 @@ import { readTopics, type ClientFactory, type Isolation } from './topic-reader.t
 import { PARTITION } from './topics.ts';
 
 /**
- * The distributor's own topic, JSON values: key `owner` says which writer took the feeds over last, key `checkpoint` how far it
- * has come. The owner is written plainly, the checkpoint in a transaction of shard 0, so that a superseded writer cannot set it back.
+ * The distributors' own topic, JSON values, two keys a shard: `owner/<shard>` says which writer took the shard over last,
+ * `checkpoint/<shard>` how far it has come. Owners are written plainly, a checkpoint in a transaction of its shard, so that a
+ * superseded writer cannot set it back.
  */
-const OWNER_KEY = 'owner';
-const CHECKPOINT_KEY = 'checkpoint';
+const OWNER_KEY = 'owner/';
+const CHECKPOINT_KEY = 'checkpoint/';
 
 export interface Owner {
   /** UUID of the writer, made anew by every `open`. */
   readonly writer: string;
   readonly clientId: string;
+  /** Name of the machine. */
+  readonly host: string;
+  readonly pid: number;
   /** When it took over, RFC 3339. */
   readonly since: string;
 }
 
-export async function writeOwner(producer: Producer, topic: string, owner: Owner): Promise<void> {
-  await producer.send({ topic, messages: [{ key: OWNER_KEY, value: JSON.stringify(owner), partition: PARTITION }] });
+/** One request: the shards change hands together. */
+export async function writeOwners(producer: Producer, topic: string, shards: readonly number[], owner: Owner): Promise<void> {
+  const value = JSON.stringify(owner);
+  await producer.send({ topic, messages: shards.map((shard) => ({ key: `${OWNER_KEY}${shard}`, value, partition: PARTITION })) });
 }
 
-/** Read uncommitted: an owner record counts although an unfinished checkpoint stands before it. */
-export async function readOwner(client: ClientFactory, groupPrefix: string, topic: string): Promise<Owner | null> {
-  return (await readLast(client, groupPrefix, topic, OWNER_KEY, 'read-uncommitted')) as Owner | null;
+/** By shard. Read uncommitted: an owner record counts although an unfinished checkpoint stands before it. */
+export async function readOwners(client: ClientFactory, groupPrefix: string, topic: string): Promise<ReadonlyMap<number, Owner>> {
+  return (await readLast(client, groupPrefix, topic, OWNER_KEY, 'read-uncommitted')) as ReadonlyMap<number, Owner>;
 }
 
-export function checkpointMessage(checkpoint: FeedCheckpoint): Message {
-  return { key: CHECKPOINT_KEY, value: JSON.stringify(checkpoint), partition: PARTITION };
+export function checkpointMessage(shard: number, checkpoint: FeedCheckpoint): Message {
+  return { key: `${CHECKPOINT_KEY}${shard}`, value: JSON.stringify(checkpoint), partition: PARTITION };
 }
 
-/** Throws FeedRefused if what stands there is not a checkpoint. */
-export async function readCheckpoint(client: ClientFactory, groupPrefix: string, topic: string): Promise<FeedCheckpoint | null> {
-  const found = (await readLast(client, groupPrefix, topic, CHECKPOINT_KEY, 'read-committed')) as Partial<FeedCheckpoint> | null;
-  if (found === null) return null;
-  const { log, position, checkpoint } = found;
-  if (typeof log !== 'string' || typeof checkpoint !== 'string' || !Number.isSafeInteger(position)) throw new FeedRefused(`The checkpoint on topic ${topic} is malformed: ${JSON.stringify(found)}`);
-  return { log, position: position!, checkpoint };
+/** By shard. Throws FeedRefused if what stands there is not a checkpoint. */
+export async function readCheckpoints(client: ClientFactory, groupPrefix: string, topic: string): Promise<ReadonlyMap<number, FeedCheckpoint>> {
+  const checkpoints = new Map<number, FeedCheckpoint>();
+  for (const [shard, found] of await readLast(client, groupPrefix, topic, CHECKPOINT_KEY, 'read-committed')) {
+    const { log, position, checkpoint } = (found ?? {}) as Partial<FeedCheckpoint>;
+    if (typeof log !== 'string' || typeof checkpoint !== 'string' || !Number.isSafeInteger(position)) throw new FeedRefused(`The checkpoint of shard ${shard} on topic ${topic} is malformed: ${JSON.stringify(found)}`);
+    checkpoints.set(shard, { log, position: position!, checkpoint });
+  }
+  return checkpoints;
 }
 
-async function readLast(client: ClientFactory, groupPrefix: string, topic: string, key: string, isolation: Isolation): Promise<unknown> {
-  let last: Buffer | null = null;
+/** The last value of every key with the prefix, by the number that follows it. */
+async function readLast(client: ClientFactory, groupPrefix: string, topic: string, prefix: string, isolation: Isolation): Promise<ReadonlyMap<number, unknown>> {
+  const last = new Map<string, Buffer>();
   for await (const { messages } of readTopics(client, groupPrefix, [topic], isolation)) {
-    for (const message of messages) if (message.key?.toString() === key) last = message.value;
+    for (const { key, value } of messages) {
+      const name = key?.toString();
+      if (!name?.startsWith(prefix)) continue;
+      if (value === null) last.delete(name);
+      else last.set(name, value);
+    }
   }
-  if (last === null) return null;
-  try {
-    return JSON.parse(last.toString());
-  } catch (cause) {
-    throw new FeedRefused(`The record «${key}» on topic ${topic} is not JSON`, { cause });
+  const values = new Map<number, unknown>();
+  for (const [name, value] of last) {
+    try {
+      values.set(Number(name.slice(prefix.length)), JSON.parse(value.toString()));
+    } catch (cause) {
+      throw new FeedRefused(`The record «${name}» on topic ${topic} is not JSON`, { cause });
+    }
   }
+  return values;
 }

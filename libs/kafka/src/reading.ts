@@ -4,8 +4,11 @@ import type { RunHandlers } from './consumer-run.ts';
 
 /** Batches read but not yet taken by the caller, before reading waits. */
 const MAX_QUEUED_BATCHES = 4;
-/** How long a reading of what is committed waits for a transaction: longer than brokers let ours be (TRANSACTION_TIMEOUT_MS). */
-const MAX_LOOKS = 400;
+/**
+ * How long a reading of what is committed waits for a transaction, possibly of another writer that stands still: longer than brokers let ours
+ * be, which is TRANSACTION_TIMEOUT_MS and up to 10 s more (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
+ */
+const MAX_LOOKS = 600;
 const LOOK_INTERVAL_MS = 50;
 
 /** Where topics end, unfinished transactions included. */

@@ -12,7 +12,7 @@ const TRANSACTION_TIMEOUT_MS = 15_000;
 const MAX_ATTEMPTS = 3;
 const ATTEMPT_PAUSE_MS = 200;
 
-/** A checkpoint and records of one shard's feeds wait here for the transaction before them; the caller bounds how many. */
+/** A checkpoint and records of one shard wait here for the transaction before them; the caller bounds how many. */
 interface Job extends Slice {
   readonly resolve: () => void;
   readonly reject: (cause: Error) => void;
@@ -22,17 +22,17 @@ export interface ShardOptions {
   readonly client: Kafka;
   readonly transactionalId: string;
   readonly log: Log;
-  /** Rejects with FeedFenced if another writer owns the feeds. */
+  /** Rejects with FeedFenced if another writer owns the shard. */
   readonly assertOwner: () => Promise<void>;
 }
 
 /**
- * Writes the feeds of one shard, a transaction at a time, under one transactional id: who initialised it last is the only one
+ * Writes what is of one shard, a transaction at a time, under one transactional id: who initialised it last is the only one
  * whose writes the brokers take. What arrives while a transaction runs goes into the next one together (group commit).
  *
  * After any failure the producer is thrown away, never reused: kafkajs takes sequence numbers back when a request fails, and
  * a broker that had taken the request would then take the next records for a repeat of it and drop them. A new epoch starts
- * from zero. Since a new epoch fences whoever holds the id, it is used only after the owner record was seen to be ours since.
+ * from zero. Since a new epoch fences whoever holds the id, it is used only after the shard's owner record was seen to be ours since.
  */
 export class ShardWriter {
   readonly #options: ShardOptions;

@@ -50,11 +50,3 @@ function checked(topic: string): string {
   if (LEGAL_TOPIC.test(topic)) return topic;
   throw new FeedRefused(`«${topic}» cannot be a Kafka topic: 1 to 249 letters, digits and . _ -`);
 }
-
-/** The shard that a feed's writer is fenced by: VNID modulo `shards`; an NVE's id by FNV-1a, so that NVEs spread as VNs do. */
-export function shardOf(feed: FeedName, shards: number): number {
-  if (feed.kind === 'vn') return feed.vnid % shards;
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < feed.nveId.length; i++) hash = Math.imul(hash ^ feed.nveId.charCodeAt(i), 0x01000193) >>> 0;
-  return hash % shards;
-}

@@ -1,21 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { createRecordCodec, type RecordCodec } from '@nva/codec';
-import { FeedFenced, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { FeedFenced, FeedRefused, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
+import { hostname } from 'node:os';
 import { slices } from './batching.ts';
 import { createClient, PRODUCER_RETRY } from './client.ts';
-import { checkpointMessage, readCheckpoint, readOwner, writeOwner } from './distributor-topic.ts';
+import { checkpointMessage, readCheckpoints, readOwners, writeOwners } from './distributor-topic.ts';
 import { translated } from './failures.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
 import { decodeRecord, encodeRecord } from './record-format.ts';
 import { learnSchemas, writeSchemas } from './schema-topic.ts';
 import { ShardWriter } from './shard-writer.ts';
+import { byShard, checkedShards, formatShards, shardOf, SHARDS } from './sharding.ts';
 import { TopicAdmin } from './topic-admin.ts';
 import { readTopics, type ClientFactory } from './topic-reader.ts';
-import { shardOf, TOPIC_CONFIG, TopicNames } from './topics.ts';
+import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
-/** Shards of the feeds, by VNID; part of the contract between writers, since each shard is one transactional id. */
-export const SHARDS = 64;
+/** About what a checkpoint takes on the wire; never less. */
+const CHECKPOINT_BYTES = 1_000;
 /** Opening connects this many producers at a time. */
 const MAX_SHARDS_OPENING = 16;
 
@@ -24,6 +26,11 @@ export interface KafkaFeedWriterOptions extends KafkaConnection {
   readonly topicConfig?: Readonly<Record<string, string>>;
   /** Every writer of a prefix must agree on it; writers that do not, do not fence each other. SHARDS by default. */
   readonly shards?: number;
+  /**
+   * The shards that this writer takes over and writes: what is about a VN is of the shard VNID modulo `shards`. All by default. Another
+   * process may own the others.
+   */
+  readonly owned?: readonly number[];
 }
 
 interface Administration {
@@ -34,12 +41,13 @@ interface Administration {
 interface Opened {
   readonly writer: string;
   readonly plain: Producer;
-  readonly shards: readonly ShardWriter[];
+  readonly shards: ReadonlyMap<number, ShardWriter>;
 }
 
 /**
  * The feeds on Kafka, written in transactions: one transactional id a shard, so that the brokers refuse whatever a superseded
- * writer still sends, even hours later (README, «One writer at a time», has the figures).
+ * writer still sends, even hours later (README, «One writer at a time», has the figures). Several writers may share the shards;
+ * one that is superseded in a shard is refused in that one and goes on in its others.
  *
  * `publish` may be called again before the last call has resolved: order within a feed is that of the calls, and what queues up
  * goes into the next transaction together, which is how throughput is had. There is no order between feeds.
@@ -52,12 +60,15 @@ export class KafkaFeedWriter implements FeedWriter {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #shardCount: number;
+  readonly #owned: readonly number[];
+  readonly #ownedSet: ReadonlySet<number>;
   readonly #codec: RecordCodec = createRecordCodec();
   readonly #client: Kafka;
   readonly #readClient: ClientFactory;
   #administration: Promise<Administration> | undefined;
   #opened: Opened | undefined;
 
+  /** Throws FeedRefused if topics cannot be named so, or there are no such shards. */
   constructor(options: KafkaFeedWriterOptions) {
     const prefix = options.prefix ?? DEFAULT_PREFIX;
     this.#options = options;
@@ -67,13 +78,15 @@ export class KafkaFeedWriter implements FeedWriter {
     this.#log = options.log ?? silent;
     this.#clock = options.clock ?? systemClock;
     this.#shardCount = options.shards ?? SHARDS;
+    this.#owned = checkedShards(options.owned, this.#shardCount);
+    this.#ownedSet = new Set(this.#owned);
     this.#client = createClient(options, this.#clientId, this.#log);
     this.#readClient = (listener) => createClient(options, this.#clientId, this.#log, listener);
   }
 
   /**
-   * The order matters: the owner record first, then the epochs, then a look at the owner record. Whoever writes has seen itself
-   * as the owner after its epochs were given, so a later owner's epochs are newer still.
+   * The order matters: the owner records first, then the epochs, then a look at the owner records. Whoever writes has seen itself
+   * as the shard's owner after its epoch was given, so a later owner's epoch is newer still.
    */
   async open(): Promise<void> {
     await this.close();
@@ -84,6 +97,11 @@ export class KafkaFeedWriter implements FeedWriter {
       await this.close();
       throw failure;
     }
+  }
+
+  /** Whether what is about the VN is this writer's to write. */
+  owns(vnid: number): boolean {
+    return this.#ownedSet.has(shardOf(vnid, this.#shardCount));
   }
 
   address(feed: FeedName): { readonly topic: string } {
@@ -103,11 +121,14 @@ export class KafkaFeedWriter implements FeedWriter {
   async publish(batches: readonly FeedBatch[]): Promise<void> {
     const { shards } = this.#writing();
     // All are encoded before any is sent: a value that no schema allows rejects the call with nothing written.
-    const encoded = batches.map(({ feed, records }) => ({
-      shard: shards[shardOf(feed, this.#shardCount)]!,
-      slices: slices({ topic: this.#names.of(feed), records: records.map((record) => encodeRecord(record, this.#codec)) }),
-    }));
-    await this.#settled(encoded.flatMap(({ shard, slices: cut }) => cut.map((slice) => shard.send(slice))));
+    const encoded = batches.flatMap((batch) => {
+      const topic = this.#names.of(batch.feed);
+      return [...byShard(batch, this.#shardCount)].map(([shard, records]) => ({
+        writer: shards.get(shard) ?? this.#refuse(shard, batch.feed),
+        slices: slices({ topic, records: records.map((record) => encodeRecord(record, this.#codec)) }),
+      }));
+    });
+    await this.#settled(encoded.flatMap(({ writer, slices: cut }) => cut.map((slice) => writer.send(slice))));
   }
 
   async *read(feed: FeedName): AsyncGenerator<FeedRecord | Undecodable> {
@@ -139,26 +160,36 @@ export class KafkaFeedWriter implements FeedWriter {
 
   async delete(feed: FeedName): Promise<void> {
     await translated(`Deleting ${feedKey(feed)}`, async () => {
-      await this.#opened?.shards[shardOf(feed, this.#shardCount)]?.renew();
+      const shards = this.#opened?.shards;
+      // Any shard may have written to an NVE's feed.
+      const writers = feed.kind === 'vn' ? [shards?.get(shardOf(feed.vnid, this.#shardCount))] : [...(shards?.values() ?? [])];
+      for (const writer of writers) await writer?.renew();
       await (await this.#topics()).delete(this.#names.of(feed));
     });
   }
 
   loadCheckpoint(): Promise<FeedCheckpoint | null> {
-    return translated('Reading the checkpoint', () => readCheckpoint(this.#readClient, this.#groupPrefix, this.#names.distributor));
+    return translated('Reading the checkpoints', async () => {
+      const known = await readCheckpoints(this.#readClient, this.#groupPrefix, this.#names.distributor);
+      const owned = this.#owned.flatMap((shard) => known.get(shard) ?? []);
+      if (owned.length < this.#owned.length || new Set(owned.map(({ log }) => log)).size > 1) return null;
+      return owned.reduce((oldest, checkpoint) => (checkpoint.position < oldest.position ? checkpoint : oldest));
+    });
   }
 
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
-    const message = checkpointMessage(checkpoint);
-    const records = [{ message, bytes: 1_000, changeEnd: true }];
-    await this.#settled([this.#writing().shards[0]!.send({ topic: this.#names.distributor, records, bytes: 1_000 })]);
+    const topic = this.#names.distributor;
+    const saved = [...this.#writing().shards].map(([shard, writer]) =>
+      writer.send({ topic, records: [{ message: checkpointMessage(shard, checkpoint), bytes: CHECKPOINT_BYTES, changeEnd: true }], bytes: CHECKPOINT_BYTES }),
+    );
+    await this.#settled(saved);
   }
 
-  /** Waits for what is being published. The owner record stays: nobody needs to know that the owner is gone. */
+  /** Waits for what is being published. The owner records stay: nobody needs to know that the owner is gone. */
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
-    if (opened) await Promise.all([opened.plain.disconnect(), ...opened.shards.map((shard) => shard.close())]);
+    if (opened) await Promise.all([opened.plain.disconnect(), ...[...opened.shards.values()].map((shard) => shard.close())]);
     const administration = this.#administration;
     this.#administration = undefined;
     await (await administration?.catch(() => undefined))?.admin.disconnect();
@@ -168,26 +199,37 @@ export class KafkaFeedWriter implements FeedWriter {
     await (await this.#topics()).ensure([this.#names.schemas, this.#names.distributor]);
     const plain = this.#client.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
     const writer = randomUUID();
-    const shards = Array.from({ length: this.#shardCount }, (_, shard) => this.#shard(shard, writer));
+    const shards = new Map(this.#owned.map((shard) => [shard, this.#shard(shard, writer)]));
     this.#opened = { writer, plain, shards };
     await plain.connect();
     await writeSchemas(plain, this.#names.schemas, this.#codec, await learnSchemas(this.#readClient, this.#groupPrefix, this.#names.schemas, this.#codec, this.#log));
-    await writeOwner(plain, this.#names.distributor, { writer, clientId: this.#clientId, since: new Date(this.#clock.wallMs()).toISOString() });
-    for (let from = 0; from < shards.length; from += MAX_SHARDS_OPENING) {
-      await Promise.all(shards.slice(from, from + MAX_SHARDS_OPENING).map((shard) => shard.init()));
+    const since = new Date(this.#clock.wallMs()).toISOString();
+    await writeOwners(plain, this.#names.distributor, this.#owned, { writer, clientId: this.#clientId, host: hostname(), pid: process.pid, since });
+    for (let from = 0; from < this.#owned.length; from += MAX_SHARDS_OPENING) {
+      await Promise.all(this.#owned.slice(from, from + MAX_SHARDS_OPENING).map((shard) => shards.get(shard)!.init()));
     }
-    await this.#assertOwner(writer);
-    this.#log('info', `Feeds taken over by ${this.#clientId}`, { writer });
+    await this.#assertOwner(writer, this.#owned);
+    this.#log('info', `Feeds taken over by ${this.#clientId}`, { writer, shards: formatShards(this.#owned) });
   }
 
   #shard(shard: number, writer: string): ShardWriter {
     const transactionalId = `${this.#options.prefix ?? DEFAULT_PREFIX}-shard-${shard}`;
-    return new ShardWriter({ client: this.#client, transactionalId, log: this.#log, assertOwner: () => this.#assertOwner(writer) });
+    return new ShardWriter({ client: this.#client, transactionalId, log: this.#log, assertOwner: () => this.#assertOwner(writer, [shard]) });
   }
 
-  async #assertOwner(writer: string): Promise<void> {
-    const owner = await readOwner(this.#readClient, this.#groupPrefix, this.#names.distributor);
-    if (owner?.writer !== writer) throw new FeedFenced(`The feeds were taken over by ${owner ? `${owner.clientId} (${owner.writer}) at ${owner.since}` : 'nobody known: the owner record is gone'}`);
+  /** Throws FeedFenced, naming the shards and who has them, if any of them is another's. */
+  async #assertOwner(writer: string, shards: readonly number[]): Promise<void> {
+    const owners = await readOwners(this.#readClient, this.#groupPrefix, this.#names.distributor);
+    const lost = shards.find((shard) => owners.get(shard)?.writer !== writer);
+    if (lost === undefined) return;
+    const owner = owners.get(lost);
+    const together = formatShards(shards.filter((shard) => owners.get(shard)?.writer === owner?.writer));
+    const by = owner ? `${owner.clientId} on ${owner.host}, process ${owner.pid} (${owner.writer}), at ${owner.since}` : 'nobody known: the owner record is gone';
+    throw new FeedFenced(`Shard ${together} of the feeds was taken over by ${by}`);
+  }
+
+  #refuse(shard: number, feed: FeedName): never {
+    throw new FeedRefused(`A record for ${feedKey(feed)} is of shard ${shard}; this writer owns ${formatShards(this.#owned)}`);
   }
 
   /** All of them settle before the first failure is told, so that nothing is still under way then. */

@@ -1,7 +1,7 @@
 import { FeedRefused, type FeedName } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
 import { formatCursor, parseCursor } from '../src/cursor.ts';
-import { shardOf, TopicNames } from '../src/topics.ts';
+import { TopicNames } from '../src/topics.ts';
 
 const names = new TopicNames('nvo3');
 
@@ -20,14 +20,6 @@ describe('topic names', () => {
     for (const nveId of ['leaf/1', 'leaf:1', 'é', 'x'.repeat(249)]) expect(() => names.of({ kind: 'nve', nveId }), nveId).toThrow(FeedRefused);
     for (const vnid of [0, -1, 1.5, 16_777_216]) expect(() => names.of({ kind: 'vn', vnid }), String(vnid)).toThrow(FeedRefused);
     expect(() => new TopicNames('no spaces')).toThrow(FeedRefused);
-  });
-});
-
-describe('shards', () => {
-  it('are the VNID modulo their number, and spread NVEs', () => {
-    expect([1, 64, 65].map((vnid) => shardOf({ kind: 'vn', vnid }, 64))).toEqual([1, 0, 1]);
-    const used = new Set(Array.from({ length: 1000 }, (_, i) => shardOf({ kind: 'nve', nveId: `leaf-${i}` }, 64)));
-    expect(used.size).toBe(64);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { FeedValue, Membership } from '@nva/codec';
+import { membershipVnid, type FeedValue, type Membership } from '@nva/codec';
 import type { Checkpoint, Position } from './event-store.ts';
 
 /** A feed is one keyed, compacted table that changes: a VN's table, or where an NVE is to listen. */
@@ -11,6 +11,14 @@ export function feedKey(feed: FeedName): string {
   return feed.kind === 'vn' ? `vn/${feed.vnid}` : `nve/${feed.nveId}`;
 }
 
+/**
+ * The VNID of the VN that a key of a feed is about: whoever distributes that VN writes the key, on an NVE's feed too. A key on an NVE's
+ * feed that names no VN, which nobody should have written, counts as of VNID 0, which no VN has.
+ */
+export function vnidOf(feed: FeedName, key: string): number {
+  return feed.kind === 'vn' ? feed.vnid : (membershipVnid(key) ?? 0);
+}
+
 /** One record of a feed. On Kafka the fields besides key and value are headers (contract, «Kafka»). */
 export interface FeedRecord {
   readonly key: string;
@@ -20,7 +28,7 @@ export interface FeedRecord {
   readonly position: Position;
   /** The log that the position belongs to. */
   readonly log: string;
-  /** The last record of a change in this feed. */
+  /** The last record of a change in this feed; on an NVE's feed, of the part of a change that one writer's shard has in it. */
   readonly changeEnd: boolean;
   readonly eventType?: string;
   readonly correlationId?: string;
@@ -42,11 +50,12 @@ export interface FeedCheckpoint {
 }
 
 /**
- * The distributor's side of the feeds. One process at a time writes a feed; `open` makes it this one, and whatever an
- * earlier one still writes is refused or put right (design, «One distributor at a time»).
+ * The distributor's side of the feeds. One process at a time writes what is about a VN: its feed, and its keys on the feeds of NVEs
+ * (`vnidOf`). `open` makes it this one, for all VNs or for those that it was given, and whatever an earlier one still writes is refused
+ * or put right (design, «One distributor at a time»).
  */
 export interface FeedWriter {
-  /** Takes the feeds over. Rejects with FeedFenced if another writer took them over meanwhile. */
+  /** Takes its part of the feeds over. Rejects with FeedFenced if another writer took any of it over meanwhile. */
   open(): Promise<void>;
 
   /** The name by which consumers find a feed, and the brokers where (absent: those they know). Written into Membership records. */
@@ -61,7 +70,8 @@ export interface FeedWriter {
   /**
    * Publishes in order within each feed, and resolves when every record is acknowledged. Records of one change are never
    * split between two calls. At-least-once: after a rejection any part may have been written. May be called again before the last
-   * call has resolved; order within a feed is that of the calls.
+   * call has resolved; order within a feed is that of the calls, on an NVE's feed for each VN's shard by itself. Rejects with FeedFenced if
+   * another writer took over a part that a record belongs to; records of other parts may have been written.
    */
   publish(batches: readonly FeedBatch[]): Promise<void>;
 
@@ -74,7 +84,9 @@ export interface FeedWriter {
   /** Deletes a feed for good (a VN long gone). */
   delete(feed: FeedName): Promise<void>;
 
+  /** The oldest checkpoint of the parts that are this writer's; null if one of them has none, or they are of different logs. */
   loadCheckpoint(): Promise<FeedCheckpoint | null>;
+  /** For every part that is this writer's. */
   saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void>;
 
   close(): Promise<void>;
@@ -96,7 +108,7 @@ export interface Undecodable {
   readonly cause: Error;
 }
 
-/** Another writer has taken over; this one must stop writing and start anew. */
+/** Another writer has taken over what this one was to write; it must stop writing and start anew. */
 export class FeedFenced extends Error {
   override readonly name = 'FeedFenced';
 }
