@@ -6,4 +6,5 @@ export * from './digest.ts';
 export * from './fingerprint.ts';
 export * from './record-keys.ts';
 export * from './single-object.ts';
+export * from './snapshot-entries.ts';
 export * from './compatibility.ts';

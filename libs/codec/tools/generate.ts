@@ -34,17 +34,20 @@ const load = (folder: string): Named[] =>
     .toSorted()
     .map((file) => JSON.parse(readFileSync(join(root, 'schemas', folder, file), 'utf8')) as Named);
 
-const types = new Map(load('types').map((schema) => [schema.name, schema]));
+const shared = load('types');
+const snapshots = load('snapshots');
+/** What a schema may name: in a snapshot its entries too, of which some are parts of others. */
+const types = new Map([...shared, ...snapshots].map((schema) => [schema.name, schema]));
 
 /** The schema with every shared type written out where it first occurs, as Avro wants it. */
 function inline(schema: Schema, seen: Set<string>): Schema {
   if (typeof schema === 'string') {
-    const shared = types.get(schema);
-    if (!shared) return schema;
-    const fullName = `${shared.namespace}.${shared.name}`;
+    const named = types.get(schema);
+    if (!named) return schema;
+    const fullName = `${named.namespace}.${named.name}`;
     if (seen.has(fullName)) return fullName;
     seen.add(fullName);
-    return inline(shared, seen);
+    return inline(named, seen);
   }
   if (Array.isArray(schema)) return schema.map((branch) => inline(branch, seen));
   const out = { ...schema };
@@ -89,13 +92,13 @@ export function generate(): Record<string, string> {
   const records = load('records');
   const header = '// Generated from schemas/ by `npm run generate`. Do not edit.\n\n';
   const body = [
-    header + [...types.values(), ...events, ...records].map(declaration).join('\n'),
+    header + [...shared, ...events, ...records, ...snapshots].map(declaration).join('\n'),
     union('NvaEvent', 'Every event of the log.', events),
     union('FeedValue', 'Every value of a feed record.', records),
   ].join('\n');
   return {
     'types.ts': body,
-    'schemas.ts': header + schemaConstants('eventSchemas', events) + '\n' + schemaConstants('recordSchemas', records),
+    'schemas.ts': header + schemaConstants('eventSchemas', events) + '\n' + schemaConstants('recordSchemas', records) + '\n' + schemaConstants('snapshotSchemas', snapshots),
   };
 }
 

@@ -2303,3 +2303,918 @@ export const recordSchemas = {
     ]
   },
 } as const;
+
+export const snapshotSchemas = {
+  SnapshotAttachment: {
+    "type": "record",
+    "name": "SnapshotAttachment",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "Where a tenant system is attached.",
+    "fields": [
+      {
+        "name": "nve",
+        "type": "int",
+        "doc": "Place of the NVE among the NVEs of the snapshot, from 0."
+      },
+      {
+        "name": "logicalInterface",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The access link at that NVE."
+      },
+      {
+        "name": "state",
+        "type": {
+          "type": "enum",
+          "name": "AttachmentState",
+          "namespace": "nvo3.v1",
+          "doc": "Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5).",
+          "symbols": [
+            "associated",
+            "activated"
+          ],
+          "default": "activated"
+        },
+        "doc": "associated or activated."
+      }
+    ]
+  },
+  SnapshotConflict: {
+    "type": "record",
+    "name": "SnapshotConflict",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "An address that somebody else held when an answer was given.",
+    "fields": [
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "The VN."
+      },
+      {
+        "name": "address",
+        "type": "string",
+        "doc": "The address."
+      },
+      {
+        "name": "heldBy",
+        "type": "string",
+        "doc": "Who held it."
+      }
+    ]
+  },
+  SnapshotConnection: {
+    "type": "record",
+    "name": "SnapshotConnection",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "A binding and what the fold knows of it.",
+    "fields": [
+      {
+        "name": "bid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Its BID, if it has one."
+      },
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Its VN."
+      },
+      {
+        "name": "vlan",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "In an L2 VN."
+      },
+      {
+        "name": "ip",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Its IP, if it has one."
+      },
+      {
+        "name": "lifetimeS",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Lifetime in seconds; null lasts until detached."
+      },
+      {
+        "name": "position",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Position of its mapping record, 0 while it has none; null for an orphaned one."
+      }
+    ]
+  },
+  SnapshotContested: {
+    "type": "record",
+    "name": "SnapshotContested",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "An address that several tenant systems of a VN claim.",
+    "fields": [
+      {
+        "name": "address",
+        "type": "string",
+        "doc": "MAC or IP."
+      },
+      {
+        "name": "tsIds",
+        "type": {
+          "type": "array",
+          "items": "string"
+        },
+        "doc": "Who claims it, in order of arrival; the first holds it."
+      }
+    ]
+  },
+  SnapshotDigest: {
+    "type": "record",
+    "name": "SnapshotDigest",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "The digest of a feed.",
+    "fields": [
+      {
+        "name": "feed",
+        "type": "string",
+        "doc": "Key of the feed."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Of the change that made it so."
+      },
+      {
+        "name": "digest",
+        "type": "string",
+        "doc": "16 hex digits."
+      }
+    ]
+  },
+  SnapshotFailure: {
+    "type": "record",
+    "name": "SnapshotFailure",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "A VN that a tenant system cannot reach through an NVE.",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      },
+      {
+        "name": "vnid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "The VN; null is all of them."
+      }
+    ]
+  },
+  SnapshotHeader: {
+    "type": "record",
+    "name": "SnapshotHeader",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "What a snapshot is of: the first block of its file.",
+    "fields": [
+      {
+        "name": "logId",
+        "type": "string",
+        "doc": "UUID of the log that was folded."
+      },
+      {
+        "name": "rulesVersion",
+        "type": "int",
+        "doc": "Version of the rules of the fold that the log is at."
+      },
+      {
+        "name": "rulesRevision",
+        "type": "long",
+        "doc": "Revision of the stream that says so; -1 where it says nothing yet."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Everything up to this position of the log is in it, and nothing after."
+      },
+      {
+        "name": "checkpoint",
+        "type": "string",
+        "doc": "Where the store goes on reading after that position."
+      },
+      {
+        "name": "stream",
+        "type": "string",
+        "doc": "Stream of the event at the position: with the next two, what the log must have there."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "Revision of that event."
+      },
+      {
+        "name": "eventId",
+        "type": "string",
+        "doc": "UUID of that event."
+      },
+      {
+        "name": "keys",
+        "type": "boolean",
+        "doc": "Whether the Idempotency-Keys are in it: they are if a registrar took it."
+      }
+    ]
+  },
+  SnapshotKey: {
+    "type": "record",
+    "name": "SnapshotKey",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "An Idempotency-Key of the last 24 hours with its answer.",
+    "fields": [
+      {
+        "name": "actor",
+        "type": "string",
+        "doc": "Whose key it is."
+      },
+      {
+        "name": "key",
+        "type": "string",
+        "doc": "The key."
+      },
+      {
+        "name": "requestDigest",
+        "type": "string",
+        "doc": "SHA-256 of the request in hex."
+      },
+      {
+        "name": "recordedAt",
+        "type": "long",
+        "doc": "When its event was decided, ms since the epoch."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Position in the answer."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "Revision in the answer."
+      },
+      {
+        "name": "effective",
+        "type": "boolean",
+        "doc": "Whether it counted."
+      },
+      {
+        "name": "conflicts",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "SnapshotConflict",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "An address that somebody else held when an answer was given.",
+            "fields": [
+              {
+                "name": "vnid",
+                "type": "int",
+                "doc": "The VN."
+              },
+              {
+                "name": "address",
+                "type": "string",
+                "doc": "The address."
+              },
+              {
+                "name": "heldBy",
+                "type": "string",
+                "doc": "Who held it."
+              }
+            ]
+          }
+        },
+        "doc": "Addresses that others held."
+      },
+      {
+        "name": "memberships",
+        "type": {
+          "type": "array",
+          "items": "int"
+        },
+        "doc": "VNs that the tenant system was in."
+      }
+    ]
+  },
+  SnapshotNve: {
+    "type": "record",
+    "name": "SnapshotNve",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "An NVE of the fold.",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE."
+      },
+      {
+        "name": "state",
+        "type": [
+          "null",
+          {
+            "type": "record",
+            "name": "SnapshotNveState",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "What an NVE said of itself, and how it is.",
+            "fields": [
+              {
+                "name": "status",
+                "type": {
+                  "type": "string",
+                  "values": [
+                    "reachable",
+                    "lapsed",
+                    "disconnected",
+                    "forgotten"
+                  ]
+                },
+                "doc": "As the events left it."
+              },
+              {
+                "name": "siteId",
+                "type": "string",
+                "doc": "Its site."
+              },
+              {
+                "name": "mac",
+                "type": "string",
+                "doc": "Its MAC."
+              },
+              {
+                "name": "addresses",
+                "type": {
+                  "type": "array",
+                  "items": "string"
+                },
+                "doc": "Its underlay addresses."
+              },
+              {
+                "name": "incarnation",
+                "type": "long",
+                "doc": "Of its last connect."
+              },
+              {
+                "name": "leaseS",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Lease in seconds; null without one."
+              }
+            ]
+          }
+        ],
+        "doc": "null if it has only been spoken of."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "Of its last event; -1 without one."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Of its last event; 0 without one."
+      }
+    ]
+  },
+  SnapshotNveState: {
+    "type": "record",
+    "name": "SnapshotNveState",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "What an NVE said of itself, and how it is.",
+    "fields": [
+      {
+        "name": "status",
+        "type": {
+          "type": "string",
+          "values": [
+            "reachable",
+            "lapsed",
+            "disconnected",
+            "forgotten"
+          ]
+        },
+        "doc": "As the events left it."
+      },
+      {
+        "name": "siteId",
+        "type": "string",
+        "doc": "Its site."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "Its MAC."
+      },
+      {
+        "name": "addresses",
+        "type": {
+          "type": "array",
+          "items": "string"
+        },
+        "doc": "Its underlay addresses."
+      },
+      {
+        "name": "incarnation",
+        "type": "long",
+        "doc": "Of its last connect."
+      },
+      {
+        "name": "leaseS",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Lease in seconds; null without one."
+      }
+    ]
+  },
+  SnapshotOracle: {
+    "type": "record",
+    "name": "SnapshotOracle",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "The registrar that owns the terms of a group.",
+    "fields": [
+      {
+        "name": "group",
+        "type": "string",
+        "doc": "The group."
+      },
+      {
+        "name": "oracleId",
+        "type": "string",
+        "doc": "UUID of the process."
+      },
+      {
+        "name": "url",
+        "type": "string",
+        "doc": "Where it is reached."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Position of the event that made it the owner."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "Revision of that event."
+      }
+    ]
+  },
+  SnapshotTenantSystem: {
+    "type": "record",
+    "name": "SnapshotTenantSystem",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "A tenant system of the fold.",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system."
+      },
+      {
+        "name": "tenant",
+        "type": "int",
+        "doc": "Place of its tenant among the names of the snapshot so far, from 0."
+      },
+      {
+        "name": "vmId",
+        "type": "string",
+        "doc": "The VM whose vNIC it is."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "Its MAC."
+      },
+      {
+        "name": "attachments",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "SnapshotAttachment",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "Where a tenant system is attached.",
+            "fields": [
+              {
+                "name": "nve",
+                "type": "int",
+                "doc": "Place of the NVE among the NVEs of the snapshot, from 0."
+              },
+              {
+                "name": "logicalInterface",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "The access link at that NVE."
+              },
+              {
+                "name": "state",
+                "type": {
+                  "type": "enum",
+                  "name": "AttachmentState",
+                  "namespace": "nvo3.v1",
+                  "doc": "Two-phase attachment (RFC 8394): associated is in the tables but not forwarding, activated forwards (X5).",
+                  "symbols": [
+                    "associated",
+                    "activated"
+                  ],
+                  "default": "activated"
+                },
+                "doc": "associated or activated."
+              }
+            ]
+          }
+        },
+        "doc": "Where it is."
+      },
+      {
+        "name": "bindings",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "SnapshotConnection",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "A binding and what the fold knows of it.",
+            "fields": [
+              {
+                "name": "bid",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Its BID, if it has one."
+              },
+              {
+                "name": "vnid",
+                "type": "int",
+                "doc": "Its VN."
+              },
+              {
+                "name": "vlan",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "In an L2 VN."
+              },
+              {
+                "name": "ip",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "Its IP, if it has one."
+              },
+              {
+                "name": "lifetimeS",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Lifetime in seconds; null lasts until detached."
+              },
+              {
+                "name": "position",
+                "type": [
+                  "null",
+                  "long"
+                ],
+                "doc": "Position of its mapping record, 0 while it has none; null for an orphaned one."
+              }
+            ]
+          }
+        },
+        "doc": "Its connections to VNs."
+      },
+      {
+        "name": "failures",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "SnapshotFailure",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "A VN that a tenant system cannot reach through an NVE.",
+            "fields": [
+              {
+                "name": "nveId",
+                "type": "string",
+                "doc": "The NVE."
+              },
+              {
+                "name": "vnid",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "The VN; null is all of them."
+              }
+            ]
+          }
+        },
+        "doc": "What it cannot reach."
+      },
+      {
+        "name": "mobility",
+        "type": "long",
+        "doc": "Mobility sequence number."
+      },
+      {
+        "name": "moves",
+        "type": {
+          "type": "array",
+          "items": "long"
+        },
+        "doc": "Times of its last moves, ms since the epoch."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "Of its last event."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Of its last event."
+      }
+    ]
+  },
+  SnapshotTrailer: {
+    "type": "record",
+    "name": "SnapshotTrailer",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "How many entries of each kind came before: the last block of a whole file.",
+    "fields": [
+      {
+        "name": "oracles",
+        "type": "long",
+        "doc": "Owners of terms."
+      },
+      {
+        "name": "nves",
+        "type": "long",
+        "doc": "NVEs."
+      },
+      {
+        "name": "vns",
+        "type": "long",
+        "doc": "VNs."
+      },
+      {
+        "name": "names",
+        "type": "long",
+        "doc": "Names of tenants."
+      },
+      {
+        "name": "tenantSystems",
+        "type": "long",
+        "doc": "Tenant systems."
+      },
+      {
+        "name": "digests",
+        "type": "long",
+        "doc": "Digests of feeds."
+      },
+      {
+        "name": "keys",
+        "type": "long",
+        "doc": "Idempotency-Keys."
+      }
+    ]
+  },
+  SnapshotVn: {
+    "type": "record",
+    "name": "SnapshotVn",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "A VN of the fold, with who is in it.",
+    "fields": [
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier."
+      },
+      {
+        "name": "status",
+        "type": {
+          "type": "string",
+          "values": [
+            "alive",
+            "deleted",
+            "purged"
+          ]
+        },
+        "doc": "As the events left it."
+      },
+      {
+        "name": "tenantId",
+        "type": "string",
+        "doc": "Whose it is."
+      },
+      {
+        "name": "name",
+        "type": "string",
+        "doc": "Its name."
+      },
+      {
+        "name": "service",
+        "type": {
+          "type": "enum",
+          "name": "Service",
+          "namespace": "nvo3.v1",
+          "doc": "Forwarding service of a VN: l2 carries frames by MAC and VLAN, l3 carries packets by IP (R16, R50).",
+          "symbols": [
+            "l2",
+            "l3"
+          ],
+          "default": "l3"
+        },
+        "doc": "What it carries."
+      },
+      {
+        "name": "encapsulation",
+        "type": {
+          "type": "string",
+          "values": [
+            "vxlan",
+            "nvgre",
+            "mpls-gre"
+          ]
+        },
+        "doc": "Of its packets in the underlay."
+      },
+      {
+        "name": "policies",
+        "type": {
+          "type": "record",
+          "name": "Policies",
+          "namespace": "nvo3.v1",
+          "doc": "Access and tunnel policies of a VN context (R50, R51), opaque to the NVA.",
+          "fields": [
+            {
+              "name": "access",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Attributes of the access path, by name.",
+              "default": {}
+            },
+            {
+              "name": "tunnel",
+              "type": {
+                "type": "map",
+                "values": "string"
+              },
+              "doc": "Traffic-engineering attributes of the tunnels, by name.",
+              "default": {}
+            }
+          ]
+        },
+        "doc": "Access and tunnel policies."
+      },
+      {
+        "name": "deletedAt",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "When it was deleted, ms since the epoch; null while it lives."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "Of its last event."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Of its last event."
+      },
+      {
+        "name": "incarnation",
+        "type": "long",
+        "doc": "Position of the event that created it, this time."
+      },
+      {
+        "name": "contextPosition",
+        "type": "long",
+        "doc": "Position of its context record."
+      },
+      {
+        "name": "members",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "SnapshotVnMember",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "An NVE in a VN.",
+            "fields": [
+              {
+                "name": "nve",
+                "type": "int",
+                "doc": "Its place among the NVEs of the snapshot, from 0."
+              },
+              {
+                "name": "since",
+                "type": "long",
+                "doc": "Position at which it joined."
+              },
+              {
+                "name": "position",
+                "type": "long",
+                "doc": "Position of its member record."
+              }
+            ]
+          }
+        },
+        "doc": "NVEs in it."
+      },
+      {
+        "name": "contestedMacs",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "SnapshotContested",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "An address that several tenant systems of a VN claim.",
+            "fields": [
+              {
+                "name": "address",
+                "type": "string",
+                "doc": "MAC or IP."
+              },
+              {
+                "name": "tsIds",
+                "type": {
+                  "type": "array",
+                  "items": "string"
+                },
+                "doc": "Who claims it, in order of arrival; the first holds it."
+              }
+            ]
+          }
+        },
+        "doc": "MACs claimed more than once."
+      },
+      {
+        "name": "contestedIps",
+        "type": {
+          "type": "array",
+          "items": "nvo3.v1.snapshot.SnapshotContested"
+        },
+        "doc": "IPs claimed more than once."
+      }
+    ]
+  },
+  SnapshotVnMember: {
+    "type": "record",
+    "name": "SnapshotVnMember",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "An NVE in a VN.",
+    "fields": [
+      {
+        "name": "nve",
+        "type": "int",
+        "doc": "Its place among the NVEs of the snapshot, from 0."
+      },
+      {
+        "name": "since",
+        "type": "long",
+        "doc": "Position at which it joined."
+      },
+      {
+        "name": "position",
+        "type": "long",
+        "doc": "Position of its member record."
+      }
+    ]
+  },
+} as const;

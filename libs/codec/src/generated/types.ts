@@ -394,6 +394,242 @@ export interface VnMember {
   readonly reachable: boolean;
 }
 
+/** Where a tenant system is attached. */
+export interface SnapshotAttachment {
+  /** Place of the NVE among the NVEs of the snapshot, from 0. */
+  readonly nve: number;
+  /** The access link at that NVE. */
+  readonly logicalInterface: string | null;
+  /** associated or activated. */
+  readonly state: AttachmentState;
+}
+
+/** An address that somebody else held when an answer was given. */
+export interface SnapshotConflict {
+  /** The VN. */
+  readonly vnid: number;
+  /** The address. */
+  readonly address: string;
+  /** Who held it. */
+  readonly heldBy: string;
+}
+
+/** A binding and what the fold knows of it. */
+export interface SnapshotConnection {
+  /** Its BID, if it has one. */
+  readonly bid: number | null;
+  /** Its VN. */
+  readonly vnid: number;
+  /** In an L2 VN. */
+  readonly vlan: number | null;
+  /** Its IP, if it has one. */
+  readonly ip: string | null;
+  /** Lifetime in seconds; null lasts until detached. */
+  readonly lifetimeS: number | null;
+  /** Position of its mapping record, 0 while it has none; null for an orphaned one. */
+  readonly position: number | null;
+}
+
+/** An address that several tenant systems of a VN claim. */
+export interface SnapshotContested {
+  /** MAC or IP. */
+  readonly address: string;
+  /** Who claims it, in order of arrival; the first holds it. */
+  readonly tsIds: readonly string[];
+}
+
+/** The digest of a feed. */
+export interface SnapshotDigest {
+  /** Key of the feed. */
+  readonly feed: string;
+  /** Of the change that made it so. */
+  readonly position: number;
+  /** 16 hex digits. */
+  readonly digest: string;
+}
+
+/** A VN that a tenant system cannot reach through an NVE. */
+export interface SnapshotFailure {
+  /** The NVE. */
+  readonly nveId: string;
+  /** The VN; null is all of them. */
+  readonly vnid: number | null;
+}
+
+/** What a snapshot is of: the first block of its file. */
+export interface SnapshotHeader {
+  /** UUID of the log that was folded. */
+  readonly logId: string;
+  /** Version of the rules of the fold that the log is at. */
+  readonly rulesVersion: number;
+  /** Revision of the stream that says so; -1 where it says nothing yet. */
+  readonly rulesRevision: number;
+  /** Everything up to this position of the log is in it, and nothing after. */
+  readonly position: number;
+  /** Where the store goes on reading after that position. */
+  readonly checkpoint: string;
+  /** Stream of the event at the position: with the next two, what the log must have there. */
+  readonly stream: string;
+  /** Revision of that event. */
+  readonly revision: number;
+  /** UUID of that event. */
+  readonly eventId: string;
+  /** Whether the Idempotency-Keys are in it: they are if a registrar took it. */
+  readonly keys: boolean;
+}
+
+/** An Idempotency-Key of the last 24 hours with its answer. */
+export interface SnapshotKey {
+  /** Whose key it is. */
+  readonly actor: string;
+  /** The key. */
+  readonly key: string;
+  /** SHA-256 of the request in hex. */
+  readonly requestDigest: string;
+  /** When its event was decided, ms since the epoch. */
+  readonly recordedAt: number;
+  /** Position in the answer. */
+  readonly position: number;
+  /** Revision in the answer. */
+  readonly revision: number;
+  /** Whether it counted. */
+  readonly effective: boolean;
+  /** Addresses that others held. */
+  readonly conflicts: readonly SnapshotConflict[];
+  /** VNs that the tenant system was in. */
+  readonly memberships: readonly number[];
+}
+
+/** An NVE of the fold. */
+export interface SnapshotNve {
+  /** The NVE. */
+  readonly nveId: string;
+  /** null if it has only been spoken of. */
+  readonly state: SnapshotNveState | null;
+  /** Of its last event; -1 without one. */
+  readonly revision: number;
+  /** Of its last event; 0 without one. */
+  readonly position: number;
+}
+
+/** What an NVE said of itself, and how it is. */
+export interface SnapshotNveState {
+  /** As the events left it. */
+  readonly status: 'reachable' | 'lapsed' | 'disconnected' | 'forgotten';
+  /** Its site. */
+  readonly siteId: string;
+  /** Its MAC. */
+  readonly mac: string;
+  /** Its underlay addresses. */
+  readonly addresses: readonly string[];
+  /** Of its last connect. */
+  readonly incarnation: number;
+  /** Lease in seconds; null without one. */
+  readonly leaseS: number | null;
+}
+
+/** The registrar that owns the terms of a group. */
+export interface SnapshotOracle {
+  /** The group. */
+  readonly group: string;
+  /** UUID of the process. */
+  readonly oracleId: string;
+  /** Where it is reached. */
+  readonly url: string;
+  /** Position of the event that made it the owner. */
+  readonly position: number;
+  /** Revision of that event. */
+  readonly revision: number;
+}
+
+/** A tenant system of the fold. */
+export interface SnapshotTenantSystem {
+  /** The tenant system. */
+  readonly tsId: string;
+  /** Place of its tenant among the names of the snapshot so far, from 0. */
+  readonly tenant: number;
+  /** The VM whose vNIC it is. */
+  readonly vmId: string;
+  /** Its MAC. */
+  readonly mac: string;
+  /** Where it is. */
+  readonly attachments: readonly SnapshotAttachment[];
+  /** Its connections to VNs. */
+  readonly bindings: readonly SnapshotConnection[];
+  /** What it cannot reach. */
+  readonly failures: readonly SnapshotFailure[];
+  /** Mobility sequence number. */
+  readonly mobility: number;
+  /** Times of its last moves, ms since the epoch. */
+  readonly moves: readonly number[];
+  /** Of its last event. */
+  readonly revision: number;
+  /** Of its last event. */
+  readonly position: number;
+}
+
+/** How many entries of each kind came before: the last block of a whole file. */
+export interface SnapshotTrailer {
+  /** Owners of terms. */
+  readonly oracles: number;
+  /** NVEs. */
+  readonly nves: number;
+  /** VNs. */
+  readonly vns: number;
+  /** Names of tenants. */
+  readonly names: number;
+  /** Tenant systems. */
+  readonly tenantSystems: number;
+  /** Digests of feeds. */
+  readonly digests: number;
+  /** Idempotency-Keys. */
+  readonly keys: number;
+}
+
+/** A VN of the fold, with who is in it. */
+export interface SnapshotVn {
+  /** Virtual network identifier. */
+  readonly vnid: number;
+  /** As the events left it. */
+  readonly status: 'alive' | 'deleted' | 'purged';
+  /** Whose it is. */
+  readonly tenantId: string;
+  /** Its name. */
+  readonly name: string;
+  /** What it carries. */
+  readonly service: Service;
+  /** Of its packets in the underlay. */
+  readonly encapsulation: 'vxlan' | 'nvgre' | 'mpls-gre';
+  /** Access and tunnel policies. */
+  readonly policies: Policies;
+  /** When it was deleted, ms since the epoch; null while it lives. */
+  readonly deletedAt: number | null;
+  /** Of its last event. */
+  readonly revision: number;
+  /** Of its last event. */
+  readonly position: number;
+  /** Position of the event that created it, this time. */
+  readonly incarnation: number;
+  /** Position of its context record. */
+  readonly contextPosition: number;
+  /** NVEs in it. */
+  readonly members: readonly SnapshotVnMember[];
+  /** MACs claimed more than once. */
+  readonly contestedMacs: readonly SnapshotContested[];
+  /** IPs claimed more than once. */
+  readonly contestedIps: readonly SnapshotContested[];
+}
+
+/** An NVE in a VN. */
+export interface SnapshotVnMember {
+  /** Its place among the NVEs of the snapshot, from 0. */
+  readonly nve: number;
+  /** Position at which it joined. */
+  readonly since: number;
+  /** Position of its member record. */
+  readonly position: number;
+}
+
 /** Every event of the log. */
 export type NvaEvent =
   | { readonly type: 'BindingDeregistered'; readonly data: BindingDeregistered }
