@@ -8,6 +8,8 @@ import type { FoldedTs } from './model.ts';
  */
 export class ClaimTable {
   readonly #claims = new Map<string, FoldedTs | FoldedTs[]>();
+  /** Addresses with a list; null in the many tables without. */
+  #contested: Set<string> | null = null;
 
   /** Distinct addresses claimed. */
   get size(): number {
@@ -18,7 +20,15 @@ export class ClaimTable {
     const present = this.#claims.get(address);
     if (present === undefined) this.#claims.set(address, ts);
     else if (Array.isArray(present)) present.push(ts);
-    else this.#claims.set(address, [present, ts]);
+    else {
+      this.#claims.set(address, [present, ts]);
+      (this.#contested ??= new Set()).add(address);
+    }
+  }
+
+  /** A claim of an address that is known to have no other. */
+  claimAlone(address: string, ts: FoldedTs): void {
+    this.#claims.set(address, ts);
   }
 
   /** Ends a claim. Returns the tenant system that holds the address from now on, if that is a new one. */
@@ -32,7 +42,10 @@ export class ClaimTable {
     const at = present.indexOf(ts);
     if (at === -1) return null;
     present.splice(at, 1);
-    if (present.length === 1) this.#claims.set(address, present[0]!);
+    if (present.length === 1) {
+      this.#claims.set(address, present[0]!);
+      this.#contested!.delete(address);
+    }
     return at === 0 ? present[0]! : null;
   }
 
@@ -48,6 +61,11 @@ export class ClaimTable {
     return Array.isArray(present) ? present : [present];
   }
 
+  /** Who claims what, address by address: the claimant, or all of them where there are several. Claims that come or go meanwhile are met or not. */
+  claimed(): IterableIterator<FoldedTs | readonly FoldedTs[]> {
+    return this.#claims.values();
+  }
+
   /** Every tenant system that claims anything, once per address. */
   *everyone(): IterableIterator<FoldedTs> {
     for (const present of this.#claims.values()) {
@@ -58,9 +76,8 @@ export class ClaimTable {
 
   /** Addresses with more than one claimant, by address, for a snapshot. */
   contested(): (readonly [address: string, tsIds: readonly string[]])[] {
-    const contested: (readonly [string, readonly string[]])[] = [];
-    for (const [address, present] of this.#claims) if (Array.isArray(present)) contested.push([address, present.map((ts) => ts.state.tsId)]);
-    return contested.sort(([a], [b]) => (a < b ? -1 : 1));
+    if (this.#contested === null) return [];
+    return [...this.#contested].toSorted().map((address) => [address, this.claimants(address).map((ts) => ts.state.tsId)]);
   }
 
   /** Puts the claimants of an address into an order taken from a snapshot. */

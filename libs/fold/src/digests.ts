@@ -12,12 +12,31 @@ interface Kept {
   readonly digests: string[];
 }
 
+/** The digest of a feed as it is, and the position of the change that made it so. */
+export interface CurrentDigest {
+  readonly feed: string;
+  readonly position: Position;
+  readonly digest: string;
+}
+
 /**
  * The digest of every feed after every change, for as long as anyone may ask. It is fed by the changes of the fold and shares
  * nothing else with it, so that a fold that went wrong in memory is found out by whoever compares.
  */
 export class FeedDigests {
   readonly #feeds = new Map<string, Kept>();
+
+  /** As they were when `all` gave them. What feeds had before is not known then. */
+  static restored(digests: Iterable<CurrentDigest>): FeedDigests {
+    const restored = new FeedDigests();
+    for (const { feed, position, digest } of digests) restored.#feeds.set(feed, { current: new TableDigest(digest), positions: [position], digests: [digest] });
+    return restored;
+  }
+
+  /** Of every feed that ever had a record. */
+  all(): CurrentDigest[] {
+    return [...this.#feeds].map(([feed, { positions, digests }]) => ({ feed, position: positions.at(-1)!, digest: digests.at(-1)! }));
+  }
 
   apply(position: Position, changes: readonly RecordChange[]): void {
     const touched = new Set<Kept>();

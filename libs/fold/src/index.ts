@@ -1,3 +1,4 @@
+export * from './capture.ts';
 export * from './changes.ts';
 export * from './digests.ts';
 export * from './model.ts';

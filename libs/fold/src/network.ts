@@ -15,11 +15,19 @@ import {
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
+import { Connecting } from './connecting.ts';
 import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
-import { Connection, connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type ConnectedTenantSystem, type FoldedMember, type FoldedTs } from './model.ts';
+import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
 import { RULES, type FoldRules } from './rules.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'revision' | 'event'>;
+
+/** Told of everything that exists right before an event changes it; of some of it several times, and of what is new too. */
+export interface ChangeWatcher {
+  tenantSystem(ts: FoldedTs): void;
+  /** The VN itself, its members or who contests an address in it. */
+  vn(vn: FoldedVn): void;
+}
 
 /** A mapping record as it stood before an event. */
 interface Published {
@@ -49,7 +57,9 @@ export class Network {
   readonly nves = new Map<string, FoldedNve>();
   /** Who owns the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
-  readonly #names = new Map<string, string>();
+  /** Told of what is about to change, while a capture is under way. */
+  watcher: ChangeWatcher | null = null;
+  readonly #connecting = new Connecting(this);
   readonly #versions: readonly FoldRules[];
   #changes: RecordChange[] = [];
 
@@ -85,7 +95,9 @@ export class Network {
 
   /** An event that counts for nothing is still the last of its stream. */
   #pass({ data }: Lapse, revision: number): void {
-    const folded = 'tsId' in data ? this.tenantSystems.get(data.tsId) : this.nves.get(data.nveId);
+    const ts = 'tsId' in data ? this.tenantSystems.get(data.tsId) : undefined;
+    if (ts) this.watcher?.tenantSystem(ts);
+    const folded = ts ?? ('nveId' in data ? this.nves.get(data.nveId) : undefined);
     if (folded) Object.assign(folded, { revision, position: this.position });
   }
 
@@ -116,11 +128,13 @@ export class Network {
   }
 
   #republishContext(vn: FoldedVn, context: VnContext): void {
+    this.watcher?.vn(vn);
     this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: { type: 'VnContext', data: context }, previous: vn.contextPosition });
     vn.contextPosition = this.position;
   }
 
   #republishMember(member: FoldedMember, value: VnMember): void {
+    this.watcher?.vn(member.vn);
     this.#changes.push({ feed: member.vn.feed, key: memberKey(value.nveId), value: { type: 'VnMember', data: value }, previous: member.position });
     member.position = this.position;
   }
@@ -130,7 +144,7 @@ export class Network {
   #tenantSystem(event: TenantSystemEvent, revision: number): void {
     const { tsId } = event.data;
     const known = this.tenantSystems.get(tsId);
-    const next = this.#connected(evolveTenantSystem(known?.state ?? null, event), known?.state);
+    const next = this.#connecting.connected(evolveTenantSystem(known?.state ?? null, event), known?.state);
     if (!known) {
       const ts: FoldedTs = { state: next, revision, position: this.position };
       this.tenantSystems.set(tsId, ts);
@@ -142,39 +156,6 @@ export class Network {
       known.revision = revision;
       known.position = this.position;
     });
-  }
-
-  /** Makes the state that an event evolved to the fold's own. It is a fresh object, so it is changed in place: a copy of each is felt in a replay. */
-  #connected(fresh: TenantSystem, before: TenantSystem | undefined): ConnectedTenantSystem {
-    const state = fresh as { -readonly [K in keyof ConnectedTenantSystem]: ConnectedTenantSystem[K] };
-    state.bindings = this.#connect(fresh);
-    if (fresh.attachments !== before?.attachments) state.attachments = this.#adopt(fresh);
-    state.tenantId = this.#name(fresh.tenantId);
-    return state;
-  }
-
-  /** New bindings become Connections to the VN as it now is, if it lives and is the tenant's; those that stay, stay. */
-  #connect(state: TenantSystem): readonly Connection[] {
-    return state.bindings.map((binding) => {
-      if (binding instanceof Connection) return binding;
-      const vn = this.vns.get(binding.vnid);
-      return new Connection(binding, vn?.alive && vn.state.tenantId === state.tenantId ? vn : null);
-    });
-  }
-
-  /** One string per NVE and tenant instead of one per event, and an entry for every NVE that is spoken of. */
-  #adopt(state: TenantSystem): TenantSystem['attachments'] {
-    return state.attachments.map((attachment) => {
-      const nve = this.nveNamed(attachment.nveId);
-      return { nveId: nve.nveId, logicalInterface: attachment.logicalInterface, state: attachment.state };
-    });
-  }
-
-  #name(name: string): string {
-    const known = this.#names.get(name);
-    if (known !== undefined) return known;
-    this.#names.set(name, name);
-    return name;
   }
 
   /** The entry of an NVE, made if there is none yet. */
@@ -191,22 +172,36 @@ export class Network {
 
   /** Takes down what some tenant systems have, lets `change` happen, and publishes what they then should have. */
   #redo(tenantSystems: readonly FoldedTs[], change: () => void): void {
+    if (this.watcher) tenantSystems.forEach((ts) => this.#tell(ts));
     const before = tenantSystems.map((ts) => this.#published(ts));
     const touched: FoldedMember[] = [];
     tenantSystems.forEach((ts) => this.#count(ts, -1, touched));
     const claims = tenantSystems.map((ts) => claimsOf(ts));
     change();
+    if (this.watcher) tenantSystems.forEach((ts) => this.#tell(ts));
     const successors = new Set<FoldedTs>();
     tenantSystems.forEach((ts, i) => this.#release(ts, claims[i]!, claimsOf(ts), successors));
     tenantSystems.forEach((ts, i) => this.#claim(ts, claims[i]!, claimsOf(ts)));
     tenantSystems.forEach((ts) => this.#count(ts, 1, touched));
     this.#settleMembers(touched);
     tenantSystems.forEach((ts, i) => this.#settleMappings(ts, before[i]!));
-    for (const successor of successors) if (!tenantSystems.includes(successor)) this.#settleMappings(successor, this.#published(successor));
+    for (const successor of successors) if (!tenantSystems.includes(successor)) this.#succeed(successor);
+  }
+
+  #succeed(successor: FoldedTs): void {
+    this.watcher?.tenantSystem(successor);
+    this.#settleMappings(successor, this.#published(successor));
+  }
+
+  /** Its VNs too: the ones it is counted in and claims addresses in. */
+  #tell(ts: FoldedTs): void {
+    this.watcher!.tenantSystem(ts);
+    for (const { vn } of ts.state.bindings) if (vn) this.watcher!.vn(vn);
   }
 
   /** The short way for a tenant system that has nothing yet. */
   #enter(ts: FoldedTs): void {
+    if (this.watcher) this.#tell(ts);
     const touched: FoldedMember[] = [];
     eachClaim(ts, (vn, kind, address) => vn[kind].claim(address, ts));
     this.#count(ts, 1, touched);
@@ -363,6 +358,7 @@ export class Network {
   }
 
   #advance(vn: FoldedVn, state: FoldedVn['state'], revision: number): void {
+    this.watcher?.vn(vn);
     vn.state = state;
     vn.revision = revision;
     vn.position = this.position;

@@ -1,35 +1,51 @@
 import type { Binding } from '@nva/codec';
 import type { Nve, TenantSystem, Vn } from '@nva/domain';
 import type { Position } from '@nva/ports';
-import { eachClaim } from './claimed.ts';
-import { Connection, FoldedVn, type FoldedNve, type FoldedTs } from './model.ts';
+import { eachClaim, firstInVn } from './claimed.ts';
+import { Connection, FoldedVn, type FoldedMember, type FoldedNve, type FoldedTs } from './model.ts';
 import { Network } from './network.ts';
 import type { FoldedOracle } from './oracles.ts';
 import { RULES } from './rules.ts';
 
 /** The fold as plain data, positions and order of claims included: what `restore` makes of it is the same network. */
-export interface NetworkSnapshot {
-  readonly foldVersion: number;
-  readonly foldRevision: number;
-  readonly position: Position;
-  readonly oracles: readonly (readonly [group: string, oracle: FoldedOracle])[];
-  readonly nves: readonly { readonly nveId: string; readonly state: Nve | null; readonly revision: number; readonly position: Position }[];
+export interface NetworkSnapshot extends SnapshotFrame {
+  readonly oracles: readonly OracleSnapshot[];
+  readonly nves: readonly NveSnapshot[];
   readonly vns: readonly VnSnapshot[];
   readonly tenantSystems: readonly TenantSystemSnapshot[];
 }
 
-interface VnSnapshot {
+/** Where in the log a snapshot stands, and by which rules it was folded. */
+export interface SnapshotFrame {
+  readonly foldVersion: number;
+  readonly foldRevision: number;
+  readonly position: Position;
+}
+
+export type OracleSnapshot = readonly [group: string, oracle: FoldedOracle];
+
+export interface NveSnapshot {
+  readonly nveId: string;
+  readonly state: Nve | null;
+  readonly revision: number;
+  readonly position: Position;
+}
+
+export interface VnSnapshot {
   readonly state: Vn;
   readonly revision: number;
   readonly position: Position;
   readonly incarnation: Position;
   readonly contextPosition: Position;
   readonly members: readonly { readonly nveId: string; readonly since: Position; readonly position: Position }[];
-  readonly contestedMacs: readonly (readonly [address: string, tsIds: readonly string[]])[];
-  readonly contestedIps: readonly (readonly [address: string, tsIds: readonly string[]])[];
+  readonly contestedMacs: readonly ContestedSnapshot[];
+  readonly contestedIps: readonly ContestedSnapshot[];
 }
 
-interface TenantSystemSnapshot {
+/** Who claims an address, the holder first. */
+export type ContestedSnapshot = readonly [address: string, tsIds: readonly string[]];
+
+export interface TenantSystemSnapshot {
   readonly state: TenantSystem;
   readonly revision: number;
   readonly position: Position;
@@ -39,74 +55,121 @@ interface TenantSystemSnapshot {
 
 const plainBinding = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
 
-export function takeSnapshot(network: Network): NetworkSnapshot {
-  return {
-    foldVersion: network.version,
-    foldRevision: network.versionRevision,
-    position: network.position,
-    oracles: [...network.oracles],
-    nves: [...network.nves.values()].map(({ nveId, state, revision, position }) => ({ nveId, state, revision, position })),
-    vns: [...network.vns.values()].map((vn) => ({
-      state: vn.state,
-      revision: vn.revision,
-      position: vn.position,
-      incarnation: vn.incarnation,
-      contextPosition: vn.contextPosition,
-      members: [...vn.members.values()].map(({ nve, since, position }) => ({ nveId: nve.nveId, since, position })),
-      contestedMacs: vn.macs.contested(),
-      contestedIps: vn.ips.contested(),
-    })),
-    tenantSystems: [...network.tenantSystems.values()].map(({ state, revision, position }) => ({
-      state: { ...state, bindings: state.bindings.map(plainBinding) },
-      revision,
-      position,
-      connections: state.bindings.map((connection) => (connection.vn ? connection.position : null)),
-    })),
-  };
-}
+export const frameOf = (network: Network): SnapshotFrame => ({ foldVersion: network.version, foldRevision: network.versionRevision, position: network.position });
+
+export const nveSnapshot = ({ nveId, state, revision, position }: FoldedNve): NveSnapshot => ({ nveId, state, revision, position });
+
+export const vnSnapshot = (vn: FoldedVn): VnSnapshot => ({
+  state: vn.state,
+  revision: vn.revision,
+  position: vn.position,
+  incarnation: vn.incarnation,
+  contextPosition: vn.contextPosition,
+  members: [...vn.members.values()].map(({ nve, since, position }) => ({ nveId: nve.nveId, since, position })),
+  contestedMacs: vn.macs.contested(),
+  contestedIps: vn.ips.contested(),
+});
+
+export const tenantSystemSnapshot = ({ state, revision, position }: FoldedTs): TenantSystemSnapshot => ({
+  state: { ...state, bindings: state.bindings.map(plainBinding) },
+  revision,
+  position,
+  connections: state.bindings.map((connection) => (connection.vn ? connection.position : null)),
+});
+
+/** All at once. While others wait, take it in parts (`NetworkCapture`). */
+export const takeSnapshot = (network: Network): NetworkSnapshot => ({
+  ...frameOf(network),
+  oracles: [...network.oracles],
+  nves: [...network.nves.values()].map(nveSnapshot),
+  vns: [...network.vns.values()].map(vnSnapshot),
+  tenantSystems: [...network.tenantSystems.values()].map(tenantSystemSnapshot),
+});
 
 /** Throws if the snapshot was taken by rules that this build does not have. */
 export function restore(snapshot: NetworkSnapshot, versions = RULES): Network {
-  const network = new Network(versions);
-  network.follow(snapshot.foldVersion, snapshot.foldRevision);
-  network.position = snapshot.position;
-  for (const [group, oracle] of snapshot.oracles) network.oracles.set(group, oracle);
-  for (const { nveId, state, revision, position } of snapshot.nves) Object.assign(network.nveNamed(nveId), { state, revision, position });
-  for (const vn of snapshot.vns) restoreVn(network, vn);
-  for (const ts of snapshot.tenantSystems) restoreTenantSystem(network, ts);
-  for (const vn of snapshot.vns) {
-    const { macs, ips } = network.vns.get(vn.state.vnid)!;
-    for (const [address, tsIds] of vn.contestedMacs) macs.reorder(address, tsIds);
-    for (const [address, tsIds] of vn.contestedIps) ips.reorder(address, tsIds);
+  const restoring = new NetworkRestorer(snapshot, versions);
+  for (const oracle of snapshot.oracles) restoring.oracle(oracle);
+  for (const nve of snapshot.nves) restoring.nve(nve);
+  for (const vn of snapshot.vns) restoring.vn(vn);
+  for (const { state, revision, position, connections } of snapshot.tenantSystems) {
+    const bindings = state.bindings.map((binding, i) => restoring.connection(binding, connections[i]!));
+    restoring.tenantSystem({ state: { ...state, bindings }, revision, position });
   }
-  return network;
+  return restoring.finish();
 }
 
-function restoreVn(network: Network, snapshot: VnSnapshot): void {
-  const vn = new FoldedVn(snapshot.state, snapshot.revision, snapshot.position, snapshot.incarnation);
-  vn.contextPosition = snapshot.contextPosition;
-  network.vns.set(vn.state.vnid, vn);
-  for (const { nveId, since, position } of snapshot.members) {
-    const nve: FoldedNve = network.nveNamed(nveId);
-    const member = { vn, nve, tenantSystems: 0, since, position };
-    vn.members.set(nveId, member);
-    nve.memberships.set(vn.state.vnid, member);
-  }
-}
+/**
+ * Makes a network of what a snapshot holds, entry by entry: oracles and NVEs, then VNs, then tenant systems in any order. Nobody may see
+ * the network before `finish`; if anything throws before, it is to be dropped.
+ */
+export class NetworkRestorer {
+  readonly #network: Network;
+  /** VNs in which addresses are contested, and how. */
+  readonly #contested = new Map<FoldedVn, VnSnapshot>();
 
-function restoreTenantSystem(network: Network, snapshot: TenantSystemSnapshot): void {
-  const bindings = snapshot.state.bindings.map((binding, i) => {
-    const position = snapshot.connections[i]!;
-    const connection = new Connection(binding, position === null ? null : network.vns.get(binding.vnid)!);
+  /** Throws for rules that this build does not have. */
+  constructor({ foldVersion, foldRevision, position }: SnapshotFrame, versions = RULES) {
+    this.#network = new Network(versions);
+    this.#network.follow(foldVersion, foldRevision);
+    this.#network.position = position;
+  }
+
+  oracle([group, oracle]: OracleSnapshot): void {
+    this.#network.oracles.set(group, oracle);
+  }
+
+  nve({ nveId, state, revision, position }: NveSnapshot): FoldedNve {
+    return Object.assign(this.#network.nveNamed(nveId), { state, revision, position });
+  }
+
+  vn(snapshot: VnSnapshot): void {
+    const vn = new FoldedVn(snapshot.state, snapshot.revision, snapshot.position, snapshot.incarnation);
+    vn.contextPosition = snapshot.contextPosition;
+    this.#network.vns.set(vn.state.vnid, vn);
+    for (const { nveId, since, position } of snapshot.members) {
+      const nve: FoldedNve = this.#network.nveNamed(nveId);
+      const member: FoldedMember = { vn, nve, tenantSystems: 0, since, position };
+      vn.members.set(nveId, member);
+      nve.memberships.set(vn.state.vnid, member);
+    }
+    if (snapshot.contestedMacs.length + snapshot.contestedIps.length > 0) this.#contested.set(vn, snapshot);
+  }
+
+  /** `position` as in TenantSystemSnapshot. */
+  connection(binding: Binding, position: Position | null): Connection {
+    const connection = new Connection(binding, position === null ? null : this.#network.vns.get(binding.vnid)!);
     connection.position = position ?? 0;
     return connection;
-  });
-  const ts: FoldedTs = { state: { ...snapshot.state, bindings }, revision: snapshot.revision, position: snapshot.position };
-  network.tenantSystems.set(ts.state.tsId, ts);
-  eachClaim(ts, (vn, kind, address) => vn[kind].claim(address, ts));
-  for (const { nveId } of ts.state.attachments) {
-    const nve = network.nveNamed(nveId);
-    nve.attachments++;
-    if (nve.known) for (const vn of new Set(bindings.map((b) => b.vn))) if (vn) vn.members.get(nveId)!.tenantSystems++;
   }
+
+  /** It becomes the fold's own: its connections are made by `connection`. */
+  tenantSystem(ts: FoldedTs): void {
+    const { tsId, bindings, attachments } = ts.state;
+    this.#network.tenantSystems.set(tsId, ts);
+    eachClaim(ts, this.#claim);
+    for (const { nveId } of attachments) {
+      const nve = this.#network.nves.get(nveId)!;
+      nve.attachments++;
+      if (!nve.known) continue;
+      for (let i = 0; i < bindings.length; i++) {
+        const { vn } = bindings[i]!;
+        if (vn && firstInVn(bindings, vn) === i) vn.members.get(nveId)!.tenantSystems++;
+      }
+    }
+  }
+
+  /** Claims were made in the order of the entries; where that matters they are put into the order of their arrival. */
+  finish(): Network {
+    for (const [{ macs, ips }, { contestedMacs, contestedIps }] of this.#contested) {
+      for (const [address, tsIds] of contestedMacs) macs.reorder(address, tsIds);
+      for (const [address, tsIds] of contestedIps) ips.reorder(address, tsIds);
+    }
+    return this.#network;
+  }
+
+  readonly #claim = (vn: FoldedVn, kind: 'macs' | 'ips', address: string, ts: FoldedTs): void => {
+    if (this.#contested.has(vn)) vn[kind].claim(address, ts);
+    else vn[kind].claimAlone(address, ts);
+  };
 }
