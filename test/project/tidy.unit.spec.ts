@@ -16,6 +16,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'in-process-feed': ['codec', 'ports'],
   kafka: ['identifiers', 'codec', 'ports'],
   nve: ['identifiers', 'codec', 'ports'],
+  snapshots: ['codec', 'fold', 'ports'],
   replica: ['codec', 'fold', 'ports'],
   registrar: ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
   distributor: ['codec', 'domain', 'fold', 'identifiers', 'ports', 'replica'],
