@@ -100,11 +100,13 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
 
 /** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */
 function differenceOf(network: Network, feed: FeedName, { last, spoilt }: Found, writer: FeedWriter, codec: RecordCodec, { log, owns }: ReconcileOptions): FeedRecord[] {
-  const difference: FeedRecord[] = [];
+  const difference: Writable<FeedRecord>[] = [];
   const live = new Set<string>();
+  // In a feed that is empty, as every one in process is at a start, there is nothing to compare with.
+  const empty = last.size === 0 && spoilt.size === 0;
   for (const record of recordsOf(network, feed)) {
     if (!owns(vnidOf(feed, record.key))) continue;
-    live.add(record.key);
+    if (!empty) live.add(record.key);
     const present = last.get(record.key);
     if (!present || !same(present, record, writer, codec, log)) {
       difference.push({ key: record.key, value: feedValue(record.value, writer), position: record.position, log, changeEnd: false });
@@ -115,8 +117,11 @@ function differenceOf(network: Network, feed: FeedName, { last, spoilt }: Found,
     difference.push({ key, value: null, position: network.position, log, changeEnd: false });
   }
   difference.sort((a, b) => a.position - b.position);
-  return difference.map((record, i) => (difference[i + 1]?.position === record.position ? record : { ...record, changeEnd: true }));
+  difference.forEach((record, i) => (record.changeEnd = difference[i + 1]?.position !== record.position));
+  return difference;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 function same(present: FeedRecord, due: TableRecord, writer: FeedWriter, codec: RecordCodec, log: string): boolean {
   if (present.value === null || present.log !== log || present.position !== due.position) return false;
