@@ -11,6 +11,8 @@ interface Remembered {
   readonly requestDigest: string;
   readonly recordedAt: number;
   readonly answer: Promise<Answer>;
+  /** Known from an event of the log, not from a command that may still fail. */
+  readonly recorded: boolean;
 }
 
 /**
@@ -22,21 +24,22 @@ export class IdempotencyIndex {
   /** In order of arrival, which a Map keeps. */
   readonly #remembered = new Map<string, Remembered>();
 
-  find(actor: string, key: string, requestDigest: string, now: number): Promise<Answer> | undefined {
+  /** `onlyRecorded` leaves out what this process itself has on its way. */
+  find(actor: string, key: string, requestDigest: string, now: number, onlyRecorded = false): Promise<Answer> | undefined {
     const remembered = this.#remembered.get(`${actor} ${key}`);
-    if (!remembered || remembered.recordedAt < now - IDEMPOTENCY_WINDOW_MS) return undefined;
+    if (!remembered || (onlyRecorded && !remembered.recorded) || remembered.recordedAt < now - IDEMPOTENCY_WINDOW_MS) return undefined;
     if (remembered.requestDigest !== requestDigest) {
       throw new Refusal('idempotency-key-reused', 'this Idempotency-Key came with another request before', { field: 'Idempotency-Key', received: key });
     }
     return remembered.answer;
   }
 
-  remember(audit: Audit, answer: Promise<Answer>): void {
+  remember(audit: Audit, answer: Promise<Answer>, recorded = false): void {
     const { actor, idempotencyKey, requestDigest, recordedAt } = audit;
     if (idempotencyKey === null || requestDigest === null) return;
     const name = `${actor} ${idempotencyKey}`;
     this.#remembered.delete(name);
-    this.#remembered.set(name, { requestDigest, recordedAt, answer });
+    this.#remembered.set(name, { requestDigest, recordedAt, answer, recorded });
     answer.catch(() => this.#forget(name, answer));
     this.#evict(recordedAt);
   }
