@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { PURGE_AFTER_MS } from '@nva/distributor';
+import { DEFAULT_COMMAND_PARTITIONS } from '@nva/kafka';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
 import { ROLES } from './roles.ts';
@@ -13,6 +14,11 @@ export interface NvaConfig {
   readonly kafkaBrokers: readonly string[];
   readonly feedPrefix: string;
   readonly feedAdopt: boolean;
+  /** Take commands of NVEs from Kafka too; for registrars. */
+  readonly kafkaCommands: boolean;
+  readonly kafkaCommandPartitions: number;
+  /** The keys that NVEs sign them with. */
+  readonly commandKeysFile: string | null;
   readonly tokensFile: string | null;
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
@@ -51,6 +57,9 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     kafkaBrokers: brokers(env),
     feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
+    kafkaCommands: flag(env, 'KAFKA_COMMANDS') && roles.includes('registrar'),
+    kafkaCommandPartitions: integer(env, 'KAFKA_COMMAND_PARTITIONS', DEFAULT_COMMAND_PARTITIONS, 1, 1_000),
+    commandKeysFile: env['COMMAND_KEYS_FILE'] ? resolve(env['COMMAND_KEYS_FILE']) : null,
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
@@ -66,6 +75,8 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     if (config.advertisedUrl === null) throw new ConfigError('ADVERTISED_URL: expected http://host:port, where the registrars of GROUPS_FILE reach this one');
   }
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
+  if (config.kafkaCommands && config.kafkaBrokers.length === 0) throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: KAFKA_COMMANDS takes commands from there');
+  if (config.kafkaCommands && config.commandKeysFile === null) throw new ConfigError('COMMAND_KEYS_FILE: expected the file with the keys of NVEs: KAFKA_COMMANDS takes signed commands only');
   if (!config.tokensFile && !isLoopback(config.host)) {
     throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
   }
