@@ -12,6 +12,7 @@ export interface NvaProcessOptions {
   readonly brokers: readonly string[];
   readonly prefix: string;
   readonly dataDir: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The built NVA, as `npm start` runs it, on a free port. */
@@ -21,9 +22,9 @@ export class NvaProcess {
   readonly #exited: Promise<unknown>;
   #output = '';
 
-  private constructor(port: number, { brokers, prefix, dataDir }: NvaProcessOptions) {
+  private constructor(port: number, { brokers, prefix, dataDir, env: more = {} }: NvaProcessOptions) {
     this.url = `http://127.0.0.1:${port}`;
-    const env = { ...process.env, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, FEED_ADOPT: 'false', TOKENS_FILE: '' };
+    const env = { ...process.env, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, FEED_ADOPT: 'false', TOKENS_FILE: '', ...more };
     this.#process = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) stream.on('data', (data: Buffer) => (this.#output = (this.#output + data.toString()).slice(-MAX_OUTPUT_CHARS)));
     this.#exited = once(this.#process, 'exit');

@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { createEventCodec, createRecordCodec } from '@nva/codec';
+import { createCommandCodec, createEventCodec, createRecordCodec } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
 import { readPosition } from '@nva/commands';
 import type { RecordedEvent } from '@nva/ports';
@@ -23,7 +23,7 @@ const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold)$/;
 @DescribesProblems()
 export class AuditController {
   readonly #core: Core;
-  readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
+  readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
 
   constructor(@Inject(CORE) core: Core) {
     this.#core = core;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { PURGE_AFTER_MS } from '@nva/distributor';
-import { SHARDS } from '@nva/kafka';
+import { DEFAULT_COMMAND_PARTITIONS, SHARDS } from '@nva/kafka';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
 import { ROLES } from './roles.ts';
@@ -18,6 +18,11 @@ export interface NvaConfig {
   readonly distributorShards: readonly number[];
   readonly feedPrefix: string;
   readonly feedAdopt: boolean;
+  /** Take commands of NVEs from Kafka too; for registrars. */
+  readonly kafkaCommands: boolean;
+  readonly kafkaCommandPartitions: number;
+  /** The keys that NVEs sign them with. */
+  readonly commandKeysFile: string | null;
   readonly tokensFile: string | null;
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
@@ -63,6 +68,9 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     distributorShards: shards(env),
     feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
+    kafkaCommands: flag(env, 'KAFKA_COMMANDS') && roles.includes('registrar'),
+    kafkaCommandPartitions: integer(env, 'KAFKA_COMMAND_PARTITIONS', DEFAULT_COMMAND_PARTITIONS, 1, 1_000),
+    commandKeysFile: env['COMMAND_KEYS_FILE'] ? resolve(env['COMMAND_KEYS_FILE']) : null,
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
@@ -76,6 +84,8 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
   if (roles.includes('registrar')) checkGroups(config);
+  if (config.kafkaCommands && config.kafkaBrokers.length === 0) throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: KAFKA_COMMANDS takes commands from there');
+  if (config.kafkaCommands && config.commandKeysFile === null) throw new ConfigError('COMMAND_KEYS_FILE: expected the file with the keys of NVEs: KAFKA_COMMANDS takes signed commands only');
   if (!config.tokensFile && !isLoopback(config.host)) {
     throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
   }

@@ -1,6 +1,7 @@
 import type { ParsedCommand } from '@nva/commands';
+import type { Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import type { Group, Groups, Outcome, Request } from '@nva/registrar';
+import type { Caller, Group, Groups, Outcome, Request } from '@nva/registrar';
 import { requestOf } from './answers.ts';
 import type { Core, Registration } from './core.ts';
 import { forward } from './peers.ts';
@@ -11,6 +12,11 @@ import { digestOf, type RequestContext } from './request-context.ts';
 export interface Line {
   readonly parsed: ParsedCommand;
   readonly json: Readonly<Record<string, unknown>>;
+}
+
+export interface CallersLine extends Line {
+  readonly caller: Caller;
+  readonly correlationId: string;
 }
 
 /** What this registrar made of a line, or what another one answered: status and body in one, as a line of NDJSON. */
@@ -53,6 +59,37 @@ export class Dispatcher {
     return results;
   }
 
+  /**
+   * Decides in order, each for a caller of its own, appends in one call; never rejects. Nothing is passed on: these callers have no token
+   * that another registrar would take, and the revisions of the log keep a decision safe wherever it is made. A renewal, which records
+   * nothing and so must reach the owner of the term, is refused where that is another process.
+   */
+  async decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
+    const outcomes = await this.#registration.registrar.submit(lines.map((line) => this.#request(line, line)));
+    return outcomes.map((outcome, i) => ('answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command) ? { refusal: notOverKafka() } : outcome));
+  }
+
+  #renewsElsewhere(command: Command): boolean {
+    const { election } = this.#registration;
+    if (!election || !this.#hasTerms(command)) return false;
+    const group = this.#groups!.ofCommand(command, this.#core.replica.network);
+    return election.owner() === null || (group !== null && group !== election.group);
+  }
+
+  #hasTerms(command: Command): boolean {
+    const { network } = this.#core.replica;
+    switch (command.type) {
+      case 'connectNve':
+        return (network.nves.get(command.nveId)?.state?.leaseS ?? null) !== null;
+      case 'attach':
+      case 'registerBinding':
+      case 'registerBindings':
+        return network.tenantSystems.get(command.tsId)?.state.bindings.some(({ lifetimeS }) => lifetimeS !== null) ?? false;
+      default:
+        return false;
+    }
+  }
+
   #place({ parsed }: Line, { forwardedGroup }: RequestContext): 'here' | Group | Refusal {
     const group = this.#groups!.ofCommand(parsed.command, this.#core.replica.network);
     const own = this.#registration.election!.group;
@@ -77,7 +114,7 @@ export class Dispatcher {
     return outcomes.map((outcome, i) => (renewals.includes(i) ? renewed[renewals.indexOf(i)]! : outcome));
   }
 
-  #request({ parsed, json }: Line, { caller, correlationId }: RequestContext): Request {
+  #request({ parsed, json }: Line, { caller, correlationId }: Pick<RequestContext, 'caller' | 'correlationId'>): Request {
     const key = parsed.idempotencyKey;
     return requestOf(parsed, caller, correlationId, key === undefined ? undefined : { key, requestDigest: digestOf(Object.fromEntries(Object.entries(json).filter(([name]) => !NOT_DIGESTED.has(name)))) });
   }
@@ -96,4 +133,5 @@ export class Dispatcher {
   }
 }
 
+const notOverKafka = (): Refusal => new Refusal('rest-only', 'nothing changed, and the lifetime or lease is kept by another registrar: renew it over REST', { row: 'R34' });
 const notOwner = (group: Group): Refusal => new Refusal('oracle-unreachable', `another registrar is taking the terms of group ${group.name} over; try again in a moment`, { actual: group.name });

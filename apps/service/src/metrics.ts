@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
 import { MOVE_ALARM_MOVES } from '@nva/domain';
 import type { Logger, Position } from '@nva/ports';
+import type { CommandServer } from './command-server.ts';
 import type { Core } from './core.ts';
 
 const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
@@ -21,10 +22,10 @@ export class Metrics {
   readonly #fenced = new Counter({ name: 'nva_fenced_total', help: 'Times that another writer turned out to have taken the feeds over.', registers: [this.registry] });
   readonly #moveAlarms = new Counter({ name: 'nva_move_alarms_total', help: 'Moves that were one too many within 180 s (X9).', registers: [this.registry] });
 
-  constructor(core: Core, logger: Logger) {
+  constructor(core: Core, commands: CommandServer | null, logger: Logger) {
     collectDefaultMetrics({ register: this.registry });
     this.#measured(gaugesOf(core), (name, help, read) => new Gauge({ name, help, registers: [], collect() { this.set(read()); } }));
-    this.#measured(countersOf(core), (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
+    this.#measured({ ...countersOf(core), ...(commands && countersOfCommands(commands)) }, (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
     core.store.onAppend = (seconds) => this.#appends.observe(seconds);
     if (core.distribution) {
       core.distribution.writer.onPublish = (seconds, delaySeconds) => {
@@ -94,6 +95,17 @@ function gaugesOf(core: Core): Figures {
       nva_feed_queued_records: ['Records that wait to be published.', () => distribution.distributor.queuedRecords],
       nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
     }),
+  };
+}
+
+function countersOfCommands(commands: CommandServer): Figures {
+  return {
+    nva_kafka_commands_total: ['Records taken from the topic of commands, refused ones included.', () => commands.counters.commands],
+    nva_kafka_command_groups_total: ['Groups in which they were decided and appended.', () => commands.counters.groups],
+    nva_kafka_command_outcomes_total: ['Outcomes published for NVEs.', () => commands.counters.outcomes],
+    nva_kafka_commands_unauthenticated_total: ['Commands that no NVE could be shown to have signed.', () => commands.counters.unauthenticated],
+    nva_kafka_commands_malformed_total: ['Signed commands that could not be decoded.', () => commands.counters.malformed],
+    nva_kafka_command_restarts_total: ['Times that taking commands from Kafka failed and was begun anew.', () => commands.counters.restarts],
   };
 }
 

@@ -58,6 +58,8 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   'vlan-not-allowed': 422,
   'too-many-bindings': 422,
   'vn-not-joined': 422,
+  'command-expired': 422,
+  'rest-only': 422,
   'idempotency-key-reused': 422,
   'outcome-unknown': 503,
   'log-unavailable': 503,

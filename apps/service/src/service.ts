@@ -10,11 +10,14 @@ import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { AuditController } from './audit.controller.ts';
+import { CommandKeys } from './command-keys.ts';
+import { CommandServer } from './command-server.ts';
 import { CommandsController, NDJSON } from './commands.controller.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
 import { Core } from './core.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FeedsController } from './feeds.controller.ts';
+import { KafkaCommandsController } from './kafka-commands.controller.ts';
 import { nestLogger } from './logging.ts';
 import { Metrics } from './metrics.ts';
 import { awaitMinPosition } from './min-position.ts';
@@ -40,6 +43,8 @@ const CLOSE_SWEEP_MS = 50;
 export interface Service {
   readonly url: string;
   readonly core: Core;
+  /** Takes commands from Kafka; null where that is off. */
+  readonly commands: CommandServer | null;
   /** Finishes what was accepted, then releases everything. */
   close(): Promise<void>;
 }
@@ -55,7 +60,7 @@ export interface ServiceOptions {
 
 @Module({})
 class ServiceModule {
-  static with(core: Core, metrics: Metrics, roles: readonly Role[]): DynamicModule {
+  static with(core: Core, dispatcher: Dispatcher | null, metrics: Metrics, roles: readonly Role[]): DynamicModule {
     const { registration, distribution } = core;
     return {
       module: ServiceModule,
@@ -63,6 +68,7 @@ class ServiceModule {
         OperationsController,
         OraclesController,
         ...(registration ? [WritesController, CommandsController] : []),
+        ...(core.config.kafkaCommands ? [KafkaCommandsController] : []),
         ...(roles.includes('admin') ? [QueriesController, AuditController] : []),
         ...(distribution && roles.includes('admin') ? [FeedsController] : []),
       ],
@@ -70,7 +76,7 @@ class ServiceModule {
         { provide: CORE, useValue: core },
         { provide: METRICS, useValue: metrics },
         { provide: REGISTRATION, useValue: registration },
-        { provide: DISPATCHER, useValue: registration && new Dispatcher(core, registration) },
+        { provide: DISPATCHER, useValue: dispatcher },
         { provide: DISTRIBUTION, useValue: distribution },
       ],
     };
@@ -80,24 +86,30 @@ class ServiceModule {
 /** Starts a process with the given roles. Throws ConfigError or LogRefused before anything is changed. */
 export async function createService(config: NvaConfig, roles: readonly Role[], { logger, clock = systemClock, ...rest }: ServiceOptions): Promise<Service> {
   const tokens = config.tokensFile ? Tokens.read(config.tokensFile) : Tokens.none();
+  const keys = config.kafkaCommands ? CommandKeys.read(config.commandKeysFile!, tokens) : null;
   const core = await Core.start(config, { roles, clock, logger, ...rest });
-  const metrics = new Metrics(core, logger);
+  const dispatcher = core.registration && new Dispatcher(core, core.registration);
+  const commands = keys && dispatcher ? new CommandServer({ config, keys, dispatcher, clock, logger, failed: rest.failed }) : null;
+  const metrics = new Metrics(core, commands, logger);
   const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
-  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, dispatcher, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false });
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
   await prepare(fastify, tokens, core, metrics);
   const unused = unusedConnections(fastify);
   describe(app);
+  if (commands) app.connectMicroservice({ strategy: commands });
   try {
     await app.listen(config.port, config.host);
   } catch (cause) {
     await core.stop();
     throw new ConfigError(`HOST, PORT: expected an address to listen on, got «${config.host}» and «${config.port}»: ${(cause as Error).message}`, { cause });
   }
+  await app.startAllMicroservices();
   return {
     url: await app.getUrl(),
     core,
+    commands,
     async close() {
       const grace = setTimeout(() => fastify.server.closeAllConnections(), CLOSE_GRACE_MS);
       // A connection that falls idle after the one sweep at the start of a close would hold it up until it times out.

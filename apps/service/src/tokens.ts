@@ -60,6 +60,17 @@ export class Tokens {
     return this.#callers !== null;
   }
 
+  /** The tenants that an NVE may serve, null for any; undefined if it has no token. Throws ConfigError if its tokens disagree. */
+  tenantsOf(nveId: string): readonly string[] | null | undefined {
+    let found: readonly string[] | null | undefined;
+    for (const caller of this.#callers?.values() ?? []) {
+      if (caller.kind !== 'nve' || caller.nveId !== nveId) continue;
+      if (found !== undefined && String(found?.toSorted()) !== String(caller.tenants?.toSorted())) throw new ConfigError(`TOKENS_FILE: the tokens of NVE ${nveId} have different tenants`);
+      found = caller.tenants;
+    }
+    return found;
+  }
+
   /**
    * Throws Refusal `unauthenticated`; without tokens `forbidden`, unless the request names this machine: a web page of elsewhere could
    * otherwise have its own name resolved to loopback and write here (DNS rebinding).

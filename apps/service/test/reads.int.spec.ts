@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createEventCodec, createRecordCodec } from '@nva/codec';
+import { createCommandCodec, createEventCodec, createRecordCodec } from '@nva/codec';
 import { MAX_LIMIT } from '../src/paging.ts';
 import { macOf, populate, startNva, tsBody, type NvaFixture } from './support.ts';
 
@@ -160,7 +160,7 @@ describe('the audit log', () => {
 
 describe('schemas', () => {
   it('of every event and record stand under their fingerprints', async () => {
-    const schemas = [...createEventCodec().schemas, ...createRecordCodec().schemas];
+    const schemas = [...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas];
     expect(schemas.length).toBeGreaterThan(20);
     for (const { fingerprint, schema } of schemas) expect(await get(`/v1/schemas/${fingerprint}`)).toEqual(schema);
     expect((await nva.http.get('/v1/schemas/0000000000000000').expect(404)).body).toMatchObject({ code: 'schema-unknown', field: 'fingerprint', received: '0000000000000000' });

@@ -1,6 +1,8 @@
 export type * from './generated/types.ts';
-export { eventSchemas, recordSchemas } from './generated/schemas.ts';
+export { commandSchemas, eventSchemas, recordSchemas } from './generated/schemas.ts';
 export * from './codec-error.ts';
+export * from './command-lines.ts';
+export * from './command-signature.ts';
 export * from './codecs.ts';
 export * from './digest.ts';
 export * from './fingerprint.ts';

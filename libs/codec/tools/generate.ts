@@ -90,15 +90,17 @@ function union(name: string, doc: string, schemas: Named[]): string {
 export function generate(): Record<string, string> {
   const events = load('events');
   const records = load('records');
+  const commands = load('commands');
   const header = '// Generated from schemas/ by `npm run generate`. Do not edit.\n\n';
   const body = [
-    header + [...shared, ...events, ...records, ...snapshots].map(declaration).join('\n'),
+    header + [...shared, ...events, ...records, ...commands, ...snapshots].map(declaration).join('\n'),
     union('NvaEvent', 'Every event of the log.', events),
     union('FeedValue', 'Every value of a feed record.', records),
+    union('CommandMessage', 'What NVEs and the NVA tell each other of commands on Kafka.', commands),
   ].join('\n');
   return {
     'types.ts': body,
-    'schemas.ts': header + schemaConstants('eventSchemas', events) + '\n' + schemaConstants('recordSchemas', records) + '\n' + schemaConstants('snapshotSchemas', snapshots),
+    'schemas.ts': header + schemaConstants('eventSchemas', events) + '\n' + schemaConstants('recordSchemas', records) + '\n' + schemaConstants('snapshotSchemas', snapshots) + '\n' + schemaConstants('commandSchemas', commands),
   };
 }
 

@@ -4,12 +4,12 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createEventCodec, createRecordCodec, type WriterSchema } from '../src/index.ts';
+import { createCommandCodec, createEventCodec, createRecordCodec, type WriterSchema } from '../src/index.ts';
 
 export const releasedFolder = join(import.meta.dirname, '../../../schemas/released');
 
 export function currentSchemas(): readonly WriterSchema[] {
-  return [...createEventCodec().schemas, ...createRecordCodec().schemas];
+  return [...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas];
 }
 
 export function releasedSchemas(): { readonly file: string; readonly schema: { readonly name: string } }[] {

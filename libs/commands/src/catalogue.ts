@@ -34,7 +34,7 @@ const macSchema: JsonSchema = { type: 'string', examples: ['02:00:5e:10:00:01'] 
 const ipSchema: JsonSchema = { type: 'string', examples: ['192.0.2.1', '2001:db8::1'] };
 
 const tsId = required(parseTsId, id, 'The tenant system: one vNIC of one VM.');
-const nveId = required(parseNveId, { ...id, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 100 }, 'The NVE.');
+const nveId = required(parseNveId, { ...id, pattern: '^(?!.*[._]outcomes$)[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 100 }, 'The NVE.');
 const vnid = required(parseVnid, whole(1, MAX_VNID), 'Virtual network identifier.');
 const tenantId = required(parseTenantId, id, 'The tenant.');
 const mac = required(parseMac, macSchema, 'A unicast MAC; any usual spelling, answered as aa:bb:cc:dd:ee:ff.');

@@ -16,6 +16,8 @@ export const MAX_VN_NAME_LENGTH = 128;
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+/** `<prefix>.nve.x.outcomes` is the outcomes of NVE x; Kafka takes a dot and an underscore in the names of two topics for the same. */
+const RESERVED_NVE_ID = /[._]outcomes$/;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
@@ -29,7 +31,11 @@ function parseId(received: unknown, field: string, form: RegExp, maxLength: numb
 }
 
 export const parseTsId = (received: unknown, field = 'tsId'): TsId => parseId(received, field, ID, MAX_ID_LENGTH) as TsId;
-export const parseNveId = (received: unknown, field = 'nveId'): NveId => parseId(received, field, NVE_ID, MAX_NVE_ID_LENGTH) as NveId;
+export function parseNveId(received: unknown, field = 'nveId'): NveId {
+  const id = parseId(received, field, NVE_ID, MAX_NVE_ID_LENGTH);
+  if (RESERVED_NVE_ID.test(id)) throw new Refusal('id-malformed', `${field} does not end in .outcomes or _outcomes: topics of NVEs do`, { field, received });
+  return id as NveId;
+}
 export const parseTenantId = (received: unknown, field = 'tenantId'): TenantId => parseId(received, field, ID, MAX_ID_LENGTH) as TenantId;
 export const parseVmId = (received: unknown, field = 'vmId'): VmId => parseId(received, field, ID, MAX_ID_LENGTH) as VmId;
 export const parseSiteId = (received: unknown, field = 'siteId'): SiteId => parseId(received, field, ID, MAX_ID_LENGTH) as SiteId;

@@ -64,6 +64,8 @@ export const REFUSAL_CODES = [
   'vlan-not-allowed',
   'too-many-bindings',
   'vn-not-joined',
+  'command-expired',
+  'rest-only',
   'idempotency-key-reused',
   // It cannot be answered now.
   'outcome-unknown',

@@ -17,11 +17,13 @@ export class TopicAdmin {
   readonly #config: Readonly<Record<string, string>>;
   readonly #log: Log;
   readonly #untilReadable: (topics: readonly string[]) => Promise<void>;
+  readonly #partitions: number;
   /** Topics that exist and were found right, by this process. */
   readonly #right = new Set<string>();
 
   /** `untilReadable` resolves when every one of the topics, just made, can be read. */
-  constructor(admin: Admin, config: Readonly<Record<string, string>>, log: Log, untilReadable: (topics: readonly string[]) => Promise<void>) {
+  constructor(admin: Admin, config: Readonly<Record<string, string>>, log: Log, untilReadable: (topics: readonly string[]) => Promise<void>, partitions = 1) {
+    this.#partitions = partitions;
     this.#admin = admin;
     this.#config = config;
     this.#log = log;
@@ -66,7 +68,7 @@ export class TopicAdmin {
     const configEntries = Object.entries(this.#config).map(([name, value]) => ({ name, value }));
     for (const chunk of chunks(topics)) {
       // Another writer may create some of them at the same moment: false, and then they are checked.
-      const created = await this.#admin.createTopics({ topics: chunk.map((topic) => ({ topic, numPartitions: 1, configEntries })), waitForLeaders: false });
+      const created = await this.#admin.createTopics({ topics: chunk.map((topic) => ({ topic, numPartitions: this.#partitions, configEntries })), waitForLeaders: false });
       await this.#until(chunk, (visible) => chunk.every((topic) => visible.has(topic)), 'not be seen after they were created');
       if (!created) await this.#checkConfig(chunk);
       // A broker tells of a topic before it has made its log. A transaction begun then is aborted, and the broker (4.4.0) may lose
@@ -86,7 +88,8 @@ export class TopicAdmin {
 
   async #checkPartitions(topics: string[]): Promise<void> {
     for (const { name, partitions } of (await this.#admin.fetchTopicMetadata({ topics })).topics) {
-      if (partitions.length !== 1) throw new FeedRefused(`Topic ${name} has ${partitions.length} partitions; it must have one. Delete it, and it is made anew from the log`);
+      if (partitions.length === this.#partitions) continue;
+      throw new FeedRefused(this.#partitions === 1 ? `Topic ${name} has ${partitions.length} partitions; it must have one. Delete it, and it is made anew from the log` : `Topic ${name} has ${partitions.length} partitions, not ${this.#partitions}`);
     }
   }
 

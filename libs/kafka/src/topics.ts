@@ -17,10 +17,14 @@ export const TOPIC_CONFIG: Readonly<Record<string, string>> = {
   'delete.retention.ms': String(7 * 24 * 3_600_000),
 };
 
+/** What makes an NVE's topic that of its outcomes, and so ends no NVE's id (libs/identifiers). */
+const OUTCOMES = '.outcomes';
+
 /** Names of the topics under one prefix, both ways. */
 export class TopicNames {
   readonly schemas: string;
   readonly distributor: string;
+  readonly commands: string;
   readonly #prefix: string;
 
   /** Throws FeedRefused if topics cannot be named so. */
@@ -28,21 +32,35 @@ export class TopicNames {
     this.#prefix = prefix;
     this.schemas = checked(`${prefix}.schemas`);
     this.distributor = checked(`${prefix}.distributor`);
+    this.commands = checked(`${prefix}.commands`);
   }
 
   /** Throws FeedRefused if the feed's name cannot be part of a topic's. */
   of(feed: FeedName): string {
-    if (feed.kind === 'nve') return checked(`${this.#prefix}.nve.${feed.nveId}`);
+    if (feed.kind === 'nve') return this.#ofNve(feed.nveId);
     if (!Number.isInteger(feed.vnid) || feed.vnid < 1 || feed.vnid > MAX_VNID) throw new FeedRefused(`A VNID is 1 to ${MAX_VNID}, received ${feed.vnid}`);
     return `${this.#prefix}.vn.${feed.vnid}`;
   }
 
+  /** Where an NVE finds what became of its commands. Throws FeedRefused as `of` does. */
+  outcomes(nveId: string): string {
+    return checked(`${this.#ofNve(nveId)}${OUTCOMES}`);
+  }
+
   /** The feed that a topic carries, null for a topic that is none of ours. */
   feedOf(topic: string): FeedName | null {
-    if (topic.startsWith(`${this.#prefix}.nve.`)) return { kind: 'nve', nveId: topic.slice(this.#prefix.length + 5) };
+    if (topic.startsWith(`${this.#prefix}.nve.`)) {
+      const nveId = topic.slice(this.#prefix.length + 5);
+      return nveId.endsWith(OUTCOMES) ? null : { kind: 'nve', nveId };
+    }
     if (!topic.startsWith(`${this.#prefix}.vn.`)) return null;
     const digits = topic.slice(this.#prefix.length + 4);
     return /^[1-9][0-9]{0,7}$/.test(digits) && Number(digits) <= MAX_VNID ? { kind: 'vn', vnid: Number(digits) } : null;
+  }
+
+  #ofNve(nveId: string): string {
+    if (nveId.endsWith(OUTCOMES)) throw new FeedRefused(`The id of an NVE does not end in ${OUTCOMES}, received «${nveId}»`);
+    return checked(`${this.#prefix}.nve.${nveId}`);
   }
 }
 

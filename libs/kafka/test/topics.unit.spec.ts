@@ -12,6 +12,16 @@ describe('topic names', () => {
     for (const feed of feeds) expect(names.feedOf(names.of(feed))).toEqual(feed);
   });
 
+  it('keep outcomes and feeds of NVEs apart, whatever dots an NVE has in its id', () => {
+    expect([names.commands, names.outcomes('leaf-1'), names.outcomes('outcomes')]).toEqual(['nvo3.commands', 'nvo3.nve.leaf-1.outcomes', 'nvo3.nve.outcomes.outcomes']);
+    for (const nveId of ['leaf-1', 'x.outcomes.y', 'outcomes', 'x.outcomes1']) {
+      expect(names.feedOf(names.of({ kind: 'nve', nveId }))).toEqual({ kind: 'nve', nveId });
+      expect(names.feedOf(names.outcomes(nveId)), nveId).toBeNull();
+    }
+    for (const take of [(nveId: string) => names.of({ kind: 'nve', nveId }), (nveId: string) => names.outcomes(nveId)]) expect(() => take('leaf-1.outcomes')).toThrow(FeedRefused);
+    expect(names.feedOf(names.commands)).toBeNull();
+  });
+
   it('of others are none of ours', () => {
     for (const topic of ['nvo3.schemas', 'nvo3.vn.01', 'nvo3.vn.16777216', 'nvo3.vn.x', 'other.vn.1', 'nvo3vn.1']) expect(names.feedOf(topic), topic).toBeNull();
   });

@@ -7,6 +7,7 @@ export * from './feed-change.ts';
 export * from './feed-keys.ts';
 export * from './feed-table.ts';
 export * from './follower.ts';
+export * from './kafka-commands.ts';
 export * from './lazy-digest.ts';
 export * from './local-attachments.ts';
 export * from './membership-table.ts';

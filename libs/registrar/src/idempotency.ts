@@ -13,7 +13,7 @@ interface Remembered {
   readonly requestDigest: string;
   readonly recordedAt: number;
   readonly answer: Promise<Answer>;
-  /** The answer, once an event is in the fold that it was given for. */
+  /** The answer, once the event that it was given for is in the fold: until then the command may still fail. */
   folded: Answer | null;
 }
 
@@ -26,9 +26,10 @@ export class IdempotencyIndex {
   /** In order of arrival, which a Map keeps. */
   readonly #remembered = new Map<string, Remembered>();
 
-  find(actor: string, key: string, requestDigest: string, now: number): Promise<Answer> | undefined {
+  /** `onlyRecorded` leaves out what this process itself has on its way. */
+  find(actor: string, key: string, requestDigest: string, now: number, onlyRecorded = false): Promise<Answer> | undefined {
     const remembered = this.#remembered.get(`${actor} ${key}`);
-    if (!remembered || remembered.recordedAt < now - IDEMPOTENCY_WINDOW_MS) return undefined;
+    if (!remembered || (onlyRecorded && remembered.folded === null) || remembered.recordedAt < now - IDEMPOTENCY_WINDOW_MS) return undefined;
     if (remembered.requestDigest !== requestDigest) {
       throw new Refusal('idempotency-key-reused', 'this Idempotency-Key came with another request before', { field: 'Idempotency-Key', received: key });
     }

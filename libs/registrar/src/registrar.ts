@@ -116,8 +116,9 @@ export class Registrar {
   #decideOrThrow(request: Request, decisions: number, batch: Batch): Promise<Outcome> | Outcome {
     const { command, caller, idempotency } = request;
     const audit = this.#audit(request);
-    if (idempotency && decisions === 0) {
-      const earlier = this.#idempotency.find(audit.actor, idempotency.key, idempotency.requestDigest, audit.recordedAt);
+    if (idempotency) {
+      // Whoever came first may have recorded this very command: another registrar that it was given to as well.
+      const earlier = this.#idempotency.find(audit.actor, idempotency.key, idempotency.requestDigest, audit.recordedAt, decisions > 0);
       if (earlier) return earlier.then(answered, refused);
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT) throw new Refusal('overloaded', 'too many commands are on their way');

@@ -100,6 +100,16 @@ describe('two registrars on one log', () => {
     expect(other.registrar.conflicts).toBe(1);
   });
 
+  it('that are both given one keyed command: it is done once, and both tell the same answer', async () => {
+    await node.submit(attach('t1', 'nve1', 1));
+    await other.replica.passed((await log.store.head()).position);
+    const request = { command: detach('t1', 'nve1'), idempotency: { key: 'k', requestDigest: 'd' } };
+    const [first, second] = await Promise.all([node.send(request), other.send(request)]);
+    expect(answer(first)).toMatchObject({ recorded: true, revision: 1 });
+    expect(answer(second)).toEqual(answer(first));
+    expect(other.registrar.conflicts).toBe(1);
+  });
+
   it('that both keep writing one stream leave it whole: an outcome each, and no revision missing or twice', async () => {
     const rounds = Array.from({ length: 20 }, (_, i) => i);
     const outcomes = await Promise.all(rounds.flatMap((i) => [node.submit(nve('nve1', { incarnation: 2 * i })), other.submit(nve('nve1', { addresses: [`198.51.100.${i + 1}`], incarnation: 1000 + i }))]));

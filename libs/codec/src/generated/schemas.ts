@@ -3218,3 +3218,659 @@ export const snapshotSchemas = {
     ]
   },
 } as const;
+
+export const commandSchemas = {
+  AttachCommand: {
+    "type": "record",
+    "name": "AttachCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Attach a tenant system to an NVE, or move it there (R45, R55).",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE that sends the command; it speaks for itself only."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "tenantId",
+        "type": "string",
+        "doc": "The tenant that it belongs to (R44)."
+      },
+      {
+        "name": "vmId",
+        "type": "string",
+        "doc": "The VM whose vNIC it is (R1)."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "Its unicast MAC, in any usual spelling."
+      },
+      {
+        "name": "logicalInterface",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Access link at the NVE; never sent to a remote NVE (R11).",
+        "default": null
+      },
+      {
+        "name": "bindings",
+        "type": [
+          "null",
+          {
+            "type": "array",
+            "items": {
+              "type": "record",
+              "name": "CommandBinding",
+              "namespace": "nvo3.v1",
+              "doc": "A line of a registration, as an NVE gives it; null is a field that is absent.",
+              "fields": [
+                {
+                  "name": "bid",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Binding identifier, 1 to 65535; null if the line gives none (R18).",
+                  "default": null
+                },
+                {
+                  "name": "vnid",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Virtual network identifier, 1 to 16777215; needed the first time.",
+                  "default": null
+                },
+                {
+                  "name": "vlan",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "VLAN id 1 to 4094, in an L2 VN; null if the line gives none.",
+                  "default": null
+                },
+                {
+                  "name": "ip",
+                  "type": [
+                    "null",
+                    "string"
+                  ],
+                  "doc": "IP address, IPv4 or IPv6; needed the first time in an L3 VN.",
+                  "default": null
+                },
+                {
+                  "name": "lifetimeS",
+                  "type": [
+                    "null",
+                    "int"
+                  ],
+                  "doc": "Seconds until it lapses unless renewed; 0 de-registers, null asks for no lifetime (R24a).",
+                  "default": null
+                }
+              ]
+            }
+          }
+        ],
+        "doc": "The whole set; null leaves it as it is, an empty list leaves none.",
+        "default": null
+      },
+      {
+        "name": "state",
+        "type": [
+          "null",
+          {
+            "type": "string",
+            "values": [
+              "associated",
+              "activated"
+            ]
+          }
+        ],
+        "doc": "Two-phase attachment; null is activated (X5).",
+        "default": null
+      },
+      {
+        "name": "placement",
+        "type": [
+          "null",
+          {
+            "type": "string",
+            "values": [
+              "move",
+              "add"
+            ]
+          }
+        ],
+        "doc": "add keeps the other NVEs, move leaves them; null is move.",
+        "default": null
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  ChangeMacCommand: {
+    "type": "record",
+    "name": "ChangeMacCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Change the MAC of a tenant system in all its VNs (R14).",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "The new unicast MAC, in any usual spelling."
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  CommandOutcome: {
+    "type": "record",
+    "name": "CommandOutcome",
+    "namespace": "nvo3.v1",
+    "doc": "What became of a command: an answer, or a refusal if code is set. The same as the line that NDJSON would have answered.",
+    "fields": [
+      {
+        "name": "idempotencyKey",
+        "type": "string",
+        "doc": "The key under which the command came."
+      },
+      {
+        "name": "correlationId",
+        "type": "string",
+        "doc": "The correlation id under which the command came."
+      },
+      {
+        "name": "status",
+        "type": "int",
+        "doc": "The HTTP status of the same answer: 200, 202 if it is recorded but not effective, or that of the refusal."
+      },
+      {
+        "name": "position",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Log position of the last event of what the command is about; null in a refusal.",
+        "default": null
+      },
+      {
+        "name": "revision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Revision of its stream, for ifRevision; null in a refusal.",
+        "default": null
+      },
+      {
+        "name": "effective",
+        "type": [
+          "null",
+          "boolean"
+        ],
+        "doc": "False if it is recorded but does not count; null in a refusal.",
+        "default": null
+      },
+      {
+        "name": "conflicts",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "OutcomeConflict",
+            "namespace": "nvo3.v1",
+            "doc": "An address that the command claims and another tenant system holds (X2).",
+            "fields": [
+              {
+                "name": "vnid",
+                "type": "int",
+                "doc": "Virtual network identifier, 1 to 16777215."
+              },
+              {
+                "name": "address",
+                "type": "string",
+                "doc": "The MAC, IP or VLAN and MAC."
+              },
+              {
+                "name": "heldBy",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "Who holds it, within one tenant only; otherwise null.",
+                "default": null
+              }
+            ]
+          }
+        },
+        "doc": "Addresses that others hold.",
+        "default": []
+      },
+      {
+        "name": "memberships",
+        "type": {
+          "type": "array",
+          "items": "int"
+        },
+        "doc": "VNs that the tenant system is in, by VNID.",
+        "default": []
+      },
+      {
+        "name": "code",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Why it was refused, from the closed list of codes; null in an answer.",
+        "default": null
+      },
+      {
+        "name": "detail",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The same for people; null in an answer.",
+        "default": null
+      },
+      {
+        "name": "field",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The field at fault, as in the command; null if there is none.",
+        "default": null
+      },
+      {
+        "name": "received",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The value at fault as JSON, cut where it is long; null if there is none.",
+        "default": null
+      },
+      {
+        "name": "row",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The row of the requirements that refuses it; null if there is none.",
+        "default": null
+      },
+      {
+        "name": "expected",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "What would have been in order, as JSON; null if that is no value.",
+        "default": null
+      },
+      {
+        "name": "actual",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "What was found instead, as JSON; null if that is no value.",
+        "default": null
+      }
+    ]
+  },
+  ConnectNveCommand: {
+    "type": "record",
+    "name": "ConnectNveCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Connect notification of an NVE; the key of the record is nve/<nveId>.",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE that sends the command; it speaks for itself only."
+      },
+      {
+        "name": "siteId",
+        "type": "string",
+        "doc": "The site whose edge it is (R2)."
+      },
+      {
+        "name": "mac",
+        "type": "string",
+        "doc": "Its underlay MAC, in any usual spelling."
+      },
+      {
+        "name": "addresses",
+        "type": {
+          "type": "array",
+          "items": "string"
+        },
+        "doc": "Its underlay IP addresses, 1 to 16, preferred first."
+      },
+      {
+        "name": "incarnation",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Grows with every restart of the NVE; null gives none.",
+        "default": null
+      },
+      {
+        "name": "leaseS",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Seconds without heartbeat until it counts as unreachable; null is no lease.",
+        "default": null
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  ConnectionFailureCommand: {
+    "type": "record",
+    "name": "ConnectionFailureCommand",
+    "namespace": "nvo3.v1",
+    "doc": "A tenant system can no longer reach a VN through an NVE; attaching there again clears it (R56).",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE that sends the command; it speaks for itself only."
+      },
+      {
+        "name": "vnid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "The VN, 1 to 16777215; null means all of them.",
+        "default": null
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  DeregisterBindingCommand: {
+    "type": "record",
+    "name": "DeregisterBindingCommand",
+    "namespace": "nvo3.v1",
+    "doc": "De-register a binding by its BID (R22).",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "bid",
+        "type": "int",
+        "doc": "Its BID, 1 to 65535; 0 is the binding without one."
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  DetachCommand: {
+    "type": "record",
+    "name": "DetachCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Detach a tenant system from an NVE.",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE that sends the command; it speaks for itself only."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  DisconnectNveCommand: {
+    "type": "record",
+    "name": "DisconnectNveCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Disconnect an NVE: unreachable at once, its attachments stay; the key of the record is nve/<nveId>.",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE that sends the command; it speaks for itself only."
+      },
+      {
+        "name": "forget",
+        "type": [
+          "null",
+          "boolean"
+        ],
+        "doc": "True would remove it, which is for operators; null is false.",
+        "default": null
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  RegisterBindingCommand: {
+    "type": "record",
+    "name": "RegisterBindingCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Register or renew one binding by its BID (R21, R22).",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "bid",
+        "type": "int",
+        "doc": "Its BID, 1 to 65535; 0 is the binding without one."
+      },
+      {
+        "name": "vnid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Virtual network identifier, 1 to 16777215; needed the first time.",
+        "default": null
+      },
+      {
+        "name": "vlan",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "VLAN id 1 to 4094, in an L2 VN; null if the line gives none.",
+        "default": null
+      },
+      {
+        "name": "ip",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "IP address, IPv4 or IPv6; needed the first time in an L3 VN.",
+        "default": null
+      },
+      {
+        "name": "lifetimeS",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Seconds until it lapses unless renewed; 0 de-registers, null asks for no lifetime (R24a).",
+        "default": null
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+  RegisterBindingsCommand: {
+    "type": "record",
+    "name": "RegisterBindingsCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Register, change or renew several bindings, all or nothing (R20).",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "bindings",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "CommandBinding",
+            "namespace": "nvo3.v1",
+            "doc": "A line of a registration, as an NVE gives it; null is a field that is absent.",
+            "fields": [
+              {
+                "name": "bid",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Binding identifier, 1 to 65535; null if the line gives none (R18).",
+                "default": null
+              },
+              {
+                "name": "vnid",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Virtual network identifier, 1 to 16777215; needed the first time.",
+                "default": null
+              },
+              {
+                "name": "vlan",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "VLAN id 1 to 4094, in an L2 VN; null if the line gives none.",
+                "default": null
+              },
+              {
+                "name": "ip",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "IP address, IPv4 or IPv6; needed the first time in an L3 VN.",
+                "default": null
+              },
+              {
+                "name": "lifetimeS",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Seconds until it lapses unless renewed; 0 de-registers, null asks for no lifetime (R24a).",
+                "default": null
+              }
+            ]
+          }
+        },
+        "doc": "One line per binding."
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
+        "default": null
+      }
+    ]
+  },
+} as const;

@@ -41,6 +41,30 @@ export interface Binding {
   readonly lifetimeS: number | null;
 }
 
+/** A line of a registration, as an NVE gives it; null is a field that is absent. */
+export interface CommandBinding {
+  /** Binding identifier, 1 to 65535; null if the line gives none (R18). */
+  readonly bid: number | null;
+  /** Virtual network identifier, 1 to 16777215; needed the first time. */
+  readonly vnid: number | null;
+  /** VLAN id 1 to 4094, in an L2 VN; null if the line gives none. */
+  readonly vlan: number | null;
+  /** IP address, IPv4 or IPv6; needed the first time in an L3 VN. */
+  readonly ip: string | null;
+  /** Seconds until it lapses unless renewed; 0 de-registers, null asks for no lifetime (R24a). */
+  readonly lifetimeS: number | null;
+}
+
+/** An address that the command claims and another tenant system holds (X2). */
+export interface OutcomeConflict {
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+  /** The MAC, IP or VLAN and MAC. */
+  readonly address: string;
+  /** Who holds it, within one tenant only; otherwise null. */
+  readonly heldBy: string | null;
+}
+
 /** Access and tunnel policies of a VN context (R50, R51), opaque to the NVA. */
 export interface Policies {
   /** Attributes of the access path, by name. */
@@ -394,6 +418,162 @@ export interface VnMember {
   readonly reachable: boolean;
 }
 
+/** Attach a tenant system to an NVE, or move it there (R45, R55). */
+export interface AttachCommand {
+  /** The NVE that sends the command; it speaks for itself only. */
+  readonly nveId: string;
+  /** The tenant system: one vNIC of one VM; the key of the record (R1). */
+  readonly tsId: string;
+  /** The tenant that it belongs to (R44). */
+  readonly tenantId: string;
+  /** The VM whose vNIC it is (R1). */
+  readonly vmId: string;
+  /** Its unicast MAC, in any usual spelling. */
+  readonly mac: string;
+  /** Access link at the NVE; never sent to a remote NVE (R11). */
+  readonly logicalInterface: string | null;
+  /** The whole set; null leaves it as it is, an empty list leaves none. */
+  readonly bindings: readonly CommandBinding[] | null;
+  /** Two-phase attachment; null is activated (X5). */
+  readonly state: 'associated' | 'activated' | null;
+  /** add keeps the other NVEs, move leaves them; null is move. */
+  readonly placement: 'move' | 'add' | null;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** Change the MAC of a tenant system in all its VNs (R14). */
+export interface ChangeMacCommand {
+  /** The tenant system: one vNIC of one VM; the key of the record (R1). */
+  readonly tsId: string;
+  /** The new unicast MAC, in any usual spelling. */
+  readonly mac: string;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** What became of a command: an answer, or a refusal if code is set. The same as the line that NDJSON would have answered. */
+export interface CommandOutcome {
+  /** The key under which the command came. */
+  readonly idempotencyKey: string;
+  /** The correlation id under which the command came. */
+  readonly correlationId: string;
+  /** The HTTP status of the same answer: 200, 202 if it is recorded but not effective, or that of the refusal. */
+  readonly status: number;
+  /** Log position of the last event of what the command is about; null in a refusal. */
+  readonly position: number | null;
+  /** Revision of its stream, for ifRevision; null in a refusal. */
+  readonly revision: number | null;
+  /** False if it is recorded but does not count; null in a refusal. */
+  readonly effective: boolean | null;
+  /** Addresses that others hold. */
+  readonly conflicts: readonly OutcomeConflict[];
+  /** VNs that the tenant system is in, by VNID. */
+  readonly memberships: readonly number[];
+  /** Why it was refused, from the closed list of codes; null in an answer. */
+  readonly code: string | null;
+  /** The same for people; null in an answer. */
+  readonly detail: string | null;
+  /** The field at fault, as in the command; null if there is none. */
+  readonly field: string | null;
+  /** The value at fault as JSON, cut where it is long; null if there is none. */
+  readonly received: string | null;
+  /** The row of the requirements that refuses it; null if there is none. */
+  readonly row: string | null;
+  /** What would have been in order, as JSON; null if that is no value. */
+  readonly expected: string | null;
+  /** What was found instead, as JSON; null if that is no value. */
+  readonly actual: string | null;
+}
+
+/** Connect notification of an NVE; the key of the record is nve/<nveId>. */
+export interface ConnectNveCommand {
+  /** The NVE that sends the command; it speaks for itself only. */
+  readonly nveId: string;
+  /** The site whose edge it is (R2). */
+  readonly siteId: string;
+  /** Its underlay MAC, in any usual spelling. */
+  readonly mac: string;
+  /** Its underlay IP addresses, 1 to 16, preferred first. */
+  readonly addresses: readonly string[];
+  /** Grows with every restart of the NVE; null gives none. */
+  readonly incarnation: number | null;
+  /** Seconds without heartbeat until it counts as unreachable; null is no lease. */
+  readonly leaseS: number | null;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** A tenant system can no longer reach a VN through an NVE; attaching there again clears it (R56). */
+export interface ConnectionFailureCommand {
+  /** The tenant system: one vNIC of one VM; the key of the record (R1). */
+  readonly tsId: string;
+  /** The NVE that sends the command; it speaks for itself only. */
+  readonly nveId: string;
+  /** The VN, 1 to 16777215; null means all of them. */
+  readonly vnid: number | null;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** De-register a binding by its BID (R22). */
+export interface DeregisterBindingCommand {
+  /** The tenant system: one vNIC of one VM; the key of the record (R1). */
+  readonly tsId: string;
+  /** Its BID, 1 to 65535; 0 is the binding without one. */
+  readonly bid: number;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** Detach a tenant system from an NVE. */
+export interface DetachCommand {
+  /** The NVE that sends the command; it speaks for itself only. */
+  readonly nveId: string;
+  /** The tenant system: one vNIC of one VM; the key of the record (R1). */
+  readonly tsId: string;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** Disconnect an NVE: unreachable at once, its attachments stay; the key of the record is nve/<nveId>. */
+export interface DisconnectNveCommand {
+  /** The NVE that sends the command; it speaks for itself only. */
+  readonly nveId: string;
+  /** True would remove it, which is for operators; null is false. */
+  readonly forget: boolean | null;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** Register or renew one binding by its BID (R21, R22). */
+export interface RegisterBindingCommand {
+  /** The tenant system: one vNIC of one VM; the key of the record (R1). */
+  readonly tsId: string;
+  /** Its BID, 1 to 65535; 0 is the binding without one. */
+  readonly bid: number;
+  /** Virtual network identifier, 1 to 16777215; needed the first time. */
+  readonly vnid: number | null;
+  /** VLAN id 1 to 4094, in an L2 VN; null if the line gives none. */
+  readonly vlan: number | null;
+  /** IP address, IPv4 or IPv6; needed the first time in an L3 VN. */
+  readonly ip: string | null;
+  /** Seconds until it lapses unless renewed; 0 de-registers, null asks for no lifetime (R24a). */
+  readonly lifetimeS: number | null;
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
+/** Register, change or renew several bindings, all or nothing (R20). */
+export interface RegisterBindingsCommand {
+  /** The tenant system: one vNIC of one VM; the key of the record (R1). */
+  readonly tsId: string;
+  /** One line per binding. */
+  readonly bindings: readonly CommandBinding[];
+  /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
 /** Where a tenant system is attached. */
 export interface SnapshotAttachment {
   /** Place of the NVE among the NVEs of the snapshot, from 0. */
@@ -661,3 +841,16 @@ export type FeedValue =
   | { readonly type: 'Membership'; readonly data: Membership }
   | { readonly type: 'VnContext'; readonly data: VnContext }
   | { readonly type: 'VnMember'; readonly data: VnMember };
+
+/** What NVEs and the NVA tell each other of commands on Kafka. */
+export type CommandMessage =
+  | { readonly type: 'AttachCommand'; readonly data: AttachCommand }
+  | { readonly type: 'ChangeMacCommand'; readonly data: ChangeMacCommand }
+  | { readonly type: 'CommandOutcome'; readonly data: CommandOutcome }
+  | { readonly type: 'ConnectNveCommand'; readonly data: ConnectNveCommand }
+  | { readonly type: 'ConnectionFailureCommand'; readonly data: ConnectionFailureCommand }
+  | { readonly type: 'DeregisterBindingCommand'; readonly data: DeregisterBindingCommand }
+  | { readonly type: 'DetachCommand'; readonly data: DetachCommand }
+  | { readonly type: 'DisconnectNveCommand'; readonly data: DisconnectNveCommand }
+  | { readonly type: 'RegisterBindingCommand'; readonly data: RegisterBindingCommand }
+  | { readonly type: 'RegisterBindingsCommand'; readonly data: RegisterBindingsCommand };

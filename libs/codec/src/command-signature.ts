@@ -1,0 +1,38 @@
+import { createHmac } from 'node:crypto';
+
+/** First part of what is signed: a signature made for anything else is none of a command. */
+const PURPOSE = 'nvo3-command-1';
+const LENGTH_BYTES = 4;
+
+/** What an NVE vouches for: everything of the record that the NVA acts on. */
+export interface SignedParts {
+  readonly topic: string;
+  /** Key of the record. */
+  readonly key: string;
+  /** Header `nve`. */
+  readonly nveId: string;
+  /** Header `correlation-id`. */
+  readonly correlationId: string;
+  /** Header `idempotency-key`. */
+  readonly idempotencyKey: string;
+  /** Timestamp of the record, milliseconds since 1970-01-01T00:00:00Z. */
+  readonly timestamp: number;
+  /** Value of the record. */
+  readonly value: Uint8Array;
+}
+
+/**
+ * HMAC-SHA256 over, each preceded by its length in bytes (4 bytes, big-endian): `nvo3-command-1`, topic, key, nve, correlation id,
+ * Idempotency-Key, timestamp in decimal (all UTF-8), value. The lengths keep one message from reading as another. Header `signature` has it
+ * in lower-case hex.
+ */
+export function commandSignature(secret: Uint8Array, { topic, key, nveId, correlationId, idempotencyKey, timestamp, value }: SignedParts): Buffer {
+  const hmac = createHmac('sha256', secret);
+  for (const part of [PURPOSE, topic, key, nveId, correlationId, idempotencyKey, String(timestamp), value]) {
+    const bytes = typeof part === 'string' ? Buffer.from(part, 'utf8') : part;
+    const length = Buffer.alloc(LENGTH_BYTES);
+    length.writeUInt32BE(bytes.length);
+    hmac.update(length).update(bytes);
+  }
+  return hmac.digest();
+}

@@ -1,0 +1,192 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CommandCodec } from '@nva/codec';
+import { FeedRefused } from '@nva/ports';
+import type { EachBatchPayload, Producer } from 'kafkajs';
+import { createClient, PRODUCER_RETRY, RETRY } from './client.ts';
+import { outcomeMessages, receivedCommand, type OutcomeRecord, type ReceivedCommand } from './command-format.ts';
+import { DEFAULT_COMMAND_PARTITIONS, prepareCommandTopics } from './command-topics.ts';
+import { asFeedError } from './failures.ts';
+import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
+import { TopicNames } from './topics.ts';
+
+/** Commands handed over, answered and committed together; of one partition. */
+export const MAX_COMMANDS_PER_GROUP = 512;
+const MAX_BYTES_PER_PARTITION = 512 * 1_024;
+const MAX_BYTES_PER_FETCH = 4 * 1_024 * 1_024;
+/** Partitions whose groups are on their way at once; the log appends what comes together in one commit. */
+const PARTITIONS_AT_ONCE = 4;
+const MAX_WAIT_MS = 25;
+/** The brokers' minimum: the partitions of a killed registrar wait that long for another. */
+const SESSION_TIMEOUT_MS = 6_000;
+const HEARTBEAT_INTERVAL_MS = 1_000;
+/** How long others wait at a rebalance for a group that is on its way. */
+const REBALANCE_TIMEOUT_MS = 30_000;
+/** Between runs, doubled each time one fails. */
+const FIRST_RESTART_MS = 200;
+const MAX_RESTART_MS = 10_000;
+
+export interface CommandConsumerOptions extends KafkaConnection {
+  /** Of the topic, when it is made; one that has another number is refused, since order is kept within a partition. */
+  readonly partitions?: number;
+  /** The NVEs that may send commands; each has a topic of outcomes. */
+  readonly nveIds: readonly string[];
+  /** Is taught the schemas that NVEs may have written with. */
+  readonly codec: CommandCodec;
+  /**
+   * Decides commands of one partition in their order, and says what to answer each: null is no answer. It may take its time, and asks `alive`
+   * before it begins something anew: that throws when the commands are no longer this process's to decide. If it throws, they come again.
+   */
+  readonly handle: (commands: readonly ReceivedCommand[], alive: () => void) => Promise<readonly (OutcomeRecord | null)[]>;
+  /** The topics are not as they must be, which no retry mends. */
+  readonly failed: (cause: Error) => void;
+}
+
+/**
+ * The registrars' end of the topic of commands. Every registrar is in one consumer group, `<prefix>-registrars`; what has one key has one
+ * partition, and that one registrar at a time.
+ *
+ * The offset of a group is committed when its outcomes are known and published, so a crash repeats the group: decided under the same
+ * Idempotency-Keys it records nothing twice. After a rebalance kafkajs may hand a partition over again while the group before is still on
+ * its way; groups of a partition therefore wait for each other, and one of an earlier generation ends without committing.
+ */
+export class CommandConsumer {
+  readonly counters = { commands: 0, groups: 0, outcomes: 0, restarts: 0 };
+  readonly #options: CommandConsumerOptions;
+  readonly #names: TopicNames;
+  readonly #prefix: string;
+  readonly #log: Log;
+  readonly #partitions = new Map<number, Promise<void>>();
+  readonly #stopping = new AbortController();
+  #generation = 0;
+  #running: Promise<void> | undefined;
+
+  constructor(options: CommandConsumerOptions) {
+    this.#options = options;
+    this.#prefix = options.prefix ?? DEFAULT_PREFIX;
+    this.#names = new TopicNames(this.#prefix);
+    this.#log = options.log ?? silent;
+  }
+
+  /** Returns at once: brokers that are away are waited for. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when the groups on their way are answered and committed. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    for (let pauseMs = FIRST_RESTART_MS; !this.#stopped; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
+      try {
+        await this.#prepare();
+        await this.#consume(() => (pauseMs = FIRST_RESTART_MS));
+      } catch (failure) {
+        if (this.#stopped) return;
+        const error = asFeedError(failure, 'Taking commands from Kafka');
+        if (error instanceof FeedRefused) return this.#options.failed(error);
+        this.counters.restarts++;
+        this.#log('warn', `Commands on ${this.#names.commands} wait: ${error.message}`, { topic: this.#names.commands, retryMs: pauseMs });
+        await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  #prepare(): Promise<void> {
+    const { partitions = DEFAULT_COMMAND_PARTITIONS, nveIds, codec } = this.#options;
+    const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => createClient(this.#options, this.#clientId, this.#log, listener);
+    return prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log });
+  }
+
+  get #clientId(): string {
+    return this.#options.clientId ?? `${this.#prefix}-registrar`;
+  }
+
+  /** Resolves when it was stopped, rejects when kafkajs gives up. */
+  async #consume(joined: () => void): Promise<void> {
+    const kafka = createClient(this.#options, this.#clientId, this.#log);
+    const producer = kafka.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
+    const consumer = kafka.consumer({
+      groupId: `${this.#prefix}-registrars`,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: MAX_WAIT_MS,
+      maxBytesPerPartition: MAX_BYTES_PER_PARTITION,
+      maxBytes: MAX_BYTES_PER_FETCH,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      heartbeatInterval: HEARTBEAT_INTERVAL_MS,
+      rebalanceTimeout: REBALANCE_TIMEOUT_MS,
+      retry: { ...RETRY, restartOnFailure: () => Promise.resolve(false) },
+    });
+    const crashed = new Promise<never>((_, reject) => consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error)));
+    const stopped = new Promise<void>((resolve) => this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true }));
+    crashed.catch(() => undefined);
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      this.#generation++;
+      joined();
+    });
+    try {
+      await producer.connect();
+      await consumer.connect();
+      await consumer.subscribe({ topics: [this.#names.commands], fromBeginning: true });
+      await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: PARTITIONS_AT_ONCE, eachBatch: (payload) => this.#inTurn(payload, producer) });
+      if (!this.#stopped) await Promise.race([crashed, stopped]);
+    } finally {
+      // Groups on their way are committed when it is stopped; when it failed, the next run gets them again.
+      if (!this.#stopped) this.#generation++;
+      await Promise.all(this.#partitions.values());
+      await consumer.disconnect().catch(() => undefined);
+      await producer.disconnect().catch(() => undefined);
+    }
+  }
+
+  async #inTurn(payload: EachBatchPayload, producer: Producer): Promise<void> {
+    const { partition } = payload.batch;
+    const generation = this.#generation;
+    const before = this.#partitions.get(partition) ?? Promise.resolve();
+    const turn = before.then(() => this.#batch(payload, producer, generation));
+    this.#partitions.set(partition, turn.catch(() => undefined));
+    await turn;
+  }
+
+  async #batch(payload: EachBatchPayload, producer: Producer, generation: number): Promise<void> {
+    const { batch, isRunning, isStale, heartbeat, resolveOffset, commitOffsetsIfNecessary } = payload;
+    const ours = (): boolean => generation === this.#generation && !this.#stopped && isRunning() && !isStale();
+    const { topic, partition } = batch;
+    for (let from = 0; from < batch.messages.length && ours(); from += MAX_COMMANDS_PER_GROUP) {
+      const messages = batch.messages.slice(from, from + MAX_COMMANDS_PER_GROUP);
+      // Throws if the group has moved on, as after this process was stopped for a while.
+      await heartbeat();
+      if (!ours()) return;
+      const outcomes = await beating(heartbeat, () => this.#options.handle(messages.map((message) => receivedCommand(topic, partition, message)), () => assertOurs(ours())));
+      const topicMessages = outcomeMessages(this.#names, outcomes);
+      if (topicMessages.length > 0) await producer.sendBatch({ acks: -1, topicMessages });
+      this.counters.groups++;
+      this.counters.commands += messages.length;
+      this.counters.outcomes += outcomes.filter((outcome) => outcome !== null).length;
+      if (generation !== this.#generation) return;
+      const { offset } = messages.at(-1)!;
+      resolveOffset(offset);
+      await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset: String(BigInt(offset) + 1n) }] }] });
+    }
+  }
+}
+
+/** Beats while the action takes its time. A beat that fails is the next one's to tell, between two groups. */
+async function beating<T>(heartbeat: () => Promise<void>, action: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_INTERVAL_MS);
+  try {
+    return await action();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function assertOurs(ours: boolean): void {
+  if (!ours) throw new Error('the commands are another registrar\u2019s to decide now');
+}

@@ -1,0 +1,60 @@
+import type { CommandCodec } from '@nva/codec';
+import type { Kafka } from 'kafkajs';
+import { PRODUCER_RETRY } from './client.ts';
+import type { Log } from './options.ts';
+import { learnSchemas, writeSchemas } from './schema-topic.ts';
+import { TopicAdmin } from './topic-admin.ts';
+import { readTopics, type ClientFactory } from './topic-reader.ts';
+import { TOPIC_CONFIG, type TopicNames } from './topics.ts';
+
+export const DEFAULT_COMMAND_PARTITIONS = 12;
+
+/** Milliseconds. Timestamps are the NVE's own: its signature is over them. */
+export const COMMANDS_CONFIG: Readonly<Record<string, string>> = {
+  'cleanup.policy': 'delete',
+  'retention.ms': String(7 * 24 * 3_600_000),
+  'message.timestamp.type': 'CreateTime',
+};
+export const OUTCOMES_CONFIG: Readonly<Record<string, string>> = { 'cleanup.policy': 'delete', 'retention.ms': String(24 * 3_600_000) };
+
+export interface CommandTopicsOptions {
+  readonly client: ClientFactory;
+  readonly groupPrefix: string;
+  readonly names: TopicNames;
+  readonly partitions: number;
+  /** The NVEs that may send commands. */
+  readonly nveIds: readonly string[];
+  /** Is taught what is on the schemas topic. */
+  readonly codec: CommandCodec;
+  readonly log: Log;
+}
+
+/** Creates or checks the topics of commands and outcomes, and writes their schemas to the schemas topic. Throws what TopicAdmin and kafkajs throw. */
+export async function prepareCommandTopics({ client, groupPrefix, names, partitions, nveIds, codec, log }: CommandTopicsOptions): Promise<void> {
+  const kafka = client();
+  const admin = kafka.admin();
+  // Nothing here is written in transactions, which alone suffer from a topic whose log is not there yet.
+  const atOnce = (): Promise<void> => Promise.resolve();
+  const untilReadable = async (topics: readonly string[]): Promise<void> => {
+    for await (const _batch of readTopics(client, groupPrefix, topics, 'read-uncommitted')) continue;
+  };
+  try {
+    await admin.connect();
+    await new TopicAdmin(admin, TOPIC_CONFIG, log, untilReadable).ensure([names.schemas]);
+    await new TopicAdmin(admin, COMMANDS_CONFIG, log, atOnce, partitions).ensure([names.commands]);
+    await new TopicAdmin(admin, OUTCOMES_CONFIG, log, atOnce).ensure(nveIds.map((nveId) => names.outcomes(nveId)));
+  } finally {
+    await admin.disconnect();
+  }
+  await writeMissing(kafka, names.schemas, codec, await learnSchemas(client, groupPrefix, names.schemas, codec, log));
+}
+
+async function writeMissing(kafka: Kafka, topic: string, codec: CommandCodec, known: ReadonlySet<string>): Promise<void> {
+  const producer = kafka.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
+  try {
+    await producer.connect();
+    await writeSchemas(producer, topic, codec, known);
+  } finally {
+    await producer.disconnect();
+  }
+}
