@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
-import { FeedRefused, FeedUnavailable, feedKey, silentLogger, type EventStore, type FeedBatch, type FeedName, type FeedRecord, type SubscriptionMessage } from '@nva/ports';
+import { FeedRefused, FeedUnavailable, feedKey, silentLogger, type EventStore, type FeedBatch, type FeedItem, type FeedName, type FeedRecord, type SubscriptionMessage } from '@nva/ports';
 import { attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
 import { Distributor, feedValue, MAX_QUEUED_RECORDS, PURGE_AFTER_MS } from '../src/index.ts';
 
@@ -16,6 +16,12 @@ class RecordingFeed extends InProcessFeed {
   cutAfter = Number.POSITIVE_INFINITY;
 
   beforeDelete: () => Promise<void> = () => Promise.resolve();
+  beforeRead: () => Promise<void> = () => Promise.resolve();
+
+  override async *readAll(feeds: readonly FeedName[]): AsyncGenerator<FeedItem> {
+    await this.beforeRead();
+    yield* super.readAll(feeds);
+  }
 
   override async delete(name: FeedName): Promise<void> {
     await this.beforeDelete();
@@ -229,6 +235,26 @@ describe('a distributor of some VNs', () => {
     expect([queuedRecords, distributor.queuedRecords]).toEqual([3, 3]);
     expect(distributor.publishedPosition).toBeLessThan(node.replica.network.position);
     feed.failing = false;
+    await settled();
+    expect(distributor.publishedPosition).toBe(node.replica.network.position);
+  });
+});
+
+describe('a reconciliation under way', () => {
+  it.each([
+    ['nothing of ours', (vnid: number) => vnid !== 3],
+    ['something of ours', () => true],
+  ])('is not taken for done when an event comes that changes %s', async (_, owns) => {
+    await stop();
+    node = await startNode(log.store, clock);
+    feed = new RecordingFeed('nvo3', topics);
+    distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false, owns });
+    feed.beforeRead = async () => {
+      feed.beforeRead = () => Promise.resolve();
+      await node.submit(attach('t2', 'nve2', 2, { bindings: [{ vnid: 3, ip: '192.0.2.2' }] }));
+      expect(distributor.publishedPosition).toBe(0);
+    };
+    await distributor.start(fail);
     await settled();
     expect(distributor.publishedPosition).toBe(node.replica.network.position);
   });
