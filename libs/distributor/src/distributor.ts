@@ -61,6 +61,7 @@ export class Distributor {
   #looking: NodeJS.Timeout | undefined;
   #overflowed = false;
   #started = false;
+  #reconciling = false;
   #stopping = false;
   #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
@@ -134,7 +135,7 @@ export class Distributor {
     const batches = [...feedOpenedBy(recorded), ...recordsOfChange(recorded, changes, this.#store.logId, this.#writer, this.#owns)];
     this.#queuedTo = recorded.position;
     if (batches.length === 0) {
-      if (this.#queue.length === 0) this.#published = recorded.position;
+      if (this.#queue.length === 0 && !this.#reconciling) this.#published = recorded.position;
       return;
     }
     this.#queue.push({ position: recorded.position, batches });
@@ -246,6 +247,7 @@ export class Distributor {
   async #reconcile(): Promise<Reconciliation> {
     this.#started = true;
     this.#overflowed = false;
+    this.#reconciling = true;
     const { network } = this.#replica;
     const from = network.position;
     let reconciliation: Reconciliation;
@@ -260,11 +262,13 @@ export class Distributor {
     } catch (error) {
       this.#overflow();
       throw error;
+    } finally {
+      this.#reconciling = false;
     }
     this.counters.reconciliations++;
     this.counters.undecodable += reconciliation.undecodable;
     this.counters.recordsPublished += reconciliation.published;
-    this.#published = Math.max(this.#published, from);
+    this.#published = this.#queue.length === 0 ? Math.max(from, this.#queuedTo) : from;
     this.#logger.info('the feeds are reconciled with the fold', { ...reconciliation, position: from });
     await this.#saveCheckpoint();
     return reconciliation;

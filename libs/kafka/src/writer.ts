@@ -160,6 +160,7 @@ export class KafkaFeedWriter implements FeedWriter {
 
   async delete(feed: FeedName): Promise<void> {
     await translated(`Deleting ${feedKey(feed)}`, async () => {
+      if (feed.kind === 'vn' && !this.owns(feed.vnid)) this.#refuse(shardOf(feed.vnid, this.#shardCount), feed);
       const shards = this.#opened?.shards;
       // Any shard may have written to an NVE's feed.
       const writers = feed.kind === 'vn' ? [shards?.get(shardOf(feed.vnid, this.#shardCount))] : [...(shards?.values() ?? [])];
@@ -220,16 +221,16 @@ export class KafkaFeedWriter implements FeedWriter {
   /** Throws FeedFenced, naming the shards and who has them, if any of them is another's. */
   async #assertOwner(writer: string, shards: readonly number[]): Promise<void> {
     const owners = await readOwners(this.#readClient, this.#groupPrefix, this.#names.distributor);
-    const lost = shards.find((shard) => owners.get(shard)?.writer !== writer);
-    if (lost === undefined) return;
-    const owner = owners.get(lost);
-    const together = formatShards(shards.filter((shard) => owners.get(shard)?.writer === owner?.writer));
+    const lost = shards.filter((shard) => owners.get(shard)?.writer !== writer);
+    if (lost.length === 0) return;
+    const owner = owners.get(lost[0]!);
+    const together = lost.filter((shard) => owners.get(shard)?.writer === owner?.writer);
     const by = owner ? `${owner.clientId} on ${owner.host}, process ${owner.pid} (${owner.writer}), at ${owner.since}` : 'nobody known: the owner record is gone';
-    throw new FeedFenced(`Shard ${together} of the feeds was taken over by ${by}`);
+    throw new FeedFenced(`Shard${together.length === 1 ? '' : 's'} ${formatShards(together)} of the feeds ${together.length === 1 ? 'was' : 'were'} taken over by ${by}`);
   }
 
   #refuse(shard: number, feed: FeedName): never {
-    throw new FeedRefused(`A record for ${feedKey(feed)} is of shard ${shard}; this writer owns ${formatShards(this.#owned)}`);
+    throw new FeedRefused(`What was to be written to ${feedKey(feed)} is of shard ${shard}; this writer owns ${formatShards(this.#owned)}`);
   }
 
   /** All of them settle before the first failure is told, so that nothing is still under way then. */

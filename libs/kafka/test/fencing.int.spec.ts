@@ -95,6 +95,7 @@ describe('a superseded writer that wakes up late', () => {
     await second.publish([{ feed: vn(2), records: [member('a', 2)] }]);
     expect([await positionsOf(`${feed.prefix}.vn.1`), await positionsOf(`${feed.prefix}.vn.2`)]).toEqual([new Map([['member/a', [1, 2]]]), new Map([['member/a', [2]]])]);
     await expect(second.publish([{ feed: vn(2), records: [member('a', 3)] }, { feed: vn(3), records: [member('a', 3)] }])).rejects.toThrow('vn/3 is of shard 3; this writer owns 2');
+    await expect(second.delete(vn(1))).rejects.toThrow('vn/1 is of shard 1; this writer owns 2');
   });
 
   it('cannot set back the checkpoint of a shard that it has lost; the oldest of the owned ones counts', async () => {
