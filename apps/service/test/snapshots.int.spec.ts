@@ -27,7 +27,7 @@ async function start(env: Environment = {}, { roles = ROLES, clock = systemClock
   await running?.close();
   running = null;
   said = [];
-  const config = readConfig({ PORT: '0', DATA_DIR: directory.path, SNAPSHOT_EVERY_EVENTS: '100', ...env }, roles);
+  const config = readConfig({ PORT: '0', DATA_DIR: directory.path, SNAPSHOT_EVERY_EVENTS: '100', ...env });
   const server = (running = await createService(config, roles, {
     logger: recording(),
     clock,
