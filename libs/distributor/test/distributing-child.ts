@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
-import { Network } from '@nva/fold';
 import { KafkaFeedWriter } from '@nva/kafka';
 import { silentLogger, type EventStore, type RecordedEvent, type SubscriptionMessage } from '@nva/ports';
 import { Replica } from '@nva/replica';
@@ -78,7 +77,7 @@ Kafka.prototype.producer = function producer(config) {
   return watched(makeProducer.call(this, config));
 };
 
-const replica = new Replica(store, silentLogger, new Network());
+const replica = new Replica(store, silentLogger);
 const writer = new KafkaFeedWriter({ brokers: task.brokers, prefix: task.prefix, topicConfig: task.topicConfig, owned: task.owned, clientId: 'superseded' });
 const distributor = new Distributor(writer, replica, store, silentLogger, { adopt: false, owns: (vnid) => writer.owns(vnid) });
 await replica.start((cause) => say(`ended ${String(cause)}`));

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Audit, NvaEvent } from '@nva/codec';
+import type { Audit, NvaEvent, SnapshotKey } from '@nva/codec';
 import {
   decideNve,
   decideTenantSystem,
@@ -60,14 +60,20 @@ export class Registrar {
   readonly #renewalListeners: RenewalListener[] = [];
   #conflicts = 0;
 
-  /** Before the replica starts: the registrar learns Idempotency-Keys from the log. */
-  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger) {
+  /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = []) {
     this.#store = store;
     this.#replica = replica;
     this.#clock = clock;
     this.#logger = logger;
     this.#overlay = new Overlay(replica.network);
+    this.#idempotency.restore(keys, clock.wallMs());
     replica.onFolded((recorded) => this.#folded(recorded));
+  }
+
+  /** The Idempotency-Keys of everything that is folded, with the answers given, for a snapshot. */
+  idempotencyKeys(): Iterable<SnapshotKey> {
+    return this.#idempotency.keys();
   }
 
   get commandsInFlight(): number {
@@ -206,12 +212,16 @@ export class Registrar {
       const written = this.#inFlight.get(recorded.id);
       if (written) {
         this.#inFlight.delete(recorded.id);
-        written.settle({ answer: this.#answer(stream, true) });
+        const answer = this.#answer(stream, true);
+        written.settle({ answer });
+        if (audit.idempotencyKey !== null) this.#idempotency.folded(audit, answer);
         return;
       }
     }
     if (audit.idempotencyKey !== null && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
-      this.#idempotency.remember(audit, Promise.resolve(this.#answer(stream, true)));
+      const answer = this.#answer(stream, true);
+      this.#idempotency.remember(audit, Promise.resolve(answer));
+      this.#idempotency.folded(audit, answer);
     }
   }
 

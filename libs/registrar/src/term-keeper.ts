@@ -56,7 +56,9 @@ export class TermKeeper {
     if (this.#scope.owner() === null) return;
     const { network } = this.#replica;
     for (const { state } of network.nves.values()) if (state) this.#startLease(state);
-    for (const { state } of network.tenantSystems.values()) for (const binding of state.bindings) this.#startLifetime(state, binding.bid, binding.lifetimeS);
+    for (const { state } of network.tenantSystems.values()) {
+      for (const { bid, lifetimeS } of state.bindings) if (lifetimeS !== null) this.#startLifetime(state, bid, lifetimeS);
+    }
   }
 
   async stop(): Promise<void> {

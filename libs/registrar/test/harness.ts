@@ -41,7 +41,7 @@ export interface Node {
 }
 
 export async function startNode(store: EventStore, clock: Clock, network = new Network()): Promise<Node> {
-  const replica = new Replica(store, silentLogger, network);
+  const replica = new Replica(store, silentLogger, { network });
   const registrar = new Registrar(store, replica, clock, silentLogger);
   const terms = new TermKeeper(registrar, replica, clock, silentLogger);
   await replica.start((cause) => {

@@ -1,8 +1,15 @@
 import { FeedDigests, Network, type RecordChange } from '@nva/fold';
-import type { EventStore, Logger, Position, RecordedEvent } from '@nva/ports';
+import type { Checkpoint, EventStore, Logger, Position, RecordedEvent } from '@nva/ports';
 
 /** Called for every event right after it was folded, in order, while the network stands exactly there. Must not throw. */
 export type FoldListener = (recorded: RecordedEvent, changes: readonly RecordChange[]) => void;
+
+/** What a fold goes on from: all of the log up to the checkpoint, folded. */
+export interface ReplicaStart {
+  readonly network: Network;
+  readonly digests: FeedDigests;
+  readonly checkpoint: Checkpoint;
+}
 
 interface Waiter {
   readonly position: Position;
@@ -21,9 +28,10 @@ const MAX_WAITERS = 65_536;
  */
 export class Replica {
   readonly network: Network;
-  readonly digests = new FeedDigests();
+  readonly digests: FeedDigests;
   readonly #store: EventStore;
   readonly #logger: Logger;
+  readonly #after: Checkpoint | undefined;
   readonly #listeners: FoldListener[] = [];
   readonly #stopping = new AbortController();
   readonly #waiters: Waiter[] = [];
@@ -31,9 +39,11 @@ export class Replica {
   #eventsFolded = 0;
   #caughtUp = false;
 
-  /** `network` is empty but in tests. */
-  constructor(store: EventStore, logger: Logger, network = new Network()) {
-    this.network = network;
+  /** Without a start it folds the whole log. */
+  constructor(store: EventStore, logger: Logger, start: Partial<ReplicaStart> = {}) {
+    this.network = start.network ?? new Network();
+    this.digests = start.digests ?? new FeedDigests();
+    this.#after = start.checkpoint;
     this.#store = store;
     this.#logger = logger;
   }
@@ -89,7 +99,7 @@ export class Replica {
   }
 
   async #follow(caughtUp: () => void): Promise<void> {
-    for await (const message of this.#store.subscribe({ signal: this.#stopping.signal })) {
+    for await (const message of this.#store.subscribe({ signal: this.#stopping.signal, ...(this.#after !== undefined && { after: this.#after }) })) {
       if (message.kind === 'caught-up') {
         this.#caughtUp = true;
         caughtUp();
