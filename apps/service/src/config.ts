@@ -34,6 +34,8 @@ export interface NvaConfig {
   readonly tracing: { readonly endpoint: string; readonly ratio: number } | null;
   /** How long a VN stays deleted before its topic is deleted and its VNID free. */
   readonly purgeAfterS: number;
+  /** Events folded between two snapshots; 0: none are taken, and none used. */
+  readonly snapshotEveryEvents: number;
 }
 
 /** A value that the process cannot start with; the message names it and says what was expected. */
@@ -70,6 +72,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     tracing: env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { endpoint: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'), ratio: share(env, 'TRACE_RATIO') } : null,
     forward: flag(env, 'FORWARD', 'true'),
     purgeAfterS: integer(env, 'PURGE_AFTER_S', PURGE_AFTER_MS / 1_000, 1, 315_360_000),
+    snapshotEveryEvents: integer(env, 'SNAPSHOT_EVERY_EVENTS', 500_000, 0, 999_999_999),
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
   if (roles.includes('registrar')) checkGroups(config);

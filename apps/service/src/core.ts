@@ -8,11 +8,13 @@ import { KafkaFeedWriter } from '@nva/kafka';
 import type { Clock, EventStore, FeedWriter, Logger, Position } from '@nva/ports';
 import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
 import { Replica } from '@nva/replica';
+import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots';
 import { AppliedReports } from './applied-reports.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
+import { keeperOf, restored, snapshotDirectory } from './snapshots.ts';
 import { Tracing } from './tracing.ts';
 
 /** The group of registrars that share a log and serve all of it. */
@@ -57,32 +59,38 @@ export class Core {
   readonly replica: Replica;
   readonly applied: AppliedReports;
   readonly registration: Registration | null;
+  /** null where snapshots are switched off. */
+  readonly #snapshots: SnapshotKeeper | null;
   #distribution: Distribution | null = null;
   readonly #ownStore: boolean;
   #distributing = false;
 
-  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions) {
+  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, snapshots: SnapshotDirectory | null, from: Restored | null) {
     const { roles, clock, logger } = options;
     this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
     this.config = config;
     this.clock = clock;
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
-    this.replica = new Replica(this.store, logger);
+    this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
     this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
-    this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger) : null;
+    this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;
+    this.#snapshots = snapshots && keeperOf(snapshots, this, options, from);
   }
 
-  /** Opens the log and folds it, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
+  /** Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
   static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
     const { clock, logger, roles, failed } = options;
-    const core = new Core(config, options.store ?? (await openStore(config, clock)), options);
+    const opened = options.store ?? (await openStore(config, clock));
+    const snapshots = snapshotDirectory(config, options);
+    const core = new Core(config, opened, options, snapshots, snapshots && (await restored(snapshots, opened, options)));
     const { store, replica, registration } = core;
     await replica.start(failed);
     await upgradeFold(store, replica, clock, logger);
     await registration?.election?.start();
     registration?.terms.start();
     if (roles.includes('distributor')) core.#distribute(options);
+    else core.#snapshots?.start();
     return core;
   }
 
@@ -101,6 +109,7 @@ export class Core {
     await this.registration?.terms.stop();
     await this.#distribution?.distributor.stop();
     await this.replica.stop();
+    await this.#snapshots?.stop();
     if (this.#ownStore) await this.store.close();
     await this.tracing?.stop().catch(() => undefined);
   }
@@ -114,7 +123,10 @@ export class Core {
     const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns });
     this.#distribution = { distributor, writer, inProcessFeed };
     distributor.start(failed).then(
-      () => (this.#distributing = true),
+      () => {
+        this.#distributing = true;
+        this.#snapshots?.start();
+      },
       (cause: unknown) => failed(cause),
     );
   }
@@ -146,8 +158,8 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
   return { writer, inProcessFeed: null, owns: (vnid) => writer.owns(vnid) };
 }
 
-function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger): Registration {
-  const registrar = new Registrar(store, replica, clock, logger);
+function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: Restored['keys'] = []): Registration {
+  const registrar = new Registrar(store, replica, clock, logger, keys);
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
   const groups = list && new Groups(list);

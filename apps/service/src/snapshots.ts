@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import type { SnapshotHeader } from '@nva/codec';
+import type { Clock, EventStore, Logger } from '@nva/ports';
+import { SnapshotDirectory, SnapshotKeeper, type Restored } from '@nva/snapshots';
+import type { NvaConfig } from './config.ts';
+import type { Core } from './core.ts';
+import { ROLES, type Role } from './roles.ts';
+
+interface Surroundings {
+  readonly roles: readonly Role[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** null where snapshots are switched off. Processes of one role each may be given the same DATA_DIR: they have a directory each. */
+export function snapshotDirectory({ dataDir, snapshotEveryEvents }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory | null {
+  if (snapshotEveryEvents === 0) return null;
+  return new SnapshotDirectory(join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')])), clock, logger);
+}
+
+/** What the process can go on from; null if the whole log is to be replayed, after a line that says so. */
+export async function restored(directory: SnapshotDirectory, store: EventStore, { roles, logger }: Surroundings): Promise<Restored | null> {
+  const head = await store.head();
+  if (head.position === 0) return null;
+  const refuse = async (header: SnapshotHeader): Promise<string | null> => {
+    if (header.logId !== store.logId) return `it is of log ${header.logId}, this is log ${store.logId}`;
+    if (header.position > head.position) return `it stands at position ${header.position}, the log ends at ${head.position}`;
+    if (!(await holds(store, header))) return `the log has another event at position ${header.position}: it has been put back since, and written to`;
+    if (!header.keys && roles.includes('registrar')) return 'it was taken by a process without a registrar, and so has no Idempotency-Keys';
+    return null;
+  };
+  const found = await directory.restore({ refuse });
+  if (!found) logger.info('there is no snapshot to go on from; the whole log is replayed', { events: String(head.position) });
+  return found;
+}
+
+async function holds(store: EventStore, { position, stream, revision, eventId }: SnapshotHeader): Promise<boolean> {
+  for await (const event of store.readStream(stream, { fromRevision: revision, limit: 1 })) return event.position === position && event.id === eventId;
+  return false;
+}
+
+/** Follows the replica from now on. */
+export function keeperOf(directory: SnapshotDirectory, { config, store, replica, registration }: Pick<Core, 'config' | 'store' | 'replica' | 'registration'>, { clock, logger }: Surroundings, from: Restored | null): SnapshotKeeper {
+  const { network, digests } = replica;
+  const source = { logId: store.logId, network, digests, keys: registration && (() => registration.registrar.idempotencyKeys()), checkpointAt: (position: number) => store.checkpointAt(position) };
+  const keeper = new SnapshotKeeper(source, { directory, everyEvents: config.snapshotEveryEvents, clock, logger }, from?.header ?? null);
+  replica.onFolded((recorded) => keeper.folded(recorded));
+  return keeper;
+}
