@@ -12,9 +12,10 @@ import { lateJoinSuite } from './late-join-suite.ts';
 import { appendSuite, replaySuite } from './log-suite.ts';
 import { oneWriterSuite } from './one-writer-suite.ts';
 import { publishSuite } from './publish-suite.ts';
+import { restartSuite } from './restart-suite.ts';
 import { table } from './table.ts';
 
-const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, commandsSuite, publishSuite, convergenceSuite, lateJoinSuite, oneWriterSuite];
+const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, publishSuite, convergenceSuite, lateJoinSuite, oneWriterSuite];
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',');
