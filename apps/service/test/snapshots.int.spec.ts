@@ -208,6 +208,9 @@ describe('a snapshot is passed over, and the log replayed', () => {
     await until(() => written() === 1);
     await start({}, { roles: ['admin'] });
     expect(wentOn()).toBe(true);
+    await running!.close();
+    running = null;
+    await cp(join(directory.path, 'snapshots', 'admin'), join(directory.path, 'snapshots'), { recursive: true });
     await start();
     expect(why()).toBe('it was taken by a process without a registrar, and so has no Idempotency-Keys');
   });
