@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 async function start(env: Record<string, string> = {}): Promise<Service> {
-  const config = readConfig({ ...topics.env, PORT: '0', DATA_DIR: directory, ...env }, ['registrar']);
+  const config = readConfig({ ...topics.env, EVENTSTORE_URL: 'esdb://127.0.0.1:1', ADVERTISED_URL: 'http://127.0.0.1:1', PORT: '0', DATA_DIR: directory, ...env }, ['registrar']);
   const service = await createService(config, ['registrar'], { logger: silentLogger, store, failed: (cause) => { throw cause; } });
   services.push(service);
   return service;
