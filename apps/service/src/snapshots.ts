@@ -4,7 +4,7 @@ import type { Clock, EventStore, Logger } from '@nva/ports';
 import { SnapshotDirectory, SnapshotKeeper, type Restored } from '@nva/snapshots';
 import type { NvaConfig } from './config.ts';
 import type { Core } from './core.ts';
-import type { Role } from './roles.ts';
+import { ROLES, type Role } from './roles.ts';
 
 interface Surroundings {
   readonly roles: readonly Role[];
@@ -12,9 +12,11 @@ interface Surroundings {
   readonly logger: Logger;
 }
 
-/** null where snapshots are switched off. */
-export const snapshotDirectory = ({ dataDir, snapshotEveryEvents }: NvaConfig, { clock, logger }: Surroundings): SnapshotDirectory | null =>
-  snapshotEveryEvents === 0 ? null : new SnapshotDirectory(join(dataDir, 'snapshots'), clock, logger);
+/** null where snapshots are switched off. Processes of one role each may be given the same DATA_DIR: they have a directory each. */
+export function snapshotDirectory({ dataDir, snapshotEveryEvents }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory | null {
+  if (snapshotEveryEvents === 0) return null;
+  return new SnapshotDirectory(join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')])), clock, logger);
+}
 
 /** What the process can go on from; null if the whole log is to be replayed, after a line that says so. */
 export async function restored(directory: SnapshotDirectory, store: EventStore, { roles, logger }: Surroundings): Promise<Restored | null> {

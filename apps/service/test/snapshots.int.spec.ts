@@ -27,7 +27,7 @@ async function start(env: Environment = {}, { roles = ROLES, clock = systemClock
   await running?.close();
   running = null;
   said = [];
-  const config = readConfig({ PORT: '0', DATA_DIR: directory.path, SNAPSHOT_EVERY_EVENTS: '100', ...env }, roles);
+  const config = readConfig({ PORT: '0', DATA_DIR: directory.path, SNAPSHOT_EVERY_EVENTS: '100', ...env });
   const server = (running = await createService(config, roles, {
     logger: recording(),
     clock,
@@ -208,6 +208,9 @@ describe('a snapshot is passed over, and the log replayed', () => {
     await until(() => written() === 1);
     await start({}, { roles: ['admin'] });
     expect(wentOn()).toBe(true);
+    await running!.close();
+    running = null;
+    await cp(join(directory.path, 'snapshots', 'admin'), join(directory.path, 'snapshots'), { recursive: true });
     await start();
     expect(why()).toBe('it was taken by a process without a registrar, and so has no Idempotency-Keys');
   });
