@@ -266,7 +266,11 @@ function withBindings(ts: TenantSystem, bindings: readonly Binding[]): TenantSys
   return { ...ts, bindings, failures };
 }
 
-/** A line replaces the binding with its BID (at most one has none), or else the one with its VN and address. */
+/**
+ * A line replaces the binding with its BID (at most one has none), or else the one with its VN and address. No decision gives two
+ * bindings one address; but one that was made while a lapse was believed in that turned out void may name the address of another
+ * binding, which is replaced then too.
+ */
 function mergeBindings(before: readonly Binding[], lines: readonly Binding[], deregistered: readonly number[]): readonly Binding[] {
   const result = before.filter((b) => !deregistered.includes(b.bid ?? 0));
   for (const line of lines) {
@@ -274,6 +278,8 @@ function mergeBindings(before: readonly Binding[], lines: readonly Binding[], de
     const at = byBid === -1 ? result.findIndex((b) => sameAddress(b, line)) : byBid;
     if (at === -1) result.push(line);
     else result[at] = line;
+    const twin = result.findIndex((b) => b !== line && sameAddress(b, line));
+    if (twin !== -1) result.splice(twin, 1);
   }
   return result;
 }

@@ -223,4 +223,13 @@ describe('the terms of a group (R34)', () => {
     expect(nva.changes).toEqual(['vn/1 + member/nve1']);
     expect(nva.network.nves.get('nve1')!.state!.status).toBe('lapsed');
   });
+
+  it('leave one binding for an address that was given to another while a void lapse of the first was believed in', () => {
+    const nva = empty().play(attach('t1', 'nve1', MAC1, '', { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 1, ip: '192.0.2.2' }] }));
+    nva.append({ type: 'BindingsLapsed', data: { audit: auditAt(0), tsId: 't1', bids: [1], group: 'east', owner: 1 } });
+    nva.append({ type: 'BindingsRegistered', data: { audit: auditAt(0), tsId: 't1', bindings: [{ bid: 2, vnid: 1, vlan: null, ip: '192.0.2.1', lifetimeS: null }], deregistered: [] } });
+    expect(nva.changes).toEqual(['vn/1 - mapping/t1/192.0.2.2', 'vn/1 + mapping/t1/192.0.2.1']);
+    expect(nva.table(1)).toEqual(['context', 'mapping/t1/192.0.2.1', 'member/nve1']);
+    expect(nva.network.tenantSystems.get('t1')!.state.bindings).toHaveLength(1);
+  });
 });
