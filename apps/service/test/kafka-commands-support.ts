@@ -5,7 +5,7 @@ import { commandOf, commandSignature, createCommandCodec, type CommandLine, type
 import { KafkaCommandTransport } from '@nva/kafka';
 import { KafkaCommands, type KafkaCommandsOptions } from '@nva/nve';
 import { KafkaFeedUnderTest } from '../../../libs/kafka/test/kafka-feed.ts';
-import type { Environment } from './support.ts';
+import { until, type Environment } from './support.ts';
 
 export const OPERATOR_TOKEN = 'operator';
 export const tokenOf = (nveId: string): string => `token-of-${nveId}`;
@@ -17,6 +17,7 @@ export class CommandTopics {
   readonly feed: KafkaFeedUnderTest;
   readonly env: Environment;
   readonly #senders: KafkaCommands[] = [];
+  #there = false;
   readonly #usual = new Map<string, KafkaCommands>();
 
   private constructor(feed: KafkaFeedUnderTest, env: Environment) {
@@ -59,10 +60,18 @@ export class CommandTopics {
   }
 
   async sendRaw(messages: { key: string; value: string | Buffer | null; timestamp?: string; headers?: Record<string, string> }[]): Promise<void> {
+    await this.#made();
     const producer = this.feed.client.producer({ allowAutoTopicCreation: false });
     await producer.connect();
     await producer.send({ topic: this.topic, messages });
     await producer.disconnect();
+  }
+
+  /** The NVA makes the topic when it begins to take commands from it, which is after it takes those over REST. */
+  async #made(): Promise<void> {
+    if (this.#there) return;
+    await until(async () => (await this.feed.admin((admin) => admin.listTopics())).includes(this.topic));
+    this.#there = true;
   }
 
   /** What stands on an NVE's topic of outcomes, in order. */
