@@ -67,7 +67,7 @@ export class CommandTopics {
     await producer.disconnect();
   }
 
-  /** The NVA makes the topic when it begins to take commands from it, which is after it takes those over REST. */
+  /** The NVA makes the topics when it begins to take commands from Kafka, which is after it takes those over REST; that of commands last. */
   async #made(): Promise<void> {
     if (this.#there) return;
     await until(async () => (await this.feed.admin((admin) => admin.listTopics())).includes(this.topic));
@@ -76,6 +76,7 @@ export class CommandTopics {
 
   /** What stands on an NVE's topic of outcomes, in order. */
   async outcomes(nveId: string): Promise<CommandOutcome[]> {
+    await this.#made();
     const codec = createCommandCodec();
     return (await this.feed.raw(`${this.feed.prefix}.nve.${nveId}.outcomes`)).map(({ value }) => codec.decode(value!).data as CommandOutcome);
   }

@@ -41,8 +41,9 @@ export async function prepareCommandTopics({ client, groupPrefix, names, partiti
   try {
     await admin.connect();
     await new TopicAdmin(admin, TOPIC_CONFIG, log, untilReadable).ensure([names.schemas]);
-    await new TopicAdmin(admin, COMMANDS_CONFIG, log, atOnce, partitions).ensure([names.commands]);
+    // The topic of commands last: who finds it finds its outcomes too.
     await new TopicAdmin(admin, OUTCOMES_CONFIG, log, atOnce).ensure(nveIds.map((nveId) => names.outcomes(nveId)));
+    await new TopicAdmin(admin, COMMANDS_CONFIG, log, atOnce, partitions).ensure([names.commands]);
   } finally {
     await admin.disconnect();
   }
