@@ -1,1 +1,2 @@
-export {};
+export { DEFAULT_PREFIX, EventStoreDbEventStore, type EventStoreDbOptions } from './eventstoredb-event-store.ts';
+export type { EventStoreDbLimits } from './limits.ts';

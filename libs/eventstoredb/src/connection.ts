@@ -1,0 +1,78 @@
+import { EventStoreDBClient } from '@eventstore/db-client';
+import { LogRefused, StoreUnavailable } from '@nva/ports';
+import { Pull, type ClientStream } from './pull.ts';
+
+/** The first version whose filtered subscriptions say that they have caught up. */
+const OLDEST_SERVER = [23, 10] as const;
+
+/** What the client has and its types keep for its own classes. */
+interface ClientInside {
+  readonly capabilities: Promise<{ readonly serverVersion: string }>;
+  readonly getChannel: () => Promise<{ close(): void }>;
+}
+
+/** One client, and an end to everything that goes through it. */
+export class Connection {
+  readonly client: EventStoreDBClient;
+  readonly #closing = new AbortController();
+
+  /** Throws RangeError for a connection string that is none. */
+  constructor(url: string) {
+    try {
+      this.client = EventStoreDBClient.connectionString(url);
+    } catch (cause) {
+      throw new RangeError(`not a connection string of EventStoreDB: ${(cause as Error).message}`, { cause });
+    }
+    if (/[?&]throwOnAppendFailure=false/i.test(url)) throw new RangeError('throwOnAppendFailure=false is not supported: the client then reports no revision');
+  }
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  get signal(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  assertOpen(): void {
+    if (this.closed) throw closedError();
+  }
+
+  /** Throws LogRefused for a server that is too old. */
+  async assertVersion(): Promise<void> {
+    const { serverVersion } = await (this.client as unknown as ClientInside).capabilities;
+    const [major = 0, minor = 0] = serverVersion.split('.').map(Number);
+    if (!(major > OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor >= OLDEST_SERVER[1]))) throw new LogRefused(`the server is version ${serverVersion}; the log needs ${OLDEST_SERVER.join('.')} or newer`);
+  }
+
+  /** All that a read gives, in batches. Ends early, without an error, when `signal` aborts or this closes. */
+  async *take<T>(stream: ClientStream, max: number, signal: AbortSignal = this.signal): AsyncGenerator<T[], void> {
+    const pull = new Pull<T>(stream);
+    const stop = (): void => pull.stop();
+    signal.addEventListener('abort', stop);
+    try {
+      for (let items = signal.aborted ? null : await pull.take(max); items !== null && !signal.aborted; items = await pull.take(max)) yield items;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      discard(stream);
+    }
+  }
+
+  /** Ends reads and subscriptions, then the connection itself. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.#closing.abort();
+    await this.client.dispose();
+    // The client leaves its channel open, and with it a socket. Nobody else holds this client.
+    await (this.client as unknown as ClientInside).getChannel().then((channel) => channel.close(), () => undefined);
+  }
+}
+
+export const closedError = (): StoreUnavailable => new StoreUnavailable('the log is closed');
+
+/** Tells the server too. The call may never have been made; then there is nothing to tell. */
+export function discard(stream: ClientStream): void {
+  void (stream.cancel?.() ?? stream.unsubscribe?.())?.catch(() => undefined);
+  stream.on('error', () => undefined);
+  stream.destroy();
+}

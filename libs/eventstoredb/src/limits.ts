@@ -1,0 +1,51 @@
+/**
+ * Appends sent and not yet answered, on one multiplexed stream. The client's writer queues once its stream holds Node's default
+ * high-water mark of 16 messages, and a break with something in that queue ends the process: the rejection has no handler.
+ * Each append is one message, so one less than the mark can never queue.
+ */
+export const MAX_APPENDS_IN_FLIGHT = 15;
+
+/** Bytes of one append as the server counts them, its own limit before version 24.2 (`MaxAppendSize`, default 1 MiB). */
+export const MAX_APPEND_BYTES = 1024 * 1024;
+
+/** UTF-8 bytes of a stream's name without the prefix; the same as the embedded log's, so that a log can move either way. */
+export const MAX_STREAM_NAME_BYTES = 255;
+
+/** Attempts of one append when the connection breaks under it, the first included. */
+export const MAX_APPEND_ATTEMPTS = 3;
+
+/** Rounds of «read the log's own stream, add what is missing» when other processes open the same new log. */
+export const MAX_OPEN_ATTEMPTS = 10;
+
+/** What the server searches of `$all` between two checkpoints of a filtered subscription, in events. */
+export const SEARCH_WINDOW_EVENTS = 1_000;
+
+/** Room for what the server needs beyond the deadline that it was given, before this side gives up on the answer. */
+export const DEADLINE_GRACE_MS = 1_000;
+
+/** What an operator or a test may set; all have defaults. */
+export interface EventStoreDbLimits {
+  /** Events accepted and not yet answered. Callers beyond it wait. One call may overshoot it by its own size. */
+  readonly queuedEvents: number;
+  /** Events per batch of readAll and subscribe. */
+  readonly batchEvents: number;
+  /** Events that a read or a subscription takes from the network before its reader asks for them. */
+  readonly readAheadEvents: number;
+  /** How long the server may take for one append, and this side wait for it. */
+  readonly appendDeadlineMs: number;
+  /** How long `open` waits for the first answers. */
+  readonly openDeadlineMs: number;
+  /** First wait before a broken subscription or append goes on; doubled up to the largest. */
+  readonly firstDelayMs: number;
+  readonly largestDelayMs: number;
+}
+
+export const DEFAULT_LIMITS: EventStoreDbLimits = {
+  queuedEvents: 16_384,
+  batchEvents: 1_024,
+  readAheadEvents: 512,
+  appendDeadlineMs: 10_000,
+  openDeadlineMs: 15_000,
+  firstDelayMs: 50,
+  largestDelayMs: 5_000,
+};

@@ -1,0 +1,50 @@
+import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
+
+/** What the stand-in is told to do wrong, changed while it runs. Everything off by default. */
+export interface Faults {
+  /** Every call is answered «not leader» with this endpoint, as by a node that lost an election. */
+  notLeader: { readonly host: string; readonly port: number } | null;
+  /** Calls are refused with UNAVAILABLE; so many, then no more. */
+  unavailable: number;
+  /** Appends are applied and their answers lost with the connection; so many. */
+  loseAnswers: number;
+  /** Appends are applied and never answered, on a connection that stays; so many. */
+  withholdAnswers: number;
+  /** A subscription ends with UNAVAILABLE once it has sent so many events; null lets it be. For each connection anew. */
+  dropAfterEvents: number | null;
+  /** How the dropped subscription ends: a node that goes down cancels, since version 24.4. */
+  dropWith: 'unavailable' | 'cancelled' | 'end';
+  /** Pause before each event of a subscription. */
+  eventDelayMs: number;
+  /** Events sent to subscribers so far. */
+  sentEvents: number;
+}
+
+export const noFaults = (): Faults => ({ notLeader: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, dropAfterEvents: null, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
+
+export type Failure = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
+
+/** An error as the server raises it: the client goes by `exception` in the trailers, and by the code where there is none. */
+export function failure(code: status, details: string, trailers: Readonly<Record<string, string>> = {}): Failure {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(trailers)) metadata.set(name, value);
+  return { code, details, metadata };
+}
+
+/** Texts and trailers as in RpcExceptions of KurrentDB. */
+export const notLeader = ({ host, port }: { readonly host: string; readonly port: number }): Failure => failure(status.NOT_FOUND, 'Leader info available', { exception: 'not-leader', 'leader-endpoint-host': host, 'leader-endpoint-port': String(port) });
+export const serverNotReady = (): Failure => failure(status.UNAVAILABLE, 'Server Is Not Ready');
+export const cancelled = (): Failure => failure(status.CANCELLED, 'the node is going down');
+export const deleted = (stream: string): Failure => failure(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
+export const invalidPosition = (): Failure => failure(status.INVALID_ARGUMENT, 'Trying to read from an invalid position.');
+export const maxAppendSizeExceeded = (bytes: number): Failure => failure(status.INVALID_ARGUMENT, `Maximum Append Size of ${bytes} Exceeded.`, { exception: 'maximum-append-size-exceeded', 'maximum-append-size': String(bytes) });
+
+/** The fault that meets a call now, if any. */
+export function faultOf(faults: Faults): Failure | null {
+  if (faults.notLeader) return notLeader(faults.notLeader);
+  if (faults.unavailable > 0) {
+    faults.unavailable--;
+    return serverNotReady();
+  }
+  return null;
+}
