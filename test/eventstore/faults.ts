@@ -10,8 +10,10 @@ export interface Faults {
   loseAnswers: number;
   /** Appends are applied and never answered, on a connection that stays; so many. */
   withholdAnswers: number;
-  /** A subscription ends with UNAVAILABLE once it has sent so many events; null lets it be. For each connection anew. */
-  dropAfterEvents: number | null;
+  /** A subscription ends once it has sent so many events, counted anew for each connection. */
+  dropAfterEvents: number;
+  /** So many times; none by default. */
+  drops: number;
   /** How the dropped subscription ends: a node that goes down cancels, since version 24.4. */
   dropWith: 'unavailable' | 'cancelled' | 'end';
   /** Pause before each event of a subscription. */
@@ -20,7 +22,7 @@ export interface Faults {
   sentEvents: number;
 }
 
-export const noFaults = (): Faults => ({ notLeader: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, dropAfterEvents: null, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
+export const noFaults = (): Faults => ({ notLeader: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
 
 export type Failure = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 

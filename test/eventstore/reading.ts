@@ -101,7 +101,7 @@ export class Reading {
         if (live && records.length - index > LIVE_LAG_EVENTS) live = false;
         const record = records[index++]!;
         if (allowed(record)) {
-          if (sent === this.#faults.dropAfterEvents) return this.#drop();
+          if (this.#drops(sent)) return this.#drop();
           if (this.#faults.eventDelayMs > 0) await delay(this.#faults.eventDelayMs);
           await send(call, eventMessage(record));
           sent++;
@@ -114,9 +114,13 @@ export class Reading {
         await send(call, caughtUp());
         live = true;
       }
-      if (sent === this.#faults.dropAfterEvents) return this.#drop();
+      if (this.#drops(sent)) return this.#drop();
       await this.#written(call, index);
     }
+  }
+
+  #drops(sent: number): boolean {
+    return this.#faults.drops > 0 && sent === this.#faults.dropAfterEvents && this.#faults.drops-- > 0;
   }
 
   #drop(): Failure | undefined {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AvroJsonCodec, createEventCodec, type NvaEvent } from '@nva/codec';
 import { SqliteEventStore } from '@nva/event-log';
-import { systemClock, type Checkpoint, type RecordedEvent, type StreamAppend } from '@nva/ports';
+import { systemClock, type RecordedEvent, type StreamAppend } from '@nva/ports';
 import { toJsonEvent, type JsonEvent } from '../../libs/eventstoredb/src/event-format.ts';
 import { OtherRecords, type OtherRecord } from './other-records.ts';
 import { TOMBSTONE_REVISION, TOMBSTONE_TYPE, type Expected, type Outcome, type Proposed, type Stored } from './stored.ts';
@@ -36,7 +36,6 @@ export class StandInLog {
   readonly #listeners = new Set<() => void>();
   /** Revision of each stream in the embedded log, which other records of the stream leave behind. */
   readonly #embeddedRevisions = new Map<string, number>();
-  #checkpoint: Checkpoint | undefined;
   #anchor = 0;
   #nth = 0;
   #running: Promise<void> | undefined;
@@ -90,12 +89,11 @@ export class StandInLog {
     const takeOthers = (upTo: number): void => {
       while (others[0] && others[0].anchor < upTo) this.#publish(this.#fromOther(others.shift()!));
     };
-    for await (const { events, checkpoint } of this.#store.readAll()) {
+    for await (const { events } of this.#store.readAll()) {
       for (const event of events) {
         takeOthers(event.position);
         this.#publish(this.#fromEmbedded(event));
       }
-      this.#checkpoint = checkpoint;
     }
     takeOthers(Infinity);
     const last = this.#others.past.filter((record) => 'anchor' in record).at(-1);
@@ -124,11 +122,11 @@ export class StandInLog {
     const flush = async (): Promise<void> => {
       if (embedded.length === 0) return;
       const results = await this.#store.append(embedded);
+      // An answer gives the place of an append's last event; where there are more, the log is read for theirs.
+      const single = results.map((result, index) => (result.outcome === 'appended' && embedded[index]!.events.length === 1 ? recordedOf(embedded[index]!, result) : null));
       if (results.some(({ outcome }) => outcome !== 'appended')) throw new Error('the embedded log refused what had been decided');
-      for await (const batch of this.#store.readAll(this.#checkpoint === undefined ? {} : { after: this.#checkpoint })) {
-        for (const event of batch.events) this.#publish(this.#fromEmbedded(event, bytes.get(event.id)));
-        this.#checkpoint = batch.checkpoint;
-      }
+      const written = single.every((event) => event !== null) ? single : await this.#after(this.#anchor);
+      for (const event of written) this.#publish(this.#fromEmbedded(event, bytes.get(event.id)));
       embedded = [];
       bytes = new Map();
     };
@@ -156,6 +154,12 @@ export class StandInLog {
     await flush();
     for (const answer of answers) answer();
     for (const listener of this.#listeners) listener();
+  }
+
+  async #after(position: number): Promise<RecordedEvent[]> {
+    const all: RecordedEvent[] = [];
+    for await (const { events } of this.#store.readAll({ after: this.#store.checkpointAt(position) })) all.push(...events);
+    return all;
   }
 
   #positionAt(stream: string, revision: number): number {
@@ -205,3 +209,5 @@ export class StandInLog {
 }
 
 const asBytes = ({ data, metadata }: JsonEvent): Pick<Proposed, 'data' | 'metadata'> => ({ data: Buffer.from(JSON.stringify(data)), metadata: Buffer.from(JSON.stringify(metadata)) });
+
+const recordedOf = ({ stream, events }: StreamAppend, { position, revision }: { readonly position: number; readonly revision: number }): RecordedEvent => ({ position, stream, revision, ...events[0]! });

@@ -29,6 +29,8 @@ export interface StandInOptions {
   readonly maxAppendBytes?: number;
   readonly version?: string;
   readonly credentials?: ServerCredentials;
+  /** The log of another node of the same cluster, instead of one of its own. */
+  readonly log?: StandInLog;
 }
 
 /**
@@ -42,8 +44,10 @@ export class StandIn {
   members: readonly Member[];
   readonly log: StandInLog;
   readonly #server: Server;
+  readonly #ownsLog: boolean;
 
-  private constructor(server: Server, log: StandInLog, port: number) {
+  private constructor(server: Server, log: StandInLog, port: number, ownsLog: boolean) {
+    this.#ownsLog = ownsLog;
     this.#server = server;
     this.log = log;
     this.port = port;
@@ -54,11 +58,11 @@ export class StandIn {
     return `esdb://127.0.0.1:${this.port}?tls=false`;
   }
 
-  static async start({ directory, port = 0, maxAppendBytes = DEFAULT_MAX_APPEND_BYTES, version = VERSION, credentials = ServerCredentials.createInsecure() }: StandInOptions): Promise<StandIn> {
-    const log = await StandInLog.open(directory);
+  static async start({ directory, port = 0, maxAppendBytes = DEFAULT_MAX_APPEND_BYTES, version = VERSION, credentials = ServerCredentials.createInsecure(), log: shared }: StandInOptions): Promise<StandIn> {
+    const log = shared ?? (await StandInLog.open(directory));
     const server = new Server({ 'grpc.max_receive_message_length': 17 * 1024 * 1024 });
     const bound = await new Promise<number>((resolve, reject) => server.bindAsync(`127.0.0.1:${port}`, credentials, (error, given) => (error ? reject(error) : resolve(given))));
-    const standIn = new StandIn(server, log, bound);
+    const standIn = new StandIn(server, log, bound, shared === undefined);
     standIn.#serve(maxAppendBytes, version);
     return standIn;
   }
@@ -66,7 +70,7 @@ export class StandIn {
   /** Breaks every connection, as a process that ends, and closes the log. */
   async stop(): Promise<void> {
     this.#server.forceShutdown();
-    await this.log.close();
+    if (this.#ownsLog) await this.log.close();
   }
 
   #serve(maxAppendBytes: number, version: string): void {

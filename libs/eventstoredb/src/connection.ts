@@ -1,6 +1,8 @@
 import { EventStoreDBClient } from '@eventstore/db-client';
 import { LogRefused, StoreUnavailable } from '@nva/ports';
+import { CLOSE_DEADLINE_MS } from './limits.ts';
 import { Pull, type ClientStream } from './pull.ts';
+import { within } from './waiting.ts';
 
 /** The first version whose filtered subscriptions say that they have caught up. */
 const OLDEST_SERVER = [23, 10] as const;
@@ -62,7 +64,8 @@ export class Connection {
   async close(): Promise<void> {
     if (this.closed) return;
     this.#closing.abort();
-    await this.client.dispose();
+    // It waits for every stream that it knows; one that cannot be told from here that it is over must not hold up the end.
+    await within(CLOSE_DEADLINE_MS, 'closing the connection', this.client.dispose()).catch(() => undefined);
     // The client leaves its channel open, and with it a socket. Nobody else holds this client.
     await (this.client as unknown as ClientInside).getChannel().then((channel) => channel.close(), () => undefined);
   }
@@ -70,9 +73,13 @@ export class Connection {
 
 export const closedError = (): StoreUnavailable => new StoreUnavailable('the log is closed');
 
-/** Tells the server too. The call may never have been made; then there is nothing to tell. */
+/**
+ * Tells the server too. The call may never have been made; then there is nothing to tell. What has come is let run out: the
+ * client holds a call that the server has ended for as long as anything of it is unread.
+ */
 export function discard(stream: ClientStream): void {
   void (stream.cancel?.() ?? stream.unsubscribe?.())?.catch(() => undefined);
   stream.on('error', () => undefined);
-  stream.destroy();
+  stream.removeAllListeners('readable');
+  stream.resume();
 }

@@ -1,4 +1,5 @@
 import { ErrorType, isCommandError } from '@eventstore/db-client';
+import { CodecError } from '@nva/codec';
 import { LogRefused, StoreUnavailable } from '@nva/ports';
 
 /** gRPC's INVALID_ARGUMENT: what the server says of a place that is none in its log. */
@@ -7,15 +8,18 @@ const INVALID_ARGUMENT = 3;
 const typeOf = (error: unknown): ErrorType | undefined => (error instanceof Error && isCommandError(error) ? (error as { type: ErrorType }).type : undefined);
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)) || 'no reason given';
 
+/** Thrown on this side: a deadline that passed, a value or a log that is wrong. */
+const isOwn = (error: unknown): error is Error => error instanceof LogRefused || error instanceof StoreUnavailable || error instanceof RangeError || error instanceof CodecError;
+
 /** The connection or the node gave way, so that the same call may do better on the next one. */
 export const isBreak = (error: unknown): boolean => {
   const type = typeOf(error);
-  return type === undefined ? !(error instanceof RangeError || error instanceof LogRefused) : type === ErrorType.NOT_LEADER || type === ErrorType.UNAVAILABLE || type === ErrorType.CANCELLED;
+  return type === undefined ? !isOwn(error) : type === ErrorType.NOT_LEADER || type === ErrorType.UNAVAILABLE || type === ErrorType.CANCELLED;
 };
 
 /** What the port calls an error of the client. Errors of our own pass through. */
 export function portError(error: unknown, what: string): Error {
-  if (error instanceof LogRefused || error instanceof StoreUnavailable || error instanceof RangeError) return error;
+  if (isOwn(error)) return error;
   switch (typeOf(error)) {
     case ErrorType.STREAM_DELETED:
       return new LogRefused(`${what}: the stream has been deleted on the server`, { cause: error });
@@ -32,4 +36,4 @@ export function portError(error: unknown, what: string): Error {
 export const isWrongExpectedVersion = (error: unknown): error is { readonly actualVersion: bigint | 'no_stream' } => typeOf(error) === ErrorType.WRONG_EXPECTED_VERSION;
 export const isStreamNotFound = (error: unknown): boolean => typeOf(error) === ErrorType.STREAM_NOT_FOUND;
 /** No retry will mend it. */
-export const isFinal = (error: unknown): boolean => error instanceof LogRefused || error instanceof RangeError;
+export const isFinal = (error: unknown): boolean => isOwn(error) && !(error instanceof StoreUnavailable);

@@ -23,6 +23,12 @@ export const SEARCH_WINDOW_EVENTS = 1_000;
 /** Room for what the server needs beyond the deadline that it was given, before this side gives up on the answer. */
 export const DEADLINE_GRACE_MS = 1_000;
 
+/** How long `close` waits for the client to end its calls. */
+export const CLOSE_DEADLINE_MS = 2_000;
+
+/** Attempts of one read when the connection breaks under it, counted anew with every event that it gives. */
+export const MAX_READ_ATTEMPTS = 3;
+
 /** What an operator or a test may set; all have defaults. */
 export interface EventStoreDbLimits {
   /** Events accepted and not yet answered. Callers beyond it wait. One call may overshoot it by its own size. */

@@ -1,8 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /** What is needed of the client's streams. They are Node's, with types too narrow to be taken for them. */
 export interface ClientStream {
   on(event: string | symbol, listener: (...args: unknown[]) => void): unknown;
   read(): unknown;
-  destroy(): unknown;
+  removeAllListeners(event: string | symbol): unknown;
+  resume(): unknown;
   cancel?(): Promise<void>;
   unsubscribe?(): Promise<void>;
 }
@@ -38,6 +41,8 @@ export class Pull<T> {
       if (this.#over) return null;
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
+      // The events of one packet arrive in as many turns; together they make one batch.
+      await nextTurn();
     }
   }
 

@@ -1,12 +1,13 @@
 import { BACKWARDS, END, type AllStreamResolvedEvent, type Position as LogPosition, type RecordedEvent as ServerEvent, type ResolvedEvent } from '@eventstore/db-client';
-import { LogRefused, type EventBatch, type LogHead, type RecordedEvent } from '@nva/ports';
-import type { Connection } from './connection.ts';
-import { isStreamNotFound, portError } from './errors.ts';
+import { LogRefused, type EventBatch, type LogHead, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { closedError, type Connection } from './connection.ts';
+import { isBreak, isStreamNotFound, portError } from './errors.ts';
 import { fingerprintOf, type EventFormat } from './event-format.ts';
-import type { EventStoreDbLimits } from './limits.ts';
+import { MAX_READ_ATTEMPTS, type EventStoreDbLimits } from './limits.ts';
 import type { LogStream } from './log-stream.ts';
 import type { Observed } from './observed.ts';
-import { checkpointOf, isAfter, placeOf, toLogPosition, type Place } from './positions.ts';
+import { checkpointAt, checkpointOf, isAfter, parseCheckpoint, placeOf, toLogPosition, type Place } from './positions.ts';
+import { wait } from './waiting.ts';
 
 interface Parts {
   readonly connection: Connection;
@@ -14,6 +15,7 @@ interface Parts {
   readonly logStream: LogStream;
   readonly observed: Observed;
   readonly limits: EventStoreDbLimits;
+  readonly log: Logger;
 }
 
 /**
@@ -28,42 +30,64 @@ export class Reads {
   }
 
   async *stream(stream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
-    if (limit === 0) return;
-    const { connection, format, limits } = this.#parts;
-    const serverStream = format.prefix + stream;
-    const options = { fromRevision: BigInt(fromRevision), ...(limit === Infinity ? {} : { maxCount: limit }) };
+    const serverStream = this.#parts.format.prefix + stream;
+    const end = fromRevision + limit;
     let next = fromRevision;
-    try {
-      const read = connection.client.readStream(serverStream, options, { highWaterMark: limits.readAheadEvents });
-      for await (const resolved of connection.take<ResolvedEvent>(read, limits.batchEvents)) {
-        for (const event of await this.decode(resolved.map((item) => item.event as ServerEvent))) {
+    for (let attempt = 1; next < end; attempt++) {
+      const before = next;
+      try {
+        for await (const event of this.#streamOnce(serverStream, next, end - next)) {
           if (event.revision !== next++) throw new LogRefused(`«${serverStream}» has no event ${next - 1}: it was deleted or truncated on the server`);
           yield event;
         }
+        break;
+      } catch (error) {
+        if (isStreamNotFound(error)) break;
+        attempt = await this.#again(next > before ? 1 : attempt, error, `reading «${serverStream}»`);
       }
-    } catch (error) {
-      if (!isStreamNotFound(error)) throw portError(error, `reading «${serverStream}»`);
+    }
+    this.#parts.connection.assertOpen();
+  }
+
+  async *#streamOnce(serverStream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
+    const { connection, limits } = this.#parts;
+    const options = { fromRevision: BigInt(fromRevision), ...(limit === Infinity ? {} : { maxCount: limit }) };
+    const read = connection.client.readStream(serverStream, options, { highWaterMark: limits.readAheadEvents });
+    for await (const resolved of connection.take<ResolvedEvent>(read, limits.batchEvents)) yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
+  }
+
+  async *all(after: Place, limit: number): AsyncGenerator<EventBatch, void> {
+    const { connection, limits } = this.#parts;
+    let place = after;
+    let left = limit;
+    for (let attempt = 1; left > 0; attempt++) {
+      const before = place;
+      try {
+        // Reading begins at a position, not after it.
+        const read = connection.client.readAll({ fromPosition: this.from(place) }, { highWaterMark: limits.readAheadEvents });
+        for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+          const batch = await this.batch(resolved, place, left);
+          if (!batch) continue;
+          place = parseCheckpoint(batch.checkpoint);
+          left -= batch.events.length;
+          yield batch;
+          if (left === 0) return;
+        }
+        break;
+      } catch (error) {
+        attempt = await this.#again(place === before ? attempt : 1, error, 'reading $all');
+      }
     }
     connection.assertOpen();
   }
 
-  async *all(after: Place, limit: number): AsyncGenerator<EventBatch, void> {
-    if (limit === 0) return;
-    const { connection, limits } = this.#parts;
-    let left = limit;
-    try {
-      // Reading begins at a position, not after it.
-      const read = connection.client.readAll({ fromPosition: this.from(after) }, { highWaterMark: limits.readAheadEvents });
-      for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
-        const batch = await this.batch(resolved, after, left);
-        if (batch) yield batch;
-        left -= batch?.events.length ?? 0;
-        if (left === 0) return;
-      }
-    } catch (error) {
-      throw portError(error, 'reading $all');
-    }
-    connection.assertOpen();
+  /** Waits before the next attempt, which it counts; throws what cannot be mended or was tried often enough. */
+  async #again(attempt: number, error: unknown, what: string): Promise<number> {
+    const { connection, limits, log } = this.#parts;
+    if (!isBreak(error) || attempt >= MAX_READ_ATTEMPTS || connection.closed) throw connection.closed ? closedError() : portError(error, what);
+    log.debug('a read goes on', { what, attempt, err: error });
+    await wait(limits.firstDelayMs * 2 ** (attempt - 1), connection.signal);
+    return attempt;
   }
 
   /** Where the server is to begin so that nothing after `after` is left out: not before the log itself. */
@@ -103,23 +127,29 @@ export class Reads {
 
   /** Reads back from the end of `$all` until the last event of this log, or the last that this process has seen. */
   async head(): Promise<LogHead> {
-    const { connection, format, limits, observed } = this.#parts;
-    let head = observed.ownPosition;
-    try {
-      const read = connection.client.readAll({ direction: BACKWARDS, fromPosition: END }, { highWaterMark: limits.readAheadEvents });
-      search: for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
-        for (const { event } of resolved) {
-          if (!event) continue;
-          const ours = format.isOurs(event) && !event.type.startsWith('$');
-          if (ours) head = Math.max(head, placeOf(event.position, `event ${event.revision} of «${event.streamId}»`).commit);
-          if (ours || Number(event.position.commit) <= head) break search;
-        }
+    const { connection, observed } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        observed.own(await this.#last(observed.ownPosition));
+        connection.assertOpen();
+        return { position: observed.ownPosition, checkpoint: checkpointAt(observed.ownPosition) };
+      } catch (error) {
+        attempt = await this.#again(attempt, error, 'reading the end of $all');
       }
-    } catch (error) {
-      throw portError(error, 'reading the end of $all');
     }
-    connection.assertOpen();
-    observed.own(head);
-    return { position: head, checkpoint: checkpointOf({ commit: head, prepare: head }) };
+  }
+
+  async #last(known: Position): Promise<Position> {
+    const { connection, format, limits, logStream } = this.#parts;
+    const floor = Math.max(known, logStream.createdAt.commit);
+    const read = connection.client.readAll({ direction: BACKWARDS, fromPosition: END }, { highWaterMark: limits.readAheadEvents });
+    for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+      for (const { event } of resolved) {
+        if (!event) continue;
+        if (format.isOurs(event) && !event.type.startsWith('$')) return placeOf(event.position, `event ${event.revision} of «${event.streamId}»`).commit;
+        if (Number(event.position.commit) <= floor) return known;
+      }
+    }
+    return known;
   }
 }

@@ -1,6 +1,10 @@
+import { vi } from 'vitest';
 import { eventStoreContract } from '../../../test/contract/event-store-contract.ts';
 import type { EventStoreDbLimits } from '../src/index.ts';
 import { freshPrefix, openStore, REAL_URL, startStandIn } from './support.ts';
+
+// The suite appends up to 40,000 events in one test; here each is a message over a socket, with both ends in this process.
+vi.setConfig({ testTimeout: 120_000 });
 
 function contractWith(name: string, limits: Partial<EventStoreDbLimits>): void {
   eventStoreContract(name, async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
@@ -17,9 +17,12 @@ export const openStore = (url: string, options: Partial<EventStoreDbOptions> = {
 /** A prefix that nobody has used: on a real server every test has a log of its own. */
 export const freshPrefix = (): string => `t${randomUUID().replaceAll('-', '')}-`;
 
+/** In memory where there is such a file system: it is not the disk that is tested here. */
+const SCRATCH = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 /** A stand-in on a directory of its own, gone with the test. */
 export async function startStandIn(options: Partial<StandInOptions> = {}): Promise<{ readonly standIn: StandIn; readonly directory: string; dispose(): Promise<void> }> {
-  const directory = mkdtempSync(join(tmpdir(), 'nva-eventstoredb-'));
+  const directory = mkdtempSync(join(SCRATCH, 'nva-eventstoredb-'));
   const standIn = await StandIn.start({ directory, ...options });
   return {
     standIn,
