@@ -173,7 +173,7 @@ const nameOf = ({ name, namespace }: ComplexSchema, outer: string): string => qu
 
 /** The name that tags a branch: a type's own for what has none. */
 function tagOf(schema: Schema, namespace: string): string {
-  if (typeof schema === 'string') return schema in PRIMITIVES ? schema : qualified(schema, namespace);
+  if (typeof schema === 'string') return schema in PRIMITIVES || schema === 'array' || schema === 'map' ? schema : qualified(schema, namespace);
   if (isUnion(schema)) throw new CodecError('a union may not hold a union');
   return schema.name === undefined ? tagOf(schema.type, namespace) : nameOf(schema, namespace);
 }

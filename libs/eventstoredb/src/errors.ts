@@ -6,7 +6,7 @@ import { LogRefused, StoreUnavailable } from '@nva/ports';
 const INVALID_ARGUMENT = 3;
 
 const typeOf = (error: unknown): ErrorType | undefined => (error instanceof Error && isCommandError(error) ? (error as { type: ErrorType }).type : undefined);
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)) || 'no reason given';
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)) || (typeOf(error) ?? 'no reason given');
 
 /** Thrown on this side: a deadline that passed, a value or a log that is wrong. */
 const isOwn = (error: unknown): error is Error => error instanceof LogRefused || error instanceof StoreUnavailable || error instanceof RangeError || error instanceof CodecError;

@@ -28,4 +28,4 @@ function contractWith(name: string, limits: Partial<EventStoreDbLimits>): void {
 
 contractWith('EventStoreDbEventStore', {});
 // Every bound so small that each test runs into it.
-contractWith('EventStoreDbEventStore with narrow bounds', { queuedEvents: 8, batchEvents: 2, readAheadEvents: 1 });
+contractWith('EventStoreDbEventStore with narrow bounds', { queuedEvents: 8, batchEvents: 7, readAheadEvents: 1 });

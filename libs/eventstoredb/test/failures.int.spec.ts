@@ -135,6 +135,8 @@ describe('when the server fails', () => {
   it('leaves what a slow reader does not take with the server', async () => {
     const audit = { ...sample().data.audit, actor: 'x'.repeat(4_000) };
     const events = Array.from({ length: 6_000 }, () => toAppend({ type: 'MacChanged', data: { audit, tsId: 'ts', mac: '02:00:00:00:00:01' } }));
+    await store.close();
+    store = await openStore(standIn.url, { prefix: freshPrefix() });
     await store.append(Array.from({ length: 60 }, (_, i) => ({ stream: `s-${i}`, expectedRevision: NO_STREAM, events: events.slice(i * 100, (i + 1) * 100) })));
     const stop = new AbortController();
     const received: string[] = [];
