@@ -47,7 +47,7 @@ export class Appending {
       call.write(response);
     };
     call.on('data', (request: BatchAppendReq) => {
-      const fault = faultOf(this.#faults);
+      const fault = faultOf(this.#faults, call.metadata);
       if (fault) return fail(fault);
       const id = idIn(request.getCorrelationId()!);
       const options = request.getOptions();
@@ -93,7 +93,7 @@ export class Appending {
       else this.#collect(append!, [request.getProposedMessage()!]);
     });
     call.on('end', () => {
-      const fault = faultOf(this.#faults);
+      const fault = faultOf(this.#faults, call.metadata);
       if (fault) return callback(fault);
       if (append!.bytes > this.#maxAppendBytes) return callback(maxAppendSizeExceeded(this.#maxAppendBytes));
       void this.#log.append(append!.stream, append!.expected, append!.events).then((outcome) => {

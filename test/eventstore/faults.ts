@@ -4,6 +4,8 @@ import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 export interface Faults {
   /** Every call is answered «not leader» with this endpoint, as by a node that lost an election. */
   notLeader: { readonly host: string; readonly port: number } | null;
+  /** Calls without these credentials, `name:password`, are denied access. */
+  credentials: string | null;
   /** Calls are refused with UNAVAILABLE; so many, then no more. */
   unavailable: number;
   /** Appends are applied and their answers lost with the connection; so many. */
@@ -22,7 +24,7 @@ export interface Faults {
   sentEvents: number;
 }
 
-export const noFaults = (): Faults => ({ notLeader: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
+export const noFaults = (): Faults => ({ notLeader: null, credentials: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
 
 export type Failure = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 
@@ -35,14 +37,16 @@ export function failure(code: status, details: string, trailers: Readonly<Record
 
 /** Texts and trailers as in RpcExceptions of KurrentDB. */
 export const notLeader = ({ host, port }: { readonly host: string; readonly port: number }): Failure => failure(status.NOT_FOUND, 'Leader info available', { exception: 'not-leader', 'leader-endpoint-host': host, 'leader-endpoint-port': String(port) });
+export const accessDenied = (): Failure => failure(status.PERMISSION_DENIED, 'Access Denied', { exception: 'access-denied' });
 export const serverNotReady = (): Failure => failure(status.UNAVAILABLE, 'Server Is Not Ready');
 export const cancelled = (): Failure => failure(status.CANCELLED, 'the node is going down');
 export const deleted = (stream: string): Failure => failure(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
 export const invalidPosition = (): Failure => failure(status.INVALID_ARGUMENT, 'Trying to read from an invalid position.');
 export const maxAppendSizeExceeded = (bytes: number): Failure => failure(status.INVALID_ARGUMENT, `Maximum Append Size of ${bytes} Exceeded.`, { exception: 'maximum-append-size-exceeded', 'maximum-append-size': String(bytes) });
 
-/** The fault that meets a call now, if any. */
-export function faultOf(faults: Faults): Failure | null {
+/** The fault that meets a call with these headers now, if any. */
+export function faultOf(faults: Faults, headers: Metadata): Failure | null {
+  if (faults.credentials !== null && headers.get('authorization')[0] !== `Basic ${Buffer.from(faults.credentials).toString('base64')}`) return accessDenied();
   if (faults.notLeader) return notLeader(faults.notLeader);
   if (faults.unavailable > 0) {
     faults.unavailable--;

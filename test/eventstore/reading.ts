@@ -38,7 +38,7 @@ export class Reading {
   }
 
   async #serve(call: Call): Promise<Failure | undefined> {
-    const fault = faultOf(this.#faults);
+    const fault = faultOf(this.#faults, call.metadata);
     if (fault) return fault;
     const options = call.request.getOptions()!;
     if (options.hasStream()) return this.#stream(call);
