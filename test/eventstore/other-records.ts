@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Stored } from './stored.ts';
 
@@ -27,8 +27,8 @@ export class OtherRecords {
     const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
     const lines = text.split('\n').slice(0, -1);
     this.past = lines.map((line) => JSON.parse(line) as OtherRecord | SoftDelete);
+    if (text !== '') truncateSync(path, Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1)));
     this.#file = openSync(path, 'a');
-    if (text !== '' && !text.endsWith('\n')) throw new Error(`${path} ends in half a line: remove it by hand`);
   }
 
   add(records: readonly (OtherRecord | SoftDelete)[]): void {

@@ -14,7 +14,7 @@ import { nameIn, uuidOf } from './messages.ts';
 import { Reading } from './reading.ts';
 import { StandInLog } from './stand-in-log.ts';
 
-/** The server's own default before version 24.2, and what its documentation gives. */
+/** EventStoreDB's default of `MaxAppendSize`. */
 const DEFAULT_MAX_APPEND_BYTES = 1024 * 1024;
 const VERSION = '24.10.0';
 

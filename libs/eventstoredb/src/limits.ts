@@ -5,7 +5,7 @@
  */
 export const MAX_APPENDS_IN_FLIGHT = 15;
 
-/** Bytes of one append as the server counts them, its own limit before version 24.2 (`MaxAppendSize`, default 1 MiB). */
+/** Bytes of one append as the server counts them: EventStoreDB's own default (`MaxAppendSize`). KurrentDB takes more by default, and a log must be able to move. */
 export const MAX_APPEND_BYTES = 1024 * 1024;
 
 /** UTF-8 bytes of a stream's name without the prefix; the same as the embedded log's, so that a log can move either way. */
