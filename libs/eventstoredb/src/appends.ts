@@ -1,5 +1,5 @@
 import { NO_STREAM as SERVER_NO_STREAM, type AppendResult as ServerResult, type ResolvedEvent } from '@eventstore/db-client';
-import { LogRefused, NO_STREAM, type AppendResult, type Logger, type StreamAppend } from '@nva/ports';
+import { LogRefused, NO_STREAM, StoreUnavailable, type AppendResult, type Logger, type StreamAppend } from '@nva/ports';
 import { closedError, type Connection } from './connection.ts';
 import { isBreak, isFinal, isWrongExpectedVersion, portError } from './errors.ts';
 import type { EventFormat, PreparedAppend } from './event-format.ts';
@@ -118,7 +118,9 @@ export class Appends {
     const stored: NonNullable<ResolvedEvent['event']>[] = [];
     for await (const resolved of connection.take<ResolvedEvent>(read, append.events.length)) stored.push(...resolved.map(({ event }) => event!));
     connection.assertOpen();
-    if (stored.length !== append.events.length || stored.some(({ id }, index) => id !== append.events[index]!.id)) throw new LogRefused(`the server took an append to «${append.stream}» for a repeat, and other events stand there`);
+    // A follower may not have it yet.
+    if (stored.length < append.events.length) throw new StoreUnavailable(`the server took an append to «${append.stream}» for a repeat, and this node does not have it`);
+    if (stored.some(({ id }, index) => id !== append.events[index]!.id)) throw new LogRefused(`the server took an append to «${append.stream}» for a repeat, and other events stand there`);
     const { commit } = placeOf(stored.at(-1)!.position, `event ${stored.at(-1)!.revision} of «${serverStream}»`);
     observed.own(commit);
     return commit;

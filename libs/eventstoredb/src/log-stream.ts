@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { BACKWARDS, END, jsonEvent, NO_STREAM as SERVER_NO_STREAM, type AllStreamResolvedEvent, type EventData, type ResolvedEvent } from '@eventstore/db-client';
-import type { EventCodec } from '@nva/codec';
+import type { EventCodec, Fingerprint } from '@nva/codec';
 import { LogRefused, StoreUnavailable } from '@nva/ports';
 import type { Connection } from './connection.ts';
 import { isStreamNotFound, isWrongExpectedVersion, portError } from './errors.ts';
@@ -86,11 +86,19 @@ export class LogStream {
       this.#createdAt = placeOf(position, `«${this.name}»`);
     } else if (type === 'SchemaAdded') {
       const { fingerprint, schema } = data as unknown as SchemaAdded;
-      const learned = this.#format.codec.learn(schema);
+      const learned = this.#learned(schema);
       if (learned !== null && learned !== fingerprint) throw new LogRefused(`«${this.name}» gives schema ${learned} as ${fingerprint}`);
       this.#known.add(fingerprint);
     } else throw new LogRefused(`«${this.name}» holds «${type}»: it is not the stream of a log, or of a newer program`);
     this.#revision = revision;
+  }
+
+  #learned(schema: unknown): Fingerprint | null {
+    try {
+      return this.#format.codec.learn(schema);
+    } catch (cause) {
+      throw new LogRefused(`«${this.name}» holds a schema that cannot be read: ${(cause as Error).message}`, { cause });
+    }
   }
 }
 

@@ -36,10 +36,10 @@ describe('a server that is killed and started again on the same data', () => {
       }
     })();
     const acknowledged: string[] = [];
-    let running = true;
+    const ended = new AbortController();
     let refusals = 0;
     const writers = Array.from({ length: 8 }, async (_, writer) => {
-      for (let i = 0; running; i++) {
+      for (let i = 0; !ended.signal.aborted; i++) {
         const append = fresh(`w-${writer}-${i}`, NO_STREAM, 1 + (i % 2));
         const result = await store.append([append]).catch((error: unknown) => {
           expect(error).toBeInstanceOf(StoreUnavailable);
@@ -57,7 +57,7 @@ describe('a server that is killed and started again on the same data', () => {
       server = await StandInProcess.start(directory, server.port);
     }
     await until(acknowledged.length + 300);
-    running = false;
+    ended.abort();
     await Promise.all(writers);
     const stored = ids(await allOf(store));
     wanted = new Set(stored);

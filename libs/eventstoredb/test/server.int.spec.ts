@@ -118,6 +118,15 @@ describe('on a server that is not ours alone', () => {
     expect((await allOf(store)).map(({ event }) => event)).toEqual(expected);
   });
 
+  it.each([
+    ['what is no event of a log', jsonEvent({ type: 'Foreign', data: {} })],
+    ['a schema that cannot be read', jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema: { type: 'nothing' } } })],
+    ['a schema under the fingerprint of another', jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema: { ...(createEventCodec().schemas[0]!.schema as object), aliases: ['X'] } } })],
+  ])("refuses a log's own stream that holds %s", async (_, event) => {
+    await client.appendToStream(`${prefix.slice(0, -1)}.log`, event);
+    await expect(openStore(url, { prefix })).rejects.toThrow(LogRefused);
+  });
+
   it('is one log for all who open it at once, and for each prefix another', async () => {
     const shared = freshPrefix();
     const stores = await Promise.all(Array.from({ length: 4 }, () => openStore(url, { prefix: shared })));
