@@ -1,8 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { status, type sendUnaryData, type ServerDuplexStream, type ServerReadableStream } from '@grpc/grpc-js';
 import streams from '@eventstore/db-client/generated/streams_pb.js';
 import type { AppendReq, AppendResp, BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js';
 import { deleted, failure, faultOf, maxAppendSizeExceeded, serverNotReady, type Faults } from './faults.ts';
-import { appended, idIn, maximumAppendSizeExceeded, nameIn, refused, streamDeleted, timedOut, wrongExpectedVersion } from './messages.ts';
+import { appended, idIn, maximumAppendSizeExceeded, nameIn, refused, streamDeleted, timedOut, unnamed, wrongExpectedVersion } from './messages.ts';
 import type { StandInLog } from './stand-in-log.ts';
 import { NO_STREAM, type Expected, type Proposed } from './stored.ts';
 import { systemClock } from '@nva/ports';
@@ -66,14 +67,23 @@ export class Appending {
       }
       if (!request.getIsFinal()) return;
       pending.delete(id);
+      if (this.#faults.notReady > 0) {
+        this.#faults.notReady--;
+        return answer(refused(id, append.stream, 'Server Is Not Ready', unnamed()));
+      }
       open++;
-      void this.#apply(id, append).then((response) => {
+      const pauseMs = this.#faults.answerDelayMs;
+      void this.#apply(id, append).then(async (response) => {
+        if (pauseMs > 0) await delay(pauseMs);
         open--;
         if (this.#faults.loseAnswers > 0) {
           this.#faults.loseAnswers--;
           fail(serverNotReady());
         } else if (this.#faults.withholdAnswers > 0) this.#faults.withholdAnswers--;
-        else answer(response);
+        else if (this.#faults.timeouts > 0) {
+          this.#faults.timeouts--;
+          answer(refused(id, append.stream, 'Timeout', timedOut()));
+        } else answer(response);
         close();
       }, fail);
     });

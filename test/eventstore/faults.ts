@@ -12,6 +12,12 @@ export interface Faults {
   loseAnswers: number;
   /** Appends are applied and never answered, on a connection that stays; so many. */
   withholdAnswers: number;
+  /** Pause before the answer to each append that is taken now. */
+  answerDelayMs: number;
+  /** Appends are refused, each on its own, by a node that is not ready; so many. */
+  notReady: number;
+  /** Appends are applied and answered by a timeout of the server's own; so many. */
+  timeouts: number;
   /** A subscription ends once it has sent so many events, counted anew for each connection. */
   dropAfterEvents: number;
   /** So many times; none by default. */
@@ -24,7 +30,7 @@ export interface Faults {
   sentEvents: number;
 }
 
-export const noFaults = (): Faults => ({ notLeader: null, credentials: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
+export const noFaults = (): Faults => ({ notLeader: null, credentials: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, answerDelayMs: 0, notReady: 0, timeouts: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
 
 export type Failure = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 

@@ -130,6 +130,9 @@ export function maximumAppendSizeExceeded(bytes: number): { readonly type: strin
   return withType('MaximumAppendSizeExceeded', details);
 }
 
+/** Details that name no error, as of a node that cannot take appends now. */
+export const unnamed = (): { readonly type: string; serializeBinary(): Uint8Array } => ({ type: 'google.protobuf.Empty', serializeBinary: () => new Empty().serializeBinary() });
+
 export const timedOut = (): { readonly type: string; serializeBinary(): Uint8Array } => withType('Timeout', new shared.Timeout());
 
 const withType = (name: string, message: { serializeBinary(): Uint8Array }): { readonly type: string; serializeBinary(): Uint8Array } => ({ type: `event_store.client.${name}`, serializeBinary: () => message.serializeBinary() });

@@ -1,10 +1,11 @@
-import { NO_STREAM as SERVER_NO_STREAM, type AppendResult as ServerResult, type ResolvedEvent } from '@eventstore/db-client';
-import { LogRefused, NO_STREAM, StoreUnavailable, type AppendResult, type Logger, type StreamAppend } from '@nva/ports';
+import type { ResolvedEvent } from '@eventstore/db-client';
+import { LogRefused, StoreUnavailable, type AppendResult, type Logger, type StreamAppend } from '@nva/ports';
+import type { BatchAppend, ServerAnswer } from './batch-append.ts';
 import { closedError, type Connection } from './connection.ts';
-import { isBreak, isFinal, isWrongExpectedVersion, portError } from './errors.ts';
+import { isBreak, isFinal, portError } from './errors.ts';
 import type { EventFormat, PreparedAppend } from './event-format.ts';
 import { Gate } from './gate.ts';
-import { DEADLINE_GRACE_MS, MAX_APPEND_ATTEMPTS, MAX_APPENDS_IN_FLIGHT, type EventStoreDbLimits } from './limits.ts';
+import { MAX_APPEND_ATTEMPTS, MAX_APPENDS_IN_FLIGHT, MAX_BYTES_IN_FLIGHT, type EventStoreDbLimits } from './limits.ts';
 import type { LogStream } from './log-stream.ts';
 import type { Observed } from './observed.ts';
 import { isPosition, placeOf } from './positions.ts';
@@ -12,6 +13,7 @@ import { within, wait } from './waiting.ts';
 
 interface Parts {
   readonly connection: Connection;
+  readonly batchAppend: BatchAppend;
   readonly format: EventFormat;
   readonly logStream: LogStream;
   readonly observed: Observed;
@@ -20,7 +22,7 @@ interface Parts {
 }
 
 /**
- * Appends over the client's one multiplexed stream, many in flight, those to one stream one after the other. The server is
+ * Appends over one multiplexed call, many in flight, those to one stream one after the other. The server is
  * idempotent: the same event ids at the same exact revision succeed again and change nothing. It does not say that it did so;
  * an answer that does not stand behind everything seen before the append was sent is a repeat (`Observed`), and the stream is
  * read back for the first attempt's place.
@@ -29,6 +31,7 @@ export class Appends {
   readonly #parts: Parts;
   readonly #queue: Gate;
   readonly #window = new Gate(MAX_APPENDS_IN_FLIGHT);
+  readonly #bytes = new Gate(MAX_BYTES_IN_FLIGHT);
   /** The last append to each stream that is under way. */
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #running = new Set<Promise<unknown>>();
@@ -63,7 +66,7 @@ export class Appends {
   #inOrder(append: PreparedAppend): Promise<AppendResult> {
     const { serverStream } = append;
     const before = this.#tails.get(serverStream) ?? Promise.resolve();
-    const own = before.then(() => this.#window.through(1, () => this.#attempts(append)));
+    const own = before.then(() => this.#window.through(1, () => this.#bytes.through(append.bytes, () => this.#attempts(append))));
     // An append that failed leaves the next one to its own expected revision.
     const tail = own.then(() => undefined, () => undefined);
     this.#tails.set(serverStream, tail);
@@ -74,15 +77,14 @@ export class Appends {
   }
 
   async #attempts(append: PreparedAppend): Promise<AppendResult> {
-    const { connection, observed, limits, log } = this.#parts;
+    const { connection, batchAppend, observed, limits, log } = this.#parts;
     const what = `append to «${append.append.stream}»`;
     for (let attempt = 1; ; attempt++) {
       try {
         if (observed.stale) await this.#refresh();
         const before = observed.position;
-        return await this.#answer(append, before, await this.#send(append, what));
+        return await this.#result(append, before, await batchAppend.send({ stream: append.serverStream, expectedRevision: append.append.expectedRevision, events: append.events }, limits.appendDeadlineMs, what));
       } catch (error) {
-        if (isWrongExpectedVersion(error)) return { outcome: 'wrong-expected-revision', expectedRevision: append.append.expectedRevision, actualRevision: error.actualVersion === 'no_stream' ? NO_STREAM : Number(error.actualVersion) };
         if (isFinal(error)) throw error;
         observed.stale = true;
         if (!isBreak(error) || attempt === MAX_APPEND_ATTEMPTS || connection.closed) throw connection.closed ? closedError() : portError(error, what);
@@ -92,18 +94,13 @@ export class Appends {
     }
   }
 
-  #send({ append, serverStream, events }: PreparedAppend, what: string): Promise<ServerResult> {
-    const { connection, limits } = this.#parts;
-    const expectedRevision = append.expectedRevision === NO_STREAM ? SERVER_NO_STREAM : BigInt(append.expectedRevision);
-    const sent = connection.client.appendToStream(serverStream, [...events], { expectedRevision, deadline: limits.appendDeadlineMs });
-    return within(limits.appendDeadlineMs + DEADLINE_GRACE_MS, what, sent);
-  }
-
-  async #answer(prepared: PreparedAppend, before: number, { nextExpectedRevision, position }: ServerResult): Promise<AppendResult> {
+  async #result(prepared: PreparedAppend, before: number, answer: ServerAnswer): Promise<AppendResult> {
     const { append } = prepared;
+    if (answer.kind === 'wrong-expected-revision') return { outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision: answer.actualRevision };
     const revision = append.expectedRevision + append.events.length;
+    const { position } = answer;
     // A stream that was deleted and begun again goes on counting where it was.
-    if (nextExpectedRevision !== BigInt(revision)) throw new LogRefused(`«${append.stream}» stands at ${nextExpectedRevision} after an append that ends at ${revision}: it has been deleted on the server before`);
+    if (answer.revision !== BigInt(revision)) throw new LogRefused(`«${append.stream}» stands at ${answer.revision} after an append that ends at ${revision}: it has been deleted on the server before`);
     if (isPosition(position) && Number(position.commit) > before) {
       this.#parts.observed.own(Number(position.commit));
       return { outcome: 'appended', revision, position: Number(position.commit), repeated: false };

@@ -1,4 +1,5 @@
 import { EventStoreDBClient } from '@eventstore/db-client';
+import type { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import { LogRefused, StoreUnavailable } from '@nva/ports';
 import { CLOSE_DEADLINE_MS } from './limits.ts';
 import { Pull, type ClientStream } from './pull.ts';
@@ -7,11 +8,22 @@ import { within } from './waiting.ts';
 /** The first version whose filtered subscriptions say that they have caught up. */
 const OLDEST_SERVER = [23, 10] as const;
 
+type Constructor<C> = new (...args: never[]) => C;
+
 /** What the client has and its types keep for its own classes. */
 interface ClientInside {
   readonly capabilities: Promise<{ readonly serverVersion: string }>;
-  readonly getChannel: () => Promise<{ close(): void }>;
+  getChannel(): Promise<{ close(): void }>;
+  /** The stubs of one service on the current connection; others after the connection has changed. */
+  getGRPCClient<C>(service: Constructor<C>, name: string): Promise<C>;
+  /** Opens a call; when it breaks the client looks for another connection. */
+  GRPCStreamCreator<C, S>(service: Constructor<C>, name: string, create: (stubs: C) => S): () => Promise<S>;
+  /** Metadata and credentials of a call. */
+  callArguments(options: { readonly requiresLeader?: boolean }, call: { readonly deadline: number }): [metadata: Metadata, options: object];
 }
+type Metadata = NonNullable<Parameters<StreamsClient['batchAppend']>[0]> & NonNullable<Parameters<StreamsClient['read']>[1]>;
+
+export const insideOf = (client: EventStoreDBClient): ClientInside => client as unknown as ClientInside;
 
 /** One client, and an end to everything that goes through it. */
 export class Connection {
@@ -42,7 +54,7 @@ export class Connection {
 
   /** Throws LogRefused for a server that is too old. */
   async assertVersion(): Promise<void> {
-    const { serverVersion } = await (this.client as unknown as ClientInside).capabilities;
+    const { serverVersion } = await insideOf(this.client).capabilities;
     const [major = 0, minor = 0] = serverVersion.split('.').map(Number);
     if (!(major > OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor >= OLDEST_SERVER[1]))) throw new LogRefused(`the server is version ${serverVersion}; the log needs ${OLDEST_SERVER.join('.')} or newer`);
   }
@@ -67,7 +79,7 @@ export class Connection {
     // It waits for every stream that it knows; one that cannot be told from here that it is over must not hold up the end.
     await within(CLOSE_DEADLINE_MS, 'closing the connection', this.client.dispose()).catch(() => undefined);
     // The client leaves its channel open, and with it a socket. Nobody else holds this client.
-    await (this.client as unknown as ClientInside).getChannel().then((channel) => channel.close(), () => undefined);
+    await insideOf(this.client).getChannel().then((channel) => channel.close(), () => undefined);
   }
 }
 

@@ -33,7 +33,6 @@ export function portError(error: unknown, what: string): Error {
   return new StoreUnavailable(`${what}: ${messageOf(error)}`, { cause: error });
 }
 
-export const isWrongExpectedVersion = (error: unknown): error is { readonly actualVersion: bigint | 'no_stream' } => typeOf(error) === ErrorType.WRONG_EXPECTED_VERSION;
 export const isStreamNotFound = (error: unknown): boolean => typeOf(error) === ErrorType.STREAM_NOT_FOUND;
 /** No retry will mend it. */
 export const isFinal = (error: unknown): boolean => isOwn(error) && !(error instanceof StoreUnavailable);

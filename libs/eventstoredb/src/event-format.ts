@@ -1,4 +1,4 @@
-import { jsonEvent, type EventData, type RecordedEvent as ServerEvent } from '@eventstore/db-client';
+import type { RecordedEvent as ServerEvent } from '@eventstore/db-client';
 import { CodecError, type AvroJsonCodec, type NvaEvent } from '@nva/codec';
 import { LogRefused, MAX_EVENTS_PER_APPEND, NO_STREAM, type EventToAppend, type RecordedEvent, type StreamAppend } from '@nva/ports';
 import { MAX_APPEND_BYTES, MAX_STREAM_NAME_BYTES } from './limits.ts';
@@ -33,11 +33,27 @@ export function fingerprintOf({ metadata }: Pick<ServerEvent, 'metadata'>): stri
   return typeof fingerprint === 'string' ? fingerprint : null;
 }
 
+/** An event as it is sent: JSON text in both parts. */
+export interface EncodedEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly data: Buffer;
+  readonly metadata: Buffer;
+}
+
+export const encodedEvent = (id: string, { type, data, metadata }: Omit<JsonEvent, 'metadata'> & { readonly metadata?: EventMetadata }): EncodedEvent => ({
+  id,
+  type,
+  data: Buffer.from(JSON.stringify(data)),
+  metadata: Buffer.from(metadata === undefined ? '' : JSON.stringify(metadata)),
+});
+
 /** An append that may be sent: checked, encoded, under its name on the server. */
 export interface PreparedAppend {
   readonly append: StreamAppend;
   readonly serverStream: string;
-  readonly events: readonly EventData[];
+  readonly events: readonly EncodedEvent[];
+  readonly bytes: number;
 }
 
 export class EventFormat {
@@ -59,7 +75,7 @@ export class EventFormat {
     const prepared = events.map((event) => this.#encode(event));
     const bytes = prepared.reduce((sum, event) => sum + sizeOf(event), 0);
     if (bytes > MAX_APPEND_BYTES) throw new RangeError(`an append holds at most ${MAX_APPEND_BYTES} bytes, got ${bytes} for «${stream}»`);
-    return { append, serverStream: this.prefix + stream, events: prepared };
+    return { append, serverStream: this.prefix + stream, events: prepared, bytes };
   }
 
   isOurs({ streamId }: Pick<ServerEvent, 'streamId'>): boolean {
@@ -84,13 +100,12 @@ export class EventFormat {
     return { position: commit, stream: streamId.slice(this.prefix.length), revision: Number(revision), id, event };
   }
 
-  #encode({ id, event }: EventToAppend): EventData {
+  #encode({ id, event }: EventToAppend): EncodedEvent {
     if (!UUID.test(id)) throw new RangeError(`event id must be a UUID in lower case, got «${id}»`);
     if (typeof event.type !== 'string') throw new CodecError('an event has a type');
-    const { type, data, metadata } = toJsonEvent(this.codec, event);
-    return jsonEvent({ id, type, data: data as Record<string, unknown>, metadata });
+    return encodedEvent(id, toJsonEvent(this.codec, event));
   }
 }
 
 /** As the server counts: data, metadata, and the type in UTF-16. */
-const sizeOf = ({ type, data, metadata }: EventData): number => Buffer.byteLength(JSON.stringify(data)) + Buffer.byteLength(JSON.stringify(metadata)) + 2 * type.length;
+const sizeOf = ({ type, data, metadata }: EncodedEvent): number => data.length + metadata.length + 2 * type.length;

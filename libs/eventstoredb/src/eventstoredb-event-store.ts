@@ -1,6 +1,7 @@
 import { AvroJsonCodec, type EventCodec, type NvaEvent } from '@nva/codec';
 import { silentLogger, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type LogHead, type Logger, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
 import { Appends } from './appends.ts';
+import { BatchAppend } from './batch-append.ts';
 import { closedError, Connection } from './connection.ts';
 import { portError } from './errors.ts';
 import { EventFormat } from './event-format.ts';
@@ -60,10 +61,11 @@ export class EventStoreDbEventStore implements EventStore {
     const limits = { ...DEFAULT_LIMITS, ...limitsGiven };
     const connection = new Connection(url);
     const format = new EventFormat(prefix, new AvroJsonCodec<NvaEvent>(codec.schemas));
-    const logStream = new LogStream(connection, format);
+    const batchAppend = new BatchAppend(connection);
+    const logStream = new LogStream(connection, batchAppend, format);
     try {
-      const logId = await within(limits.openDeadlineMs, 'opening the log', connection.assertVersion().then(() => logStream.open(codec.schemas)));
-      const parts = { connection, format, logStream, observed: new Observed(), limits, log };
+      const logId = await within(limits.openDeadlineMs, 'opening the log', connection.assertVersion().then(() => logStream.open(codec.schemas, limits.openDeadlineMs)));
+      const parts = { connection, batchAppend, format, logStream, observed: new Observed(), limits, log };
       const reads = new Reads(parts);
       return new EventStoreDbEventStore(logId, connection, new Appends(parts), reads, new Subscriptions({ connection, reads, prefix, limits, log }));
     } catch (error) {

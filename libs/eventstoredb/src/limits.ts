@@ -1,9 +1,6 @@
-/**
- * Appends sent and not yet answered, on one multiplexed stream. The client's writer queues once its stream holds Node's default
- * high-water mark of 16 messages, and a break with something in that queue ends the process: the rejection has no handler.
- * Each append is one message, so one less than the mark can never queue.
- */
-export const MAX_APPENDS_IN_FLIGHT = 15;
+/** Appends sent and not yet answered, on one multiplexed call; and their bytes, beyond which one alone may go. */
+export const MAX_APPENDS_IN_FLIGHT = 256;
+export const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 
 /** Bytes of one append as the server counts them: EventStoreDB's own default (`MaxAppendSize`). KurrentDB takes more by default, and a log must be able to move. */
 export const MAX_APPEND_BYTES = 1024 * 1024;
@@ -20,9 +17,6 @@ export const MAX_OPEN_ATTEMPTS = 10;
 /** What the server searches of `$all` between two checkpoints of a filtered subscription, in events. */
 export const SEARCH_WINDOW_EVENTS = 1_000;
 
-/** Room for what the server needs beyond the deadline that it was given, before this side gives up on the answer. */
-export const DEADLINE_GRACE_MS = 1_000;
-
 /** How long `close` waits for the client to end its calls. */
 export const CLOSE_DEADLINE_MS = 2_000;
 
@@ -37,7 +31,7 @@ export interface EventStoreDbLimits {
   readonly batchEvents: number;
   /** Events that a read or a subscription takes from the network before its reader asks for them. */
   readonly readAheadEvents: number;
-  /** How long the server may take for one append, and this side wait for it. */
+  /** How long an append waits for its answer. The server has a write timeout of its own. */
   readonly appendDeadlineMs: number;
   /** How long `open` waits for the first answers. */
   readonly openDeadlineMs: number;

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { BACKWARDS, END, jsonEvent, NO_STREAM as SERVER_NO_STREAM, type AllStreamResolvedEvent, type EventData, type ResolvedEvent } from '@eventstore/db-client';
+import { BACKWARDS, END, type AllStreamResolvedEvent, type ResolvedEvent } from '@eventstore/db-client';
 import type { EventCodec, Fingerprint } from '@nva/codec';
-import { LogRefused, StoreUnavailable } from '@nva/ports';
+import { LogRefused, NO_STREAM, StoreUnavailable } from '@nva/ports';
+import type { BatchAppend } from './batch-append.ts';
 import type { Connection } from './connection.ts';
-import { isStreamNotFound, isWrongExpectedVersion, portError } from './errors.ts';
-import type { EventFormat } from './event-format.ts';
+import { isStreamNotFound, portError } from './errors.ts';
+import { encodedEvent, type EncodedEvent, type EventFormat } from './event-format.ts';
 import { MAX_OPEN_ATTEMPTS } from './limits.ts';
 import { placeOf, START_PLACE, type Place } from './positions.ts';
 
@@ -29,14 +30,16 @@ interface SchemaAdded {
 export class LogStream {
   readonly name: string;
   readonly #connection: Connection;
+  readonly #batchAppend: BatchAppend;
   readonly #format: EventFormat;
   readonly #known = new Set<string>();
   #logId: string | undefined;
   #createdAt: Place = START_PLACE;
-  #revision: bigint | typeof SERVER_NO_STREAM = SERVER_NO_STREAM;
+  #revision = NO_STREAM;
 
-  constructor(connection: Connection, format: EventFormat) {
+  constructor(connection: Connection, batchAppend: BatchAppend, format: EventFormat) {
     this.#connection = connection;
+    this.#batchAppend = batchAppend;
     this.#format = format;
     this.name = `${format.prefix.slice(0, -1)}.log`;
   }
@@ -47,26 +50,22 @@ export class LogStream {
   }
 
   /** Reads the stream, and adds what it lacks. Of several that open a new log at once one creates it, and all read that one. */
-  async open(schemas: EventCodec['schemas']): Promise<string> {
+  async open(schemas: EventCodec['schemas'], deadlineMs: number): Promise<string> {
     for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
       await this.learn();
       const missing = schemas.filter(({ fingerprint }) => !this.#known.has(fingerprint)).map(({ fingerprint, schema }) => logEvent('SchemaAdded', { fingerprint, schema }));
       if (this.#logId === undefined) missing.unshift(logEvent('LogCreated', { logId: randomUUID(), format: FORMAT_VERSION }));
       if (missing.length === 0) return this.#logId!;
-      try {
-        await this.#connection.client.appendToStream(this.name, missing, { expectedRevision: this.#revision });
-      } catch (error) {
-        if (!isWrongExpectedVersion(error)) throw portError(error, `creating «${this.name}»`);
-      }
+      // Whether it was this append or another one that came first, the next round reads what is there.
+      await this.#batchAppend.send({ stream: this.name, expectedRevision: this.#revision, events: missing }, deadlineMs, `creating «${this.name}»`);
     }
     throw new StoreUnavailable(`«${this.name}» changed under each of ${MAX_OPEN_ATTEMPTS} attempts to complete it`);
   }
 
   /** Reads what was added since. */
   async learn(): Promise<void> {
-    const from = this.#revision === SERVER_NO_STREAM ? 0n : this.#revision + 1n;
     try {
-      for await (const resolved of this.#connection.take<ResolvedEvent>(this.#connection.client.readStream(this.name, { fromRevision: from }), READ_EVENTS)) for (const { event } of resolved) this.#apply(event!);
+      for await (const resolved of this.#connection.take<ResolvedEvent>(this.#connection.client.readStream(this.name, { fromRevision: BigInt(this.#revision + 1), requiresLeader: true }), READ_EVENTS)) for (const { event } of resolved) this.#apply(event!);
     } catch (error) {
       if (!isStreamNotFound(error)) throw portError(error, `reading «${this.name}»`);
     }
@@ -74,7 +73,7 @@ export class LogStream {
 
   /** The last event of the server, whosever it is; null on a server without any. */
   async tail(): Promise<AllStreamResolvedEvent | null> {
-    for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 }), 1)) return last!;
+    for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true }), 1)) return last!;
     return null;
   }
 
@@ -90,7 +89,7 @@ export class LogStream {
       if (learned !== null && learned !== fingerprint) throw new LogRefused(`«${this.name}» gives schema ${learned} as ${fingerprint}`);
       this.#known.add(fingerprint);
     } else throw new LogRefused(`«${this.name}» holds «${type}»: it is not the stream of a log, or of a newer program`);
-    this.#revision = revision;
+    this.#revision = Number(revision);
   }
 
   #learned(schema: unknown): Fingerprint | null {
@@ -102,4 +101,4 @@ export class LogStream {
   }
 }
 
-const logEvent = (type: string, data: LogCreated | SchemaAdded): EventData => jsonEvent({ type, data: data as unknown as Record<string, unknown> });
+const logEvent = (type: string, data: LogCreated | SchemaAdded): EncodedEvent => encodedEvent(randomUUID(), { type, data });
