@@ -2,7 +2,7 @@ import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 
 /** What the stand-in is told to do wrong, changed while it runs. Everything off by default. */
 export interface Faults {
-  /** Every call is answered «not leader» with this endpoint, as by a node that lost an election. */
+  /** Calls that demand the leader are answered «not leader» with this endpoint, as by a follower; it serves the others, appends by passing them on. */
   notLeader: { readonly host: string; readonly port: number } | null;
   /** Calls without these credentials, `name:password`, are denied access. */
   credentials: string | null;
@@ -53,7 +53,7 @@ export const maxAppendSizeExceeded = (bytes: number): Failure => failure(status.
 /** The fault that meets a call with these headers now, if any. */
 export function faultOf(faults: Faults, headers: Metadata): Failure | null {
   if (faults.credentials !== null && headers.get('authorization')[0] !== `Basic ${Buffer.from(faults.credentials).toString('base64')}`) return accessDenied();
-  if (faults.notLeader) return notLeader(faults.notLeader);
+  if (faults.notLeader && headers.get('requires-leader')[0] === 'true') return notLeader(faults.notLeader);
   if (faults.unavailable > 0) {
     faults.unavailable--;
     return serverNotReady();

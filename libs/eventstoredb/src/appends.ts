@@ -111,7 +111,7 @@ export class Appends {
   /** Position of the last event of an append that was made before. */
   async #standsAt({ append, serverStream }: PreparedAppend): Promise<number> {
     const { connection, observed } = this.#parts;
-    const read = connection.client.readStream(serverStream, { fromRevision: BigInt(append.expectedRevision + 1), maxCount: append.events.length });
+    const read = connection.client.readStream(serverStream, { fromRevision: BigInt(append.expectedRevision + 1), maxCount: append.events.length, requiresLeader: true });
     const stored: NonNullable<ResolvedEvent['event']>[] = [];
     for await (const resolved of connection.take<ResolvedEvent>(read, append.events.length)) stored.push(...resolved.map(({ event }) => event!));
     connection.assertOpen();

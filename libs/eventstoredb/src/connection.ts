@@ -25,19 +25,37 @@ type Metadata = NonNullable<Parameters<StreamsClient['batchAppend']>[0]> & NonNu
 
 export const insideOf = (client: EventStoreDBClient): ClientInside => client as unknown as ClientInside;
 
-/** One client, and an end to everything that goes through it. */
+const PREFERENCE = /([?&]nodePreference=)([^&]*)/i;
+
+/**
+ * The clients of one log, and an end to everything that goes through them. A follower lags: what it answers may lack an append
+ * that was answered already. So appends and reads go to the leader, which they demand in every call: a node that no longer is it
+ * then names the one that is, instead of passing appends on and reading from what it has. A subscription goes to the
+ * node that the connection string prefers, over a connection of its own where that is not the leader.
+ */
 export class Connection {
   readonly client: EventStoreDBClient;
+  readonly #preferredUrl: string | null;
+  #preferred: EventStoreDBClient | undefined;
   readonly #closing = new AbortController();
 
   /** Throws RangeError for a connection string that is none. */
   constructor(url: string) {
+    const preference = PREFERENCE.exec(url)?.[2]?.toLowerCase() ?? 'leader';
     try {
-      this.client = EventStoreDBClient.connectionString(url);
+      const given = EventStoreDBClient.connectionString(url);
+      this.#preferredUrl = preference === 'leader' ? null : url;
+      this.client = preference === 'leader' ? given : EventStoreDBClient.connectionString(url.replace(PREFERENCE, '$1leader'));
     } catch (cause) {
       throw new RangeError(`not a connection string of EventStoreDB: ${(cause as Error).message}`, { cause });
     }
     if (/[?&]throwOnAppendFailure=false/i.test(url)) throw new RangeError('throwOnAppendFailure=false is not supported: the client then reports no revision');
+  }
+
+  /** The client of subscriptions. */
+  get preferred(): EventStoreDBClient {
+    if (this.#preferredUrl === null) return this.client;
+    return (this.#preferred ??= EventStoreDBClient.connectionString(this.#preferredUrl));
   }
 
   get closed(): boolean {
@@ -76,11 +94,15 @@ export class Connection {
   async close(): Promise<void> {
     if (this.closed) return;
     this.#closing.abort();
-    // It waits for every stream that it knows; one that cannot be told from here that it is over must not hold up the end.
-    await within(CLOSE_DEADLINE_MS, 'closing the connection', this.client.dispose()).catch(() => undefined);
-    // The client leaves its channel open, and with it a socket. Nobody else holds this client.
-    await insideOf(this.client).getChannel().then((channel) => channel.close(), () => undefined);
+    await Promise.all([this.client, ...(this.#preferred ? [this.#preferred] : [])].map(closeClient));
   }
+}
+
+async function closeClient(client: EventStoreDBClient): Promise<void> {
+  // It waits for every stream that it knows; one that cannot be told from here that it is over must not hold up the end.
+  await within(CLOSE_DEADLINE_MS, 'closing the connection', client.dispose()).catch(() => undefined);
+  // The client leaves its channel open, and with it a socket. Nobody else holds this client.
+  await within(CLOSE_DEADLINE_MS, 'closing the connection', insideOf(client).getChannel().then((channel) => channel.close())).catch(() => undefined);
 }
 
 export const closedError = (): StoreUnavailable => new StoreUnavailable('the log is closed');

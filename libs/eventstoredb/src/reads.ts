@@ -51,7 +51,7 @@ export class Reads {
 
   async *#streamOnce(serverStream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
     const { connection, limits } = this.#parts;
-    const options = { fromRevision: BigInt(fromRevision), ...(limit === Infinity ? {} : { maxCount: limit }) };
+    const options = { fromRevision: BigInt(fromRevision), requiresLeader: true, ...(limit === Infinity ? {} : { maxCount: limit }) };
     const read = connection.client.readStream(serverStream, options, { highWaterMark: limits.readAheadEvents });
     for await (const resolved of connection.take<ResolvedEvent>(read, limits.batchEvents)) yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
   }
@@ -64,7 +64,7 @@ export class Reads {
       const before = place;
       try {
         // Reading begins at a position, not after it.
-        const read = connection.client.readAll({ fromPosition: this.from(place) }, { highWaterMark: limits.readAheadEvents });
+        const read = connection.client.readAll({ fromPosition: this.from(place), requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
         for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
           const batch = await this.batch(resolved, place, left);
           if (!batch) continue;
@@ -142,7 +142,7 @@ export class Reads {
   async #last(known: Position): Promise<Position> {
     const { connection, format, limits, logStream } = this.#parts;
     const floor = Math.max(known, logStream.createdAt.commit);
-    const read = connection.client.readAll({ direction: BACKWARDS, fromPosition: END }, { highWaterMark: limits.readAheadEvents });
+    const read = connection.client.readAll({ direction: BACKWARDS, fromPosition: END, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
     for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
       for (const { event } of resolved) {
         if (!event) continue;

@@ -68,7 +68,7 @@ export class Subscriptions {
       pull.notify();
     };
     const filter = streamNameFilter({ prefixes: [prefix], maxSearchWindow: SEARCH_WINDOW_EVENTS, checkpointInterval: 1, checkpointReached: (_, position) => mark(false, position) });
-    const subscription = connection.client.subscribeToAll({ fromPosition: reads.from(cursor.place), filter }, { highWaterMark: limits.readAheadEvents });
+    const subscription = connection.preferred.subscribeToAll({ fromPosition: reads.from(cursor.place), filter }, { highWaterMark: limits.readAheadEvents });
     const pull = new Pull<AllStreamResolvedEvent>(subscription);
     const stop = (): void => pull.stop();
     const due = (): boolean => marks.length > 0 && marks[0]!.after <= taken;

@@ -187,20 +187,48 @@ describe('the server as it is configured', () => {
     await secure.stop();
   });
 
-  it('is the node of a cluster that the connection string prefers', async () => {
-    server = await startStandIn();
-    const follower = await StandIn.start({ directory: server.directory, log: server.standIn.log });
-    const members = [{ port: server.standIn.port, state: 'leader' }, { port: follower.port, state: 'follower' }] as const;
-    server.standIn.members = members;
-    follower.members = members;
-    for (const [preference, preferred] of [['leader', server.standIn], ['follower', follower]] as const) {
-      const other = preferred === follower ? server.standIn : follower;
-      const store = await openStore(`esdb://127.0.0.1:${server.standIn.port},127.0.0.1:${follower.port}?tls=false&nodePreference=${preference}`);
-      other.faults.unavailable = Infinity;
-      expect(await store.append([fresh(preference)])).toMatchObject([{ outcome: 'appended' }]);
-      other.faults.unavailable = 0;
+  describe('of a leader and a follower', () => {
+    let follower: StandIn;
+    let cluster: string;
+
+    beforeEach(async () => {
+      server = await startStandIn();
+      follower = await StandIn.start({ directory: server.directory, log: server.standIn.log });
+      follower.faults.notLeader = { host: '127.0.0.1', port: server.standIn.port };
+      server.standIn.members = [{ port: server.standIn.port, state: 'leader' }, { port: follower.port, state: 'follower' }];
+      follower.members = server.standIn.members;
+      cluster = `esdb://127.0.0.1:${follower.port},127.0.0.1:${server.standIn.port}?tls=false`;
+    });
+    afterEach(() => follower.stop());
+
+    it.each(['', '&nodePreference=leader', '&nodePreference=follower'])('subscribes at the node that «%s» prefers, and appends and reads at the leader', async (preference) => {
+      const store = await openStore(cluster + preference);
+      const call = [fresh('a', NO_STREAM, 3)];
+      // A follower would pass it on, or answer from what it has.
+      follower.faults.unavailable = preference.endsWith('follower') ? 0 : Infinity;
+      expect(await store.append(call)).toMatchObject([{ outcome: 'appended' }]);
+      expect(ids(await collect(store.readStream('a')))).toEqual(idsOf(call));
+      expect(ids(await allOf(store))).toEqual(idsOf(call));
+      const received: RecordedEvent[] = [];
+      for await (const message of store.subscribe({ signal: AbortSignal.timeout(10_000) })) {
+        if (message.kind === 'caught-up') break;
+        received.push(...message.events);
+      }
+      expect(ids(received)).toEqual(idsOf(call));
+      expect([server.standIn.faults.sentEvents, follower.faults.sentEvents]).toEqual(preference.endsWith('follower') ? [0, 3] : [3, 0]);
       await store.close();
-    }
-    await follower.stop();
+    });
+
+    it('goes to the new leader after an election, with its appends and its reads', async () => {
+      const store = await openStore(cluster);
+      await store.append([fresh('a')]);
+      server.standIn.faults.notLeader = { host: '127.0.0.1', port: follower.port };
+      follower.faults.notLeader = null;
+      expect(await collect(store.readStream('a'))).toHaveLength(1);
+      server.standIn.faults.unavailable = Infinity;
+      expect(await store.append([fresh('a', 0)])).toMatchObject([{ outcome: 'appended', repeated: false }]);
+      expect(await allOf(store)).toHaveLength(2);
+      await store.close();
+    });
   });
 });
