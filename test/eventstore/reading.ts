@@ -10,8 +10,8 @@ import type { Stored } from './stored.ts';
 
 type Call = ServerWritableStream<ReadReq, ReadResp>;
 
-/** Events that a live subscription may lag behind before it falls back to catching up (server: its channel of live events). */
-const LIVE_LAG_EVENTS = 1_000;
+/** Events that a live subscription may lag behind before it falls back to catching up (server: Enumerator.DefaultLiveBufferSize). */
+const LIVE_LAG_EVENTS = 32;
 /** Events considered at once without a checkpoint if the client sets no window (server: DefaultReadBatchSize). */
 const DEFAULT_WINDOW_EVENTS = 32;
 const BACKWARDS = 1;

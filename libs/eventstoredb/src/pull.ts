@@ -16,6 +16,7 @@ export interface ClientStream {
  */
 export class Pull<T> {
   readonly #stream: ClientStream;
+  #read = 0;
   #wake: (() => void) | undefined;
   #over = false;
   #error: unknown;
@@ -31,11 +32,16 @@ export class Pull<T> {
     });
   }
 
+  /** How many items have left the stream, given to the reader or not yet: taking one can make the stream say something of its next. */
+  get read(): number {
+    return this.#read;
+  }
+
   /** The next items, at most `max`; null once the stream or its reader has ended. Throws the stream's error, after what came before it. */
   async take(max: number, ready: () => boolean = () => false): Promise<T[] | null> {
     for (;;) {
       const items: T[] = [];
-      for (let item: unknown; items.length < max && (item = this.#stream.read()) !== null; ) items.push(item as T);
+      for (let item: unknown; items.length < max && (item = this.#stream.read()) !== null; this.#read++) items.push(item as T);
       if (items.length > 0 || ready()) return items;
       if (this.#error !== undefined) throw this.#error;
       if (this.#over) return null;

@@ -1,5 +1,5 @@
 import { streamNameFilter, type AllStreamResolvedEvent, type Position as LogPosition } from '@eventstore/db-client';
-import type { Logger, SubscriptionMessage } from '@nva/ports';
+import { LogRefused, type Logger, type SubscriptionMessage } from '@nva/ports';
 import { discard, type Connection } from './connection.ts';
 import { isFinal, portError } from './errors.ts';
 import { SEARCH_WINDOW_EVENTS, type EventStoreDbLimits } from './limits.ts';
@@ -59,9 +59,10 @@ export class Subscriptions {
     const { connection, reads, prefix, limits } = this.#parts;
     const marks: Mark[] = [];
     let taken = 0;
+    let delivered = cursor.place;
     const mark = (caughtUp: boolean, position?: LogPosition): void => {
       const place = position && { commit: Number(position.commit), prepare: Number(position.prepare) };
-      const next = { after: taken + subscription.readableLength, caughtUp, place };
+      const next = { after: pull.read + subscription.readableLength, caughtUp, place };
       // Of checkpoints without an event between them the last one is enough.
       if (!caughtUp && marks.at(-1)?.caughtUp === false && marks.at(-1)!.after === next.after) marks.pop();
       marks.push(next);
@@ -86,9 +87,11 @@ export class Subscriptions {
         const resolved = await pull.take(room, due);
         if (resolved === null || signal.aborted) return;
         taken += resolved.length;
-        const batch = await reads.batch(resolved, cursor.place);
+        const batch = await reads.batch(resolved, delivered);
         if (!batch) continue;
-        cursor.place = parseCheckpoint(batch.checkpoint);
+        if (batch.events[0]!.position <= cursor.place.commit) throw new LogRefused(`the subscription gave event ${batch.events[0]!.position} behind a checkpoint at ${cursor.place.commit}: going on from there would lose it`);
+        delivered = parseCheckpoint(batch.checkpoint);
+        cursor.place = delivered;
         if (signal.aborted) return;
         yield { kind: 'events', ...batch };
         if (signal.aborted) return;
