@@ -1,6 +1,7 @@
 import { EventStoreDBClient } from '@eventstore/db-client';
 import type { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import { LogRefused, StoreUnavailable } from '@nva/ports';
+import { parseConnectionString } from './connection-string.ts';
 import { CLOSE_DEADLINE_MS } from './limits.ts';
 import { Pull, type ClientStream } from './pull.ts';
 import { within } from './waiting.ts';
@@ -25,8 +26,6 @@ type Metadata = NonNullable<Parameters<StreamsClient['batchAppend']>[0]> & NonNu
 
 export const insideOf = (client: EventStoreDBClient): ClientInside => client as unknown as ClientInside;
 
-const PREFERENCE = /([?&]nodePreference=)([^&]*)/i;
-
 /**
  * The clients of one log, and an end to everything that goes through them. A follower lags: what it answers may lack an append
  * that was answered already. So appends and reads go to the leader, which they demand in every call: a node that no longer is it
@@ -41,15 +40,9 @@ export class Connection {
 
   /** Throws RangeError for a connection string that is none. */
   constructor(url: string) {
-    const preference = PREFERENCE.exec(url)?.[2]?.toLowerCase() ?? 'leader';
-    try {
-      const given = EventStoreDBClient.connectionString(url);
-      this.#preferredUrl = preference === 'leader' ? null : url;
-      this.client = preference === 'leader' ? given : EventStoreDBClient.connectionString(url.replace(PREFERENCE, '$1leader'));
-    } catch (cause) {
-      throw new RangeError(`not a connection string of EventStoreDB: ${(cause as Error).message}`, { cause });
-    }
-    if (/[?&]throwOnAppendFailure=false/i.test(url)) throw new RangeError('throwOnAppendFailure=false is not supported: the client then reports no revision');
+    const { leader, preferred } = parseConnectionString(url);
+    this.client = EventStoreDBClient.connectionString(leader);
+    this.#preferredUrl = preferred;
   }
 
   /** The client of subscriptions. */
