@@ -3,7 +3,7 @@ import type { Position as LogPosition } from '@eventstore/db-client';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import services, { type StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import streams, { type BatchAppendReq, type BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js';
-import { LogRefused, NO_STREAM, StoreUnavailable, type StreamAppend } from '@nva/ports';
+import { LogRefused, NO_STREAM, type StreamAppend } from '@nva/ports';
 import { insideOf, type Connection } from './connection.ts';
 import type { EncodedEvent } from './event-format.ts';
 import { within } from './waiting.ts';
@@ -35,7 +35,7 @@ export class BatchAppend {
     this.#connection = connection;
   }
 
-  /** Throws LogRefused and RangeError for what no attempt can change, StoreUnavailable if no answer comes in time, and what broke the call. */
+  /** Throws LogRefused and RangeError for what no attempt can change, StoreUnavailable if no answer comes in time, and any other error for what another attempt may change. */
   async send(append: ServerAppend, deadlineMs: number, what: string): Promise<ServerAnswer> {
     const id = randomUUID();
     const call = await within(deadlineMs, what, this.#call());
@@ -142,7 +142,11 @@ function uuid(text: string): InstanceType<typeof shared.UUID> {
   return message;
 }
 
-/** The server says what went wrong by the type of the details, not by the code. What it does not name is no refusal: not ready, too busy, no leader. */
+/**
+ * The server says what went wrong by the type of the details, not by the code. What is not named here may do better on the next
+ * attempt: not ready, too busy, no leader, and a timeout, with which it answers the repeat of an append that it is still replicating
+ * (KurrentDB, StorageWriterService.VerifyCommitChecks).
+ */
 function answerIn(response: BatchAppendResp, what: string): ServerAnswer {
   const error = response.getError();
   if (!error) {
@@ -164,8 +168,6 @@ function answerIn(response: BatchAppendResp, what: string): ServerAnswer {
       const exceeded = details.unpack(shared.MaximumAppendSizeExceeded.deserializeBinary, 'event_store.client.MaximumAppendSizeExceeded')!;
       throw new RangeError(`${what}: the server takes at most ${exceeded.getMaxappendsize()} bytes per append`);
     }
-    case 'event_store.client.Timeout':
-      throw new StoreUnavailable(`${what}: the server gave up on it`);
     default:
       throw new Error(`${what}: ${error.getMessage() || 'refused without a reason'}`);
   }
