@@ -9,6 +9,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**', '.cache/**'],
     globalSetup: ['test/kafka/global-setup.ts'],
     execArgv: ['--conditions=source'],
+    // Vitest takes CommonJS below a folder named «es» for ES modules and evaluates it a second time, wherever the checkout lies.
+    server: { deps: { external: [/\/node_modules\//] } },
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -13,6 +13,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   fold: ['identifiers', 'codec', 'domain', 'ports'],
   commands: ['identifiers', 'codec', 'domain'],
   'event-log': ['identifiers', 'codec', 'ports'],
+  eventstoredb: ['identifiers', 'codec', 'ports'],
   'in-process-feed': ['codec', 'ports'],
   kafka: ['identifiers', 'codec', 'ports'],
   nve: ['identifiers', 'codec', 'ports'],
@@ -27,7 +28,7 @@ const PURE = ['identifiers', 'codec', 'domain', 'fold', 'commands'];
 const PURE_NODE_MODULES = new Set(['node:crypto']);
 
 /** Each of these libraries of others stands behind one of ours. */
-const BEHIND: Readonly<Record<string, string>> = { kafkajs: 'libs/kafka/', avsc: 'libs/codec/', 'node:sqlite': 'libs/event-log/', '@nestjs/': 'apps/' };
+const BEHIND: Readonly<Record<string, string>> = { kafkajs: 'libs/kafka/', avsc: 'libs/codec/', 'node:sqlite': 'libs/event-log/', '@eventstore/db-client': 'libs/eventstoredb/', '@grpc/grpc-js': 'test/eventstore/', '@nestjs/': 'apps/' };
 
 const MAX_LINES = 400;
 

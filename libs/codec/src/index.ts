@@ -1,5 +1,6 @@
 export type * from './generated/types.ts';
 export { commandSchemas, eventSchemas, recordSchemas } from './generated/schemas.ts';
+export * from './avro-json.ts';
 export * from './codec-error.ts';
 export * from './command-lines.ts';
 export * from './command-signature.ts';

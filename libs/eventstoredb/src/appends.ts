@@ -1,0 +1,143 @@
+import type { ResolvedEvent } from '@eventstore/db-client';
+import { LogRefused, StoreUnavailable, type AppendResult, type Logger, type StreamAppend } from '@nva/ports';
+import type { BatchAppend, ServerAnswer } from './batch-append.ts';
+import { closedError, type Connection } from './connection.ts';
+import { isBreak, isFinal, portError } from './errors.ts';
+import type { EventFormat, PreparedAppend } from './event-format.ts';
+import { Gate } from './gate.ts';
+import { MAX_APPEND_ATTEMPTS, MAX_APPENDS_IN_FLIGHT, MAX_BYTES_IN_FLIGHT, type EventStoreDbLimits } from './limits.ts';
+import type { LogStream } from './log-stream.ts';
+import type { Observed } from './observed.ts';
+import { isPosition, placeOf } from './positions.ts';
+import { within, wait } from './waiting.ts';
+
+interface Parts {
+  readonly connection: Connection;
+  readonly batchAppend: BatchAppend;
+  readonly format: EventFormat;
+  readonly logStream: LogStream;
+  readonly observed: Observed;
+  readonly limits: EventStoreDbLimits;
+  readonly log: Logger;
+}
+
+/**
+ * Appends over one multiplexed call, many in flight, those to one stream one after the other. The server is
+ * idempotent: the same event ids at the same exact revision succeed again and change nothing. It does not say that it did so;
+ * an answer that does not stand behind everything seen before the append was sent is a repeat (`Observed`), and the stream is
+ * read back for the first attempt's place.
+ */
+export class Appends {
+  readonly #parts: Parts;
+  readonly #queue: Gate;
+  readonly #window = new Gate(MAX_APPENDS_IN_FLIGHT);
+  readonly #bytes = new Gate(MAX_BYTES_IN_FLIGHT);
+  /** The last append to each stream that is under way. */
+  readonly #tails = new Map<string, Promise<unknown>>();
+  readonly #running = new Set<Promise<unknown>>();
+  #refreshing: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#queue = new Gate(parts.limits.queuedEvents);
+  }
+
+  append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
+    const events = appends.reduce((sum, append) => sum + append.events.length, 0);
+    const run = this.#queue.through(events, () => this.#all(appends));
+    this.#running.add(run);
+    void run.then(() => this.#running.delete(run), () => this.#running.delete(run));
+    return run;
+  }
+
+  /** Everything that was accepted has its outcome. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
+  async #all(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
+    const prepared = appends.map((append) => this.#parts.format.prepare(append));
+    const outcomes = await Promise.allSettled(prepared.map((append) => this.#inOrder(append)));
+    const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason as unknown);
+    if (failures.length > 0) throw failures.find(isFinal) ?? failures[0];
+    return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<AppendResult>).value);
+  }
+
+  #inOrder(append: PreparedAppend): Promise<AppendResult> {
+    const { serverStream } = append;
+    const before = this.#tails.get(serverStream) ?? Promise.resolve();
+    const own = before.then(() => this.#window.through(1, () => this.#bytes.through(append.bytes, () => this.#attempts(append))));
+    // An append that failed leaves the next one to its own expected revision.
+    const tail = own.then(() => undefined, () => undefined);
+    this.#tails.set(serverStream, tail);
+    void tail.then(() => {
+      if (this.#tails.get(serverStream) === tail) this.#tails.delete(serverStream);
+    });
+    return own;
+  }
+
+  async #attempts(append: PreparedAppend): Promise<AppendResult> {
+    const { connection, batchAppend, observed, limits, log } = this.#parts;
+    const what = `append to «${append.append.stream}»`;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (observed.stale) await this.#refresh();
+        const before = observed.position;
+        return await this.#result(append, before, await batchAppend.send({ stream: append.serverStream, expectedRevision: append.append.expectedRevision, events: append.events }, limits.appendDeadlineMs, what));
+      } catch (error) {
+        if (isFinal(error)) throw error;
+        observed.stale = true;
+        if (!isBreak(error) || attempt === MAX_APPEND_ATTEMPTS || connection.closed) throw connection.closed ? closedError() : portError(error, what);
+        log.debug('an append goes again', { stream: append.append.stream, attempt, err: error });
+        await wait(limits.firstDelayMs * 2 ** (attempt - 1), connection.signal);
+      }
+    }
+  }
+
+  async #result(prepared: PreparedAppend, before: number, answer: ServerAnswer): Promise<AppendResult> {
+    const { append } = prepared;
+    if (answer.kind === 'wrong-expected-revision') return { outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision: answer.actualRevision };
+    const revision = append.expectedRevision + append.events.length;
+    const { position } = answer;
+    // A stream that was deleted and begun again goes on counting where it was.
+    if (answer.revision !== BigInt(revision)) throw new LogRefused(`«${append.stream}» stands at ${answer.revision} after an append that ends at ${revision}: it has been deleted on the server before`);
+    if (isPosition(position) && Number(position.commit) > before) {
+      this.#parts.observed.own(Number(position.commit));
+      return { outcome: 'appended', revision, position: Number(position.commit), repeated: false };
+    }
+    return { outcome: 'appended', revision, position: await this.#standsAt(prepared), repeated: true };
+  }
+
+  /** Position of the last event of an append that was made before. */
+  async #standsAt({ append, serverStream }: PreparedAppend): Promise<number> {
+    const { connection, observed } = this.#parts;
+    const read = connection.client.readStream(serverStream, { fromRevision: BigInt(append.expectedRevision + 1), maxCount: append.events.length, requiresLeader: true });
+    const stored: NonNullable<ResolvedEvent['event']>[] = [];
+    for await (const resolved of connection.take<ResolvedEvent>(read, append.events.length)) stored.push(...resolved.map(({ event }) => event!));
+    connection.assertOpen();
+    // A follower may not have it yet.
+    if (stored.length < append.events.length) throw new StoreUnavailable(`the server took an append to «${append.stream}» for a repeat, and this node does not have it`);
+    if (stored.some(({ id }, index) => id !== append.events[index]!.id)) throw new LogRefused(`the server took an append to «${append.stream}» for a repeat, and other events stand there`);
+    const { commit } = placeOf(stored.at(-1)!.position, `event ${stored.at(-1)!.revision} of «${serverStream}»`);
+    observed.own(commit);
+    return commit;
+  }
+
+  /** Several that wait share one read. */
+  #refresh(): Promise<void> {
+    return (this.#refreshing ??= this.#readTail().finally(() => (this.#refreshing = undefined)));
+  }
+
+  async #readTail(): Promise<void> {
+    const { observed, logStream, limits } = this.#parts;
+    observed.stale = false;
+    try {
+      const tail = await within(limits.appendDeadlineMs, 'reading the end of $all', logStream.tail());
+      const commit = tail?.commitPosition ?? tail?.event?.position.commit;
+      if (commit !== undefined) observed.any(Number(commit));
+    } catch (error) {
+      observed.stale = true;
+      throw error;
+    }
+  }
+}

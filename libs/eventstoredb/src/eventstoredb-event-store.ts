@@ -1,0 +1,120 @@
+import { AvroJsonCodec, type EventCodec, type NvaEvent } from '@nva/codec';
+import { silentLogger, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type LogHead, type Logger, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { Appends } from './appends.ts';
+import { BatchAppend } from './batch-append.ts';
+import { closedError, Connection } from './connection.ts';
+import { portError } from './errors.ts';
+import { EventFormat } from './event-format.ts';
+import { DEFAULT_LIMITS, type EventStoreDbLimits } from './limits.ts';
+import { LogStream } from './log-stream.ts';
+import { Observed } from './observed.ts';
+import { checkpointAt, parseCheckpoint } from './positions.ts';
+import { Reads } from './reads.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { within } from './waiting.ts';
+
+/** One dash, at the end: so no prefix is the beginning of another, and the server's projection by category finds them. */
+const PREFIX = /^[A-Za-z0-9_.]{1,64}-$/;
+export const DEFAULT_PREFIX = 'nvo3-';
+
+export interface EventStoreDbOptions extends Partial<EventStoreDbLimits> {
+  /** The connection string: nodes, TLS, credentials, node preference. */
+  readonly url: string;
+  /** Before the names of all streams of this log, `nvo3-` by default. */
+  readonly prefix?: string;
+  /** Its schemas are today's; those that the log was written with are learned from the log. */
+  readonly codec: EventCodec;
+  readonly clock: Clock;
+  readonly log?: Logger;
+}
+
+/**
+ * The event log on EventStoreDB or KurrentDB: a stream of ours is a stream of theirs under a prefix, a position is a place in
+ * `$all`, and events are JSON that the server's own tools read. Any number of processes share one log.
+ *
+ * Why not a catch-up by paging `$all` and a poll: a subscription is pushed, and the server filters it.
+ * Why not persistent subscriptions: they keep the place on the server, and a consumer here keeps it beside its own state.
+ */
+export class EventStoreDbEventStore implements EventStore {
+  readonly logId: string;
+  readonly #connection: Connection;
+  readonly #appends: Appends;
+  readonly #reads: Reads;
+  readonly #subscriptions: Subscriptions;
+  #closing: Promise<void> | undefined;
+
+  private constructor(logId: string, connection: Connection, appends: Appends, reads: Reads, subscriptions: Subscriptions) {
+    this.logId = logId;
+    this.#connection = connection;
+    this.#appends = appends;
+    this.#reads = reads;
+    this.#subscriptions = subscriptions;
+  }
+
+  /**
+   * Opens the log, or makes it if there is none under this prefix. Throws RangeError for options that are wrong, LogRefused for
+   * a server or a stream that cannot be this log, StoreUnavailable if the server does not answer.
+   */
+  static async open(given: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
+    const { url, prefix = DEFAULT_PREFIX, codec, log = silentLogger, ...limitsGiven } = given;
+    if (!PREFIX.test(prefix)) throw new RangeError(`a prefix is letters, digits, «_» or «.», and one dash at its end, got «${prefix}»`);
+    const limits = { ...DEFAULT_LIMITS, ...limitsGiven };
+    const connection = new Connection(url);
+    const format = new EventFormat(prefix, new AvroJsonCodec<NvaEvent>(codec.schemas));
+    const batchAppend = new BatchAppend(connection);
+    const logStream = new LogStream(connection, batchAppend, format);
+    try {
+      const logId = await within(limits.openDeadlineMs, 'opening the log', connection.assertVersion().then(() => logStream.open(codec.schemas, limits.openDeadlineMs)));
+      const parts = { connection, batchAppend, format, logStream, observed: new Observed(), limits, log };
+      const reads = new Reads(parts);
+      return new EventStoreDbEventStore(logId, connection, new Appends(parts), reads, new Subscriptions({ connection, reads, prefix, limits, log }));
+    } catch (error) {
+      await connection.close();
+      throw portError(error, 'opening the log');
+    }
+  }
+
+  async append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
+    this.#assertOpen();
+    return this.#appends.append(appends);
+  }
+
+  async *readStream(stream: string, { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {}): AsyncGenerator<RecordedEvent, void> {
+    assertCount('fromRevision', fromRevision);
+    assertCount('limit', limit);
+    this.#assertOpen();
+    yield* this.#reads.stream(stream, fromRevision, limit);
+  }
+
+  async *readAll({ after = checkpointAt(0), limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
+    assertCount('limit', limit);
+    this.#assertOpen();
+    yield* this.#reads.all(parseCheckpoint(after), limit);
+  }
+
+  async *subscribe({ after = checkpointAt(0), signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
+    this.#assertOpen();
+    yield* this.#subscriptions.from(parseCheckpoint(after), signal);
+  }
+
+  checkpointAt(position: Position): Checkpoint {
+    return checkpointAt(position);
+  }
+
+  async head(): Promise<LogHead> {
+    this.#assertOpen();
+    return this.#reads.head();
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#appends.settled().then(() => this.#connection.close()));
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw closedError();
+  }
+}
+
+function assertCount(name: string, value: number): void {
+  if (value !== Infinity && (!Number.isSafeInteger(value) || value < 0)) throw new RangeError(`${name} is a whole number from 0, got ${value}`);
+}

@@ -1,0 +1,2 @@
+export { DEFAULT_PREFIX, EventStoreDbEventStore, type EventStoreDbOptions } from './eventstoredb-event-store.ts';
+export type { EventStoreDbLimits } from './limits.ts';

@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import { BACKWARDS, END, type AllStreamResolvedEvent, type ResolvedEvent } from '@eventstore/db-client';
+import type { EventCodec, Fingerprint } from '@nva/codec';
+import { LogRefused, NO_STREAM, StoreUnavailable } from '@nva/ports';
+import type { BatchAppend } from './batch-append.ts';
+import type { Connection } from './connection.ts';
+import { isStreamNotFound, portError } from './errors.ts';
+import { encodedEvent, type EncodedEvent, type EventFormat } from './event-format.ts';
+import { MAX_OPEN_ATTEMPTS } from './limits.ts';
+import { placeOf, START_PLACE, type Place } from './positions.ts';
+
+const FORMAT_VERSION = 1;
+const READ_EVENTS = 256;
+
+interface LogCreated {
+  readonly logId: string;
+  readonly format: number;
+}
+
+interface SchemaAdded {
+  readonly fingerprint: string;
+  readonly schema: unknown;
+}
+
+/**
+ * What every process of a log must agree on, in a stream beside the log's own: the log's id, written first and once, and the
+ * schemas that its events were written with. Its name is the prefix without the dash, and `.log`: never under the prefix, so
+ * readAll and subscriptions do not meet it.
+ */
+export class LogStream {
+  readonly name: string;
+  readonly #connection: Connection;
+  readonly #batchAppend: BatchAppend;
+  readonly #format: EventFormat;
+  readonly #known = new Set<string>();
+  #logId: string | undefined;
+  #createdAt: Place = START_PLACE;
+  #revision = NO_STREAM;
+
+  constructor(connection: Connection, batchAppend: BatchAppend, format: EventFormat) {
+    this.#connection = connection;
+    this.#batchAppend = batchAppend;
+    this.#format = format;
+    this.name = `${format.prefix.slice(0, -1)}.log`;
+  }
+
+  /** No event of this log stands before it. */
+  get createdAt(): Place {
+    return this.#createdAt;
+  }
+
+  /** Reads the stream, and adds what it lacks. Of several that open a new log at once one creates it, and all read that one. */
+  async open(schemas: EventCodec['schemas'], deadlineMs: number): Promise<string> {
+    for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
+      await this.learn();
+      const missing = schemas.filter(({ fingerprint }) => !this.#known.has(fingerprint)).map(({ fingerprint, schema }) => logEvent('SchemaAdded', { fingerprint, schema }));
+      if (this.#logId === undefined) missing.unshift(logEvent('LogCreated', { logId: randomUUID(), format: FORMAT_VERSION }));
+      if (missing.length === 0) return this.#logId!;
+      // Whether it was this append or another one that came first, the next round reads what is there.
+      await this.#batchAppend.send({ stream: this.name, expectedRevision: this.#revision, events: missing }, deadlineMs, `creating «${this.name}»`);
+    }
+    throw new StoreUnavailable(`«${this.name}» changed under each of ${MAX_OPEN_ATTEMPTS} attempts to complete it`);
+  }
+
+  /** Reads what was added since. */
+  async learn(): Promise<void> {
+    try {
+      for await (const resolved of this.#connection.take<ResolvedEvent>(this.#connection.client.readStream(this.name, { fromRevision: BigInt(this.#revision + 1), requiresLeader: true }), READ_EVENTS)) for (const { event } of resolved) this.#apply(event!);
+    } catch (error) {
+      if (!isStreamNotFound(error)) throw portError(error, `reading «${this.name}»`);
+    }
+  }
+
+  /** The last event of the server, whosever it is; null on a server without any. */
+  async tail(): Promise<AllStreamResolvedEvent | null> {
+    for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true }), 1)) return last!;
+    return null;
+  }
+
+  #apply({ type, data, revision, position }: NonNullable<ResolvedEvent['event']>): void {
+    if (type === 'LogCreated') {
+      const { logId, format } = data as unknown as LogCreated;
+      if (format !== FORMAT_VERSION) throw new LogRefused(`«${this.name}» is of format ${format}; this program reads ${FORMAT_VERSION}`);
+      this.#logId ??= logId;
+      this.#createdAt = placeOf(position, `«${this.name}»`);
+    } else if (type === 'SchemaAdded') {
+      const { fingerprint, schema } = data as unknown as SchemaAdded;
+      const learned = this.#learned(schema);
+      if (learned !== null && learned !== fingerprint) throw new LogRefused(`«${this.name}» gives schema ${learned} as ${fingerprint}`);
+      this.#known.add(fingerprint);
+    } else throw new LogRefused(`«${this.name}» holds «${type}»: it is not the stream of a log, or of a newer program`);
+    this.#revision = Number(revision);
+  }
+
+  #learned(schema: unknown): Fingerprint | null {
+    try {
+      return this.#format.codec.learn(schema);
+    } catch (cause) {
+      throw new LogRefused(`«${this.name}» holds a schema that cannot be read: ${(cause as Error).message}`, { cause });
+    }
+  }
+}
+
+const logEvent = (type: string, data: LogCreated | SchemaAdded): EncodedEvent => encodedEvent(randomUUID(), { type, data });

@@ -1,0 +1,155 @@
+import { BACKWARDS, END, type AllStreamResolvedEvent, type Position as LogPosition, type RecordedEvent as ServerEvent, type ResolvedEvent } from '@eventstore/db-client';
+import { LogRefused, type EventBatch, type LogHead, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { closedError, type Connection } from './connection.ts';
+import { isBreak, isStreamNotFound, portError } from './errors.ts';
+import { fingerprintOf, type EventFormat } from './event-format.ts';
+import { MAX_READ_ATTEMPTS, type EventStoreDbLimits } from './limits.ts';
+import type { LogStream } from './log-stream.ts';
+import type { Observed } from './observed.ts';
+import { checkpointAt, checkpointOf, isAfter, parseCheckpoint, placeOf, toLogPosition, type Place } from './positions.ts';
+import { wait } from './waiting.ts';
+
+interface Parts {
+  readonly connection: Connection;
+  readonly format: EventFormat;
+  readonly logStream: LogStream;
+  readonly observed: Observed;
+  readonly limits: EventStoreDbLimits;
+  readonly log: Logger;
+}
+
+/**
+ * Reads of a stream and of `$all`. The client reads `$all` without a filter, so what is not ours is skipped here: on a server
+ * that others share, a subscription, which the server filters, is the cheaper way through the whole log.
+ */
+export class Reads {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async *stream(stream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
+    const serverStream = this.#parts.format.prefix + stream;
+    const end = fromRevision + limit;
+    let next = fromRevision;
+    for (let attempt = 1; next < end; attempt++) {
+      const before = next;
+      try {
+        for await (const event of this.#streamOnce(serverStream, next, end - next)) {
+          if (event.revision !== next++) throw new LogRefused(`«${serverStream}» has no event ${next - 1}: it was deleted or truncated on the server`);
+          yield event;
+        }
+        break;
+      } catch (error) {
+        if (isStreamNotFound(error)) break;
+        attempt = await this.#again(next > before ? 1 : attempt, error, `reading «${serverStream}»`);
+      }
+    }
+    this.#parts.connection.assertOpen();
+  }
+
+  async *#streamOnce(serverStream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
+    const { connection, limits } = this.#parts;
+    const options = { fromRevision: BigInt(fromRevision), requiresLeader: true, ...(limit === Infinity ? {} : { maxCount: limit }) };
+    const read = connection.client.readStream(serverStream, options, { highWaterMark: limits.readAheadEvents });
+    for await (const resolved of connection.take<ResolvedEvent>(read, limits.batchEvents)) yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
+  }
+
+  async *all(after: Place, limit: number): AsyncGenerator<EventBatch, void> {
+    const { connection, limits } = this.#parts;
+    let place = after;
+    let left = limit;
+    for (let attempt = 1; left > 0; attempt++) {
+      const before = place;
+      try {
+        // Reading begins at a position, not after it.
+        const read = connection.client.readAll({ fromPosition: this.from(place), requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+        for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+          const batch = await this.batch(resolved, place, left);
+          if (!batch) continue;
+          place = parseCheckpoint(batch.checkpoint);
+          left -= batch.events.length;
+          yield batch;
+          if (left === 0) return;
+        }
+        break;
+      } catch (error) {
+        attempt = await this.#again(place === before ? attempt : 1, error, 'reading $all');
+      }
+    }
+    connection.assertOpen();
+  }
+
+  /** Waits before the next attempt, which it counts; throws what cannot be mended or was tried often enough. */
+  async #again(attempt: number, error: unknown, what: string): Promise<number> {
+    const { connection, limits, log } = this.#parts;
+    if (!isBreak(error) || attempt >= MAX_READ_ATTEMPTS || connection.closed) throw connection.closed ? closedError() : portError(error, what);
+    log.debug('a read goes on', { what, attempt, err: error });
+    await wait(limits.firstDelayMs * 2 ** (attempt - 1), connection.signal);
+    return attempt;
+  }
+
+  /** Where the server is to begin so that nothing after `after` is left out: not before the log itself. */
+  from(after: Place): LogPosition {
+    const { createdAt } = this.#parts.logStream;
+    return toLogPosition(isAfter(createdAt, after) ? createdAt : after);
+  }
+
+  /** The events of this log among those given, which stand after `after`; null if there is none. */
+  async batch(resolved: readonly AllStreamResolvedEvent[], after: Place, limit = Infinity): Promise<EventBatch | null> {
+    const { format, observed } = this.#parts;
+    const ours: ServerEvent[] = [];
+    let last = after;
+    for (const { event } of resolved) {
+      if (!event || !format.isOurs(event)) continue;
+      const place = placeOf(event.position, `event ${event.revision} of «${event.streamId}»`);
+      if (!isAfter(place, last) || ours.length >= limit) continue;
+      ours.push(event as ServerEvent);
+      last = place;
+    }
+    if (ours.length === 0) return null;
+    const events = await this.decode(ours);
+    observed.own(last.commit);
+    return { events, checkpoint: checkpointOf(last) };
+  }
+
+  /** A fingerprint that is not known yet may stand in the log's own stream by now: that is read again, once per batch. */
+  async decode(recorded: readonly ServerEvent[]): Promise<RecordedEvent[]> {
+    const { format, logStream } = this.#parts;
+    const unknown = recorded.some((event) => {
+      const fingerprint = fingerprintOf(event);
+      return fingerprint !== null && !format.codec.knows(fingerprint);
+    });
+    if (unknown) await logStream.learn();
+    return recorded.map((event) => format.decode(event));
+  }
+
+  /** Reads back from the end of `$all` until the last event of this log, or the last that this process has seen. */
+  async head(): Promise<LogHead> {
+    const { connection, observed } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        observed.own(await this.#last(observed.ownPosition));
+        connection.assertOpen();
+        return { position: observed.ownPosition, checkpoint: checkpointAt(observed.ownPosition) };
+      } catch (error) {
+        attempt = await this.#again(attempt, error, 'reading the end of $all');
+      }
+    }
+  }
+
+  async #last(known: Position): Promise<Position> {
+    const { connection, format, limits, logStream } = this.#parts;
+    const floor = Math.max(known, logStream.createdAt.commit);
+    const read = connection.client.readAll({ direction: BACKWARDS, fromPosition: END, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+    for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+      for (const { event } of resolved) {
+        if (!event) continue;
+        if (format.isOurs(event) && !event.type.startsWith('$')) return placeOf(event.position, `event ${event.revision} of «${event.streamId}»`).commit;
+        if (Number(event.position.commit) <= floor) return known;
+      }
+    }
+    return known;
+  }
+}
