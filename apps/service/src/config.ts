@@ -53,6 +53,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
+/** A connection string as it may be shown. */
+export const withoutCredentials = (url: string): string => url.replace(/\/\/[^/@]*@/, '//…@');
+
 export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
 
 /** Throws ConfigError at the first wrong value, or if a process of these roles could not do its work with them. */
@@ -62,7 +65,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     port: integer(env, 'PORT', 3000, 0, 65_535),
     dataDir: resolve(text(env, 'DATA_DIR', './data', /^.+$/, 'a directory')),
     eventStore: env['EVENTSTORE_URL']
-      ? { url: text(env, 'EVENTSTORE_URL', '', /^(?:esdb|kurrentdb|kurrent)(?:\+discover)?:\/\/\S+$/, 'esdb://host:port or kurrentdb://host:port'), prefix: text(env, 'EVENTSTORE_PREFIX', 'nvo3-', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -') }
+      ? { url: text(env, 'EVENTSTORE_URL', '', /^(?:esdb|kurrentdb|kurrent)(?:\+discover)?:\/\/\S+$/, 'esdb://host:port or kurrentdb://host:port'), prefix: text(env, 'EVENTSTORE_PREFIX', 'nvo3-', /^[A-Za-z0-9._]{1,64}-$/, '1 to 64 letters, digits and . _, then one dash') }
       : null,
     kafkaBrokers: brokers(env),
     distributorShards: shards(env),
@@ -107,7 +110,7 @@ function checkGroups({ groups, group, advertisedUrl, eventStore }: NvaConfig): v
 
 function text(env: Environment, name: string, fallback: string, form: RegExp, expected: string): string {
   const value = env[name] ?? fallback;
-  if (!form.test(value)) throw new ConfigError(`${name}: expected ${expected}, got «${value.replace(/\/\/[^/@]*@/, '//…@')}»`);
+  if (!form.test(value)) throw new ConfigError(`${name}: expected ${expected}, got «${withoutCredentials(value)}»`);
   return value;
 }
 

@@ -1,8 +1,4 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { createEventCodec } from '@nva/codec';
 import { Distributor, type Owns } from '@nva/distributor';
-import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
 import type { Clock, EventStore, FeedWriter, Logger, Position } from '@nva/ports';
@@ -10,7 +6,8 @@ import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group 
 import { Replica } from '@nva/replica';
 import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots';
 import { AppliedReports } from './applied-reports.ts';
-import { ConfigError, type NvaConfig } from './config.ts';
+import type { NvaConfig } from './config.ts';
+import { openLog } from './log.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
@@ -64,6 +61,7 @@ export class Core {
   #distribution: Distribution | null = null;
   readonly #ownStore: boolean;
   #distributing = false;
+  #stopping = false;
 
   private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, snapshots: SnapshotDirectory | null, from: Restored | null) {
     const { roles, clock, logger } = options;
@@ -81,7 +79,7 @@ export class Core {
   /** Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
   static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
     const { clock, logger, roles, failed } = options;
-    const opened = options.store ?? (await openStore(config, clock));
+    const opened = options.store ?? (await openLog(config, clock, logger));
     const snapshots = snapshotDirectory(config, options);
     const core = new Core(config, opened, options, snapshots, snapshots && (await restored(snapshots, opened, options)));
     const { store, replica, registration } = core;
@@ -105,6 +103,7 @@ export class Core {
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
     await this.registration?.election?.stop();
     await this.registration?.terms.stop();
     await this.#distribution?.distributor.stop();
@@ -122,24 +121,15 @@ export class Core {
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns });
     this.#distribution = { distributor, writer, inProcessFeed };
-    distributor.start(failed).then(
-      () => {
-        this.#distributing = true;
-        this.#snapshots?.start();
-      },
-      (cause: unknown) => failed(cause),
-    );
+    // A stop in the middle of the first reconciliation is no failure.
+    const ended = (cause: unknown): void => {
+      if (!this.#stopping) failed(cause);
+    };
+    distributor.start(ended).then(() => {
+      this.#distributing = true;
+      this.#snapshots?.start();
+    }, ended);
   }
-}
-
-async function openStore(config: NvaConfig, clock: Clock): Promise<EventStore> {
-  try {
-    await mkdir(config.dataDir, { recursive: true });
-  } catch (cause) {
-    throw new ConfigError(`DATA_DIR: expected a directory that can be written, or made, at ${config.dataDir}: ${(cause as Error).message}`, { cause });
-  }
-  if (config.eventStore) throw new ConfigError('EVENTSTORE_URL: this version has no adapter for EventStoreDB yet; unset it');
-  return SqliteEventStore.open({ directory: join(config.dataDir, 'log'), codec: createEventCodec(), clock });
 }
 
 /** Where the process publishes, and about which VNs. Feeds in process are whole up to `position`, before which nobody followed them. */

@@ -1,6 +1,6 @@
 import { formatShards } from '@nva/kafka';
-import { LogRefused } from '@nva/ports';
-import { ConfigError, readConfig } from './config.ts';
+import { LogRefused, StoreUnavailable } from '@nva/ports';
+import { ConfigError, readConfig, withoutCredentials } from './config.ts';
 import { jsonLogger } from './logging.ts';
 import type { Role } from './roles.ts';
 import { createService, type Service } from './service.ts';
@@ -11,7 +11,7 @@ const STOP_LIMIT_MS = 20_000;
 /** The whole of an application's `main`: starts the service from the environment and runs it until a signal or a failure ends it. */
 export function run(name: string, roles: readonly Role[]): void {
   serve(name, roles).catch((error: unknown) => {
-    const text = error instanceof ConfigError || error instanceof LogRefused ? error.message : String((error as Error)?.stack ?? error);
+    const text = error instanceof ConfigError || error instanceof LogRefused || error instanceof StoreUnavailable ? error.message : String((error as Error)?.stack ?? error);
     process.stderr.write(`${name.toLowerCase()}: ${text}\n`);
     process.exit(1);
   });
@@ -44,6 +44,7 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
     docs: `${url}/docs`,
     dataDir: config.dataDir,
     log: core.store.logId,
+    ...(config.eventStore && { eventStore: withoutCredentials(config.eventStore.url), prefix: config.eventStore.prefix }),
     ...(roles.includes('distributor') && { feed: config.kafkaBrokers.length > 0 ? `Kafka at ${config.kafkaBrokers.join(',')}, shards ${formatShards(config.distributorShards)}` : 'in process, as Server-Sent Events' }),
     tokens: config.tokensFile ?? 'none: every caller on this machine is an operator',
     position: String(core.replica.network.position),

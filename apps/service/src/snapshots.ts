@@ -30,7 +30,7 @@ export async function restored(directory: SnapshotDirectory, store: EventStore, 
     return null;
   };
   const found = await directory.restore({ refuse });
-  if (!found) logger.info('there is no snapshot to go on from; the whole log is replayed', { events: String(head.position) });
+  if (!found) logger.info('there is no snapshot to go on from; the whole log is replayed', { head: String(head.position) });
   return found;
 }
 

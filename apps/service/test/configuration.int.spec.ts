@@ -44,7 +44,9 @@ describe('the environment', () => {
     [{ RATE_LIMIT_PER_S: '0' }],
     [{ RATE_LIMIT_PER_S: '1e3' }],
     [{ EVENTSTORE_URL: 'localhost:2113' }],
-    [{ EVENTSTORE_PREFIX: 'a b', EVENTSTORE_URL: 'esdb://localhost:2113' }],
+    [{ EVENTSTORE_PREFIX: 'a b-', EVENTSTORE_URL: 'esdb://localhost:2113' }],
+    [{ EVENTSTORE_PREFIX: 'nvo3', EVENTSTORE_URL: 'esdb://localhost:2113' }],
+    [{ EVENTSTORE_PREFIX: 'a-b-', EVENTSTORE_URL: 'esdb://localhost:2113' }],
   ])('with a wrong value is refused by name, with what was expected and given: %j', (env) => {
     const [[name, value]] = Object.entries(env) as [[string, string]];
     const refusal = errorOf(() => readConfig(env));

@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, StoreUnavailable } from '@nva/ports';
+import supertest from 'supertest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../../test/kafka/broker.ts';
+import { StandInProcess } from '../../../test/eventstore/stand-in-process.ts';
+import { ConfigError, createService, readConfig, ROLES, type Role, type Service } from '../src/index.ts';
+import { nveBody, tsBody, vnBody } from './support.ts';
+
+let directory: string;
+let eventStore: StandInProcess;
+let services: Service[];
+let prefixes = 0;
+let prefix: string;
+
+/** A process of these roles over the log that all of a test share. */
+async function start(roles: readonly Role[], name: string, env: Record<string, string> = {}): Promise<Service> {
+  const port = await freePort();
+  const config = readConfig({ PORT: String(port), DATA_DIR: join(directory, prefix, name), EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: prefix, ADVERTISED_URL: `http://127.0.0.1:${port}`, ...env }, roles);
+  const service = await createService(config, roles, { logger: silentLogger, failed: (cause) => { throw cause; } });
+  services.push(service);
+  return service;
+}
+
+const digestOf = ({ core }: Service) => core.replica.digests.current('vn/1');
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'nva-shared-log-'));
+  eventStore = await StandInProcess.start(join(directory, 'eventstore'));
+});
+
+afterAll(async () => {
+  await eventStore.kill();
+  await rm(directory, { recursive: true });
+});
+
+beforeEach(() => {
+  services = [];
+  prefix = `log${++prefixes}-`;
+});
+
+afterEach(async () => {
+  for (const service of services) await service.close();
+});
+
+describe('services that share a log on EventStoreDB', () => {
+  it('answer at any instance what was written at any other, from its position on', async () => {
+    const [one, two] = [await start(['registrar'], 'one'), await start(['registrar'], 'two')];
+    const admin = supertest((await start(['admin'], 'admin')).url);
+    await supertest(one.url).put('/v1/vns/1').send(vnBody()).expect(200);
+    await supertest(one.url).put('/v1/nves/nve1').send(nveBody(1)).expect(200);
+    const { position } = (await supertest(two.url).put('/v1/nves/nve1/tenant-systems/ts1').set('x-min-position', String(one.core.replica.network.position)).send(tsBody(1)).expect(200)).body;
+    const { items } = (await admin.get('/v1/vns/1/mappings').set('x-min-position', position).expect(200)).body;
+    expect(items).toMatchObject([{ tsId: 'ts1', ip: '10.0.0.1' }]);
+  });
+
+  it('have the same table and digest after a restart, from the log alone', async () => {
+    const nva = await start(ROLES, 'nva');
+    const http = supertest(nva.url);
+    await http.put('/v1/vns/1').send(vnBody()).expect(200);
+    await http.put('/v1/nves/nve1').send(nveBody(1)).expect(200);
+    for (let i = 1; i <= 20; i++) await http.put(`/v1/nves/nve1/tenant-systems/ts${i}`).send(tsBody(i)).expect(200);
+    const mappings = (await http.get('/v1/vns/1/mappings').expect(200)).body;
+    expect(mappings.items).toHaveLength(20);
+    const digest = digestOf(nva);
+    await nva.close();
+    services = [];
+    const again = await start(ROLES, 'elsewhere');
+    expect((await supertest(again.url).get('/v1/vns/1/mappings').expect(200)).body).toEqual(mappings);
+    expect(digestOf(again)).toEqual(digest);
+  });
+});
+
+describe('a log on EventStoreDB that cannot be opened', () => {
+  it('for the server does not answer says which it tried', async () => {
+    const refused = start(['registrar'], 'nobody', { EVENTSTORE_URL: `esdb://admin:changeit@127.0.0.1:${await freePort()}?tls=false` });
+    await expect(refused).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(refused).rejects.not.toThrow('changeit');
+  });
+
+  it('for its connection string is wrong names the variable, and not the password', async () => {
+    const refused = start(['registrar'], 'wrong', { EVENTSTORE_URL: `${eventStore.url.replace('//', '//admin:changeit@')}&tlsVerifyCert=false` });
+    await expect(refused).rejects.toBeInstanceOf(ConfigError);
+    await expect(refused).rejects.toThrow(/^EVENTSTORE_URL: .*tlsVerifyCert/);
+    await expect(refused).rejects.not.toThrow('changeit');
+  });
+});
