@@ -54,7 +54,7 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** A connection string as it may be shown. */
-export const withoutCredentials = (url: string): string => url.replace(/\/\/[^/@]*@/, '//…@');
+export const withoutCredentials = (connection: string): string => connection.replace(/\/\/[^/@]*@/, '//…@');
 
 export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
 

@@ -84,7 +84,7 @@ export class Core {
     const core = new Core(config, opened, options, snapshots, snapshots && (await restored(snapshots, opened, options)));
     const { store, replica, registration } = core;
     await replica.start(failed);
-    await upgradeFold(store, replica, clock, logger);
+    if (registration) await upgradeFold(store, replica, clock, logger);
     await registration?.election?.start();
     registration?.terms.start();
     if (roles.includes('distributor')) core.#distribute(options);

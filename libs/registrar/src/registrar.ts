@@ -13,10 +13,11 @@ import {
   type Vn,
 } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import type { AppendResult, Clock, EventStore, Logger, RecordedEvent, StreamAppend } from '@nva/ports';
+import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf, authorize, type Caller } from './access.ts';
 import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
+import { AppendQueue, type Write } from './append-queue.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
 
@@ -45,7 +46,8 @@ export type RenewalListener = (command: Command) => void;
 /**
  * Decides commands and appends their events. A decision is made at once, in the order of arrival, on the fold and everything decided
  * before; the append follows, and the answer is given when this process's own fold has passed the event. So an answer tells what really
- * came of it, and nobody waits for more than one group commit. On a conflict with another writer of the stream it decides again.
+ * came of it, and commands of different streams wait for no more than one group commit. On a conflict with another writer of the stream it
+ * takes in what that one wrote and decides again; what comes meanwhile is decided after that.
  */
 export class Registrar {
   readonly #store: EventStore;
@@ -57,8 +59,13 @@ export class Registrar {
   readonly #inFlight = new Map<string, Written>();
   /** The last command on its way to each stream that has one. */
   readonly #last = new Map<string, Promise<Outcome>>();
+  readonly #appends: AppendQueue<Written>;
   readonly #renewalListeners: RenewalListener[] = [];
   #conflicts = 0;
+  /** Calls whose commands are being decided again, and what has come since, in order. */
+  #decidingAgain = 0;
+  #held: (() => void)[] = [];
+  #heldCommands = 0;
 
   /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
   constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = []) {
@@ -67,6 +74,11 @@ export class Registrar {
     this.#clock = clock;
     this.#logger = logger;
     this.#overlay = new Overlay(replica.network);
+    this.#appends = new AppendQueue<Written>(store, {
+      wanted: ({ eventId }) => this.#inFlight.has(eventId),
+      overtaken: (writes, refused) => void this.#overtaken(writes, refused),
+      lost: (writes, cause) => this.#lost(writes, cause),
+    });
     this.#idempotency.restore(keys, clock.wallMs());
     replica.onFolded((recorded) => this.#folded(recorded));
   }
@@ -77,10 +89,10 @@ export class Registrar {
   }
 
   get commandsInFlight(): number {
-    return this.#inFlight.size;
+    return this.#inFlight.size + this.#heldCommands;
   }
 
-  /** Appends that met another writer of their stream. */
+  /** Events that met another writer of their stream. */
   get conflicts(): number {
     return this.#conflicts;
   }
@@ -89,21 +101,35 @@ export class Registrar {
     this.#renewalListeners.push(listener);
   }
 
-  /** Decides in order, appends in one call. Never rejects: every request has its outcome. */
-  async submit(requests: readonly Request[]): Promise<Outcome[]> {
-    const batch = new Batch();
-    const outcomes = requests.map((request) => this.#decide(request, 0, batch));
-    if (batch.written.length === 0) return Promise.all(outcomes);
-    const deadline = setTimeout(() => this.#expire(batch.written), OUTCOME_DEADLINE_MS);
-    try {
-      void this.#append(batch);
-      return await Promise.all(outcomes);
-    } finally {
-      clearTimeout(deadline);
-    }
+  /** Decides in order, and appends in that order. Never rejects: every request has its outcome. */
+  submit(requests: readonly Request[]): Promise<Outcome[]> {
+    if (this.#decidingAgain === 0) return this.#submit(requests);
+    if (this.commandsInFlight + requests.length > MAX_COMMANDS_IN_FLIGHT) return Promise.resolve(requests.map(() => ({ refusal: overloaded() })));
+    this.#heldCommands += requests.length;
+    return new Promise((resolve) =>
+      this.#held.push(() => {
+        this.#heldCommands -= requests.length;
+        resolve(this.#submit(requests));
+      }),
+    );
   }
 
-  #decide(request: Request, decisions: number, batch: Batch): Promise<Outcome> | Outcome {
+  async #submit(requests: readonly Request[]): Promise<Outcome[]> {
+    const batch: Written[] = [];
+    const outcomes = requests.map((request) => this.#decide(request, 0, batch));
+    return this.#settled(batch, outcomes);
+  }
+
+  async #settled(batch: readonly Written[], outcomes: readonly (Promise<Outcome> | Outcome)[]): Promise<Outcome[]> {
+    if (batch.length === 0) return Promise.all(outcomes);
+    const deadline = setTimeout(() => this.#expire(batch), OUTCOME_DEADLINE_MS);
+    this.#appends.send(batch);
+    const settled = await Promise.all(outcomes);
+    clearTimeout(deadline);
+    return settled;
+  }
+
+  #decide(request: Request, decisions: number, batch: Written[]): Promise<Outcome> | Outcome {
     try {
       return this.#decideOrThrow(request, decisions, batch);
     } catch (error) {
@@ -113,7 +139,7 @@ export class Registrar {
     }
   }
 
-  #decideOrThrow(request: Request, decisions: number, batch: Batch): Promise<Outcome> | Outcome {
+  #decideOrThrow(request: Request, decisions: number, batch: Written[]): Promise<Outcome> | Outcome {
     const { command, caller, idempotency } = request;
     const audit = this.#audit(request);
     if (idempotency) {
@@ -121,7 +147,7 @@ export class Registrar {
       const earlier = this.#idempotency.find(audit.actor, idempotency.key, idempotency.requestDigest, audit.recordedAt, decisions > 0);
       if (earlier) return earlier.then(answered, refused);
     }
-    if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT) throw new Refusal('overloaded', 'too many commands are on their way');
+    if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
     const stream = streamOf(command);
     const { state, revision } = this.#overlay.stream(stream);
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
@@ -157,52 +183,56 @@ export class Registrar {
     return 'refusal' in before ? before : { answer: { ...before.answer, recorded: false } };
   }
 
-  #write(decided: Decided, revision: number, event: NvaEvent, batch: Batch): Promise<Outcome> {
+  #write(decided: Decided, expectedRevision: number, event: NvaEvent, batch: Written[]): Promise<Outcome> {
     const { stream } = decided;
     const eventId = randomUUID();
     const outcome = new Promise<Outcome>((settle) => {
-      const written: Written = { ...decided, eventId, settle };
+      const written: Written = { ...decided, eventId, expectedRevision, toAppend: { id: eventId, event }, settle };
       this.#inFlight.set(eventId, written);
-      batch.add(written, { stream, expectedRevision: revision, events: [{ id: eventId, event }] });
+      batch.push(written);
     });
     this.#overlay.expect(stream, event);
     this.#last.set(stream, outcome);
     return outcome;
   }
 
-  async #append(batch: Batch): Promise<void> {
-    let results: readonly AppendResult[];
-    try {
-      results = await this.#store.append(batch.appends);
-    } catch (error) {
-      this.#logger.error('the event log did not take an append', { err: error, commands: batch.written.length });
-      for (const written of batch.written) this.#lose(written);
-      return;
-    }
-    const overtaken = batch.written.filter((_, i) => results[i]!.outcome === 'wrong-expected-revision');
-    if (overtaken.length > 0) await this.#decideAgain(overtaken);
+  #lost(writes: readonly Written[], cause: unknown): void {
+    this.#logger.error('the event log did not take an append', { err: cause, commands: writes.length });
+    for (const written of writes) this.#lose(written);
   }
 
-  /** Other writers of their streams came first: takes in what they wrote, then decides again. */
-  async #decideAgain(overtaken: readonly Written[]): Promise<void> {
-    this.#conflicts += overtaken.length;
-    for (const { eventId, stream } of overtaken) {
+  /** Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what was held. */
+  async #overtaken(writes: readonly Written[], refused: number): Promise<void> {
+    this.#conflicts += refused;
+    for (const { eventId, stream } of writes) {
       this.#inFlight.delete(eventId);
       this.#forget(stream);
     }
+    this.#decidingAgain++;
+    const caughtUp = await this.#catchUp();
+    this.#decidingAgain--;
+    if (caughtUp) this.#decideAgain(writes);
+    else for (const written of writes) this.#lose(written);
+    while (this.#decidingAgain === 0 && this.#held.length > 0) this.#held.shift()!();
+  }
+
+  async #catchUp(): Promise<boolean> {
     try {
-      await this.#replica.passed((await this.#store.head()).position);
+      return await this.#replica.passedWithin((await this.#store.head()).position, OUTCOME_DEADLINE_MS);
     } catch (error) {
       this.#logger.error('the event log did not tell its head', { err: error });
-      for (const written of overtaken) this.#lose(written);
-      return;
+      return false;
     }
-    const batch = new Batch();
-    for (const { request, decisions, settle } of overtaken) {
-      if (decisions + 1 >= MAX_DECISIONS) settle({ refusal: new Refusal('contention', 'other writers kept coming first; try again') });
-      else void Promise.resolve(this.#decide(request, decisions + 1, batch)).then(settle);
-    }
-    if (batch.written.length > 0) await this.#append(batch);
+  }
+
+  #decideAgain(writes: readonly Written[]): void {
+    const batch: Written[] = [];
+    const outcomes = writes.map(({ request, decisions, settle }) => {
+      const outcome = decisions + 1 < MAX_DECISIONS ? this.#decide(request, decisions + 1, batch) : { refusal: new Refusal('contention', 'other writers kept coming first; try again') };
+      void Promise.resolve(outcome).then(settle);
+      return outcome;
+    });
+    void this.#settled(batch, outcomes);
   }
 
   #folded(recorded: RecordedEvent): void {
@@ -256,20 +286,9 @@ interface Decided {
   readonly decisions: number;
 }
 
-interface Written extends Decided {
+interface Written extends Decided, Write {
   readonly eventId: string;
   readonly settle: (outcome: Outcome) => void;
-}
-
-/** Appends that go to the log in one call, and whom each one answers. */
-class Batch {
-  readonly appends: StreamAppend[] = [];
-  readonly written: Written[] = [];
-
-  add(written: Written, append: StreamAppend): void {
-    this.written.push(written);
-    this.appends.push(append);
-  }
 }
 
 function checkRevision(stream: string, revision: number, ifRevision: number | undefined): void {
@@ -278,6 +297,7 @@ function checkRevision(stream: string, revision: number, ifRevision: number | un
   throw new Refusal('revision-mismatch', message, { field: 'ifRevision', received: ifRevision, expected: ifRevision, actual: revision, row: 'X9' });
 }
 
+const overloaded = (): Refusal => new Refusal('overloaded', 'too many commands are on their way');
 const outcomeUnknown = (): Refusal => new Refusal('outcome-unknown', 'whether the command was recorded is not known yet; sending it again tells');
 const answered = (answer: Answer): Outcome => ({ answer });
 

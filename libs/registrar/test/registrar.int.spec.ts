@@ -1,7 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { StoreUnavailable, type EventStore } from '@nva/ports';
+import type { Outcome } from '../src/index.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, OPERATOR, startNode, vn, type LogFixture, type Node } from './harness.ts';
+
+/** The store with one of its methods replaced. */
+const replaced = <M extends 'append' | 'head'>(store: EventStore, method: M, by: EventStore[M]): EventStore =>
+  new Proxy(store, {
+    get: (target, name) => {
+      if (name === method) return by;
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 
 let clock: ManualClock;
 let log: LogFixture;
@@ -152,13 +163,7 @@ describe('an Idempotency-Key', () => {
 describe('when the log does not answer', () => {
   it('the outcome is unknown, and what was on its way is no longer counted with', async () => {
     let broken = false;
-    const flaky: EventStore = new Proxy(log.store, {
-      get: (store, name) => {
-        if (name === 'append' && broken) return () => Promise.reject(new StoreUnavailable('gone'));
-        const value = Reflect.get(store, name, store) as unknown;
-        return typeof value === 'function' ? value.bind(store) : value;
-      },
-    });
+    const flaky = replaced(log.store, 'append', (appends) => (broken ? Promise.reject(new StoreUnavailable('gone')) : log.store.append(appends)));
     const shaky = await startNode(flaky, clock);
     broken = true;
     expect((await shaky.submit(attach('t1', 'nve1', 1))).map(code)).toEqual(['outcome-unknown']);
@@ -224,5 +229,61 @@ describe('terms', () => {
     expect(status()).toBe('reachable');
     pass(4_000);
     await until(() => status() === 'lapsed');
+  });
+});
+
+describe('commands for one stream that another registrar overtakes', () => {
+  let other: Node;
+  beforeEach(async () => {
+    other = await startNode(log.store, clock);
+    await node.submit(attach('t1', 'nve1', 1));
+    await other.replica.passed((await log.store.head()).position);
+  });
+  afterEach(() => other.stop());
+
+  const events = async (): Promise<string[]> => (await Array.fromAsync(log.store.readStream('ts-t1'))).map(({ event }) => event.type);
+
+  it('never land on a state that never was, though the revision that a later one expects is there', async () => {
+    const [[moved], [changed, detached]] = (await Promise.all([
+      node.submit(attach('t1', 'nve2', 1)),
+      other.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:09' }), detach('t1', 'nve1')),
+    ])) as [Outcome[], Outcome[]];
+    expect([code(moved), code(changed), code(detached)]).toEqual(['accepted', 'accepted', 'ts-not-at-nve']);
+    expect(await events()).toEqual(['TenantSystemAttached', 'TenantSystemMoved', 'MacChanged']);
+    expect(node.replica.network.tenantSystems.get('t1')!.state).toMatchObject({ mac: '02:00:00:00:00:09', attachments: [{ nveId: 'nve2' }] });
+  });
+
+  it('given one by one, are decided again in their order, later ones behind them', async () => {
+    const outcomes = await Promise.all([
+      node.submit(attach('t1', 'nve2', 1)),
+      ...['02:00:00:00:00:0a', '02:00:00:00:00:0b', '02:00:00:00:00:0c'].map((mac) => other.submit(command('changeMac', { tsId: 't1', mac }))),
+      new Promise<void>((resolve) => setImmediate(resolve)).then(() => other.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:0d' }))),
+    ]);
+    expect(outcomes.flat().map(code)).toEqual(Array.from({ length: 5 }, () => 'accepted'));
+    expect(await events()).toEqual(['TenantSystemAttached', 'TenantSystemMoved', ...Array.from({ length: 4 }, () => 'MacChanged')]);
+    expect(node.replica.network.tenantSystems.get('t1')!.state.mac).toBe('02:00:00:00:00:0d');
+  });
+
+  it('go together in one append when they are given together, more than one append holds included', async () => {
+    const macs = Array.from({ length: 40 }, (_, i) => `02:00:00:00:01:${i.toString(16).padStart(2, '0')}`);
+    const outcomes = await other.submit(...macs.map((mac) => command('changeMac', { tsId: 't1', mac })));
+    expect(new Set(outcomes.map(code))).toEqual(new Set(['accepted']));
+    expect(outcomes.map((outcome) => answer(outcome).revision)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+    expect(other.replica.network.tenantSystems.get('t1')!.state.mac).toBe(macs.at(-1));
+  });
+
+  it('make those that come meanwhile wait: the address that one gives up is free for the next', async () => {
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+    const slow = await startNode(replaced(log.store, 'head', async () => (ask(), await told, log.store.head())), clock);
+    await slow.submit(attach('t2', 'nve1', 2));
+    const moved = node.submit(attach('t1', 'nve2', 1));
+    const removed = slow.submit(command('remove', { tsId: 't1' }));
+    await asked;
+    const taken = slow.submit(command('changeMac', { tsId: 't2', mac: '02:00:00:00:00:01' }));
+    tell();
+    expect([...(await moved), ...(await removed), ...(await taken)].map(code)).toEqual(['accepted', 'accepted', 'accepted']);
+    expect(answer((await taken)[0])).toMatchObject({ effective: true, conflicts: [] });
+    await slow.stop();
   });
 });
