@@ -13,8 +13,8 @@ export interface Write {
 export interface AppendListener<W> {
   /** Whether a write that has not been sent yet is still to be. */
   wanted(write: W): boolean;
-  /** Another writer of their streams came first. None of these were written, and they are in the order of their decisions; the first `refused` of them had been sent. */
-  overtaken(writes: readonly W[], refused: number): void;
+  /** Another writer of their streams came first. None of these were written, and they are in the order of their decisions; the first `sent` of them had been sent. */
+  overtaken(writes: readonly W[], sent: number): void;
   /** Whether these were written is not known, or they were not because one before them may not be. */
   lost(writes: readonly W[], cause: unknown): void;
 }

@@ -76,7 +76,7 @@ export class Registrar {
     this.#overlay = new Overlay(replica.network);
     this.#appends = new AppendQueue<Written>(store, {
       wanted: ({ eventId }) => this.#inFlight.has(eventId),
-      overtaken: (writes, refused) => void this.#overtaken(writes, refused),
+      overtaken: (writes, sent) => void this.#overtaken(writes, sent),
       lost: (writes, cause) => this.#lost(writes, cause),
     });
     this.#idempotency.restore(keys, clock.wallMs());
@@ -202,8 +202,8 @@ export class Registrar {
   }
 
   /** Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what was held. */
-  async #overtaken(writes: readonly Written[], refused: number): Promise<void> {
-    this.#conflicts += refused;
+  async #overtaken(writes: readonly Written[], sent: number): Promise<void> {
+    this.#conflicts += sent;
     for (const { eventId, stream } of writes) {
       this.#inFlight.delete(eventId);
       this.#forget(stream);
