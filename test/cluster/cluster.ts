@@ -1,0 +1,136 @@
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort } from '../kafka/broker.ts';
+import { KafkaCluster } from './kafka-cluster.ts';
+import { ManagedProcess } from './managed-process.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const DISTRIBUTOR_SHARDS = ['0-31', '32-63'];
+const FLAGS = ['--disable-warning=TimeoutNegativeWarning', '--max-semi-space-size=64'];
+
+export type ServiceName = 'registrar' | 'distributor' | 'admin';
+
+/** One process of a service, and where it listens. */
+export interface Instance {
+  readonly service: ServiceName;
+  readonly url: string;
+  readonly process: ManagedProcess;
+}
+
+export interface ClusterOptions {
+  /** Logs and data of everything. */
+  readonly directory: string;
+}
+
+/**
+ * The whole set on one machine: an event store (EVENTSTORE_URL, or the stand-in in a process of its own), three brokers, two
+ * registrars of one group, two distributors with half of the shards each, two admins. Everything on loopback.
+ */
+export class Cluster {
+  readonly directory: string;
+  readonly kafka: KafkaCluster;
+  /** null when the event store is a real one, which is left alone. */
+  readonly eventStore: ManagedProcess | null;
+  readonly eventStoreUrl: string;
+  readonly eventStorePrefix: string;
+  readonly feedPrefix: string;
+  readonly instances: readonly Instance[];
+
+  private constructor(directory: string, kafka: KafkaCluster, eventStore: { process: ManagedProcess | null; url: string }, prefix: string, instances: readonly Instance[]) {
+    this.directory = directory;
+    this.kafka = kafka;
+    this.eventStore = eventStore.process;
+    this.eventStoreUrl = eventStore.url;
+    this.eventStorePrefix = `${prefix}-`;
+    this.feedPrefix = prefix;
+    this.instances = instances;
+  }
+
+  /** Resolves when every process does its work. */
+  static async start({ directory }: ClusterOptions): Promise<Cluster> {
+    await mkdir(directory, { recursive: true });
+    const prefix = `c${Math.floor(performance.timeOrigin + performance.now()).toString(36)}`;
+    const [kafka, eventStore] = await Promise.all([KafkaCluster.start(directory), startEventStore(directory)]);
+    const shared = { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: prefix, EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: `${prefix}-`, TOKENS_FILE: '', LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'info' };
+    const ports = { registrar: [await freePort(), await freePort()], distributor: [await freePort(), await freePort()], admin: [await freePort(), await freePort()] };
+    const groups = join(directory, 'groups.json');
+    await writeFile(groups, JSON.stringify({ groups: [{ name: 'all', urls: ports.registrar.map(urlOf), rest: true }] }));
+    const instances = [
+      ...ports.registrar.map((port, i) => instance(directory, 'registrar', i, port, { ...shared, GROUPS_FILE: groups, GROUP: 'all', ADVERTISED_URL: urlOf(port) })),
+      ...ports.distributor.map((port, i) => instance(directory, 'distributor', i, port, { ...shared, DISTRIBUTOR_SHARDS: DISTRIBUTOR_SHARDS[i]! })),
+      ...ports.admin.map((port, i) => instance(directory, 'admin', i, port, shared)),
+    ];
+    const cluster = new Cluster(directory, kafka, eventStore, prefix, instances);
+    try {
+      for (const { process } of instances) process.start();
+      await Promise.all(instances.map(({ process }) => process.ready()));
+    } catch (failure) {
+      await cluster.stop();
+      throw failure;
+    }
+    return cluster;
+  }
+
+  of(service: ServiceName): readonly Instance[] {
+    return this.instances.filter((one) => one.service === service);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.instances.map(({ process }) => process.stop()));
+    await Promise.all([this.kafka.stop(), this.eventStore?.stop()]);
+  }
+}
+
+const urlOf = (port: number): string => `http://127.0.0.1:${port}`;
+
+function instance(directory: string, service: ServiceName, i: number, port: number, env: Readonly<Record<string, string>>): Instance {
+  const main = join(ROOT, `apps/${service}/dist/main.js`);
+  if (!existsSync(main)) throw new Error(`There is no ${main}: run «npm run build» first`);
+  const name = `${service}-${i + 1}`;
+  const url = urlOf(port);
+  const process = new ManagedProcess({
+    name,
+    args: [...FLAGS, main],
+    env: { ...env, HOST: '127.0.0.1', PORT: String(port), DATA_DIR: join(directory, name) },
+    logFile: join(directory, `${name}.log`),
+    ready: () => answers(`${url}/readyz`),
+  });
+  return { service, url, process };
+}
+
+/** The event store to use, and the process of it if it is ours. */
+async function startEventStore(directory: string): Promise<{ process: ManagedProcess | null; url: string }> {
+  const given = process.env['EVENTSTORE_URL'];
+  if (given) return { process: null, url: given };
+  const port = await freePort();
+  const store = new ManagedProcess({
+    name: 'event-store',
+    args: ['--conditions=source', join(ROOT, 'test/eventstore/start.ts'), '--port', String(port), '--data', join(directory, 'event-store')],
+    env: {},
+    logFile: join(directory, 'event-store.log'),
+    ready: () => connects(port),
+  });
+  store.start();
+  await store.ready();
+  return { process: store, url: `esdb://127.0.0.1:${port}?tls=false` };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+async function connects(port: number): Promise<boolean> {
+  const { connect } = await import('node:net');
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => (socket.destroy(), resolve(true)));
+    socket.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Seeded } from '../../libs/event-log/src/testing/seeded.ts';
+
+const WORKERS = 6;
+const TS_PER_WORKER = 12;
+const ANSWER_LIMIT_MS = 15_000;
+const RETRY_PAUSE_MS = 100;
+/** Longer than any fault lasts, with all that follows from it. */
+const GIVE_UP_MS = 120_000;
+
+export interface LoadOptions {
+  readonly registrars: readonly string[];
+  readonly nves: readonly string[];
+  readonly vnids: readonly number[];
+  readonly seed: number;
+}
+
+/** A write that was answered with 2xx: its key, and the position it was told. */
+export interface Acknowledged {
+  readonly key: string;
+  readonly position: number;
+}
+
+interface Write {
+  readonly method: 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly body?: object;
+  /** The last one that its writer was answered. */
+  readonly position: string;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: { readonly position?: string; readonly code?: string; readonly detail?: string };
+}
+
+/**
+ * NVE agents at work: each attaches, moves and detaches tenant systems of its own, one write after the other for each, any registrar
+ * asked. A write without an answer is asked again with its Idempotency-Key, of any registrar, until there is one.
+ * Every write changes something, so that each acknowledged one is one event.
+ */
+export class Load {
+  readonly acknowledged: Acknowledged[] = [];
+  readonly unexpected: string[] = [];
+  readonly #options: LoadOptions;
+  readonly #workers: Promise<void>[];
+  #stopping = false;
+  #retries = 0;
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    this.#workers = Array.from({ length: WORKERS }, (_, worker) => this.#work(worker, new Seeded(options.seed + worker)));
+  }
+
+  /** Writes that had to be asked again. */
+  get retries(): number {
+    return this.#retries;
+  }
+
+  /** Resolves when every write under way is answered. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#workers);
+  }
+
+  async #work(worker: number, random: Seeded): Promise<void> {
+    /** Where each tenant system is; absent: attached nowhere. */
+    const at = new Map<number, string>();
+    /** What this worker was answered last: a registrar that is behind it must not decide its next write. */
+    let position = '0';
+    const write = async (method: 'PUT' | 'DELETE', path: string, body?: object): Promise<boolean> => {
+      const answered = await this.#write(random, { method, path, position, ...(body && { body }) });
+      position = answered ?? position;
+      return answered !== null;
+    };
+    while (!this.#stopping) {
+      const n = worker * TS_PER_WORKER + random.below(TS_PER_WORKER);
+      const here = at.get(n);
+      if (here !== undefined && random.below(4) === 0) {
+        if (await write('DELETE', `/v1/nves/${here}/tenant-systems/chaos-${n}`)) at.delete(n);
+        continue;
+      }
+      const others = this.#options.nves.filter((nve) => nve !== here);
+      const there = others[random.below(others.length)]!;
+      const vnid = this.#options.vnids[n % this.#options.vnids.length]!;
+      const body = { tenantId: 'red', vmId: `vm-${n}`, mac: `02:00:00:00:01:${n.toString(16).padStart(2, '0')}`, bindings: [{ vnid, ip: `10.1.0.${n + 1}` }] };
+      if (await write('PUT', `/v1/nves/${there}/tenant-systems/chaos-${n}`, body)) at.set(n, there);
+    }
+  }
+
+  /** The position that it was answered with; null if it was refused. */
+  async #write(random: Seeded, write: Write): Promise<string | null> {
+    const { registrars } = this.#options;
+    const { method, path } = write;
+    const key = randomUUID();
+    for (const giveUpAt = performance.now() + GIVE_UP_MS; performance.now() < giveUpAt; ) {
+      const answer = await ask(registrars[random.below(registrars.length)]!, key, write);
+      if (answer && answer.status < 300) {
+        this.acknowledged.push({ key, position: Number(answer.body.position) });
+        return answer.body.position!;
+      }
+      if (answer && answer.status < 500) {
+        this.unexpected.push(`${method} ${path}: ${answer.status} ${answer.body.code}: ${answer.body.detail}`);
+        return null;
+      }
+      this.#retries++;
+      await sleep(RETRY_PAUSE_MS);
+    }
+    this.unexpected.push(`${method} ${path}: no answer within ${GIVE_UP_MS} ms`);
+    return null;
+  }
+}
+
+/** null if there was no answer. */
+async function ask(url: string, key: string, { method, path, position, body }: Write): Promise<Answer | null> {
+  try {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { 'idempotency-key': key, 'x-min-position': position, ...(body && { 'content-type': 'application/json' }) },
+      signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as Answer['body'] };
+  } catch {
+    return null;
+  }
+}

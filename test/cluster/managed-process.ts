@@ -1,0 +1,97 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const POLL_MS = 50;
+const READY_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 15_000;
+const TAIL_CHARS = 4_000;
+
+export interface ProcessOptions {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly logFile: string;
+  /** Whether it does its work; never rejects. */
+  readonly ready: () => Promise<boolean>;
+}
+
+/** A process of the cluster that is killed, stopped, continued and started again, always the same way. */
+export class ManagedProcess {
+  readonly name: string;
+  readonly #options: ProcessOptions;
+  #child: ChildProcess | null = null;
+  #exited: Promise<unknown> = Promise.resolve();
+  #tail = '';
+  /** Ended by itself since it was started last. */
+  #ended: string | null = null;
+
+  constructor(options: ProcessOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** What it ended with, if nobody ended it. */
+  get ended(): string | null {
+    return this.#ended && `${this.name} ${this.#ended}:\n${this.#tail}`;
+  }
+
+  start(): void {
+    if (this.#child) return;
+    const { args, env, logFile } = this.#options;
+    const child = spawn(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = createWriteStream(logFile, { flags: 'a' });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.pipe(log, { end: false });
+      stream.on('data', (data: Buffer) => (this.#tail = (this.#tail + data.toString()).slice(-TAIL_CHARS)));
+    }
+    this.#ended = null;
+    this.#child = child;
+    this.#exited = once(child, 'exit').then(([code, signal]: unknown[]) => {
+      log.end();
+      if (this.#child === child) this.#ended = `ended by itself with ${String(code ?? signal)}`;
+      this.#child = this.#child === child ? null : this.#child;
+    });
+  }
+
+  /** Rejects with the last of what it said if it ends by itself, or is not ready in time. */
+  async ready(limitMs = READY_LIMIT_MS): Promise<void> {
+    for (const giveUpAt = performance.now() + limitMs; ; ) {
+      if (await this.#options.ready()) return;
+      if (!this.#child) throw new Error(this.ended ?? `${this.name} was not started`);
+      if (performance.now() > giveUpAt) throw new Error(`${this.name} was not ready within ${limitMs} ms:\n${this.#tail}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    child?.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (!child) return;
+    this.#child = null;
+    child.kill('SIGTERM');
+    child.kill('SIGCONT');
+    const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+    await this.#exited;
+    clearTimeout(hard);
+  }
+}
