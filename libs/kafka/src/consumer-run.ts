@@ -87,7 +87,8 @@ export class ConsumerRun {
         }
       });
       consumer.on(FETCH_START, ({ payload }) => {
-        this.#cycles.begin((payload as { nodeId: number }).nodeId, this.topics);
+        // kafkajs's type says a number; it is a string.
+        this.#cycles.begin(Number((payload as { nodeId: unknown }).nodeId), this.topics);
         if (this.#cycles.needsLayout) this.#learnLayout();
       });
       consumer.on(REQUEST, ({ payload }) => payload.apiName === 'Fetch' && this.#cycles.answered(payload.broker));

@@ -1,6 +1,9 @@
 /** What an offset is taken to cost in a fetch: no less than a control batch, about what a usual record does. */
 const BYTES_PER_OFFSET = 300;
 
+/** Fetches begun, from any broker, in which nothing was learned of a topic, until its leader is asked for anew. */
+const MAX_FETCHES_UNHEARD = 100;
+
 /** Which broker is asked for a topic, and which one an answer came from. */
 export interface ClusterLayout {
   /** Node id by topic. */
@@ -22,13 +25,16 @@ interface Cycle {
  *
  * A cycle is one fetch from one broker, with the handling of what it brought. A topic is quiet when a cycle of its leader
  * brought nothing of it, was really answered (a fetch that failed inside kafkajs looks empty too), and was not so full that the
- * topic may have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known.
+ * topic may have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known, and the
+ * layout is asked for again when a topic is not heard of any more: its leader may be another by now.
  */
 export class FetchCycles {
   readonly #maxBytes: number;
   readonly #quiet: (topic: string) => void;
   readonly #cycles = new Map<number, Cycle>();
   readonly #nodes = new Set<number>();
+  /** Fetches since the topic was heard of. */
+  readonly #unheard = new Map<string, number>();
   #layout: ClusterLayout | undefined;
 
   constructor(maxBytesPerFetch: number, quiet: (topic: string) => void) {
@@ -43,6 +49,7 @@ export class FetchCycles {
   learn(layout: ClusterLayout): void {
     this.#layout = layout;
     this.#cycles.clear();
+    this.#unheard.clear();
   }
 
   /** A fetch from the broker begins, and so the handling of its last one is over. */
@@ -50,8 +57,18 @@ export class FetchCycles {
     const cycle = this.#cycles.get(nodeId);
     this.#nodes.add(nodeId);
     this.#cycles.set(nodeId, { answered: false, seen: new Set(), bytes: 0 });
-    if (!cycle?.answered || cycle.bytes >= this.#maxBytes / 2 || this.needsLayout) return;
-    for (const topic of topics) if (this.#leads(nodeId, topic) && !cycle.seen.has(topic)) this.#quiet(topic);
+    if (this.needsLayout) return;
+    const telling = cycle?.answered === true && cycle.bytes < this.#maxBytes / 2;
+    let lost = false;
+    for (const topic of topics) {
+      const unheard = (this.#unheard.get(topic) ?? 0) + 1;
+      this.#unheard.set(topic, unheard);
+      if (telling && this.#leads(nodeId, topic) && !cycle.seen.has(topic)) {
+        this.#unheard.delete(topic);
+        this.#quiet(topic);
+      } else lost ||= unheard > MAX_FETCHES_UNHEARD;
+    }
+    if (lost && this.#nodes.size > 1) this.reset();
   }
 
   /** A broker, `host:port`, answered a fetch. */
@@ -62,6 +79,7 @@ export class FetchCycles {
   }
 
   delivered(topic: string, offsets: number): void {
+    this.#unheard.delete(topic);
     for (const [nodeId, cycle] of this.#cycles) {
       if (!this.#leads(nodeId, topic)) continue;
       cycle.seen.add(topic);
@@ -72,6 +90,7 @@ export class FetchCycles {
   /** What was seen says nothing any more: positions, or leaders, have changed. */
   reset(): void {
     this.#cycles.clear();
+    this.#unheard.clear();
     this.#layout = undefined;
   }
 

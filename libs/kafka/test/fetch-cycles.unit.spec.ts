@@ -73,4 +73,39 @@ describe('with several brokers a topic is quiet', () => {
     begin(2);
     expect(quiet).toEqual(['a', 'b']);
   });
+
+  it('by its new leader, asked for when nothing is heard of the topic any more', () => {
+    begin(1);
+    begin(2);
+    cycles.learn(layout);
+    const round = (): void => {
+      for (const nodeId of [1, 2]) {
+        begin(nodeId);
+        if (!cycles.needsLayout) cycles.answered('k2:9092');
+      }
+    };
+    // Only the second answers: the first, which led «a», is gone.
+    for (let i = 0; i < 30; i++) round();
+    expect([cycles.needsLayout, new Set(quiet)]).toEqual([false, new Set(['b'])]);
+    for (let i = 0; i < 100 && !cycles.needsLayout; i++) round();
+    expect(cycles.needsLayout).toBe(true);
+    cycles.learn({ ...layout, leaders: new Map([['a', 2], ['b', 2]]) });
+    quiet = [];
+    for (let i = 0; i < 3; i++) round();
+    expect(new Set(quiet)).toEqual(new Set(TOPICS));
+  });
+
+  it('or spoken of, for as long as it likes, without the leader being asked for again', () => {
+    begin(1);
+    begin(2);
+    cycles.learn(layout);
+    for (let i = 0; i < 1_000; i++) {
+      for (const nodeId of [1, 2]) {
+        begin(nodeId);
+        cycles.answered(`k${nodeId}:9092`);
+        if (i % 50 === 0) cycles.delivered('a', 1);
+        expect(cycles.needsLayout).toBe(false);
+      }
+    }
+  });
 });
