@@ -7,9 +7,9 @@ import { appliedBody, type AppliedBody } from './views.ts';
  * several groups, all owners, for which group an NVE is in is the registrars' business. An owner that does not answer says nothing.
  */
 export async function appliedBy(core: Core, nveId: string, authorization: string | undefined): Promise<ReadonlyMap<number, AppliedBody>> {
-  const own = core.applied.of(nveId);
   const { election } = core.registration ?? {};
-  if (own.size > 0 || (core.registration && (!election || election.owner() !== null))) return new Map([...own].map(([vnid, report]) => [vnid, appliedBody(report)]));
+  // What a former owner heard is older than what the present one hears.
+  if (core.registration && (!election || election.owner() !== null)) return new Map([...core.applied.of(nveId)].map(([vnid, report]) => [vnid, appliedBody(report)]));
   const told = await Promise.all([...core.replica.network.oracles.values()].map(({ url }) => appliedAt(url, nveId, authorization)));
   return new Map(told.flat().map(({ vnid, ...applied }) => [vnid, applied]));
 }

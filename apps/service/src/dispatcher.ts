@@ -71,14 +71,17 @@ export class Dispatcher {
 
   #renewsElsewhere(command: Command): boolean {
     const { election } = this.#registration;
-    if (!election || !this.#hasTerms(command)) return false;
+    if (!election || !this.#renews(command)) return false;
     const group = this.#groups!.ofCommand(command, this.#core.replica.network);
     return election.owner() === null || (group !== null && group !== election.group);
   }
 
-  #hasTerms(command: Command): boolean {
+  /** Whether it renews a lease or a lifetime where it changes nothing. A heartbeat also tells what the NVE has applied. */
+  #renews(command: Command): boolean {
     const { network } = this.#core.replica;
     switch (command.type) {
+      case 'heartbeat':
+        return true;
       case 'connectNve':
         return (network.nves.get(command.nveId)?.state?.leaseS ?? null) !== null;
       case 'attach':
@@ -102,16 +105,17 @@ export class Dispatcher {
     const outcomes: readonly Result[] = await this.#registration.registrar.submit(lines.map((line) => this.#request(line, context)));
     const { election } = this.#registration;
     const owns = !election || election.owner() !== null;
-    const renewals: number[] = [];
+    /** By place among the lines, the place among those passed on. */
+    const renewals = new Map<number, number>();
     outcomes.forEach((outcome, i) => {
       if (!('answer' in outcome)) return;
       const { command, applied } = lines[i]!.parsed;
       if (owns && command.type === 'heartbeat' && applied) this.#core.applied.take(command.nveId, applied);
-      if (!owns && !outcome.answer.recorded) renewals.push(i);
+      if (!owns && !outcome.answer.recorded && this.#renews(command)) renewals.set(i, renewals.size);
     });
-    if (renewals.length === 0) return outcomes;
-    const renewed = context.forwardedGroup === undefined ? await this.#forward(election!.group, renewals.map((i) => lines[i]!), context) : renewals.map(() => ({ refusal: notOwner(election!.group) }));
-    return outcomes.map((outcome, i) => (renewals.includes(i) ? renewed[renewals.indexOf(i)]! : outcome));
+    if (renewals.size === 0) return outcomes;
+    const renewed = context.forwardedGroup === undefined ? await this.#forward(election!.group, [...renewals.keys()].map((i) => lines[i]!), context) : [...renewals].map(() => ({ refusal: notOwner(election!.group) }));
+    return outcomes.map((outcome, i) => (renewals.has(i) ? renewed[renewals.get(i)!]! : outcome));
   }
 
   #request({ parsed, json }: Line, { caller, correlationId }: Pick<RequestContext, 'caller' | 'correlationId'>): Request {

@@ -123,6 +123,15 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
     await attach('rest', 'nve2', 2).expect(200);
   });
 
+  it('answer by themselves what changes nothing and renews nothing, the owner of the terms being gone', async () => {
+    await attach('east-2', 'nve1', 1).expect(200);
+    await attach('east-2', 'nve1', 2, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.2', lifetimeS: 600 }] }).expect(200);
+    await stop('east-1');
+    await attach('east-2', 'nve1', 1).expect(200);
+    // This one renews a lifetime.
+    await attach('east-2', 'nve1', 2, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.2', lifetimeS: 600 }] }).expect(503);
+  });
+
   it('refuse what another took them for and they are not, instead of sending it round', async () => {
     const { body } = await attach('rest', 'nve1', 1).set('x-forwarded-group', 'east').expect(421);
     expect(body.code).toBe('misdirected');
@@ -140,6 +149,27 @@ describe('the heartbeats of an NVE', () => {
     await beat('east-2').expect(200);
     await beat('rest').expect(200);
     expect(heard).toEqual(['heartbeat', 'heartbeat']);
+  });
+
+  it('tell what it has applied at every process, from the one that heard it last', async () => {
+    const report = (position: number) => ({ incarnation: 1, applied: [{ vnid: 1, log: store.logId, position: String(position), digest: 'd'.repeat(16) }] });
+    const applied = async (http: ReturnType<typeof supertest>): Promise<unknown> => (await http.get('/v1/nves/nve1').expect(200)).body.memberships[0].applied;
+    const config = readConfig({ PORT: '0', DATA_DIR: directory, EVENTSTORE_URL: 'esdb://127.0.0.1:1' }, ['admin']);
+    const admin = await createService(config, ['admin'], { logger: silentLogger, store, failed: (cause) => { throw cause; } });
+    try {
+      const { position } = (await attach('rest', 'nve1', 1).expect(200)).body;
+      await supertest(admin.url).get('/v1/nves').set('x-min-position', position).expect(200);
+      await at('rest').post('/v1/nves/nve1/heartbeat').send(report(1)).expect(200);
+      expect(await applied(supertest(admin.url))).toMatchObject({ position: '1' });
+      // The first owner lives on and keeps what it heard; the second hears what is newer.
+      const { election } = services.get('east-2')!.core.registration!;
+      await store.append([{ stream: 'oracle-east', expectedRevision: 0, events: [{ id: crypto.randomUUID(), event: { type: 'OracleTookOver', data: { audit: { recordedAt: 0, actor: 'spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null }, group: 'east', oracleId: election!.oracleId, url: urlOf('east-2') } } }] }]);
+      await until(() => election!.owner() !== null);
+      await at('rest').post('/v1/nves/nve1/heartbeat').send(report(2)).expect(200);
+      expect(await applied(supertest(admin.url))).toMatchObject({ position: '2' });
+    } finally {
+      await admin.close();
+    }
   });
 
   it('are heard by the one that takes over when the owner is gone, and its lease starts anew (X6)', async () => {

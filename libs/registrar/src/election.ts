@@ -42,6 +42,7 @@ export class Election implements TermScope {
   #round: Promise<void> = Promise.resolve();
   #misses = 0;
   #owns = false;
+  #hasLost = false;
   #lostMs = -PAUSE_AFTER_LOSS_MS;
 
   /** Before the replica starts. */
@@ -95,8 +96,8 @@ export class Election implements TermScope {
     const { probe, url } = this.#options;
     const oracle = this.#replica.network.oracles.get(this.group.name);
     if (oracle?.oracleId === this.oracleId) return;
-    // An owner of this very address is a former process of this registrar: nobody else is there.
-    if (oracle && oracle.url !== url) {
+    // An owner of this very address is a former process of this registrar: nobody else is there. Unless it has taken over from this one.
+    if (oracle && (oracle.url !== url || this.#hasLost)) {
       this.#misses = (await probe(oracle.url, oracle.oracleId)) ? 0 : this.#misses + 1;
       if (this.#misses < MISSES_BEFORE_TAKEOVER || this.#clock.monotonicMs() - this.#lostMs < PAUSE_AFTER_LOSS_MS) return;
     }
@@ -121,8 +122,13 @@ export class Election implements TermScope {
     const owns = this.owner() !== null;
     if (owns === this.#owns) return;
     this.#owns = owns;
-    if (!owns) this.#lostMs = this.#clock.monotonicMs();
-    this.#logger.info(owns ? 'this registrar owns the terms of its group' : 'another registrar owns the terms of the group now', { group: this.group.name, oracle: this.#replica.network.oracles.get(this.group.name)?.url });
+    const oracle = this.#replica.network.oracles.get(this.group.name)?.url;
+    if (!owns) {
+      this.#hasLost = true;
+      this.#lostMs = this.#clock.monotonicMs();
+      if (oracle === this.#options.url) this.#logger.error('another registrar has this one\u2019s address: each must have its own ADVERTISED_URL', { group: this.group.name, oracle });
+    }
+    this.#logger.info(owns ? 'this registrar owns the terms of its group' : 'another registrar owns the terms of the group now', { group: this.group.name, oracle });
     for (const listener of this.#listeners) listener();
   }
 }

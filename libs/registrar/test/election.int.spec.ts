@@ -98,6 +98,20 @@ describe('the owner of a group (R34)', () => {
     expect(nodes.filter((node) => node.owns())).toHaveLength(1);
   });
 
+  it('is taken over at once by a new process at its address, but not back: two that have one address by mistake do not take turns every second', async () => {
+    const [a, b] = [await start('a'), await start('a')];
+    await a.caughtUp();
+    expect([a.owns(), b.owns()]).toEqual([false, true]);
+    // Whoever answers at the address is not the one that is asked for.
+    silent.add('a');
+    const { position } = await log.store.head();
+    for (let look = 0; look < 9; look++) {
+      a.clock.advance(1_000);
+      await a.election.look();
+    }
+    expect((await log.store.head()).position).toBe(position);
+  });
+
   it('is another when it does not answer three times in a row, and finds that out', async () => {
     const [a, b] = [await start('a'), await start('b')];
     silent.add('a');
