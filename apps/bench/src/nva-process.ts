@@ -17,7 +17,7 @@ export class NvaProcess {
     this.#child = child;
   }
 
-  static async start(parent: string, env: Readonly<Record<string, string>> = {}, app: 'nva' | 'registrar' = 'nva'): Promise<NvaProcess> {
+  static async start(parent: string, env: Readonly<Record<string, string>> = {}, app: 'nva' | 'registrar' | 'distributor' = 'nva'): Promise<NvaProcess> {
     const main = join(import.meta.dirname, `../../${app}/dist/main.js`);
     const dataDir = await mkdtemp(join(parent, 'nva-'));
     const child = spawn(process.execPath, ['--max-semi-space-size=64', main], { env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000', ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -42,6 +42,10 @@ export class NvaProcess {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error('the NVA did not get ready in time');
+  }
+
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal);
   }
 
   async stop(): Promise<void> {
