@@ -68,8 +68,13 @@ export class MeasuredEventStore implements EventStore {
   }
 }
 
-/** Feeds whose publications are timed and traced. */
+/** Feeds whose publications are timed and traced, and whose records are counted. */
 export class MeasuredFeedWriter implements FeedWriter {
+  /**
+   * Records that the topic of each VN holds at most: those found when it was read last, and those published since. Superseded ones are
+   * among them until the broker compacts, which it does not tell.
+   */
+  readonly topicRecords = new Map<number, number>();
   readonly #writer: FeedWriter;
   readonly #clock: Clock;
   readonly #tracing: Tracing | null;
@@ -107,6 +112,7 @@ export class MeasuredFeedWriter implements FeedWriter {
     let oldestMs = Number.POSITIVE_INFINITY;
     for (const batch of batches) {
       records += batch.records.length;
+      this.#count(batch.feed, batch.records.length);
       for (const { recordedAt } of batch.records) oldestMs = Math.min(oldestMs, recordedAt ?? Number.POSITIVE_INFINITY);
     }
     this.onPublish(tookMs / 1_000, oldestMs === Number.POSITIVE_INFINITY ? null : Math.max(0, wallMs + tookMs - oldestMs) / 1_000, records);
@@ -117,12 +123,17 @@ export class MeasuredFeedWriter implements FeedWriter {
     return this.#writer.read(feed);
   }
 
-  readAll(feeds: readonly FeedName[]): AsyncIterable<FeedItem> {
-    return this.#writer.readAll(feeds);
+  async *readAll(feeds: readonly FeedName[]): AsyncGenerator<FeedItem> {
+    for (const feed of feeds) if (feed.kind === 'vn') this.topicRecords.set(feed.vnid, 0);
+    for await (const item of this.#writer.readAll(feeds)) {
+      this.#count(item.feed, 1);
+      yield item;
+    }
   }
 
-  delete(feed: FeedName): Promise<void> {
-    return this.#fencing(this.#writer.delete(feed));
+  async delete(feed: FeedName): Promise<void> {
+    await this.#fencing(this.#writer.delete(feed));
+    if (feed.kind === 'vn') this.topicRecords.delete(feed.vnid);
   }
 
   loadCheckpoint(): Promise<FeedCheckpoint | null> {
@@ -135,6 +146,10 @@ export class MeasuredFeedWriter implements FeedWriter {
 
   close(): Promise<void> {
     return this.#writer.close();
+  }
+
+  #count(feed: FeedName, records: number): void {
+    if (feed.kind === 'vn') this.topicRecords.set(feed.vnid, (this.topicRecords.get(feed.vnid) ?? 0) + records);
   }
 
   async #fencing<T>(done: Promise<T>): Promise<T> {

@@ -4,6 +4,8 @@ import type { Logger, Position } from '@nva/ports';
 import type { CommandServer } from './command-server.ts';
 import type { Core } from './core.ts';
 
+/** VNs whose topic has a line of its own: those with the most records. */
+const MAX_TOPICS_NAMED = 50;
 const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
 /** Prometheus metrics of one NVA, in a registry of its own. */
@@ -35,6 +37,7 @@ export class Metrics {
       core.distribution.writer.onFenced = () => this.#fenced.inc();
     }
     this.#lag(core);
+    if (core.distribution) this.#topicSizes(core.distribution.writer.topicRecords);
     core.replica.onFolded(({ event }) => {
       if (event.type !== 'TenantSystemMoved' || event.data.recentMoves <= MOVE_ALARM_MOVES || !core.replica.caughtUp) return;
       this.#moveAlarms.inc();
@@ -52,7 +55,7 @@ export class Metrics {
     const positions = new Gauge({ name: 'nva_consumer_lag_positions', help: 'Positions of the log that a consumer has not taken in; on the embedded log one is one event.', labelNames: ['consumer'], registers: [this.registry] });
     const seconds = new Gauge({
       name: 'nva_consumer_lag_seconds',
-      help: 'Age of the last event that the fold took in, for a consumer that is behind; 0 for one that is not.',
+      help: 'For a consumer that is behind, the age of the last event that the fold took in, or of the first that waits to be published; 0 for one that is not.',
       labelNames: ['consumer'],
       registers: [this.registry],
       async collect() {
@@ -61,8 +64,30 @@ export class Metrics {
         for (const [consumer, read] of Object.entries(consumers)) {
           const behind = Math.max(0, position - read());
           positions.set({ consumer }, behind);
-          seconds.set({ consumer }, behind === 0 || recordedAt === 0 ? 0 : Math.max(0, clock.wallMs() - recordedAt) / 1_000);
+          const since = (consumer === 'feeds' && distribution?.distributor.oldestQueuedAt) || recordedAt;
+          seconds.set({ consumer }, behind === 0 || since === 0 ? 0 : Math.max(0, clock.wallMs() - since) / 1_000);
         }
+      },
+    });
+  }
+
+  #topicSizes(records: ReadonlyMap<number, number>): void {
+    new Gauge({
+      name: 'nva_vn_topic_records',
+      help: `Records on the topic of a VN, superseded ones among them until it is compacted: found when it was read last, and published since; the ${MAX_TOPICS_NAMED} VNs with the most.`,
+      labelNames: ['vnid'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [vnid, count] of [...records].toSorted(([, a], [, b]) => b - a).slice(0, MAX_TOPICS_NAMED)) this.set({ vnid: String(vnid) }, count);
+      },
+    });
+    new Gauge({
+      name: 'nva_vn_topics_records',
+      help: 'The same over all VNs that this process publishes.',
+      registers: [this.registry],
+      collect() {
+        this.set(records.values().reduce((sum, count) => sum + count, 0));
       },
     });
   }

@@ -73,6 +73,17 @@ describe('metrics', () => {
     expect((await fixture.http.get('/metrics')).text).toMatch(/nva_http_request_duration_seconds_count\{method="PUT",route="\/v1\/nves\/:nveId\/tenant-systems\/:tsId",status="200"\} 1/);
   });
 
+  it('tell how many records the topic of a VN holds, since it was read last', async () => {
+    const fixture = await start();
+    const held = async (): Promise<string[]> => ((await fixture.http.get('/metrics')).text.match(/^nva_vn_topics?_records.*$/gm) ?? []).toSorted();
+    await attach(fixture, 1, 1);
+    const context = ['nva_vn_topic_records{vnid="2"} 1', 'nva_vn_topic_records{vnid="9"} 1'];
+    await expect.poll(held, { timeout: 10_000 }).toEqual(['nva_vn_topic_records{vnid="1"} 3', ...context, 'nva_vn_topics_records 5']);
+    await attach(fixture, 1, 2);
+    // The mapping again, another member, and the first one's removal.
+    await expect.poll(held, { timeout: 10_000 }).toEqual(['nva_vn_topic_records{vnid="1"} 6', ...context, 'nva_vn_topics_records 8']);
+  });
+
   it('count the leases that run', async () => {
     const fixture = await start();
     expect(await metric(fixture, 'nva_terms')).toBe(0);

@@ -18,6 +18,7 @@ const RETRY_MAX_MS = 10_000;
 
 interface Queued {
   readonly position: Position;
+  readonly recordedAt: number;
   readonly batches: readonly FeedBatch[];
 }
 
@@ -87,6 +88,11 @@ export class Distributor {
     return this.#published;
   }
 
+  /** When the oldest event was recorded that waits to be published, ms since the epoch; null if none does, or a reconciliation will publish it. */
+  get oldestQueuedAt(): number | null {
+    return this.#queue[0]?.recordedAt ?? null;
+  }
+
   get queuedRecords(): number {
     return this.#queuedRecords;
   }
@@ -138,7 +144,7 @@ export class Distributor {
       if (this.#queue.length === 0 && !this.#reconciling) this.#published = recorded.position;
       return;
     }
-    this.#queue.push({ position: recorded.position, batches });
+    this.#queue.push({ position: recorded.position, recordedAt: recorded.event.data.audit.recordedAt, batches });
     for (const { records } of batches) this.#queuedRecords += records.length;
     if (this.#queuedRecords > MAX_QUEUED_RECORDS) {
       this.#overflow();

@@ -180,8 +180,13 @@ describe('the distributor', () => {
     await node.submit(attach('t1', 'nve1', 1));
     await settled();
     feed.failing = true;
+    expect(distributor.oldestQueuedAt).toBeNull();
+    const since = clock.wallMs();
     const outcomes = await node.submit(attach('t2', 'nve2', 2), detach('t2', 'nve2'), attach('t3', 'nve2', 3));
     expect(outcomes.every((outcome) => 'answer' in outcome)).toBe(true);
+    clock.advance(60_000);
+    await node.submit(attach('t4', 'nve2', 4));
+    expect(distributor.oldestQueuedAt).toBe(since);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(distributor.counters.publishFailures).toBeGreaterThan(0);
     feed.failing = false;
