@@ -1,18 +1,33 @@
 import { defineConfig } from 'vitest/config';
 
 // Libraries are tested from their sources (the `source` condition of their exports), child processes and workers included.
+const resolve = { conditions: ['source'] };
+const SPECS = '**/*.{unit,int,e2e,sim}.spec.ts';
+const CLUSTER = `test/cluster/${SPECS}`;
+
 export default defineConfig({
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source'] } },
   test: {
-    include: ['{libs,apps,test}/**/*.{unit,int,e2e,sim}.spec.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', '.cache/**'],
-    globalSetup: ['test/kafka/global-setup.ts'],
-    execArgv: ['--conditions=source'],
-    // Vitest takes CommonJS below a folder named «es» for ES modules and evaluates it a second time, wherever the checkout lies.
-    server: { deps: { external: [/\/node_modules\//] } },
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // One after the other: the cluster's dozen processes would leave the other specs no time to be in time.
+    projects: [project('specs', 0, [`{libs,apps,test}/${SPECS}`], [CLUSTER]), project('cluster', 1, [CLUSTER])],
   },
 });
+
+function project(name: string, groupOrder: number, include: string[], exclude: string[] = []) {
+  return {
+    resolve,
+    ssr: { resolve },
+    test: {
+      name,
+      include,
+      exclude: ['**/node_modules/**', '**/dist/**', '.cache/**', ...exclude],
+      sequence: { groupOrder },
+      globalSetup: ['test/kafka/global-setup.ts'],
+      execArgv: ['--conditions=source'],
+      // Vitest takes CommonJS below a folder named «es» for ES modules and evaluates it a second time, wherever the checkout lies.
+      server: { deps: { external: [/\/node_modules\//] } },
+      testTimeout: 30_000,
+      hookTimeout: 60_000,
+    },
+  };
+}
