@@ -1,4 +1,5 @@
 export * from './clock.ts';
 export * from './event-store.ts';
+export * from './feed-access.ts';
 export * from './feed.ts';
 export * from './logger.ts';
