@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
-import { Distributor, type Owns } from '@nva/distributor';
+import { Distributor, type AccessOptions, type Owns } from '@nva/distributor';
 import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
-import { KafkaFeedWriter } from '@nva/kafka';
+import { KafkaFeedAccess, KafkaFeedWriter, type KafkaConnection } from '@nva/kafka';
 import type { Clock, EventStore, FeedWriter, Logger, Position } from '@nva/ports';
 import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
 import { Replica } from '@nva/replica';
@@ -111,14 +111,34 @@ export class Core {
     const { inProcessFeed, owns } = feeds;
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns });
+    const access = this.#accessOf(clock, logger);
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, ...(access && { access }) });
     this.#distribution = { distributor, writer, inProcessFeed };
     distributor.start(failed).then(
       () => (this.#distributing = true),
       (cause: unknown) => failed(cause),
     );
   }
+
+  /** Heartbeats reach registrars; a process that is none decides by the grace time alone. */
+  #accessOf(clock: Clock, logger: Logger): AccessOptions | null {
+    const { config, applied } = this;
+    if (!config.kafkaAcls) return null;
+    const { principal, graceS } = config.kafkaAcls;
+    const access = new KafkaFeedAccess({ ...kafkaOf(config, clock, logger), principal });
+    const heard = this.registration && { stillFollows: (nveId: string, vnid: number) => applied.of(nveId).has(vnid) };
+    return { access, clock, graceMs: graceS * 1_000, ...heard };
+  }
 }
+
+const kafkaOf = (config: NvaConfig, clock: Clock, logger: Logger): KafkaConnection => ({
+  brokers: config.kafkaBrokers,
+  ...config.kafkaSecurity,
+  prefix: config.feedPrefix,
+  clientId: 'nva',
+  clock,
+  log: (level, message, fields) => logger[level](message, fields),
+});
 
 async function openStore(config: NvaConfig, clock: Clock): Promise<EventStore> {
   try {
@@ -135,14 +155,7 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
     const feed = new InProcessFeed(config.feedPrefix, new Topics(position));
     return { writer: feed, inProcessFeed: feed, owns: () => true };
   }
-  const writer = new KafkaFeedWriter({
-    brokers: config.kafkaBrokers,
-    prefix: config.feedPrefix,
-    owned: config.distributorShards,
-    clientId: 'nva',
-    clock,
-    log: (level, message, fields) => logger[level](message, fields),
-  });
+  const writer = new KafkaFeedWriter({ ...kafkaOf(config, clock, logger), owned: config.distributorShards });
   return { writer, inProcessFeed: null, owns: (vnid) => writer.owns(vnid) };
 }
 
