@@ -13,6 +13,8 @@ export interface KafkaAcls {
   readonly principal: string;
   /** From when an NVE was told that it left a VN until it may no longer read it, in seconds. */
   readonly graceS: number;
+  /** NVEs may send commands over Kafka, whoever takes them there. */
+  readonly commands: boolean;
 }
 
 /** Throws ConfigError at the first wrong value, which it never repeats where it may be a secret. */
@@ -25,7 +27,7 @@ export function readKafkaSecurity(env: Environment): { readonly sasl?: KafkaSasl
 export function readKafkaAcls(env: Environment): KafkaAcls | null {
   const principal = text(env, 'KAFKA_PRINCIPAL', DEFAULT_PRINCIPAL, /^[^\s:{}]+:[^{}]*\{nveId\}[^{}]*$/, 'a type, a colon and a name with {nveId} in it once, such as User:{nveId}');
   const graceS = integer(env, 'ACL_GRACE_S', 60, 1, 86_400);
-  return flag(env, 'KAFKA_ACLS') ? { principal, graceS } : null;
+  return flag(env, 'KAFKA_ACLS') ? { principal, graceS, commands: flag(env, 'KAFKA_COMMANDS') } : null;
 }
 
 function readSasl(env: Environment): KafkaSasl | null {

@@ -20,7 +20,7 @@ export const kafkaConnection = (config: NvaConfig, clock: Clock, logger: Logger)
  */
 export function feedAccess(config: NvaConfig, clock: Clock, logger: Logger, heard: AppliedReports | null): AccessOptions | null {
   if (!config.kafkaAcls) return null;
-  const { principal, graceS } = config.kafkaAcls;
-  const access = new KafkaFeedAccess({ ...kafkaConnection(config, clock, logger), principal });
+  const { principal, graceS, commands } = config.kafkaAcls;
+  const access = new KafkaFeedAccess({ ...kafkaConnection(config, clock, logger), principal, commands });
   return { access, clock, graceMs: graceS * 1_000, ...(heard && { stillFollows: (nveId: string, vnid: number) => heard.of(nveId).has(vnid) }) };
 }

@@ -20,10 +20,13 @@ export const DEFAULT_PRINCIPAL = 'User:{nveId}';
 const PLACE = '{nveId}';
 const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const READS = [AclOperationTypes.READ, AclOperationTypes.DESCRIBE] as const;
+const WRITES = [AclOperationTypes.WRITE, AclOperationTypes.DESCRIBE] as const;
 
 export interface KafkaFeedAccessOptions extends KafkaConnection {
   /** The principal as which an NVE logs in, `{nveId}` in place of its id. `User:{nveId}` by default. */
   readonly principal?: string;
+  /** NVEs send commands over Kafka: what an NVE needs for that comes and goes with the right to its own feed. */
+  readonly commands?: boolean;
 }
 
 /**
@@ -31,6 +34,9 @@ export interface KafkaFeedAccessOptions extends KafkaConnection {
  *
  *     its own feed   READ, DESCRIBE  topic <prefix>.nve.<nveId>, topic <prefix>.schemas
  *                    READ            groups that begin with <prefix>-nve-<nveId>:
+ *       with commands
+ *                    WRITE, DESCRIBE topic <prefix>.commands
+ *                    READ, DESCRIBE  topic <prefix>.nve.<nveId>.outcomes
  *     a VN’s feed    READ, DESCRIBE  topic <prefix>.vn.<vnid>
  *
  * Rules of other forms (other principals or operations, DENY, prefixes of topics) are an operator’s, and never touched. A rule that has this form
@@ -41,6 +47,7 @@ export class KafkaFeedAccess implements FeedAccess {
   readonly #names: TopicNames;
   readonly #before: string;
   readonly #after: string;
+  readonly #commands: boolean;
   #connected: Promise<Admin> | undefined;
 
   /** Throws FeedRefused if topics cannot be named so, or principals cannot be told apart. */
@@ -51,6 +58,7 @@ export class KafkaFeedAccess implements FeedAccess {
     if (parts.length !== 2 || !/^[^\s:]+:/.test(principal)) throw new FeedRefused(`A principal is a type, a colon and a name with ${PLACE} in it once, such as ${DEFAULT_PRINCIPAL}, received «${principal}»`);
     [this.#before, this.#after] = parts as [string, string];
     this.#names = new TopicNames(prefix);
+    this.#commands = options.commands ?? false;
     this.#client = createClient(options, options.clientId ?? `${prefix}-access`, options.log ?? silent);
   }
 
@@ -78,8 +86,9 @@ export class KafkaFeedAccess implements FeedAccess {
     });
   }
 
+  /** Those for commands too, which are there where they were switched on once. */
   async revoke(rights: readonly FeedRight[]): Promise<void> {
-    const rules = rights.flatMap((right) => this.#rules(right));
+    const rules = rights.flatMap((right) => this.#rules(right, true));
     await this.#asking(`Revoking ${rights.length} rights`, async (admin) => {
       for (const filters of chunks(rules)) await admin.deleteAcls({ filters });
     });
@@ -91,13 +100,14 @@ export class KafkaFeedAccess implements FeedAccess {
     await (await connected?.catch(() => undefined))?.disconnect();
   }
 
-  #rules({ nveId, feed }: FeedRight): AclEntry[] {
+  #rules({ nveId, feed }: FeedRight, commands = this.#commands): AclEntry[] {
     const rule = { principal: `${this.#before}${nveId}${this.#after}`, host: '*', permissionType: AclPermissionTypes.ALLOW };
-    const onTopic = (resourceName: string): AclEntry[] =>
-      READS.map((operation) => ({ ...rule, operation, resourceType: AclResourceTypes.TOPIC, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL }));
+    const onTopic = (resourceName: string, operations: readonly (typeof READS | typeof WRITES)[number][] = READS): AclEntry[] =>
+      operations.map((operation) => ({ ...rule, operation, resourceType: AclResourceTypes.TOPIC, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL }));
     if (!isOwn(nveId, feed)) return onTopic(this.#names.of(feed));
     const groups = { ...rule, operation: AclOperationTypes.READ, resourceType: AclResourceTypes.GROUP, resourceName: this.#names.groupPrefixOf(nveId), resourcePatternType: ResourcePatternTypes.PREFIXED };
-    return [...onTopic(this.#names.of(feed)), ...onTopic(this.#names.schemas), groups];
+    const forCommands = commands ? [...onTopic(this.#names.commands, WRITES), ...onTopic(this.#names.outcomes(nveId))] : [];
+    return [...onTopic(this.#names.of(feed)), ...onTopic(this.#names.schemas), groups, ...forCommands];
   }
 
   /** The right that a rule is a part of, null for a rule that is none of ours. */
@@ -105,9 +115,8 @@ export class KafkaFeedAccess implements FeedAccess {
     const { principal, resourceType, resourceName } = rule;
     const nveId = principal.slice(this.#before.length, principal.length - this.#after.length);
     if (principal !== `${this.#before}${nveId}${this.#after}` || !NVE_ID.test(nveId)) return null;
-    const own: FeedName = { kind: 'nve', nveId };
-    const feed = resourceType === AclResourceTypes.TOPIC && resourceName !== this.#names.schemas ? this.#names.feedOf(resourceName) : own;
-    if (!feed) return null;
+    // Whatever is no feed can only be a part of the right to the NVE's own.
+    const feed = (resourceType === AclResourceTypes.TOPIC && this.#names.feedOf(resourceName)) || ({ kind: 'nve', nveId } as const);
     const right: FeedRight = { nveId, feed };
     return this.#rules(right).some((one) => nameOf(one) === nameOf(rule)) ? right : null;
   }

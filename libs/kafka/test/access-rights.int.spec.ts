@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { member, membership, nve, vn } from '../../../test/contract/feed-records.ts';
 import { NVA, type RunningBroker } from '../../../test/kafka/broker.ts';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
-import { KafkaFeedAccess, KafkaFeedWriter } from '../src/index.ts';
+import { until } from '../../../test/e2e/waiting.ts';
+import { KafkaCommandTransport, KafkaFeedAccess, KafkaFeedWriter } from '../src/index.ts';
 import { RawUser, startSecuredBroker, userOf } from './secured-broker.ts';
 
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
@@ -91,6 +92,60 @@ describe('an NVE on brokers with an authoriser', () => {
       expect(await new RawUser(brokers, userOf(other)).read('nvo3.vn.1', 'nvo3-nve-a:1'), other).toBe(GROUP_DENIED);
     }
     for (const group of ['nvo3-nve-a', 'nvo3-read-1', 'anything']) expect(await a().read('nvo3.vn.1', group), group).toBe(GROUP_DENIED);
+  });
+});
+
+describe('commands over Kafka, on brokers with an authoriser', () => {
+  let withCommands: KafkaFeedAccess;
+  beforeAll(async () => {
+    withCommands = new KafkaFeedAccess({ brokers, sasl: NVA, commands: true });
+    await nva.asAdmin((admin) => admin.createTopics({ waitForLeaders: true, topics: ['nvo3.commands', 'nvo3.nve.a.outcomes', 'nvo3.nve.b.outcomes'].map((topic) => ({ topic, numPartitions: 1 })) }));
+    for (const nveId of ['a', 'b']) expect(await nva.write(`nvo3.nve.${nveId}.outcomes`)).toBe('written');
+  });
+  afterAll(() => withCommands?.close());
+  const user = (nveId: string): RawUser => new RawUser(brokers, userOf(nveId));
+
+  it('can be sent by an NVE that has its rights, which reads the outcomes of its own and of nobody else’s, and no command', async () => {
+    await access.grant([own('a')]);
+    expect(await user('a').write('nvo3.commands'), 'where commands are off').toBe(DENIED);
+    expect(await user('a').read('nvo3.nve.a.outcomes', 'nvo3-nve-a:1')).toBe(DENIED);
+
+    await withCommands.grant(['a', 'b'].map(own));
+    expect(await user('a').topics()).toEqual(['nvo3.commands', 'nvo3.nve.a', 'nvo3.nve.a.outcomes', 'nvo3.schemas']);
+    for (const [nveId, other] of [['a', 'b'], ['b', 'a']] as const) {
+      expect(await user(nveId).write('nvo3.commands')).toBe('written');
+      expect(await user(nveId).read(`nvo3.nve.${nveId}.outcomes`, `nvo3-nve-${nveId}:outcomes-1`)).toEqual(['k']);
+      expect(await user(nveId).read(`nvo3.nve.${other}.outcomes`, `nvo3-nve-${nveId}:2`)).toBe(DENIED);
+      expect(await user(nveId).read('nvo3.commands', `nvo3-nve-${nveId}:3`)).toBe(DENIED);
+      for (const topic of [`nvo3.nve.${nveId}.outcomes`, `nvo3.nve.${other}.outcomes`]) expect(await user(nveId).write(topic), topic).toBe(DENIED);
+      expect(await user(nveId).read(`nvo3.nve.${nveId}.outcomes`, 'nvo3-registrars')).toBe(GROUP_DENIED);
+    }
+  });
+
+  it('are rights that lack where commands were switched on later, and go with the NVE where they were switched off', async () => {
+    await access.grant([own('a')]);
+    expect(await withCommands.list()).toEqual([{ ...own('a'), whole: false }]);
+    await withCommands.grant([own('a')]);
+    expect(await withCommands.list()).toEqual(listed(own('a')));
+    expect(await access.list()).toEqual(listed(own('a')));
+    await access.revoke([own('a')]);
+    expect(await withCommands.list()).toEqual([]);
+    expect(await user('a').write('nvo3.commands')).toBe(DENIED);
+  });
+
+  it('are sent and answered by the NVE’s library', async () => {
+    await withCommands.grant([own('a')]);
+    const transport = new KafkaCommandTransport({ brokers, sasl: userOf('a'), nveId: 'a' });
+    const came: string[] = [];
+    await transport.open((value) => came.push(value.toString()));
+    await transport.send({ key: 'k', value: Buffer.from('v'), headers: {}, timestamp: Date.now() });
+    expect(await nva.write('nvo3.nve.a.outcomes')).toBe('written');
+    await until('the outcome came', () => (came.length > 0 ? null : 'not yet'));
+    expect(came).toEqual(['v']);
+    await transport.close();
+    const stranger = new KafkaCommandTransport({ brokers, sasl: userOf('b'), nveId: 'a' });
+    await expect(stranger.open(() => undefined)).rejects.toThrow(FeedRefused);
+    await stranger.close();
   });
 });
 

@@ -2,7 +2,7 @@ import type { FeedName } from './feed.ts';
 
 /**
  * That an NVE may read a feed. The right to its own feed brings what it needs to read any: the schemas, and consumer groups of its own
- * where the feeds have such.
+ * where the feeds have such; and to send commands, where they go the same way.
  */
 export interface FeedRight {
   readonly nveId: string;
