@@ -6,6 +6,9 @@ import type { Owns } from './records.ts';
 const MAX_GRACES = 10;
 /** What is there is compared with what is due so often, beside what this process grants and revokes itself. */
 export const LOOK_EVERY_MS = 60_000;
+/** After a failure, doubled with each that follows it. There is no last try: what nobody could see to stays to be done. */
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 16_000;
 /** Rights revoked in one call at most; the rest follow. */
 const MAX_REVOKED_TOGETHER = 1_000;
 
@@ -45,7 +48,8 @@ interface Surplus {
  * Granting comes before telling (contract, «Kafka»). A VN with a right that cannot be granted is withheld, whole: nothing of it is published,
  * so that no NVE is told of a VN that it cannot read, and nothing else waits. It is released when the right is there, and reconciled then.
  *
- * Where several processes share the VNs, each sees to the rights to its own, and all of them to NVEs' own feeds.
+ * Where several processes share the VNs, each sees to the rights to its own, and all of them to NVEs' own feeds. What is due is in the log, so
+ * whoever takes over sees to the same rights. How long one has been too much is known to the process alone: its grace time begins anew there.
  */
 export class Rights {
   readonly #options: AccessOptions;
@@ -56,7 +60,10 @@ export class Rights {
   readonly #withheld = new Set<number>();
   #released: number[] = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  /** Granting failed: what needs it is withheld until it has succeeded. */
   #failing = false;
+  #retryMs = RETRY_FIRST_MS;
+  #retryAtMs = Number.NEGATIVE_INFINITY;
   #tending: Promise<void> | undefined;
   /** Grants and revocations one after the other, so that none is overtaken by its opposite. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -70,6 +77,11 @@ export class Rights {
   /** How often to `tend`, in milliseconds. */
   get tendEveryMs(): number {
     return Math.min(1_000, this.#options.graceMs / 4);
+  }
+
+  /** Rights that are too much, and there until their grace time is over or they can be revoked. */
+  get waiting(): number {
+    return this.#surplus.size;
   }
 
   get withheld(): ReadonlySet<number> {
@@ -114,7 +126,8 @@ export class Rights {
     try {
       await this.grant(rights);
     } catch (error) {
-      this.#fail();
+      this.#failing = true;
+      this.#failed();
       this.#withhold(rights);
       this.#view.logger.error('rights of NVEs could not be granted; their VNs are withheld until they are', { err: error, rights: rights.length, first: nameOf(rights[0]!), vnids: this.#withheld.size });
     }
@@ -156,13 +169,19 @@ export class Rights {
   }
 
   async #tend(): Promise<void> {
+    if (this.#now() < this.#retryAtMs) return;
     try {
       const due = this.#now() - this.#lookedAtMs >= (this.#options.lookEveryMs ?? LOOK_EVERY_MS);
-      if (due || this.#failing) await this.#restore();
-      await this.#revokeSurplus();
+      try {
+        if (due || this.#failing) await this.#restore();
+      } finally {
+        // One right that cannot be granted keeps no other from being revoked.
+        await this.#revokeSurplus();
+      }
+      this.#retryMs = RETRY_FIRST_MS;
     } catch (error) {
-      this.#fail();
-      this.#view.logger.warn('the rights of NVEs could not be seen to; trying again', { err: error, vnids: this.#withheld.size });
+      this.#failed();
+      this.#view.logger.warn('the rights of NVEs could not be seen to; trying again', { err: error, retryMs: this.#retryAtMs - this.#now(), vnids: this.#withheld.size, waiting: this.waiting });
     }
   }
 
@@ -255,9 +274,10 @@ export class Rights {
     return lacking;
   }
 
-  #fail(): void {
-    this.#failing = true;
+  #failed(): void {
     this.counters.failures++;
+    this.#retryAtMs = this.#now() + this.#retryMs;
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
   }
 
   #withhold(rights: readonly FeedRight[]): void {

@@ -245,10 +245,21 @@ describe('rights that cannot be granted', () => {
     expect(story).toContain('tell vn/3 mapping/t4/192.0.2.4');
     expect(story.filter((line) => line === 'tell nve/a vn/1')).toEqual([]);
     access.refused.clear();
-    await after(1_000);
+    await after(2_000);
     await until('the VN is told', () => (story.includes('tell nve/a vn/1') && story.includes('tell vn/1 mapping/t1/192.0.2.1') ? null : story.join('\n')));
     expect(story.indexOf('grant a vn/1')).toBeLessThan(story.indexOf('tell nve/a vn/1'));
     expect(distributor.rights!.withheld.size).toBe(0);
+  });
+
+  it('keep no other right from being revoked', async () => {
+    await submit(attach('t1', 'a', 1));
+    await submit(detach('t1', 'a'));
+    await after(0);
+    access.refused.add('b vn/3');
+    await submit(attachIn3('t3', 'b', 3));
+    await after(GRACE_MS);
+    expect(granted()).toEqual(['a nve/a', 'b nve/b']);
+    expect([...distributor.rights!.withheld]).toEqual([3]);
   });
 
   it('do not stop what is told of VNs that need none, while brokers do not answer', async () => {
@@ -258,7 +269,7 @@ describe('rights that cannot be granted', () => {
     await after(1_000);
     expect(story.filter((line) => line.includes('nve/b vn/1') || line.includes('member/b'))).toEqual([]);
     access.failing = null;
-    await after(1_000);
+    await after(2_000);
     await until('both are told', () => (['tell nve/b vn/1', 'tell vn/1 member/b', 'tell nve/a vn/3', 'tell vn/3 member/a'].every((line) => story.includes(line)) ? null : story.join('\n')));
   });
 
@@ -269,6 +280,51 @@ describe('rights that cannot be granted', () => {
     await expect(start()).rejects.toThrow('Security features are disabled');
     access.failing = null;
     await start();
+  });
+});
+
+describe('rights that cannot be revoked', () => {
+  it('are tried again at growing intervals, counted, and hold no grant back', async () => {
+    await submit(attach('t1', 'a', 1));
+    await submit(detach('t1', 'a'));
+    await after(0);
+    expect(distributor.rights!.waiting).toBe(1);
+    let tries = 0;
+    access.whileRevoking = () => {
+      tries++;
+      return Promise.reject(new FeedUnavailable('the controller is away'));
+    };
+    await after(GRACE_MS);
+    expect([tries, distributor.rights!.counters.failures]).toEqual([1, 1]);
+    for (let i = 0; i < 60; i++) await after(1_000);
+    // After 1, 3, 7, 15, 31 and 47 s.
+    expect([tries, distributor.rights!.counters.failures]).toEqual([7, 7]);
+    expect(granted()).toContain('a vn/1');
+    expect(distributor.rights!.waiting).toBe(1);
+
+    await submit(attachIn3('t3', 'b', 3));
+    expect(story).toContain('tell nve/b vn/3');
+
+    access.whileRevoking = () => Promise.resolve();
+    await after(16_000);
+    expect(granted()).toEqual(['a nve/a', 'b nve/b', 'b vn/3']);
+    expect(distributor.rights!.waiting).toBe(0);
+    expect(distributor.rights!.counters).toMatchObject({ granted: 4, revoked: 1, failures: 7 });
+  });
+});
+
+describe('the grace time', () => {
+  it('begins anew with the process: a restart in the middle neither shortens it nor keeps the right for ever', async () => {
+    await submit(attach('t1', 'a', 1));
+    await submit(detach('t1', 'a'));
+    await after(0);
+    await after(GRACE_MS / 2);
+    await restart();
+    await after(0);
+    await after(GRACE_MS - 1);
+    expect(granted()).toContain('a vn/1');
+    await after(1);
+    expect(granted()).not.toContain('a vn/1');
   });
 });
 
