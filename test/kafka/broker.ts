@@ -34,6 +34,8 @@ export interface BrokerOptions {
    * do everything.
    */
   readonly users?: Readonly<Record<string, string>>;
+  /** Passwords by name, for `overrides` that say where the broker asks for them; nothing else is set. */
+  readonly scramUsers?: Readonly<Record<string, string>>;
 }
 
 /** The super user of a broker that has users. */
@@ -74,7 +76,7 @@ async function startOnce(java: string, classPath: string, options: BrokerOptions
   await writeFile(properties, Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join(''));
   const flags = [`-Xmx${HEAP_MB}m`, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-Dorg.slf4j.simpleLogger.showDateTime=true', '-cp', classPath];
   if (!existsSync(join(home, 'data', 'meta.properties'))) {
-    await run(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties, ...(options.users ? scram({ ...options.users, [NVA.username]: NVA.password }) : [])]);
+    await run(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties, ...scram(options.users ? { ...options.users, [NVA.username]: NVA.password } : (options.scramUsers ?? {}))]);
   }
   const child = spawn(java, [...flags, 'kafka.Kafka', properties], { stdio: ['ignore', 'pipe', 'pipe'] });
   const log = createWriteStream(logFile, { flags: 'a' });
