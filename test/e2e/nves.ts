@@ -2,13 +2,15 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { KafkaFeedTransport, type LogLevel } from '@nva/kafka';
+import { KafkaFeedTransport, type KafkaSasl, type LogLevel } from '@nva/kafka';
 import { NveClient, type NveEvents } from '@nva/nve';
 import { stateOf, type VnState } from './nve-state.ts';
 
 export interface Feeds {
   readonly brokers: readonly string[];
   readonly prefix: string;
+  /** As whom an NVE logs in, where brokers ask. */
+  readonly sasl?: KafkaSasl;
 }
 
 /** An NVE that can be asked what it holds. */

@@ -18,6 +18,7 @@ const POLL_INTERVAL_MS = 50;
 /** A port that was free when asked for may be taken when the broker binds it. */
 const MAX_START_ATTEMPTS = 3;
 const LOG_TAIL_CHARS = 4_000;
+const NVA_PASSWORD = 'nva-secret';
 /** Any 16 bytes in base64url: the clusters of tests never meet. */
 const CLUSTER_ID = 'bnZvMy10ZXN0LWJyb2tlcg';
 
@@ -28,7 +29,17 @@ export interface BrokerOptions {
   readonly dataDir?: string;
   /** Lines of server.properties that replace or join those below. */
   readonly overrides?: Readonly<Record<string, string | number | boolean>>;
+  /**
+   * Passwords by name: the broker then knows who it speaks to (SASL_PLAINTEXT, SCRAM-SHA-256), and allows only what a rule allows. `NVA` may
+   * do everything.
+   */
+  readonly users?: Readonly<Record<string, string>>;
+  /** Passwords by name, for `overrides` that say where the broker asks for them; nothing else is set. */
+  readonly scramUsers?: Readonly<Record<string, string>>;
 }
+
+/** The super user of a broker that has users. */
+export const NVA = { mechanism: 'scram-sha-256', username: 'nva', password: NVA_PASSWORD } as const;
 
 export interface RunningBroker {
   /** Bootstrap address, `127.0.0.1:<port>`. */
@@ -61,11 +72,11 @@ async function startOnce(java: string, classPath: string, options: BrokerOptions
   const port = options.port ?? (await freePort());
   const properties = join(home, 'server.properties');
   const logFile = join(home, 'server.log');
-  const settings = { ...serverProperties(port, await freePort(), join(home, 'data')), ...options.overrides };
+  const settings = { ...serverProperties(port, await freePort(), join(home, 'data')), ...(options.users && secured(port, await freePort())), ...options.overrides };
   await writeFile(properties, Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join(''));
   const flags = [`-Xmx${HEAP_MB}m`, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-Dorg.slf4j.simpleLogger.showDateTime=true', '-cp', classPath];
   if (!existsSync(join(home, 'data', 'meta.properties'))) {
-    await run(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties]);
+    await run(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties, ...scram(options.users ? { ...options.users, [NVA.username]: NVA.password } : (options.scramUsers ?? {}))]);
   }
   const child = spawn(java, [...flags, 'kafka.Kafka', properties], { stdio: ['ignore', 'pipe', 'pipe'] });
   const log = createWriteStream(logFile, { flags: 'a' });
@@ -120,6 +131,26 @@ function serverProperties(port: number, controllerPort: number, dataDir: string)
     'log.segment.delete.delay.ms': 100,
   };
 }
+
+/** The listener for clients asks who they are; the one between broker and controller, on the same node, does not. */
+function secured(port: number, controllerPort: number): Record<string, string | number | boolean> {
+  return {
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'listeners': `SASL_PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'sasl.enabled.mechanisms': 'SCRAM-SHA-256',
+    'listener.security.protocol.map': 'SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+    // A broker writes the markers of transactions to itself as a client.
+    'security.inter.broker.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism.inter.broker.protocol': 'SCRAM-SHA-256',
+    'listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config': `org.apache.kafka.common.security.scram.ScramLoginModule required username="${NVA.username}" password="${NVA.password}";`,
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'allow.everyone.if.no.acl.found': false,
+    // Nobody is anonymous but the broker, at its controller.
+    'super.users': `User:${NVA.username};User:ANONYMOUS`,
+  };
+}
+
+const scram = (users: Readonly<Record<string, string>>): string[] => Object.entries(users).flatMap(([name, password]) => ['--add-scram', `SCRAM-SHA-256=[name=${name},password=${password}]`]);
 
 async function untilAnswering(child: ChildProcess, port: number, logFile: string): Promise<void> {
   const giveUpAt = performance.now() + START_TIMEOUT_MS;

@@ -28,7 +28,7 @@ interface Compose {
   readonly services: Readonly<Record<string, Service>>;
   readonly volumes: Readonly<Record<string, unknown>>;
   readonly secrets: Readonly<Record<string, { readonly file: string }>>;
-  readonly configs?: Readonly<Record<string, { readonly file: string }>>;
+  readonly configs?: Readonly<Record<string, { readonly file: string; readonly content?: string }>>;
 }
 
 const compose = (file: string): Compose => parse(readFileSync(join(root, 'docker', file), 'utf8'), { merge: true }) as Compose;
@@ -115,7 +115,8 @@ describe.each(['compose.yaml', 'compose.cluster.yaml'])('docker/%s', (file) => {
     const voters = brokers.map(([name, { environment }]) => `${environment!['KAFKA_NODE_ID']}@${name}:9093`).join(',');
     const replicas = Math.min(3, brokers.length);
     for (const [name, { environment = {} }] of brokers) {
-      expect(environment).toMatchObject({ KAFKA_CONTROLLER_QUORUM_VOTERS: voters, KAFKA_ADVERTISED_LISTENERS: `PLAINTEXT://${name}:9092`, KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: replicas, KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: replicas, KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false', KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: 0 });
+      expect(environment).toMatchObject({ KAFKA_CONTROLLER_QUORUM_VOTERS: voters, KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: replicas, KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: replicas, KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false', KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: 0 });
+      expect(String(environment['KAFKA_ADVERTISED_LISTENERS']).split(',')[0]).toMatch(new RegExp(`^(?:PLAINTEXT|INTERNAL)://${name}:9092$`));
       if (brokers.length > 1) expect(environment).toMatchObject({ KAFKA_DEFAULT_REPLICATION_FACTOR: 3, KAFKA_MIN_INSYNC_REPLICAS: 2, KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: 2 });
     }
   });
@@ -130,6 +131,28 @@ describe('docker/compose.cluster.yaml', () => {
       return Array.from({ length: to - from + 1 }, (_, i) => from + i);
     });
     expect(shards.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 64 }, (_, i) => i));
+  });
+
+  it('has brokers that allow nobody but the NVA without a rule, and a listener of their own for NVEs', () => {
+    const brokers = Object.entries(services).filter(([name]) => name.startsWith('kafka'));
+    for (const [i, [name, { environment, ports }]] of brokers.entries()) {
+      expect(environment, name).toMatchObject({
+        KAFKA_AUTHORIZER_CLASS_NAME: 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+        KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND: 'false',
+        KAFKA_SUPER_USERS: 'User:nva',
+        KAFKA_LISTENER_NAME_NVE_SASL_ENABLED_MECHANISMS: 'SCRAM-SHA-256',
+      });
+      for (const listener of String(environment!['KAFKA_LISTENER_SECURITY_PROTOCOL_MAP']).split(',')) expect(listener, name).toMatch(/^(?:INTERNAL|CONTROLLER|NVE):SASL_PLAINTEXT$/);
+      // The one that is published is the one of NVEs, under the port that brokers tell them.
+      expect(ports, name).toEqual([`${19_091 + i}:9094`]);
+      expect(environment!['KAFKA_LISTENERS']).toBe('INTERNAL://:9092,CONTROLLER://:9093,NVE://:9094');
+      expect(String(environment!['KAFKA_ADVERTISED_LISTENERS'])).toMatch(new RegExp(`,NVE://\\$\\{NVE_KAFKA_HOST:-127\\.0\\.0\\.1\\}:${19_091 + i}$`));
+    }
+    for (const [name, { environment }] of Object.entries(services).filter(([other]) => other.startsWith('distributor'))) {
+      const config = readConfig({ ...imageEnv, ...(environment as Record<string, string>) }, ['distributor']);
+      expect(config.kafkaAcls, name).toEqual({ principal: 'User:nve-{nveId}', graceS: 60, commands: false });
+      expect(config.kafkaSecurity.sasl, name).toMatchObject({ mechanism: 'plain', username: 'nva' });
+    }
   });
 
   it('has each node of KurrentDB know the others', () => {

@@ -11,6 +11,7 @@ import type { CommandKeys } from './command-keys.ts';
 import { CommandReader, type ReadCommand, type Sender } from './command-reader.ts';
 import type { NvaConfig } from './config.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import { kafkaConnection } from './kafka.ts';
 import { outcomeMessage } from './outcome-message.ts';
 
 /** Refusals that say nothing of the command. Over REST the caller asks again; here the registrar does, as nobody else reads the record. */
@@ -45,14 +46,10 @@ export class CommandServer extends Server implements CustomTransportStrategy {
     this.#dispatcher = dispatcher;
     this.#logger = logger;
     this.consumer = new CommandConsumer({
-      brokers: config.kafkaBrokers,
-      prefix: config.feedPrefix,
-      clientId: 'nva',
+      ...kafkaConnection(config, clock, logger),
       partitions: config.kafkaCommandPartitions,
       nveIds: keys.nveIds,
       codec: this.#codec,
-      clock,
-      log: (level, message, fields) => logger[level](message, fields),
       handle: (records, alive) => this.#handle(records, alive),
       failed,
     });

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { PURGE_AFTER_MS } from '@nva/distributor';
-import { DEFAULT_COMMAND_PARTITIONS, SHARDS } from '@nva/kafka';
+import { DEFAULT_COMMAND_PARTITIONS, SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
+import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
 import { ROLES } from './roles.ts';
 
 /** What the process is told from outside, checked. */
@@ -14,6 +15,10 @@ export interface NvaConfig {
   readonly eventStore: { readonly url: string; readonly prefix: string } | null;
   /** Empty: the feeds are in process. */
   readonly kafkaBrokers: readonly string[];
+  /** As whom, and how, the brokers are reached. */
+  readonly kafkaSecurity: { readonly sasl?: KafkaSasl; readonly tls?: KafkaTls };
+  /** NVEs' rights are kept on the brokers; null leaves them to others, or everybody may read. */
+  readonly kafkaAcls: KafkaAcls | null;
   /** Shards of the feeds that the process publishes, ascending: a VN is of shard VNID modulo SHARDS. */
   readonly distributorShards: readonly number[];
   readonly feedPrefix: string;
@@ -48,7 +53,7 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
@@ -68,6 +73,8 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
       ? { url: text(env, 'EVENTSTORE_URL', '', /^(?:esdb|kurrentdb|kurrent)(?:\+discover)?:\/\/\S+$/, 'esdb://host:port or kurrentdb://host:port'), prefix: text(env, 'EVENTSTORE_PREFIX', 'nvo3-', /^[A-Za-z0-9._]{1,64}-$/, '1 to 64 letters, digits and . _, then one dash') }
       : null,
     kafkaBrokers: brokers(env),
+    kafkaSecurity: readKafkaSecurity(env),
+    kafkaAcls: readKafkaAcls(env),
     distributorShards: shards(env),
     feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
@@ -96,6 +103,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
   if (roles.includes('distributor') && !roles.includes('admin') && config.kafkaBrokers.length === 0) {
     throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: a distributor by itself publishes on Kafka');
   }
+  if (config.kafkaAcls && config.kafkaBrokers.length === 0) throw new ConfigError('KAFKA_ACLS: expected KAFKA_BROKERS beside it: feeds in process have no brokers that check, got «true»');
   if (roles.includes('distributor') && config.kafkaBrokers.length === 0 && config.distributorShards.length < SHARDS) {
     throw new ConfigError(`DISTRIBUTOR_SHARDS: expected 0-${SHARDS - 1}, or nothing, since without KAFKA_BROKERS no other process can publish the rest, got «${env['DISTRIBUTOR_SHARDS']}»`);
   }
@@ -108,13 +116,13 @@ function checkGroups({ groups, group, advertisedUrl, eventStore }: NvaConfig): v
   if ((groups || eventStore) && advertisedUrl === null) throw new ConfigError('ADVERTISED_URL: expected http://host:port, where other registrars of the log reach this one');
 }
 
-function text(env: Environment, name: string, fallback: string, form: RegExp, expected: string): string {
+export function text(env: Environment, name: string, fallback: string, form: RegExp, expected: string): string {
   const value = env[name] ?? fallback;
   if (!form.test(value)) throw new ConfigError(`${name}: expected ${expected}, got «${withoutCredentials(value)}»`);
   return value;
 }
 
-function integer(env: Environment, name: string, fallback: number, min: number, max: number): number {
+export function integer(env: Environment, name: string, fallback: number, min: number, max: number): number {
   const value = env[name];
   if (value === undefined) return fallback;
   const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
@@ -137,7 +145,7 @@ function share(env: Environment, name: string): number {
   return number;
 }
 
-function flag(env: Environment, name: string, fallback: 'true' | 'false' = 'false'): boolean {
+export function flag(env: Environment, name: string, fallback: 'true' | 'false' = 'false'): boolean {
   const value = env[name] ?? fallback;
   if (value !== 'true' && value !== 'false') throw new ConfigError(`${name}: expected true or false, got «${value}»`);
   return value === 'true';

@@ -7,6 +7,7 @@ import { Replica } from '@nva/replica';
 import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots';
 import { AppliedReports } from './applied-reports.ts';
 import type { NvaConfig } from './config.ts';
+import { feedAccess, kafkaConnection } from './kafka.ts';
 import { openLog } from './log.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
@@ -119,7 +120,8 @@ export class Core {
     const { inProcessFeed, owns } = feeds;
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns });
+    const access = feedAccess(config, clock, logger, this.registration && this.applied);
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, ...(access && { access }) });
     this.#distribution = { distributor, writer, inProcessFeed };
     // A stop in the middle of the first reconciliation is no failure.
     const ended = (cause: unknown): void => {
@@ -138,14 +140,7 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
     const feed = new InProcessFeed(config.feedPrefix, new Topics(position));
     return { writer: feed, inProcessFeed: feed, owns: () => true };
   }
-  const writer = new KafkaFeedWriter({
-    brokers: config.kafkaBrokers,
-    prefix: config.feedPrefix,
-    owned: config.distributorShards,
-    clientId: 'nva',
-    clock,
-    log: (level, message, fields) => logger[level](message, fields),
-  });
+  const writer = new KafkaFeedWriter({ ...kafkaConnection(config, clock, logger), owned: config.distributorShards });
   return { writer, inProcessFeed: null, owns: (vnid) => writer.owns(vnid) };
 }
 

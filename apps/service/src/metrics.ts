@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
+import type { Rights } from '@nva/distributor';
 import { MOVE_ALARM_MOVES } from '@nva/domain';
 import type { Logger, Position } from '@nva/ports';
 import type { CommandServer } from './command-server.ts';
@@ -26,8 +27,9 @@ export class Metrics {
 
   constructor(core: Core, commands: CommandServer | null, logger: Logger) {
     collectDefaultMetrics({ register: this.registry });
-    this.#measured(gaugesOf(core), (name, help, read) => new Gauge({ name, help, registers: [], collect() { this.set(read()); } }));
-    this.#measured({ ...countersOf(core), ...(commands && countersOfCommands(commands)) }, (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
+    const { rights } = core.distribution?.distributor ?? {};
+    this.#measured({ ...gaugesOf(core), ...(rights && gaugesOfRights(rights)) }, (name, help, read) => new Gauge({ name, help, registers: [], collect() { this.set(read()); } }));
+    this.#measured({ ...countersOf(core), ...(commands && countersOfCommands(commands)), ...(rights && countersOfRights(rights)) }, (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
     core.store.onAppend = (seconds) => this.#appends.observe(seconds);
     if (core.distribution) {
       core.distribution.writer.onPublish = (seconds, delaySeconds) => {
@@ -131,6 +133,21 @@ function countersOfCommands(commands: CommandServer): Figures {
     nva_kafka_commands_unauthenticated_total: ['Commands that no NVE could be shown to have signed.', () => commands.counters.unauthenticated],
     nva_kafka_commands_malformed_total: ['Signed commands that could not be decoded.', () => commands.counters.malformed],
     nva_kafka_command_restarts_total: ['Times that taking commands from Kafka failed and was begun anew.', () => commands.counters.restarts],
+  };
+}
+
+function gaugesOfRights(rights: Rights): Figures {
+  return {
+    nva_feed_rights_waiting: ['Rights of NVEs to VNs that they have left, which end with their grace time.', () => rights.waiting],
+    nva_feed_vns_withheld: ['VNs of which nothing is published until the rights to them can be granted.', () => rights.withheld.size],
+  };
+}
+
+function countersOfRights({ counters }: Rights): Figures {
+  return {
+    nva_feed_rights_granted_total: ['Rights to read a feed that were given to an NVE.', () => counters.granted],
+    nva_feed_rights_revoked_total: ['Rights to read a feed that were taken from an NVE.', () => counters.revoked],
+    nva_feed_rights_failures_total: ['Attempts to see to rights that failed and are repeated.', () => counters.failures],
   };
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '@nva/ports';
@@ -39,6 +39,18 @@ describe('the environment', () => {
     [{ DISTRIBUTOR_SHARDS: '0-5,5' }],
     [{ DISTRIBUTOR_SHARDS: '0-62' }],
     [{ FEED_PREFIX: 'a/b' }],
+    [{ KAFKA_ACLS: 'yes' }],
+    [{ KAFKA_ACLS: 'true' }],
+    [{ KAFKA_PRINCIPAL: 'User:nve' }],
+    [{ KAFKA_PRINCIPAL: '{nveId}' }],
+    [{ KAFKA_PRINCIPAL: 'User:{nveId}{nveId}' }],
+    [{ ACL_GRACE_S: '0' }],
+    [{ KAFKA_SASL_MECHANISM: 'gssapi' }],
+    [{ KAFKA_TLS: '1' }],
+    [{ KAFKA_TLS_CA_FILE: '/etc/ca.pem' }],
+    [{ KAFKA_TLS_CA_FILE: '/nowhere/ca.pem', KAFKA_TLS: 'true' }],
+    [{ KAFKA_TLS_CERT_FILE: '/dev/null', KAFKA_TLS: 'true' }],
+    [{ KAFKA_SASL_PASSWORD_FILE: '/nowhere/password' }],
     [{ FEED_ADOPT: 'yes' }],
     [{ LOG_LEVEL: 'loud' }],
     [{ RATE_LIMIT_PER_S: '0' }],
@@ -68,6 +80,36 @@ describe('the environment', () => {
     [' 7 , 3-4', [3, 4, 7]],
   ])('names shards as %s', (DISTRIBUTOR_SHARDS, shards) => {
     expect(readConfig({ DISTRIBUTOR_SHARDS, KAFKA_BROKERS: 'a:1' }).distributorShards).toEqual(shards);
+  });
+
+  it('says as whom and how brokers are reached, and who keeps the rights of NVEs', async () => {
+    const directory = await temporaryDirectory();
+    const file = async (name: string, content: string): Promise<string> => {
+      await writeFile(`${directory.path}.${name}`, content);
+      return `${directory.path}.${name}`;
+    };
+    const pem = '-----BEGIN CERTIFICATE-----\n';
+    const [password, ca, cert, key] = [await file('password', 's3cret\n'), await file('ca', `${pem}a`), await file('cert', `${pem}b`), await file('key', `${pem}c`)];
+    expect(readConfig({})).toMatchObject({ kafkaSecurity: {}, kafkaAcls: null });
+    expect(readConfig({ KAFKA_SASL_USERNAME: 'nva', KAFKA_SASL_PASSWORD: 'p' }).kafkaSecurity).toEqual({ sasl: { mechanism: 'scram-sha-256', username: 'nva', password: 'p' } });
+    const all = { KAFKA_SASL_USERNAME: 'nva', KAFKA_SASL_PASSWORD_FILE: password, KAFKA_SASL_MECHANISM: 'scram-sha-512', KAFKA_TLS: 'true', KAFKA_TLS_CA_FILE: ca, KAFKA_TLS_CERT_FILE: cert, KAFKA_TLS_KEY_FILE: key };
+    expect(readConfig(all).kafkaSecurity).toEqual({ sasl: { mechanism: 'scram-sha-512', username: 'nva', password: 's3cret' }, tls: { ca: `${pem}a`, cert: `${pem}b`, key: `${pem}c` } });
+    expect(readConfig({ KAFKA_TLS: 'true' }).kafkaSecurity).toEqual({ tls: {} });
+    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true' }).kafkaAcls).toEqual({ principal: 'User:{nveId}', graceS: 60, commands: false });
+    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true', KAFKA_PRINCIPAL: 'User:CN={nveId},O=lab', ACL_GRACE_S: '5' }).kafkaAcls).toEqual({ principal: 'User:CN={nveId},O=lab', graceS: 5, commands: false });
+    // A distributor takes no commands, and gives the rights to send them.
+    expect(readConfig({ EVENTSTORE_URL: 'esdb://a:1', KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true', KAFKA_COMMANDS: 'true' }, ['distributor'])).toMatchObject({ kafkaCommands: false, kafkaAcls: { commands: true } });
+    await Promise.all([password, ca, cert, key].map((path) => rm(path)));
+    await directory.remove();
+  });
+
+  it.each<[Environment, RegExp]>([
+    [{ KAFKA_SASL_PASSWORD: 's3cret' }, /^KAFKA_SASL_USERNAME: expected/],
+    [{ KAFKA_SASL_USERNAME: 'nva' }, /^KAFKA_SASL_PASSWORD: expected/],
+    [{ KAFKA_SASL_USERNAME: 'nva', KAFKA_SASL_PASSWORD: 's3cret', KAFKA_SASL_PASSWORD_FILE: '/x' }, /^KAFKA_SASL_PASSWORD_FILE: expected either/],
+  ])('with half of a login is refused, and no secret is repeated: %j', (env, message) => {
+    expect(() => readConfig(env)).toThrow(message);
+    expect(errorOf(() => readConfig(env)).message).not.toContain('s3cret');
   });
 
   it('names all shards where the feeds are in process: no other process could publish the rest', () => {

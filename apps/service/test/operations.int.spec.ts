@@ -60,6 +60,8 @@ describe('metrics', () => {
       'nva_events_folded_total', 'nva_stream_conflicts_total', 'nva_records_published_total', 'nva_publish_failures_total', 'nva_reconciliations_total', 'nva_undecodable_records_total',
       'nva_digest_mismatches_total', 'nva_move_alarms_total', 'nva_http_request_duration_seconds', 'process_cpu_user_seconds_total', 'nodejs_eventloop_lag_seconds',
     ]) expect(response.text).toContain(`# TYPE ${name} `);
+    // Of brokers that keep rights (test/e2e/isolation-processes.e2e.spec.ts); here are none.
+    expect(response.text).not.toContain('nva_feed_rights');
     expect(await metric(fixture, 'nva_vns')).toBe(3);
     expect(await metric(fixture, 'nva_nves')).toBe(3);
     const [events, records] = [await metric(fixture, 'nva_events_folded_total'), await metric(fixture, 'nva_records_published_total')];

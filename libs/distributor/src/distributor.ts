@@ -1,9 +1,11 @@
 import type { RecordChange } from '@nva/fold';
 import { FeedFenced, feedKey, FeedRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
+import { GuardedFeedWriter } from './guarded-writer.ts';
 import { longGone, lookEveryMs, purgeAppend, type PurgeOptions } from './purge.ts';
 import { recordsOfChange, type Owns } from './records.ts';
 import { reconcile, type Reconciliation } from './reconcile.ts';
+import { Rights, type AccessOptions } from './rights.ts';
 
 /** Records waiting to be published at most. Beyond it they are dropped, and the feeds are reconciled instead when they answer again. */
 export const MAX_QUEUED_RECORDS = 200_000;
@@ -37,6 +39,8 @@ export interface DistributorOptions {
   readonly purge?: PurgeOptions;
   /** The VNs that this process distributes; the writer must own their shards. All by default. */
   readonly owns?: Owns;
+  /** Grants and revokes NVEs' rights to read. Absent where everybody may, or nobody asks. */
+  readonly access?: AccessOptions;
 }
 
 /**
@@ -55,11 +59,14 @@ export class Distributor {
   readonly #logger: Logger;
   readonly #options: DistributorOptions;
   readonly #owns: Owns;
+  /** null where nobody asks who may read. */
+  readonly rights: Rights | null;
   #queue: Queued[] = [];
   #queuedRecords = 0;
   /** VNIDs whose topic may be due to be deleted. */
   #purges: number[] = [];
   #looking: NodeJS.Timeout | undefined;
+  #tending: NodeJS.Timeout | undefined;
   #overflowed = false;
   #started = false;
   #reconciling = false;
@@ -74,7 +81,8 @@ export class Distributor {
 
   /** Publishes nothing before `start`. */
   constructor(writer: FeedWriter, replica: Replica, store: EventStore, logger: Logger, options: DistributorOptions) {
-    this.#writer = writer;
+    this.rights = options.access ? this.#rightsOf(options.access, replica, logger, options.owns) : null;
+    this.#writer = this.rights ? new GuardedFeedWriter(writer, this.rights) : writer;
     this.#replica = replica;
     this.#store = store;
     this.#logger = logger;
@@ -107,15 +115,25 @@ export class Distributor {
       // What the writer before has published is of events that are in the log by now; a fold behind them would put older values over it.
       await this.#replica.passed((await this.#store.head()).position);
       await this.#checkLog();
+      await this.rights?.start();
       return this.#reconcile();
     });
+    if (this.rights) this.#tending = setInterval(() => void this.tendRights(), this.rights.tendEveryMs);
     this.#running = this.#run().catch((cause: unknown) => {
       this.#logger.error('the distributor has stopped', { err: cause });
+      // Who took over sees to the rights.
+      clearInterval(this.#tending);
       failed(cause);
     });
     const { purge } = this.#options;
     if (purge) this.#looking = setInterval(() => this.purge(), lookEveryMs(purge));
     return reconciliation;
+  }
+
+  /** Grants, revokes and compares what is due of NVEs' rights now. Called by the timer. */
+  async tendRights(): Promise<void> {
+    await this.rights?.tend();
+    if (this.rights?.hasReleased) this.#wake();
   }
 
   /** Looks for topics of VNs long gone, to delete them when there is nothing to publish. Called by the timer. */
@@ -130,6 +148,7 @@ export class Distributor {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#looking);
+    clearInterval(this.#tending);
     this.#wake();
     await this.#running;
     await this.#writer.close();
@@ -161,7 +180,8 @@ export class Distributor {
 
   async #run(): Promise<void> {
     for (;;) {
-      if (this.#queue.length > 0 || this.#overflowed) await this.#retrying<unknown>(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
+      if (this.rights?.hasReleased) await this.#reconcileReleased(this.rights.takeReleased());
+      else if (this.#queue.length > 0 || this.#overflowed) await this.#retrying<unknown>(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
       else if (this.#stopping) break;
       else if (this.#purges.length > 0) await this.#purgeTopic(this.#purges.shift()!);
       else await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -177,6 +197,7 @@ export class Distributor {
     const append = purgeAppend(this.#replica.network, vnid, this.#options.purge!);
     if (!append) return;
     try {
+      await this.rights?.revokeAll(vnid);
       await this.#writer.delete({ kind: 'vn', vnid });
       const [result] = await this.#store.append([append]);
       if (result!.outcome !== 'appended') return;
@@ -208,8 +229,8 @@ export class Distributor {
     const flights: Flight[] = [];
     let launched = 0;
     try {
-      while (launched < queue.length || flights.length > 0) {
-        while (launched < queue.length && flights.length < MAX_PUBLISHES_IN_FLIGHT) {
+      while ((launched < queue.length && !this.rights?.hasReleased) || flights.length > 0) {
+        while (launched < queue.length && !this.rights?.hasReleased && flights.length < MAX_PUBLISHES_IN_FLIGHT) {
           const flight = await this.#launch(queue, launched);
           flights.push(flight);
           launched += flight.events;
@@ -258,13 +279,8 @@ export class Distributor {
     const from = network.position;
     let reconciliation: Reconciliation;
     try {
-      reconciliation = await reconcile(network, this.#writer, {
-        log: this.#store.logId,
-        owns: this.#owns,
-        adopt: this.#options.adopt,
-        batchRecords: MAX_BATCH_RECORDS,
-        undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
-      });
+      await this.rights?.beforeReconciling();
+      reconciliation = await this.#compare(this.#owns);
     } catch (error) {
       this.#overflow();
       throw error;
@@ -278,6 +294,27 @@ export class Distributor {
     this.#logger.info('the feeds are reconciled with the fold', { ...reconciliation, position: from });
     await this.#saveCheckpoint();
     return reconciliation;
+  }
+
+  #compare(owns: Owns): Promise<Reconciliation> {
+    return reconcile(this.#replica.network, this.#writer, {
+      log: this.#store.logId,
+      owns,
+      adopt: this.#options.adopt,
+      batchRecords: MAX_BATCH_RECORDS,
+      undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
+    });
+  }
+
+  /** In turn with what is published, so that what is queued behind, which is newer or the same, comes after it. */
+  async #reconcileReleased(vnids: readonly number[]): Promise<void> {
+    const released = new Set(vnids);
+    await this.#retrying(() => this.#compare((vnid) => released.has(vnid)));
+  }
+
+  #rightsOf(access: AccessOptions, replica: Replica, logger: Logger, owns: Owns = () => true): Rights {
+    const caughtUp = async (): Promise<void> => replica.passed((await this.#store.head()).position);
+    return new Rights(access, { network: replica.network, owns, logger, published: () => this.#published, caughtUp });
   }
 
   async #checkLog(): Promise<void> {

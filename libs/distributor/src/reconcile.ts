@@ -52,24 +52,30 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
     total.published += pending;
     [batches, pending] = [[], 0];
   };
-  // NVE feeds last: an NVE is told of a VN after the VN's table is there.
-  const feeds = [...new Map([...found, ...due]).values()].toSorted((a, b) => Number(a.kind === 'nve') - Number(b.kind === 'nve'));
-  for (let group = 0; group < feeds.length; group += FEEDS_READ_TOGETHER) {
-    for (const [feed, existing] of await readLast(writer, feeds.slice(group, group + FEEDS_READ_TOGETHER), options, total)) {
-      const difference = differenceOf(network, feed, existing, writer, codec, options);
-      total.feeds++;
-      for (let at = 0; at < difference.length; at += options.batchRecords) {
-        const records = difference.slice(at, at + options.batchRecords);
-        batches.push({ feed, records });
-        pending += records.length;
-        if (pending >= options.batchRecords) await flush();
+  const feeds = [...new Map([...found, ...due]).values()];
+  // An NVE is told of a VN before it appears in it (contract, «Kafka»); within one call of `publish` there is no order of feeds.
+  for (const kind of ['nve', 'vn'] as const) {
+    for (const group of groups(feeds.filter((feed) => feed.kind === kind))) {
+      for (const [feed, existing] of await readLast(writer, group, options, total)) {
+        const difference = differenceOf(network, feed, existing, writer, codec, options);
+        total.feeds++;
+        for (let at = 0; at < difference.length; at += options.batchRecords) {
+          const records = difference.slice(at, at + options.batchRecords);
+          batches.push({ feed, records });
+          pending += records.length;
+          if (pending >= options.batchRecords) await flush();
+        }
       }
     }
+    await flush();
   }
-  await flush();
   // After everything was read, and so found to be of this log: what a purge left behind.
   for (const feed of found.values()) if (feed.kind === 'vn' && network.vns.get(feed.vnid)?.state.status === 'purged') await writer.delete(feed);
   return total;
+}
+
+function* groups(feeds: readonly FeedName[]): Generator<readonly FeedName[]> {
+  for (let from = 0; from < feeds.length; from += FEEDS_READ_TOGETHER) yield feeds.slice(from, from + FEEDS_READ_TOGETHER);
 }
 
 async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopt, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {

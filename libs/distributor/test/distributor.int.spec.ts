@@ -11,6 +11,8 @@ const VN1: FeedName = { kind: 'vn', vnid: 1 };
 /** Feeds that can fail, and that keep what was published, in order. */
 class RecordingFeed extends InProcessFeed {
   readonly published: { feed: string; record: FeedRecord }[] = [];
+  /** The feeds of each call of `publish`: within one, nothing says which of them is first. */
+  readonly calls: FeedName[][] = [];
   failing = false;
   /** Lets this many records through, then fails: a crash in the middle. */
   cutAfter = Number.POSITIVE_INFINITY;
@@ -30,6 +32,7 @@ class RecordingFeed extends InProcessFeed {
 
   override async publish(batches: readonly FeedBatch[]): Promise<void> {
     if (this.failing) throw new FeedUnavailable('the broker is away');
+    this.calls.push(batches.map(({ feed }) => feed));
     for (const { feed, records } of batches) {
       const through = records.slice(0, this.cutAfter);
       this.cutAfter -= through.length;
@@ -137,6 +140,18 @@ describe('the distributor', () => {
     await stop();
     topics.delete(VN1);
     await start();
+    await expectFeedsEqualFold();
+  });
+
+  it('tells NVEs of their VNs before they appear in them when it fills feeds that were lost, in calls of their own (X8)', async () => {
+    await node.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2));
+    await stop();
+    for (const name of [VN1, { kind: 'nve', nveId: 'nve1' }, { kind: 'nve', nveId: 'nve2' }] as const) topics.delete(name);
+    await start();
+    const order = feed.published.map((p) => `${p.feed} ${p.record.key}`);
+    expect(order.slice(0, 2).toSorted()).toEqual(['nve/nve1 vn/1', 'nve/nve2 vn/1']);
+    expect(order).toContain('vn/1 member/nve1');
+    expect(feed.calls.map((feeds) => new Set(feeds.map(({ kind }) => kind)).size)).toEqual([1, 1]);
     await expectFeedsEqualFold();
   });
 

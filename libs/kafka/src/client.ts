@@ -1,4 +1,4 @@
-import { Kafka, logLevel, type RetryOptions } from 'kafkajs';
+import { Kafka, logLevel, type RetryOptions, type SASLOptions } from 'kafkajs';
 import type { KafkaConnection, Log } from './options.ts';
 
 const CONNECTION_TIMEOUT_MS = 3_000;
@@ -21,6 +21,8 @@ export type Listener = (message: string, fields: Readonly<Record<string, unknown
 export function createClient(connection: KafkaConnection, clientId: string, log: Log, listener?: Listener): Kafka {
   return new Kafka({
     brokers: [...connection.brokers],
+    ...(connection.sasl && { sasl: connection.sasl as SASLOptions }),
+    ...(connection.tls && { ssl: { ...connection.tls } }),
     clientId,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,

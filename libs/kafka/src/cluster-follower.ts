@@ -19,7 +19,7 @@ const MAX_BACKOFF_MS = 5_000;
 
 export interface ClusterFollowerOptions {
   readonly client: ClientFactory;
-  /** Group of a generation: this, a hyphen and its number. */
+  /** Group of a generation: this and its number. */
   readonly groupPrefix: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -135,7 +135,7 @@ export class ClusterFollower {
   }
 
   #generation(feeds: readonly FollowedFeed[]): Generation {
-    const groupId = `${this.#options.groupPrefix}-${this.#generations++}`;
+    const groupId = `${this.#options.groupPrefix}${this.#generations++}`;
     return new Generation(this.#options.client, groupId, feeds, (generation, cause) => this.#failed(generation, cause));
   }
 

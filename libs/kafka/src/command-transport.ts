@@ -45,7 +45,7 @@ export class KafkaCommandTransport implements CommandTransport {
     const names = new TopicNames(prefix);
     this.topic = names.commands;
     this.#outcomes = names.outcomes(options.nveId);
-    this.#groupPrefix = `${prefix}-nve-${options.nveId}-outcomes`;
+    this.#groupPrefix = `${names.groupPrefixOf(options.nveId)}outcomes`;
     this.#log = options.log ?? silent;
     this.#client = (listener) => createClient(options, options.clientId ?? `${prefix}-nve-${options.nveId}`, this.#log, listener);
   }

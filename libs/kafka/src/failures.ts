@@ -5,11 +5,13 @@ const EPOCH_IS_OLD = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVA
 /** Retrying will not help: rights, configuration, or a record that the broker does not take. */
 const REFUSALS = new Set([
   'TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'GROUP_AUTHORIZATION_FAILED', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
-  'SASL_AUTHENTICATION_FAILED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE',
+  'SASL_AUTHENTICATION_FAILED', 'SECURITY_DISABLED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE',
   'INVALID_RECORD', 'INVALID_TOPIC_EXCEPTION', 'UNSUPPORTED_VERSION', 'INVALID_TRANSACTION_TIMEOUT',
 ]);
 /** The broker that looks after a group cannot do so yet. kafkajs retries them nearly everywhere, but not when a group is joined. */
 const COORDINATOR_NOT_READY = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP']);
+/** kafkajs keeps the message of a login that failed, not its type, and tells of a connection that broke meanwhile by the same error. */
+const LOGIN_REFUSED = /invalid credentials/i;
 const MAX_CAUSES = 8;
 
 /** The Kafka protocol's name of the error (`INVALID_PRODUCER_EPOCH`), found through the wrappers kafkajs puts around it. */
@@ -18,6 +20,7 @@ export function protocolError(failure: unknown): string | undefined {
   for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth++) {
     const { type, errors, originalError } = current as { type?: unknown; errors?: unknown[]; originalError?: unknown };
     if (typeof type === 'string') return type;
+    if (current.name === 'KafkaJSSASLAuthenticationError' && LOGIN_REFUSED.test(current.message)) return 'SASL_AUTHENTICATION_FAILED';
     current = current.cause ?? originalError ?? errors?.[0];
   }
   return undefined;

@@ -3,6 +3,20 @@ import type { Clock } from '@nva/ports';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
+/** Who one is to the brokers. PLAIN shows them the password, so it wants TLS. */
+export interface KafkaSasl {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
+
+/** PEM texts. Without `ca` the authorities that Node knows are trusted; `cert` and `key` are one’s own, for brokers that ask. */
+export interface KafkaTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** What both sides of the feeds on Kafka need to know. */
 export interface KafkaConnection {
   /** Bootstrap addresses, `host:port`. */
@@ -11,6 +25,9 @@ export interface KafkaConnection {
   readonly prefix?: string;
   /** Name of this process in the broker's logs and quotas. */
   readonly clientId?: string;
+  readonly sasl?: KafkaSasl;
+  /** `{}` is TLS as well; absent is none. */
+  readonly tls?: KafkaTls;
   readonly log?: Log;
   readonly clock?: Clock;
 }

@@ -47,6 +47,14 @@ export class TopicNames {
     return checked(`${this.#ofNve(nveId)}${OUTCOMES}`);
   }
 
+  /**
+   * What the names of an NVE’s consumer groups begin with. An NVE id has no colon (`parseNveId`), so no other NVE’s begin so, and a right on
+   * this prefix is a right on that NVE’s groups alone: `a` gets none of `a1`’s, nor of `a-1`’s.
+   */
+  groupPrefixOf(nveId: string): string {
+    return `${this.#prefix}-nve-${nveId}:`;
+  }
+
   /** The feed that a topic carries, null for a topic that is none of ours. */
   feedOf(topic: string): FeedName | null {
     if (topic.startsWith(`${this.#prefix}.nve.`)) {

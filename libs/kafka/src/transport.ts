@@ -9,7 +9,7 @@ import type { ClientFactory } from './topic-reader.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
 export interface KafkaFeedTransportOptions extends KafkaConnection {
-  /** Names the consumer groups, `<prefix>-nve-<nveId>-<n>`. */
+  /** Names the consumer groups, `<prefix>-nve-<nveId>:<n>` (`groupPrefixOf`). */
   readonly nveId: string;
   /** `delete.retention.ms` of the topics, contract.md’s 7 days by default: resuming after half of it reads from the start. */
   readonly deleteRetentionMs?: number;
@@ -73,11 +73,11 @@ export class KafkaFeedTransport implements FeedTransport {
     const name = [...brokers].sort().join(',');
     const known = this.#clusters.get(name);
     if (known) return known;
-    const groupPrefix = `${this.#prefix}-nve-${this.#options.nveId}`;
-    const client: ClientFactory = (listener) => createClient({ ...this.#options, brokers }, this.#options.clientId ?? groupPrefix, this.#log, listener);
+    const groupPrefix = this.#names.groupPrefixOf(this.#options.nveId);
+    const client: ClientFactory = (listener) => createClient({ ...this.#options, brokers }, this.#options.clientId ?? `${this.#prefix}-nve-${this.#options.nveId}`, this.#log, listener);
     const cluster = {
       follower: new ClusterFollower({ client, groupPrefix, clock: this.#clock, log: this.#log }),
-      teacher: new SchemaTeacher({ client, groupPrefix: `${groupPrefix}-schemas`, topic: this.#names.schemas, codec: createRecordCodec(), log: this.#log }),
+      teacher: new SchemaTeacher({ client, groupPrefix: `${groupPrefix}schemas`, topic: this.#names.schemas, codec: createRecordCodec(), log: this.#log }),
     };
     this.#clusters.set(name, cluster);
     return cluster;

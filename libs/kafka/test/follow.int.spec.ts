@@ -68,7 +68,7 @@ describe('feeds that join and leave', () => {
     const sinks = [1, 2, 3].map((vnid) => follow(transport, vnid));
     await Promise.all(sinks.map((sink) => sink.untilComplete()));
     const { groups } = await feed.admin((admin) => admin.listGroups());
-    expect(groups.filter(({ groupId }) => groupId.startsWith(`${feed.prefix}-nve-n1-`)).length).toBe(1);
+    expect(groups.filter(({ groupId }) => groupId.startsWith(`${feed.prefix}-nve-n1:`)).length).toBe(1);
   });
 
   it('may be followed again from the start while others go on', async () => {

@@ -1,5 +1,6 @@
 export * from './clock.ts';
 export * from './commands.ts';
 export * from './event-store.ts';
+export * from './feed-access.ts';
 export * from './feed.ts';
 export * from './logger.ts';

@@ -1,0 +1,177 @@
+import { FeedRefused, FeedUnavailable, type FeedAccess, type FeedName, type FeedRight, type ListedRight } from '@nva/ports';
+import kafkajs, { type AclEntry, type AclFilter, type Admin, type Kafka } from 'kafkajs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from './client.ts';
+import { translated } from './failures.ts';
+import { DEFAULT_PREFIX, silent, type KafkaConnection } from './options.ts';
+import { TopicNames } from './topics.ts';
+
+const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
+
+/** Rules in one request; a controller takes at most 10,000 records for one (Kafka, «MAX_RECORDS_PER_USER_OP»). */
+const MAX_RULES_PER_REQUEST = 1_000;
+/** NVEs whose new rules are looked for one by one; beyond it all rules are looked through. */
+const MAX_NVES_ASKED_FOR = 8;
+const VISIBLE_POLL_MS = 10;
+const VISIBLE_TIMEOUT_MS = 10_000;
+
+export const DEFAULT_PRINCIPAL = 'User:{nveId}';
+/** Where the NVE’s id stands in the template of principals. */
+const PLACE = '{nveId}';
+const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const READS = [AclOperationTypes.READ, AclOperationTypes.DESCRIBE] as const;
+const WRITES = [AclOperationTypes.WRITE, AclOperationTypes.DESCRIBE] as const;
+
+export interface KafkaFeedAccessOptions extends KafkaConnection {
+  /** The principal as which an NVE logs in, `{nveId}` in place of its id. `User:{nveId}` by default. */
+  readonly principal?: string;
+  /** NVEs send commands over Kafka: what an NVE needs for that comes and goes with the right to its own feed. */
+  readonly commands?: boolean;
+}
+
+/**
+ * An NVE’s rights as rules (ACLs) of the brokers, all of them ALLOW from any host:
+ *
+ *     its own feed   READ, DESCRIBE  topic <prefix>.nve.<nveId>, topic <prefix>.schemas
+ *                    READ            groups that begin with <prefix>-nve-<nveId>:
+ *       with commands
+ *                    WRITE, DESCRIBE topic <prefix>.commands
+ *                    READ, DESCRIBE  topic <prefix>.nve.<nveId>.outcomes
+ *     a VN’s feed    READ, DESCRIBE  topic <prefix>.vn.<vnid>
+ *
+ * Rules of other forms (other principals or operations, DENY, prefixes of topics) are an operator’s, and never touched. A rule that has this form
+ * is this class’s, whoever made it.
+ */
+export class KafkaFeedAccess implements FeedAccess {
+  readonly #client: Kafka;
+  readonly #names: TopicNames;
+  readonly #before: string;
+  readonly #after: string;
+  readonly #commands: boolean;
+  #connected: Promise<Admin> | undefined;
+
+  /** Throws FeedRefused if topics cannot be named so, or principals cannot be told apart. */
+  constructor(options: KafkaFeedAccessOptions) {
+    const prefix = options.prefix ?? DEFAULT_PREFIX;
+    const principal = options.principal ?? DEFAULT_PRINCIPAL;
+    const parts = principal.split(PLACE);
+    if (parts.length !== 2 || !/^[^\s:]+:/.test(principal)) throw new FeedRefused(`A principal is a type, a colon and a name with ${PLACE} in it once, such as ${DEFAULT_PRINCIPAL}, received «${principal}»`);
+    [this.#before, this.#after] = parts as [string, string];
+    this.#names = new TopicNames(prefix);
+    this.#commands = options.commands ?? false;
+    this.#client = createClient(options, options.clientId ?? `${prefix}-access`, options.log ?? silent);
+  }
+
+  list(): Promise<readonly ListedRight[]> {
+    return this.#asking('Reading the rights', async (admin) => {
+      const found = new Map<string, { readonly right: FeedRight; rules: number }>();
+      for (const rule of await describe(admin)) {
+        const right = this.#rightOf(rule);
+        if (!right) continue;
+        const name = JSON.stringify(right);
+        const known = found.get(name);
+        if (known) known.rules++;
+        else found.set(name, { right, rules: 1 });
+      }
+      return [...found.values()].map(({ right, rules }) => ({ ...right, whole: rules === this.#rules(right).length }));
+    });
+  }
+
+  async grant(rights: readonly FeedRight[]): Promise<void> {
+    const rules = rights.flatMap((right) => this.#rules(right));
+    if (rules.length === 0) return;
+    await this.#asking(`Granting ${rights.length} rights`, async (admin) => {
+      for (const acl of chunks(rules)) await admin.createAcls({ acl });
+      await this.#untilVisible(admin, rules);
+    });
+  }
+
+  /** Those for commands too, which are there where they were switched on once. */
+  async revoke(rights: readonly FeedRight[]): Promise<void> {
+    const rules = rights.flatMap((right) => this.#rules(right, true));
+    await this.#asking(`Revoking ${rights.length} rights`, async (admin) => {
+      for (const filters of chunks(rules)) await admin.deleteAcls({ filters });
+    });
+  }
+
+  async close(): Promise<void> {
+    const connected = this.#connected;
+    this.#connected = undefined;
+    await (await connected?.catch(() => undefined))?.disconnect();
+  }
+
+  #rules({ nveId, feed }: FeedRight, commands = this.#commands): AclEntry[] {
+    const rule = { principal: `${this.#before}${nveId}${this.#after}`, host: '*', permissionType: AclPermissionTypes.ALLOW };
+    const onTopic = (resourceName: string, operations: readonly (typeof READS | typeof WRITES)[number][] = READS): AclEntry[] =>
+      operations.map((operation) => ({ ...rule, operation, resourceType: AclResourceTypes.TOPIC, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL }));
+    if (!isOwn(nveId, feed)) return onTopic(this.#names.of(feed));
+    const groups = { ...rule, operation: AclOperationTypes.READ, resourceType: AclResourceTypes.GROUP, resourceName: this.#names.groupPrefixOf(nveId), resourcePatternType: ResourcePatternTypes.PREFIXED };
+    const forCommands = commands ? [...onTopic(this.#names.commands, WRITES), ...onTopic(this.#names.outcomes(nveId))] : [];
+    return [...onTopic(this.#names.of(feed)), ...onTopic(this.#names.schemas), groups, ...forCommands];
+  }
+
+  /** The right that a rule is a part of, null for a rule that is none of ours. */
+  #rightOf(rule: AclEntry): FeedRight | null {
+    const { principal, resourceType, resourceName } = rule;
+    const nveId = principal.slice(this.#before.length, principal.length - this.#after.length);
+    if (principal !== `${this.#before}${nveId}${this.#after}` || !NVE_ID.test(nveId)) return null;
+    // Whatever is no feed can only be a part of the right to the NVE's own.
+    const feed = (resourceType === AclResourceTypes.TOPIC && this.#names.feedOf(resourceName)) || ({ kind: 'nve', nveId } as const);
+    const right: FeedRight = { nveId, feed };
+    return this.#rules(right).some((one) => nameOf(one) === nameOf(rule)) ? right : null;
+  }
+
+  /** The controller answers before brokers have the rules: they come to them with the log of metadata. */
+  async #untilVisible(admin: Admin, rules: readonly AclEntry[]): Promise<void> {
+    const wanted = new Set(rules.map(nameOf));
+    const principals = [...new Set(rules.map(({ principal }) => principal))];
+    const asked = principals.length > MAX_NVES_ASKED_FOR ? [undefined] : principals;
+    for (let waitedMs = 0; waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
+      for (const principal of asked) for (const rule of await describe(admin, principal)) wanted.delete(nameOf(rule));
+      if (wanted.size === 0) return;
+      await sleep(VISIBLE_POLL_MS);
+    }
+    throw new FeedUnavailable(`${wanted.size} rules (${[...wanted][0]}, …) could not be seen after they were made, for ${VISIBLE_TIMEOUT_MS} ms`);
+  }
+
+  /** A connection that failed once is not used again. */
+  async #asking<T>(doing: string, ask: (admin: Admin) => Promise<T>): Promise<T> {
+    return translated(doing, async () => {
+      try {
+        return await ask(await (this.#connected ??= this.#connect()));
+      } catch (failure) {
+        await this.close();
+        throw failure;
+      }
+    });
+  }
+
+  async #connect(): Promise<Admin> {
+    const admin = this.#client.admin();
+    await admin.connect();
+    return admin;
+  }
+}
+
+const isOwn = (nveId: string, feed: FeedName): boolean => feed.kind === 'nve' && feed.nveId === nveId;
+
+const nameOf = ({ principal, host, operation, permissionType, resourceType, resourceName, resourcePatternType }: AclEntry): string =>
+  [principal, host, operation, permissionType, resourceType, resourceName, resourcePatternType].join(' ');
+
+/** Every rule that allows something from any host: of one principal, or of all. */
+async function describe(admin: Admin, principal?: string): Promise<AclEntry[]> {
+  const filter: AclFilter = {
+    resourceType: AclResourceTypes.ANY,
+    resourcePatternType: ResourcePatternTypes.ANY,
+    host: '*',
+    operation: AclOperationTypes.ANY,
+    permissionType: AclPermissionTypes.ALLOW,
+    ...(principal !== undefined && { principal }),
+  };
+  const { resources } = await admin.describeAcls(filter);
+  return resources.flatMap(({ acls, ...resource }) => acls.map((acl) => ({ ...resource, ...acl })));
+}
+
+function* chunks(rules: readonly AclEntry[]): Generator<AclEntry[]> {
+  for (let from = 0; from < rules.length; from += MAX_RULES_PER_REQUEST) yield rules.slice(from, from + MAX_RULES_PER_REQUEST);
+}
