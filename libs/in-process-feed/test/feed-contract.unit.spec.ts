@@ -55,3 +55,67 @@ describe('resuming in process', () => {
     expect(feed.follow(vn(1), 19_990, silent)!.records).toHaveLength(5);
   });
 });
+
+describe('a feed that is filled when it is read', () => {
+  const silent = { records() {}, ended() {} };
+  const START = 10;
+
+  /** A feed over a table that goes on before what it publishes: `table` is what the fold has, `at` where it stands. */
+  async function lazy() {
+    const feed = new InProcessFeed('nvo3', new Topics(START), { lazy: true });
+    await feed.open();
+    await feed.ensure([vn(1)]);
+    const fold = { table: [member('a', 1), member('b', 2)], at: START, asked: 0 };
+    feed.fillWhenRead!(vn(1), () => {
+      fold.asked++;
+      return { records: fold.table, position: fold.at };
+    });
+    return { feed, fold };
+  }
+
+  it('asks for its contents once, with what was published until then in them', async () => {
+    const { feed, fold } = await lazy();
+    fold.table = [member('a', 1), member('c', 12)];
+    fold.at = 13;
+    await feed.publish([{ feed: vn(1), records: [removal('b', 11)] }, { feed: vn(1), records: [member('c', 12)] }]);
+    expect(fold.asked).toBe(0);
+    expect(feed.follow(vn(1), null, silent)).toMatchObject({ start: 'snapshot', records: [member('a', 1), member('c', 12)], position: 13 });
+    feed.follow(vn(1), null, silent);
+    await feed.publish([{ feed: vn(1), records: [member('d', 14)] }]);
+    expect(feed.follow(vn(1), 13, silent)!.records).toEqual([member('d', 14)]);
+    expect(fold.asked).toBe(1);
+  });
+
+  it('lets followers resume that were there before the process, unless more was removed since then than is kept', async () => {
+    const { feed, fold } = await lazy();
+    fold.table.push(member('c', 12));
+    fold.at = 12;
+    await feed.publish([{ feed: vn(1), records: [member('c', 12)] }]);
+    expect(feed.follow(vn(1), START, silent)).toMatchObject({ start: 'resume', records: [member('c', 12)], position: 12 });
+    expect(feed.follow(vn(1), START - 1, silent)!.start).toBe('snapshot');
+    const other = await lazy();
+    await other.feed.publish([{ feed: vn(1), records: [removal('b', 11)] }]);
+    other.fold.table = [member('a', 1)];
+    other.fold.at = 11;
+    expect(other.feed.follow(vn(1), START, silent)).toMatchObject({ start: 'resume', records: [removal('b', 11)] });
+    const third = await lazy();
+    for (let i = 1; i <= 5_000; i++) await third.feed.publish([{ feed: vn(1), records: [removal('b', START + i)] }]);
+    third.fold.table = [member('a', 1)];
+    third.fold.at = START + 5_000;
+    expect(third.feed.follow(vn(1), START, silent)!.start).toBe('snapshot');
+    expect(third.feed.follow(vn(1), START + 4_000, silent)!.start).toBe('resume');
+  });
+
+  it('tells followers nothing older than what they were given, but removals, each change with its end', async () => {
+    const { feed, fold } = await lazy();
+    // The fold is at 13: a was set at 11 and removed at 12, b removed at 11 and set again at 13. None of it is published yet.
+    fold.table = [member('b', 13)];
+    fold.at = 13;
+    const told: unknown[] = [];
+    expect(feed.follow(vn(1), START, { records: (records) => void told.push(...records), ended() {} })).toMatchObject({ start: 'resume', records: [member('b', 13)] });
+    await feed.publish([{ feed: vn(1), records: [{ ...removal('b', 11), changeEnd: false }, member('a', 11)] }]);
+    await feed.publish([{ feed: vn(1), records: [removal('a', 12)] }, { feed: vn(1), records: [member('b', 13)] }, { feed: vn(1), records: [member('c', 14)] }]);
+    expect(told).toEqual([{ ...removal('b', 11), changeEnd: true }, removal('a', 12), member('c', 14)]);
+    expect(feed.follow(vn(1), null, silent)!.records).toEqual([member('b', 13), member('c', 14)]);
+  });
+});
