@@ -8,6 +8,7 @@ import type { BenchContext, Figure, Suite } from './figure.ts';
 import { commandsSuite } from './commands-suite.ts';
 import { convergenceSuite } from './convergence-suite.ts';
 import { foldSuite, memorySuite } from './fold-suite.ts';
+import { kafkaCommandsSuite } from './kafka-commands-suite.ts';
 import { lateJoinSuite } from './late-join-suite.ts';
 import { appendSuite, replaySuite } from './log-suite.ts';
 import { oneWriterSuite } from './one-writer-suite.ts';
@@ -15,7 +16,7 @@ import { publishSuite } from './publish-suite.ts';
 import { restartSuite } from './restart-suite.ts';
 import { table } from './table.ts';
 
-const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, publishSuite, convergenceSuite, lateJoinSuite, oneWriterSuite];
+const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, publishSuite, convergenceSuite, lateJoinSuite, oneWriterSuite, kafkaCommandsSuite];
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',');

@@ -17,8 +17,8 @@ export class NvaProcess {
     this.#child = child;
   }
 
-  static async start(parent: string, env: Readonly<Record<string, string>> = {}): Promise<NvaProcess> {
-    const main = join(import.meta.dirname, '../../nva/dist/main.js');
+  static async start(parent: string, env: Readonly<Record<string, string>> = {}, app: 'nva' | 'registrar' = 'nva'): Promise<NvaProcess> {
+    const main = join(import.meta.dirname, `../../${app}/dist/main.js`);
     const dataDir = await mkdtemp(join(parent, 'nva-'));
     const child = spawn(process.execPath, ['--max-semi-space-size=64', main], { env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000', ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
     const listening = new Promise<string>((resolve, reject) => {

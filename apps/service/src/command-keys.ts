@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto';
+import { createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { commandSignature, type SignedParts } from '@nva/codec';
 import { isObject } from '@nva/commands';
@@ -15,7 +15,7 @@ const SIGNATURE = /^[0-9a-f]{64}$/;
 
 interface Signer {
   readonly caller: Caller;
-  readonly keys: readonly Buffer[];
+  readonly keys: readonly KeyObject[];
 }
 
 /**
@@ -76,7 +76,7 @@ function entriesOf(file: string): readonly unknown[] {
   return nves;
 }
 
-function readSigner(entry: unknown): { nveId: string; keys: readonly Buffer[]; tenants: readonly string[] | null | undefined } {
+function readSigner(entry: unknown): { nveId: string; keys: readonly KeyObject[]; tenants: readonly string[] | null | undefined } {
   known(entry, 'an NVE', ['nveId', 'keys', 'tenants']);
   const { keys, tenants } = entry;
   try {
@@ -90,10 +90,10 @@ function readSigner(entry: unknown): { nveId: string; keys: readonly Buffer[]; t
 }
 
 /** Does not show what it received: it may be most of a key. */
-function keyOf(text: unknown, nveId: string): Buffer {
+function keyOf(text: unknown, nveId: string): KeyObject {
   const key = typeof text === 'string' ? Buffer.from(text, 'base64') : null;
   if (!key || key.toString('base64') !== text || key.length < MIN_KEY_BYTES) throw wrong(`a key of NVE ${nveId} is not the base64 of at least ${MIN_KEY_BYTES} bytes`);
-  return key;
+  return createSecretKey(key);
 }
 
 function known(content: unknown, what: string, fields: readonly string[]): asserts content is Readonly<Record<string, unknown>> {

@@ -138,6 +138,7 @@ async function openStore(config: NvaConfig, clock: Clock): Promise<EventStore> {
   } catch (cause) {
     throw new ConfigError(`DATA_DIR: expected a directory that can be written, or made, at ${config.dataDir}: ${(cause as Error).message}`, { cause });
   }
+  if (config.eventStore) throw new ConfigError('EVENTSTORE_URL: this version has no adapter for EventStoreDB yet; unset it');
   return SqliteEventStore.open({ directory: join(config.dataDir, 'log'), codec: createEventCodec(), clock });
 }
 

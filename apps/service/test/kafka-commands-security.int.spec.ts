@@ -166,6 +166,6 @@ describe('COMMAND_KEYS_FILE', () => {
   it('and Kafka are needed to take commands from it', () => {
     expect(() => readConfig({ KAFKA_COMMANDS: 'true', COMMAND_KEYS_FILE: 'x' })).toThrow('KAFKA_BROKERS');
     expect(() => readConfig({ KAFKA_COMMANDS: 'true', KAFKA_BROKERS: 'localhost:9092' })).toThrow('COMMAND_KEYS_FILE');
-    expect(readConfig({ KAFKA_COMMANDS: 'true', KAFKA_BROKERS: 'localhost:9092' }, ['distributor']).kafkaCommands).toBe(false);
+    expect(readConfig({ KAFKA_COMMANDS: 'true', KAFKA_BROKERS: 'localhost:9092', EVENTSTORE_URL: 'esdb://127.0.0.1:2113' }, ['distributor']).kafkaCommands).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createSecretKey, randomUUID, type KeyObject } from 'node:crypto';
 import { commandOf, commandSignature, createCommandCodec, type CommandLine, type CommandOutcome } from '@nva/codec';
 import { systemClock, type Clock, type CommandRecord, type CommandTransport } from '@nva/ports';
 import { systemTimers, type Timers } from './timers.ts';
@@ -58,6 +58,7 @@ interface Pending {
  */
 export class KafkaCommands {
   readonly #options: KafkaCommandsOptions;
+  readonly #secret: KeyObject;
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #codec = createCommandCodec();
@@ -72,6 +73,7 @@ export class KafkaCommands {
   constructor(options: KafkaCommandsOptions) {
     if (options.secret.length < MIN_SECRET_BYTES) throw new RangeError(`the secret has at least ${MIN_SECRET_BYTES} bytes, received ${options.secret.length}`);
     this.#options = options;
+    this.#secret = createSecretKey(options.secret);
     this.#clock = options.clock ?? systemClock;
     this.#timers = options.timers ?? systemTimers;
   }
@@ -114,9 +116,9 @@ export class KafkaCommands {
   }
 
   #signed(key: string, value: Buffer, idempotencyKey: string, correlationId: string): CommandRecord {
-    const { nveId, secret, transport } = this.#options;
+    const { nveId, transport } = this.#options;
     const timestamp = this.#clock.wallMs();
-    const signature = commandSignature(secret, { topic: transport.topic, key, nveId, correlationId, idempotencyKey, timestamp, value }).toString('hex');
+    const signature = commandSignature(this.#secret, { topic: transport.topic, key, nveId, correlationId, idempotencyKey, timestamp, value }).toString('hex');
     return { key, value, timestamp, headers: { nve: nveId, signature, 'correlation-id': correlationId, 'idempotency-key': idempotencyKey } };
   }
 

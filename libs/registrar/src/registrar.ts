@@ -13,12 +13,13 @@ import {
   type Vn,
 } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import type { AppendResult, Clock, EventStore, Logger, RecordedEvent, StreamAppend } from '@nva/ports';
+import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf, authorize, type Caller } from './access.ts';
 import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
+import { StreamAppends, type Write } from './stream-appends.ts';
 
 /** A command and what came with it. */
 export interface Request {
@@ -57,6 +58,9 @@ export class Registrar {
   readonly #inFlight = new Map<string, Written>();
   /** The last command on its way to each stream that has one. */
   readonly #last = new Map<string, Promise<Outcome>>();
+  /** Streams whose commands were overtaken, until those are decided again. */
+  readonly #decidingAgain = new Map<string, Promise<void>>();
+  readonly #appends: StreamAppends<Written>;
   readonly #renewalListeners: RenewalListener[] = [];
   #conflicts = 0;
 
@@ -67,6 +71,7 @@ export class Registrar {
     this.#clock = clock;
     this.#logger = logger;
     this.#overlay = new Overlay(replica.network);
+    this.#appends = new StreamAppends<Written>(store, { overtaken: (writes) => this.#overtaken(writes), lost: (writes, cause) => this.#lost(writes, cause) });
     this.#idempotency.restore(keys, clock.wallMs());
     replica.onFolded((recorded) => this.#folded(recorded));
   }
@@ -91,19 +96,19 @@ export class Registrar {
 
   /** Decides in order, appends in one call. Never rejects: every request has its outcome. */
   async submit(requests: readonly Request[]): Promise<Outcome[]> {
-    const batch = new Batch();
+    const batch: Written[] = [];
     const outcomes = requests.map((request) => this.#decide(request, 0, batch));
-    if (batch.written.length === 0) return Promise.all(outcomes);
-    const deadline = setTimeout(() => this.#expire(batch.written), OUTCOME_DEADLINE_MS);
+    if (batch.length === 0) return Promise.all(outcomes);
+    const deadline = setTimeout(() => this.#expire(batch), OUTCOME_DEADLINE_MS);
     try {
-      void this.#append(batch);
+      this.#appends.send(batch);
       return await Promise.all(outcomes);
     } finally {
       clearTimeout(deadline);
     }
   }
 
-  #decide(request: Request, decisions: number, batch: Batch): Promise<Outcome> | Outcome {
+  #decide(request: Request, decisions: number, batch: Written[]): Promise<Outcome> | Outcome {
     try {
       return this.#decideOrThrow(request, decisions, batch);
     } catch (error) {
@@ -113,7 +118,7 @@ export class Registrar {
     }
   }
 
-  #decideOrThrow(request: Request, decisions: number, batch: Batch): Promise<Outcome> | Outcome {
+  #decideOrThrow(request: Request, decisions: number, batch: Written[]): Promise<Outcome> | Outcome {
     const { command, caller, idempotency } = request;
     const audit = this.#audit(request);
     if (idempotency) {
@@ -123,6 +128,9 @@ export class Registrar {
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT) throw new Refusal('overloaded', 'too many commands are on their way');
     const stream = streamOf(command);
+    // Those before it on this stream are being decided again: it comes after them.
+    const before = decisions === 0 ? this.#decidingAgain.get(stream) : undefined;
+    if (before) return before.then(async () => (await this.submit([request]))[0]!);
     const { state, revision } = this.#overlay.stream(stream);
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
     checkRevision(stream, revision, request.ifRevision);
@@ -157,52 +165,53 @@ export class Registrar {
     return 'refusal' in before ? before : { answer: { ...before.answer, recorded: false } };
   }
 
-  #write(decided: Decided, revision: number, event: NvaEvent, batch: Batch): Promise<Outcome> {
+  #write(decided: Decided, expectedRevision: number, event: NvaEvent, batch: Written[]): Promise<Outcome> {
     const { stream } = decided;
     const eventId = randomUUID();
     const outcome = new Promise<Outcome>((settle) => {
-      const written: Written = { ...decided, eventId, settle };
+      const written: Written = { ...decided, eventId, expectedRevision, toAppend: { id: eventId, event }, settle };
       this.#inFlight.set(eventId, written);
-      batch.add(written, { stream, expectedRevision: revision, events: [{ id: eventId, event }] });
+      batch.push(written);
     });
     this.#overlay.expect(stream, event);
     this.#last.set(stream, outcome);
     return outcome;
   }
 
-  async #append(batch: Batch): Promise<void> {
-    let results: readonly AppendResult[];
-    try {
-      results = await this.#store.append(batch.appends);
-    } catch (error) {
-      this.#logger.error('the event log did not take an append', { err: error, commands: batch.written.length });
-      for (const written of batch.written) this.#lose(written);
-      return;
-    }
-    const overtaken = batch.written.filter((_, i) => results[i]!.outcome === 'wrong-expected-revision');
-    if (overtaken.length > 0) await this.#decideAgain(overtaken);
+  #lost(writes: readonly Written[], cause: unknown): void {
+    this.#logger.error('the event log did not take an append', { err: cause, commands: writes.length });
+    for (const written of writes) this.#lose(written);
   }
 
-  /** Other writers of their streams came first: takes in what they wrote, then decides again. */
-  async #decideAgain(overtaken: readonly Written[]): Promise<void> {
-    this.#conflicts += overtaken.length;
-    for (const { eventId, stream } of overtaken) {
+  /** Other writers of their streams came first: takes in what they wrote, then decides again, in the same order. */
+  #overtaken(writes: readonly Written[]): void {
+    this.#conflicts += writes.length;
+    for (const { eventId, stream } of writes) {
       this.#inFlight.delete(eventId);
       this.#forget(stream);
     }
+    const again = this.#decideAgain(writes);
+    for (const { stream } of writes) this.#decidingAgain.set(stream, again);
+    void again.then(() => {
+      for (const { stream } of writes) if (this.#decidingAgain.get(stream) === again) this.#decidingAgain.delete(stream);
+    });
+  }
+
+  /** Resolves when they are decided; never rejects. */
+  async #decideAgain(writes: readonly Written[]): Promise<void> {
     try {
       await this.#replica.passed((await this.#store.head()).position);
     } catch (error) {
       this.#logger.error('the event log did not tell its head', { err: error });
-      for (const written of overtaken) this.#lose(written);
+      for (const written of writes) this.#lose(written);
       return;
     }
-    const batch = new Batch();
-    for (const { request, decisions, settle } of overtaken) {
+    const batch: Written[] = [];
+    for (const { request, decisions, settle } of writes) {
       if (decisions + 1 >= MAX_DECISIONS) settle({ refusal: new Refusal('contention', 'other writers kept coming first; try again') });
       else void Promise.resolve(this.#decide(request, decisions + 1, batch)).then(settle);
     }
-    if (batch.written.length > 0) await this.#append(batch);
+    this.#appends.send(batch);
   }
 
   #folded(recorded: RecordedEvent): void {
@@ -256,20 +265,9 @@ interface Decided {
   readonly decisions: number;
 }
 
-interface Written extends Decided {
+interface Written extends Decided, Write {
   readonly eventId: string;
   readonly settle: (outcome: Outcome) => void;
-}
-
-/** Appends that go to the log in one call, and whom each one answers. */
-class Batch {
-  readonly appends: StreamAppend[] = [];
-  readonly written: Written[] = [];
-
-  add(written: Written, append: StreamAppend): void {
-    this.written.push(written);
-    this.appends.push(append);
-  }
 }
 
 function checkRevision(stream: string, revision: number, ifRevision: number | undefined): void {

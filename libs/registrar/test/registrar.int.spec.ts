@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { StoreUnavailable, type EventStore } from '@nva/ports';
+import type { Outcome } from '../src/index.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, OPERATOR, startNode, vn, type LogFixture, type Node } from './harness.ts';
 
 let clock: ManualClock;
@@ -224,5 +225,46 @@ describe('terms', () => {
     expect(status()).toBe('reachable');
     pass(4_000);
     await until(() => status() === 'lapsed');
+  });
+});
+
+describe('commands for one stream that another registrar overtakes', () => {
+  let other: Node;
+  beforeEach(async () => {
+    other = await startNode(log.store, clock);
+    await node.submit(attach('t1', 'nve1', 1));
+    await other.replica.passed((await log.store.head()).position);
+  });
+  afterEach(() => other.stop());
+
+  const events = async (): Promise<string[]> => (await Array.fromAsync(log.store.readStream('ts-t1'))).map(({ event }) => event.type);
+
+  it('never land on a state that never was, though the revision that a later one expects is there', async () => {
+    const [[moved], [changed, detached]] = (await Promise.all([
+      node.submit(attach('t1', 'nve2', 1)),
+      other.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:09' }), detach('t1', 'nve1')),
+    ])) as [Outcome[], Outcome[]];
+    expect([code(moved), code(changed), code(detached)]).toEqual(['accepted', 'accepted', 'ts-not-at-nve']);
+    expect(await events()).toEqual(['TenantSystemAttached', 'TenantSystemMoved', 'MacChanged']);
+    expect(node.replica.network.tenantSystems.get('t1')!.state).toMatchObject({ mac: '02:00:00:00:00:09', attachments: [{ nveId: 'nve2' }] });
+  });
+
+  it('given one by one, are decided again in their order, later ones behind them', async () => {
+    const outcomes = await Promise.all([
+      node.submit(attach('t1', 'nve2', 1)),
+      ...['02:00:00:00:00:0a', '02:00:00:00:00:0b', '02:00:00:00:00:0c'].map((mac) => other.submit(command('changeMac', { tsId: 't1', mac }))),
+      new Promise<void>((resolve) => setImmediate(resolve)).then(() => other.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:0d' }))),
+    ]);
+    expect(outcomes.flat().map(code)).toEqual(Array.from({ length: 5 }, () => 'accepted'));
+    expect(await events()).toEqual(['TenantSystemAttached', 'TenantSystemMoved', ...Array.from({ length: 4 }, () => 'MacChanged')]);
+    expect(node.replica.network.tenantSystems.get('t1')!.state.mac).toBe('02:00:00:00:00:0d');
+  });
+
+  it('go together in one append when they are given together, more than one append holds included', async () => {
+    const macs = Array.from({ length: 40 }, (_, i) => `02:00:00:00:01:${i.toString(16).padStart(2, '0')}`);
+    const outcomes = await other.submit(...macs.map((mac) => command('changeMac', { tsId: 't1', mac })));
+    expect(new Set(outcomes.map(code))).toEqual(new Set(['accepted']));
+    expect(outcomes.map((outcome) => answer(outcome).revision)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+    expect(other.replica.network.tenantSystems.get('t1')!.state.mac).toBe(macs.at(-1));
   });
 });
