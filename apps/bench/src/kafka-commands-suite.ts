@@ -3,9 +3,10 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commandOf, commandSignature, createCommandCodec, type CommandLine } from '@nva/codec';
 import { Kafka, logLevel, type Consumer, type Message } from 'kafkajs';
-import { median, rate, type Suite } from './figure.ts';
+import { median, rate, type BenchContext, type Figure, type Suite } from './figure.ts';
 import { sendAll } from './ndjson-client.ts';
 import { NvaProcess } from './nva-process.ts';
+import { withEventStore } from './services-suite.ts';
 import { attachLine, foundationLines, nveIdOf } from './workload.ts';
 
 const COMMANDS = 50_000;
@@ -65,50 +66,52 @@ async function answered(url: string): Promise<{ readonly seconds: number; readon
 }
 
 export const kafkaCommandsSuite: Suite = {
-  title: 'attaches from Kafka into a registrar: proved, decided, durable, folded, answered on the topics of the NVEs',
+  title: 'attaches from Kafka into a registrar: proved, decided, durable, folded, answered on the topics of the NVEs; its log on the stand-in of EventStoreDB',
   figures: ['kafka_commands_per_s'],
   onlyWhenNamed: true,
-  async run({ directory, brokers: broker, say }) {
-    const brokers = await broker();
-    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
-    const nves = Array.from({ length: WORKLOAD.nves }, (_, n) => nveIdOf(n));
-    const keys = join(directory, 'command-keys.json');
-    await writeFile(keys, JSON.stringify({ nves: nves.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), { mode: 0o600 });
-    const ours: number[] = [];
-    const raw: number[] = [];
-    const codec = createCommandCodec();
-    for (let round = 0; round < ROUNDS; round++) {
-      const prefix = `bench-${randomUUID().slice(0, 8)}`;
-      const topic = `${prefix}.commands`;
-      const env = { KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, KAFKA_COMMANDS: 'true', COMMAND_KEYS_FILE: keys, DATA_DIR: await mkdtemp(join(directory, 'registrar-')) };
-      const first = await NvaProcess.start(directory, env, 'registrar');
-      await sendAll(first.url, foundationLines(WORKLOAD));
-      await topicsMade(kafka, [topic, ...nves.map((nveId) => `${prefix}.nve.${nveId}.outcomes`)]);
-      await first.stop();
-      const messages = records(topic, 0);
-      const producer = kafka.producer({ allowAutoTopicCreation: false });
-      await producer.connect();
-      for (let at = 0; at < messages.length; at += RECORDS_PER_SEND) await producer.send({ topic, messages: messages.slice(at, at + RECORDS_PER_SEND) });
-      await producer.disconnect();
-      let left = COMMANDS;
-      raw.push(COMMANDS / (await read(kafka, [topic], (batch) => (left -= batch.length) <= 0)));
-      const registrar = await NvaProcess.start(directory, env, 'registrar');
-      const { seconds, commands } = await answered(registrar.url);
-      ours.push(commands / seconds);
-      await registrar.stop();
-      left = COMMANDS;
-      await read(kafka, nves.map((nveId) => `${prefix}.nve.${nveId}.outcomes`), (batch) => {
-        for (const { value } of batch) {
-          const { type, data } = codec.decode(value!);
-          if (type !== 'CommandOutcome' || data.status !== OK) throw new Error(`a command was not accepted: ${JSON.stringify(data)}`);
-        }
-        return (left -= batch.length) <= 0;
-      });
-    }
-    say(`rounds: ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}; the limit is bare kafkajs consuming the same records: ${raw.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`);
-    return [rate('kafka_commands_per_s', 'commands/s', median(ours), { limit: median(raw) })];
-  },
+  run: (context) => withEventStore(context, (eventStore) => measure(context, eventStore)),
 };
+
+async function measure({ directory, brokers: broker, say }: BenchContext, eventStore: string): Promise<readonly Figure[]> {
+  const brokers = await broker();
+  const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
+  const nves = Array.from({ length: WORKLOAD.nves }, (_, n) => nveIdOf(n));
+  const keys = join(directory, 'command-keys.json');
+  await writeFile(keys, JSON.stringify({ nves: nves.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), { mode: 0o600 });
+  const ours: number[] = [];
+  const raw: number[] = [];
+  const codec = createCommandCodec();
+  for (let round = 0; round < ROUNDS; round++) {
+    const prefix = `bench-${randomUUID().slice(0, 8)}`;
+    const topic = `${prefix}.commands`;
+    const env = { KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, KAFKA_COMMANDS: 'true', COMMAND_KEYS_FILE: keys, DATA_DIR: await mkdtemp(join(directory, 'registrar-')), EVENTSTORE_URL: eventStore, EVENTSTORE_PREFIX: `${prefix.replace('-', '_')}-`, ADVERTISED_URL: 'http://127.0.0.1:1' };
+    const first = await NvaProcess.start(directory, env, 'registrar');
+    await sendAll(first.url, foundationLines(WORKLOAD));
+    await topicsMade(kafka, [topic, ...nves.map((nveId) => `${prefix}.nve.${nveId}.outcomes`)]);
+    await first.stop();
+    const messages = records(topic, 0);
+    const producer = kafka.producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    for (let at = 0; at < messages.length; at += RECORDS_PER_SEND) await producer.send({ topic, messages: messages.slice(at, at + RECORDS_PER_SEND) });
+    await producer.disconnect();
+    let left = COMMANDS;
+    raw.push(COMMANDS / (await read(kafka, [topic], (batch) => (left -= batch.length) <= 0)));
+    const registrar = await NvaProcess.start(directory, env, 'registrar');
+    const { seconds, commands } = await answered(registrar.url);
+    ours.push(commands / seconds);
+    await registrar.stop();
+    left = COMMANDS;
+    await read(kafka, nves.map((nveId) => `${prefix}.nve.${nveId}.outcomes`), (batch) => {
+      for (const { value } of batch) {
+        const { type, data } = codec.decode(value!);
+        if (type !== 'CommandOutcome' || data.status !== OK) throw new Error(`a command was not accepted: ${JSON.stringify(data)}`);
+      }
+      return (left -= batch.length) <= 0;
+    });
+  }
+  say(`rounds: ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}; the limit is bare kafkajs consuming the same records: ${raw.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`);
+  return [rate('kafka_commands_per_s', 'commands/s', median(ours), { limit: median(raw) })];
+}
 
 async function topicsMade(kafka: Kafka, topics: readonly string[]): Promise<void> {
   const admin = kafka.admin();

@@ -20,7 +20,8 @@ const LIMIT_MS = 60_000;
 /** Shards of each distributor, by how many there are. */
 const SHARDS = [['0-63'], ['0-31', '32-63']];
 
-async function withEventStore<T>({ directory }: BenchContext, action: (url: string) => Promise<T>): Promise<T> {
+/** With the stand-in of EventStoreDB in a process of its own, empty. */
+export async function withEventStore<T>({ directory }: Pick<BenchContext, 'directory'>, action: (url: string) => Promise<T>): Promise<T> {
   const eventStore = await StandInProcess.start(await mkdtemp(join(directory, 'event-store-')));
   try {
     return await action(eventStore.url);

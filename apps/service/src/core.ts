@@ -137,7 +137,7 @@ export class Core {
 /** Where the process publishes, and about which VNs. Feeds in process are whole up to `position`, before which nobody followed them. */
 function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Logger): { readonly writer: FeedWriter; readonly inProcessFeed: InProcessFeed | null; readonly owns: Owns } {
   if (config.kafkaBrokers.length === 0) {
-    const feed = new InProcessFeed(config.feedPrefix, new Topics(position));
+    const feed = new InProcessFeed(config.feedPrefix, new Topics(position), { lazy: true });
     return { writer: feed, inProcessFeed: feed, owns: () => true };
   }
   const writer = new KafkaFeedWriter({ ...kafkaConnection(config, clock, logger), owned: config.distributorShards });

@@ -80,11 +80,13 @@ export class MeasuredFeedWriter implements FeedWriter {
   readonly #tracing: Tracing | null;
   onPublish: PublishListener = () => undefined;
   onFenced: () => void = () => undefined;
+  readonly fillWhenRead?: NonNullable<FeedWriter['fillWhenRead']>;
 
   constructor(writer: FeedWriter, clock: Clock, tracing: Tracing | null) {
     this.#writer = writer;
     this.#clock = clock;
     this.#tracing = tracing;
+    if (writer.fillWhenRead) this.fillWhenRead = writer.fillWhenRead;
   }
 
   async open(): Promise<void> {

@@ -57,8 +57,12 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   for (const kind of ['nve', 'vn'] as const) {
     for (const group of groups(feeds.filter((feed) => feed.kind === kind))) {
       for (const [feed, existing] of await readLast(writer, group, options, total)) {
-        const difference = differenceOf(network, feed, existing, writer, codec, options);
         total.feeds++;
+        if (writer.fillWhenRead && isEmpty(existing)) {
+          writer.fillWhenRead(feed, () => ({ records: differenceOf(network, feed, NOTHING, writer, codec, options), position: network.position }));
+          continue;
+        }
+        const difference = differenceOf(network, feed, existing, writer, codec, options);
         for (let at = 0; at < difference.length; at += options.batchRecords) {
           const records = difference.slice(at, at + options.batchRecords);
           batches.push({ feed, records });
@@ -104,12 +108,15 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
   return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));
 }
 
+const NOTHING: Found = { last: new Map(), spoilt: new Set() };
+const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
+
 /** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */
-function differenceOf(network: Network, feed: FeedName, { last, spoilt }: Found, writer: FeedWriter, codec: RecordCodec, { log, owns }: ReconcileOptions): FeedRecord[] {
+function differenceOf(network: Network, feed: FeedName, found: Found, writer: FeedWriter, codec: RecordCodec, { log, owns }: ReconcileOptions): FeedRecord[] {
   const difference: Writable<FeedRecord>[] = [];
+  const { last, spoilt } = found;
   const live = new Set<string>();
-  // In a feed that is empty, as every one in process is at a start, there is nothing to compare with.
-  const empty = last.size === 0 && spoilt.size === 0;
+  const empty = isEmpty(found);
   for (const record of recordsOf(network, feed)) {
     if (!owns(vnidOf(feed, record.key))) continue;
     if (!empty) live.add(record.key);

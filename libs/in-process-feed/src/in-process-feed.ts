@@ -17,10 +17,13 @@ export interface Followed {
 export class InProcessFeed implements FeedWriter {
   readonly #prefix: string;
   readonly #topics: Topics;
+  readonly fillWhenRead?: NonNullable<FeedWriter['fillWhenRead']>;
 
-  constructor(prefix = 'nvo3', topics = new Topics()) {
+  /** `lazy`: the topics are this writer's alone and end with it, so that what it is to fill them with can wait until they are read. */
+  constructor(prefix = 'nvo3', topics = new Topics(), { lazy = false } = {}) {
     this.#prefix = prefix;
     this.#topics = topics;
+    if (lazy) this.fillWhenRead = (feed, contents) => topics.ensure(feed).topic.fillWhenRead(contents);
   }
 
   async open(): Promise<void> {
@@ -44,8 +47,8 @@ export class InProcessFeed implements FeedWriter {
     for (const { feed, records } of batches) {
       const entry = this.#topics.get(feed);
       if (!entry) throw new FeedRefused(`there is no feed ${feedKey(feed)}: ensure it first`);
-      for (const record of records) entry.topic.write(record);
-      for (const follower of entry.followers) follower.records(records);
+      const news = entry.topic.publish(records);
+      if (news.length > 0) for (const follower of entry.followers) follower.records(news);
     }
   }
 

@@ -81,6 +81,12 @@ export interface FeedWriter {
   /** The same of many feeds together, which is faster than one after the other; records of different feeds in any order. */
   readAll(feeds: readonly FeedName[]): AsyncIterable<FeedItem>;
 
+  /**
+   * Only where feeds end with the process that writes them: an empty feed is to hold what `contents` gives when it is first read. Everything
+   * that is published until then must be in that.
+   */
+  readonly fillWhenRead?: (feed: FeedName, contents: () => FeedContents) => void;
+
   /** Deletes a feed for good (a VN long gone). */
   delete(feed: FeedName): Promise<void>;
 
@@ -90,6 +96,12 @@ export interface FeedWriter {
   saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void>;
 
   close(): Promise<void>;
+}
+
+/** A whole feed as it stands at a position of the log. */
+export interface FeedContents {
+  readonly records: readonly FeedRecord[];
+  readonly position: Position;
 }
 
 /** A record of one of several feeds that are read together. */
