@@ -37,7 +37,7 @@ const failures: unknown[] = [];
 /** `<nveId> <vnid>`: what heartbeats name though the NVE has left. */
 const naming = new Set<string>();
 /** What a heartbeat of the NVE would name; one that is not there names nothing. */
-const stillFollows = (nveId: string, vnid: number): boolean => naming.has(`${nveId} ${vnid}`) || (clients.get(nveId)?.client.applied().some((applied) => applied.vnid === vnid) ?? false);
+const stillFollows = async (nveId: string, vnid: number): Promise<boolean> => naming.has(`${nveId} ${vnid}`) || (clients.get(nveId)?.client.applied().some((applied) => applied.vnid === vnid) ?? false);
 
 async function start(): Promise<void> {
   const connection = { brokers: [broker.brokers], sasl: NVA, prefix };

@@ -1,11 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig, ROLES, type Role } from '@nva/service';
 import { parse } from 'yaml';
 import { root } from './files.ts';
 
 const dockerfile = readFileSync(join(root, 'docker/Dockerfile'), 'utf8');
+const peerToken = join(mkdtempSync(join(tmpdir(), 'nva-docker-')), 'peer-token');
+beforeAll(() => writeFileSync(peerToken, 'a-token\n'));
+afterAll(() => rmSync(dirname(peerToken), { recursive: true }));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
 const instruction = (name: string): string => new RegExp(`^${name} (.*)$`, 'm').exec(dockerfile.slice(dockerfile.lastIndexOf('FROM')))![1]!;
 const imageEnv = Object.fromEntries(instruction('ENV').split(' ').map((pair) => pair.split('=') as [string, string]));
@@ -33,6 +37,14 @@ interface Compose {
 
 const compose = (file: string): Compose => parse(readFileSync(join(root, 'docker', file), 'utf8'), { merge: true }) as Compose;
 const ours = ({ services }: Compose): [string, Service][] => Object.entries(services).filter(([, service]) => service.build);
+/** Its variables as it would read them, but for a secret that only its container has. */
+function environmentOf(service: Service): Record<string, string> {
+  const env = Object.fromEntries(Object.entries({ ...imageEnv, ...service.environment }).map(([key, value]) => [key, String(value)]));
+  if (env['PEER_TOKEN_FILE'] === undefined) return env;
+  expect(env['PEER_TOKEN_FILE']).toBe('/run/secrets/peer-token');
+  expect(service.secrets).toContain('peer-token');
+  return { ...env, PEER_TOKEN_FILE: peerToken };
+}
 const applicationOf = (service: Service): string => /^apps\/(\w+)\/dist\/main\.js$/.exec(service.command!.at(-1)!)![1]!;
 const rolesOf = (application: string): readonly Role[] => (application === 'nva' ? ROLES : ROLES.filter((role) => role === application));
 
@@ -66,7 +78,7 @@ describe.each(['compose.yaml', 'compose.cluster.yaml'])('docker/%s', (file) => {
       const application = applicationOf(service);
       expect(existsSync(join(root, `apps/${application}/src/main.ts`)), name).toBe(true);
       expect(service.command!.slice(0, -1), name).toEqual(started);
-      const env = Object.fromEntries(Object.entries({ ...imageEnv, ...service.environment }).map(([key, value]) => [key, String(value)]));
+      const env = environmentOf(service);
       const groups = env['GROUPS_FILE'] === undefined ? {} : { GROUPS_FILE: join(root, 'docker', project.configs!['groups']!.file) };
       const config = readConfig({ ...env, ...groups }, rolesOf(application));
       expect(config.tokensFile, name).toBe('/run/secrets/tokens.json');
@@ -148,9 +160,9 @@ describe('docker/compose.cluster.yaml', () => {
       expect(environment!['KAFKA_LISTENERS']).toBe('INTERNAL://:9092,CONTROLLER://:9093,NVE://:9094');
       expect(String(environment!['KAFKA_ADVERTISED_LISTENERS'])).toMatch(new RegExp(`,NVE://\\$\\{NVE_KAFKA_HOST:-127\\.0\\.0\\.1\\}:${19_091 + i}$`));
     }
-    for (const [name, { environment }] of Object.entries(services).filter(([other]) => other.startsWith('distributor'))) {
-      const config = readConfig({ ...imageEnv, ...(environment as Record<string, string>) }, ['distributor']);
-      expect(config.kafkaAcls, name).toEqual({ principal: 'User:nve-{nveId}', graceS: 60, commands: false });
+    for (const [name, service] of Object.entries(services).filter(([other]) => other.startsWith('distributor'))) {
+      const config = readConfig(environmentOf(service), ['distributor']);
+      expect(config.kafkaAcls, name).toEqual({ principal: 'User:nve-{nveId}', graceS: 60, commands: false, authorization: 'Bearer a-token' });
       expect(config.kafkaSecurity.sasl, name).toMatchObject({ mechanism: 'plain', username: 'nva' });
     }
   });

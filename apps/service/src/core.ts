@@ -120,7 +120,7 @@ export class Core {
     const { inProcessFeed, owns } = feeds;
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
-    const access = feedAccess(config, clock, logger, this.registration && this.applied);
+    const access = feedAccess(this, logger);
     const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, ...(access && { access }) });
     this.#distribution = { distributor, writer, inProcessFeed };
     // A stop in the middle of the first reconciliation is no failure.

@@ -15,6 +15,8 @@ export interface KafkaAcls {
   readonly graceS: number;
   /** NVEs may send commands over Kafka, whoever takes them there. */
   readonly commands: boolean;
+  /** How a distributor shows registrars that it may know what NVEs have applied; undefined where they want no tokens. */
+  readonly authorization: string | undefined;
 }
 
 /** Throws ConfigError at the first wrong value, which it never repeats where it may be a secret. */
@@ -27,7 +29,11 @@ export function readKafkaSecurity(env: Environment): { readonly sasl?: KafkaSasl
 export function readKafkaAcls(env: Environment): KafkaAcls | null {
   const principal = text(env, 'KAFKA_PRINCIPAL', DEFAULT_PRINCIPAL, /^[^\s:{}]+:[^{}]*\{nveId\}[^{}]*$/, 'a type, a colon and a name with {nveId} in it once, such as User:{nveId}');
   const graceS = integer(env, 'ACL_GRACE_S', 60, 1, 86_400);
-  return flag(env, 'KAFKA_ACLS') ? { principal, graceS, commands: flag(env, 'KAFKA_COMMANDS') } : null;
+  if (!flag(env, 'KAFKA_ACLS')) return null;
+  const file = env['PEER_TOKEN_FILE'];
+  const token = file ? contentOf('PEER_TOKEN_FILE', file).trim() : undefined;
+  if (token !== undefined && !/^\S+$/.test(token)) throw new ConfigError(`PEER_TOKEN_FILE: expected a file with an operator's token, got «${file}», which holds none`);
+  return { principal, graceS, commands: flag(env, 'KAFKA_COMMANDS'), authorization: token && `Bearer ${token}` };
 }
 
 function readSasl(env: Environment): KafkaSasl | null {

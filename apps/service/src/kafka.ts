@@ -1,8 +1,9 @@
 import type { AccessOptions } from '@nva/distributor';
 import { KafkaFeedAccess, type KafkaConnection } from '@nva/kafka';
 import type { Clock, Logger } from '@nva/ports';
-import type { AppliedReports } from './applied-reports.ts';
+import { appliedBy } from './applied.ts';
 import type { NvaConfig } from './config.ts';
+import type { Core } from './core.ts';
 
 /** How this process reaches the brokers, as whom, and where it says what happens there. */
 export const kafkaConnection = (config: NvaConfig, clock: Clock, logger: Logger): KafkaConnection => ({
@@ -14,13 +15,29 @@ export const kafkaConnection = (config: NvaConfig, clock: Clock, logger: Logger)
   log: (level, message, fields) => logger[level](message, fields),
 });
 
-/**
- * What a distributor needs to keep NVEs' rights on the brokers; null where it keeps none. `heard` is what NVEs say they have applied, null in
- * a process that no heartbeats reach: the grace time alone decides there.
- */
-export function feedAccess(config: NvaConfig, clock: Clock, logger: Logger, heard: AppliedReports | null): AccessOptions | null {
+/** What NVEs apply is asked for once in this time and NVE, however many of its rights depend on it. */
+const APPLIED_FOR_MS = 1_000;
+
+/** What a distributor needs to keep NVEs' rights on the brokers; null where it keeps none. */
+export function feedAccess(core: Core, logger: Logger): AccessOptions | null {
+  const { config, clock } = core;
   if (!config.kafkaAcls) return null;
   const { principal, graceS, commands } = config.kafkaAcls;
   const access = new KafkaFeedAccess({ ...kafkaConnection(config, clock, logger), principal, commands });
-  return { access, clock, graceMs: graceS * 1_000, ...(heard && { stillFollows: (nveId: string, vnid: number) => heard.of(nveId).has(vnid) }) };
+  return { access, clock, graceMs: graceS * 1_000, stillFollows: followed(core, config.kafkaAcls.authorization) };
+}
+
+/** Whether an NVE names a VN in its heartbeats, which the owner of its leases hears: this process, or a registrar that is asked. */
+function followed(core: Core, authorization: string | undefined): (nveId: string, vnid: number) => Promise<boolean> {
+  const asked = new Map<string, ReturnType<typeof appliedBy>>();
+  let sinceMs = Number.NEGATIVE_INFINITY;
+  return async (nveId, vnid) => {
+    if (core.clock.monotonicMs() - sinceMs >= APPLIED_FOR_MS) {
+      asked.clear();
+      sinceMs = core.clock.monotonicMs();
+    }
+    const applied = asked.get(nveId) ?? appliedBy(core, nveId, authorization);
+    asked.set(nveId, applied);
+    return (await applied).has(vnid);
+  };
 }

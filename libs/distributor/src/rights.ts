@@ -19,8 +19,8 @@ export interface AccessOptions {
   readonly graceMs: number;
   /** LOOK_EVERY_MS by default. */
   readonly lookEveryMs?: number;
-  /** Whether the NVE's last heartbeat names the VN. Absent where no heartbeats are heard: the grace time alone decides then. */
-  readonly stillFollows?: (nveId: string, vnid: number) => boolean;
+  /** Whether the NVE's last heartbeat names the VN, as far as that can be told; asked when the grace time is over. Never rejects. Absent: the grace time alone decides. */
+  readonly stillFollows?: (nveId: string, vnid: number) => Promise<boolean>;
 }
 
 export interface RightsView {
@@ -216,7 +216,7 @@ export class Rights {
     const names: string[] = [];
     for (const [name, right] of this.#held) {
       if (this.#isDue(right) || !this.#isOurs(right)) this.#surplus.delete(name);
-      else if (names.length < MAX_REVOKED_TOGETHER && this.#isOver(name, right)) names.push(name);
+      else if (names.length < MAX_REVOKED_TOGETHER && this.#isOver(name) && !(await this.#isKept(name, right))) names.push(name);
     }
     if (names.length === 0) return;
     // A fold that lags may not know yet that an NVE has joined again.
@@ -242,14 +242,18 @@ export class Rights {
   }
 
   /** Its time runs from when the NVE has been told. */
-  #isOver(name: string, { nveId, feed }: FeedRight): boolean {
-    const { graceMs, stillFollows } = this.#options;
+  #isOver(name: string): boolean {
     let surplus = this.#surplus.get(name);
     if (!surplus) this.#surplus.set(name, (surplus = { position: this.#view.network.position, sinceMs: null }));
     if (surplus.sinceMs === null && this.#view.published() >= surplus.position) surplus.sinceMs = this.#now();
-    const overMs = surplus.sinceMs === null ? 0 : this.#now() - surplus.sinceMs;
-    if (surplus.sinceMs === null || overMs < graceMs) return false;
-    return overMs >= MAX_GRACES * graceMs || feed.kind !== 'vn' || !stillFollows?.(nveId, feed.vnid);
+    return surplus.sinceMs !== null && this.#now() - surplus.sinceMs >= this.#options.graceMs;
+  }
+
+  /** Its grace time is over; it may stay for as long as the NVE names the VN, within bounds. */
+  async #isKept(name: string, { nveId, feed }: FeedRight): Promise<boolean> {
+    const { graceMs, stillFollows } = this.#options;
+    const overMs = this.#now() - (this.#surplus.get(name)?.sinceMs ?? 0);
+    return feed.kind === 'vn' && stillFollows !== undefined && overMs < MAX_GRACES * graceMs && (await stillFollows(nveId, feed.vnid));
   }
 
   #isDue({ nveId, feed }: FeedRight): boolean {

@@ -80,7 +80,7 @@ const failures: unknown[] = [];
 
 async function start(heartbeats = true): Promise<void> {
   node = await startNode(log.store, clock);
-  const stillFollows = (nveId: string, vnid: number): boolean => following.has(`${nveId} ${vnid}`);
+  const stillFollows = async (nveId: string, vnid: number): Promise<boolean> => following.has(`${nveId} ${vnid}`);
   distributor = new Distributor(new TellingFeed(topics, story), node.replica, log.store, silentLogger, {
     adopt: false,
     purge: { afterMs: PURGE_AFTER_MS, clock },
