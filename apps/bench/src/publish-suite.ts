@@ -22,7 +22,13 @@ class HeldBack {
   release: () => void = () => {};
 
   constructor(inner: EventStore) {
-    const released = new Promise<void>((resolve) => (this.release = resolve));
+    let isReleased = false;
+    const released = new Promise<void>((resolve) => {
+      this.release = () => {
+        isReleased = true;
+        resolve();
+      };
+    });
     async function* subscribe(options: Parameters<EventStore['subscribe']>[0]): AsyncGenerator<SubscriptionMessage> {
       yield { kind: 'caught-up' };
       await released;
@@ -31,6 +37,7 @@ class HeldBack {
     this.store = new Proxy(inner, {
       get: (target, name) => {
         if (name === 'subscribe') return subscribe;
+        if (name === 'head' && !isReleased) return () => Promise.resolve({ position: 0, checkpoint: inner.checkpointAt(0) });
         const value = Reflect.get(target, name, target) as unknown;
         return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       },
