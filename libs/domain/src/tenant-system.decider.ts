@@ -2,6 +2,7 @@ import type { Attachment, AttachmentState, Audit, Binding, NvaEvent } from '@nva
 import { Refusal, type Bid, type MacAddress, type NveId, type TenantId, type TsId, type VmId, type Vnid } from '@nva/identifiers';
 import { checkVns, findByBid, register, sameAddress, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
 import type { Facts } from './facts.ts';
+import { disconnected } from './nve.decider.ts';
 import type { TermOwner } from './term-owner.ts';
 
 /** Moves within this window that raise an alarm when there are more (X9, RFC 7432 section 15.1). */
@@ -110,6 +111,7 @@ export function decideTenantSystem(command: TenantSystemCommand, ts: TenantSyste
 function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, audit: Audit): TenantSystemEvent | null {
   const { tsId, nveId, tenantId, vmId, mac } = command;
   if (!facts.nveKnown(nveId)) throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
+  if (facts.nveDisconnected(nveId)) throw disconnected(nveId);
   const attached = ts !== null && ts.attachments.length > 0;
   if (attached) {
     if (ts.tenantId !== tenantId) throw new Refusal('ts-immutable', `tenant system ${tsId} is attached for another tenant`, { field: 'tenantId', received: tenantId, row: 'R1' });

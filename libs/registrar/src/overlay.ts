@@ -80,6 +80,10 @@ export class Overlay {
       const pending = this.#pending.get(nveStream(nveId));
       return pending ? (pending.state as Nve).status !== 'forgotten' : this.#fold.nveKnown(nveId);
     },
+    nveDisconnected: (nveId) => {
+      const pending = this.#pending.get(nveStream(nveId));
+      return pending ? (pending.state as Nve).status === 'disconnected' : this.#fold.nveDisconnected(nveId);
+    },
     holder: (vnid, kind, address) => {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
         const pending = this.#pending.get(tsStream(claimant.state.tsId))?.state as TenantSystem | undefined;

@@ -81,6 +81,7 @@ export class World {
       const nve = this.aggregates.states.get(nveStream(nveId)) as Nve | undefined;
       return nve !== undefined && nve.status !== 'forgotten';
     },
+    nveDisconnected: (nveId) => (this.aggregates.states.get(nveStream(nveId)) as Nve | undefined)?.status === 'disconnected',
     holder: (vnid, kind, address) =>
       this.#tenantSystems().find((ts) => ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address))),
     orphaned: (_tsId, vnid) => this.facts.vn(vnid) === undefined,
