@@ -39,6 +39,7 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   'nve-disconnected': 409,
   'nve-in-use': 409,
   'ts-immutable': 409,
+  'ts-ambiguous': 409,
   'ts-not-at-nve': 409,
   'ts-not-attached': 409,
   'duplicate-mac': 409,

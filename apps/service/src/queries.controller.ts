@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { connectionKey, connectionsIn, memberValue, resolve, standingOf, type FoldedNve, type FoldedVn, type Network, type VnConnection } from '@nva/fold';
 import { MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS } from '@nva/domain';
-import { numeral, parseIp, parseMac, parseNveId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
+import { numeral, parseIp, parseMac, parseNveId, parseTenantId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FastifyRequest } from 'fastify';
 import { appliedBy } from './applied.ts';
 import type { Core } from './core.ts';
@@ -92,11 +92,13 @@ export class QueriesController {
 
   @Get('tenant-systems/:tsId')
   @ApiOperation({ summary: 'A tenant system: where it is, its bindings, and how its registration stands.' })
+  @DescribesQuery({ tenantId: 'Its tenant; needed where several tenants have a tenant system of that id that could be meant.' })
   tenantSystem(@Param('tsId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
-    only(query);
+    only(query, 'tenantId');
     const tsId = parseTsId(id);
-    const ts = this.#core.replica.network.tenantSystems.get(tsId);
-    this.#visible(request).tenantSystem(ts);
+    const visible = this.#visible(request);
+    const ts = visible.tenantSystemNamed(tsId, query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']));
+    visible.tenantSystem(ts);
     if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
     const { moves, bindings, ...state } = ts.state;
     const recent = moves.filter((at) => at > this.#core.clock.wallMs() - MOVE_ALARM_WINDOW_MS).length;

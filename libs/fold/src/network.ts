@@ -12,15 +12,20 @@ import {
   type TenantSystemEvent,
   type VnEvent,
 } from '@nva/domain';
+import { tsNameOf, tsStream } from '@nva/identifiers';
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
 import { Connecting } from './connecting.ts';
 import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
 import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
+import { Namesakes } from './namesakes.ts';
 import { RULES, type FoldRules } from './rules.ts';
 
-type FoldedEvent = Pick<RecordedEvent, 'position' | 'revision' | 'event'>;
+type FoldedEvent = Pick<RecordedEvent, 'position' | 'stream' | 'revision' | 'event'>;
+
+/** The name that the tenant system stands under. It is its id but for namesakes, and then the event's own string saves a copy of the stream's. */
+const nameIn = (stream: string, { data }: TenantSystemEvent): string => (stream.length === tsStream('').length + data.tsId.length ? data.tsId : tsNameOf(stream)!);
 
 /** Told of everything that exists right before an event changes it; of some of it several times, and of what is new too. */
 export interface ChangeWatcher {
@@ -52,7 +57,9 @@ export class Network {
   version = 1;
   versionRevision = -1;
   rules: FoldRules;
+  /** By the name that their stream ends in (`tsNameOf`): the id, but for namesakes. */
   readonly tenantSystems = new Map<string, FoldedTs>();
+  readonly namesakes = new Namesakes(this.tenantSystems);
   readonly vns = new Map<number, FoldedVn>();
   readonly nves = new Map<string, FoldedNve>();
   /** Who owns the terms of each group. */
@@ -76,17 +83,17 @@ export class Network {
 
   /** Folds one event. An event at or before `position` has been folded already and changes nothing. */
   apply(recorded: FoldedEvent): readonly RecordChange[] {
-    const { position, revision, event } = recorded;
+    const { position, event } = recorded;
     if (position <= this.position) return [];
     this.position = position;
     this.#changes = [];
-    this.#dispatch(event, revision);
+    this.#dispatch(event, recorded);
     return inOrder(this.#changes);
   }
 
-  #dispatch(event: NvaEvent, revision: number): void {
-    if (isVoid(event, this.oracles)) this.#pass(event, revision);
-    else if (isTenantSystemEvent(event)) this.#tenantSystem(event, revision);
+  #dispatch(event: NvaEvent, { stream, revision }: FoldedEvent): void {
+    if (isVoid(event, this.oracles)) this.#pass(event, stream, revision);
+    else if (isTenantSystemEvent(event)) this.#tenantSystem(event, nameIn(stream, event), revision);
     else if (isVnEvent(event)) this.#vn(event, revision);
     else if (isNveEvent(event)) this.#nve(event, revision);
     else if (event.type === 'FoldUpgraded') this.#upgrade(event, revision);
@@ -94,8 +101,8 @@ export class Network {
   }
 
   /** An event that counts for nothing is still the last of its stream. */
-  #pass({ data }: Lapse, revision: number): void {
-    const ts = 'tsId' in data ? this.tenantSystems.get(data.tsId) : undefined;
+  #pass({ data }: Lapse, stream: string, revision: number): void {
+    const ts = 'tsId' in data ? this.tenantSystems.get(tsNameOf(stream)!) : undefined;
     if (ts) this.watcher?.tenantSystem(ts);
     const folded = ts ?? ('nveId' in data ? this.nves.get(data.nveId) : undefined);
     if (folded) Object.assign(folded, { revision, position: this.position });
@@ -141,13 +148,13 @@ export class Network {
 
   // Tenant systems
 
-  #tenantSystem(event: TenantSystemEvent, revision: number): void {
-    const { tsId } = event.data;
-    const known = this.tenantSystems.get(tsId);
+  #tenantSystem(event: TenantSystemEvent, name: string, revision: number): void {
+    const known = this.tenantSystems.get(name);
     const next = this.#connecting.connected(evolveTenantSystem(known?.state ?? null, event), known?.state);
     if (!known) {
       const ts: FoldedTs = { state: next, revision, position: this.position };
-      this.tenantSystems.set(tsId, ts);
+      this.tenantSystems.set(name, ts);
+      this.namesakes.add(name, ts);
       this.#enter(ts);
       return;
     }

@@ -150,7 +150,7 @@ describe('the fold, over logs with every race', () => {
           for (const { tenantId, mappings, members } of tables(network)) {
             const tenantsHere = (nveId: string): boolean =>
               [...network.tenantSystems.values()].some((ts) => ts.state.tenantId === tenantId && ts.state.attachments.some((a) => a.nveId === nveId));
-            for (const { tsId } of mappings) expect(network.tenantSystems.get(tsId)!.state.tenantId).toBe(tenantId);
+            for (const { tsId, mac } of mappings) expect(network.namesakes.of(tsId, tenantId)?.state.mac).toBe(mac);
             for (const nveId of members) expect(tenantsHere(nveId)).toBe(true);
           }
         }

@@ -44,6 +44,7 @@ export const REFUSAL_CODES = [
   'nve-disconnected',
   'nve-in-use',
   'ts-immutable',
+  'ts-ambiguous',
   'ts-not-at-nve',
   'ts-not-attached',
   'duplicate-mac',

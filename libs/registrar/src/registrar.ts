@@ -7,12 +7,14 @@ import {
   isTenantSystemCommand,
   isVnCommand,
   streamOf,
+  tsNameOfCommand,
   type Command,
   type Nve,
   type TenantSystem,
+  type TenantSystemCommand,
   type Vn,
 } from '@nva/domain';
-import { Refusal } from '@nva/identifiers';
+import { Refusal, tsNameOf } from '@nva/identifiers';
 import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf, authorize, type Caller } from './access.ts';
@@ -40,8 +42,8 @@ export const MAX_DECISIONS = 8;
 /** How long a command may take before its outcome is reported as unknown. */
 export const OUTCOME_DEADLINE_MS = 10_000;
 
-/** Called with every accepted command that needed no event: a renewal, a heartbeat. */
-export type RenewalListener = (command: Command) => void;
+/** Called with every accepted command that needed no event: a renewal, a heartbeat; and with the name of the tenant system that it is about. */
+export type RenewalListener = (command: Command, tsName: string | undefined) => void;
 
 /**
  * Decides commands and appends their events. A decision is made at once, in the order of arrival, on the fold and everything decided
@@ -97,6 +99,16 @@ export class Registrar {
     return this.#conflicts;
   }
 
+  /** The tenant system that a command is about, as it will stand; null if there is none, or several that it could mean. */
+  tenantSystemOf(command: TenantSystemCommand, caller: Caller): TenantSystem | null {
+    try {
+      return this.#overlay.tenantSystem(tsNameOfCommand(command, this.#overlay, nveOf(caller)));
+    } catch (error) {
+      if (error instanceof Refusal) return null;
+      throw error;
+    }
+  }
+
   onRenewal(listener: RenewalListener): void {
     this.#renewalListeners.push(listener);
   }
@@ -148,7 +160,7 @@ export class Registrar {
       if (earlier) return earlier.then(answered, refused);
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
-    const stream = streamOf(command);
+    const stream = streamOf(command, this.#overlay, nveOf(caller));
     const { state, revision } = this.#overlay.stream(stream);
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
     checkRevision(stream, revision, request.ifRevision);
@@ -177,7 +189,7 @@ export class Registrar {
 
   /** Nothing to record. If something of the stream is still on its way, the answer waits for that. */
   async #unchanged(command: Command, stream: string): Promise<Outcome> {
-    for (const listener of this.#renewalListeners) listener(command);
+    for (const listener of this.#renewalListeners) listener(command, tsNameOf(stream));
     const before = await this.#last.get(stream);
     if (!before) return { answer: this.#answer(stream, false) };
     return 'refusal' in before ? before : { answer: { ...before.answer, recorded: false } };
@@ -258,7 +270,8 @@ export class Registrar {
 
   #answer(stream: string, recorded: boolean): Answer {
     const { network } = this.#replica;
-    if (stream.startsWith('ts-')) return answerForTenantSystem(network.tenantSystems.get(stream.slice(3)), recorded);
+    const tsName = tsNameOf(stream);
+    if (tsName !== undefined) return answerForTenantSystem(network.tenantSystems.get(tsName), recorded);
     const folded = stream.startsWith('vn-') ? network.vns.get(Number(stream.slice(3))) : network.nves.get(stream.slice(4));
     return plainAnswer(folded?.position ?? 0, folded?.revision ?? -1, recorded);
   }
@@ -290,6 +303,8 @@ interface Written extends Decided, Write {
   readonly eventId: string;
   readonly settle: (outcome: Outcome) => void;
 }
+
+const nveOf = (caller: Caller): string | undefined => (caller.kind === 'nve' ? caller.nveId : undefined);
 
 function checkRevision(stream: string, revision: number, ifRevision: number | undefined): void {
   if (ifRevision === undefined || ifRevision === revision) return;
