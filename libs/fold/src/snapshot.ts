@@ -132,6 +132,7 @@ export class NetworkRestorer {
     const vn = new FoldedVn(snapshot.state, snapshot.revision, snapshot.position, snapshot.incarnation);
     vn.contextPosition = snapshot.contextPosition;
     this.#network.vns.set(vn.state.vnid, vn);
+    if (vn.alive) this.#network.holdings.vn(vn.state.tenantId, 1);
     for (const { nveId, since, position } of snapshot.members) {
       const nve: FoldedNve = this.#network.nveNamed(nveId);
       const member: FoldedMember = { vn, nve, tenantSystems: 0, since, position };
@@ -154,9 +155,11 @@ export class NetworkRestorer {
     this.#network.tenantSystems.set(name ?? tsId, ts);
     if (name !== null) this.#network.namesakes.add(name, ts);
     eachClaim(ts, this.#claim);
+    this.#network.holdings.tenantSystem(ts.state, 1);
     for (const { nveId } of attachments) {
       const nve = this.#network.nves.get(nveId)!;
       nve.attachments++;
+      nve.bindings += bindings.length;
       if (!nve.known) continue;
       for (let i = 0; i < bindings.length; i++) {
         const { vn } = bindings[i]!;

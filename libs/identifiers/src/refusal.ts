@@ -52,6 +52,7 @@ export const REFUSAL_CODES = [
   'address-registered',
   'revision-mismatch',
   'contention',
+  'quota-exceeded',
   // A rule of the draft refuses it.
   'bid-required',
   'bid-unknown',

@@ -16,6 +16,7 @@ import {
 } from '@nva/domain';
 import { NO_STREAM } from '@nva/ports';
 import { isTenantsOwnName, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
+import { PendingUsage, type PendingWork } from './quota-keeper.ts';
 
 type State = TenantSystem | Vn | Nve;
 
@@ -29,16 +30,21 @@ export interface StreamState {
  * is still being written is refused as one of something written (contract, «Answers»). An entry goes when the fold has caught up with it,
  * or when its append failed.
  */
-export class Overlay implements TenantSystemNames {
+export class Overlay implements TenantSystemNames, PendingWork {
   readonly #network: Network;
   readonly #fold: Facts;
+  readonly #counting: boolean;
+  readonly usage: PendingUsage;
   readonly #pending = new Map<string, StreamState>();
   /** `vnid kind address` → the streams of the tenant systems that will claim it. */
   readonly #claims = new Map<string, Set<string>>();
   /** Id → names of tenant systems that are to be and whose id another tenant has. */
   readonly #namesakes = new Map<string, Set<string>>();
 
-  constructor(network: Network) {
+  /** `counting`: what is pending is counted in `usage`. */
+  constructor(network: Network, counting = false) {
+    this.usage = new PendingUsage();
+    this.#counting = counting;
     this.#network = network;
     this.#fold = factsOf(network);
   }
@@ -80,7 +86,11 @@ export class Overlay implements TenantSystemNames {
   /** The fold has taken in the event of that revision. Once it has the last one expected it speaks for itself again: true then. */
   folded(stream: string, revision: number): boolean {
     const pending = this.#pending.get(stream);
-    if (!pending || pending.revision > revision) return false;
+    if (!pending) return false;
+    if (pending.revision > revision) {
+      if (this.#counting) this.usage.set(stream, this.#folded(stream).state, pending.state);
+      return false;
+    }
     this.forget(stream);
     return true;
   }
@@ -90,6 +100,7 @@ export class Overlay implements TenantSystemNames {
     const pending = this.#pending.get(stream);
     if (!pending) return;
     this.#unclaim(stream, pending.state);
+    if (this.#counting) this.usage.clear(stream);
     this.#pending.delete(stream);
   }
 
@@ -125,11 +136,11 @@ export class Overlay implements TenantSystemNames {
         const pending = this.#pendingOf(ts);
         if (!pending || pending.bindings.some((b) => b.vnid === vnid)) return true;
       }
-      return this.#pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid));
+      return this.pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid));
     },
     attachmentsAt: (nveId) => {
       const at = (ts: TenantSystem | null | undefined): number => (ts?.attachments.some((a) => a.nveId === nveId) ? 1 : 0);
-      return this.#pendingTenantSystems().reduce((sum, ts) => sum + at(ts) - at(this.#network.namesakes.of(ts.tsId, ts.tenantId)?.state), this.#fold.attachmentsAt(nveId));
+      return this.pendingTenantSystems().reduce((sum, ts) => sum + at(ts) - at(this.#network.namesakes.of(ts.tsId, ts.tenantId)?.state), this.#fold.attachmentsAt(nveId));
     },
   };
 
@@ -149,7 +160,7 @@ export class Overlay implements TenantSystemNames {
     return this.#network.nves.get(stream.slice(4));
   }
 
-  #pendingTenantSystems(): TenantSystem[] {
+  pendingTenantSystems(): readonly TenantSystem[] {
     return [...this.#pending].filter(([stream]) => tsNameOf(stream) !== undefined).map(([, { state }]) => state as TenantSystem);
   }
 
@@ -157,6 +168,7 @@ export class Overlay implements TenantSystemNames {
     const before = this.#pending.get(stream);
     if (before) this.#unclaim(stream, before.state);
     this.#pending.set(stream, next);
+    if (this.#counting) this.usage.set(stream, this.#folded(stream).state, next.state);
     for (const [index, key, entry] of this.#indexed(stream, next.state)) {
       const entries = index.get(key);
       if (entries) entries.add(entry);
@@ -189,7 +201,8 @@ const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => 
 const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
   ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
 
-function evolved(state: State | null, event: NvaEvent): State {
+/** The state that an event makes of one. */
+export function evolved(state: State | null, event: NvaEvent): State {
   if (isTenantSystemEvent(event)) return evolveTenantSystem(state as TenantSystem | null, event);
   if (isVnEvent(event)) return evolveVn(state as Vn | null, event);
   if (isNveEvent(event)) return evolveNve(state as Nve | null, event);

@@ -10,6 +10,7 @@ import {
   tsNameOfCommand,
   type Command,
   type Nve,
+  type Quotas,
   type TenantSystem,
   type TenantSystemCommand,
   type Vn,
@@ -21,7 +22,8 @@ import { actorOf, authorize, type Caller } from './access.ts';
 import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue, type Write } from './append-queue.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
-import { Overlay, type StreamState } from './overlay.ts';
+import { evolved, Overlay, type StreamState } from './overlay.ts';
+import { QuotaKeeper } from './quota-keeper.ts';
 
 /** A command and what came with it. */
 export interface Request {
@@ -57,6 +59,8 @@ export class Registrar {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #overlay: Overlay;
+  /** null where nothing is bounded. */
+  readonly quotas: QuotaKeeper | null;
   readonly #idempotency = new IdempotencyIndex();
   readonly #inFlight = new Map<string, Written>();
   /** The last command on its way to each stream that has one. */
@@ -70,12 +74,13 @@ export class Registrar {
   #heldCommands = 0;
 
   /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
-  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = []) {
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = [], quotas: Quotas | null = null) {
     this.#store = store;
     this.#replica = replica;
     this.#clock = clock;
     this.#logger = logger;
-    this.#overlay = new Overlay(replica.network);
+    this.#overlay = new Overlay(replica.network, quotas !== null);
+    this.quotas = quotas && new QuotaKeeper(quotas, replica.network, this.#overlay);
     this.#appends = new AppendQueue<Written>(store, {
       wanted: ({ eventId }) => this.#inFlight.has(eventId),
       overtaken: (writes, sent) => void this.#overtaken(writes, sent),
@@ -165,6 +170,7 @@ export class Registrar {
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
     checkRevision(stream, revision, request.ifRevision);
     const event = this.#event(command, state, audit);
+    if (event && this.quotas) this.quotas.check(state, evolved(state, event));
     const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
     if (idempotency && decisions === 0) this.#idempotency.remember(audit, outcome.then(answerOrThrow));
     return outcome;
