@@ -11,7 +11,7 @@ import { EAGER_COMPACTION } from '../../kafka/test/kafka-feed.ts';
 import { attach, nve, vn } from '../../registrar/test/harness.ts';
 import type { ChildTask } from './distributing-child.ts';
 import { LOWER, Sharing, topicOf, UPPER } from './sharing.ts';
-import { tethered } from '../../../test/processes/tethered.ts';
+import { tethered } from '../../../apps/demo/src/tethered.ts';
 
 /** Of the lower half of the shards, three of them, and of the upper one. */
 const VNIDS = [1, 2, 65, 33];
