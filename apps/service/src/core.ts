@@ -8,6 +8,7 @@ import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots
 import { AppliedReports } from './applied-reports.ts';
 import type { NvaConfig } from './config.ts';
 import { feedAccess, kafkaConnection } from './kafka.ts';
+import { KnownPositions } from './known-positions.ts';
 import { openLog } from './log.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
@@ -56,6 +57,7 @@ export class Core {
   readonly tracing: Tracing | null;
   readonly replica: Replica;
   readonly applied: AppliedReports;
+  readonly positions = new KnownPositions();
   readonly registration: Registration | null;
   /** null where snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
@@ -72,6 +74,7 @@ export class Core {
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
+    this.replica.onFolded(({ position }) => this.positions.met(position));
     this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
     this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;
     this.#snapshots = snapshots && keeperOf(snapshots, this, options, from);
