@@ -65,6 +65,7 @@ export class AuditController {
     const head = (await store.head()).position;
     // A store reads from where an event stands, and `after` may be any number.
     for (let from = Math.max(positions.atOrBefore(after), this.#walked.atOrBefore(after)); from < head && after < head; ) {
+      const before = from;
       for await (const batch of store.readAll({ after: store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
         for (const event of batch.events) {
           from = event.position;
@@ -73,6 +74,7 @@ export class AuditController {
           if (events.length === limit) return events;
         }
       }
+      if (from === before) break;
     }
     return events;
   }
