@@ -18,7 +18,7 @@ import type { Replica } from '@nva/replica';
 import { actorOf, authorize, type Caller } from './access.ts';
 import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue, type Write } from './append-queue.ts';
-import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
+import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
 
 /** A command and what came with it. */
@@ -55,7 +55,7 @@ export class Registrar {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #overlay: Overlay;
-  readonly #idempotency = new IdempotencyIndex();
+  readonly #idempotency: IdempotencyIndex;
   readonly #inFlight = new Map<string, Written>();
   /** The last command on its way to each stream that has one. */
   readonly #last = new Map<string, Promise<Outcome>>();
@@ -68,7 +68,8 @@ export class Registrar {
   #heldCommands = 0;
 
   /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
-  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = []) {
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = [], keyBounds?: KeyBounds) {
+    this.#idempotency = new IdempotencyIndex(keyBounds);
     this.#store = store;
     this.#replica = replica;
     this.#clock = clock;
@@ -81,6 +82,11 @@ export class Registrar {
     });
     this.#idempotency.restore(keys, clock.wallMs());
     replica.onFolded((recorded) => this.#folded(recorded));
+  }
+
+  /** Idempotency-Keys held, and how many were given up before their time. */
+  get keys(): Pick<IdempotencyIndex, 'size' | 'evicted'> {
+    return this.#idempotency;
   }
 
   /** The Idempotency-Keys of everything that is folded, with the answers given, for a snapshot. */
@@ -154,7 +160,7 @@ export class Registrar {
     checkRevision(stream, revision, request.ifRevision);
     const event = this.#event(command, state, audit);
     const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
-    if (idempotency && decisions === 0) this.#idempotency.remember(audit, outcome.then(answerOrThrow));
+    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), event !== null);
     return outcome;
   }
 
@@ -249,9 +255,9 @@ export class Registrar {
         return;
       }
     }
-    if (audit.idempotencyKey !== null && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
+    if (audit.idempotencyKey !== null && event.type !== HEARTBEATS_EVENT && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
       const answer = this.#answer(stream, true);
-      this.#idempotency.remember(audit, Promise.resolve(answer));
+      this.#idempotency.remember(audit, Promise.resolve(answer), true);
       this.#idempotency.folded(audit, answer);
     }
   }
@@ -290,6 +296,11 @@ interface Written extends Decided, Write {
   readonly eventId: string;
   readonly settle: (outcome: Outcome) => void;
 }
+
+/** A heartbeat comes to the same however often it is given, so its key takes no memory. */
+const needsKey = ({ type }: Command): boolean => type !== 'heartbeat';
+/** What a heartbeat may record. */
+const HEARTBEATS_EVENT: NvaEvent['type'] = 'NveRestored';
 
 function checkRevision(stream: string, revision: number, ifRevision: number | undefined): void {
   if (ifRevision === undefined || ifRevision === revision) return;
