@@ -1,7 +1,7 @@
 import type { ParsedCommand } from '@nva/commands';
-import type { Command } from '@nva/domain';
+import { isTenantSystemCommand, type Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import type { Caller, Group, Groups, Outcome, Request } from '@nva/registrar';
+import { refusalFor, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
 import { requestOf } from './answers.ts';
 import type { Core, Registration } from './core.ts';
 import { forward } from './peers.ts';
@@ -93,8 +93,12 @@ export class Dispatcher {
     }
   }
 
-  #place({ parsed }: Line, { forwardedGroup }: RequestContext): 'here' | Group | Refusal {
-    const group = this.#groups!.ofCommand(parsed.command, this.#core.replica.network);
+  #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | Group | Refusal {
+    const { network } = this.#core.replica;
+    const ts = isTenantSystemCommand(command) ? network.tenantSystems.get(command.tsId)?.state : undefined;
+    // What the caller may not do is refused here. Which group it would belong to, if any, is not the caller's to know.
+    if (refusalFor(caller, command, ts ?? null)) return 'here';
+    const group = this.#groups!.ofCommand(command, network);
     const own = this.#registration.election!.group;
     if (group === null || group === own) return 'here';
     if (forwardedGroup === undefined && this.#core.config.forward) return group;

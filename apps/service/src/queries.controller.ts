@@ -96,12 +96,14 @@ export class QueriesController {
     only(query);
     const tsId = parseTsId(id);
     const ts = this.#core.replica.network.tenantSystems.get(tsId);
-    this.#visible(request).tenantSystem(ts);
+    const visible = this.#visible(request);
+    visible.tenantSystem(ts);
     if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
     const { moves, bindings, ...state } = ts.state;
     const recent = moves.filter((at) => at > this.#core.clock.wallMs() - MOVE_ALARM_WINDOW_MS).length;
     return {
       ...state,
+      attachments: visible.attachments(ts),
       bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }) => ({ bid, vnid, vlan, ip, lifetimeS })),
       ...standingOf(ts),
       moveAlarm: recent > MOVE_ALARM_MOVES,

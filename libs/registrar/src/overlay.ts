@@ -1,5 +1,5 @@
 import { factsOf, Connection, type Network } from '@nva/fold';
-import type { NvaEvent } from '@nva/codec';
+import type { Binding, NvaEvent } from '@nva/codec';
 import {
   evolveNve,
   evolveTenantSystem,
@@ -94,14 +94,14 @@ export class Overlay {
     },
     orphaned: (tsId, vnid) => {
       const pending = this.#pending.get(tsStream(tsId))?.state as TenantSystem | undefined;
-      return pending ? pending.bindings.some((b) => b.vnid === vnid && b instanceof Connection && b.vn === null) : this.#fold.orphaned(tsId, vnid);
+      return pending ? pending.bindings.some((b) => b.vnid === vnid && isOrphaned(b)) : this.#fold.orphaned(tsId, vnid);
     },
     vnInUse: (vnid) => {
       for (const ts of this.#network.vns.get(vnid)?.macs.everyone() ?? []) {
         const pending = this.#pending.get(tsStream(ts.state.tsId))?.state as TenantSystem | undefined;
         if (!pending || pending.bindings.some((b) => b.vnid === vnid)) return true;
       }
-      return this.#pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid));
+      return this.#pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid && !isOrphaned(b)));
     },
     attachmentsAt: (nveId) => {
       const at = (ts: TenantSystem | null | undefined): number => (ts?.attachments.some((a) => a.nveId === nveId) ? 1 : 0);
@@ -128,7 +128,9 @@ export class Overlay {
     const before = this.#pending.get(stream);
     if (before) this.#unclaim(before.state);
     this.#pending.set(stream, next);
-    for (const [key, tsId] of pendingClaims(next.state)) {
+    for (const [key, tsId, binding] of pendingClaims(next.state)) {
+      // It is in no VN: the one of that VNID may be another tenant's by now.
+      if (isOrphaned(binding)) continue;
       const claimants = this.#claims.get(key);
       if (claimants) claimants.add(tsId);
       else this.#claims.set(key, new Set([tsId]));
@@ -149,11 +151,14 @@ const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => 
 const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
   ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
 
-function* pendingClaims(state: State | null): IterableIterator<readonly [key: string, tsId: string]> {
+const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
+
+function* pendingClaims(state: State | null): IterableIterator<readonly [key: string, tsId: string, binding: Binding]> {
   if (!state || !('tsId' in state)) return;
-  for (const { vnid, ip } of state.bindings) {
-    yield [claimKey(vnid, 'mac', state.mac), state.tsId];
-    if (ip !== null) yield [claimKey(vnid, 'ip', ip), state.tsId];
+  for (const binding of state.bindings) {
+    const { vnid, ip } = binding;
+    yield [claimKey(vnid, 'mac', state.mac), state.tsId, binding];
+    if (ip !== null) yield [claimKey(vnid, 'ip', ip), state.tsId, binding];
   }
 }
 

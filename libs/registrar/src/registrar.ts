@@ -15,7 +15,7 @@ import {
 import { Refusal } from '@nva/identifiers';
 import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
-import { actorOf, authorize, type Caller } from './access.ts';
+import { actorOf, authorize, factsFor, type Caller } from './access.ts';
 import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue, type Write } from './append-queue.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
@@ -158,7 +158,7 @@ export class Registrar {
     const { state, revision } = this.#overlay.stream(stream);
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
     checkRevision(stream, revision, request.ifRevision);
-    const event = this.#event(command, state, audit);
+    const event = this.#event(request, state, audit);
     const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
     if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), event !== null);
     return outcome;
@@ -174,12 +174,19 @@ export class Registrar {
     };
   }
 
-  #event(command: Command, state: StreamState['state'], audit: Audit): NvaEvent | null {
+  #event({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
     const { facts } = this.#overlay;
-    if (isTenantSystemCommand(command)) return decideTenantSystem(command, state as TenantSystem | null, facts, audit);
+    if (isTenantSystemCommand(command)) {
+      const ts = state as TenantSystem | null;
+      const tenantId = command.type === 'attach' ? command.tenantId : (ts?.tenantId ?? '');
+      return decideTenantSystem(command, ts, factsFor(caller, tenantId, facts, this.#isIn), audit);
+    }
     if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
     return decideNve(command, state as Nve | null, facts, audit);
   }
+
+  /** Whether an NVE is in a VN. */
+  readonly #isIn = (nveId: string, vnid: number): boolean => this.#replica.network.vns.get(vnid)?.members.has(nveId) ?? false;
 
   /** Nothing to record. If something of the stream is still on its way, the answer waits for that. */
   async #unchanged(command: Command, stream: string): Promise<Outcome> {

@@ -133,6 +133,37 @@ describe('two registrars on one log', () => {
   });
 });
 
+describe('a tenant system whose VN was deleted under it, and the VNID given to another tenant,', () => {
+  const blue = (tsId: string, n: number): Command => attach(tsId, 'nve2', n, { tenantId: 'blue', bindings: [{ vnid: 5, ip: `192.0.2.${n}` }] });
+
+  beforeEach(async () => {
+    let overtaken = false;
+    const late = replaced(log.store, 'append', async (appends) => {
+      if (!overtaken) await node.submit(command('deleteVn', { vnid: 5 }));
+      overtaken = true;
+      return log.store.append(appends);
+    });
+    await node.submit(vn(5));
+    const other = await startNode(late, clock);
+    expect(answer((await other.submit(attach('t1', 'nve1', 1, { bindings: [{ vnid: 5, ip: '192.0.2.1' }] })))[0])).toMatchObject({ effective: false, memberships: [] });
+    await other.stop();
+    const outcomes = await node.submit(command('purgeVn', { vnid: 5 }), vn(5, 'blue'), blue('b2', 2));
+    expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted']);
+  });
+
+  it('is told nothing of who holds an address there, and takes it', async () => {
+    expect(code((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:02' })))[0])).toBe('accepted');
+    const [again] = await node.submit(attach('t1', 'nve1', 2, { bindings: [{ vnid: 5, ip: '192.0.2.2' }] }));
+    expect(code(again)).toBe('vn-of-another-tenant');
+  });
+
+  it('holds no address there, while something of it is on its way neither', async () => {
+    const outcomes = await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:03' }), blue('b1', 1), blue('b3', 3), command('remove', { tsId: 'b1' }), command('remove', { tsId: 'b2' }), command('remove', { tsId: 'b3' }));
+    expect(outcomes.map(code)).toEqual(Array.from({ length: 6 }, () => 'accepted'));
+    expect((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:04' }), command('deleteVn', { vnid: 5 }))).map(code)).toEqual(['accepted', 'accepted']);
+  });
+});
+
 describe('an Idempotency-Key', () => {
   const keyed = (key: string, requestDigest: string): object => ({ idempotency: { key, requestDigest } });
 
