@@ -15,7 +15,7 @@ import { Visibility } from './visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
 
-const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold)$/;
+const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold)$/;
 
 /** The audit log and the schemas. */
 @Controller('v1')
@@ -31,7 +31,7 @@ export class AuditController {
 
   @Get('events')
   @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
-  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id>, vn-<vnid>, nve-<id>, fold.' })
+  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold.' })
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<Page<unknown>> {
     only(query, 'after', 'limit', 'entity');
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();

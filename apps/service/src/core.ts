@@ -146,7 +146,7 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
 }
 
 function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: Restored['keys'] = []): Registration {
-  const registrar = new Registrar(store, replica, clock, logger, keys);
+  const registrar = new Registrar(store, replica, clock, logger, keys, config.quotas);
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
   const groups = list && new Groups(list);

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric
 import type { Rights } from '@nva/distributor';
 import { MOVE_ALARM_MOVES } from '@nva/domain';
 import type { Logger, Position } from '@nva/ports';
+import type { QuotaKeeper } from '@nva/registrar';
 import type { CommandServer } from './command-server.ts';
 import type { Core } from './core.ts';
 
@@ -39,6 +40,7 @@ export class Metrics {
       core.distribution.writer.onFenced = () => this.#fenced.inc();
     }
     this.#lag(core);
+    if (core.registration?.registrar.quotas) this.#quotas(core.registration.registrar.quotas);
     if (core.distribution) this.#topicSizes(core.distribution.writer.topicRecords);
     core.replica.onFolded(({ event }) => {
       if (event.type !== 'TenantSystemMoved' || event.data.recentMoves <= MOVE_ALARM_MOVES || !core.replica.caughtUp) return;
@@ -68,6 +70,32 @@ export class Metrics {
           positions.set({ consumer }, behind);
           const since = (consumer === 'feeds' && distribution?.distributor.oldestQueuedAt) || recordedAt;
           seconds.set({ consumer }, behind === 0 || since === 0 ? 0 : Math.max(0, clock.wallMs() - since) / 1_000);
+        }
+      },
+    });
+  }
+
+  #quotas(quotas: QuotaKeeper): void {
+    const labelNames = ['scope', 'counted'];
+    new Gauge({
+      name: 'nva_quota_fullest_ratio',
+      help: 'How much of its quota the tenant or NVE uses that uses most of it; 1 is all of it.',
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        for (const { scope, counted, ratio } of quotas.fullest()) this.set({ scope, counted }, ratio);
+      },
+    });
+    new Counter({
+      name: 'nva_quota_refusals_total',
+      help: 'Commands refused because a tenant or an NVE would have had more than its quota.',
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [name, count] of quotas.refusals) {
+          const [scope, counted] = name.split(' ') as [string, string];
+          this.inc({ scope, counted }, count);
         }
       },
     });

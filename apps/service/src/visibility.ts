@@ -1,5 +1,6 @@
 import type { FoldedTs, Network } from '@nva/fold';
-import { Refusal } from '@nva/identifiers';
+import { tsNameOfCommand, type TenantSystemNames } from '@nva/domain';
+import { Refusal, type TenantId, type TsId } from '@nva/identifiers';
 import { nameable, type Caller, type Group } from '@nva/registrar';
 
 /** What a caller may read: an operator everything; an NVE itself, the VNs that it is in, and the tenant systems attached to it. */
@@ -27,6 +28,16 @@ export class Visibility {
 
   seesVn(vnid: number): boolean {
     return this.#caller.kind !== 'nve' || (this.#network.vns.get(vnid)?.members.has(this.#caller.nveId) ?? false);
+  }
+
+  /** The tenant system that the caller means; undefined if there is none. Throws Refusal `ts-ambiguous` if it could be several. */
+  tenantSystemNamed(tsId: TsId, tenantId: TenantId | undefined): FoldedTs | undefined {
+    const { tenantSystems, namesakes } = this.#network;
+    const names: TenantSystemNames = {
+      tenantOf: (name) => tenantSystems.get(name)?.state.tenantId,
+      all: (id) => namesakes.all(id).map((ts) => ({ name: namesakes.nameOf(ts), ts: ts.state })),
+    };
+    return tenantSystems.get(tsNameOfCommand({ tsId, ...(tenantId === undefined ? {} : { tenantId }) }, names, this.#caller.kind === 'nve' ? this.#caller.nveId : undefined));
   }
 
   /** One that is elsewhere and one that does not exist are refused alike. */

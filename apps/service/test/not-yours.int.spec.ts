@@ -85,6 +85,31 @@ describe.each(CALLERS)('to an NVE %s, what is not there, another tenant’s, or 
     }
   });
 
+  it('in what it attaches under an id that another tenant has, or had, or nobody, from the first revision to the last answer', async () => {
+    const lives: string[] = [];
+    const [nobodys, blues, formerlyBlues] = ['none', 'blue', 'gone'].map((name) => `ts-${name}-${who}`) as [string, string, string];
+    for (const [i, tsId] of [blues, formerlyBlues].entries()) await call('operator', 'put', `/v1/nves/nve-${BLUE}/tenant-systems/${tsId}`, { tenantId: 'blue', vmId: 'vm', mac: macOf(70 + i), bindings: [] }).expect(200);
+    await call('operator', 'delete', `/v1/tenant-systems/${formerlyBlues}`).expect(200);
+    for (const tsId of [nobodys, blues, formerlyBlues]) {
+      const path = `/v1/nves/${OWN.nveId}/tenant-systems/${tsId}`;
+      const attached = { tenantId: 'red', vmId: 'vm', mac: macOf(70), bindings: [{ bid: 1, vnid: OWN.vnid, ip: '10.0.0.70' }] };
+      const life: string[] = [];
+      const does = async (method: Method, at: string, body?: object): Promise<void> => void life.push(await answered(who, method, at, tsId, body));
+      await does('put', path, { ...attached, ifRevision: 0 });
+      await does('put', path, { ...attached, ifRevision: -1 });
+      await does('put', path, { ...attached, state: 'associated', ifRevision: 7 });
+      await does('get', `/v1/tenant-systems/${tsId}`);
+      await does('put', `/v1/tenant-systems/${tsId}/mac`, { mac: macOf(71), ifRevision: 3 });
+      await does('put', `/v1/tenant-systems/${tsId}/bindings/1`, { ip: '10.0.0.71' });
+      await does('delete', path);
+      await does('delete', path);
+      await does('get', `/v1/tenant-systems/${tsId}`);
+      lives.push(life.join('\n').replaceAll(/(position\\+":\\+")\d+/g, '$1<position>'));
+    }
+    expect(lives[0]!.match(/^\[\d+/gm)).toEqual(['[409', '[200', '[409', '[200', '[409', '[200', '[200', '[409', '[403']);
+    alike(lives);
+  });
+
   it('in what a heartbeat says of VNs, and nothing of it is kept', async () => {
     const log = nva.server.core.store.logId;
     const digests = nva.server.core.replica.digests;

@@ -50,7 +50,7 @@ export interface Write {
 const attachFields = ({ tenantId, vnid }: Names): object => ({ tenantId, vmId: 'vm-1', mac: macOf(77), bindings: [{ vnid, ip: '10.0.0.77' }] });
 const write = (command: CommandName, method: Method, path: string, fields: (names: Names) => object, varied: Varied, refused: Write['refused'] = {}): Write => ({ command, method, path, fields, varied, refused });
 
-/** Every command. An attach may bring a tenant system that is elsewhere, so its `tsId` is not varied here. */
+/** Every command. An attach may bring any tenant system of its tenants, so its `tsId` is not varied here. */
 export const WRITES: readonly Write[] = [
   write('putVn', 'put', '/v1/vns/{vnid}', () => vnBody(), { vnid: VNS }),
   write('deleteVn', 'delete', '/v1/vns/{vnid}', () => ({}), { vnid: VNS }),
@@ -80,6 +80,10 @@ export const READS: readonly (readonly [path: string, varied: Varied])[] = [
   ['/v1/nves/{nveId}/applied', { nveId: NVES }],
   ['/v1/nves/{nveId}/feed', { nveId: NVES }],
   ['/v1/tenant-systems/{tsId}', { tsId: TENANT_SYSTEMS }],
+  ['/v1/tenant-systems/{tsId}?tenantId=red', { tsId: TENANT_SYSTEMS }],
+  ['/v1/tenant-systems/{tsId}?tenantId=blue', { tsId: TENANT_SYSTEMS }],
+  ['/v1/usage?nveId={nveId}', { nveId: NVES }],
+  ['/v1/usage?tenantId={tenantId}', { tenantId: ['lime', 'blue'] }],
   ['/v1/resolve?vnid={vnid}&ip=10.0.0.99', { vnid: VNS }],
   ['/v1/resolve?vnid={vnid}&mac=02:00:00:00:00:63', { vnid: VNS }],
   ['/v1/resolve?vnid={vnid}&ip=10.0.0.99&mode=redirect', { vnid: VNS }],
@@ -88,8 +92,10 @@ export const READS: readonly (readonly [path: string, varied: Varied])[] = [
 ];
 
 /** With what may come beside: what an answer would tell of a state, and what the caller has sent before. */
-const BESIDE: readonly (readonly [what: string, fields: object])[] = [
+const BESIDE: readonly (readonly [what: string, fields: object, of?: keyof Names])[] = [
   ['plain', {}],
+  ['said to be of tenant red', { tenantId: 'red' }, 'tsId'],
+  ['said to be of tenant blue', { tenantId: 'blue' }, 'tsId'],
   ['for a stream that is not there', { ifRevision: -1 }],
   ['for its first revision', { ifRevision: 0 }],
   ['for a later one', { ifRevision: 5 }],
@@ -106,7 +112,7 @@ export interface Case {
 /** Every write with every name that it has. */
 export const CASES: readonly Case[] = WRITES.flatMap((one) =>
   (Object.keys(one.varied) as (keyof Names)[]).flatMap((name) =>
-    BESIDE.map(([beside, fields]) => ({
+    BESIDE.filter(([, , of = name]) => of === name).map(([beside, fields]) => ({
       what: `${one.command}, ${name}, ${beside}`,
       write: one,
       // A revision is checked before what is in the body, and is the caller's own thing there.

@@ -27,11 +27,12 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true }));
 
-// What red's NVE and its operator name. VN 9 and VN 8 are blue's if there are any, VN 7 is nobody's; r1 to r3 are red's, b1 to b3 blue's, x1 nobody's.
+// What red's NVE and the operators name. VN 9 and VN 8 are blue's if there are any, VN 7 is nobody's. Both tenants have tenant systems r1 and b1; r2 and r3
+// are red's alone, b2 and b3 blue's, x1 is nobody's.
 const vnids = fc.constantFrom(1, 2, 3, 7, 8, 9);
 const tsIds = fc.constantFrom('r1', 'r2', 'r3', 'b1', 'b2', 'b3', 'x1');
-const redTs = fc.constantFrom('r1', 'r2', 'r3');
-const blueTs = fc.constantFrom('b1', 'b2', 'b3');
+const redTs = fc.constantFrom('r1', 'r2', 'r3', 'b1');
+const blueTs = fc.constantFrom('b1', 'b2', 'b3', 'r1');
 const nveIds = fc.constantFrom('nve1', 'nve1', 'nve1', 'nve2', 'nve9', 'nve7');
 // A few addresses for everybody, so that they meet in a VN, and overlap between VNs.
 const macs = fc.constantFrom(1, 2, 3, 4).map(macOf);
@@ -60,15 +61,16 @@ const command: fc.Arbitrary<Json> = fc
     ),
     revision,
     key,
+    fc.option(fc.constantFrom('red', 'blue'), { nil: undefined, freq: 3 }),
   )
-  .map(([line, ifRevision, idempotencyKey]) => ({ ...line, ...(ifRevision !== undefined && { ifRevision }), ...(idempotencyKey !== undefined && { idempotencyKey }) }));
+  .map(([line, ifRevision, idempotencyKey, tenantId]) => ({ ...(tenantId !== undefined && 'tsId' in line && { tenantId }), ...line, ...(ifRevision !== undefined && { ifRevision }), ...(idempotencyKey !== undefined && { idempotencyKey }) }));
 
 const path = fc.oneof(
   fc.tuple(vnids, fc.constantFrom('', '/members', '/mappings', '/mappings?conflicted=true', '/mappings?limit=1')).map(([vnid, rest]) => `/v1/vns/${vnid}${rest}`),
   fc.tuple(nveIds, fc.constantFrom('', '/table', '/applied')).map(([nveId, rest]) => `/v1/nves/${nveId}${rest}`),
-  tsIds.map((tsId) => `/v1/tenant-systems/${tsId}`),
+  fc.tuple(tsIds, fc.constantFrom('', '?tenantId=red', '?tenantId=blue')).map(([tsId, tenant]) => `/v1/tenant-systems/${tsId}${tenant}`),
   fc.tuple(vnids, ips, fc.constantFrom('direct', 'redirect')).map(([vnid, ip, mode]) => `/v1/resolve?vnid=${vnid}&ip=${ip}&mode=${mode}`),
-  fc.constantFrom('/v1/oracles', '/v1/vns', '/v1/nves', '/v1/events'),
+  fc.constantFrom('/v1/oracles', '/v1/vns', '/v1/nves', '/v1/events', '/v1/usage?nveId=nve1', '/v1/usage?nveId=nve9', '/v1/usage?tenantId=blue'),
 );
 
 const VN3 = { command: 'putVn', vnid: 3, ...vnBody() };
@@ -80,7 +82,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       to: fc.constant('both' as const),
       who: fc.constant('operator' as const),
-      lines: fc.array(fc.oneof(attach(redTs, fc.constantFrom('nve1', 'nve2'), fc.constantFrom(1, 2, 3), fc.constant('red')), redTs.map((tsId) => ({ command: 'remove', tsId })), fc.constantFrom(VN3, { command: 'deleteVn', vnid: 3 })), { minLength: 1, maxLength: 2 }),
+      lines: fc.array(fc.oneof(attach(redTs, fc.constantFrom('nve1', 'nve2'), fc.constantFrom(1, 2, 3), fc.constant('red')), redTs.map((tsId) => ({ command: 'remove', tsId, tenantId: 'red' })), fc.constantFrom(VN3, { command: 'deleteVn', vnid: 3 })), { minLength: 1, maxLength: 2 }),
     }),
   },
   {
@@ -91,8 +93,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       lines: fc.array(
         fc.oneof(
           { weight: 4, arbitrary: attach(blueTs, fc.constantFrom('nve2', 'nve9'), fc.constantFrom(8, 9), fc.constant('blue')) },
-          blueTs.map((tsId) => ({ command: 'remove', tsId })),
-          fc.tuple(blueTs, macs).map(([tsId, mac]) => ({ command: 'changeMac', tsId, mac })),
+          blueTs.map((tsId) => ({ command: 'remove', tsId, tenantId: 'blue' })),
+          fc.tuple(blueTs, macs).map(([tsId, mac]) => ({ command: 'changeMac', tsId, tenantId: 'blue', mac })),
           fc.constantFrom(8, 9).map((vnid) => ({ command: 'putVn', vnid, ...vnBody({ tenantId: 'blue' }) })),
           fc.constantFrom(8, 9).map((vnid) => ({ command: 'deleteVn', vnid })),
         ),

@@ -37,6 +37,8 @@ const tsId = required(parseTsId, id, 'The tenant system: one vNIC of one VM.');
 const nveId = required(parseNveId, { ...id, pattern: '^(?!.*[._]outcomes$)[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 100 }, 'The NVE.');
 const vnid = required(parseVnid, whole(1, MAX_VNID), 'Virtual network identifier.');
 const tenantId = required(parseTenantId, id, 'The tenant.');
+/** Where the command means a tenant system that there is. */
+const whose = optional(parseTenantId, id, 'Its tenant; needed where several tenants have a tenant system of that id that could be meant.');
 const mac = required(parseMac, macSchema, 'A unicast MAC; any usual spelling, answered as aa:bb:cc:dd:ee:ff.');
 const incarnation = integer(0, Number.MAX_SAFE_INTEGER);
 
@@ -141,28 +143,28 @@ export const CATALOGUE = {
       placement: optional(oneOf('move', 'add'), { enum: ['move', 'add'] }, 'add keeps the other NVEs; move, the default, leaves them.'),
     },
   },
-  detach: { type: 'detach', doc: 'Detach a tenant system from an NVE.', fields: { nveId, tsId } },
-  remove: { type: 'remove', doc: 'Detach a tenant system from every NVE (operators).', fields: { tsId } },
+  detach: { type: 'detach', doc: 'Detach a tenant system from an NVE.', fields: { nveId, tsId, tenantId: whose } },
+  remove: { type: 'remove', doc: 'Detach a tenant system from every NVE (operators).', fields: { tsId, tenantId: whose } },
   registerBindings: {
     type: 'registerBindings',
     doc: 'Register, change or renew several bindings, all or nothing.',
-    fields: { tsId, bindings: required(list(object<BindingLine>(bindingFields), 1, MAX_BINDINGS_PER_TS), { ...bindingsSchema, minItems: 1 }, 'One line per binding.') },
+    fields: { tsId, tenantId: whose, bindings: required(list(object<BindingLine>(bindingFields), 1, MAX_BINDINGS_PER_TS), { ...bindingsSchema, minItems: 1 }, 'One line per binding.') },
   },
   registerBinding: {
     type: 'registerBinding',
     doc: 'Register or renew one binding by its BID; 0 is the binding without one.',
-    fields: { ...bindingFields, tsId, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
+    fields: { ...bindingFields, tsId, tenantId: whose, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
   },
   deregisterBinding: {
     type: 'deregisterBinding',
     doc: 'De-register a binding by its BID; 0 is the binding without one.',
-    fields: { tsId, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
+    fields: { tsId, tenantId: whose, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
   },
-  changeMac: { type: 'changeMac', doc: 'Change the MAC of a tenant system in all its VNs.', fields: { tsId, mac } },
+  changeMac: { type: 'changeMac', doc: 'Change the MAC of a tenant system in all its VNs.', fields: { tsId, tenantId: whose, mac } },
   connectionFailure: {
     type: 'connectionFailure',
     doc: 'A tenant system can no longer reach a VN through an NVE; attaching there again clears it.',
-    fields: { tsId, nveId, vnid: optional(parseVnid, whole(1, MAX_VNID), 'The VN; absent means all of them.') },
+    fields: { tsId, tenantId: whose, nveId, vnid: optional(parseVnid, whole(1, MAX_VNID), 'The VN; absent means all of them.') },
   },
 } as const satisfies Record<string, CommandSpec>;
 

@@ -11,11 +11,17 @@ export interface Facts {
   /** The tenant system that holds a MAC or an IP in a VN (X2). */
   holder(vnid: number, kind: 'mac' | 'ip', address: string): HolderFacts | undefined;
   /** True if the tenant system's bindings there are in no living VN of its tenant: they must be registered again to count. */
-  orphaned(tsId: string, vnid: number): boolean;
+  orphaned(ts: TenantSystemName, vnid: number): boolean;
   /** Whether any tenant system is in the VN. */
   vnInUse(vnid: number): boolean;
   /** How many tenant systems are attached at the NVE. */
   attachmentsAt(nveId: string): number;
+}
+
+/** An id of a tenant system is its tenant's own. */
+export interface TenantSystemName {
+  readonly tsId: string;
+  readonly tenantId: string;
 }
 
 export interface VnFacts {

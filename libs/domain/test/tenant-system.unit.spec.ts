@@ -47,9 +47,20 @@ describe('attaching', () => {
     expect(world.when(attach('t1', 'nve1'))).toMatchObject({ type: 'TenantSystemMoved' });
   });
 
-  it('is refused for another tenant or VM than it is attached for (R1)', () => {
+  it('of an id that another tenant has as well is another tenant system: neither is in the other\'s way', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }), attach('t1', 'nve1', { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] }));
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ tsId: 't1', tenantId: 'red', bindings: [{ vnid: 1 }] });
+    expect(world.state<TenantSystem>('ts-t1@blue')).toMatchObject({ tsId: 't1', tenantId: 'blue', bindings: [{ vnid: 9 }] });
+    expect(world.refusal(command('changeMac', { tsId: 't1', mac: MAC2 }))).toBe('ts-ambiguous');
+    world.given(command('changeMac', { tsId: 't1', tenantId: 'blue', mac: MAC2 }), command('remove', { tsId: 't1', tenantId: 'red' }));
+    expect(world.state<TenantSystem>('ts-t1@blue')).toMatchObject({ mac: MAC2 });
+    expect(world.state<TenantSystem>('ts-t1').attachments).toEqual([]);
+    world.given(command('remove', { tsId: 't1' }));
+    expect(world.state<TenantSystem>('ts-t1@blue').attachments).toEqual([]);
+  });
+
+  it('is refused for another VM than it is attached for (R1)', () => {
     const world = network().given(attach('t1', 'nve1'));
-    expect(world.refusal(attach('t1', 'nve1', { tenantId: 'blue' }))).toBe('ts-immutable');
     expect(world.refusal(attach('t1', 'nve1', { vmId: 'other' }))).toBe('ts-immutable');
   });
 

@@ -44,6 +44,7 @@ export const REFUSAL_CODES = [
   'nve-disconnected',
   'nve-in-use',
   'ts-immutable',
+  'ts-ambiguous',
   'ts-not-at-nve',
   'ts-not-attached',
   'duplicate-mac',
@@ -51,6 +52,7 @@ export const REFUSAL_CODES = [
   'address-registered',
   'revision-mismatch',
   'contention',
+  'quota-exceeded',
   // A rule of the draft refuses it.
   'bid-required',
   'bid-unknown',

@@ -48,7 +48,7 @@ export interface NodeOptions {
 
 export async function startNode(store: EventStore, clock: Clock, { network = new Network(), keyBounds }: NodeOptions = {}): Promise<Node> {
   const replica = new Replica(store, silentLogger, { network });
-  const registrar = new Registrar(store, replica, clock, silentLogger, [], keyBounds);
+  const registrar = new Registrar(store, replica, clock, silentLogger, [], null, keyBounds);
   const terms = new TermKeeper(registrar, replica, clock, silentLogger);
   await replica.start((cause) => {
     throw cause;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { StoreUnavailable, type EventStore } from '@nva/ports';
@@ -87,6 +88,51 @@ describe('a command', () => {
     expect(await as(command('heartbeat', { nveId: 'nve2', incarnation: 1 }))).toBe('forbidden');
     expect(await as(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:09' }))).toBe('accepted');
     expect(await as(attach('t2', 'nve1', 2))).toBe('accepted');
+  });
+});
+
+describe('an id of a tenant system that two tenants have', () => {
+  const streams = async (): Promise<string[]> => (await Array.fromAsync(log.store.readAll())).flatMap(({ events }) => events.map(({ stream, event }) => `${stream} ${event.type}`)).filter((line) => line.startsWith('ts-'));
+  const blue = { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] };
+
+  it('names a tenant system of each, whichever registrar each is given to, at the same moment too', async () => {
+    const other = await startNode(log.store, clock);
+    await node.submit(vn(9, 'blue'));
+    await other.replica.passed((await log.store.head()).position);
+    const [[red], [second]] = await Promise.all([node.submit(attach('t1', 'nve1', 1)), other.submit(attach('t1', 'nve2', 2, blue))]);
+    expect(answer(red)).toMatchObject({ recorded: true, effective: true, memberships: [1] });
+    expect(answer(second)).toMatchObject({ recorded: true, effective: true, memberships: [9], revision: 0 });
+    expect((await streams()).toSorted()).toEqual(['ts-t1 TenantSystemAttached', expect.stringMatching(/^ts-t1@(?:red|blue) TenantSystemAttached$/)]);
+    await node.replica.passed((await log.store.head()).position);
+    expect(code((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:07' })))[0])).toBe('ts-ambiguous');
+    expect(answer((await node.submit(detach('t1', 'nve2')))[0])).toMatchObject({ memberships: [] });
+    expect(node.replica.network.namesakes.of('t1', 'red')!.state).toMatchObject({ attachments: [{ nveId: 'nve1' }], mac: '02:00:00:00:00:01' });
+    await other.stop();
+  });
+
+  it('keeps the streams of a log in which an earlier build gave one stream to both, one after the other', async () => {
+    const audit = { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };
+    const attached = (tenantId: string): NvaEvent => ({ type: 'TenantSystemAttached', data: { audit, tsId: 't5', tenantId, vmId: 'vm', mac: '02:00:00:00:00:05', attachment: { nveId: 'nve1', logicalInterface: null, state: 'activated' }, bindings: [], mobility: 0 } });
+    const events: NvaEvent[] = [attached('red'), { type: 'TenantSystemRemoved', data: { audit, tsId: 't5', from: ['nve1'] } }, attached('blue')];
+    await log.store.append([{ stream: 'ts-t5', expectedRevision: -1, events: events.map((event) => ({ id: crypto.randomUUID(), event })) }]);
+    await node.replica.passed((await log.store.head()).position);
+    expect(answer((await node.submit(attach('t5', 'nve2', 5)))[0])).toMatchObject({ revision: 0, effective: true });
+    expect((await streams()).at(-1)).toBe('ts-t5@red TenantSystemAttached');
+    expect(node.replica.network.namesakes.of('t5', 'blue')!.state.attachments).toMatchObject([{ nveId: 'nve1' }]);
+  });
+
+  it('lapses the bindings of the one whose lifetime has passed (R24a)', async () => {
+    await node.submit(vn(9, 'blue'), attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 5 }] }), attach('t1', 'nve1', 2, { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1', lifetimeS: 3 }] }));
+    node.terms.start();
+    const bound = (tenantId: string): number => node.replica.network.namesakes.of('t1', tenantId)!.state.bindings.length;
+    for (let ms = 0; ms < 8_000 && bound('blue') > 0; ms += 900) {
+      await node.submit(command('registerBinding', { tsId: 't1', tenantId: 'red', bid: 0 }));
+      clock.advance(900);
+      node.terms.tick();
+      await node.replica.passed((await log.store.head()).position);
+      while (node.registrar.commandsInFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([bound('red'), bound('blue')]).toEqual([1, 0]);
   });
 });
 
