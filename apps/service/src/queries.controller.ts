@@ -35,14 +35,14 @@ export class QueriesController {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
     const living = [...this.#core.replica.network.vns.values()].filter((vn) => vn.alive);
-    return page(living.map((vn) => [paddedVnid(vn.state.vnid), () => vnBody(vn)] as const), query);
+    return page(living.map((vn) => [paddedVnid(vn.state.vnid), () => vnBody(vn, this.#core.replica.digests)] as const), query);
   }
 
   @Get('vns/:vnid')
   @ApiOperation({ summary: 'A VN (R37).' })
   vn(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
     only(query);
-    return vnBody(this.#vn(vnid, request));
+    return vnBody(this.#vn(vnid, request), this.#core.replica.digests);
   }
 
   @Get('vns/:vnid/members')
