@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
-import type { Command } from '@nva/domain';
+import type { Command, Quotas } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { SqliteEventStore } from '@nva/event-log';
 import { Network } from '@nva/fold';
@@ -44,11 +44,12 @@ export interface Node {
 export interface NodeOptions {
   readonly network?: Network;
   readonly keyBounds?: KeyBounds;
+  readonly quotas?: Quotas;
 }
 
-export async function startNode(store: EventStore, clock: Clock, { network = new Network(), keyBounds }: NodeOptions = {}): Promise<Node> {
+export async function startNode(store: EventStore, clock: Clock, { network = new Network(), keyBounds, quotas }: NodeOptions = {}): Promise<Node> {
   const replica = new Replica(store, silentLogger, { network });
-  const registrar = new Registrar(store, replica, clock, silentLogger, [], null, keyBounds);
+  const registrar = new Registrar(store, replica, clock, silentLogger, [], quotas, keyBounds);
   const terms = new TermKeeper(registrar, replica, clock, silentLogger);
   await replica.start((cause) => {
     throw cause;

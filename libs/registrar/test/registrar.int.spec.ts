@@ -91,6 +91,22 @@ describe('a command', () => {
   });
 });
 
+describe('an NVE', () => {
+  it('is told that another NVE of its tenant system has no room, and not how much that one has', async () => {
+    await node.stop();
+    node = await startNode(log.store, clock, { quotas: { tenant: new Map(), nve: new Map([['nve2', { bindings: 2 }]]) } });
+    await node.submit(attach('t1', 'nve1', 1), attach('t1', 'nve2', 1, { placement: 'add' }), attach('t2', 'nve2', 2));
+    const more = command('registerBindings', { tsId: 't1', bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 1, ip: '192.0.2.9' }] });
+    const refusal = async (caller: Caller): Promise<object> => {
+      const outcome = await node.send({ command: more, caller });
+      return 'refusal' in outcome ? { code: outcome.refusal.code, message: outcome.refusal.message, ...outcome.refusal.detail } : outcome;
+    };
+    expect(await refusal(OPERATOR)).toMatchObject({ code: 'quota-exceeded', received: 'nve2', expected: { bindings: 2 }, actual: { bindings: 3 } });
+    expect(await refusal({ kind: 'nve', nveId: 'nve2', tenants: null })).toEqual(await refusal(OPERATOR));
+    expect(await refusal({ kind: 'nve', nveId: 'nve1', tenants: null })).toEqual({ code: 'quota-exceeded', message: 'NVE nve2, where the tenant system is too, has no room for it', field: 'nveId', received: 'nve2' });
+  });
+});
+
 describe('an id of a tenant system that two tenants have', () => {
   const streams = async (): Promise<string[]> => (await Array.fromAsync(log.store.readAll())).flatMap(({ events }) => events.map(({ stream, event }) => `${stream} ${event.type}`)).filter((line) => line.startsWith('ts-'));
   const blue = { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] };
