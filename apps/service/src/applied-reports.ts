@@ -22,10 +22,13 @@ export class AppliedReports {
   readonly #log: string;
   readonly #digests: FeedDigests;
   readonly #foldPosition: () => Position;
+  readonly #isIn: (nveId: string, vnid: number) => boolean;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
 
-  constructor(log: string, digests: FeedDigests, foldPosition: () => Position) {
+  /** `isIn` says whether an NVE is in a VN. */
+  constructor(log: string, digests: FeedDigests, foldPosition: () => Position, isIn: (nveId: string, vnid: number) => boolean) {
+    this.#isIn = isIn;
     this.#log = log;
     this.#digests = digests;
     this.#foldPosition = foldPosition;
@@ -36,8 +39,17 @@ export class AppliedReports {
     return this.#mismatches;
   }
 
+  /**
+   * Of VNs that the NVE is in. One that it has left is kept, without a verdict, as long as every report goes on naming it: its right to read that VN
+   * waits for that. Any other VN is dropped, whether it exists or not.
+   */
   take(nveId: string, applied: readonly Applied[]): void {
-    const reports = applied.map((one) => ({ ...one, verdict: this.#verdict(one) }));
+    const before = this.of(nveId);
+    const reports: Report[] = [];
+    for (const one of applied) {
+      if (this.#isIn(nveId, one.vnid)) reports.push({ ...one, verdict: this.#verdict(one) });
+      else if (before.has(one.vnid)) reports.push({ ...one, verdict: 'unknown' });
+    }
     this.#mismatches += reports.filter(({ verdict }) => verdict === 'differs').length;
     this.#reports.delete(nveId);
     this.#reports.set(nveId, new Map(reports.map((report) => [report.vnid, report])));

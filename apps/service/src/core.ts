@@ -75,7 +75,8 @@ export class Core {
     this.#ownStore = options.store === undefined;
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
     this.replica.onFolded(({ position }) => this.positions.met(position));
-    this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
+    const { network, digests } = this.replica;
+    this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
     this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;
     this.#snapshots = snapshots && keeperOf(snapshots, this, options, from);
   }

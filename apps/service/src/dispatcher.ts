@@ -1,7 +1,7 @@
 import type { ParsedCommand } from '@nva/commands';
-import type { Command } from '@nva/domain';
+import { isTenantSystemCommand, type Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import type { Caller, Group, Groups, Outcome, Request } from '@nva/registrar';
+import { refusalFor, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
 import { requestOf } from './answers.ts';
 import type { Core, Registration } from './core.ts';
 import { forward } from './peers.ts';
@@ -97,8 +97,11 @@ export class Dispatcher {
     return this.#groups!.ofCommand(command, this.#core.replica.network, (about) => this.#registration.registrar.tenantSystemOf(about, caller));
   }
 
-  #place({ parsed }: Line, { caller, forwardedGroup }: RequestContext): 'here' | Group | Refusal {
-    const group = this.#groupOf(parsed.command, caller);
+  #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | Group | Refusal {
+    const ts = isTenantSystemCommand(command) ? this.#registration.registrar.tenantSystemOf(command, caller) : null;
+    // What the caller may not do is refused here. Which group it would belong to, if any, is not the caller's to know.
+    if (refusalFor(caller, command, ts)) return 'here';
+    const group = this.#groupOf(command, caller);
     const own = this.#registration.election!.group;
     if (group === null || group === own) return 'here';
     if (forwardedGroup === undefined && this.#core.config.forward) return group;

@@ -143,6 +143,7 @@ function gaugesOf(core: Core): Figures {
     nva_ready: ['1 when the process does its work.', () => Number(core.ready)],
     ...(registration && {
       nva_commands_in_flight: ['Commands decided and not answered yet.', () => registration.registrar.commandsInFlight],
+      nva_idempotency_keys: ['Idempotency-Keys whose answers are remembered, over all callers.', () => registration.registrar.keys.size],
       nva_terms: ['Leases and lifetimes that run.', () => registration.terms.size],
     }),
     ...(distribution && {
@@ -184,6 +185,7 @@ function countersOf({ replica, applied, registration, distribution }: Core): Fig
     nva_events_folded_total: ['Events folded since the start.', () => replica.eventsFolded],
     ...(registration && {
       nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],
+      nva_idempotency_keys_evicted_total: ['Idempotency-Keys given up before their 24 hours, because their caller, or all of them, had too many.', () => registration.registrar.keys.evicted],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
     }),
     ...(distribution && {

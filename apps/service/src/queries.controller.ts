@@ -105,6 +105,7 @@ export class QueriesController {
     const recent = moves.filter((at) => at > this.#core.clock.wallMs() - MOVE_ALARM_WINDOW_MS).length;
     return {
       ...state,
+      attachments: visible.attachments(ts),
       bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }) => ({ bid, vnid, vlan, ip, lifetimeS })),
       ...standingOf(ts),
       moveAlarm: recent > MOVE_ALARM_MOVES,

@@ -1,5 +1,5 @@
 import { factsOf, Connection, type FoldedTs, type Network } from '@nva/fold';
-import type { NvaEvent } from '@nva/codec';
+import type { Binding, NvaEvent } from '@nva/codec';
 import {
   evolveNve,
   evolveTenantSystem,
@@ -129,14 +129,14 @@ export class Overlay implements TenantSystemNames, PendingWork {
     },
     orphaned: (ts, vnid) => {
       const pending = this.#pending.get(tsStream(tsNameFor(ts.tsId, ts.tenantId, (name) => this.tenantOf(name))))?.state as TenantSystem | undefined;
-      return pending ? pending.bindings.some((b) => b.vnid === vnid && b instanceof Connection && b.vn === null) : this.#fold.orphaned(ts, vnid);
+      return pending ? pending.bindings.some((b) => b.vnid === vnid && isOrphaned(b)) : this.#fold.orphaned(ts, vnid);
     },
     vnInUse: (vnid) => {
       for (const ts of this.#network.vns.get(vnid)?.macs.everyone() ?? []) {
         const pending = this.#pendingOf(ts);
         if (!pending || pending.bindings.some((b) => b.vnid === vnid)) return true;
       }
-      return this.pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid));
+      return this.pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid && !isOrphaned(b)));
     },
     attachmentsAt: (nveId) => {
       const at = (ts: TenantSystem | null | undefined): number => (ts?.attachments.some((a) => a.nveId === nveId) ? 1 : 0);
@@ -169,7 +169,9 @@ export class Overlay implements TenantSystemNames, PendingWork {
     if (before) this.#unclaim(stream, before.state);
     this.#pending.set(stream, next);
     if (this.#counting) this.usage.set(stream, this.#folded(stream).state, next.state);
-    for (const [index, key, entry] of this.#indexed(stream, next.state)) {
+    for (const [index, key, entry, binding] of this.#indexed(stream, next.state)) {
+      // An orphaned one is in no VN: the one of that VNID may be another tenant's by now.
+      if (binding && isOrphaned(binding)) continue;
       const entries = index.get(key);
       if (entries) entries.add(entry);
       else index.set(key, new Set([entry]));
@@ -185,11 +187,12 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   /** Where a tenant system that is to be can be found: by what it claims, and by its id if that is not its name. */
-  *#indexed(stream: string, state: State | null): IterableIterator<readonly [index: Map<string, Set<string>>, key: string, entry: string]> {
+  *#indexed(stream: string, state: State | null): IterableIterator<readonly [index: Map<string, Set<string>>, key: string, entry: string, claimedBy?: Binding]> {
     if (!state || !('tsId' in state)) return;
-    for (const { vnid, ip } of state.bindings) {
-      yield [this.#claims, claimKey(vnid, 'mac', state.mac), stream];
-      if (ip !== null) yield [this.#claims, claimKey(vnid, 'ip', ip), stream];
+    for (const binding of state.bindings) {
+      const { vnid, ip } = binding;
+      yield [this.#claims, claimKey(vnid, 'mac', state.mac), stream, binding];
+      if (ip !== null) yield [this.#claims, claimKey(vnid, 'ip', ip), stream, binding];
     }
     const name = tsNameOf(stream)!;
     if (isTenantsOwnName(name)) yield [this.#namesakes, state.tsId, name];
@@ -200,6 +203,8 @@ const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => 
 
 const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
   ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
+
+const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 
 /** The state that an event makes of one. */
 export function evolved(state: State | null, event: NvaEvent): State {

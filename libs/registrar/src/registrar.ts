@@ -18,10 +18,10 @@ import {
 import { Refusal, tsNameOf } from '@nva/identifiers';
 import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
-import { actorOf, authorize, type Caller } from './access.ts';
+import { actorOf, authorize, factsFor, toldTo, type Caller } from './access.ts';
 import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue, type Write } from './append-queue.ts';
-import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
+import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
 import { evolved, Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
 
@@ -61,7 +61,7 @@ export class Registrar {
   readonly #overlay: Overlay;
   /** null where nothing is bounded. */
   readonly quotas: QuotaKeeper | null;
-  readonly #idempotency = new IdempotencyIndex();
+  readonly #idempotency: IdempotencyIndex;
   readonly #inFlight = new Map<string, Written>();
   /** The last command on its way to each stream that has one. */
   readonly #last = new Map<string, Promise<Outcome>>();
@@ -74,7 +74,8 @@ export class Registrar {
   #heldCommands = 0;
 
   /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
-  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = [], quotas: Quotas | null = null) {
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = [], quotas: Quotas | null = null, keyBounds?: KeyBounds) {
+    this.#idempotency = new IdempotencyIndex(keyBounds);
     this.#store = store;
     this.#replica = replica;
     this.#clock = clock;
@@ -88,6 +89,11 @@ export class Registrar {
     });
     this.#idempotency.restore(keys, clock.wallMs());
     replica.onFolded((recorded) => this.#folded(recorded));
+  }
+
+  /** Idempotency-Keys held, and how many were given up before their time. */
+  get keys(): Pick<IdempotencyIndex, 'size' | 'evicted'> {
+    return this.#idempotency;
   }
 
   /** The Idempotency-Keys of everything that is folded, with the answers given, for a snapshot. */
@@ -168,11 +174,11 @@ export class Registrar {
     const stream = streamOf(command, this.#overlay, nveOf(caller));
     const { state, revision } = this.#overlay.stream(stream);
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
-    checkRevision(stream, revision, request.ifRevision);
-    const event = this.#event(command, state, audit);
-    if (event && this.quotas) this.quotas.check(state, evolved(state, event));
+    checkRevision(revision, request.ifRevision);
+    const event = this.#event(request, state, audit);
+    if (event && this.quotas) this.#checkQuotas(this.quotas, caller, state, evolved(state, event));
     const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
-    if (idempotency && decisions === 0) this.#idempotency.remember(audit, outcome.then(answerOrThrow));
+    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), event !== null);
     return outcome;
   }
 
@@ -186,12 +192,28 @@ export class Registrar {
     };
   }
 
-  #event(command: Command, state: StreamState['state'], audit: Audit): NvaEvent | null {
+  #event({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
     const { facts } = this.#overlay;
-    if (isTenantSystemCommand(command)) return decideTenantSystem(command, state as TenantSystem | null, facts, audit);
+    if (isTenantSystemCommand(command)) {
+      const ts = state as TenantSystem | null;
+      const tenantId = command.type === 'attach' ? command.tenantId : (ts?.tenantId ?? '');
+      return decideTenantSystem(command, ts, factsFor(caller, tenantId, facts, this.#isIn), audit);
+    }
     if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
     return decideNve(command, state as Nve | null, facts, audit);
   }
+
+  /** How much another NVE has is nothing that an NVE is told. */
+  #checkQuotas(quotas: QuotaKeeper, caller: Caller, state: StreamState['state'], next: StreamState['state']): void {
+    try {
+      quotas.check(state, next);
+    } catch (error) {
+      throw error instanceof Refusal ? toldTo(caller, error) : error;
+    }
+  }
+
+  /** Whether an NVE is in a VN. */
+  readonly #isIn = (nveId: string, vnid: number): boolean => this.#replica.network.vns.get(vnid)?.members.has(nveId) ?? false;
 
   /** Nothing to record. If something of the stream is still on its way, the answer waits for that. */
   async #unchanged(command: Command, stream: string): Promise<Outcome> {
@@ -267,9 +289,9 @@ export class Registrar {
         return;
       }
     }
-    if (audit.idempotencyKey !== null && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
+    if (audit.idempotencyKey !== null && event.type !== HEARTBEATS_EVENT && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
       const answer = this.#answer(stream, true);
-      this.#idempotency.remember(audit, Promise.resolve(answer));
+      this.#idempotency.remember(audit, Promise.resolve(answer), true);
       this.#idempotency.folded(audit, answer);
     }
   }
@@ -310,11 +332,17 @@ interface Written extends Decided, Write {
   readonly settle: (outcome: Outcome) => void;
 }
 
+/** A heartbeat comes to the same however often it is given, so its key takes no memory. */
+const needsKey = ({ type }: Command): boolean => type !== 'heartbeat';
+/** What a heartbeat may record. */
+const HEARTBEATS_EVENT: NvaEvent['type'] = 'NveRestored';
+
 const nveOf = (caller: Caller): string | undefined => (caller.kind === 'nve' ? caller.nveId : undefined);
 
-function checkRevision(stream: string, revision: number, ifRevision: number | undefined): void {
+/** The stream is not named: its name may tell that another tenant had the id first. */
+function checkRevision(revision: number, ifRevision: number | undefined): void {
   if (ifRevision === undefined || ifRevision === revision) return;
-  const message = `the command is meant for revision ${ifRevision}, ${stream} is at ${revision}`;
+  const message = `the command is meant for revision ${ifRevision}, and what it is about is at ${revision}`;
   throw new Refusal('revision-mismatch', message, { field: 'ifRevision', received: ifRevision, expected: ifRevision, actual: revision, row: 'X9' });
 }
 
