@@ -130,6 +130,11 @@ export class FeedUnavailable extends Error {
   override readonly name = 'FeedUnavailable';
 }
 
+/** The feed may not be read by whoever asks, says whoever keeps it. Retrying helps once somebody gives the right (back). */
+export class FeedDenied extends Error {
+  override readonly name: string = 'FeedDenied';
+}
+
 /** The feeds are not usable as they are (wrong topic configuration, topics of another log); the message says what to do. */
 export class FeedRefused extends Error {
   override readonly name = 'FeedRefused';
@@ -157,7 +162,10 @@ export interface FeedSink {
    */
   complete(cursor: FeedCursor | null, upTo?: FeedPosition): void;
   undecodable(failure: Undecodable, cursor: FeedCursor): void;
-  /** The feed cannot be reached, is missing or is denied; the transport keeps trying. What is there stays (X6). */
+  /**
+   * The feed cannot be reached, is missing, or is denied (FeedDenied); the transport keeps trying. What is there stays (X6). Told again when a feed
+   * that could not be reached is denied now, or the other way round.
+   */
   interrupted(cause: Error): void;
   /** It is followed again after `interrupted`. */
   resumed(): void;
