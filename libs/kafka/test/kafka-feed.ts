@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kafka, logLevel, type KafkaMessage } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel, type KafkaMessage } from 'kafkajs';
 import { collected } from '../../../test/contract/collected.ts';
+import { until } from '../../../test/e2e/waiting.ts';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
 import { createClient } from '../src/client.ts';
 import { KafkaFeedTransport, KafkaFeedWriter, type KafkaFeedTransportOptions, type KafkaFeedWriterOptions, type Log } from '../src/index.ts';
 import { silent } from '../src/options.ts';
+import { TOPIC_CONFIG } from '../src/topics.ts';
 import { readTopics } from '../src/topic-reader.ts';
 
 /** Compacts as soon as there is something to compact behind the active segment, and forgets removals as soon. */
@@ -61,11 +63,31 @@ export class KafkaFeedUnderTest {
   }
 
   /** Writes past every rule of ours. */
-  async send(topic: string, messages: { key: string; value: string | Buffer | null; headers?: Record<string, string> }[]): Promise<void> {
+  async send(topic: string, messages: { key: string | Buffer; value: string | Buffer | null; headers?: Record<string, string> }[]): Promise<void> {
     const producer = this.client.producer({ allowAutoTopicCreation: false });
     await producer.connect();
     await producer.send({ topic, messages });
     await producer.disconnect();
+  }
+
+  /** As an operator does it, by hand. Resolves when brokers tell of the topic no more, or of the next one. */
+  async deleted(topic: string): Promise<void> {
+    await this.admin(async (admin) => {
+      await admin.deleteTopics({ topics: [topic] });
+    });
+  }
+
+  /** Deleted, and made again at once with the right configuration. */
+  async madeAnew(topic: string): Promise<void> {
+    await this.admin(async (admin) => {
+      await admin.deleteTopics({ topics: [topic] });
+      await until('the topic is gone', async () => ((await admin.listTopics()).includes(topic) ? 'still there' : null));
+      await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })) }], waitForLeaders: true });
+    });
+  }
+
+  async configured(topic: string, name: string, value: string): Promise<void> {
+    await this.admin((admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [...Object.entries(TOPIC_CONFIG), [name, value]].map(([configName, configValue]) => ({ name: configName!, value: configValue! })) }] }));
   }
 
   /** Has the broker compact, by filling segments with records of a key of their own, until `done` likes what is left. */
