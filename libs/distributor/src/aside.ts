@@ -10,6 +10,8 @@ const MAX_NAMED = 100;
 /** A feed to which nothing is published until it has been compared with the fold again. */
 export interface AsideFeed {
   readonly feed: FeedName;
+  /** By which consumers know it. */
+  readonly topic: string;
   readonly trouble: FeedTrouble;
   readonly reason: string;
 }
@@ -38,15 +40,17 @@ export class Aside {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #published: () => Position;
+  readonly #topicOf: (feed: FeedName) => string;
   readonly #entries = new Map<string, Entry>();
   readonly counters = { lost: 0, restored: 0 };
 
   /** `published` is how far everything had been published when something failed. */
-  constructor(network: Network, clock: Clock, logger: Logger, published: () => Position) {
+  constructor(network: Network, clock: Clock, logger: Logger, published: () => Position, topicOf: (feed: FeedName) => string) {
     this.#network = network;
     this.#clock = clock;
     this.#logger = logger;
     this.#published = published;
+    this.#topicOf = topicOf;
   }
 
   get size(): number {
@@ -69,7 +73,7 @@ export class Aside {
 
   /** The first of them, for people. */
   list(): readonly AsideFeed[] {
-    return [...this.#entries.values()].slice(0, MAX_NAMED).map(({ feed, trouble, reason }) => ({ feed, trouble, reason }));
+    return [...this.#entries.values()].slice(0, MAX_NAMED).map(({ feed, trouble, reason }) => ({ feed, topic: this.#topicOf(feed), trouble, reason }));
   }
 
   isClosed(feed: FeedName): boolean {
@@ -137,7 +141,7 @@ export class Aside {
     else [known.retryAtMs, known.holdsAt] = [now, this.#heldBy(feed, trouble)];
     if (trouble === 'lost' && known?.trouble !== 'lost') this.counters.lost++;
     if (known) [known.trouble, known.reason] = [trouble, cause.message];
-    this.#logger.error(`a feed ${trouble === 'lost' ? 'has lost what was on it; it is filled from the fold' : 'is set aside, and tried again by itself'}`, { feed: name, trouble, err: cause });
+    this.#logger.error(`a feed ${trouble === 'lost' ? 'has lost what was on it; it is filled from the fold' : 'is set aside, and tried again by itself'}`, { feed: name, topic: this.#topicOf(feed), trouble, err: cause });
   }
 
   /** What somebody has refused is passed over until it is allowed; what is lost is claimed no more, and what does not answer no further. */

@@ -1,5 +1,5 @@
 import type { RecordChange } from '@nva/fold';
-import { FeedFenced, feedKey, FeedRefused, systemClock, type Clock, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { FeedFenced, feedKey, FeedRefused, systemClock, type Clock, type EventStore, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { Aside } from './aside.ts';
 import { Doubts } from './doubts.ts';
@@ -69,7 +69,7 @@ export class Distributor {
   constructor(writer: FeedWriter, replica: Replica, store: EventStore, logger: Logger, options: DistributorOptions) {
     this.rights = options.access ? this.#rightsOf(options.access, replica, logger, options.owns) : null;
     this.#clock = options.clock ?? systemClock;
-    this.aside = new Aside(replica.network, this.#clock, logger, () => this.#published);
+    this.aside = new Aside(replica.network, this.#clock, logger, () => this.#published, (feed) => topicOf(writer, feed));
     this.doubts = new Doubts(this.#clock);
     this.#writer = new GuardedFeedWriter(writer, this.rights, this.aside);
     this.#replica = replica;
@@ -385,5 +385,14 @@ export class Distributor {
   async #saveCheckpoint(): Promise<void> {
     this.#sinceCheckpoint = 0;
     await this.#writer.saveCheckpoint({ log: this.#store.logId, position: this.#published, checkpoint: this.#store.checkpointAt(this.#published) });
+  }
+}
+
+/** Of a feed whose name makes no topic, that name. */
+function topicOf(writer: FeedWriter, feed: FeedName): string {
+  try {
+    return writer.address(feed).topic;
+  } catch {
+    return feedKey(feed);
   }
 }

@@ -1,4 +1,5 @@
-import { command } from '@nva/domain/testing';
+import { randomUUID } from 'node:crypto';
+import { auditAt, command } from '@nva/domain/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../test/e2e/waiting.ts';
 import { attach, detach, nve, vn } from '../../registrar/test/harness.ts';
@@ -108,6 +109,23 @@ describe('a feed that is refused', () => {
     expect(await keysOn('vn.65')).toEqual(['context', 'member/nve1', 'mapping/t1/192.0.2.1']);
     await sharing.feed.deleted(topic('vn.1'));
     await whole(running);
+    expect(running.failures).toEqual([]);
+  });
+
+  it('because an older log has NVEs that differ in . and _ only is the later one’s: it is named with its topic and why, and everything else goes on', async () => {
+    await sharing.submit(vn(1), nve('leaf.1'), nve('nve1'));
+    // As registrars wrote it that did not refuse it.
+    const event = { type: 'NveConnected' as const, data: { audit: auditAt(0), nveId: 'leaf_1', siteId: 's', mac: '02:00:00:00:0a:02', addresses: ['198.51.100.2'], incarnation: 1, leaseS: null } };
+    await sharing.store.append([{ stream: 'nve-leaf_1', expectedRevision: -1, events: [{ id: randomUUID(), event }] }]);
+    await sharing.registrar.replica.passed((await sharing.store.head()).position);
+    await sharing.submit(attach('t1', 'leaf.1', 1), attach('t2', 'leaf_1', 2), attach('t3', 'nve1', 3));
+    const running = await sharing.start();
+    await sharing.submit(attach('t4', 'nve1', 4));
+    await sharing.published(running);
+    expect(running.distributor.aside.list()).toEqual([{ feed: { kind: 'nve', nveId: 'leaf_1' }, topic: topic('nve.leaf_1'), trouble: 'refused', reason: expect.stringMatching(/collides|invalid topic/i) }]);
+    expect(running.distributor.feedsWhole).toBe(true);
+    for (const nveId of ['leaf.1', 'nve1']) expect(await keysOn(`nve.${nveId}`)).toEqual(['vn/1']);
+    expect((await keysOn('vn.1')).filter((key) => key.startsWith('mapping/')).toSorted()).toEqual([1, 2, 3, 4].map((n) => `mapping/t${n}/192.0.2.${n}`));
     expect(running.failures).toEqual([]);
   });
 

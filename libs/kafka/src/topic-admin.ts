@@ -111,7 +111,7 @@ export class TopicAdmin {
   async #create(topics: readonly string[], failures: TopicFailed[]): Promise<ReadonlyMap<string, string>> {
     const configEntries = Object.entries(this.#config).map(([name, value]) => ({ name, value }));
     const made = new Map<string, string>();
-    for (const chunk of chunks(topics)) {
+    for (const chunk of [...chunks(topics)].flatMap(apart)) {
       const { failed, raced } = await this.#request(chunk.map((topic) => ({ topic, numPartitions: this.#partitions, configEntries })));
       failures.push(...failed);
       const visible = await this.#untilVisible(chunk.filter((topic) => !failed.some((failure) => failure.topic === topic)), failures);
@@ -130,9 +130,16 @@ export class TopicAdmin {
     } catch (failure) {
       const errors = (failure as { errors?: unknown }).errors;
       if (!Array.isArray(errors)) throw failure;
-      const failed = errors.filter((error) => protocolError(error) !== ALREADY_EXISTS).map((error: { topic: string }) => topicFailed(error.topic, 'Creating the topic', error));
+      const failing = (errors as readonly { readonly topic: string }[]).filter((error) => protocolError(error) !== ALREADY_EXISTS);
+      const failed = await Promise.all(failing.map((error) => this.#refused(error.topic, error)));
       return { failed, raced: errors.length > failed.length };
     }
+  }
+
+  /** Kafka says only that the name is invalid, not which other topic it takes for the same. */
+  async #refused(topic: string, error: unknown): Promise<TopicFailed> {
+    const like = protocolError(error) === 'INVALID_TOPIC_EXCEPTION' ? (await this.list()).find((other) => other !== topic && onKafka(other) === onKafka(topic)) : undefined;
+    return like === undefined ? topicFailed(topic, 'Creating the topic', error) : new TopicFailed(topic, 'refused', `Creating the topic: its name collides with that of ${like}: Kafka takes . and _ for the same`, error);
   }
 
   /** A broker learns of topics from the controller, a little after it answered. */
@@ -201,6 +208,15 @@ export class TopicAdmin {
     const set = entries.filter((entry) => (entry.configSource as unknown as number) === SET_ON_TOPIC).map((entry) => [entry.configName, entry.configValue] as const);
     return Object.entries({ ...Object.fromEntries(set), ...this.#config }).map(([name, value]) => ({ name, value }));
   }
+}
+
+const onKafka = (topic: string): string => topic.replaceAll('.', '_');
+
+/** Brokers refuse a topic whose name collides with that of another (`onKafka`), but not in one request; so the later ones go into one of their own. */
+function apart(topics: readonly string[]): (readonly string[])[] {
+  const first = new Map(topics.toReversed().map((topic) => [onKafka(topic), topic]));
+  const [together, later] = [topics.filter((topic) => first.get(onKafka(topic)) === topic), topics.filter((topic) => first.get(onKafka(topic)) !== topic)];
+  return later.length === 0 ? [together] : [together, ...apart(later)];
 }
 
 function* chunks(topics: readonly string[]): Generator<string[]> {
