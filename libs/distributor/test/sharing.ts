@@ -54,10 +54,11 @@ export class Sharing {
     this.#feeds = [feed];
   }
 
-  static async make(topicConfig: Readonly<Record<string, string>> = {}): Promise<Sharing> {
+  /** On the test run's broker, unless other feeds are given. */
+  static async make(topicConfig: Readonly<Record<string, string>> = {}, feed?: KafkaFeedUnderTest): Promise<Sharing> {
     const clock = new ManualClock();
     const log = await openLog(clock);
-    return new Sharing(await KafkaFeedUnderTest.make(), log, clock, await startNode(log.store, clock), topicConfig);
+    return new Sharing(feed ?? (await KafkaFeedUnderTest.make()), log, clock, await startNode(log.store, clock), topicConfig);
   }
 
   get store(): EventStore {
