@@ -24,6 +24,8 @@ export class AppliedReports {
   readonly #foldPosition: () => Position;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
+  /** Told of every VN of which an NVE holds another table than the fold. */
+  onDiffers: (vnid: number) => void = () => undefined;
 
   constructor(log: string, digests: FeedDigests, foldPosition: () => Position) {
     this.#log = log;
@@ -38,7 +40,9 @@ export class AppliedReports {
 
   take(nveId: string, applied: readonly Applied[]): void {
     const reports = applied.map((one) => ({ ...one, verdict: this.#verdict(one) }));
-    this.#mismatches += reports.filter(({ verdict }) => verdict === 'differs').length;
+    const differing = reports.filter(({ verdict }) => verdict === 'differs');
+    this.#mismatches += differing.length;
+    for (const { vnid } of differing) this.onDiffers(vnid);
     this.#reports.delete(nveId);
     this.#reports.set(nveId, new Map(reports.map((report) => [report.vnid, report])));
     if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);

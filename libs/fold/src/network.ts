@@ -12,6 +12,7 @@ import {
   type TenantSystemEvent,
   type VnEvent,
 } from '@nva/domain';
+import { nveIdOnKafka } from '@nva/identifiers';
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
@@ -55,6 +56,8 @@ export class Network {
   readonly tenantSystems = new Map<string, FoldedTs>();
   readonly vns = new Map<number, FoldedVn>();
   readonly nves = new Map<string, FoldedNve>();
+  /** By what Kafka makes of their ids: nearly always one. */
+  readonly nvesOnKafka = new Map<string, FoldedNve[]>();
   /** Who owns the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
   /** Told of what is about to change, while a capture is under way. */
@@ -164,6 +167,8 @@ export class Network {
     if (!nve) {
       nve = new FoldedNve(nveId);
       this.nves.set(nveId, nve);
+      const name = nveIdOnKafka(nveId);
+      this.nvesOnKafka.set(name, [...(this.nvesOnKafka.get(name) ?? []), nve]);
     }
     return nve;
   }

@@ -13,7 +13,7 @@ import {
   type Vn,
 } from '@nva/domain';
 import { NO_STREAM } from '@nva/ports';
-import { nveStream, tsStream, vnStream } from '@nva/identifiers';
+import { nveIdOnKafka, nveStream, tsStream, vnStream } from '@nva/identifiers';
 
 type State = TenantSystem | Vn | Nve;
 
@@ -31,7 +31,7 @@ export class Overlay {
   readonly #network: Network;
   readonly #fold: Facts;
   readonly #pending = new Map<string, StreamState>();
-  /** `vnid kind address` → the tenant systems that will claim it. */
+  /** `vnid kind address` → the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka. */
   readonly #claims = new Map<string, Set<string>>();
 
   constructor(network: Network) {
@@ -79,6 +79,10 @@ export class Overlay {
     nveKnown: (nveId) => {
       const pending = this.#pending.get(nveStream(nveId));
       return pending ? (pending.state as Nve).status !== 'forgotten' : this.#fold.nveKnown(nveId);
+    },
+    nveNamedLike: (nveId) => {
+      for (const like of this.#claims.get(nameKey(nveId)) ?? []) if (like !== nveId) return like;
+      return this.#fold.nveNamedLike(nveId);
     },
     holder: (vnid, kind, address) => {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
@@ -145,8 +149,13 @@ const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => 
 const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
   ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
 
-function* pendingClaims(state: State | null): IterableIterator<readonly [key: string, tsId: string]> {
-  if (!state || !('tsId' in state)) return;
+const nameKey = (nveId: string): string => `nve ${nveIdOnKafka(nveId)}`;
+
+/** What a state lays claim to, and by which id: addresses in VNs, an NVE its name on Kafka. */
+function* pendingClaims(state: State | null): IterableIterator<readonly [key: string, id: string]> {
+  if (!state) return;
+  if ('siteId' in state) yield [nameKey(state.nveId), state.nveId];
+  if (!('tsId' in state)) return;
   for (const { vnid, ip } of state.bindings) {
     yield [claimKey(vnid, 'mac', state.mac), state.tsId];
     if (ip !== null) yield [claimKey(vnid, 'ip', ip), state.tsId];
