@@ -60,6 +60,11 @@ export class AppliedReports {
     if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);
   }
 
+  /** The first NVEs that have reported, by id, after one. */
+  reporters(after: string, limit: number): readonly string[] {
+    return [...this.#reports.keys()].filter((nveId) => nveId > after).toSorted().slice(0, limit);
+  }
+
   of(nveId: string): ReadonlyMap<number, Report> {
     return this.#reports.get(nveId) ?? NONE;
   }
