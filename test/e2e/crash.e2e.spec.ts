@@ -69,7 +69,7 @@ describe('a topic deleted under the checkpoint of a distributor that is down', (
     await world.submit(attach('t2', 'nve2', 2), attach('t1', 'nve2', 1));
     await world.expectConverged();
     const before = keysAt(nves[0]!.client.table(1) ? nves[0]! : nves[1]!);
-    // It may have met the move as a change, or read its outcome.
+    // Whether it saw nve1 leave depends on when it read the VN.
     const { withdrawn } = nves[1]!;
     await world.stop();
     await world.feed.admin((admin) => admin.deleteTopics({ topics: [world.topic(1)] }));

@@ -122,7 +122,7 @@ export class Core {
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const access = feedAccess(this, logger);
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, ...(access && { access }) });
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(access && { access }) });
     this.#distribution = { distributor, writer, inProcessFeed };
     // A stop in the middle of the first reconciliation is no failure.
     const ended = (cause: unknown): void => {

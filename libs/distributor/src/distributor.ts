@@ -5,10 +5,11 @@ import { Aside } from './aside.ts';
 import { Doubts } from './doubts.ts';
 import { GuardedFeedWriter } from './guarded-writer.ts';
 import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
-import { longGone, lookEveryMs, purgeAppend } from './purge.ts';
+import { longGone, lookEveryMs, purged } from './purge.ts';
 import { beginsWith, feedOpenedBy, merge, recordsOfChange, type Flight, type Owns, type Queued } from './records.ts';
-import { reconcile, type Reconciliation } from './reconcile.ts';
+import { differencesOf, reconcile, type ReconcileOptions, type Reconciliation } from './reconcile.ts';
 import { Rights, type AccessOptions } from './rights.ts';
+import { Verification } from './verification.ts';
 
 /** Records waiting to be published at most. Beyond it they are dropped, and the feeds are reconciled instead when they answer again. */
 export const MAX_QUEUED_RECORDS = 200_000;
@@ -53,6 +54,8 @@ export class Distributor {
   #tending: NodeJS.Timeout | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #lookAtMs = 0;
+  #verifyAtMs = 0;
+  readonly #verification: Verification | null;
   #overflowed = false;
   #started = false;
   #reconciling = false;
@@ -77,6 +80,8 @@ export class Distributor {
     this.#logger = logger;
     this.#options = options;
     this.#owns = options.owns ?? (() => true);
+    const differences = (feed: FeedName): Promise<number> => differencesOf(replica.network, this.#writer, feed, this.#reconcileOptions(this.#owns));
+    this.#verification = options.verify ? new Verification(replica.network, { clock: this.#clock, owns: this.#owns, differences, differs: (vnid) => this.doubts.add(vnid) }) : null;
     replica.onFolded((recorded, changes) => this.#folded(recorded, changes));
   }
 
@@ -194,6 +199,9 @@ export class Distributor {
 
   #tick(): void {
     if (this.#isLookDue || this.aside.isDue || this.doubts.isDue) this.#wake();
+    if (this.#clock.monotonicMs() < this.#verifyAtMs) return;
+    this.#verifyAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
+    void this.#verification?.next();
   }
 
   async #run(): Promise<void> {
@@ -236,24 +244,12 @@ export class Distributor {
     this.#logger[reconciliation.published > 0 ? 'warn' : 'info']('a VN whose table an NVE holds differently was compared with the fold', { vnid, ...reconciliation });
   }
 
-  /**
-   * In turn with what is published: if the VN is created again while its topic goes, that is queued behind and makes the topic anew. The
-   * event comes after the topic is gone, and only if nothing happened to the VN since; until then the VNID stays its tenant's.
-   */
   async #purgeTopic(vnid: number): Promise<void> {
-    const append = purgeAppend(this.#replica.network, vnid, this.#options.purge!);
-    if (!append) return;
-    try {
+    const deleteFeed = async (): Promise<void> => {
       await this.rights?.revokeAll(vnid);
       await this.#writer.delete({ kind: 'vn', vnid });
-      const [result] = await this.#store.append([append]);
-      if (result!.outcome !== 'appended') return;
-      this.counters.vnsPurged++;
-      this.#logger.info('the topic of a deleted VN is deleted, and its VNID free', { vnid });
-    } catch (error) {
-      if (error instanceof FeedFenced) throw error;
-      this.#logger.warn('the topic of a deleted VN was not purged; it is tried again later', { err: error, vnid });
-    }
+    };
+    if (await purged(vnid, { network: this.#replica.network, store: this.#store, logger: this.#logger, purge: this.#options.purge!, deleteFeed })) this.counters.vnsPurged++;
   }
 
   /** Until it succeeds, is refused for good, or a stop is asked for. */
@@ -353,7 +349,11 @@ export class Distributor {
   }
 
   #compare(owns: Owns, only?: readonly FeedName[]): Promise<Reconciliation> {
-    return reconcile(this.#replica.network, this.#writer, {
+    return reconcile(this.#replica.network, this.#writer, this.#reconcileOptions(owns, only));
+  }
+
+  #reconcileOptions(owns: Owns, only?: readonly FeedName[]): ReconcileOptions {
+    return {
       log: this.#store.logId,
       owns,
       ...(only && { only }),
@@ -362,7 +362,7 @@ export class Distributor {
       adopt: this.#options.adopt,
       batchRecords: MAX_BATCH_RECORDS,
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
-    });
+    };
   }
 
   /** In turn with what is published, so that what is queued behind, which is newer or the same, comes after it. */

@@ -18,4 +18,6 @@ export interface DistributorOptions {
   /** LOOK_AT_FEEDS_EVERY_MS by default. */
   readonly lookEveryMs?: number;
   readonly clock?: Clock;
+  /** Every VN's feed is compared with the fold in turn: where what NVEs report is heard by other processes. */
+  readonly verify?: boolean;
 }

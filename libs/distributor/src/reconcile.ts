@@ -88,6 +88,12 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   return total;
 }
 
+/** How many records would have to be published to make a feed equal to the fold, as both are when it has been read. Changes nothing. */
+export async function differencesOf(network: Network, writer: FeedWriter, feed: FeedName, options: ReconcileOptions): Promise<number> {
+  const [found] = (await readLast(writer, [feed], options, { read: 0, undecodable: 0 })).values();
+  return differenceOf(network, feed, found!, writer, createRecordCodec(), options).length;
+}
+
 function* groups(feeds: readonly FeedName[]): Generator<readonly FeedName[]> {
   for (let from = 0; from < feeds.length; from += FEEDS_READ_TOGETHER) yield feeds.slice(from, from + FEEDS_READ_TOGETHER);
 }
