@@ -8,6 +8,9 @@ import { createService, readConfig, ROLES, type Service } from '../src/index.ts'
 export type Http = ReturnType<typeof supertest>;
 export type Environment = Readonly<Record<string, string>>;
 
+/** Ready is a state that is waited for; on Kafka, and beside other work, it takes longer than in process. */
+const READY_LIMIT_MS = 60_000;
+
 export interface NvaFixture {
   readonly server: Service;
   readonly http: Http;
@@ -42,7 +45,7 @@ export async function startNva({ env = {}, clock }: NvaFixtureOptions = {}): Pro
         throw cause;
       },
     });
-    await until(() => server.core.ready);
+    await until(() => server.core.ready, READY_LIMIT_MS);
     return server;
   };
   let server = await open('0');

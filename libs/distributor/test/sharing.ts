@@ -12,6 +12,9 @@ import { answer, ManualClock, openLog, startNode, type LogFixture, type Node } f
 export const LOWER = Array.from({ length: 32 }, (_, shard) => shard);
 export const UPPER = LOWER.map((shard) => shard + 32);
 
+/** Where waiting for a publication ends; on a busy machine it takes as long as it takes. */
+const PUBLISHED_LIMIT_MS = 120_000;
+
 /** A distributor with a fold of its own, as a process has it. */
 export interface Running {
   readonly node: Node;
@@ -29,6 +32,7 @@ export interface StartOptions {
   readonly writer?: (options: KafkaFeedWriterOptions) => KafkaFeedWriter;
   readonly clientId?: string;
   readonly lookEveryMs?: number;
+  readonly verify?: boolean;
 }
 
 /** A last record of a key, as it stands on a topic. */
@@ -72,11 +76,11 @@ export class Sharing {
     return feed;
   }
 
-  async start(owned?: readonly number[], { adopt = false, feed = this.feed, writer: make = (options) => new KafkaFeedWriter(options), clientId = 'spec', lookEveryMs }: StartOptions = {}): Promise<Running> {
+  async start(owned?: readonly number[], { adopt = false, feed = this.feed, writer: make = (options) => new KafkaFeedWriter(options), clientId = 'spec', lookEveryMs, verify = false }: StartOptions = {}): Promise<Running> {
     const node = await startNode(this.store, this.clock);
     const writer = make({ brokers: feed.brokers, prefix: feed.prefix, topicConfig: this.#topicConfig, clientId, ...(owned && { owned }) });
     const purge = { afterMs: PURGE_AFTER_MS, clock: this.clock };
-    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, { adopt, purge, owns: (vnid) => writer.owns(vnid), ...(lookEveryMs !== undefined && { lookEveryMs }) });
+    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, { adopt, purge, owns: (vnid) => writer.owns(vnid), verify, ...(lookEveryMs !== undefined && { lookEveryMs }) });
     const running: Running = { node, distributor, writer, owned, failures: [] };
     this.#running.add(running);
     await distributor.start((cause) => running.failures.push(cause));
@@ -100,7 +104,7 @@ export class Sharing {
     await until('the distributor has published all', () => {
       if (failures.length > 0) throw failures[0];
       return distributor.publishedPosition >= position ? null : `at ${distributor.publishedPosition} of ${position}`;
-    });
+    }, PUBLISHED_LIMIT_MS);
   }
 
   /** The last record of every key that lives, of every feed that there is. */

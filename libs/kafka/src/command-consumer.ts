@@ -58,6 +58,8 @@ export class CommandConsumer {
   readonly #partitions = new Map<number, Promise<void>>();
   readonly #stopping = new AbortController();
   #generation = 0;
+  /** Topics of outcomes that something is wrong with. */
+  #unusable: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
 
   constructor(options: CommandConsumerOptions) {
@@ -85,7 +87,7 @@ export class CommandConsumer {
   async #run(): Promise<void> {
     for (let pauseMs = FIRST_RESTART_MS; !this.#stopped; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
       try {
-        await this.#prepare();
+        this.#unusable = await this.#prepare();
         await this.#consume(() => (pauseMs = FIRST_RESTART_MS));
       } catch (failure) {
         if (this.#stopped) return;
@@ -98,7 +100,7 @@ export class CommandConsumer {
     }
   }
 
-  #prepare(): Promise<void> {
+  #prepare(): Promise<ReadonlySet<string>> {
     const { partitions = DEFAULT_COMMAND_PARTITIONS, nveIds, codec } = this.#options;
     const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => createClient(this.#options, this.#clientId, this.#log, listener);
     return prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log });
@@ -164,7 +166,7 @@ export class CommandConsumer {
       await heartbeat();
       if (!ours()) return;
       const outcomes = await beating(heartbeat, () => this.#options.handle(messages.map((message) => receivedCommand(topic, partition, message)), () => assertOurs(ours())));
-      const topicMessages = outcomeMessages(this.#names, outcomes);
+      const topicMessages = outcomeMessages(this.#names, outcomes).filter(({ topic: to }) => !this.#unusable.has(to));
       if (topicMessages.length > 0) await producer.sendBatch({ acks: -1, topicMessages });
       this.counters.groups++;
       this.counters.commands += messages.length;

@@ -30,8 +30,12 @@ export interface CommandTopicsOptions {
   readonly log: Log;
 }
 
-/** Creates or checks the topics of commands and outcomes, and writes their schemas to the schemas topic. Throws what TopicAdmin and kafkajs throw. */
-export async function prepareCommandTopics({ client, groupPrefix, names, partitions, nveIds, codec, log }: CommandTopicsOptions): Promise<void> {
+/**
+ * Creates or checks the topics of commands and outcomes, and writes their schemas to the schemas topic. Returns the topics of outcomes that cannot be
+ * used, each of which is one NVE's alone. Throws what TopicAdmin and kafkajs throw.
+ */
+export async function prepareCommandTopics({ client, groupPrefix, names, partitions, nveIds, codec, log }: CommandTopicsOptions): Promise<ReadonlySet<string>> {
+  const unusable = new Set<string>();
   const kafka = client();
   const admin = kafka.admin();
   const describer = new TopicDescriber(kafka);
@@ -45,13 +49,18 @@ export async function prepareCommandTopics({ client, groupPrefix, names, partiti
     const shared = { admin, describer, log };
     await new TopicAdmin({ ...shared, config: TOPIC_CONFIG, untilReadable }).require([names.schemas]);
     // The topic of commands last: who finds it finds its outcomes too.
-    await new TopicAdmin({ ...shared, config: OUTCOMES_CONFIG, untilReadable: atOnce }).require(nveIds.map((nveId) => names.outcomes(nveId)));
+    const outcomes = new TopicAdmin({ ...shared, config: OUTCOMES_CONFIG, untilReadable: atOnce });
+    for (const { topic, message } of (await outcomes.ensure(nveIds.map((nveId) => names.outcomes(nveId)))).failures) {
+      unusable.add(topic);
+      log('error', `Topic ${topic} cannot be used, so that NVE is told no outcomes until commands are taken up anew: ${message}`, { topic });
+    }
     await new TopicAdmin({ ...shared, config: COMMANDS_CONFIG, untilReadable: atOnce, partitions }).require([names.commands]);
   } finally {
     await describer.close();
     await admin.disconnect();
   }
   await writeMissing(kafka, names.schemas, codec, await learnSchemas(client, groupPrefix, names.schemas, codec, log));
+  return unusable;
 }
 
 async function writeMissing(kafka: Kafka, topic: string, codec: CommandCodec, known: ReadonlyMap<string, string>): Promise<void> {

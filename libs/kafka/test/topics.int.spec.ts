@@ -2,12 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { createRecordCodec } from '@nva/codec';
 import { FeedRefused, feedKey } from '@nva/ports';
 import kafkajs from 'kafkajs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
 import { keyAndPosition, LOG, member, membership, nve, removal, vn } from '../../../test/contract/feed-records.ts';
 import { until } from '../../../test/e2e/waiting.ts';
 import { TOPIC_CONFIG, type KafkaFeedWriter } from '../src/index.ts';
 import { KafkaFeedUnderTest } from './kafka-feed.ts';
+
+/** What is waited for are states of a broker that other work may slow; this is only where waiting ends. */
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 let feed: KafkaFeedUnderTest;
 let writer: KafkaFeedWriter;
