@@ -10,9 +10,10 @@ import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { AuditController } from './audit.controller.ts';
+import { readBodies } from './bodies.ts';
 import { CommandKeys } from './command-keys.ts';
 import { CommandServer } from './command-server.ts';
-import { CommandsController, NDJSON } from './commands.controller.ts';
+import { CommandsController } from './commands.controller.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
 import { Core } from './core.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -92,7 +93,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   const commands = keys && dispatcher ? new CommandServer({ config, keys, dispatcher, clock, logger, failed: rest.failed }) : null;
   const metrics = new Metrics(core, commands, logger);
   const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
-  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, dispatcher, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, dispatcher, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false, bodyParser: false });
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
   await prepare(fastify, tokens, core, metrics);
@@ -127,7 +128,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
 /** What every request goes through before its handler: correlation id, caller, rate; and what is measured after it. */
 async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, metrics: Metrics): Promise<void> {
   const { rateLimitPerS } = core.config;
-  fastify.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
+  readBodies(fastify);
   fastify.addHook('onRequest', async (request, reply) => {
     const correlationId = readCorrelationId(request);
     void reply.header('x-correlation-id', correlationId);
