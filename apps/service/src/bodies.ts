@@ -30,3 +30,8 @@ export function readBodies(fastify: FastifyInstance): void {
 export function hasBody({ headers }: FastifyRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
+
+/** Whether the body is commands as NDJSON, which may go on for ever. */
+export function isStream({ routeOptions, headers }: FastifyRequest): boolean {
+  return routeOptions.url === COMMANDS_ROUTE && (headers['content-type']?.startsWith(NDJSON) ?? false);
+}

@@ -3,6 +3,7 @@ import { PURGE_AFTER_MS } from '@nva/distributor';
 import { DEFAULT_COMMAND_PARTITIONS, SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
+import { readHttpLimits, type HttpLimits } from './http-limits.ts';
 import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
 import { ROLES } from './roles.ts';
 
@@ -32,6 +33,7 @@ export interface NvaConfig {
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
   readonly rateLimitPerS: number;
+  readonly http: HttpLimits;
   /** Which registrars serve what (R34); null where all of them serve all. */
   readonly groups: readonly Group[] | null;
   /** Name of the group that this process serves. */
@@ -84,6 +86,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
+    http: readHttpLimits(env),
     groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
     group: env['GROUP'] ?? null,
     advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,
