@@ -33,5 +33,5 @@ export function hasBody({ headers }: FastifyRequest): boolean {
 
 /** Whether the body is commands as NDJSON, which may go on for ever. */
 export function isStream({ routeOptions, headers }: FastifyRequest): boolean {
-  return routeOptions.url === COMMANDS_ROUTE && (headers['content-type']?.startsWith(NDJSON) ?? false);
+  return routeOptions.url === COMMANDS_ROUTE && (headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false);
 }

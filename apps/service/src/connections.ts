@@ -20,6 +20,7 @@ export class Connections {
   readonly counters = { evicted: 0, timedOut: 0 };
   readonly #limits: HttpLimits;
   readonly #logger: Logger;
+  /** The one that was used longest ago first. */
   readonly #all = new Set<Socket>();
   /** By remote address, in order of arrival. */
   readonly #unauthenticated = new Map<string, Set<Socket>>();
@@ -55,7 +56,10 @@ export class Connections {
     server.on('connection', (socket) => this.#opened(socket));
     server.on('request', ({ socket }, response) => {
       this.#busy.add(socket);
-      response.once('close', () => this.#busy.delete(socket));
+      response.once('close', () => {
+        this.#busy.delete(socket);
+        if (this.#all.delete(socket)) this.#all.add(socket);
+      });
     });
     server.on('timeout', (socket) => {
       if (this.#busy.has(socket)) this.counters.timedOut++;
@@ -98,7 +102,8 @@ export class Connections {
       this.#busy.delete(socket);
       this.#unmark(socket, address);
     });
-    if (this.#unauthenticatedCount > this.#limits.maxUnauthenticated || this.#all.size > this.#limits.maxConnections) this.#evict();
+    if (this.#unauthenticatedCount > this.#limits.maxUnauthenticated) this.#close(this.#oldestUnauthenticated());
+    if (this.#all.size > this.#limits.maxConnections) this.#close(this.#unauthenticatedCount > 1 ? this.#oldestUnauthenticated() : (this.#longestUnused(socket) ?? socket));
   }
 
   #unmark(socket: Socket, address = socket.remoteAddress ?? ''): void {
@@ -109,13 +114,22 @@ export class Connections {
   }
 
   /** There is one: whoever came last has shown nothing yet. */
-  #evict(): void {
-    const [address, sockets] = [...this.#unauthenticated].reduce((most, one) => (one[1].size > most[1].size ? one : most));
-    const [oldest] = sockets;
+  #oldestUnauthenticated(): Socket {
+    const [, sockets] = [...this.#unauthenticated].reduce((most, one) => (one[1].size > most[1].size ? one : most));
+    return sockets.values().next().value!;
+  }
+
+  /** A connection between two requests: its client makes another one when it needs it. */
+  #longestUnused(besides: Socket): Socket | undefined {
+    for (const socket of this.#all) if (socket !== besides && !this.#busy.has(socket)) return socket;
+    return undefined;
+  }
+
+  #close(socket: Socket): void {
     this.counters.evicted++;
-    this.#all.delete(oldest!);
-    this.#unmark(oldest!, address);
-    oldest!.destroy();
+    this.#all.delete(socket);
+    this.#unmark(socket);
+    socket.destroy();
   }
 
   /** What is not HTTP, or late, before there is a request. */

@@ -146,7 +146,7 @@ function gaugesOfShell({ connections, credentials }: Shell): Figures {
 
 function countersOfShell({ connections, credentials, lastResort }: Shell): Figures {
   return {
-    nva_connections_evicted_total: ['Unauthenticated connections that were closed because there were too many.', () => connections.counters.evicted],
+    nva_connections_evicted_total: ['Connections that were closed because there were too many: unauthenticated ones, and the longest unused.', () => connections.counters.evicted],
     nva_requests_timed_out_total: ['Requests whose headers or body did not come in time, or that stood still.', () => connections.counters.timedOut],
     nva_unhandled_rejections_total: ['Failures that nobody waited for. Each is a defect; the log has it.', () => lastResort.rejections],
     nva_tokens_file_errors_total: ['Times that a changed file of tokens or keys could not be used.', () => credentials.counters.errors],

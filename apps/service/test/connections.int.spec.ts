@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ConfigError, readConfig } from '../src/index.ts';
 import { readHttpLimits } from '../src/http-limits.ts';
@@ -16,7 +16,7 @@ const put = (headers: string, body: string): string => `PUT /v1/vns/7 HTTP/1.1\r
 
 describe('a request', () => {
   it('whose headers do not come in time is answered 408, and its connection closed', async () => {
-    await start({ HEADERS_TIMEOUT_S: '1' });
+    await start({ HEADERS_TIMEOUT_S: '2' });
     const answers = await Promise.all([exchange(nva.url, 'GET /healthz HTTP/1.1\r\nHost: loc'), exchange(nva.url)]);
     for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*application\/problem\+json[\s\S]*"code":"request-timeout"/);
     expect(await metric('nva_requests_timed_out_total')).toBe(2);
@@ -98,6 +98,29 @@ describe('connections', () => {
     await until(() => pressing.closed > 60);
     expect(await metric('nva_connections')).toBeLessThanOrEqual(10);
     await pressing.end();
+  });
+
+  it('with callers, when there are too many, make room by the one that was used longest ago, and by none with a request', async () => {
+    await start({ MAX_CONNECTIONS: '4', MAX_UNAUTHENTICATED_CONNECTIONS: '4' });
+    await populate(nva.http);
+    const request = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const open = async (path: string): Promise<Socket> => {
+      const socket = connect(Number(new URL(nva.url).port), '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.write(request(path));
+      await once(socket, 'data');
+      return socket;
+    };
+    await until(() => nva.server.core.ready);
+    const feed = await open('/v1/vns/1/feed');
+    const idle = [await open('/v1/vns/1'), await open('/v1/vns/1'), await open('/v1/vns/1')];
+    idle[0]!.write(request('/v1/vns/2'));
+    await once(idle[0]!, 'data');
+    const gone = once(idle[1]!, 'close');
+    const fifth = await open('/v1/vns/1');
+    await gone;
+    expect([feed, idle[0]!, idle[2]!, fifth].map(({ readableEnded, destroyed }) => readableEnded || destroyed)).toEqual([false, false, false, false]);
+    for (const socket of [feed, ...idle, fifth]) socket.destroy();
   });
 
   it('have bounds by the files that the process may have open, and a configuration beyond that is refused', async () => {

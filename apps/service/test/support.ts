@@ -28,6 +28,9 @@ export interface NvaFixtureOptions {
   readonly config?: Partial<NvaConfig>;
 }
 
+/** A cluster may be busy with the topics of others. */
+const START_LIMIT_MS = 60_000;
+
 /** A directory for one test's log, and what removes it. */
 export async function temporaryDirectory(): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const parent = await mkdtemp(join(tmpdir(), 'nva-app-'));
@@ -45,7 +48,7 @@ export async function startNva({ env = {}, clock, logger = silentLogger, config 
         throw cause;
       },
     });
-    await until(() => server.core.ready);
+    await until(() => server.core.ready, START_LIMIT_MS);
     return server;
   };
   let server = await open('0');
