@@ -14,6 +14,8 @@ export interface NvaProcessOptions {
   readonly prefix: string;
   readonly dataDir: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Files that it may have open. */
+  readonly openFiles?: number;
 }
 
 /** The built NVA, as `npm start` runs it, on a free port. */
@@ -23,10 +25,11 @@ export class NvaProcess {
   readonly #exited: Promise<unknown>;
   #output = '';
 
-  private constructor(port: number, { brokers, prefix, dataDir, env: more = {} }: NvaProcessOptions) {
+  private constructor(port: number, { brokers, prefix, dataDir, env: more = {}, openFiles }: NvaProcessOptions) {
     this.url = `http://127.0.0.1:${port}`;
     const env = { ...process.env, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, FEED_ADOPT: 'false', TOKENS_FILE: '', ...more };
-    this.#process = spawn(...tethered(process.execPath, [MAIN]), { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command, ...args] = openFiles === undefined ? [process.execPath, MAIN] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$1"`, process.execPath, MAIN];
+    this.#process = spawn(...tethered(command!, args), { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) stream.on('data', (data: Buffer) => (this.#output = (this.#output + data.toString()).slice(-MAX_OUTPUT_CHARS)));
     this.#exited = once(this.#process, 'exit');
   }
@@ -64,6 +67,24 @@ export class NvaProcess {
     const answer = await fetch(`${this.url}${path}`);
     if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as T;
+  }
+
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
+  /** Whether it lives. */
+  get running(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  /** The end of what it has said. */
+  get output(): string {
+    return this.#output;
   }
 
   async kill(): Promise<void> {

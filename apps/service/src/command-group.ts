@@ -39,10 +39,16 @@ export class CommandGroup {
     if (this.#open.delete(index) && this.#open.size === 0 && this.#asked.length > 0) void this.#submit();
   }
 
+  /** Every handler that has asked gets an outcome, also where deciding itself fails. */
   async #submit(): Promise<void> {
     const asked = this.#asked.toSorted((a, b) => a.index - b.index);
-    const outcomes = await this.#dispatcher.decideHere(asked.map(({ line, sender }) => ({ ...line, ...sender })));
-    asked.forEach(({ settle }, i) => settle(outcomes[i]!));
+    try {
+      const outcomes = await this.#dispatcher.decideHere(asked.map(({ line, sender }) => ({ ...line, ...sender })));
+      asked.forEach(({ settle }, i) => settle(outcomes[i]!));
+    } catch (cause) {
+      const refusal = new Refusal('internal', `the commands could not be decided: ${(cause as Error).message}`);
+      for (const { settle } of asked) settle({ refusal });
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { commandSignature, type SignedParts } from '@nva/codec';
 import { isObject } from '@nva/commands';
 import { nveIdOnKafka, parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
-import type { Caller } from '@nva/registrar';
+import { actorOf, type Caller } from '@nva/registrar';
 import { ConfigError } from './config.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -52,6 +52,16 @@ export class CommandKeys {
 
   get nveIds(): readonly string[] {
     return [...this.#signers.keys()];
+  }
+
+  /** The NVE as it stands now; null if it may send no commands. */
+  standing(nveId: string): Caller | null {
+    return this.#signers.get(nveId)?.caller ?? null;
+  }
+
+  /** By the NVE's name, what its keys allow. For comparing, and for nobody's eyes. */
+  rights(): readonly (readonly [name: string, rights: string])[] {
+    return [...this.#signers.values()].map(({ caller, keys }) => [actorOf(caller), `${keys.map((key) => key.export().toString('hex')).join(' ')} ${JSON.stringify(caller)}`] as const);
   }
 
   /** Who signed it, or null: nobody known, or somebody else. */

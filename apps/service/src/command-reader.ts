@@ -33,12 +33,12 @@ export interface ReadCommand {
 /** Proves and decodes records of the topic of commands. Never throws. */
 export class CommandReader {
   readonly counters = { unauthenticated: 0, malformed: 0 };
-  readonly #keys: CommandKeys;
+  readonly #keys: () => CommandKeys;
   readonly #codec: CommandCodec;
   readonly #clock: Clock;
   readonly #logger: Logger;
 
-  constructor(keys: CommandKeys, codec: CommandCodec, clock: Clock, logger: Logger) {
+  constructor(keys: () => CommandKeys, codec: CommandCodec, clock: Clock, logger: Logger) {
     this.#keys = keys;
     this.#codec = codec;
     this.#clock = clock;
@@ -71,7 +71,7 @@ export class CommandReader {
     if (key === null || value === null) return 'it has no key or no value';
     if (nveId === undefined || signature === undefined || correlationId === undefined || idempotencyKey === undefined) return 'a header is missing: nve, signature, correlation-id, idempotency-key';
     if (!ID.test(correlationId) || !ID.test(idempotencyKey)) return 'correlation-id and idempotency-key are 1 to 128 printable characters';
-    const caller = this.#keys.callerOf({ topic, key, nveId, correlationId, idempotencyKey, timestamp, value }, signature);
+    const caller = this.#keys().callerOf({ topic, key, nveId, correlationId, idempotencyKey, timestamp, value }, signature);
     if (caller?.kind !== 'nve') return 'the signature is not that of the NVE';
     return { sender: { caller, correlationId, idempotencyKey }, key, value };
   }

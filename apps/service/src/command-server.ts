@@ -7,9 +7,9 @@ import type { Clock, Logger } from '@nva/ports';
 import type { Outcome } from '@nva/registrar';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { CommandGroup, KafkaCommandContext } from './command-group.ts';
-import type { CommandKeys } from './command-keys.ts';
 import { CommandReader, type ReadCommand, type Sender } from './command-reader.ts';
 import type { NvaConfig } from './config.ts';
+import type { Credentials } from './credentials.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { kafkaConnection } from './kafka.ts';
 import { outcomeMessage } from './outcome-message.ts';
@@ -22,7 +22,7 @@ const MAX_RETRY_MS = 5_000;
 
 export interface CommandServerOptions {
   readonly config: NvaConfig;
-  readonly keys: CommandKeys;
+  readonly credentials: Credentials;
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,24 +35,29 @@ export interface CommandServerOptions {
  */
 export class CommandServer extends Server implements CustomTransportStrategy {
   readonly consumer: CommandConsumer;
+  readonly #credentials: Credentials;
   readonly #reader: CommandReader;
   readonly #codec = createCommandCodec();
   readonly #dispatcher: Dispatcher;
   readonly #logger: Logger;
 
-  constructor({ config, keys, dispatcher, clock, logger, failed }: CommandServerOptions) {
+  constructor({ config, credentials, dispatcher, clock, logger, failed }: CommandServerOptions) {
     super();
-    this.#reader = new CommandReader(keys, this.#codec, clock, logger);
+    this.#credentials = credentials;
+    this.#reader = new CommandReader(() => credentials.keys!, this.#codec, clock, logger);
     this.#dispatcher = dispatcher;
     this.#logger = logger;
     this.consumer = new CommandConsumer({
       ...kafkaConnection(config, clock, logger),
       partitions: config.kafkaCommandPartitions,
-      nveIds: keys.nveIds,
+      get nveIds() {
+        return credentials.keys!.nveIds;
+      },
       codec: this.#codec,
       handle: (records, alive) => this.#handle(records, alive),
       failed,
     });
+    credentials.onChange(() => this.consumer.renew());
   }
 
   /** Since the start. */
@@ -98,7 +103,10 @@ export class CommandServer extends Server implements CustomTransportStrategy {
     return Promise.all(
       commands.map(async ({ content, sender }, index) => {
         try {
-          return content instanceof Refusal ? { refusal: content } : await this.#call(content, new KafkaCommandContext([group, index, sender]));
+          // Between two tries its keys may have been taken back, or its tenants.
+          const caller = this.#credentials.keys!.standing(sender.caller.nveId);
+          if (caller?.kind !== 'nve') return { refusal: new Refusal('unauthenticated', `NVE ${sender.caller.nveId} may send commands no longer`) };
+          return content instanceof Refusal ? { refusal: content } : await this.#call(content, new KafkaCommandContext([group, index, { ...sender, caller }]));
         } finally {
           group.ended(index);
         }

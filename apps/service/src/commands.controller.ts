@@ -4,14 +4,13 @@ import { commandNames } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
+import { NDJSON } from './bodies.ts';
 import { DescribesProblems } from './describes.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { NdjsonCommands } from './ndjson.ts';
 import { DISPATCHER } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf, readIdempotencyKey } from './request-context.ts';
-
-export const NDJSON = 'application/x-ndjson';
 
 /** The fast way in: many commands in one request. */
 @Controller('v1')

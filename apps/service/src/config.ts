@@ -4,6 +4,7 @@ import { DEFAULT_COMMAND_PARTITIONS, SHARDS, type KafkaSasl, type KafkaTls } fro
 import type { Quotas } from '@nva/domain';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
+import { readHttpLimits, type HttpLimits } from './http-limits.ts';
 import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
 import { readQuotas } from './quotas-file.ts';
 import { ROLES } from './roles.ts';
@@ -38,6 +39,7 @@ export interface NvaConfig {
   readonly rateLimitPerS: number;
   /** How much tenants and NVEs may have; null bounds nothing. */
   readonly quotas: Quotas | null;
+  readonly http: HttpLimits;
   /** Which registrars serve what (R34); null where all of them serve all. */
   readonly groups: readonly Group[] | null;
   /** Name of the group that this process serves. */
@@ -92,6 +94,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
     quotas: env['QUOTAS_FILE'] ? readQuotas(resolve(env['QUOTAS_FILE'])) : null,
+    http: readHttpLimits(env),
     groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
     group: env['GROUP'] ?? null,
     advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,

@@ -42,6 +42,8 @@ export interface CoreOptions {
   readonly logger: Logger;
   /** The process can no longer do its work and should end. */
   readonly failed: (cause: unknown) => void;
+  /** How the process shows registrars who it is. */
+  readonly peerAuthorization?: () => string | undefined;
   /** Another log than the configuration names, which stays open: for tests of several processes. */
   readonly store?: EventStore;
 }
@@ -119,13 +121,13 @@ export class Core {
     await this.tracing?.stop().catch(() => undefined);
   }
 
-  #distribute({ clock, logger, failed }: CoreOptions): void {
+  #distribute({ clock, logger, failed, peerAuthorization = () => undefined }: CoreOptions): void {
     const { config, store, replica } = this;
     const feeds = feedsOf(config, replica.network.position, clock, logger);
     const { inProcessFeed, owns } = feeds;
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
-    const access = feedAccess(this, logger);
+    const access = feedAccess(this, logger, peerAuthorization);
     const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(access && { access }) });
     this.#distribution = { distributor, writer, inProcessFeed };
     // A stop in the middle of the first reconciliation is no failure.

@@ -5,7 +5,8 @@ import type { FeedName } from '@nva/ports';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Core, Distribution } from './core.ts';
 import { DescribesProblems } from './describes.ts';
-import { CORE, DISTRIBUTION } from './providers.ts';
+import type { OpenRequests } from './open-requests.ts';
+import { CORE, DISTRIBUTION, OPEN_REQUESTS } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { FeedStream, parseResumePoint } from './sse.ts';
@@ -18,8 +19,10 @@ import { Visibility } from './visibility.ts';
 export class FeedsController {
   readonly #core: Core;
   readonly #distribution: Distribution;
+  readonly #open: OpenRequests;
 
-  constructor(@Inject(CORE) core: Core, @Inject(DISTRIBUTION) distribution: Distribution) {
+  constructor(@Inject(CORE) core: Core, @Inject(DISTRIBUTION) distribution: Distribution, @Inject(OPEN_REQUESTS) open: OpenRequests) {
+    this.#open = open;
     this.#core = core;
     this.#distribution = distribution;
   }
@@ -30,10 +33,9 @@ export class FeedsController {
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this place: <log>/<position>.' })
   async vnFeed(@Param('vnid') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const vnid = parseVnid(numeral(id));
-    const visible = this.#visible(request);
-    visible.vn(vnid);
+    this.#visible(request).vn(vnid);
     // An NVE that has left the VN is told no more of it, also on a stream that it keeps open.
-    await this.#stream({ kind: 'vn', vnid }, () => visible.seesVn(vnid), lastEventId, request, reply);
+    await this.#stream({ kind: 'vn', vnid }, () => this.#visible(request).seesVn(vnid), lastEventId, request, reply);
   }
 
   @Get('nves/:nveId/feed')
@@ -42,8 +44,9 @@ export class FeedsController {
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this place: <log>/<position>.' })
   async nveFeed(@Param('nveId') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const nveId = parseNveId(id);
-    this.#visible(request).nve(nveId);
-    await this.#stream({ kind: 'nve', nveId }, () => true, lastEventId, request, reply);
+    const own = (): boolean => (this.#visible(request).nve(nveId), true);
+    own();
+    await this.#stream({ kind: 'nve', nveId }, own, lastEventId, request, reply);
   }
 
   async #stream(feed: FeedName, entitled: () => boolean, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -55,6 +58,7 @@ export class FeedsController {
     if (!this.#core.ready) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
     if (request.method === 'HEAD') return void (await reply.type('text/event-stream; charset=utf-8').send());
+    this.#open.requires(request, entitled);
     reply.hijack();
     await new FeedStream(reply.raw, store.logId, entitled).run(inProcessFeed, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
   }

@@ -15,8 +15,8 @@ export interface KafkaAcls {
   readonly graceS: number;
   /** NVEs may send commands over Kafka, whoever takes them there. */
   readonly commands: boolean;
-  /** How a distributor shows registrars that it may know what NVEs have applied; undefined where they want no tokens. */
-  readonly authorization: string | undefined;
+  /** The token with which a distributor shows registrars that it may know what NVEs have applied; null where they want none. */
+  readonly tokenFile: string | null;
 }
 
 /** Throws ConfigError at the first wrong value, which it never repeats where it may be a secret. */
@@ -30,10 +30,16 @@ export function readKafkaAcls(env: Environment): KafkaAcls | null {
   const principal = text(env, 'KAFKA_PRINCIPAL', DEFAULT_PRINCIPAL, /^[^\s:{}]+:[^{}]*\{nveId\}[^{}]*$/, 'a type, a colon and a name with {nveId} in it once, such as User:{nveId}');
   const graceS = integer(env, 'ACL_GRACE_S', 60, 1, 86_400);
   if (!flag(env, 'KAFKA_ACLS')) return null;
-  const file = env['PEER_TOKEN_FILE'];
-  const token = file ? contentOf('PEER_TOKEN_FILE', file).trim() : undefined;
-  if (token !== undefined && !/^\S+$/.test(token)) throw new ConfigError(`PEER_TOKEN_FILE: expected a file with an operator's token, got «${file}», which holds none`);
-  return { principal, graceS, commands: flag(env, 'KAFKA_COMMANDS'), authorization: token && `Bearer ${token}` };
+  const tokenFile = env['PEER_TOKEN_FILE'] ? resolve(env['PEER_TOKEN_FILE']) : null;
+  if (tokenFile !== null) readPeerToken(tokenFile);
+  return { principal, graceS, commands: flag(env, 'KAFKA_COMMANDS'), tokenFile };
+}
+
+/** An Authorization header with the token that is in the file. Throws ConfigError. */
+export function readPeerToken(file: string): string {
+  const token = contentOf('PEER_TOKEN_FILE', file).trim();
+  if (!/^\S+$/.test(token)) throw new ConfigError(`PEER_TOKEN_FILE: expected a file with an operator's token, got «${file}», which holds none`);
+  return `Bearer ${token}`;
 }
 
 function readSasl(env: Environment): KafkaSasl | null {

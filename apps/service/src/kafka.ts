@@ -18,17 +18,17 @@ export const kafkaConnection = (config: NvaConfig, clock: Clock, logger: Logger)
 /** What NVEs apply is asked for once in this time and NVE, however many of its rights depend on it. */
 const APPLIED_FOR_MS = 1_000;
 
-/** What a distributor needs to keep NVEs' rights on the brokers; null where it keeps none. */
-export function feedAccess(core: Core, logger: Logger): AccessOptions | null {
+/** What a distributor needs to keep NVEs' rights on the brokers; null where it keeps none. `authorization` is how it shows registrars who it is. */
+export function feedAccess(core: Core, logger: Logger, authorization: () => string | undefined): AccessOptions | null {
   const { config, clock } = core;
   if (!config.kafkaAcls) return null;
   const { principal, graceS, commands } = config.kafkaAcls;
   const access = new KafkaFeedAccess({ ...kafkaConnection(config, clock, logger), principal, commands });
-  return { access, clock, graceMs: graceS * 1_000, stillFollows: followed(core, config.kafkaAcls.authorization) };
+  return { access, clock, graceMs: graceS * 1_000, stillFollows: followed(core, authorization) };
 }
 
 /** Whether an NVE names a VN in its heartbeats, which the owner of its leases hears: this process, or a registrar that is asked. */
-function followed(core: Core, authorization: string | undefined): (nveId: string, vnid: number) => Promise<boolean> {
+function followed(core: Core, authorization: () => string | undefined): (nveId: string, vnid: number) => Promise<boolean> {
   const asked = new Map<string, ReturnType<typeof appliedBy>>();
   let sinceMs = Number.NEGATIVE_INFINITY;
   return async (nveId, vnid) => {
@@ -36,7 +36,7 @@ function followed(core: Core, authorization: string | undefined): (nveId: string
       asked.clear();
       sinceMs = core.clock.monotonicMs();
     }
-    const applied = asked.get(nveId) ?? appliedBy(core, nveId, authorization);
+    const applied = asked.get(nveId) ?? appliedBy(core, nveId, authorization());
     asked.set(nveId, applied);
     return (await applied).has(vnid);
   };

@@ -4,11 +4,21 @@ import { MOVE_ALARM_MOVES } from '@nva/domain';
 import type { Logger, Position } from '@nva/ports';
 import type { QuotaKeeper } from '@nva/registrar';
 import type { CommandServer } from './command-server.ts';
+import type { Connections } from './connections.ts';
 import type { Core } from './core.ts';
+import type { Credentials } from './credentials.ts';
+import type { LastResort } from './last-resort.ts';
 
 /** VNs whose topic has a line of its own: those with the most records. */
 const MAX_TOPICS_NAMED = 50;
 const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+
+/** What stands between the network and the core. */
+export interface Shell {
+  readonly connections: Connections;
+  readonly credentials: Credentials;
+  readonly lastResort: LastResort;
+}
 
 /** Prometheus metrics of one NVA, in a registry of its own. */
 export class Metrics {
@@ -26,11 +36,11 @@ export class Metrics {
   readonly #fenced = new Counter({ name: 'nva_fenced_total', help: 'Times that another writer turned out to have taken the feeds over.', registers: [this.registry] });
   readonly #moveAlarms = new Counter({ name: 'nva_move_alarms_total', help: 'Moves that were one too many within 180 s (X9).', registers: [this.registry] });
 
-  constructor(core: Core, commands: CommandServer | null, logger: Logger) {
+  constructor(core: Core, commands: CommandServer | null, logger: Logger, shell: Shell) {
     collectDefaultMetrics({ register: this.registry });
     const { rights } = core.distribution?.distributor ?? {};
-    this.#measured({ ...gaugesOf(core), ...(rights && gaugesOfRights(rights)) }, (name, help, read) => new Gauge({ name, help, registers: [], collect() { this.set(read()); } }));
-    this.#measured({ ...countersOf(core), ...(commands && countersOfCommands(commands)), ...(rights && countersOfRights(rights)) }, (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
+    this.#measured({ ...gaugesOf(core), ...gaugesOfShell(shell), ...(rights && gaugesOfRights(rights)) }, (name, help, read) => new Gauge({ name, help, registers: [], collect() { this.set(read()); } }));
+    this.#measured({ ...countersOf(core), ...countersOfShell(shell), ...(commands && countersOfCommands(commands)), ...(rights && countersOfRights(rights)) }, (name, help, read) => new Counter({ name, help, registers: [], collect() { this.reset(); this.inc(read()); } }));
     core.store.onAppend = (seconds) => this.#appends.observe(seconds);
     if (core.distribution) {
       core.distribution.writer.onPublish = (seconds, delaySeconds) => {
@@ -153,6 +163,24 @@ function gaugesOf(core: Core): Figures {
       nva_feeds_lost: ['Feeds that have lost what was on them and are being filled from the fold; the process is not ready while there are any.', () => distribution.distributor.aside.lost],
       nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
     }),
+  };
+}
+
+function gaugesOfShell({ connections, credentials }: Shell): Figures {
+  return {
+    nva_connections: ['Connections that are open.', () => connections.count],
+    nva_connections_unauthenticated: ['Those on which no request has shown a token yet.', () => connections.unauthenticated],
+    nva_tokens_loaded_timestamp_seconds: ['When the tokens and keys that are in force were read.', () => credentials.loadedAtS],
+    nva_tokens_file_wrong: ['1 while a file of tokens or keys cannot be used, and those of before are in force.', () => Number(credentials.wrong)],
+  };
+}
+
+function countersOfShell({ connections, credentials, lastResort }: Shell): Figures {
+  return {
+    nva_connections_evicted_total: ['Connections that were closed because there were too many: unauthenticated ones, and the longest unused.', () => connections.counters.evicted],
+    nva_requests_timed_out_total: ['Requests whose headers or body did not come in time, or that stood still.', () => connections.counters.timedOut],
+    nva_unhandled_rejections_total: ['Failures that nobody waited for. Each is a defect; the log has it.', () => lastResort.rejections],
+    nva_tokens_file_errors_total: ['Times that a changed file of tokens or keys could not be used.', () => credentials.counters.errors],
   };
 }
 

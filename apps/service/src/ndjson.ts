@@ -3,6 +3,7 @@ import { parseLine } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
 import { answerBody, answerStatus } from './answers.ts';
 import type { Dispatcher, Line, Result } from './dispatcher.ts';
+import { readJson } from './json-input.ts';
 import { problemOf, refusalOf } from './problem.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -35,8 +36,10 @@ export class NdjsonCommands {
     const inFlight: Promise<void>[] = [];
     let answered = Promise.resolve();
     for await (const lines of chunks(input)) {
-      answered = answer(output, answered, this.#run(lines));
-      // Awaited below, unless the input breaks first.
+      const results = this.#run(lines);
+      answered = answer(output, answered, results);
+      // Both are awaited below, the results when those before are written, unless the input or one before breaks first: then by nobody.
+      results.catch(() => undefined);
       answered.catch(() => undefined);
       inFlight.push(answered);
       if (inFlight.length >= CHUNKS_IN_FLIGHT) await inFlight.shift();
@@ -63,12 +66,7 @@ export class NdjsonCommands {
   #parse(line: Buffer | Refusal): Line {
     this.#lines++;
     if (line instanceof Refusal) throw line;
-    let json: unknown;
-    try {
-      json = JSON.parse(line.toString('utf8'));
-    } catch (error) {
-      throw new Refusal('malformed-json', `line ${this.#lines} is not JSON: ${(error as Error).message}`, { field: '' });
-    }
+    const json = readJson(line, `line ${this.#lines}`, this.#lines === 1);
     return { parsed: parseLine(json), json: json as Line['json'] };
   }
 }

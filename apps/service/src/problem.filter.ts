@@ -1,5 +1,5 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { Refusal } from '@nva/identifiers';
+import { cut, Refusal } from '@nva/identifiers';
 import type { Logger } from '@nva/ports';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
@@ -20,7 +20,7 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     const correlationId = correlationIdOf(request);
     const known = refusalOf(error);
-    if (!known) this.#logger.error('a request failed', { err: error, method: request.method, url: request.url, correlationId });
+    if (!known) this.#logger.error('a request failed', { err: error, method: request.method, url: cut(request.url), correlationId });
     const problem = problemOf(known ?? new Refusal('internal', 'the request failed; the server\u2019s log has the reason'), correlationId);
     if (problem.status === 503) void reply.header('retry-after', '1');
     if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');

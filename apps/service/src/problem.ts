@@ -1,8 +1,15 @@
-import { Refusal, type RefusalCode } from '@nva/identifiers';
+import { Refusal, type RefusalCode, type RuleCode } from '@nva/identifiers';
 
-/** The HTTP status of every refusal. Exhaustive by type: a new code does not compile without one. */
-export const STATUS: Readonly<Record<RefusalCode, number>> = {
+/** Statuses of what no rule refuses. */
+type OtherStatus = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 421 | 429 | 431 | 500 | 503;
+
+/**
+ * The HTTP status of every refusal. Exhaustive by type: a new code does not compile without one, and none is 422 that has no row in
+ * ROW_OF.
+ */
+export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 422 : OtherStatus } = {
   'malformed-json': 400,
+  'too-deep': 400,
   'malformed-body': 400,
   'unknown-command': 400,
   'unknown-field': 400,
@@ -10,6 +17,13 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   'wrong-type': 400,
   'out-of-range': 400,
   'body-too-large': 413,
+  'headers-too-large': 431,
+  'request-timeout': 408,
+  'text-encoding': 400,
+  'text-surrogate': 400,
+  'text-control': 400,
+  'text-bidi': 400,
+  'text-invisible': 400,
   'id-malformed': 400,
   'mac-malformed': 400,
   'mac-multicast': 422,
@@ -76,7 +90,7 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** A refusal as RFC 9457 has it. `received` is cut where it is long: it is there to recognise, not to echo. */
+/** A refusal as RFC 9457 has it. `received` is there to recognise, not to echo: the refusal has cut it. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -91,8 +105,6 @@ export interface Problem {
   readonly correlationId?: string;
 }
 
-const MAX_RECEIVED_CHARACTERS = 256;
-
 export function problemOf(refusal: Refusal, correlationId?: string): Problem {
   const { field, received, row, expected, actual } = refusal.detail;
   return {
@@ -102,18 +114,12 @@ export function problemOf(refusal: Refusal, correlationId?: string): Problem {
     detail: refusal.message,
     code: refusal.code,
     ...(field === undefined ? {} : { field }),
-    ...(received === undefined ? {} : { received: recognisable(received) }),
+    ...(received === undefined ? {} : { received }),
     ...(row === undefined ? {} : { row }),
     ...(expected === undefined ? {} : { expected }),
     ...(actual === undefined ? {} : { actual }),
     ...(correlationId === undefined ? {} : { correlationId }),
   };
-}
-
-function recognisable(received: unknown): unknown {
-  const text = typeof received === 'string' ? received : JSON.stringify(received);
-  if (text === undefined || text.length <= MAX_RECEIVED_CHARACTERS) return received;
-  return `${text.slice(0, MAX_RECEIVED_CHARACTERS)}…`;
 }
 
 interface ForeignError {
@@ -136,9 +142,6 @@ export function refusalOf(error: unknown): Refusal | null {
       return new Refusal('body-too-large', 'the body is larger than this server takes', { field: '' });
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Refusal('malformed-body', 'the body is application/json, or application/x-ndjson for /v1/commands', { field: 'Content-Type' });
-    case 'FST_ERR_CTP_INVALID_JSON_BODY':
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-      return new Refusal('malformed-json', 'the body is not JSON', { field: '' });
   }
   const http = statusCode ?? status;
   if (http === 404) return new Refusal('not-found', 'there is no such resource');

@@ -2,16 +2,37 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Refusal } from '@nva/identifiers';
 import type { Caller } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
+import type { Credentials } from './credentials.ts';
 import { FORWARDED_GROUP } from './peers.ts';
 
 /** What is known of a request before its handler runs. */
 export interface RequestContext {
+  /** As the tokens are now, which may change while the request is on its way. Throws Refusal `unauthenticated` when its token is taken back. */
   readonly caller: Caller;
   readonly correlationId: string;
   /** As it came, for a registrar that the request is passed on to. */
   readonly authorization: string | undefined;
   /** From a registrar that took this one for a member of that group. */
   readonly forwardedGroup: string | undefined;
+}
+
+/** The context of a request that shows who it is. Throws what `Credentials.callerOf` throws. */
+export function readContext(request: FastifyRequest, credentials: Credentials, correlationId: string): RequestContext {
+  const { authorization, host } = request.headers;
+  let caller = credentials.callerOf(authorization, host);
+  let { version } = credentials;
+  return {
+    get caller() {
+      if (version !== credentials.version) {
+        caller = credentials.callerOf(authorization, host);
+        ({ version } = credentials);
+      }
+      return caller;
+    },
+    correlationId,
+    authorization,
+    forwardedGroup: readForwardedGroup(request),
+  };
 }
 
 const contexts = new WeakMap<FastifyRequest, RequestContext>();
@@ -40,7 +61,7 @@ const traceIn = (traceparent: unknown): string | undefined => (typeof traceparen
 export const readIdempotencyKey = (request: FastifyRequest): string | undefined => header(request, 'idempotency-key', 'Idempotency-Key');
 
 /** The group that a forwarding registrar took this one for. */
-export const readForwardedGroup = (request: FastifyRequest): string | undefined => header(request, FORWARDED_GROUP, 'X-Forwarded-Group');
+const readForwardedGroup = (request: FastifyRequest): string | undefined => header(request, FORWARDED_GROUP, 'X-Forwarded-Group');
 
 /** SHA-256 in hex; objects are equal whatever the order of their fields. */
 export function digestOf(...parts: readonly unknown[]): string {

@@ -1,6 +1,7 @@
 import { formatShards } from '@nva/kafka';
 import { LogRefused, StoreUnavailable } from '@nva/ports';
 import { ConfigError, readConfig, withoutCredentials } from './config.ts';
+import { LastResort } from './last-resort.ts';
 import { jsonLogger } from './logging.ts';
 import type { Role } from './roles.ts';
 import { createService, type Service } from './service.ts';
@@ -20,6 +21,8 @@ export function run(name: string, roles: readonly Role[]): void {
 async function serve(name: string, roles: readonly Role[]): Promise<void> {
   const config = readConfig(process.env, roles);
   const logger = jsonLogger(config.logLevel);
+  const lastResort = new LastResort(logger);
+  process.on('unhandledRejection', (cause) => lastResort.take(cause));
   let service: Service | null = null;
   let stopping = false;
   const stop = async (exitCode: number): Promise<void> => {
@@ -32,11 +35,13 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
   };
   service = await createService(config, roles, {
     logger,
+    lastResort,
     failed: (cause) => {
       logger.error(`the ${name} cannot go on`, { err: cause });
       void stop(1).then(() => process.exit(1));
     },
   });
+  process.on('SIGHUP', () => service?.reloadCredentials());
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0));
   const { core, url } = service;
   logger.info(`the ${name} listens`, {

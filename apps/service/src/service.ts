@@ -9,27 +9,30 @@ import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { AuditController } from './audit.controller.ts';
-import { CommandKeys } from './command-keys.ts';
+import { hasBody, isStream, readBodies } from './bodies.ts';
 import { CommandServer } from './command-server.ts';
-import { CommandsController, NDJSON } from './commands.controller.ts';
+import { CommandsController } from './commands.controller.ts';
 import { ConfigError, type NvaConfig } from './config.ts';
+import { Connections } from './connections.ts';
 import { Core } from './core.ts';
+import { Credentials } from './credentials.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FeedsController } from './feeds.controller.ts';
 import { KafkaCommandsController } from './kafka-commands.controller.ts';
+import { LastResort } from './last-resort.ts';
 import { nestLogger } from './logging.ts';
 import { Metrics } from './metrics.ts';
 import { awaitMinPosition } from './min-position.ts';
 import { serveDocument } from './openapi.ts';
+import { OpenRequests } from './open-requests.ts';
 import { OperationsController } from './operations.controller.ts';
 import { OraclesController } from './oracles.controller.ts';
 import { ProblemFilter } from './problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
-import { CORE, DISPATCHER, DISTRIBUTION, METRICS, REGISTRATION } from './providers.ts';
+import { CORE, DISPATCHER, DISTRIBUTION, METRICS, OPEN_REQUESTS, REGISTRATION } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
-import { contextOf, correlationIdOf, readCorrelationId, readForwardedGroup, setContext } from './request-context.ts';
+import { contextOf, correlationIdOf, readContext, readCorrelationId, setContext } from './request-context.ts';
 import type { Role } from './roles.ts';
-import { Tokens } from './tokens.ts';
 import { WritesController } from './writes.controller.ts';
 
 /** A JSON body, in bytes. NDJSON has no bound of its own: it is streamed, line by line. */
@@ -45,6 +48,8 @@ export interface Service {
   readonly core: Core;
   /** Takes commands from Kafka; null where that is off. */
   readonly commands: CommandServer | null;
+  /** Reads tokens and keys again, at once. */
+  reloadCredentials(): void;
   /** Finishes what was accepted, then releases everything. */
   close(): Promise<void>;
 }
@@ -52,15 +57,25 @@ export interface Service {
 export interface ServiceOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** Of the process, if it has one. */
+  readonly lastResort?: LastResort;
   /** The process can no longer do its work: the fold threw, another writer took the feeds over, the feeds are refused. */
   readonly failed: (cause: unknown) => void;
   /** See CoreOptions. */
   readonly store?: EventStore;
 }
 
+interface Provided {
+  readonly core: Core;
+  readonly dispatcher: Dispatcher | null;
+  readonly metrics: Metrics;
+  readonly open: OpenRequests;
+  readonly roles: readonly Role[];
+}
+
 @Module({})
 class ServiceModule {
-  static with(core: Core, dispatcher: Dispatcher | null, metrics: Metrics, roles: readonly Role[]): DynamicModule {
+  static with({ core, dispatcher, metrics, open, roles }: Provided): DynamicModule {
     const { registration, distribution } = core;
     return {
       module: ServiceModule,
@@ -75,6 +90,7 @@ class ServiceModule {
       providers: [
         { provide: CORE, useValue: core },
         { provide: METRICS, useValue: metrics },
+        { provide: OPEN_REQUESTS, useValue: open },
         { provide: REGISTRATION, useValue: registration },
         { provide: DISPATCHER, useValue: dispatcher },
         { provide: DISTRIBUTION, useValue: distribution },
@@ -84,18 +100,21 @@ class ServiceModule {
 }
 
 /** Starts a process with the given roles. Throws ConfigError or LogRefused before anything is changed. */
-export async function createService(config: NvaConfig, roles: readonly Role[], { logger, clock = systemClock, ...rest }: ServiceOptions): Promise<Service> {
-  const tokens = config.tokensFile ? Tokens.read(config.tokensFile) : Tokens.none();
-  const keys = config.kafkaCommands ? CommandKeys.read(config.commandKeysFile!, tokens) : null;
-  const core = await Core.start(config, { roles, clock, logger, ...rest });
+export async function createService(config: NvaConfig, roles: readonly Role[], { logger, clock = systemClock, lastResort = new LastResort(logger), ...rest }: ServiceOptions): Promise<Service> {
+  const credentials = new Credentials(config, clock, logger);
+  const core = await Core.start(config, { roles, clock, logger, peerAuthorization: () => credentials.peerAuthorization, ...rest });
   const dispatcher = core.registration && new Dispatcher(core, core.registration);
-  const commands = keys && dispatcher ? new CommandServer({ config, keys, dispatcher, clock, logger, failed: rest.failed }) : null;
-  const metrics = new Metrics(core, commands, logger);
-  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
-  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, dispatcher, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false });
+  const commands = credentials.keys && dispatcher ? new CommandServer({ config, credentials, dispatcher, clock, logger, failed: rest.failed }) : null;
+  const open = new OpenRequests();
+  const connections = new Connections(config.http, logger);
+  const metrics = new Metrics(core, commands, logger, { connections, credentials, lastResort });
+  const adapter = new FastifyAdapter({ ...connections.serverOptions, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
+  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with({ core, dispatcher, metrics, open, roles }), adapter, { logger: nestLogger(logger), abortOnError: false, bodyParser: false });
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
-  await prepare(fastify, tokens, core, metrics);
+  await prepare(fastify, { credentials, core, metrics, connections, open });
+  credentials.onChange(() => open.recheck());
+  connections.watch(fastify.server);
   const unused = unusedConnections(fastify);
   serveDocument(app);
   if (commands) app.connectMicroservice({ strategy: commands });
@@ -106,11 +125,14 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
     throw new ConfigError(`HOST, PORT: expected an address to listen on, got «${config.host}» and «${config.port}»: ${(cause as Error).message}`, { cause });
   }
   await app.startAllMicroservices();
+  credentials.watch();
   return {
     url: await app.getUrl(),
     core,
     commands,
+    reloadCredentials: () => credentials.reload(),
     async close() {
+      credentials.stop();
       const grace = setTimeout(() => fastify.server.closeAllConnections(), CLOSE_GRACE_MS);
       // A connection that falls idle after the one sweep at the start of a close would hold it up until it times out.
       const sweep = setInterval(() => fastify.server.closeIdleConnections(), CLOSE_SWEEP_MS);
@@ -124,16 +146,27 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   };
 }
 
+interface Parts {
+  readonly credentials: Credentials;
+  readonly core: Core;
+  readonly metrics: Metrics;
+  readonly connections: Connections;
+  readonly open: OpenRequests;
+}
+
 /** What every request goes through before its handler: correlation id, caller, rate; and what is measured after it. */
-async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, metrics: Metrics): Promise<void> {
+async function prepare(fastify: FastifyInstance, { credentials, core, metrics, connections, open }: Parts): Promise<void> {
   const { rateLimitPerS } = core.config;
-  fastify.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
+  readBodies(fastify);
   fastify.addHook('onRequest', async (request, reply) => {
+    const release = hasBody(request) ? connections.limitBody(request, reply) : null;
     const correlationId = readCorrelationId(request);
     void reply.header('x-correlation-id', correlationId);
     if (PUBLIC.test(request.url)) return;
-    const { authorization, host } = request.headers;
-    setContext(request, { caller: tokens.callerOf(authorization, host), correlationId, authorization, forwardedGroup: readForwardedGroup(request) });
+    setContext(request, readContext(request, credentials, correlationId));
+    open.add(request, reply);
+    connections.authenticated(request.socket);
+    if (isStream(request)) release?.();
   });
   fastify.addHook('preHandler', async (request) => {
     if (!PUBLIC.test(request.url)) await awaitMinPosition(request, core.replica);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isObject } from '@nva/commands';
 import { nveIdOnKafka, parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
-import type { Caller } from '@nva/registrar';
+import { actorOf, type Caller } from '@nva/registrar';
 import { ConfigError } from './config.ts';
 
 /** Who calls while no tokens are configured; the server then listens on loopback only. */
@@ -65,6 +65,11 @@ export class Tokens {
 
   get configured(): boolean {
     return this.#callers !== null;
+  }
+
+  /** By whose name it is, what each token allows, in an order that does not depend on the file. For comparing, and for nobody's eyes. */
+  rights(): readonly (readonly [name: string, rights: string])[] {
+    return [...(this.#callers ?? [])].map(([sha256, caller]) => [actorOf(caller), `${sha256} ${JSON.stringify(caller)}`] as const).toSorted(([, a], [, b]) => (a < b ? -1 : 1));
   }
 
   /** The tenants that an NVE may serve, null for any; undefined if it has no token. Throws ConfigError if its tokens disagree. */

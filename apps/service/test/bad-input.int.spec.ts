@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { macOf, nveBody, populate, startNva, tsBody, vnBody, type NvaFixture } from './support.ts';
 
@@ -37,6 +40,18 @@ describe('what is not well formed is refused and records nothing:', () => {
   it.each<Case>([
     ['malformed JSON', 'put', '/v1/vns/7', '{"tenantId": "red",', 400, { code: 'malformed-json', field: '' }],
     ['JSON that is no object', 'put', '/v1/vns/7', '[1]', 400, { code: 'wrong-type', field: '', received: [1] }],
+    ['JSON nested 65 deep', 'put', '/v1/vns/7', '['.repeat(65) + ']'.repeat(65), 400, { code: 'too-deep', field: '' }],
+    ['JSON nested 500,000 deep', 'put', '/v1/vns/7', '['.repeat(500_000) + ']'.repeat(500_000), 400, { code: 'too-deep', field: '' }],
+    ['a __proto__', 'put', '/v1/vns/7', '{"__proto__": {"tenantId": "red"}}', 400, { code: 'unknown-field', field: '__proto__' }],
+    ['a lone surrogate in a name', 'put', '/v1/vns/7', '{"tenantId": "red", "name": "a\\ud800", "service": "l3", "encapsulation": "vxlan"}', 400, { code: 'text-surrogate', field: 'name', received: 'a\ud800' }],
+    ['a line separator in a name', 'put', '/v1/vns/7', vnBody({ name: 'a\u2028b' }), 400, { code: 'text-control', field: 'name', received: 'a\u2028b' }],
+    ['a C1 control in a name', 'put', '/v1/vns/7', vnBody({ name: 'a\u0085b' }), 400, { code: 'text-control', field: 'name' }],
+    ['a bidi control in a name', 'put', '/v1/vns/7', vnBody({ name: 'a\u202eb' }), 400, { code: 'text-bidi', field: 'name' }],
+    ['an invisible character in a name', 'put', '/v1/vns/7', vnBody({ name: 'a\u200bb' }), 400, { code: 'text-invisible', field: 'name' }],
+    ['a bidi control in a logical interface (R11)', 'put', NEW_TS, tsBody(7, { logicalInterface: 'port\u2066 1' }), 400, { code: 'text-bidi', field: 'logicalInterface' }],
+    ['a control character in a policy (R50)', 'put', '/v1/vns/7', vnBody({ context: { access: { qos: 'gold\n' } } }), 400, { code: 'text-control', field: 'context.access.qos' }],
+    ['a lone surrogate in the name of a policy (R50)', 'put', '/v1/vns/7', vnBody({ context: { tunnel: { ['\udc00']: 'x' } } }), 400, { code: 'text-surrogate', field: 'context.tunnel' }],
+    ['a lone surrogate in an id', 'put', NEW_TS, tsBody(7, { vmId: 'vm\ud800' }), 400, { code: 'id-malformed', field: 'vmId' }],
     ['an unknown field', 'put', '/v1/vns/7', vnBody({ color: 'blue' }), 400, { code: 'unknown-field', field: 'color', received: 'blue' }],
     ['an unknown field of a binding', 'put', NEW_TS, tsBody(7, { bindings: [{ vnid: 1, ip: '10.0.0.7', mac: macOf(7) }] }), 400, { code: 'unknown-field', field: 'bindings[0].mac', received: macOf(7) }],
     ['an unknown query field of a write', 'put', '/v1/vns/7?force=true', vnBody(), 400, { code: 'unknown-field', field: 'force', received: 'true' }],
@@ -58,9 +73,9 @@ describe('what is not well formed is refused and records nothing:', () => {
     ['a multicast MAC (R13)', 'put', NEW_TS, tsBody(7, { mac: '01:00:5e:00:00:01' }), 422, { code: 'mac-multicast', field: 'mac', received: '01:00:5e:00:00:01', row: 'R13' }],
     ['the zero MAC (R13)', 'put', NEW_TS, tsBody(7, { mac: '00:00:00:00:00:00' }), 422, { code: 'mac-zero', field: 'mac', row: 'R13' }],
     ['a malformed IP', 'put', '/v1/nves/nve7', nveBody(7, { addresses: ['10.0.0.256'] }), 400, { code: 'ip-malformed', field: 'addresses[0]', received: '10.0.0.256' }],
-    ['the unspecified IP', 'put', NEW_TS, tsBody(7, { bindings: [{ vnid: 1, ip: '::' }] }), 422, { code: 'ip-unspecified', field: 'bindings[0].ip', received: '::' }],
-    ['a multicast IP', 'put', NEW_TS, tsBody(7, { bindings: [{ vnid: 1, ip: 'ff02::1' }] }), 422, { code: 'ip-multicast', field: 'bindings[0].ip' }],
-    ['a loopback IP', 'put', NEW_TS, tsBody(7, { bindings: [{ vnid: 1, ip: '127.0.0.1' }] }), 422, { code: 'ip-loopback', field: 'bindings[0].ip' }],
+    ['the unspecified IP (R16)', 'put', NEW_TS, tsBody(7, { bindings: [{ vnid: 1, ip: '::' }] }), 422, { code: 'ip-unspecified', field: 'bindings[0].ip', received: '::', row: 'R16' }],
+    ['a multicast IP (R16)', 'put', NEW_TS, tsBody(7, { bindings: [{ vnid: 1, ip: 'ff02::1' }] }), 422, { code: 'ip-multicast', field: 'bindings[0].ip', row: 'R16' }],
+    ['a loopback IP (R16)', 'put', NEW_TS, tsBody(7, { bindings: [{ vnid: 1, ip: '127.0.0.1' }] }), 422, { code: 'ip-loopback', field: 'bindings[0].ip', row: 'R16' }],
     ['a lease of no length', 'put', '/v1/nves/nve7', nveBody(7, { leaseS: 0 }), 400, { code: 'out-of-range', field: 'leaseS', received: 0 }],
     ['a position as a number', 'post', '/v1/nves/nve1/heartbeat', { incarnation: 1, applied: [{ vnid: 1, log: '0'.repeat(36), position: 5, digest: '0'.repeat(16) }] }, 400, { code: 'position-malformed', field: 'applied[0].position', received: 5 }],
     ['no bindings to register', 'post', '/v1/tenant-systems/ts1/bindings', { bindings: [] }, 400, { code: 'out-of-range', field: 'bindings', received: 0 }],
@@ -76,6 +91,20 @@ describe('what is not well formed is refused and records nothing:', () => {
     const { body } = await nva.http.put('/v1/vns/7').send(vnBody({ name: 'x'.repeat(10_000) })).expect(400);
     expect(body).toMatchObject({ code: 'id-malformed', field: 'name' });
     expect(body.received.length).toBeLessThan(300);
+  });
+
+  it('a body that is not UTF-8', async () => {
+    const before = await nva.head();
+    const body = Buffer.from(JSON.stringify(vnBody({ name: '\u00ff' })), 'latin1');
+    const response = await fetch(`${nva.url}/v1/vns/7`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body });
+    expect([response.status, await response.json()]).toEqual([400, expect.objectContaining({ code: 'text-encoding', field: '' })]);
+    expect(await nva.head()).toBe(before);
+  });
+
+  it('a name of a field that is too long to repeat is cut', async () => {
+    const { body } = await nva.http.put('/v1/vns/7').send(vnBody({ ['f'.repeat(100_000)]: 1 })).expect(400);
+    expect(body.code).toBe('unknown-field');
+    expect(JSON.stringify(body).length).toBeLessThan(2_000);
   });
 
   it('another content type', async () => {
@@ -149,3 +178,29 @@ describe('what contradicts the state or a rule is refused and records nothing:',
     ['conflicted that is neither true nor false', 'get', '/v1/vns/1/mappings?conflicted=maybe', undefined, 400, { code: 'wrong-type', field: 'conflicted', received: 'maybe' }],
   ])('%s', async (...given) => refused(given));
 });
+
+describe('no body is no body:', () => {
+  it.each([
+    ['application/json', {}],
+    ['application/json; charset=utf-8', {}],
+    ['application/json, sent in chunks', { 'transfer-encoding': 'chunked' }],
+    ['text/plain', {}],
+    ['application/x-www-form-urlencoded', { 'content-length': '0' }],
+  ])('a DELETE with content-type %s and none is done (R22)', async (type, headers) => {
+    await nva.http.put('/v1/vns/8').send(vnBody()).expect(200);
+    const answer = await send('DELETE', '/v1/vns/8', { 'content-type': type.split(',')[0]!, ...headers });
+    expect(answer).toEqual([200, expect.objectContaining({ effective: true })]);
+  });
+
+  it('a PUT that needs one is refused for what is missing', async () => {
+    expect(await send('PUT', '/v1/vns/8', { 'content-type': 'application/json' })).toEqual([400, expect.objectContaining({ code: 'missing-field', field: 'tenantId' })]);
+  });
+});
+
+/** A request as it is given, without a body. */
+async function send(method: string, path: string, headers: Readonly<Record<string, string>>): Promise<[number, unknown]> {
+  const call = request(`${nva.url}${path}`, { method, headers });
+  call.end();
+  const [response] = (await once(call, 'response')) as [IncomingMessage];
+  return [response.statusCode!, await json(response)];
+}

@@ -97,10 +97,10 @@ describe('the environment', () => {
     const all = { KAFKA_SASL_USERNAME: 'nva', KAFKA_SASL_PASSWORD_FILE: password, KAFKA_SASL_MECHANISM: 'scram-sha-512', KAFKA_TLS: 'true', KAFKA_TLS_CA_FILE: ca, KAFKA_TLS_CERT_FILE: cert, KAFKA_TLS_KEY_FILE: key };
     expect(readConfig(all).kafkaSecurity).toEqual({ sasl: { mechanism: 'scram-sha-512', username: 'nva', password: 's3cret' }, tls: { ca: `${pem}a`, cert: `${pem}b`, key: `${pem}c` } });
     expect(readConfig({ KAFKA_TLS: 'true' }).kafkaSecurity).toEqual({ tls: {} });
-    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true' }).kafkaAcls).toEqual({ principal: 'User:{nveId}', graceS: 60, commands: false, authorization: undefined });
-    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true', KAFKA_PRINCIPAL: 'User:CN={nveId},O=lab', ACL_GRACE_S: '5' }).kafkaAcls).toEqual({ principal: 'User:CN={nveId},O=lab', graceS: 5, commands: false, authorization: undefined });
+    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true' }).kafkaAcls).toEqual({ principal: 'User:{nveId}', graceS: 60, commands: false, tokenFile: null });
+    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true', KAFKA_PRINCIPAL: 'User:CN={nveId},O=lab', ACL_GRACE_S: '5' }).kafkaAcls).toEqual({ principal: 'User:CN={nveId},O=lab', graceS: 5, commands: false, tokenFile: null });
     await writeFile(password, 'operators-token\n');
-    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true', PEER_TOKEN_FILE: password }).kafkaAcls).toMatchObject({ authorization: 'Bearer operators-token' });
+    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true', PEER_TOKEN_FILE: password }).kafkaAcls).toMatchObject({ tokenFile: password });
     await writeFile(password, '\n');
     expect(() => readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_ACLS: 'true', PEER_TOKEN_FILE: password })).toThrow(/^PEER_TOKEN_FILE: expected a file with an operator's token, got /);
     // A distributor takes no commands, and gives the rights to send them.

@@ -170,3 +170,18 @@ describe('COMMAND_KEYS_FILE', () => {
     expect(readConfig({ KAFKA_COMMANDS: 'true', KAFKA_BROKERS: 'localhost:9092', EVENTSTORE_URL: 'esdb://127.0.0.1:2113' }, ['distributor']).kafkaCommands).toBe(false);
   });
 });
+
+// Last, as it changes the keys that the tests before it sign with.
+describe('a change of COMMAND_KEYS_FILE', () => {
+  it('takes effect on commands at once: a key that is gone signs nothing, and an NVE that is new is answered', async () => {
+    const before = nva.commands!.counters.unauthenticated;
+    const keys = ['nve1', 'nve4'].map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')], ...(nveId === 'nve4' && { tenants: ['red'] }) }));
+    await writeFile(topics.env['COMMAND_KEYS_FILE']!, JSON.stringify({ nves: keys }));
+    nva.reloadCredentials();
+    await topics.write({ command: 'connectNve', nveId: 'nve2', siteId: 's', mac: macOf(200), addresses: ['198.51.100.9'] }, { nveId: 'nve2' }, secretOf('nve2'));
+    await until(() => nva.commands!.counters.unauthenticated === before + 1);
+    // Its topic of outcomes is there before it is read.
+    await until(async () => (await topics.feed.admin((admin) => admin.listTopics())).includes(`${topics.feed.prefix}.nve.nve4.outcomes`));
+    expect(await topics.sender('nve4').send({ command: 'connectNve', nveId: 'nve4', siteId: 's', mac: macOf(201), addresses: ['198.51.100.4'] })).toMatchObject({ status: 200 });
+  });
+});

@@ -52,6 +52,27 @@ describe('a line of NDJSON', () => {
     expect(results[4]).toEqual({ status: 200, position: '10', revision: 1, effective: true, conflicts: [], memberships: [1, 7] });
   });
 
+  it('that is nested 6,000 deep, after 4,000 good ones, fails alone and ends nothing (X6)', async () => {
+    const deep = `{"command": "attach", "nveId": ${'['.repeat(6_000)}${']'.repeat(6_000)}}\n`;
+    const good = Array.from({ length: 4_000 }, (_, i) => attachLine(i + 1, 1));
+    const results = await post([...good, deep, attachLine(4_001, 1)].join(''));
+    expect(results.map(({ status }) => status)).toEqual([...good.map(() => 200), 400, 200]);
+    expect(results[4_000]).toEqual(expect.objectContaining({ code: 'too-deep', field: '' }));
+    await nva.http.get('/healthz').expect(200);
+  });
+
+  it('that is wrong where it is deep is refused with the beginning of what was received', async () => {
+    const [result] = await post(`{"command": "deleteVn", "vnid": ${'['.repeat(60)}"${'x'.repeat(50_000)}"${']'.repeat(60)}}\n`);
+    expect(result).toMatchObject({ status: 400, code: 'wrong-type', field: 'vnid', received: expect.stringMatching(/^\[{60}"x{100,200}\u2026/) });
+    expect(JSON.stringify(result).length).toBeLessThan(1_000);
+  });
+
+  it('that is not UTF-8 fails alone, and a byte order mark is passed over where the body begins', async () => {
+    const body = Buffer.concat([Buffer.from(`\ufeff${attachLine(1, 1)}`), Buffer.from('{"command": "deleteVn", "vnid": "\xff"}\n', 'latin1'), Buffer.from(`\ufeff${attachLine(2, 1)}${attachLine(3, 1)}`)]);
+    const results = await post(inPieces(body));
+    expect(results.map(({ status, code }) => [status, code])).toEqual([[200, undefined], [400, 'text-encoding'], [400, 'malformed-json'], [200, undefined]]);
+  });
+
   it('that is bad fails alone', async () => {
     const before = await nva.head();
     const long = line('attach', { nveId: 'nve1', tsId: 'long', tenantId: 'x'.repeat(MAX_LINE_BYTES) });

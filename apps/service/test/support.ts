@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, type Clock } from '@nva/ports';
+import { silentLogger, type Clock, type Logger } from '@nva/ports';
 import supertest from 'supertest';
-import { createService, readConfig, ROLES, type Service } from '../src/index.ts';
+import { createService, readConfig, ROLES, type NvaConfig, type Service } from '../src/index.ts';
 
 export type Http = ReturnType<typeof supertest>;
 export type Environment = Readonly<Record<string, string>>;
@@ -26,6 +26,9 @@ export interface NvaFixture {
 export interface NvaFixtureOptions {
   readonly env?: Environment;
   readonly clock?: Clock;
+  readonly logger?: Logger;
+  /** What the environment does not allow. */
+  readonly config?: Partial<NvaConfig>;
 }
 
 /** A directory for one test's log, and what removes it. */
@@ -35,11 +38,11 @@ export async function temporaryDirectory(): Promise<{ readonly path: string; rem
 }
 
 /** A real server on a free port, with a log of its own. What makes it fail makes its test fail. */
-export async function startNva({ env = {}, clock }: NvaFixtureOptions = {}): Promise<NvaFixture> {
+export async function startNva({ env = {}, clock, logger = silentLogger, config = {} }: NvaFixtureOptions = {}): Promise<NvaFixture> {
   const directory = await temporaryDirectory();
   const open = async (port: string): Promise<Service> => {
-    const server = await createService(readConfig({ PORT: port, DATA_DIR: directory.path, ...env }), ROLES, {
-      logger: silentLogger,
+    const server = await createService({ ...readConfig({ PORT: port, DATA_DIR: directory.path, ...env }), ...config }, ROLES, {
+      logger,
       ...(clock ? { clock } : {}),
       failed: (cause) => {
         throw cause;

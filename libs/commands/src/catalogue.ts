@@ -98,7 +98,7 @@ export const CATALOGUE = {
     fields: {
       vnid,
       tenantId,
-      name: required(parseVnName, { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH }, 'Name of the VN, for people.'),
+      name: required(parseVnName, { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH }, 'Name of the VN, for people: one line, without invisible characters.'),
       service: required(oneOf('l2', 'l3'), { enum: ['l2', 'l3'] }, 'Forwarding service.'),
       encapsulation: required(oneOf('vxlan', 'nvgre', 'mpls-gre'), { enum: ['vxlan', 'nvgre', 'mpls-gre'] }, 'Data plane encapsulation.'),
       context: optional(policies, objectSchema(policyFields), 'Access and tunnel policies; absent leaves them as they are.'),

@@ -1,4 +1,4 @@
-import { Refusal } from '@nva/identifiers';
+import { checkText, Refusal } from '@nva/identifiers';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -87,7 +87,7 @@ export const position: Reader<number> = (received, field) => {
   return Number(received);
 };
 
-/** Names to short texts, at most `maxItems`. */
+/** Names to short texts, at most `maxItems`; all of it free text on one line (`checkText`). */
 export function attributes(maxItems: number, maxLength: number): Reader<Readonly<Record<string, string>>> {
   return (received, field) => {
     if (!isObject(received)) throw new Refusal('wrong-type', `${field} is an object of strings`, { field, received });
@@ -95,8 +95,10 @@ export function attributes(maxItems: number, maxLength: number): Reader<Readonly
     if (entries.length > maxItems) throw new Refusal('out-of-range', `${field} has at most ${maxItems} attributes`, { field, received: entries.length });
     for (const [name, value] of entries) {
       if (name === '' || name.length > maxLength || name === '__proto__') throw new Refusal('out-of-range', `an attribute's name is 1 to ${maxLength} characters`, { field, received: name });
+      checkText(name, field);
       if (typeof value !== 'string') throw new Refusal('wrong-type', `${field}.${name} is a string`, { field: `${field}.${name}`, received: value });
       if (value.length > maxLength) throw new Refusal('out-of-range', `${field}.${name} has at most ${maxLength} characters`, { field: `${field}.${name}`, received: value });
+      checkText(value, `${field}.${name}`);
     }
     return Object.fromEntries(entries) as Readonly<Record<string, string>>;
   };

@@ -64,3 +64,26 @@ describe('commands on Kafka', () => {
     expect(() => codec.encode(commandOf({ command: 'changeMac', tsId: 'ts1', mac: 7 }))).toThrow('mac');
   });
 });
+
+describe('the text of a command on Kafka', () => {
+  const codec = createCommandCodec();
+  const attach = { command: 'attach', nveId: 'nve1', tsId: 'ts1', tenantId: 'red', vmId: 'vm1', mac: '02:00:00:00:00:01' };
+  const read = (value: Buffer): unknown => {
+    try {
+      return parseLine(lineOf(codec.decode(value) as NveCommand));
+    } catch (error) {
+      return (error as { code?: string }).code;
+    }
+  };
+
+  it('that is not UTF-8, or holds what REST refuses, is refused by the same code', () => {
+    const value = codec.encode(commandOf({ ...attach, logicalInterface: 'tap\u00e9' }));
+    expect(read(value)).toMatchObject({ command: { logicalInterface: 'tap\u00e9' } });
+    const broken = Buffer.from(value);
+    broken[broken.lastIndexOf(0xc3)] = 0xff;
+    expect(read(broken)).toBe('text-encoding');
+    expect(read(codec.encode(commandOf({ ...attach, logicalInterface: 'tap\u202e0' })))).toBe('text-bidi');
+    expect(read(codec.encode(commandOf({ ...attach, logicalInterface: 'tap\u00850' })))).toBe('text-control');
+    expect(read(codec.encode(commandOf({ ...attach, tsId: 'ts\ufffd' })))).toBe('id-malformed');
+  });
+});

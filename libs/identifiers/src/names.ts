@@ -1,4 +1,5 @@
 import { Refusal } from './refusal.ts';
+import { checkText } from './text.ts';
 
 declare const brand: unique symbol;
 type Branded<B extends string> = string & { readonly [brand]: B };
@@ -18,8 +19,6 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** `<prefix>.nve.x.outcomes` is the outcomes of NVE x; Kafka takes a dot and an underscore in the names of two topics for the same. */
 const RESERVED_NVE_ID = /[._]outcomes$/;
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f]/;
 
 function parseId(received: unknown, field: string, form: RegExp, maxLength: number): string {
   if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
@@ -42,12 +41,11 @@ export const parseTenantId = (received: unknown, field = 'tenantId'): TenantId =
 export const parseVmId = (received: unknown, field = 'vmId'): VmId => parseId(received, field, ID, MAX_ID_LENGTH) as VmId;
 export const parseSiteId = (received: unknown, field = 'siteId'): SiteId => parseId(received, field, ID, MAX_ID_LENGTH) as SiteId;
 
-/** Free text on one line. */
+/** Free text on one line (`checkText`). */
 export function parseVnName(received: unknown, field = 'name'): string {
   if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
-  if (received.length === 0 || received.length > MAX_VN_NAME_LENGTH || CONTROL.test(received)) {
-    throw new Refusal('id-malformed', `${field} is 1 to ${MAX_VN_NAME_LENGTH} characters without control characters`, { field, received });
-  }
+  if (received.length === 0 || received.length > MAX_VN_NAME_LENGTH) throw new Refusal('id-malformed', `${field} is 1 to ${MAX_VN_NAME_LENGTH} characters`, { field, received });
+  checkText(received, field);
   return received;
 }
 

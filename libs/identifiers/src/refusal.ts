@@ -1,3 +1,5 @@
+import { cut, shown } from './received.ts';
+
 /**
  * Why something was refused: the closed list of codes. A code never changes its meaning; what HTTP status it gets is the
  * business of the applications.
@@ -5,6 +7,7 @@
 export const REFUSAL_CODES = [
   // The request is not well formed.
   'malformed-json',
+  'too-deep',
   'malformed-body',
   'unknown-command',
   'unknown-field',
@@ -12,6 +15,13 @@ export const REFUSAL_CODES = [
   'wrong-type',
   'out-of-range',
   'body-too-large',
+  'headers-too-large',
+  'request-timeout',
+  'text-encoding',
+  'text-surrogate',
+  'text-control',
+  'text-bidi',
+  'text-invisible',
   'id-malformed',
   'mac-malformed',
   'mac-multicast',
@@ -84,10 +94,41 @@ export const REFUSAL_CODES = [
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
+/**
+ * The row of the requirements by which a rule refuses, unless whoever refuses names another one. What is refused by a rule stands here, so
+ * that none of it is refused without its row.
+ */
+export const ROW_OF = {
+  'mac-multicast': 'R13',
+  'mac-zero': 'R13',
+  'ip-unspecified': 'R16',
+  'ip-multicast': 'R16',
+  'ip-loopback': 'R16',
+  'ip-broadcast': 'R16',
+  'bid-required': 'R19',
+  'bid-unknown': 'R22',
+  'bid-duplicate': 'R18',
+  'bid-taken-back': 'R19',
+  'bid-vn-mismatch': 'R22',
+  'address-required': 'R21',
+  'address-duplicate': 'R13',
+  'ip-required': 'R16',
+  'vlan-required': 'R16',
+  'vlan-not-allowed': 'R16',
+  'too-many-bindings': 'R20',
+  'vn-not-joined': 'R56',
+  'command-expired': 'X9',
+  'rest-only': 'R34',
+  'idempotency-key-reused': 'X9',
+} as const satisfies Partial<Record<RefusalCode, string>>;
+
+/** Codes of what is refused by a rule. */
+export type RuleCode = keyof typeof ROW_OF;
+
 export interface RefusalDetail {
   /** The field at fault, as the caller names it: `bindings[1].ip`. */
   readonly field?: string;
-  /** The value received, as received. */
+  /** The value received; the beginning of it, as text, if it is long. */
   readonly received?: unknown;
   /** The row of the requirements that refuses it: `R19`. */
   readonly row?: string;
@@ -97,16 +138,20 @@ export interface RefusalDetail {
   readonly actual?: unknown;
 }
 
-/** A clear no. Whoever throws it has changed nothing. */
+/** What can be said about a refusal, in UTF-16 code units; a name that was received may be part of it. */
+const MAX_MESSAGE_CHARACTERS = 1_024;
+
+/** A clear no. Whoever throws it has changed nothing. What was received is cut here, before it can be written anywhere. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: RefusalCode;
   readonly detail: RefusalDetail;
 
   constructor(code: RefusalCode, message: string, detail: RefusalDetail = {}) {
-    super(message);
+    super(cut(message, MAX_MESSAGE_CHARACTERS));
     this.code = code;
-    this.detail = detail;
+    const { field, received, row = rowOf(code) } = detail;
+    this.detail = { ...detail, ...(row === undefined ? {} : { row }), ...(field === undefined ? {} : { field: cut(field) }), ...(received === undefined ? {} : { received: shown(received) }) };
   }
 
   /** The same refusal, seen from outside: `ip` becomes `bindings[1].ip`. */
@@ -115,3 +160,5 @@ export class Refusal extends Error {
     return new Refusal(this.code, this.message, { ...this.detail, field });
   }
 }
+
+const rowOf = (code: RefusalCode): string | undefined => (ROW_OF as Partial<Record<RefusalCode, string>>)[code];

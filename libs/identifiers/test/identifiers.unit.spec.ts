@@ -119,7 +119,7 @@ describe('names', () => {
     expect(parseNveId('leaf-1.rack_2')).toBe('leaf-1.rack_2');
     for (const received of ['', '-a', 'a/b', 'a b', 'ä', 'x'.repeat(129)]) expect(refusal(() => parseTsId(received))).toMatchObject({ code: 'id-malformed', received });
     for (const received of ['a:b', 'a.outcomes', 'a_outcomes']) expect(refusal(() => parseNveId(received)), received).toMatchObject({ code: 'id-malformed', received });
-    expect(refusal(() => parseVnName('two\nlines')).code).toBe('id-malformed');
+    expect(refusal(() => parseVnName('two\nlines')).code).toBe('text-control');
   });
 });
 

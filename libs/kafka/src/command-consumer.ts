@@ -28,7 +28,7 @@ const MAX_RESTART_MS = 10_000;
 export interface CommandConsumerOptions extends KafkaConnection {
   /** Of the topic, when it is made; one that has another number is refused, since order is kept within a partition. */
   readonly partitions?: number;
-  /** The NVEs that may send commands; each has a topic of outcomes. */
+  /** The NVEs that may send commands; each has a topic of outcomes. Asked again after `renew`. */
   readonly nveIds: readonly string[];
   /** Is taught the schemas that NVEs may have written with. */
   readonly codec: CommandCodec;
@@ -61,6 +61,7 @@ export class CommandConsumer {
   /** Topics of outcomes that something is wrong with. */
   #unusable: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
+  #renewing: Promise<void> = Promise.resolve();
 
   constructor(options: CommandConsumerOptions) {
     this.#options = options;
@@ -74,21 +75,33 @@ export class CommandConsumer {
     this.#running ??= this.#run();
   }
 
+  /** There may be other NVEs: makes the topics of those that are new. Returns at once: brokers that are away are waited for. */
+  renew(): void {
+    if (this.#running) this.#renewing = this.#renewing.then(() => this.#persist(async () => void (this.#unusable = await this.#prepare())));
+  }
+
   /** Resolves when the groups on their way are answered and committed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#running;
+    await Promise.all([this.#running, this.#renewing]);
   }
 
   get #stopped(): boolean {
     return this.#stopping.signal.aborted;
   }
 
-  async #run(): Promise<void> {
+  #run(): Promise<void> {
+    return this.#persist(async (well) => {
+      this.#unusable = await this.#prepare();
+      await this.#consume(well);
+    });
+  }
+
+  /** Until it is done or stopped; waits longer after each failure, from the beginning again once it goes `well`. Never rejects. */
+  async #persist(act: (well: () => void) => Promise<void>): Promise<void> {
     for (let pauseMs = FIRST_RESTART_MS; !this.#stopped; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
       try {
-        this.#unusable = await this.#prepare();
-        await this.#consume(() => (pauseMs = FIRST_RESTART_MS));
+        return await act(() => (pauseMs = FIRST_RESTART_MS));
       } catch (failure) {
         if (this.#stopped) return;
         const error = asFeedError(failure, 'Taking commands from Kafka');

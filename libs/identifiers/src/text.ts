@@ -1,0 +1,33 @@
+import { Refusal, type RefusalCode } from './refusal.ts';
+
+/** U+FFFD stands where something could not be decoded: what it was is lost already. */
+const LOST = '\ufffd';
+
+/** In the order in which they are looked for. Unicode 16, chapters 23.1 (controls), 23.2 (format, bidirectional), 23.3 (invisible). */
+const KINDS: readonly (readonly [code: RefusalCode, form: RegExp, what: string])[] = [
+  // C0, DEL and C1, U+0085 (NEXT LINE) among them, and the two separators that begin a line as it does.
+  ['text-control', /[\p{Cc}\u2028\u2029]/u, 'control characters and line separators'],
+  ['text-bidi', /\p{Bidi_Control}/u, 'controls of the writing direction'],
+  // Variation selectors 1 to 16 choose the picture of a character that is seen.
+  ['text-invisible', /[[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]--[\u{FE00}-\u{FE0F}]]/v, 'invisible characters'],
+];
+
+/** Printable ASCII, which most of it is, is none of them. */
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/**
+ * Refuses free text that does not come back as it was given, or does not look like what it is: lone surrogates, which no encoding carries;
+ * replacement characters, which say that it was decoded wrongly before; and what breaks a line, turns the writing direction or cannot be seen.
+ * Throws Refusal `text-surrogate`, `text-encoding`, `text-control`, `text-bidi`, `text-invisible`.
+ */
+export function checkText(received: string, field: string): void {
+  if (PLAIN.test(received)) return;
+  if (!received.isWellFormed()) throw new Refusal('text-surrogate', `${field} has a surrogate that is not one of a pair`, { field, received });
+  if (received.includes(LOST)) throw new Refusal('text-encoding', `${field} has a replacement character (U+FFFD): it was not decoded as what it is`, { field, received });
+  for (const [code, form, what] of KINDS) {
+    const found = form.exec(received)?.[0];
+    if (found !== undefined) throw new Refusal(code, `${field} has no ${what}, but there is ${codePoint(found)}`, { field, received });
+  }
+}
+
+const codePoint = (text: string): string => `U+${text.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { NvaProcess } from './nva-process.ts';
+import { until } from './waiting.ts';
+
+const fileOf = (...names: readonly string[]): string => JSON.stringify({ operators: names.map((name) => ({ name, sha256: createHash('sha256').update(`${name}-token`).digest('hex') })) });
+
+it('SIGHUP has tokens read again at once, and ends nothing', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'nva-signals-'));
+  const tokens = join(directory, 'tokens.json');
+  await writeFile(tokens, fileOf('alice'));
+  const nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { TOKENS_FILE: tokens } });
+  try {
+    await nva.ready();
+    const status = async (name: string): Promise<number> => (await fetch(`${nva.url}/v1/vns`, { headers: { authorization: `Bearer ${name}-token` } })).status;
+    expect([await status('alice'), await status('bob')]).toEqual([200, 401]);
+    await writeFile(tokens, fileOf('bob'));
+    nva.signal('SIGHUP');
+    await until('the new token is taken', async () => ((await status('bob')) === 200 ? null : nva.output.slice(-500)));
+    expect(await status('alice')).toBe(401);
+    nva.signal('SIGHUP');
+    await until('it was read twice', () => ((nva.output.match(/tokens and keys were read again/g) ?? []).length > 1 ? null : nva.output));
+    expect(nva.running).toBe(true);
+  } finally {
+    await nva.kill();
+    await rm(directory, { recursive: true });
+  }
+});
