@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { LogRefused, type Clock } from '@nva/ports';
-import { APPLICATION_ID, CREATE_SQL, FORMAT_VERSION, LOCK_FILE, LOG_FILE, UNFINISHED_FILE } from './file-format.ts';
+import { EMPTY_END, MarkerUnreadable, readMarker, replaceMarker } from './end-marker.ts';
+import { APPLICATION_ID, CREATE_SQL, FORMAT_VERSION, FORMAT_WITHOUT_MARKER, LOCK_FILE, LOG_FILE, MARKER_FILE, UNFINISHED_FILE } from './file-format.ts';
 
 const SQLITE_MAGIC = 'SQLite format 3\0';
 const SQLITE_HEADER_BYTES = 100;
@@ -21,15 +22,18 @@ const HARMLESS = new Set(['lost+found']);
  */
 export class LogDirectory {
   readonly path: string;
+  /** False for a log of the first format, which is to be given one. */
+  readonly hasMarker: boolean;
   readonly #lock: DatabaseSync;
 
-  private constructor(path: string, lock: DatabaseSync) {
+  private constructor(path: string, lock: DatabaseSync, version: number) {
     this.path = path;
+    this.hasMarker = version > FORMAT_WITHOUT_MARKER;
     this.#lock = lock;
   }
 
-  /** Takes the directory, and makes the log if there is none. Throws LogRefused; nothing has been touched then. */
-  static take(directory: string, clock: Clock): LogDirectory {
+  /** Takes the directory, and makes the log if there is none and `clock` is given. Throws LogRefused; nothing has been touched then. */
+  static take(directory: string, clock: Clock | null): LogDirectory {
     const path = join(resolve(directory), LOG_FILE);
     try {
       return LogDirectory.#take(resolve(directory), path, clock);
@@ -39,16 +43,17 @@ export class LogDirectory {
     }
   }
 
-  static #take(directory: string, path: string, clock: Clock): LogDirectory {
+  static #take(directory: string, path: string, clock: Clock | null): LogDirectory {
+    if (!clock && !existsSync(path)) throw new LogRefused(`${path} does not exist: there is no log`);
     if (!existsSync(directory)) makeDirectory(directory);
     assertOurs(directory, path);
     // Looking at the log would drop the locks of a store that this very process has open on it; such a store has a lock file.
     const locked = existsSync(join(directory, LOCK_FILE)) ? takeLock(directory) : undefined;
     try {
-      if (existsSync(path)) assertHeader(path);
+      const version = existsSync(path) ? checkedVersion(path) : FORMAT_VERSION;
       const held = locked ?? takeLock(directory);
-      if (!existsSync(path)) createLog(directory, path, clock);
-      return new LogDirectory(path, held);
+      if (clock && !existsSync(path)) createLog(directory, path, clock);
+      return new LogDirectory(path, held, version);
     } catch (error) {
       locked?.close();
       throw error;
@@ -57,6 +62,10 @@ export class LogDirectory {
 
   get walPath(): string {
     return `${this.path}-wal`;
+  }
+
+  get markerPath(): string {
+    return join(dirname(this.path), MARKER_FILE);
   }
 
   release(): void {
@@ -72,8 +81,19 @@ function makeDirectory(directory: string): void {
 function assertOurs(directory: string, path: string): void {
   const names = readdirSync(directory);
   if (names.includes(LOG_FILE)) return;
-  const foreign = names.filter((name) => !name.startsWith(LOCK_FILE) && !name.startsWith(UNFINISHED_FILE) && !HARMLESS.has(name));
+  const foreign = names.filter((name) => !name.startsWith(LOCK_FILE) && !name.startsWith(UNFINISHED_FILE) && !isFreshMarker(directory, name) && !HARMLESS.has(name));
   if (foreign.length > 0) throw new LogRefused(`${path} does not exist, and its directory is not empty (${foreign.slice(0, 3).join(', ')}). Give the log a directory of its own, or bring ${LOG_FILE} back from a backup.`);
+}
+
+/** A log in the making has its marker before it has its name. */
+function isFreshMarker(directory: string, name: string): boolean {
+  if (name === `${MARKER_FILE}.new`) return true;
+  try {
+    return name === MARKER_FILE && readMarker(join(directory, name)).position === EMPTY_END.position;
+  } catch (error) {
+    if (error instanceof MarkerUnreadable) return false;
+    throw error;
+  }
 }
 
 function takeLock(directory: string): DatabaseSync {
@@ -89,8 +109,8 @@ function takeLock(directory: string): DatabaseSync {
   }
 }
 
-/** Looks at the file's first bytes without SQLite, which might recover, lock or create something. */
-function assertHeader(path: string): void {
+/** Looks at the file's first bytes without SQLite, which might recover, lock or create something. Returns the format's version. */
+function checkedVersion(path: string): number {
   const header = Buffer.alloc(SQLITE_HEADER_BYTES);
   const fd = openSync(path, 'r');
   const read = readSync(fd, header, 0, SQLITE_HEADER_BYTES, 0);
@@ -98,11 +118,12 @@ function assertHeader(path: string): void {
   if (read < SQLITE_HEADER_BYTES || header.toString('latin1', 0, 16) !== SQLITE_MAGIC) throw new LogRefused(`${path} is not an event log: no SQLite file. It was left as it is; move it away or bring it back from a backup.`);
   if (header.readUInt32BE(68) !== APPLICATION_ID) throw new LogRefused(`${path} is a SQLite database, but not an event log. It was left as it is; give the log a directory of its own.`);
   const version = header.readUInt32BE(60);
-  if (version !== FORMAT_VERSION) throw new LogRefused(`${path} has format version ${version}, this program reads ${FORMAT_VERSION}. It was left as it is; open it with ${version > FORMAT_VERSION ? 'the newer program that wrote it' : 'the program that wrote it'}.`);
+  if (version !== FORMAT_VERSION && version !== FORMAT_WITHOUT_MARKER) throw new LogRefused(`${path} has format version ${version}, this program reads ${FORMAT_VERSION}. It was left as it is; open it with ${version > FORMAT_VERSION ? 'the newer program that wrote it' : 'the program that wrote it'}.`);
   const expected = (header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)) * header.readUInt32BE(28);
   const { size } = statSync(path);
   // A crash in the middle of a checkpoint leaves a short file too, but then the WAL holds every page that is missing.
   if (size < expected && fileSize(`${path}-wal`) === 0) throw new LogRefused(`${path} is truncated: ${size} bytes of ${expected}. It was left as it is; bring it back from a backup.`);
+  return version;
 }
 
 function createLog(directory: string, path: string, clock: Clock): void {
@@ -123,6 +144,7 @@ function createLog(directory: string, path: string, clock: Clock): void {
       db.close();
     }
     sync(unfinished);
+    replaceMarker(join(directory, MARKER_FILE), EMPTY_END);
     renameSync(unfinished, path);
     sync(directory);
   } catch (error) {

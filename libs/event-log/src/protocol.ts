@@ -7,8 +7,17 @@ export interface SchemaRow {
   readonly schema: string;
 }
 
+export interface OpenWriter {
+  readonly kind: 'open';
+  readonly path: string;
+  readonly markerPath: string;
+  readonly checkpointPages: number;
+  /** The log was made before there were markers, and has been given one. */
+  readonly raiseFormat: boolean;
+}
+
 export type WriterRequest =
-  | { readonly kind: 'open'; readonly path: string; readonly checkpointPages: number }
+  | OpenWriter
   /** One transaction. After one that failed the writer refuses all that follow. */
   | { readonly kind: 'commit'; readonly frames: readonly Bytes[]; readonly schemas: readonly SchemaRow[] }
   | { readonly kind: 'close' };

@@ -1,7 +1,9 @@
 import { pathToFileURL } from 'node:url';
 import type { EventCodec } from '@nva/codec';
 import { LogRefused, StoreUnavailable, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { AcknowledgedEnd } from './acknowledged-end.ts';
 import { AppendDecider } from './append-decider.ts';
+import { replaceMarker } from './end-marker.ts';
 import { GroupCommit } from './group-commit.ts';
 import { inspect, type Inspected } from './inspection.ts';
 import { DEFAULT_LIMITS, type EventLogLimits } from './limits.ts';
@@ -57,7 +59,7 @@ export class SqliteEventStore implements EventStore {
     this.#directory = directory;
     this.#writer = writer;
     this.#reader = reader;
-    this.#commits = new GroupCommit(writer, inspected.last, options.clock, options, {
+    this.#commits = new GroupCommit(writer, inspected.end.position, options.clock, options, {
       durable: (appends, first) => this.#subscriptions.publish(appends, first),
       failed: (reason) => this.#subscriptions.end(reason),
     });
@@ -74,8 +76,11 @@ export class SqliteEventStore implements EventStore {
     const reader = new LogReader(options.readChunkBytes);
     const writer = new WorkerClient<WriterRequest, unknown>('writer.worker');
     try {
-      const inspected = await inspect(directory, reader, options.codec);
-      await writer.call({ kind: 'open', path: directory.path, checkpointPages: options.checkpointPages });
+      const acknowledged = AcknowledgedEnd.read(directory);
+      const inspected = await inspect(directory, reader, options.codec, acknowledged);
+      // A crash may leave events that nobody was told of. They are read from now on, and so must not be lost any more.
+      if (!acknowledged?.says(inspected.end)) replaceMarker(directory.markerPath, inspected.end);
+      await writer.call({ kind: 'open', path: directory.path, markerPath: directory.markerPath, checkpointPages: options.checkpointPages, raiseFormat: !directory.hasMarker });
       await reader.open(pathToFileURL(directory.path).href, false);
       return new SqliteEventStore({ directory, inspected, writer, reader, options });
     } catch (error) {

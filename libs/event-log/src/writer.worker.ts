@@ -1,23 +1,27 @@
 import { parentPort } from 'node:worker_threads';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { writerSql } from './file-format.ts';
-import { readHeader, sealFrame } from './frame.ts';
-import { failureOf, type Bytes, type Reply, type SchemaRow, type WriterRequest } from './protocol.ts';
+import { EMPTY_END, EndMarker } from './end-marker.ts';
+import { FORMAT_VERSION, writerSql } from './file-format.ts';
+import { frameCrc, readHeader, sealFrame } from './frame.ts';
+import { failureOf, type Bytes, type OpenWriter, type Reply, type SchemaRow, type WriterRequest } from './protocol.ts';
 
 /**
- * The only writer of the file. A transaction that fails is rolled back and ends all writing: its group's positions are given
+ * The only writer of the file and of the marker of its end, which follows each transaction and comes before its answer. A transaction that fails is rolled back and ends all writing: its group's positions are given
  * out already, so whatever came after it would stand behind a hole.
  */
 class Writer {
   readonly #db: DatabaseSync;
   readonly #insertFrame: StatementSync;
   readonly #insertSchema: StatementSync;
+  readonly #marker: EndMarker;
   #failed: unknown;
 
-  constructor(path: string, checkpointPages: number) {
+  constructor({ path, markerPath, checkpointPages, raiseFormat }: OpenWriter) {
     this.#db = new DatabaseSync(path);
     try {
       this.#db.exec(writerSql(checkpointPages));
+      if (raiseFormat) this.#raiseFormat();
+      this.#marker = new EndMarker(markerPath);
       this.#insertFrame = this.#db.prepare('INSERT INTO frames (first, frame) VALUES (?, ?)');
       this.#insertSchema = this.#db.prepare('INSERT INTO schemas (fingerprint, schema) VALUES (?, ?)');
     } catch (error) {
@@ -31,12 +35,16 @@ class Writer {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       for (const { fingerprint, schema } of schemas) this.#insertSchema.run(fingerprint, schema);
+      let end = EMPTY_END;
       for (const bytes of frames) {
         const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         sealFrame(frame);
-        this.#insertFrame.run(readHeader(frame).first, frame);
+        const { first, count } = readHeader(frame);
+        this.#insertFrame.run(first, frame);
+        end = { position: first + count - 1, frameCrc: frameCrc(frame) };
       }
       this.#db.exec('COMMIT');
+      this.#marker.advance(end);
     } catch (error) {
       this.#failed = error;
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -46,13 +54,24 @@ class Writer {
 
   close(): void {
     this.#db.close();
+    this.#marker.close();
+  }
+
+  /**
+   * From now on no log of this file is opened without its marker. What is read for that is the version in the file itself, so it must
+   * have left the WAL, which may be lost, before anything is acknowledged.
+   */
+  #raiseFormat(): void {
+    this.#db.exec(`PRAGMA user_version = ${FORMAT_VERSION}`);
+    const result = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+    if (result.busy !== 0) throw new Error('it is to be brought to a newer format, and another process reads it');
   }
 }
 
 let writer: Writer | undefined;
 
 function answer(request: WriterRequest): void {
-  if (request.kind === 'open') writer = new Writer(request.path, request.checkpointPages);
+  if (request.kind === 'open') writer = new Writer(request);
   else if (request.kind === 'commit') writer!.commit(request.frames, request.schemas);
   else writer?.close();
 }
