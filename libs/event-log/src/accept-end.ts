@@ -1,6 +1,6 @@
 import { existsSync, renameSync } from 'node:fs';
 import type { EventCodec } from '@nva/codec';
-import type { Position } from '@nva/ports';
+import { silentLogger, type Position } from '@nva/ports';
 import { MarkerUnreadable, readMarker, replaceMarker } from './end-marker.ts';
 import { inspect } from './inspection.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
@@ -24,8 +24,8 @@ export interface AcceptedEnd {
  * for damage other than a missing end: a frame that is wrong in the middle is not accepted.
  */
 export async function acceptEnd({ directory, codec }: { readonly directory: string; readonly codec: EventCodec }): Promise<AcceptedEnd> {
-  const held = LogDirectory.take(directory, null);
-  const reader = new LogReader(DEFAULT_LIMITS.readChunkBytes);
+  const held = LogDirectory.take(directory, null, silentLogger);
+  const reader = new LogReader(DEFAULT_LIMITS);
   const walSetAside = walState(held.walPath) === 'damaged' ? nameFor(`${held.walPath}.damaged`) : null;
   try {
     if (walSetAside !== null) renameSync(held.walPath, walSetAside);
