@@ -6,6 +6,7 @@ import { SqliteEventStore } from '../src/index.ts';
 import { attaches, median } from './attaches.ts';
 
 const APPENDS = 2_000;
+const CALLERS = 64;
 
 export interface LatencyFigures {
   /** Milliseconds from a call to its answer, one caller, one event a call. */
@@ -35,7 +36,7 @@ export async function measureLatency({ clock, directory: parent, appends = APPEN
   const caller = async (): Promise<void> => {
     while (next < events.length) await one();
   };
-  await Promise.all(Array.from({ length: 64 }, caller));
+  await Promise.all(Array.from({ length: CALLERS }, caller));
   const seconds = (clock.monotonicMs() - startMs) / 1_000;
   await store.close();
   await rm(directory, { recursive: true });
