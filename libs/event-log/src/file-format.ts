@@ -4,13 +4,20 @@
  */
 export const LOG_FILE = 'log.sqlite';
 export const LOCK_FILE = 'log.lock';
+/** Where the log ends for whoever was answered: `end-marker.ts`. */
+export const MARKER_FILE = 'log.end';
 /** A log in the making; becomes LOG_FILE by a rename once it is whole and on the disk. */
 export const UNFINISHED_FILE = 'log.sqlite.new';
 
+/** What is made here is its owner's alone. */
+export const PRIVATE_FILE = 0o600;
+export const PRIVATE_FOLDER = 0o700;
+
 /** "NVAL" in SQLite's header. */
 export const APPLICATION_ID = 0x4e56414c;
-/** In SQLite's user_version. A higher one was written by a newer program. */
-export const FORMAT_VERSION = 1;
+/** In SQLite's user_version. A higher one was written by a newer program. Since 2 a log has a marker of its end. */
+export const FORMAT_VERSION = 2;
+export const FORMAT_WITHOUT_MARKER = 1;
 /** Two frames' worth of rows in few pages; measured against 4, 16 and 32 KiB, the best of single commits and bulk together. */
 export const PAGE_BYTES = 8_192;
 

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { entryPlace, frameFault, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
-import type { Chunk, Gathered, LogHeader, SchemaRow, StreamStart } from './protocol.ts';
+import type { Chunk, Gathered, LogHeader, OpenReader, SchemaRow, StreamStart } from './protocol.ts';
 
 /** A row of the file that is not the frame it should be. */
 export class FrameFault extends Error {
@@ -24,8 +24,8 @@ export class FrameReader {
   /** The frame read last: neighbours in a stream are often neighbours in the log. */
   #last: Frame | undefined;
 
-  constructor(uri: string, snapshot: boolean) {
-    this.#db = new DatabaseSync(uri, { readOnly: true });
+  constructor({ uri, snapshot, busyLimitMs }: OpenReader) {
+    this.#db = new DatabaseSync(uri, { readOnly: true, timeout: busyLimitMs });
     try {
       if (snapshot) this.#db.exec('BEGIN');
       this.#from = this.#db.prepare('SELECT first, frame FROM frames WHERE first >= coalesce((SELECT max(first) FROM frames WHERE first <= ?1), ?1) AND first <= ?2 ORDER BY first');

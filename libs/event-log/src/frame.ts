@@ -23,7 +23,7 @@ export const ROW_END = 28;
 
 export const TWO_32 = 2 ** 32;
 
-function writePosition(target: Buffer, value: number, at: number): void {
+export function writePosition(target: Buffer, value: number, at: number): void {
   target.writeUInt32LE(value % TWO_32, at);
   target.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
 }
@@ -41,6 +41,9 @@ export interface FrameHeader {
 export function sealFrame(frame: Buffer): void {
   frame.writeUInt32LE(checksum(frame), CRC_AT);
 }
+
+/** CRC-32 of the sealed frame at `at`, unchecked. */
+export const frameCrc = (bytes: Buffer, at = 0): number => bytes.readUInt32LE(at + CRC_AT);
 
 export function writeHeader(frame: Buffer, count: number, first: number): void {
   frame.writeUInt32LE(FRAME_MAGIC, 0);

@@ -62,6 +62,7 @@ export class GroupCommit {
   #waiting: Turn[] = [];
   #admission: Turn[] = [];
   #entering = false;
+  #looking = false;
   #ended: StoreUnavailable | undefined;
 
   constructor(writer: WorkerClient<WriterRequest, unknown>, last: number, clock: Clock, limits: EventLogLimits, listener: CommitListener) {
@@ -147,6 +148,26 @@ export class GroupCommit {
     for (const { reject } of this.#admission.splice(0)) reject(reason);
   }
 
+  /** Looks whether the files are still in their place. If they are not, all ends as after a transaction that failed. */
+  async look(): Promise<void> {
+    // One at a time: the writer may be waiting for a lock.
+    if (this.#looking || this.#ended) return;
+    this.#looking = true;
+    try {
+      await this.#writer.call({ kind: 'look' });
+    } catch (cause) {
+      this.#fail(cause);
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  #fail(cause: unknown): void {
+    const reason = new StoreUnavailable(`the log could not be written: ${(cause as Error).message}`, { cause });
+    this.end(reason);
+    this.#listener.failed(reason);
+  }
+
   #hasRoom(): boolean {
     return this.#waitingBytes() + this.#inFlightBytes < this.#limits.queuedBytes && this.#placed - this.#durable < this.#limits.queuedEvents;
   }
@@ -202,9 +223,7 @@ export class GroupCommit {
         frames.map(({ buffer }) => buffer),
       );
     } catch (cause) {
-      const reason = new StoreUnavailable(`the log could not be written: ${(cause as Error).message}`, { cause });
-      this.end(reason);
-      this.#listener.failed(reason);
+      this.#fail(cause);
       return;
     }
     this.#inFlight--;

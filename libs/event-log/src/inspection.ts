@@ -2,9 +2,12 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type { EventCodec } from '@nva/codec';
 import { LogRefused } from '@nva/ports';
-import { HEADER_BYTES, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
+import { EMPTY_END, type LogEnd } from './end-marker.ts';
+import { frameCrc, HEADER_BYTES, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
+import { PRIVATE_FILE } from './file-format.ts';
 import type { LogDirectory } from './log-directory.ts';
 import type { LogReader } from './log-reader.ts';
+import type { AcknowledgedEnd } from './acknowledged-end.ts';
 import { asBuffer } from './stored-events.ts';
 import { hashBytes, NO_SLOT, StreamHeads } from './stream-heads.ts';
 import { walState } from './wal-header.ts';
@@ -12,43 +15,44 @@ import { walState } from './wal-header.ts';
 export interface Inspected {
   readonly logId: string;
   readonly heads: StreamHeads;
-  /** Position of the last event, 0 in an empty log. */
-  readonly last: number;
+  readonly end: LogEnd;
   /** Fingerprints of the schemas that the file holds. */
   readonly schemas: ReadonlySet<string>;
 }
 
 /**
  * Reads the whole log before anything may write to it: teaches the codec the schemas it was written with, checks every frame and
- * the chain of every stream, and finds the heads. Throws LogRefused and leaves every file as it was, a WAL included.
+ * the chain of every stream, finds the heads, and compares the end with the one that was acknowledged, unless `acknowledged` is null.
+ * Throws LogRefused and leaves every file as it was, a WAL included.
  *
  * SQLite, asked to read a database in WAL mode, makes side files, and a connection that may write empties the WAL when it closes.
  * So a log that was closed in good order is read as immutable, without its side files; one that was not is read with
  * `readonly_shm`, for which the index file (-shm) need only exist: SQLite then recovers the WAL in memory.
  */
-export async function inspect(directory: LogDirectory, reader: LogReader, codec: EventCodec): Promise<Inspected> {
+export async function inspect(directory: LogDirectory, reader: LogReader, codec: EventCodec, acknowledged: AcknowledgedEnd | null): Promise<Inspected> {
   const { path } = directory;
   const index = `${path}-shm`;
   const wal = walState(directory.walPath);
   if (wal === 'damaged') throw new LogRefused(`${directory.walPath} is damaged: its header is not that of a SQLite WAL. It was left as it is; bring it and ${path} back from a backup.`);
   const crashed = wal === 'frames';
   const indexMade = crashed && !existsSync(index);
-  if (indexMade) writeFileSync(index, '');
+  if (indexMade) writeFileSync(index, '', { mode: PRIVATE_FILE });
   try {
     await reader.open(`${pathToFileURL(path).href}?${crashed ? 'readonly_shm=1' : 'immutable=1'}`, true);
     try {
-      return await scan(reader, codec);
+      return await scan(reader, codec, acknowledged);
     } finally {
       await reader.close();
     }
   } catch (error) {
+    if (error instanceof LogRefused) throw error;
     throw new LogRefused(`${path} cannot be read: ${(error as Error).message}. It was left as it is; bring it back from a backup.`, { cause: error });
   } finally {
     if (indexMade) rmSync(index);
   }
 }
 
-async function scan(reader: LogReader, codec: EventCodec): Promise<Inspected> {
+async function scan(reader: LogReader, codec: EventCodec, acknowledged: AcknowledgedEnd | null): Promise<Inspected> {
   const { meta, schemas } = await reader.header();
   const logId = meta['logId'];
   if (logId === undefined) throw new Error('it has no log id');
@@ -56,18 +60,20 @@ async function scan(reader: LogReader, codec: EventCodec): Promise<Inspected> {
     if (codec.learn(JSON.parse(schema)) !== fingerprint) throw new Error(`it holds events under schema ${fingerprint}, which this program does not know; a newer one wrote them`);
   }
   const heads = new StreamHeads();
-  let last = 0;
+  let end = EMPTY_END;
   for await (const frames of reader.chunks(0, Number.MAX_SAFE_INTEGER)) {
     const bytes = asBuffer(frames);
     for (let at = 0; at < bytes.length; ) {
       const { first, count, length } = readHeader(bytes, at);
-      if (first !== last + 1) throw new Error(`after position ${last} comes ${first}`);
+      if (first !== end.position + 1) throw new Error(`after position ${end.position} comes ${first}`);
       checkChains(bytes, at, first, count, heads);
-      last = first + count - 1;
+      end = { position: first + count - 1, frameCrc: frameCrc(bytes, at) };
+      acknowledged?.meet(end);
       at += length;
     }
   }
-  return { logId, heads, last, schemas: new Set(schemas.map(({ fingerprint }) => fingerprint)) };
+  acknowledged?.assertReached(end);
+  return { logId, heads, end, schemas: new Set(schemas.map(({ fingerprint }) => fingerprint)) };
 }
 
 function checkChains(bytes: Buffer, at: number, first: number, count: number, heads: StreamHeads): void {

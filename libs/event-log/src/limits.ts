@@ -23,6 +23,10 @@ export interface EventLogLimits {
   readonly groupBytes: number;
   /** Pages of 8 KiB in the WAL after which a commit copies them into the file. */
   readonly checkpointPages: number;
+  /** How long another process on this machine may keep the file locked, as for a checkpoint by hand, before that ends the store. */
+  readonly busyLimitMs: number;
+  /** How often it is looked whether the files are still in their place, beside after every transaction. */
+  readonly lookIntervalMs: number;
   /** Bytes that the reader sends in one message, at least one frame. */
   readonly readChunkBytes: number;
   /** Events per batch of readAll and subscribe. */
@@ -36,6 +40,8 @@ export const DEFAULT_LIMITS: EventLogLimits = {
   queuedBytes: 32 * 1024 * 1024,
   groupBytes: 512 * 1024,
   checkpointPages: 2_048,
+  busyLimitMs: 10_000,
+  lookIntervalMs: 1_000,
   readChunkBytes: 1024 * 1024,
   batchEvents: 1_024,
   liveQueueEvents: 16_384,

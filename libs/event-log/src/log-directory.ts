@@ -2,14 +2,15 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rea
 import { randomUUID } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { LogRefused, type Clock } from '@nva/ports';
-import { APPLICATION_ID, CREATE_SQL, FORMAT_VERSION, LOCK_FILE, LOG_FILE, UNFINISHED_FILE } from './file-format.ts';
+import { LogRefused, type Clock, type Logger } from '@nva/ports';
+import { EMPTY_END, MarkerUnreadable, readMarker, replaceMarker } from './end-marker.ts';
+import { APPLICATION_ID, CREATE_SQL, FORMAT_VERSION, FORMAT_WITHOUT_MARKER, LOCK_FILE, LOG_FILE, MARKER_FILE, PRIVATE_FILE, PRIVATE_FOLDER, UNFINISHED_FILE } from './file-format.ts';
+import { lockHolders } from './lock-holders.ts';
+import { keepFolderPrivate, OF_THE_VOLUME } from './private-files.ts';
 
 const SQLITE_MAGIC = 'SQLite format 3\0';
 const SQLITE_HEADER_BYTES = 100;
 const SQLITE_BUSY = 5;
-/** What a fresh volume holds besides us. */
-const HARMLESS = new Set(['lost+found']);
 
 /**
  * The log's directory, ours alone until `release`.
@@ -21,34 +22,44 @@ const HARMLESS = new Set(['lost+found']);
  */
 export class LogDirectory {
   readonly path: string;
+  /** False for a log of the first format, which is to be given one. */
+  readonly hasMarker: boolean;
   readonly #lock: DatabaseSync;
 
-  private constructor(path: string, lock: DatabaseSync) {
+  private constructor(path: string, lock: DatabaseSync, version: number) {
     this.path = path;
+    this.hasMarker = version > FORMAT_WITHOUT_MARKER;
     this.#lock = lock;
   }
 
-  /** Takes the directory, and makes the log if there is none. Throws LogRefused; nothing has been touched then. */
-  static take(directory: string, clock: Clock): LogDirectory {
+  /**
+   * Takes the directory, and makes the log if there is none and `clock` is given. Throws LogRefused; nothing has been touched then but
+   * modes by which others could open the files.
+   */
+  static take(directory: string, clock: Clock | null, logger: Logger): LogDirectory {
     const path = join(resolve(directory), LOG_FILE);
     try {
-      return LogDirectory.#take(resolve(directory), path, clock);
+      return LogDirectory.#take(resolve(directory), path, clock, logger);
     } catch (error) {
       if (error instanceof LogRefused) throw error;
       throw new LogRefused(`${path} cannot be opened: ${(error as Error).message}`, { cause: error });
     }
   }
 
-  static #take(directory: string, path: string, clock: Clock): LogDirectory {
+  static #take(directory: string, path: string, clock: Clock | null, logger: Logger): LogDirectory {
+    if (!clock && !existsSync(path)) throw new LogRefused(`${path} does not exist: there is no log`);
     if (!existsSync(directory)) makeDirectory(directory);
     assertOurs(directory, path);
+    const opened = keepFolderPrivate(directory, logger);
     // Looking at the log would drop the locks of a store that this very process has open on it; such a store has a lock file.
     const locked = existsSync(join(directory, LOCK_FILE)) ? takeLock(directory) : undefined;
     try {
-      if (existsSync(path)) assertHeader(path);
+      const version = existsSync(path) ? checkedVersion(path) : FORMAT_VERSION;
       const held = locked ?? takeLock(directory);
-      if (!existsSync(path)) createLog(directory, path, clock);
-      return new LogDirectory(path, held);
+      // Whoever had the index open may hold locks on it, which would stop the writer; SQLite makes another from the WAL.
+      if (opened.has(`${path}-shm`)) rmSync(`${path}-shm`);
+      if (clock && !existsSync(path)) createLog(directory, path, clock);
+      return new LogDirectory(path, held, version);
     } catch (error) {
       locked?.close();
       throw error;
@@ -59,25 +70,41 @@ export class LogDirectory {
     return `${this.path}-wal`;
   }
 
+  get markerPath(): string {
+    return join(dirname(this.path), MARKER_FILE);
+  }
+
   release(): void {
     this.#lock.close();
   }
 }
 
 function makeDirectory(directory: string): void {
-  const first = mkdirSync(directory, { recursive: true }) ?? directory;
+  const first = mkdirSync(directory, { recursive: true, mode: PRIVATE_FOLDER }) ?? directory;
   for (let made = directory; made.startsWith(first); made = dirname(made)) sync(dirname(made));
 }
 
 function assertOurs(directory: string, path: string): void {
   const names = readdirSync(directory);
   if (names.includes(LOG_FILE)) return;
-  const foreign = names.filter((name) => !name.startsWith(LOCK_FILE) && !name.startsWith(UNFINISHED_FILE) && !HARMLESS.has(name));
+  const foreign = names.filter((name) => !name.startsWith(LOCK_FILE) && !name.startsWith(UNFINISHED_FILE) && !isFreshMarker(directory, name) && !OF_THE_VOLUME.has(name));
   if (foreign.length > 0) throw new LogRefused(`${path} does not exist, and its directory is not empty (${foreign.slice(0, 3).join(', ')}). Give the log a directory of its own, or bring ${LOG_FILE} back from a backup.`);
+}
+
+/** A log in the making has its marker before it has its name. */
+function isFreshMarker(directory: string, name: string): boolean {
+  if (name === `${MARKER_FILE}.new`) return true;
+  try {
+    return name === MARKER_FILE && readMarker(join(directory, name)).position === EMPTY_END.position;
+  } catch (error) {
+    if (error instanceof MarkerUnreadable) return false;
+    throw error;
+  }
 }
 
 function takeLock(directory: string): DatabaseSync {
   const file = join(directory, LOCK_FILE);
+  makeEmpty(file);
   const db = new DatabaseSync(file, { timeout: 0 });
   try {
     db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
@@ -85,12 +112,12 @@ function takeLock(directory: string): DatabaseSync {
   } catch (error) {
     db.close();
     const busy = (error as { errcode?: number }).errcode === SQLITE_BUSY;
-    throw new LogRefused(busy ? `${join(directory, LOG_FILE)} is open in another store (lock ${file}). Stop the other process, or give this one a directory of its own.` : `${file} is not the lock of an event log: ${(error as Error).message}. Nothing was changed; remove that file if nothing else needs it.`, { cause: error });
+    throw new LogRefused(busy ? `${join(directory, LOG_FILE)} is open in another store (lock ${file}${lockHolders(file)}). Stop the other process, or give this one a directory of its own.` : `${file} is not the lock of an event log: ${(error as Error).message}. Nothing was changed; remove that file if nothing else needs it.`, { cause: error });
   }
 }
 
-/** Looks at the file's first bytes without SQLite, which might recover, lock or create something. */
-function assertHeader(path: string): void {
+/** Looks at the file's first bytes without SQLite, which might recover, lock or create something. Returns the format's version. */
+function checkedVersion(path: string): number {
   const header = Buffer.alloc(SQLITE_HEADER_BYTES);
   const fd = openSync(path, 'r');
   const read = readSync(fd, header, 0, SQLITE_HEADER_BYTES, 0);
@@ -98,11 +125,12 @@ function assertHeader(path: string): void {
   if (read < SQLITE_HEADER_BYTES || header.toString('latin1', 0, 16) !== SQLITE_MAGIC) throw new LogRefused(`${path} is not an event log: no SQLite file. It was left as it is; move it away or bring it back from a backup.`);
   if (header.readUInt32BE(68) !== APPLICATION_ID) throw new LogRefused(`${path} is a SQLite database, but not an event log. It was left as it is; give the log a directory of its own.`);
   const version = header.readUInt32BE(60);
-  if (version !== FORMAT_VERSION) throw new LogRefused(`${path} has format version ${version}, this program reads ${FORMAT_VERSION}. It was left as it is; open it with ${version > FORMAT_VERSION ? 'the newer program that wrote it' : 'the program that wrote it'}.`);
+  if (version !== FORMAT_VERSION && version !== FORMAT_WITHOUT_MARKER) throw new LogRefused(`${path} has format version ${version}, this program reads ${FORMAT_VERSION}. It was left as it is; open it with ${version > FORMAT_VERSION ? 'the newer program that wrote it' : 'the program that wrote it'}.`);
   const expected = (header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)) * header.readUInt32BE(28);
   const { size } = statSync(path);
   // A crash in the middle of a checkpoint leaves a short file too, but then the WAL holds every page that is missing.
   if (size < expected && fileSize(`${path}-wal`) === 0) throw new LogRefused(`${path} is truncated: ${size} bytes of ${expected}. It was left as it is; bring it back from a backup.`);
+  return version;
 }
 
 function createLog(directory: string, path: string, clock: Clock): void {
@@ -112,6 +140,7 @@ function createLog(directory: string, path: string, clock: Clock): void {
   };
   clear();
   try {
+    makeEmpty(unfinished);
     const db = new DatabaseSync(unfinished);
     try {
       db.exec(CREATE_SQL);
@@ -123,11 +152,21 @@ function createLog(directory: string, path: string, clock: Clock): void {
       db.close();
     }
     sync(unfinished);
+    replaceMarker(join(directory, MARKER_FILE), EMPTY_END);
     renameSync(unfinished, path);
     sync(directory);
   } catch (error) {
     clear();
     throw error;
+  }
+}
+
+/** An empty file, which is an empty database, for its owner alone; SQLite gives the files beside it the same mode. What is there stays. */
+function makeEmpty(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE_FILE));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

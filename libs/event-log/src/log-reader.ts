@@ -1,3 +1,4 @@
+import type { EventLogLimits } from './limits.ts';
 import type { Chunk, Gathered, LogHeader, ReaderReplies, ReaderRequest, StreamStart } from './protocol.ts';
 import { WorkerClient } from './worker-client.ts';
 
@@ -5,13 +6,15 @@ import { WorkerClient } from './worker-client.ts';
 export class LogReader {
   readonly #worker = new WorkerClient<ReaderRequest, ReaderReplies>('reader.worker');
   readonly #chunkBytes: number;
+  readonly #busyLimitMs: number;
 
-  constructor(chunkBytes: number) {
-    this.#chunkBytes = chunkBytes;
+  constructor({ readChunkBytes, busyLimitMs }: EventLogLimits) {
+    this.#chunkBytes = readChunkBytes;
+    this.#busyLimitMs = busyLimitMs;
   }
 
   async open(uri: string, snapshot: boolean): Promise<void> {
-    await this.#worker.call({ kind: 'open', uri, snapshot });
+    await this.#worker.call({ kind: 'open', uri, snapshot, busyLimitMs: this.#busyLimitMs });
   }
 
   header(): Promise<LogHeader> {

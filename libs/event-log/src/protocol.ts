@@ -7,15 +7,34 @@ export interface SchemaRow {
   readonly schema: string;
 }
 
+export interface OpenWriter {
+  readonly kind: 'open';
+  readonly path: string;
+  readonly markerPath: string;
+  readonly checkpointPages: number;
+  readonly busyLimitMs: number;
+  /** The log was made before there were markers, and has been given one. */
+  readonly raiseFormat: boolean;
+}
+
 export type WriterRequest =
-  | { readonly kind: 'open'; readonly path: string; readonly checkpointPages: number }
+  | OpenWriter
   /** One transaction. After one that failed the writer refuses all that follow. */
   | { readonly kind: 'commit'; readonly frames: readonly Bytes[]; readonly schemas: readonly SchemaRow[] }
+  /** Fails if the files are not in their place any more; so does every commit. */
+  | { readonly kind: 'look' }
   | { readonly kind: 'close' };
 
+export interface OpenReader {
+  readonly kind: 'open';
+  readonly uri: string;
+  /** One read transaction spans all that follows until `close`. */
+  readonly snapshot: boolean;
+  readonly busyLimitMs: number;
+}
+
 export type ReaderRequest =
-  /** With `snapshot` one read transaction spans all that follows until `close`. */
-  | { readonly kind: 'open'; readonly uri: string; readonly snapshot: boolean }
+  | OpenReader
   | { readonly kind: 'header' }
   /** Whole frames from the one that holds the event after `after`, to the last that begins at or before `upTo`. */
   | { readonly kind: 'chunk'; readonly after: number; readonly upTo: number; readonly maxBytes: number }

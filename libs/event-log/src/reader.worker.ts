@@ -7,7 +7,7 @@ let reader: FrameReader | undefined;
 function answer(request: ReaderRequest): { value: unknown; transfer: ArrayBuffer[] } {
   switch (request.kind) {
     case 'open':
-      reader = new FrameReader(request.uri, request.snapshot);
+      reader = new FrameReader(request);
       return { value: undefined, transfer: [] };
     case 'header':
       return { value: reader!.header(), transfer: [] };

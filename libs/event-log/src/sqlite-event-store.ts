@@ -1,7 +1,9 @@
 import { pathToFileURL } from 'node:url';
 import type { EventCodec } from '@nva/codec';
-import { LogRefused, StoreUnavailable, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { LogRefused, silentLogger, StoreUnavailable, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type Logger, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { AcknowledgedEnd } from './acknowledged-end.ts';
 import { AppendDecider } from './append-decider.ts';
+import { replaceMarker } from './end-marker.ts';
 import { GroupCommit } from './group-commit.ts';
 import { inspect, type Inspected } from './inspection.ts';
 import { DEFAULT_LIMITS, type EventLogLimits } from './limits.ts';
@@ -19,6 +21,8 @@ export interface SqliteEventStoreOptions extends Partial<EventLogLimits> {
   /** Is taught the schemas that the log was written with. */
   readonly codec: EventCodec;
   readonly clock: Clock;
+  /** Told of files that others could open. */
+  readonly logger?: Logger;
 }
 
 interface Parts {
@@ -28,6 +32,7 @@ interface Parts {
   readonly reader: LogReader;
   readonly options: SqliteEventStoreOptions & EventLogLimits;
 }
+
 
 /**
  * The embedded event log: one SQLite file, one process. This thread decides appends on the heads that it keeps in memory and
@@ -50,6 +55,7 @@ export class SqliteEventStore implements EventStore {
   readonly #decider: AppendDecider;
   readonly #reads: StoredReads;
   readonly #subscriptions: Subscriptions;
+  readonly #looking: NodeJS.Timeout;
   #closing: Promise<void> | undefined;
 
   private constructor({ directory, inspected, writer, reader, options }: Parts) {
@@ -57,25 +63,29 @@ export class SqliteEventStore implements EventStore {
     this.#directory = directory;
     this.#writer = writer;
     this.#reader = reader;
-    this.#commits = new GroupCommit(writer, inspected.last, options.clock, options, {
+    this.#commits = new GroupCommit(writer, inspected.end.position, options.clock, options, {
       durable: (appends, first) => this.#subscriptions.publish(appends, first),
       failed: (reason) => this.#subscriptions.end(reason),
     });
     this.#reads = new StoredReads(reader, options.codec, options, inspected.heads, this.#commits);
     this.#subscriptions = new Subscriptions(this.#reads, options, this.#commits);
     this.#decider = new AppendDecider(options.codec, inspected, this.#commits, this.#reads);
+    this.#looking = setInterval(() => void this.#commits.look(), options.lookIntervalMs).unref();
   }
 
   /** Opens or makes the log. Throws LogRefused for what is not a whole log of this format, or is open elsewhere. */
   static async open(given: SqliteEventStoreOptions): Promise<SqliteEventStore> {
     const options = { ...DEFAULT_LIMITS, ...given };
-    const directory = LogDirectory.take(options.directory, options.clock);
+    const directory = LogDirectory.take(options.directory, options.clock, options.logger ?? silentLogger);
     // Both threads start while the log is read, but the writer touches nothing before it has been found whole.
-    const reader = new LogReader(options.readChunkBytes);
+    const reader = new LogReader(options);
     const writer = new WorkerClient<WriterRequest, unknown>('writer.worker');
     try {
-      const inspected = await inspect(directory, reader, options.codec);
-      await writer.call({ kind: 'open', path: directory.path, checkpointPages: options.checkpointPages });
+      const acknowledged = AcknowledgedEnd.read(directory);
+      const inspected = await inspect(directory, reader, options.codec, acknowledged);
+      // A crash may leave events that nobody was told of. They are read from now on, and so must not be lost any more.
+      if (!acknowledged?.says(inspected.end)) replaceMarker(directory.markerPath, inspected.end);
+      await writer.call({ kind: 'open', path: directory.path, markerPath: directory.markerPath, checkpointPages: options.checkpointPages, busyLimitMs: options.busyLimitMs, raiseFormat: !directory.hasMarker });
       await reader.open(pathToFileURL(directory.path).href, false);
       return new SqliteEventStore({ directory, inspected, writer, reader, options });
     } catch (error) {
@@ -132,9 +142,11 @@ export class SqliteEventStore implements EventStore {
     // A commit that fails now has been told to whoever waits for it.
     await this.#commits.whenDurable().catch(() => undefined);
     this.#commits.end(closed);
+    clearInterval(this.#looking);
     this.#subscriptions.end(null);
     this.#reads.end(closed);
-    // The reader first: the last connection to close empties the WAL into the file. A thread that is gone has nothing to close.
+    // The reader first: the last connection to close empties the WAL into the file and removes it, unless the file has been moved away
+    // (SQLite looks). A thread that is gone has nothing to close.
     for (const part of [() => this.#reader.close(), () => this.#writer.call({ kind: 'close' })]) await part().catch(() => undefined);
     await Promise.all([this.#reader.stop(), this.#writer.stop()]);
     this.#directory.release();

@@ -1,28 +1,45 @@
 import { parentPort } from 'node:worker_threads';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { writerSql } from './file-format.ts';
-import { readHeader, sealFrame } from './frame.ts';
-import { failureOf, type Bytes, type Reply, type SchemaRow, type WriterRequest } from './protocol.ts';
+import { join, dirname } from 'node:path';
+import { EMPTY_END, EndMarker } from './end-marker.ts';
+import { FORMAT_VERSION, LOCK_FILE, writerSql } from './file-format.ts';
+import { FilesInPlace } from './files-in-place.ts';
+import { frameCrc, readHeader, sealFrame } from './frame.ts';
+import { lockHolders } from './lock-holders.ts';
+import { failureOf, type Bytes, type OpenWriter, type Reply, type SchemaRow, type WriterRequest } from './protocol.ts';
+
+const SQLITE_BUSY = 5;
+/** The low byte of an extended result code. */
+const PRIMARY_CODE = 0xff;
 
 /**
- * The only writer of the file. A transaction that fails is rolled back and ends all writing: its group's positions are given
+ * The only writer of the file and of the marker of its end, which follows each transaction and comes before its answer. A transaction that fails is rolled back and ends all writing: its group's positions are given
  * out already, so whatever came after it would stand behind a hole.
  */
 class Writer {
   readonly #db: DatabaseSync;
   readonly #insertFrame: StatementSync;
   readonly #insertSchema: StatementSync;
+  readonly #path: string;
+  readonly #busyLimitMs: number;
+  readonly #marker: EndMarker;
+  readonly #files: FilesInPlace;
   #failed: unknown;
 
-  constructor(path: string, checkpointPages: number) {
-    this.#db = new DatabaseSync(path);
+  constructor({ path, markerPath, checkpointPages, busyLimitMs, raiseFormat }: OpenWriter) {
+    this.#path = path;
+    this.#busyLimitMs = busyLimitMs;
+    this.#db = new DatabaseSync(path, { timeout: busyLimitMs });
     try {
       this.#db.exec(writerSql(checkpointPages));
+      if (raiseFormat) this.#raiseFormat();
+      this.#marker = new EndMarker(markerPath);
+      this.#files = new FilesInPlace([path, `${path}-wal`, `${path}-shm`, markerPath, join(dirname(path), LOCK_FILE)]);
       this.#insertFrame = this.#db.prepare('INSERT INTO frames (first, frame) VALUES (?, ?)');
       this.#insertSchema = this.#db.prepare('INSERT INTO schemas (fingerprint, schema) VALUES (?, ?)');
     } catch (error) {
       this.#db.close();
-      throw error;
+      throw this.#explained(error);
     }
   }
 
@@ -31,29 +48,58 @@ class Writer {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       for (const { fingerprint, schema } of schemas) this.#insertSchema.run(fingerprint, schema);
+      let end = EMPTY_END;
       for (const bytes of frames) {
         const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         sealFrame(frame);
-        this.#insertFrame.run(readHeader(frame).first, frame);
+        const { first, count } = readHeader(frame);
+        this.#insertFrame.run(first, frame);
+        end = { position: first + count - 1, frameCrc: frameCrc(frame) };
       }
       this.#db.exec('COMMIT');
+      this.#marker.advance(end);
+      this.#files.assert();
     } catch (error) {
-      this.#failed = error;
+      this.#failed = this.#explained(error);
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
+      throw this.#failed;
     }
+  }
+
+  /** Throws if what is written does not go any more where it is looked for. */
+  look(): void {
+    this.#files.assert();
   }
 
   close(): void {
     this.#db.close();
+    this.#marker.close();
+  }
+
+  /** Only somebody else can keep the file locked, and SQLite does not say who. */
+  #explained(error: unknown): unknown {
+    const { errcode } = error as { errcode?: number };
+    if (errcode === undefined || (errcode & PRIMARY_CODE) !== SQLITE_BUSY) return error;
+    return Object.assign(new Error(`another process has kept ${this.#path} locked for ${this.#busyLimitMs} ms${lockHolders(`${this.#path}-shm`)}`, { cause: error }), { errcode });
+  }
+
+  /**
+   * From now on no log of this file is opened without its marker. What is read for that is the version in the file itself, so it must
+   * have left the WAL, which may be lost, before anything is acknowledged.
+   */
+  #raiseFormat(): void {
+    this.#db.exec(`PRAGMA user_version = ${FORMAT_VERSION}`);
+    const result = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+    if (result.busy !== 0) throw new Error('it is to be brought to a newer format, and another process reads it');
   }
 }
 
 let writer: Writer | undefined;
 
 function answer(request: WriterRequest): void {
-  if (request.kind === 'open') writer = new Writer(request.path, request.checkpointPages);
+  if (request.kind === 'open') writer = new Writer(request);
   else if (request.kind === 'commit') writer!.commit(request.frames, request.schemas);
+  else if (request.kind === 'look') writer!.look();
   else writer?.close();
 }
 

@@ -25,6 +25,8 @@ const store = await openStore(directory, { checkpointPages: Number(checkpointPag
 writeSync(1, 'open\n');
 process.send?.('open');
 
+let acknowledged = false;
+
 async function caller(number: number): Promise<void> {
   let revision = NO_STREAM;
   for (let call = 0; call < Number(calls); call++) {
@@ -34,10 +36,12 @@ async function caller(number: number): Promise<void> {
     revision += size;
     const lines = results.map((result, i) => {
       if (result.outcome !== 'appended') throw new Error(`refused: ${JSON.stringify(result)}`);
-      const acknowledged: Acknowledged = { stream: appends[i]!.stream, revision: result.revision, position: result.position, ids: appends[i]!.events.map(({ id }) => id) };
-      return `ack ${JSON.stringify(acknowledged)}\n`;
+      const said: Acknowledged = { stream: appends[i]!.stream, revision: result.revision, position: result.position, ids: appends[i]!.events.map(({ id }) => id) };
+      return `ack ${JSON.stringify(said)}\n`;
     });
     writeSync(1, lines.join(''));
+    if (!acknowledged) process.send?.('acknowledged');
+    acknowledged = true;
   }
 }
 

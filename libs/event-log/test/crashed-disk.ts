@@ -31,6 +31,12 @@ export class CrashedDisk {
   #entries = new Map<string, Inode>();
   #durableEntries = new Map<string, Inode>();
 
+  /** With files that were on it before, durable. */
+  constructor(files: ReadonlyMap<string, Buffer> = new Map()) {
+    for (const [name, durable] of files) this.#entries.set(name, { durable, pending: [] });
+    this.#durableEntries = new Map(this.#entries);
+  }
+
   apply(operation: Operation): void {
     switch (operation.kind) {
       case 'create':

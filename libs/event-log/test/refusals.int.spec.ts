@@ -95,8 +95,8 @@ describe('a log that is not whole', () => {
   });
 
   it('is refused when a newer program made it', async () => {
-    edit('PRAGMA user_version = 2');
-    await refused(log, /format version 2, this program reads 1.*newer program/);
+    edit('PRAGMA user_version = 3');
+    await refused(log, /format version 3, this program reads 2.*newer program/);
   });
 
   it('is refused wherever a byte of a frame has changed', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { createEventCodec, type NvaEvent } from '@nva/codec';
 import { systemClock } from '@nva/ports';
 import { SqliteEventStore, type SqliteEventStoreOptions } from '../src/index.ts';
@@ -24,3 +25,11 @@ export const named = (name: string): NvaEvent => ({
   type: 'MacChanged',
   data: { audit: { recordedAt: 1_790_000_000_000, actor: 'x'.repeat(150), correlationId: '00000000-0000-4000-8000-000000000000', idempotencyKey: null, requestDigest: null }, tsId: name, mac: '02:00:00:00:00:01' },
 });
+
+/** Makes a closed log what it would be if it had been made before there were markers. */
+export function makeFormat1(directory: string): void {
+  const db = new DatabaseSync(join(directory, 'log.sqlite'));
+  db.exec('PRAGMA user_version = 1');
+  db.close();
+  rmSync(join(directory, 'log.end'));
+}

@@ -5,6 +5,8 @@ import { restoreFile, type Restored, type RestoreOptions } from './restoring.ts'
 import { SnapshotUnusable } from './unusable.ts';
 import { writeFile, type SnapshotContents, type Written } from './writing.ts';
 
+/** Snapshots tell of the whole network: their owner alone opens them. */
+const PRIVATE_FOLDER = 0o700;
 /** Snapshots that stay: the newest, and the one before it for when that is damaged. */
 export const SNAPSHOTS_KEPT = 2;
 
@@ -50,7 +52,7 @@ export class SnapshotDirectory {
   async write(contents: SnapshotContents, signal: AbortSignal): Promise<Written> {
     const name = nameOf(contents.header.position);
     try {
-      await mkdir(this.#path, { recursive: true });
+      await mkdir(this.#path, { recursive: true, mode: PRIVATE_FOLDER });
     } catch (error) {
       contents.capture.end();
       throw error;

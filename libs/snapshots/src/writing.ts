@@ -29,6 +29,8 @@ export interface Written {
   readonly longestSliceMs: number;
 }
 
+const PRIVATE_FILE = 0o600;
+
 /**
  * Writes a snapshot beside its place, and moves it there when all of it is on the disk. Works in slices between turns of the event loop.
  * Throws what the file system throws, or the signal's reason; nothing is left behind then, and the capture has ended.
@@ -36,7 +38,7 @@ export interface Written {
 export async function writeFile(path: string, contents: SnapshotContents, clock: Clock, signal: AbortSignal): Promise<Written> {
   const unfinished = `${path}.unfinished`;
   try {
-    const file = await open(unfinished, 'w');
+    const file = await open(unfinished, 'w', PRIVATE_FILE);
     let written: Written;
     try {
       written = await new SnapshotWriter(file, contents, clock, signal).write();

@@ -1,0 +1,62 @@
+import { LogRefused } from '@nva/ports';
+import { EMPTY_END, MarkerUnreadable, readMarker, type LogEnd, type MarkedEnd } from './end-marker.ts';
+import type { LogDirectory } from './log-directory.ts';
+
+const WHAT_TO_DO = 'Nothing was changed. Bring the whole folder back from a backup, or see «A log that has lost its end» in README.md for how to go on without what is missing';
+
+/** Holds a log that is read from its start against its marker. Throws LogRefused, which says what is missing and what to do. */
+export class AcknowledgedEnd {
+  readonly #path: string;
+  readonly #marker: string;
+  readonly #end: MarkedEnd;
+  #met: boolean;
+
+  private constructor({ path, markerPath }: LogDirectory, end: MarkedEnd) {
+    this.#path = path;
+    this.#marker = markerPath;
+    this.#end = end;
+    this.#met = end.position === EMPTY_END.position;
+  }
+
+  /** null for a log of the first format that has none yet. */
+  static read(directory: LogDirectory): AcknowledgedEnd | null {
+    try {
+      return new AcknowledgedEnd(directory, readMarker(directory.markerPath));
+    } catch (error) {
+      if (!(error instanceof MarkerUnreadable)) throw error;
+      // An older program's log; or a crash came between its marker and its new format.
+      if (!directory.hasMarker) return null;
+      throw new LogRefused(`${directory.markerPath} ${error.message}. It says up to where events of ${directory.path} were acknowledged; without it nobody can tell whether some are missing. ${WHAT_TO_DO}.`, { cause: error });
+    }
+  }
+
+  get position(): number {
+    return this.#end.position;
+  }
+
+  /** The marker is whole and says that very end, so there is nothing to bring up to date. */
+  says({ position, frameCrc }: LogEnd): boolean {
+    return !this.#end.torn && this.#end.position === position && this.#end.frameCrc === frameCrc;
+  }
+
+  /** Called with the end of every frame, in order. */
+  meet({ position, frameCrc }: LogEnd): void {
+    if (position === this.#end.position) this.#met = frameCrc === this.#end.frameCrc;
+  }
+
+  /** Called with the end of the last frame. */
+  assertReached({ position }: LogEnd): void {
+    const acknowledged = this.#end.position;
+    if (position < acknowledged) {
+      const missing = acknowledged - position;
+      throw new LogRefused(
+        `${this.#path} has lost its end: it holds events up to position ${position}, and those up to ${acknowledged} were acknowledged. ${missing === 1 ? 'One event is' : `${missing} events are`} missing, from position ${position + 1} to ${acknowledged}. ` +
+          `Likely ${this.#path}-wal was damaged, cut or removed, or one of the files is older than the others. ${WHAT_TO_DO}.`,
+      );
+    }
+    if (!this.#met) throw new LogRefused(`${this.#path} is not the log that ${this.#marker} belongs to: another event stands at position ${acknowledged} than the one that was acknowledged. One of them is older, or of another log. ${WHAT_TO_DO}.`);
+    if (this.#end.torn && position === acknowledged) {
+      throw new LogRefused(`${this.#marker} is damaged: one of its slots cannot be read, and ${this.#path} does not go beyond position ${acknowledged}, which the other one says. Events behind it may be missing. ${WHAT_TO_DO}.`);
+    }
+  }
+}
