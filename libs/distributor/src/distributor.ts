@@ -1,6 +1,7 @@
 import type { RecordChange } from '@nva/fold';
 import { FeedFenced, feedKey, FeedRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
+import { Fillings } from './filling.ts';
 import { GuardedFeedWriter } from './guarded-writer.ts';
 import { longGone, lookEveryMs, purgeAppend, type PurgeOptions } from './purge.ts';
 import { recordsOfChange, type Owns } from './records.ts';
@@ -59,6 +60,7 @@ export class Distributor {
   readonly #logger: Logger;
   readonly #options: DistributorOptions;
   readonly #owns: Owns;
+  readonly #fillings: Fillings;
   /** null where nobody asks who may read. */
   readonly rights: Rights | null;
   #queue: Queued[] = [];
@@ -88,7 +90,11 @@ export class Distributor {
     this.#logger = logger;
     this.#options = options;
     this.#owns = options.owns ?? (() => true);
-    replica.onFolded((recorded, changes) => this.#folded(recorded, changes));
+    this.#fillings = new Fillings(replica.network, { log: () => store.logId, writer, owns: this.#owns });
+    replica.onFolded((recorded, changes) => {
+      this.#fillings.folded(recorded, changes);
+      this.#folded(recorded, changes);
+    });
   }
 
   /** Everything at or before this position that is about VNs that this process distributes is on the feeds. */
@@ -302,6 +308,7 @@ export class Distributor {
       owns,
       adopt: this.#options.adopt,
       batchRecords: MAX_BATCH_RECORDS,
+      fill: (feed) => this.#fillings.begin(feed),
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
     });
   }

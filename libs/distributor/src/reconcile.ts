@@ -1,6 +1,6 @@
 import { createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
-import { feedKey, FeedRefused, vnidOf, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { feedKey, FeedRefused, vnidOf, type FeedBatch, type FeedFilling, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
 import { feedValue, type Owns } from './records.ts';
 
 export interface Reconciliation {
@@ -22,6 +22,8 @@ export interface ReconcileOptions {
   readonly batchRecords: number;
   /** Told of every record that cannot be understood. */
   readonly undecodable: (feed: FeedName, failure: Undecodable) => void;
+  /** Hands a whole feed over, when somebody reads it first. */
+  readonly fill: (feed: FeedName) => FeedFilling;
 }
 
 /** Feeds whose records are held in memory at once while they are compared. */
@@ -59,7 +61,7 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
       for (const [feed, existing] of await readLast(writer, group, options, total)) {
         total.feeds++;
         if (writer.fillWhenRead && isEmpty(existing)) {
-          writer.fillWhenRead(feed, () => ({ records: differenceOf(network, feed, NOTHING, writer, codec, options), position: network.position }));
+          writer.fillWhenRead(feed, () => options.fill(feed));
           continue;
         }
         const difference = differenceOf(network, feed, existing, writer, codec, options);
@@ -108,7 +110,6 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
   return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));
 }
 
-const NOTHING: Found = { last: new Map(), spoilt: new Set() };
 const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
 
 /** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */
