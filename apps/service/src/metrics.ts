@@ -4,6 +4,7 @@ import { MOVE_ALARM_MOVES } from '@nva/domain';
 import type { Logger, Position } from '@nva/ports';
 import type { CommandServer } from './command-server.ts';
 import type { Core } from './core.ts';
+import type { FeedStreams } from './feed-streams.ts';
 
 /** VNs whose topic has a line of its own: those with the most records. */
 const MAX_TOPICS_NAMED = 50;
@@ -122,6 +123,22 @@ function gaugesOf(core: Core): Figures {
       nva_feed_queued_records: ['Records that wait to be published.', () => distribution.distributor.queuedRecords],
       nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
     }),
+    ...(distribution?.streams && gaugesOfStreams(distribution.streams)),
+  };
+}
+
+function gaugesOfStreams(streams: FeedStreams): Figures {
+  return {
+    nva_feed_streams: ['Streams of feeds that are open.', () => streams.open],
+    nva_feed_encoded_bytes: ['Bytes of feeds kept encoded, for all streams together.', () => streams.encoding.bytes],
+    nva_feed_turn_longest_seconds: ['The longest that encoding and sending has held the event loop at a time.', () => streams.turns.longestMs / 1_000],
+  };
+}
+
+function countersOfStreams({ counters }: FeedStreams): Figures {
+  return {
+    nva_feed_streams_slow_total: ['Streams ended because their consumers did not take what they were sent.', () => counters.endedAsSlow],
+    nva_feed_streams_refused_total: ['Streams refused because there were too many.', () => counters.refused],
   };
 }
 
@@ -156,8 +173,10 @@ function countersOf({ replica, applied, registration, distribution }: Core): Fig
     nva_events_folded_total: ['Events folded since the start.', () => replica.eventsFolded],
     ...(registration && {
       nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],
+      nva_unheard_seconds_total: ['Time in which this process could not hear, being busy, stopped or cut off from the brokers: it counts for no lease or lifetime.', () => registration.terms.unheardMs / 1_000],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
     }),
+    ...(distribution?.streams && countersOfStreams(distribution.streams)),
     ...(distribution && {
       nva_records_published_total: ['Records published on the feeds.', () => distribution.distributor.counters.recordsPublished],
       nva_publish_failures_total: ['Attempts to publish that failed and were repeated.', () => distribution.distributor.counters.publishFailures],

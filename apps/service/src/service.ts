@@ -9,6 +9,7 @@ import { systemClock, type Clock, type EventStore, type Logger } from '@nva/port
 import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { AuditController } from './audit.controller.ts';
 import { CommandKeys } from './command-keys.ts';
 import { CommandServer } from './command-server.ts';
@@ -90,6 +91,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   const core = await Core.start(config, { roles, clock, logger, ...rest });
   const dispatcher = core.registration && new Dispatcher(core, core.registration);
   const commands = keys && dispatcher ? new CommandServer({ config, keys, dispatcher, clock, logger, failed: rest.failed }) : null;
+  if (commands) core.arrivals.comesBy(() => commands.consumer.hears);
   const metrics = new Metrics(core, commands, logger);
   const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
   const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with(core, dispatcher, metrics, roles), adapter, { logger: nestLogger(logger), abortOnError: false });
@@ -134,6 +136,11 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, met
     if (PUBLIC.test(request.url)) return;
     const { authorization, host } = request.headers;
     setContext(request, { caller: tokens.callerOf(authorization, host), correlationId, authorization, forwardedGroup: readForwardedGroup(request) });
+  });
+  fastify.server.on('connection', () => core.arrivals.connected());
+  fastify.addHook('preValidation', async (request, reply) => {
+    // NDJSON goes on for as long as its caller likes; its lines arrive one by one.
+    if (request.method !== 'GET' && !(request.body instanceof Readable)) reply.raw.once('close', core.arrivals.arrived());
   });
   fastify.addHook('preHandler', async (request) => {
     if (!PUBLIC.test(request.url)) await awaitMinPosition(request, core.replica);
