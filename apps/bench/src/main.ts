@@ -16,9 +16,10 @@ import { oneWriterSuite } from './one-writer-suite.ts';
 import { publishSuite } from './publish-suite.ts';
 import { restartSuite } from './restart-suite.ts';
 import { distributorsSuite, registrarsSuite } from './services-suite.ts';
+import { streamsSuite } from './streams-suite.ts';
 import { table } from './table.ts';
 
-const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, publishSuite, fanOutSuite, registrarsSuite, distributorsSuite, convergenceSuite, lateJoinSuite, oneWriterSuite, kafkaCommandsSuite];
+const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, publishSuite, fanOutSuite, registrarsSuite, distributorsSuite, convergenceSuite, streamsSuite, lateJoinSuite, oneWriterSuite, kafkaCommandsSuite];
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',');

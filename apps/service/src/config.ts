@@ -40,6 +40,9 @@ export interface NvaConfig {
   /** How much tenants and NVEs may have; null bounds nothing. */
   readonly quotas: Quotas | null;
   readonly http: HttpLimits;
+  /** Streams of feeds open at once, over all callers and of one. */
+  readonly maxStreams: number;
+  readonly maxStreamsPerCaller: number;
   /** Which registrars serve what (R34); null where all of them serve all. */
   readonly groups: readonly Group[] | null;
   /** Name of the group that this process serves. */
@@ -95,6 +98,8 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
     quotas: env['QUOTAS_FILE'] ? readQuotas(resolve(env['QUOTAS_FILE'])) : null,
     http: readHttpLimits(env),
+    maxStreams: integer(env, 'MAX_STREAMS', 4_096, 1, 1_000_000),
+    maxStreamsPerCaller: integer(env, 'MAX_STREAMS_PER_CALLER', 1_024, 1, 1_000_000),
     groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
     group: env['GROUP'] ?? null,
     advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,

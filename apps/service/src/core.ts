@@ -2,11 +2,12 @@ import { Distributor, type Owns } from '@nva/distributor';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
 import type { Clock, EventStore, FeedWriter, Logger, Position } from '@nva/ports';
-import { Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
+import { Arrivals, Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots';
 import { AppliedReports } from './applied-reports.ts';
 import type { NvaConfig } from './config.ts';
+import { FeedStreams } from './feed-streams.ts';
 import { feedAccess, kafkaConnection } from './kafka.ts';
 import { KnownPositions } from './known-positions.ts';
 import { openLog } from './log.ts';
@@ -34,6 +35,8 @@ export interface Distribution {
   readonly writer: MeasuredFeedWriter;
   /** null when the feeds are on Kafka. */
   readonly inProcessFeed: InProcessFeed | null;
+  /** Who follows them over HTTP; null likewise. */
+  readonly streams: FeedStreams | null;
 }
 
 export interface CoreOptions {
@@ -60,6 +63,8 @@ export class Core {
   readonly replica: Replica;
   readonly applied: AppliedReports;
   readonly positions = new KnownPositions();
+  /** What has reached this process and is not handled yet. */
+  readonly arrivals = new Arrivals();
   readonly registration: Registration | null;
   /** null where snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
@@ -80,7 +85,7 @@ export class Core {
     const { network, digests } = this.replica;
     this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
     this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
-    this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;
+    this.registration = roles.includes('registrar') ? register(config, this, logger, from?.keys) : null;
     this.#snapshots = snapshots && keeperOf(snapshots, this, options, from);
   }
 
@@ -129,7 +134,8 @@ export class Core {
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const access = feedAccess(this, logger, peerAuthorization);
     const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(access && { access }) });
-    this.#distribution = { distributor, writer, inProcessFeed };
+    const streams = inProcessFeed && new FeedStreams(inProcessFeed, store.logId, clock, config);
+    this.#distribution = { distributor, writer, inProcessFeed, streams };
     // A stop in the middle of the first reconciliation is no failure.
     const ended = (cause: unknown): void => {
       if (!this.#stopping) failed(cause);
@@ -151,12 +157,12 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
   return { writer, inProcessFeed: null, owns: (vnid) => writer.owns(vnid) };
 }
 
-function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: Restored['keys'] = []): Registration {
+function register(config: NvaConfig, { store, replica, clock, arrivals }: Pick<Core, 'store' | 'replica' | 'clock' | 'arrivals'>, logger: Logger, keys: Restored['keys'] = []): Registration {
   const registrar = new Registrar(store, replica, clock, logger, keys, config.quotas);
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
   const groups = list && new Groups(list);
   const group = groups?.list.find(({ name }) => name === (config.group ?? EVERYTHING.name));
   const election = groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
-  return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE) };
+  return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals) };
 }

@@ -41,7 +41,11 @@ export class Dispatcher {
   }
 
   /** Decides in order, appends in one call; never rejects. */
-  async submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
+  submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
+    return this.#core.arrivals.until(this.#submit(lines, context));
+  }
+
+  async #submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
     if (!this.#groups) return this.#decide(lines, context);
     const places = lines.map((line) => this.#place(line, context));
     const results: Result[] = [];
@@ -65,7 +69,7 @@ export class Dispatcher {
    * nothing and so must reach the owner of the term, is refused where that is another process.
    */
   async decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
-    const outcomes = await this.#registration.registrar.submit(lines.map((line) => this.#request(line, line)));
+    const outcomes = await this.#core.arrivals.until(this.#registration.registrar.submit(lines.map((line) => this.#request(line, line))));
     return outcomes.map((outcome, i) => ('answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command, lines[i]!.caller) ? { refusal: notOverKafka() } : outcome));
   }
 

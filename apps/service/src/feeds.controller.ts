@@ -2,6 +2,7 @@ import { Controller, Get, Headers, Inject, Param, Req, Res } from '@nestjs/commo
 import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { numeral, parseNveId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FeedName } from '@nva/ports';
+import { actorOf } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Core, Distribution } from './core.ts';
 import { DescribesProblems } from './describes.ts';
@@ -50,17 +51,24 @@ export class FeedsController {
   }
 
   async #stream(feed: FeedName, entitled: () => boolean, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { inProcessFeed, writer, distributor } = this.#distribution;
+    const { inProcessFeed, streams, writer, distributor } = this.#distribution;
     const { store } = this.#core;
-    const { correlationId } = contextOf(request);
+    const { correlationId, caller } = contextOf(request);
     only(request.query as Readonly<Record<string, string>>);
-    if (!inProcessFeed) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
+    if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
     if (!this.#core.ready) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
     if (request.method === 'HEAD') return void (await reply.type('text/event-stream; charset=utf-8').send());
     this.#open.requires(request, entitled);
+    const left = streams.admit(actorOf(caller));
     reply.hijack();
-    await new FeedStream(reply.raw, store.logId, entitled).run(inProcessFeed, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
+    try {
+      const told = await new FeedStream(reply.raw, store.logId, entitled).run(streams, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
+      // The feed was deleted in the moment between.
+      if (!told) reply.raw.destroy();
+    } finally {
+      left();
+    }
   }
 
   #visible(request: FastifyRequest): Visibility {

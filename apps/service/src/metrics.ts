@@ -8,6 +8,7 @@ import type { Connections } from './connections.ts';
 import type { Core } from './core.ts';
 import type { Credentials } from './credentials.ts';
 import type { LastResort } from './last-resort.ts';
+import type { FeedStreams } from './feed-streams.ts';
 
 /** VNs whose topic has a line of its own: those with the most records. */
 const MAX_TOPICS_NAMED = 50;
@@ -163,6 +164,22 @@ function gaugesOf(core: Core): Figures {
       nva_feeds_lost: ['Feeds that have lost what was on them and are being filled from the fold; the process is not ready while there are any.', () => distribution.distributor.aside.lost],
       nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
     }),
+    ...(distribution?.streams && gaugesOfStreams(distribution.streams)),
+  };
+}
+
+function gaugesOfStreams(streams: FeedStreams): Figures {
+  return {
+    nva_feed_streams: ['Streams of feeds that are open.', () => streams.open],
+    nva_feed_encoded_bytes: ['Bytes of feeds kept encoded, for all streams together.', () => streams.encoding.bytes],
+    nva_feed_turn_longest_seconds: ['The longest that encoding and sending has held the event loop at a time.', () => streams.turns.longestMs / 1_000],
+  };
+}
+
+function countersOfStreams({ counters }: FeedStreams): Figures {
+  return {
+    nva_feed_streams_slow_total: ['Streams ended because their consumers did not take what they were sent.', () => counters.endedAsSlow],
+    nva_feed_streams_refused_total: ['Streams refused because there were too many.', () => counters.refused],
   };
 }
 
@@ -216,8 +233,10 @@ function countersOf({ replica, applied, registration, distribution }: Core): Fig
     ...(registration && {
       nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],
       nva_idempotency_keys_evicted_total: ['Idempotency-Keys given up before their 24 hours, because their caller, or all of them, had too many.', () => registration.registrar.keys.evicted],
+      nva_unheard_seconds_total: ['Time in which this process could not hear, being busy, stopped or cut off from the brokers: it counts for no lease or lifetime.', () => registration.terms.unheardMs / 1_000],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
     }),
+    ...(distribution?.streams && countersOfStreams(distribution.streams)),
     ...(distribution && {
       nva_records_published_total: ['Records published on the feeds.', () => distribution.distributor.counters.recordsPublished],
       nva_publish_failures_total: ['Attempts to publish that failed and were repeated.', () => distribution.distributor.counters.publishFailures],

@@ -5,6 +5,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
 import { correlationIdOf } from './request-context.ts';
 
+/** Streams are kept open for long, so one more is not worth a try soon. */
+const STREAMS_RETRY_AFTER_S = '15';
+
 /** Whatever goes wrong is answered as a problem; what is our fault is logged, and says no more than that. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -22,6 +25,7 @@ export class ProblemFilter implements ExceptionFilter {
     const known = refusalOf(error);
     if (!known) this.#logger.error('a request failed', { err: error, method: request.method, url: cut(request.url), correlationId });
     const problem = problemOf(known ?? new Refusal('internal', 'the request failed; the server\u2019s log has the reason'), correlationId);
+    if (problem.code === 'too-many-streams') void reply.header('retry-after', STREAMS_RETRY_AFTER_S);
     if (problem.status === 503) void reply.header('retry-after', '1');
     if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
     void reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));

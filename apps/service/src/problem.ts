@@ -40,6 +40,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   unauthenticated: 401,
   forbidden: 403,
   'rate-limited': 429,
+  'too-many-streams': 429,
   'not-found': 404,
   'vn-unknown': 404,
   'nve-unknown': 404,

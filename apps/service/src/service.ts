@@ -8,6 +8,7 @@ import { systemClock, type Clock, type EventStore, type Logger } from '@nva/port
 import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { AuditController } from './audit.controller.ts';
 import { hasBody, isStream, readBodies } from './bodies.ts';
 import { CommandServer } from './command-server.ts';
@@ -105,6 +106,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   const core = await Core.start(config, { roles, clock, logger, peerAuthorization: () => credentials.peerAuthorization, ...rest });
   const dispatcher = core.registration && new Dispatcher(core, core.registration);
   const commands = credentials.keys && dispatcher ? new CommandServer({ config, credentials, dispatcher, clock, logger, failed: rest.failed }) : null;
+  if (commands) core.arrivals.comesBy(() => commands.consumer.hears);
   const open = new OpenRequests();
   const connections = new Connections(config.http, logger);
   const metrics = new Metrics(core, commands, logger, { connections, credentials, lastResort });
@@ -113,7 +115,10 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
   await prepare(fastify, { credentials, core, metrics, connections, open });
-  credentials.onChange(() => open.recheck());
+  credentials.onChange(() => {
+    open.recheck();
+    core.distribution?.streams?.recheck();
+  });
   connections.watch(fastify.server);
   const unused = unusedConnections(fastify);
   serveDocument(app);
@@ -167,6 +172,11 @@ async function prepare(fastify: FastifyInstance, { credentials, core, metrics, c
     open.add(request, reply);
     connections.authenticated(request.socket);
     if (isStream(request)) release?.();
+  });
+  fastify.server.on('connection', () => core.arrivals.connected());
+  fastify.addHook('preValidation', async (request, reply) => {
+    // NDJSON goes on for as long as its caller likes; its lines arrive one by one.
+    if (request.method !== 'GET' && !(request.body instanceof Readable)) reply.raw.once('close', core.arrivals.arrived());
   });
   fastify.addHook('preHandler', async (request) => {
     if (!PUBLIC.test(request.url)) await awaitMinPosition(request, core.replica);

@@ -160,6 +160,17 @@ describe('a command on Kafka', () => {
     expect(counters().commands).toBeGreaterThan(3);
   });
 
+  it('cannot be heard while the brokers are not read, and that time counts for no lease or lifetime (X6, R24a)', async () => {
+    const { arrivals, registration } = nva.server.core;
+    const { consumer } = nva.server.commands!;
+    await until(() => consumer.hears && !arrivals.deaf, 30_000);
+    await consumer.stop();
+    expect(consumer.hears).toBe(false);
+    expect(arrivals.deaf).toBe(true);
+    const before = registration!.terms.unheardMs;
+    await until(() => registration!.terms.unheardMs > before + 500, 30_000);
+  });
+
   it('gets its original outcome under its key, over Kafka and REST alike, and 422 with another body', async () => {
     const ids = { idempotencyKey: 'k1', correlationId: 'c1' };
     const first = await nve1.send(attach(1), ids);

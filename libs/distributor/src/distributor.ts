@@ -3,6 +3,7 @@ import { FeedFenced, feedKey, FeedRefused, systemClock, type Clock, type EventSt
 import type { Replica } from '@nva/replica';
 import { Aside } from './aside.ts';
 import { Doubts } from './doubts.ts';
+import { Fillings } from './filling.ts';
 import { GuardedFeedWriter } from './guarded-writer.ts';
 import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
 import { longGone, lookEveryMs, purged } from './purge.ts';
@@ -41,6 +42,7 @@ export class Distributor {
   readonly #logger: Logger;
   readonly #options: DistributorOptions;
   readonly #owns: Owns;
+  readonly #fillings: Fillings;
   /** null where nobody asks who may read. */
   readonly rights: Rights | null;
   readonly aside: Aside;
@@ -82,7 +84,11 @@ export class Distributor {
     this.#owns = options.owns ?? (() => true);
     const differences = (feed: FeedName): Promise<number> => differencesOf(replica.network, this.#writer, feed, this.#reconcileOptions(this.#owns));
     this.#verification = options.verify ? new Verification(replica.network, { clock: this.#clock, owns: this.#owns, differences, differs: (vnid) => this.doubts.add(vnid) }) : null;
-    replica.onFolded((recorded, changes) => this.#folded(recorded, changes));
+    this.#fillings = new Fillings(replica.network, { log: () => store.logId, writer, owns: this.#owns });
+    replica.onFolded((recorded, changes) => {
+      this.#fillings.folded(recorded, changes);
+      this.#folded(recorded, changes);
+    });
   }
 
   /**
@@ -361,6 +367,7 @@ export class Distributor {
       failed: (failures) => this.aside.put(failures),
       adopt: this.#options.adopt,
       batchRecords: MAX_BATCH_RECORDS,
+      fill: (feed) => this.#fillings.begin(feed),
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
     };
   }

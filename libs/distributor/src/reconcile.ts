@@ -1,6 +1,6 @@
 import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
-import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
 import { feedValue, type Owns } from './records.ts';
 
 export interface Reconciliation {
@@ -28,6 +28,8 @@ export interface ReconcileOptions {
   readonly isClosed: (feed: FeedName) => boolean;
   /** Told of feeds that cannot be read; the others are compared all the same. */
   readonly failed: (failures: readonly FeedFailure[]) => void;
+  /** Hands a whole feed over, when somebody reads it first. */
+  readonly fill: (feed: FeedName) => FeedFilling;
 }
 
 /** Feeds whose records are held in memory at once while they are compared. */
@@ -69,7 +71,7 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
       for (const [feed, existing] of await readable(writer, group, options, total)) {
         total.feeds++;
         if (writer.fillWhenRead && isEmpty(existing)) {
-          writer.fillWhenRead(feed, () => ({ records: differenceOf(network, feed, NOTHING, writer, codec, { ...options, contextLast: false }), position: network.position }));
+          writer.fillWhenRead(feed, () => options.fill(feed));
           continue;
         }
         const difference = differenceOf(network, feed, existing, writer, codec, options);
@@ -161,8 +163,6 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
 
 /** A key that is no text is told from every other by its bytes. No key of the NVA has a line break. */
 const nameOf = (key: string, bytes: Uint8Array | undefined): string => (bytes === undefined ? key : `${key}\n${Buffer.from(bytes).toString('hex')}`);
-
-const NOTHING: Found = { last: new Map(), spoilt: new Map() };
 const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
 
 /** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */

@@ -39,6 +39,7 @@ export const REFUSAL_CODES = [
   'unauthenticated',
   'forbidden',
   'rate-limited',
+  'too-many-streams',
   // What it speaks of is not there.
   'not-found',
   'vn-unknown',

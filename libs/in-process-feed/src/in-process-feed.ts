@@ -1,4 +1,5 @@
 import { FeedFenced, FeedRefused, feedKey, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Position } from '@nva/ports';
+import type { ReaderListener, TopicReader } from './topic-reader.ts';
 import { Topics, type FeedFollower } from './topics.ts';
 
 export interface Followed {
@@ -23,7 +24,7 @@ export class InProcessFeed implements FeedWriter {
   constructor(prefix = 'nvo3', topics = new Topics(), { lazy = false } = {}) {
     this.#prefix = prefix;
     this.#topics = topics;
-    if (lazy) this.fillWhenRead = (feed, contents) => topics.ensure(feed).topic.fillWhenRead(contents);
+    if (lazy) this.fillWhenRead = (feed, begin) => topics.ensure(feed).topic.fillWhenRead(begin);
   }
 
   async open(): Promise<void> {
@@ -84,7 +85,8 @@ export class InProcessFeed implements FeedWriter {
 
   /** Sends every follower away, as a process does that stops. The feeds stay. */
   endFollowers(): void {
-    for (const { followers } of this.#topics.entries.values()) {
+    for (const { topic, followers } of this.#topics.entries.values()) {
+      topic.endReaders();
       for (const follower of followers) follower.ended();
       followers.clear();
     }
@@ -97,8 +99,20 @@ export class InProcessFeed implements FeedWriter {
   /** Followers now, over all feeds. */
   get followers(): number {
     let sum = 0;
-    for (const { followers } of this.#topics.entries.values()) sum += followers.size;
+    for (const { topic, followers } of this.#topics.entries.values()) sum += topic.readers + followers.size;
     return sum;
+  }
+
+  /** Fills a feed that nobody has read yet, in steps; `turn` does each when it is time for it. */
+  async prepare(feed: FeedName, turn: (step: () => boolean) => Promise<boolean>): Promise<void> {
+    const entry = this.#topics.get(feed);
+    let whole = entry === undefined;
+    while (!whole) whole = await turn(() => entry!.topic.fillSome());
+  }
+
+  /** A reader of a feed, from after a position or from its start; null if there is no such feed. For consumers that take their time. */
+  reader(feed: FeedName, after: Position | null, listener: ReaderListener): TopicReader | null {
+    return this.#topics.get(feed)?.topic.reader(after, listener) ?? null;
   }
 
   /** Follows a feed from its start, or from after a position; null if there is no such feed. No record is missed between `records` and the first call. */

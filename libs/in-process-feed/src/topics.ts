@@ -42,6 +42,7 @@ export class Topics {
     const entry = this.get(feed);
     this.#floor = Math.max(this.#floor, entry?.topic.position ?? 0);
     this.entries.delete(feedKey(feed));
+    entry?.topic.close();
     for (const follower of entry?.followers ?? []) follower.ended();
   }
 }

@@ -1,4 +1,4 @@
-import type { FeedRecord } from '@nva/ports';
+import type { FeedFilling, FeedRecord } from '@nva/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { feedContract } from '../../../test/contract/feed-contract.ts';
@@ -21,6 +21,16 @@ feedContract('in process', async () => {
     },
   };
 });
+
+/** Contents that are there at once. */
+function whole(records: readonly FeedRecord[], position: number): FeedFilling {
+  const left = [records];
+  return {
+    next: () => left.pop() ?? null,
+    position,
+    close() {},
+  };
+}
 
 describe('resuming in process', () => {
   const silent = { records() {}, ended() {} };
@@ -70,7 +80,7 @@ describe('a feed that is filled when it is read', () => {
     const fold = { table: [member('a', 1), member('b', 2)], at: START, asked: 0 };
     feed.fillWhenRead!(vn(1), () => {
       fold.asked++;
-      return { records: fold.table, position: fold.at };
+      return whole(fold.table, fold.at);
     });
     return { feed, fold };
   }
@@ -154,7 +164,7 @@ describe('a feed filled when it is read, whenever that is', () => {
         await feed.open();
         await feed.ensure([vn(1)]);
         let position = START;
-        feed.fillWhenRead!(vn(1), () => ({ records: [...fold.values()].toSorted((one, other) => one.position - other.position), position }));
+        feed.fillWhenRead!(vn(1), () => whole([...fold.values()].toSorted((one, other) => one.position - other.position), position));
         const unpublished: FeedRecord[] = [];
         const followers: Follower[] = [];
         const publish = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandCodec } from '@nva/codec';
-import { FeedRefused } from '@nva/ports';
+import { FeedRefused, systemClock, type Clock } from '@nva/ports';
 import type { EachBatchPayload, Producer } from 'kafkajs';
 import { createClient, PRODUCER_RETRY, RETRY } from './client.ts';
 import { outcomeMessages, receivedCommand, type OutcomeRecord, type ReceivedCommand } from './command-format.ts';
@@ -16,6 +16,8 @@ const MAX_BYTES_PER_FETCH = 4 * 1_024 * 1_024;
 /** Partitions whose groups are on their way at once; the log appends what comes together in one commit. */
 const PARTITIONS_AT_ONCE = 4;
 const MAX_WAIT_MS = 25;
+/** The brokers count as out of reach when the last answer to a fetch is older. */
+const HEARS_FOR_MS = 3_000;
 /** The brokers' minimum: the partitions of a killed registrar wait that long for another. */
 const SESSION_TIMEOUT_MS = 6_000;
 const HEARTBEAT_INTERVAL_MS = 1_000;
@@ -55,6 +57,9 @@ export class CommandConsumer {
   readonly #names: TopicNames;
   readonly #prefix: string;
   readonly #log: Log;
+  readonly #clock: Clock;
+  /** When the brokers last answered a fetch; null while no group is joined. */
+  #heardMs: number | null = null;
   readonly #partitions = new Map<number, Promise<void>>();
   readonly #stopping = new AbortController();
   #generation = 0;
@@ -68,6 +73,12 @@ export class CommandConsumer {
     this.#prefix = options.prefix ?? DEFAULT_PREFIX;
     this.#names = new TopicNames(this.#prefix);
     this.#log = options.log ?? silent;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Whether a command that an NVE sends now would be heard. */
+  get hears(): boolean {
+    return this.#heardMs !== null && this.#clock.monotonicMs() - this.#heardMs <= HEARS_FOR_MS;
   }
 
   /** Returns at once: brokers that are away are waited for. */
@@ -145,6 +156,7 @@ export class CommandConsumer {
       this.#generation++;
       joined();
     });
+    consumer.on(consumer.events.FETCH, () => (this.#heardMs = this.#clock.monotonicMs()));
     try {
       await producer.connect();
       await consumer.connect();
@@ -157,6 +169,8 @@ export class CommandConsumer {
       await Promise.all(this.#partitions.values());
       await consumer.disconnect().catch(() => undefined);
       await producer.disconnect().catch(() => undefined);
+      // Not before: a fetch that was on its way is answered while it disconnects.
+      this.#heardMs = null;
     }
   }
 

@@ -2,11 +2,15 @@
 export const FIRST_RETRY_MS = 500;
 /** The delay doubles up to this. */
 export const MAX_RETRY_MS = 30_000;
-/** Retry of what only an operator can put right: a refused token, a feed that is not there. */
+/** Retry of what does not come right soon: a refused token, a feed that is not there, too many streams. */
 export const REFUSED_RETRY_MS = 15_000;
 
-/** How long to wait before try number `attempt` (0 is the first retry), in milliseconds, spread over 50 to 150 % by `random` in [0, 1). */
-export function retryDelayMs(attempt: number, refused: boolean, random: number): number {
+/**
+ * How long to wait before try number `attempt` (0 is the first retry), in milliseconds, spread over 50 to 150 % by `random` in [0, 1). Where
+ * the server said when to come again, not before that, and up to half as much later.
+ */
+export function retryDelayMs(attempt: number, refused: boolean, random: number, retryAfterMs: number | null = null): number {
+  if (retryAfterMs !== null) return Math.round(Math.max(retryAfterMs, FIRST_RETRY_MS) * (1 + random / 2));
   const middle = refused ? REFUSED_RETRY_MS : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt, 16));
   return Math.round(middle * (0.5 + random));
 }

@@ -5,11 +5,20 @@ import type { Timers } from './timers.ts';
 /** Silence after which a stream counts as dead: three of the server's keep-alive comments. */
 export const SILENCE_MS = 45_000;
 
-const REFUSED_STATUS = new Set([401, 403, 404]);
+const REFUSED_STATUS = new Set([401, 403, 404, 429]);
+/** Seconds that a server may ask for at most; it is asked sooner where it says more. */
+const MAX_RETRY_AFTER_S = 300;
 
 /** The server answered, and said no: retrying soon is no use. It is the NVA itself that says so, also where it says that there is no such feed. */
 export class FeedStreamRefused extends FeedDenied {
   override readonly name = 'FeedStreamRefused';
+  /** When the server says to come again (Retry-After, RFC 9110, section 10.2.3), where it does. */
+  readonly retryAfterMs: number | null;
+
+  constructor(message: string, retryAfter: string | null) {
+    super(message);
+    this.retryAfterMs = /^\d{1,6}$/.test(retryAfter ?? '') ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) * 1_000 : null;
+  }
 }
 
 export interface StreamRequest {
@@ -23,7 +32,7 @@ export interface StreamRequest {
 }
 
 /**
- * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403 and 404,
+ * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403, 404 and 429,
  * SseProtocolError from what is no event stream, FeedUnavailable otherwise, the server's orderly end among it.
  */
 export async function readStream(request: StreamRequest, onEvent: (event: StreamEvent) => void): Promise<never> {
@@ -56,7 +65,7 @@ async function open({ url, token, lastEventId, fetch }: StreamRequest, signal: A
   const isStream = response.status === 200 && response.headers.get('content-type')?.startsWith('text/event-stream');
   if (isStream && response.body) return response.body;
   await response.body?.cancel();
-  if (REFUSED_STATUS.has(response.status)) throw new FeedStreamRefused(`${url}: ${response.status}`);
+  if (REFUSED_STATUS.has(response.status)) throw new FeedStreamRefused(`${url}: ${response.status}`, response.headers.get('retry-after'));
   throw response.ok ? new SseProtocolError(`${url}: ${response.headers.get('content-type')} is no event stream`) : new FeedUnavailable(`${url}: ${response.status}`);
 }
 

@@ -22,7 +22,7 @@ const RANDOM_STEPS = 2 ** 32;
 /**
  * The feeds over Server-Sent Events (README, «The protocol»): one request a feed, so feeds join and leave without touching each other.
  * A stream that breaks is resumed after the last whole change; if the server cannot, or the first read was not complete, it is read
- * from the start. Retries back off to 30 s, after a refusal they wait for 15 s; they never end.
+ * from the start. Retries back off to 30 s, after a refusal they wait for 15 s or as long as the server says; they never end.
  */
 export class SseTransport implements FeedTransport {
   readonly #options: SseTransportOptions;
@@ -94,7 +94,8 @@ class SseSubscription implements FeedSubscription {
       const cause = await readStream({ ...this.#request, signal, lastEventId }, (event) => this.#event(reader, event, lastEventId)).catch((error: Error) => error);
       if (signal.aborted) return;
       this.#interrupt(cause);
-      await this.#wait(retryDelayMs(this.#failures++, cause instanceof FeedStreamRefused, this.#random()));
+      const refused = cause instanceof FeedStreamRefused;
+      await this.#wait(retryDelayMs(this.#failures++, refused, this.#random(), refused ? cause.retryAfterMs : null));
     }
   }
 

@@ -17,8 +17,8 @@ export class SseRequest {
     return this.#response.destroyed;
   }
 
-  refuse(code: number): void {
-    this.#response.writeHead(code).end();
+  refuse(code: number, headers: Readonly<Record<string, string>> = {}): void {
+    this.#response.writeHead(code, headers).end();
   }
 
   answer(contentType: string, body: string): void {

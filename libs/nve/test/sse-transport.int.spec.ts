@@ -156,7 +156,7 @@ describe('the transport over Server-Sent Events', () => {
     await vi.waitFor(() => expect(stream.gone).toBe(true));
   });
 
-  it.each([401, 403, 404])('is interrupted by %i, and asks again, slowly', async (code) => {
+  it.each([401, 403, 404, 429])('is interrupted by %i, and asks again, slowly', async (code) => {
     follow();
     (await server.next()).refuse(code);
     await story.until('interrupted FeedStreamRefused');
@@ -176,6 +176,13 @@ describe('the transport over Server-Sent Events', () => {
     (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1);
     await story.until('complete@1');
     expect(story.told.slice(0, 4)).toEqual(['interrupted FeedUnavailable', 'interrupted FeedStreamRefused', 'interrupted FeedUnavailable', 'resumed']);
+  });
+
+  it.each([['20', 25_000], ['0', 625], ['9999', 375_000], ['tomorrow', REFUSED_RETRY_MS]])('after 429 with Retry-After %s asks again after %i ms, and not before that', async (retryAfter, delayMs) => {
+    follow();
+    (await server.next()).refuse(429, { 'retry-after': retryAfter });
+    await story.until('interrupted FeedStreamRefused');
+    await vi.waitFor(() => expect(timers.delaysMs).toEqual([delayMs]));
   });
 
   it('backs off while the server does not answer as it should, and tells of it once', async () => {

@@ -88,10 +88,10 @@ export interface FeedWriter {
   readAll(feeds: readonly FeedName[]): AsyncIterable<FeedItem>;
 
   /**
-   * Only where feeds end with the process that writes them: an empty feed is to hold what `contents` gives when it is first read. Everything
+   * Only where feeds end with the process that writes them: an empty feed is to hold what `begin` gives when it is first read. Everything
    * that is published until then must be in that.
    */
-  readonly fillWhenRead?: (feed: FeedName, contents: () => FeedContents) => void;
+  readonly fillWhenRead?: (feed: FeedName, begin: () => FeedFilling) => void;
 
   /**
    * Only where feeds can be lost beneath the writer: looks whether those that it has met are still the ones that it knew, and resolves with
@@ -130,10 +130,16 @@ export interface FeedFailure {
   readonly cause: Error;
 }
 
-/** A whole feed as it stands at a position of the log. */
-export interface FeedContents {
-  readonly records: readonly FeedRecord[];
+/** A whole feed, handed over bit by bit while what it is about goes on. */
+export interface FeedFilling {
+  /**
+   * Some more, in no order; of a key the newest counts, and a null value removes it. Null at the end: what was handed over is then the whole
+   * feed as it stands at `position`, at this very moment.
+   */
+  next(): readonly FeedRecord[] | null;
   readonly position: Position;
+  /** Nobody wants the rest. */
+  close(): void;
 }
 
 /** A record of one of several feeds that are read together. */

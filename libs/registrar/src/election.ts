@@ -98,7 +98,11 @@ export class Election implements TermScope {
     if (oracle?.oracleId === this.oracleId) return;
     // An owner of this very address is a former process of this registrar: nobody else is there. Unless it has taken over from this one.
     if (oracle && (oracle.url !== url || this.#hasLost)) {
-      this.#misses = (await probe(oracle.url, oracle.oracleId)) ? 0 : this.#misses + 1;
+      const fromMs = this.#clock.monotonicMs();
+      const answers = await probe(oracle.url, oracle.oracleId);
+      // A look that took longer than it may was held up here: the answer may have waited unheard.
+      if (!answers && this.#clock.monotonicMs() - fromMs > PROBE_EVERY_MS) return;
+      this.#misses = answers ? 0 : this.#misses + 1;
       if (this.#misses < MISSES_BEFORE_TAKEOVER || this.#clock.monotonicMs() - this.#lostMs < PAUSE_AFTER_LOSS_MS) return;
     }
     try {

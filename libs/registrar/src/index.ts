@@ -3,6 +3,8 @@ export type { Answer } from './answer.ts';
 export * from './election.ts';
 export * from './fold-upgrade.ts';
 export * from './groups.ts';
+export { OUTAGE_MS } from './heard-time.ts';
+export * from './hearing.ts';
 export { IDEMPOTENCY_WINDOW_MS } from './idempotency.ts';
 export { NOTHING_PENDING, QuotaKeeper } from './quota-keeper.ts';
 export * from './registrar.ts';

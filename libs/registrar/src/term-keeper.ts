@@ -2,9 +2,11 @@ import { isNveEvent, isTenantSystemEvent, type BindingLine, type Command, type N
 import { tsNameOf, type NveId, type TenantId, type TsId } from '@nva/identifiers';
 import type { Clock, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
+import { HeardTime, OUTAGE_MS, TICK_MS } from './heard-time.ts';
+import { Arrivals, type Hearing } from './hearing.ts';
 import type { Registrar, Request } from './registrar.ts';
 import { SOLE, type TermScope } from './term-scope.ts';
-import { Terms, TICK_MS } from './terms.ts';
+import { Terms } from './terms.ts';
 
 /** Lapses submitted in one tick at most; the rest follow in the next ones. */
 const MAX_LAPSES_PER_TICK = 1_024;
@@ -15,6 +17,9 @@ const CALLER = { kind: 'system', part: 'terms' } as const;
  * The leases (NVEs) and lifetimes (bindings, R24a) that this process owns: all, or those of its group while it is the group's owner. Terms are soft state: they begin with the event that grants
  * them, are renewed by commands that record nothing, and all start anew when the process does, so that a restart or an outage of the NVA
  * withdraws nothing by itself (X6). When one runs out the owner submits the lapse, for the exact revision that it saw.
+ *
+ * They run in heard time, so one never runs out because this process was busy; and before anything lapses, everything that has arrived by
+ * then is heard. After an outage every term starts anew.
  */
 export class TermKeeper {
   readonly #registrar: Registrar;
@@ -22,18 +27,22 @@ export class TermKeeper {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #scope: TermScope;
+  readonly #hearing: Hearing;
+  readonly #heard: HeardTime;
   #terms: Terms;
   #timer: NodeJS.Timeout | null = null;
-  #lapsing: Promise<void> = Promise.resolve();
+  #lapsing: Promise<void> | null = null;
 
   /** Before the replica starts. */
-  constructor(registrar: Registrar, replica: Replica, clock: Clock, logger: Logger, scope: TermScope = SOLE) {
+  constructor(registrar: Registrar, replica: Replica, clock: Clock, logger: Logger, scope: TermScope = SOLE, hearing: Hearing = new Arrivals()) {
     this.#scope = scope;
+    this.#hearing = hearing;
+    this.#heard = new HeardTime(clock.monotonicMs());
     this.#registrar = registrar;
     this.#replica = replica;
     this.#clock = clock;
     this.#logger = logger;
-    this.#terms = new Terms(clock.monotonicMs());
+    this.#terms = new Terms(this.#nowMs());
     replica.onFolded((recorded) => this.#folded(recorded));
     registrar.onRenewal((command, tsName) => this.#renew(command, tsName));
     scope.onChange(() => this.#begin());
@@ -43,16 +52,22 @@ export class TermKeeper {
     return this.#terms.size;
   }
 
+  /** Milliseconds in which this process could not hear, and which counted for nobody. */
+  get unheardMs(): number {
+    return this.#heard.unheardMs;
+  }
+
   /** Once the replica has caught up: every term starts now. */
   start(): void {
-    this.#timer = setInterval(() => this.tick(), TICK_MS);
+    this.#heard.tick(this.#clock.monotonicMs());
+    this.#timer = setInterval(() => void this.tick(), TICK_MS);
     this.#begin();
   }
 
   /** Every term of the scope starts now, or none is kept any more. */
   #begin(): void {
     if (!this.#timer) return;
-    this.#terms = new Terms(this.#clock.monotonicMs());
+    this.#terms = new Terms(this.#nowMs());
     if (this.#scope.owner() === null) return;
     const { network } = this.#replica;
     for (const { state } of network.nves.values()) if (state) this.#startLease(state);
@@ -67,10 +82,29 @@ export class TermKeeper {
     await this.#lapsing;
   }
 
-  /** Submits what has run out. Called by the timer; by tests with a clock of their own. */
-  tick(): void {
-    const due = this.#terms.due(this.#clock.monotonicMs(), MAX_LAPSES_PER_TICK);
-    if (due.length > 0) this.#lapsing = this.#lapse(due);
+  /**
+   * Submits what has run out by now, unless it is renewed by what has arrived; resolves when that is done. Called by the timer; by tests with
+   * a clock of their own.
+   */
+  tick(): Promise<void> {
+    const clockMs = this.#clock.monotonicMs();
+    const silenceMs = this.#heard.tick(clockMs, this.#hearing.deaf);
+    const nowMs = this.#heard.at(clockMs);
+    if (silenceMs > OUTAGE_MS) this.#terms.startAllAnew(nowMs);
+    if (!this.#terms.mayBeDue(nowMs)) return this.#lapsing ?? Promise.resolve();
+    this.#lapsing ??= this.#lapseAt(nowMs).finally(() => (this.#lapsing = null));
+    return this.#lapsing;
+  }
+
+  /** What a deadline is reckoned in. */
+  #nowMs(): number {
+    return this.#heard.at(this.#clock.monotonicMs());
+  }
+
+  async #lapseAt(nowMs: number): Promise<void> {
+    await this.#hearing.heard();
+    const due = this.#terms.due(nowMs, MAX_LAPSES_PER_TICK);
+    if (due.length > 0) await this.#lapse(due);
   }
 
   async #lapse(names: readonly string[]): Promise<void> {
@@ -137,18 +171,18 @@ export class TermKeeper {
 
   #startLease(nve: Nve): void {
     const name = `nve ${nve.nveId}`;
-    if (nve.status === 'reachable' && nve.leaseS !== null && this.#scope.nve(nve)) this.#terms.start(name, nve.leaseS * 1_000, this.#clock.monotonicMs());
+    if (nve.status === 'reachable' && nve.leaseS !== null && this.#scope.nve(nve)) this.#terms.start(name, nve.leaseS * 1_000, this.#nowMs());
     else this.#terms.end(name);
   }
 
   #startLifetime(name: string, ts: TenantSystem, bid: number | null, lifetimeS: number | null): void {
     const term = lifetime(name, bid);
-    if (lifetimeS !== null && this.#scope.tenantSystem(ts)) this.#terms.start(term, lifetimeS * 1_000, this.#clock.monotonicMs());
+    if (lifetimeS !== null && this.#scope.tenantSystem(ts)) this.#terms.start(term, lifetimeS * 1_000, this.#nowMs());
     else this.#terms.end(term);
   }
 
   #renew(command: Command, tsName: string | undefined): void {
-    const now = this.#clock.monotonicMs();
+    const now = this.#nowMs();
     switch (command.type) {
       case 'heartbeat':
       case 'connectNve':

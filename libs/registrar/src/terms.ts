@@ -1,27 +1,20 @@
-/** A tick this late means that the process was stopped or the machine asleep: nobody could renew meanwhile. */
-export const CLOCK_GAP_MS = 1_000;
-/** How often the owner should call `due`. */
-export const TICK_MS = 250;
-
 interface Term {
   readonly lengthMs: number;
-  /** On the monotonic clock. */
+  /** In heard time. */
   deadlineMs: number;
 }
 
 /**
- * Leases and lifetimes as soft state on a monotonic clock (design, «Heartbeats and renewals»). A renewal moves a deadline and nothing
- * else; deadlines sit in one bucket a second, and a term found in its bucket before its time goes to a later one, so that a renewal costs
- * the same whatever their number. After a gap of the clock every term starts anew, for nobody could renew in it (X6).
+ * Leases and lifetimes as soft state in heard time (design, «Heartbeats and renewals»): every `nowMs` is of one `HeardTime`. A renewal moves
+ * a deadline and nothing else; deadlines sit in one bucket a second, and a term found in its bucket before its time goes to a later one, so
+ * that a renewal costs the same whatever their number.
  */
 export class Terms {
   readonly #terms = new Map<string, Term>();
   readonly #buckets = new Map<number, Set<string>>();
-  #lastTickMs: number;
   #nextBucket: number;
 
   constructor(nowMs: number) {
-    this.#lastTickMs = nowMs;
     this.#nextBucket = bucketOf(nowMs);
   }
 
@@ -52,11 +45,13 @@ export class Terms {
     this.#terms.delete(name);
   }
 
+  /** Whether `due` would have anything to look at. */
+  mayBeDue(nowMs: number): boolean {
+    return this.#nextBucket <= bucketOf(nowMs);
+  }
+
   /** The names of the terms that ran out; they are gone. At most `limit`, the rest at the next call. */
   due(nowMs: number, limit: number): string[] {
-    const gap = nowMs - this.#lastTickMs > CLOCK_GAP_MS;
-    this.#lastTickMs = nowMs;
-    if (gap) this.#startAllAnew(nowMs);
     const due: string[] = [];
     while (this.#nextBucket <= bucketOf(nowMs) && due.length < limit) {
       const bucket = this.#buckets.get(this.#nextBucket) ?? new Set<string>();
@@ -78,7 +73,8 @@ export class Terms {
     return due;
   }
 
-  #startAllAnew(nowMs: number): void {
+  /** Every term has its whole length before it again. */
+  startAllAnew(nowMs: number): void {
     this.#buckets.clear();
     this.#nextBucket = bucketOf(nowMs);
     for (const [name, term] of this.#terms) this.start(name, term.lengthMs, nowMs);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { silentLogger } from '@nva/ports';
 import { Replica } from '@nva/replica';
-import { Election, Groups, MISSES_BEFORE_TAKEOVER, Registrar, TermKeeper, type Group, type Request } from '../src/index.ts';
+import { Election, Groups, MISSES_BEFORE_TAKEOVER, PROBE_EVERY_MS, Registrar, TermKeeper, type Group, type Request } from '../src/index.ts';
 import { attach, ManualClock, nve, openLog, OPERATOR, vn, type LogFixture } from './harness.ts';
 
 const EAST: Group = { name: 'east', urls: [], nves: [], sites: ['s'], tenants: [], rest: false };
@@ -12,6 +12,8 @@ const GROUPS = new Groups([EAST, REST]);
 let log: LogFixture;
 /** Registrars that do not answer. */
 const silent = new Set<string>();
+/** How long a look takes. */
+let heldUpMs = 0;
 
 /** A registrar of a group, with a clock of its own: stopping it is not letting its clock tick. */
 class Node {
@@ -22,7 +24,7 @@ class Node {
   readonly terms: TermKeeper;
 
   constructor(readonly url: string, group: Group) {
-    this.election = new Election(log.store, this.replica, this.clock, silentLogger, { groups: GROUPS, group, url, probe: async (where) => !silent.has(where) });
+    this.election = new Election(log.store, this.replica, this.clock, silentLogger, { groups: GROUPS, group, url, probe: async (where) => (this.clock.advance(heldUpMs), !silent.has(where)) });
     this.terms = new TermKeeper(this.registrar, this.replica, this.clock, silentLogger, this.election);
   }
 
@@ -46,11 +48,10 @@ class Node {
 
   /** Time goes on, in ticks as the timer makes them. */
   async pass(ms: number): Promise<void> {
-    for (let passed = 0; passed < ms; passed += 250) {
-      this.clock.advance(250);
-      this.terms.tick();
+    for (let passed = 0; passed < ms; passed += 100) {
+      this.clock.advance(100);
+      await this.terms.tick();
     }
-    await new Promise((resolve) => setTimeout(resolve, 30));
   }
 
   async caughtUp(): Promise<void> {
@@ -78,6 +79,7 @@ beforeEach(async () => {
   log = await openLog(new ManualClock());
   nodes = [];
   silent.clear();
+  heldUpMs = 0;
 });
 
 afterEach(async () => {
@@ -124,6 +126,17 @@ describe('the owner of a group (R34)', () => {
     silent.add('b');
     for (let look = 0; look < MISSES_BEFORE_TAKEOVER; look++) await a.election.look();
     expect(a.owns(), 'two that cannot hear each other do not take turns').toBe(false);
+  });
+
+  it('is not taken over by one whose looks were held up because it was busy: it may not have heard the answer (X6)', async () => {
+    const [, b] = [await start('a'), await start('b')];
+    silent.add('a');
+    heldUpMs = PROBE_EVERY_MS + 1;
+    for (let look = 0; look < 3 * MISSES_BEFORE_TAKEOVER; look++) await b.election.look();
+    expect(b.owns()).toBe(false);
+    heldUpMs = PROBE_EVERY_MS;
+    for (let look = 0; look < MISSES_BEFORE_TAKEOVER; look++) await b.election.look();
+    expect(b.owns()).toBe(true);
   });
 
   it('is a registrar again at once when its process is another one: at its own address nobody else is', async () => {
@@ -184,7 +197,7 @@ describe('a lease', () => {
     // What it had on its way when it was stopped, as if its check of the owner had been before.
     await a.registrar.submit([{ command: command('lapseNve', { nveId: 'nve1', incarnation: 1, ...superseded }), caller: { kind: 'system', part: 'terms' }, correlationId: 'late' }]);
     a.clock.advance(60_000);
-    a.terms.tick();
+    await a.terms.tick();
     await b.caughtUp();
     expect((await Array.fromAsync(log.store.readStream('nve-nve1'))).map(({ event }) => event.type)).toEqual(['NveConnected', 'NveLeaseLapsed']);
     expect([status(a), status(b)]).toEqual(['reachable', 'reachable']);

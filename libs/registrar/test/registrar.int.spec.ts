@@ -351,10 +351,10 @@ describe('terms', () => {
     expect(condition()).toBe(true);
   };
   /** Time passes as a running process sees it: in ticks. */
-  const pass = (ms: number): void => {
-    for (let passed = 0; passed < ms; passed += 500) {
-      clock.advance(500);
-      node.terms.tick();
+  const pass = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 100) {
+      clock.advance(100);
+      await node.terms.tick();
     }
   };
   const status = (): string | undefined => node.replica.network.nves.get('nve3')?.state?.status;
@@ -362,11 +362,11 @@ describe('terms', () => {
   it('of a lease: it lapses without heartbeats, not with them, and a heartbeat restores', async () => {
     await node.submit(nve('nve3', { leaseS: 10 }));
     for (let i = 0; i < 5; i++) {
-      pass(8_000);
+      await pass(8_000);
       await node.submit(command('heartbeat', { nveId: 'nve3', incarnation: 1 }));
     }
     expect(status()).toBe('reachable');
-    pass(13_000);
+    await pass(13_000);
     await until(() => status() === 'lapsed');
     await node.submit(command('heartbeat', { nveId: 'nve3', incarnation: 1 }));
     expect(status()).toBe('reachable');
@@ -375,29 +375,29 @@ describe('terms', () => {
   it('of a lifetime: the binding lapses unless renewed by BID alone (R22, R24a)', async () => {
     await node.submit(attach('t1', 'nve1', 1, { bindings: [{ bid: 5, vnid: 1, ip: '192.0.2.1', lifetimeS: 10 }] }));
     const bindings = (): number => node.replica.network.tenantSystems.get('t1')!.state.bindings.length;
-    pass(8_000);
+    await pass(8_000);
     await node.submit(command('registerBinding', { tsId: 't1', bid: 5 }));
-    pass(8_000);
+    await pass(8_000);
     expect(bindings()).toBe(1);
-    pass(5_000);
+    await pass(5_000);
     await until(() => bindings() === 0);
     expect(node.replica.network.tenantSystems.get('t1')!.state.attachments).toHaveLength(1);
   });
 
   it('start anew after a restart and after a gap of the clock: an outage of the NVA withdraws nothing (X6)', async () => {
     await node.submit(nve('nve3', { leaseS: 10 }));
-    pass(9_000);
+    await pass(9_000);
     clock.advance(60_000);
-    node.terms.tick();
-    pass(9_000);
+    await node.terms.tick();
+    await pass(9_000);
     expect(status()).toBe('reachable');
     await node.stop();
     node = await startNode(log.store, clock);
     clock.advance(60_000);
     node.terms.start();
-    pass(9_000);
+    await pass(9_000);
     expect(status()).toBe('reachable');
-    pass(4_000);
+    await pass(4_000);
     await until(() => status() === 'lapsed');
   });
 });
