@@ -18,6 +18,7 @@ import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
 import { Connecting } from './connecting.ts';
 import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
 import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
+import { OrderedMap } from './ordered.ts';
 import { RULES, type FoldRules } from './rules.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'revision' | 'event'>;
@@ -53,8 +54,8 @@ export class Network {
   versionRevision = -1;
   rules: FoldRules;
   readonly tenantSystems = new Map<string, FoldedTs>();
-  readonly vns = new Map<number, FoldedVn>();
-  readonly nves = new Map<string, FoldedNve>();
+  readonly vns = new OrderedMap<number, FoldedVn>();
+  readonly nves = new OrderedMap<string, FoldedNve>();
   /** Who owns the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
   /** Told of what is about to change, while a capture is under way. */
