@@ -14,6 +14,7 @@ import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
 import { keeperOf, restored, snapshotDirectory } from './snapshots.ts';
 import { Tracing } from './tracing.ts';
+import { Turns } from './turns.ts';
 
 /** The group of registrars that share a log and serve all of it. */
 export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
@@ -56,6 +57,7 @@ export class Core {
   readonly tracing: Tracing | null;
   readonly replica: Replica;
   readonly applied: AppliedReports;
+  readonly turns: Turns;
   readonly registration: Registration | null;
   /** null where snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
@@ -71,6 +73,7 @@ export class Core {
     this.clock = clock;
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
+    this.turns = new Turns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
     this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
     this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;

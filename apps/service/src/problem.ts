@@ -26,6 +26,7 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   unauthenticated: 401,
   forbidden: 403,
   'rate-limited': 429,
+  'too-many-waiting': 429,
   'not-found': 404,
   'vn-unknown': 404,
   'nve-unknown': 404,

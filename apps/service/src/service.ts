@@ -6,7 +6,6 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Refusal } from '@nva/identifiers';
 import { systemClock, type Clock, type EventStore, type Logger } from '@nva/ports';
-import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { AuditController } from './audit.controller.ts';
@@ -27,7 +26,8 @@ import { ProblemFilter } from './problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
 import { CORE, DISPATCHER, DISTRIBUTION, METRICS, REGISTRATION } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
-import { contextOf, correlationIdOf, readCorrelationId, readForwardedGroup, setContext } from './request-context.ts';
+import { requestRate } from './rates.ts';
+import { correlationIdOf, readCorrelationId, readForwardedGroup, setContext } from './request-context.ts';
 import type { Role } from './roles.ts';
 import { Tokens } from './tokens.ts';
 import { WritesController } from './writes.controller.ts';
@@ -126,7 +126,6 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
 
 /** What every request goes through before its handler: correlation id, caller, rate; and what is measured after it. */
 async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, metrics: Metrics): Promise<void> {
-  const { rateLimitPerS } = core.config;
   fastify.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
   fastify.addHook('onRequest', async (request, reply) => {
     const correlationId = readCorrelationId(request);
@@ -146,13 +145,7 @@ async function prepare(fastify: FastifyInstance, tokens: Tokens, core: Core, met
     const endMs = core.clock.wallMs();
     core.tracing.root({ name: `${request.method} ${route}`, correlationId, startMs: endMs - reply.elapsedTime, endMs, attributes: { 'http.response.status_code': reply.statusCode }, ...(reply.statusCode >= 500 && { error: String(reply.statusCode) }) });
   });
-  await fastify.register(rateLimit, {
-    max: rateLimitPerS,
-    timeWindow: 1_000,
-    hook: 'preHandler',
-    keyGenerator: (request) => (PUBLIC.test(request.url) ? request.ip : actorOf(contextOf(request).caller)),
-    errorResponseBuilder: () => new Refusal('rate-limited', `more than ${rateLimitPerS} requests a second`),
-  });
+  await fastify.register(rateLimit, requestRate(core.config.rateLimitPerS, (url) => PUBLIC.test(url)));
 }
 
 /**
@@ -183,5 +176,6 @@ function describe(app: NestFastifyApplication): void {
     .addBearerAuth({ type: 'http', scheme: 'bearer' })
     .addSecurityRequirements('bearer')
     .build();
-  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document), { jsonDocumentUrl: 'openapi.json' });
+  // Made now: it takes longer than anything that is served may.
+  SwaggerModule.setup('docs', app, SwaggerModule.createDocument(app, document), { jsonDocumentUrl: 'openapi.json' });
 }

@@ -29,6 +29,7 @@ export const REFUSAL_CODES = [
   'unauthenticated',
   'forbidden',
   'rate-limited',
+  'too-many-waiting',
   // What it speaks of is not there.
   'not-found',
   'vn-unknown',
