@@ -18,7 +18,7 @@ interface Waiter {
 }
 
 /** Events folded at a stretch: a millisecond or two, with what listeners do at each. */
-export const EVENTS_PER_SLICE = 64;
+export const EVENTS_PER_SLICE = 128;
 /** A wait for a position at most; a caller beyond it is told at once that it cannot wait. */
 const MAX_WAITERS = 65_536;
 
