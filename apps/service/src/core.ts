@@ -14,7 +14,7 @@ import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
 import { keeperOf, restored, snapshotDirectory } from './snapshots.ts';
 import { Tracing } from './tracing.ts';
-import { Turns } from './turns.ts';
+import { Turns } from './caller-turns.ts';
 
 /** The group of registrars that share a log and serve all of it. */
 export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
