@@ -8,6 +8,7 @@ import { actorOf } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
+import { KnownPositions } from './known-positions.ts';
 import { pageQuery, type PageText } from './paging.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
@@ -15,11 +16,14 @@ import { contextOf } from './request-context.ts';
 import { inTurns, type Steps } from './sliced.ts';
 import { Visibility } from './visibility.ts';
 
+/** Decoded at once: others wait for that. */
+const EVENTS_AT_ONCE = 512;
+
 type Queries = Readonly<Record<string, string>>;
 
 /** Events read, or made into JSON, in one step. */
 const EVENTS_PER_STEP = 64;
-const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold)$/;
+const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold)$/;
 
 /** The audit log and the schemas. */
 @Controller('v1')
@@ -27,6 +31,8 @@ const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold)$/;
 @DescribesProblems()
 export class AuditController {
   readonly #core: Core;
+  /** Of the part of the log that a snapshot spared the fold, as far as somebody has asked for it. */
+  readonly #walked = new KnownPositions();
   readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
 
   constructor(@Inject(CORE) core: Core) {
@@ -36,7 +42,7 @@ export class AuditController {
   @Get('events')
   @Header('content-type', 'application/json; charset=utf-8')
   @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
-  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id>, vn-<vnid>, nve-<id>, fold.' })
+  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold.' })
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit', 'entity');
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
@@ -59,10 +65,22 @@ export class AuditController {
 
   async #all(after: number, limit: number): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = [];
-    const { store } = this.#core;
-    if (after > (await store.head()).position) return events;
-    for await (const batch of store.readAll({ after: store.checkpointAt(after), limit })) events.push(...batch.events);
-    return events;
+    const { store, positions } = this.#core;
+    if (after >= (await store.head()).position) return events;
+    // A store reads from where an event stands, and `after` may be any number.
+    let from = Math.max(positions.atOrBefore(after), this.#walked.atOrBefore(after));
+    for (;;) {
+      const before = from;
+      for await (const batch of store.readAll({ after: store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
+        for (const event of batch.events) {
+          from = event.position;
+          this.#walked.met(from);
+          if (from > after) events.push(event);
+          if (events.length === limit) return events;
+        }
+      }
+      if (from === before) return events;
+    }
   }
 
   #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {

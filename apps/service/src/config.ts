@@ -1,9 +1,11 @@
 import { resolve } from 'node:path';
-import { PURGE_AFTER_MS } from '@nva/distributor';
+import { LOOK_AT_FEEDS_EVERY_MS, PURGE_AFTER_MS } from '@nva/distributor';
 import { DEFAULT_COMMAND_PARTITIONS, SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
+import type { Quotas } from '@nva/domain';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
 import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
+import { readQuotas } from './quotas-file.ts';
 import { ROLES } from './roles.ts';
 
 /** What the process is told from outside, checked. */
@@ -23,6 +25,8 @@ export interface NvaConfig {
   readonly distributorShards: readonly number[];
   readonly feedPrefix: string;
   readonly feedAdopt: boolean;
+  /** How often a distributor looks whether the topics are still the ones that it knew. */
+  readonly feedCheckEveryS: number;
   /** Take commands of NVEs from Kafka too; for registrars. */
   readonly kafkaCommands: boolean;
   readonly kafkaCommandPartitions: number;
@@ -34,6 +38,8 @@ export interface NvaConfig {
   readonly rateLimitPerS: number;
   /** Lines of NDJSON per second and caller; 0: no bound. */
   readonly lineRateLimitPerS: number;
+  /** How much tenants and NVEs may have; null bounds nothing. */
+  readonly quotas: Quotas | null;
   /** Which registrars serve what (R34); null where all of them serve all. */
   readonly groups: readonly Group[] | null;
   /** Name of the group that this process serves. */
@@ -80,6 +86,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     distributorShards: shards(env),
     feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
+    feedCheckEveryS: integer(env, 'FEED_CHECK_EVERY_S', LOOK_AT_FEEDS_EVERY_MS / 1_000, 1, 3_600),
     kafkaCommands: flag(env, 'KAFKA_COMMANDS') && roles.includes('registrar'),
     kafkaCommandPartitions: integer(env, 'KAFKA_COMMAND_PARTITIONS', DEFAULT_COMMAND_PARTITIONS, 1, 1_000),
     commandKeysFile: env['COMMAND_KEYS_FILE'] ? resolve(env['COMMAND_KEYS_FILE']) : null,
@@ -87,6 +94,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
     lineRateLimitPerS: integer(env, 'LINE_RATE_LIMIT_PER_S', 0, 0, 10_000_000),
+    quotas: env['QUOTAS_FILE'] ? readQuotas(resolve(env['QUOTAS_FILE'])) : null,
     groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
     group: env['GROUP'] ?? null,
     advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,

@@ -8,6 +8,7 @@ import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots
 import { AppliedReports } from './applied-reports.ts';
 import type { NvaConfig } from './config.ts';
 import { feedAccess, kafkaConnection } from './kafka.ts';
+import { KnownPositions } from './known-positions.ts';
 import { openLog } from './log.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
@@ -58,6 +59,7 @@ export class Core {
   readonly replica: Replica;
   readonly applied: AppliedReports;
   readonly turns: Turns;
+  readonly positions = new KnownPositions();
   readonly registration: Registration | null;
   /** null where snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
@@ -75,7 +77,10 @@ export class Core {
     this.#ownStore = options.store === undefined;
     this.turns = new Turns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
-    this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
+    this.replica.onFolded(({ position }) => this.positions.met(position));
+    const { network, digests } = this.replica;
+    this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
+    this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
     this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;
     this.#snapshots = snapshots && keeperOf(snapshots, this, options, from);
   }
@@ -101,9 +106,9 @@ export class Core {
     return this.#distribution;
   }
 
-  /** The process does its work: the fold has caught up, and the feeds are equal to it if they are this process's. */
+  /** The process does its work: the fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside because they are refused. */
   get ready(): boolean {
-    return this.replica.caughtUp && (this.#distribution === null || this.#distributing);
+    return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
   }
 
   async stop(): Promise<void> {
@@ -124,7 +129,7 @@ export class Core {
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const access = feedAccess(this, logger);
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, ...(access && { access }) });
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(access && { access }) });
     this.#distribution = { distributor, writer, inProcessFeed };
     // A stop in the middle of the first reconciliation is no failure.
     const ended = (cause: unknown): void => {
@@ -148,7 +153,7 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
 }
 
 function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: Restored['keys'] = []): Registration {
-  const registrar = new Registrar(store, replica, clock, logger, keys);
+  const registrar = new Registrar(store, replica, clock, logger, keys, config.quotas);
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
   const groups = list && new Groups(list);

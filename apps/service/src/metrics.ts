@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric
 import type { Rights } from '@nva/distributor';
 import { MOVE_ALARM_MOVES } from '@nva/domain';
 import type { Logger, Position } from '@nva/ports';
+import type { QuotaKeeper } from '@nva/registrar';
 import type { CommandServer } from './command-server.ts';
 import type { Core } from './core.ts';
 
@@ -39,6 +40,7 @@ export class Metrics {
       core.distribution.writer.onFenced = () => this.#fenced.inc();
     }
     this.#lag(core);
+    if (core.registration?.registrar.quotas) this.#quotas(core.registration.registrar.quotas);
     if (core.distribution) this.#topicSizes(core.distribution.writer.topicRecords);
     core.replica.onFolded(({ event }) => {
       if (event.type !== 'TenantSystemMoved' || event.data.recentMoves <= MOVE_ALARM_MOVES || !core.replica.caughtUp) return;
@@ -68,6 +70,32 @@ export class Metrics {
           positions.set({ consumer }, behind);
           const since = (consumer === 'feeds' && distribution?.distributor.oldestQueuedAt) || recordedAt;
           seconds.set({ consumer }, behind === 0 || since === 0 ? 0 : Math.max(0, clock.wallMs() - since) / 1_000);
+        }
+      },
+    });
+  }
+
+  #quotas(quotas: QuotaKeeper): void {
+    const labelNames = ['scope', 'counted'];
+    new Gauge({
+      name: 'nva_quota_fullest_ratio',
+      help: 'How much of its quota the tenant or NVE uses that uses most of it; 1 is all of it.',
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        for (const { scope, counted, ratio } of quotas.fullest()) this.set({ scope, counted }, ratio);
+      },
+    });
+    new Counter({
+      name: 'nva_quota_refusals_total',
+      help: 'Commands refused because a tenant or an NVE would have had more than its quota.',
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [name, count] of quotas.refusals) {
+          const [scope, counted] = name.split(' ') as [string, string];
+          this.inc({ scope, counted }, count);
         }
       },
     });
@@ -135,11 +163,14 @@ function gaugesOf(core: Core): Figures {
       nva_commands_waiting: ['Commands that wait for their callers’ turn.', () => turns.commands.waiting],
       nva_callers_waiting: ['Callers of whom commands wait.', () => turns.commands.callers],
       nva_commands_in_flight: ['Commands decided and not answered yet.', () => registration.registrar.commandsInFlight],
+      nva_idempotency_keys: ['Idempotency-Keys whose answers are remembered, over all callers.', () => registration.registrar.keys.size],
       nva_terms: ['Leases and lifetimes that run.', () => registration.terms.size],
     }),
     ...(distribution && {
       nva_published_position: ['Log position up to which the feeds are published, those of the shards that are this process’s.', () => distribution.distributor.publishedPosition],
       nva_feed_queued_records: ['Records that wait to be published.', () => distribution.distributor.queuedRecords],
+      nva_feeds_set_aside: ['Feeds to which nothing is published now because something is wrong with them; /readyz names them.', () => distribution.distributor.aside.size],
+      nva_feeds_lost: ['Feeds that have lost what was on them and are being filled from the fold; the process is not ready while there are any.', () => distribution.distributor.aside.lost],
       nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
     }),
   };
@@ -176,6 +207,7 @@ function countersOf({ replica, applied, registration, distribution }: Core): Fig
     nva_events_folded_total: ['Events folded since the start.', () => replica.eventsFolded],
     ...(registration && {
       nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],
+      nva_idempotency_keys_evicted_total: ['Idempotency-Keys given up before their 24 hours, because their caller, or all of them, had too many.', () => registration.registrar.keys.evicted],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
     }),
     ...(distribution && {
@@ -183,6 +215,11 @@ function countersOf({ replica, applied, registration, distribution }: Core): Fig
       nva_publish_failures_total: ['Attempts to publish that failed and were repeated.', () => distribution.distributor.counters.publishFailures],
       nva_reconciliations_total: ['Reconciliations of the feeds with the fold.', () => distribution.distributor.counters.reconciliations],
       nva_undecodable_records_total: ['Records found on the feeds that could not be decoded.', () => distribution.distributor.counters.undecodable],
+      nva_feeds_lost_total: ['Times that a feed turned out to have lost what was on it: its topic was gone, made anew or cut short.', () => distribution.distributor.aside.counters.lost],
+      nva_feeds_restored_total: ['Times that such a feed was made whole again.', () => distribution.distributor.aside.counters.restored],
+      nva_feed_doubts_total: ['Times that the feed of a VN was in doubt: an NVE reported another table than the fold, or the feed differed when its turn came.', () => distribution.distributor.doubts.counters.doubts],
+      nva_feed_comparisons_total: ['Feeds that were compared with the fold again because of such a doubt.', () => distribution.distributor.doubts.counters.comparisons],
+      nva_feed_comparisons_repaired_total: ['Those of them on which something was wrong, and put right.', () => distribution.distributor.doubts.counters.repaired],
       nva_vns_purged_total: ['Topics of VNs long gone that were deleted.', () => distribution.distributor.counters.vnsPurged],
     }),
   };

@@ -3,9 +3,10 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { parseNveId } from '@nva/identifiers';
 import type { FastifyRequest } from 'fastify';
 import { EVERYTHING, type Core } from './core.ts';
-import { DescribesProblems } from './describes.ts';
+import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
+import { DEFAULT_LIMIT, MAX_LIMIT } from './paging.ts';
 import { CORE } from './providers.ts';
-import { only } from './query-readers.ts';
+import { integer, only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { appliedBody } from './views.ts';
 import { Visibility } from './visibility.ts';
@@ -22,11 +23,12 @@ export class OraclesController {
   }
 
   @Get('oracles')
-  @ApiOperation({ summary: 'Which registrars serve which group of tenant systems, and which of them owns its leases and lifetimes (R34).' })
-  oracles(@Query() query: Readonly<Record<string, string>>): unknown {
+  @ApiOperation({ summary: 'Which registrars serve which group of tenant systems, and which of them owns its leases and lifetimes (R34). An NVE is shown the groups that serve it and its tenants.' })
+  oracles(@Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
     only(query);
     const { config, replica } = this.#core;
-    const groups = config.groups ?? [EVERYTHING];
+    const visible = this.#visible(request);
+    const groups = (config.groups ?? [EVERYTHING]).map((group) => visible.group(group)).filter((group) => group !== null);
     return {
       items: groups.map(({ name, ...serves }) => {
         const oracle = replica.network.oracles.get(name);
@@ -40,7 +42,24 @@ export class OraclesController {
   applied(@Param('nveId') id: string, @Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
     only(query);
     const nveId = parseNveId(id);
-    new Visibility(this.#core.replica.network, contextOf(request).caller).nve(nveId);
-    return { items: [...this.#core.applied.of(nveId)].map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) };
+    const visible = this.#visible(request);
+    visible.nve(nveId);
+    return { items: [...this.#core.applied.of(nveId)].filter(([vnid]) => visible.seesVn(vnid)).map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) };
+  }
+
+  @Get('applied')
+  @ApiOperation({ summary: 'What NVEs have reported to this registrar, compared with the fold, by NVE: for other instances, which answer `GET /v1/nves` with it (operators).' })
+  @DescribesQuery(PAGING)
+  allApplied(@Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
+    only(query, 'after', 'limit');
+    this.#visible(request).operator();
+    const limit = query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT);
+    const nveIds = this.#core.applied.reporters(query['after'] ?? '', limit + 1);
+    const items = nveIds.slice(0, limit).map((nveId) => ({ nveId, applied: [...this.#core.applied.of(nveId)].map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) }));
+    return nveIds.length > limit ? { items, next: nveIds[limit - 1] } : { items };
+  }
+
+  #visible(request: FastifyRequest): Visibility {
+    return new Visibility(this.#core.replica.network, contextOf(request).caller);
   }
 }

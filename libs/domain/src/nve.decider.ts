@@ -34,7 +34,7 @@ export type NveCommand =
 export type NveEvent = Extract<NvaEvent, { type: 'NveConnected' | 'NveDisconnected' | 'NveLeaseLapsed' | 'NveRestored' | 'NveForgotten' }>;
 
 export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
-  if (command.type === 'connectNve') return decideConnect(command, nve, audit);
+  if (command.type === 'connectNve') return decideConnect(command, nve, facts, audit);
   const { nveId } = command;
   if (!nve || nve.status === 'forgotten') throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
   switch (command.type) {
@@ -47,7 +47,7 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
       return nve.status === 'disconnected' ? null : { type: 'NveDisconnected', data: { audit, nveId } };
     case 'heartbeat':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
-      if (nve.status === 'disconnected') throw new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
+      if (nve.status === 'disconnected') throw disconnected(nveId);
       return nve.status === 'lapsed' ? { type: 'NveRestored', data: { audit, nveId, incarnation: nve.incarnation } } : null;
     case 'lapseNve':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
@@ -55,8 +55,11 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
   }
 }
 
-function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve: Nve | null, audit: Audit): NveEvent | null {
+function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
   const { nveId, siteId, mac, addresses } = command;
+  // One that has connected before keeps its name: it may be the first of the two.
+  const like = nve ? undefined : facts.nveNamedLike(nveId);
+  if (like !== undefined) throw new Refusal('nve-id-collides', `NVE ${like} has that id but for . and _, which Kafka takes for the same in the names of topics`, { field: 'nveId', received: nveId, actual: like });
   const incarnation = command.incarnation ?? nve?.incarnation ?? 0;
   const leaseS = command.leaseS ?? null;
   if (nve && incarnation < nve.incarnation) throw otherIncarnation(nve, incarnation);
@@ -71,6 +74,9 @@ function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve
 }
 
 export const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
+
+/** A disconnected NVE takes nothing until it connects again: no heartbeat, no tenant system. */
+export const disconnected = (nveId: string): Refusal => new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
 
 const otherIncarnation = (nve: Nve, received: number): Refusal =>
   new Refusal('nve-incarnation', `NVE ${nve.nveId} is at incarnation ${nve.incarnation}`, { field: 'incarnation', received, expected: nve.incarnation });

@@ -11,6 +11,7 @@ import type { Acknowledged } from './crash-writer.ts';
 import { CrashedDisk, layOut, type DiskState } from './crashed-disk.ts';
 import { openStore, TemporaryDirectory } from './support.ts';
 import { recordWrites } from './write-recording.ts';
+import { tethered } from '../../../apps/demo/src/tethered.ts';
 
 const WRITER = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
 const writer = (directory: string, label: string, calls: number, callers: number, checkpointPages: number): string[] => [process.execPath, '--conditions=source', WRITER, directory, label, `${calls}`, `${callers}`, `${checkpointPages}`];
@@ -23,7 +24,7 @@ const SEED = 20_261_123;
 /** Kills a child that long after it has opened its log; returns what it said. */
 async function killedAfter([command, ...args]: string[], lifeMs: number, outputFile: string): Promise<string> {
   const output = openSync(outputFile, 'w');
-  const child = spawn(command!, args, { stdio: ['ignore', output, 'inherit', 'ipc'] });
+  const child = spawn(...tethered(command!, args), { stdio: ['ignore', output, 'inherit', 'ipc'] });
   closeSync(output);
   child.once('message', () => setTimeout(() => child.kill('SIGKILL'), lifeMs));
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals | null>();

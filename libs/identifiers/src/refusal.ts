@@ -44,7 +44,9 @@ export const REFUSAL_CODES = [
   'nve-incarnation',
   'nve-disconnected',
   'nve-in-use',
+  'nve-id-collides',
   'ts-immutable',
+  'ts-ambiguous',
   'ts-not-at-nve',
   'ts-not-attached',
   'duplicate-mac',
@@ -52,6 +54,7 @@ export const REFUSAL_CODES = [
   'address-registered',
   'revision-mismatch',
   'contention',
+  'quota-exceeded',
   // A rule of the draft refuses it.
   'bid-required',
   'bid-unknown',
