@@ -7,6 +7,7 @@ import { startBroker, type RunningBroker } from '../../../test/kafka/broker.ts';
 import type { BenchContext, Figure, Suite } from './figure.ts';
 import { commandsSuite } from './commands-suite.ts';
 import { convergenceSuite } from './convergence-suite.ts';
+import { fairnessSuite } from './fairness-suite.ts';
 import { fanOutSuite } from './fan-out-suite.ts';
 import { foldSuite, memorySuite } from './fold-suite.ts';
 import { kafkaCommandsSuite } from './kafka-commands-suite.ts';
@@ -19,7 +20,7 @@ import { distributorsSuite, registrarsSuite } from './services-suite.ts';
 import { streamsSuite } from './streams-suite.ts';
 import { table } from './table.ts';
 
-const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, publishSuite, fanOutSuite, registrarsSuite, distributorsSuite, convergenceSuite, streamsSuite, lateJoinSuite, oneWriterSuite, kafkaCommandsSuite];
+const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, fairnessSuite, publishSuite, fanOutSuite, registrarsSuite, distributorsSuite, convergenceSuite, streamsSuite, lateJoinSuite, oneWriterSuite, kafkaCommandsSuite];
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',');

@@ -1,9 +1,9 @@
 import { request } from 'node:http';
 
 /** Sends lines over one connection and resolves with the statuses of the answers, when the last has come. Backpressure is heeded both ways. */
-export function sendLines(url: string, lines: readonly string[]): Promise<{ readonly answered: number; readonly refused: number }> {
+export function sendLines(url: string, lines: readonly string[], headers: Readonly<Record<string, string>> = {}): Promise<{ readonly answered: number; readonly refused: number }> {
   return new Promise((resolve, reject) => {
-    const call = request(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' } }, (response) => {
+    const call = request(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', ...headers } }, (response) => {
       let answered = 0;
       let refused = 0;
       let rest = '';
@@ -36,7 +36,7 @@ export function sendLines(url: string, lines: readonly string[]): Promise<{ read
 }
 
 /** Sends lines that must all be accepted. */
-export async function sendAll(url: string, lines: readonly string[]): Promise<void> {
-  const { answered, refused } = await sendLines(url, lines);
+export async function sendAll(url: string, lines: readonly string[], headers: Readonly<Record<string, string>> = {}): Promise<void> {
+  const { answered, refused } = await sendLines(url, lines, headers);
   if (answered !== lines.length || refused > 0) throw new Error(`${answered} of ${lines.length} lines answered, ${refused} refused`);
 }

@@ -1,17 +1,19 @@
-import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
+import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { createCommandCodec, createEventCodec, createRecordCodec } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
 import { readPosition } from '@nva/commands';
 import type { RecordedEvent } from '@nva/ports';
+import { actorOf } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
 import { KnownPositions } from './known-positions.ts';
-import { DEFAULT_LIMIT, MAX_LIMIT, type Page } from './paging.ts';
+import { pageQuery, type PageText } from './paging.ts';
 import { CORE } from './providers.ts';
-import { integer, only } from './query-readers.ts';
+import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
+import { inTurns, type Steps } from './sliced.ts';
 import { Visibility } from './visibility.ts';
 
 /** Decoded at once: others wait for that. */
@@ -19,6 +21,8 @@ const EVENTS_AT_ONCE = 512;
 
 type Queries = Readonly<Record<string, string>>;
 
+/** Events read, or made into JSON, in one step. */
+const EVENTS_PER_STEP = 64;
 const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold)$/;
 
 /** The audit log and the schemas. */
@@ -36,18 +40,18 @@ export class AuditController {
   }
 
   @Get('events')
+  @Header('content-type', 'application/json; charset=utf-8')
   @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
   @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold.' })
-  async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<Page<unknown>> {
+  async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit', 'entity');
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
-    const limit = query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT);
+    const { limit } = pageQuery(query);
     const after = query['after'] === undefined ? 0 : readPosition(query['after'], 'after');
     const { entity } = query;
     if (entity !== undefined && !ENTITY.test(entity)) throw new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold', { field: 'entity', received: entity });
-    const events = entity === undefined ? await this.#all(after, limit + 1) : await this.#stream(entity, after, limit + 1);
-    const items = events.slice(0, limit).map(eventBody);
-    return events.length > limit ? { items, next: String(events[limit - 1]!.position) } : { items };
+    const events = entity === undefined ? await this.#all(after, limit + 1) : await this.#stream(entity, after, limit + 1, request);
+    return this.#inTurns(request, eventsText(events, limit));
   }
 
   @Get('schemas/:fingerprint')
@@ -79,14 +83,33 @@ export class AuditController {
     }
   }
 
-  async #stream(stream: string, after: number, limit: number): Promise<RecordedEvent[]> {
+  #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {
+    const { turns, clock } = this.#core;
+    return inTurns(turns.reads, clock, actorOf(contextOf(request).caller), steps);
+  }
+
+  async #stream(stream: string, after: number, limit: number, request: FastifyRequest): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = [];
+    let passed = 0;
     for await (const event of this.#core.store.readStream(stream)) {
+      if (++passed % EVENTS_PER_STEP === 0) await this.#inTurns(request, nothing());
       if (event.position > after) events.push(event);
       if (events.length === limit) break;
     }
     return events;
   }
+}
+
+function* nothing(): Steps<void> {}
+
+function* eventsText(events: readonly RecordedEvent[], limit: number): Steps<PageText> {
+  const items: string[] = [];
+  for (const event of events.slice(0, limit)) {
+    items.push(JSON.stringify(eventBody(event)));
+    if (items.length % EVENTS_PER_STEP === 0) yield;
+  }
+  const next = events.length > limit ? `,"next":"${events[limit - 1]!.position}"` : '';
+  return `{"items":[${items.join(',')}]${next}}`;
 }
 
 function eventBody({ position, stream, revision, id, event }: RecordedEvent): unknown {

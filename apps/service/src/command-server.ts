@@ -15,7 +15,7 @@ import { kafkaConnection } from './kafka.ts';
 import { outcomeMessage } from './outcome-message.ts';
 
 /** Refusals that say nothing of the command. Over REST the caller asks again; here the registrar does, as nobody else reads the record. */
-const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['outcome-unknown', 'overloaded', 'log-unavailable', 'starting', 'behind']);
+const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['outcome-unknown', 'overloaded', 'too-many-waiting', 'log-unavailable', 'starting', 'behind']);
 /** Between tries, doubled each time. There is no last one: what cannot be decided now stays in the topic. */
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5_000;

@@ -37,6 +37,8 @@ export interface NvaConfig {
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
   readonly rateLimitPerS: number;
+  /** Lines of NDJSON per second and caller; 0: no bound. */
+  readonly lineRateLimitPerS: number;
   /** How much tenants and NVEs may have; null bounds nothing. */
   readonly quotas: Quotas | null;
   readonly http: HttpLimits;
@@ -96,6 +98,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
+    lineRateLimitPerS: integer(env, 'LINE_RATE_LIMIT_PER_S', 0, 0, 10_000_000),
     quotas: env['QUOTAS_FILE'] ? readQuotas(resolve(env['QUOTAS_FILE'])) : null,
     http: readHttpLimits(env),
     maxStreams: integer(env, 'MAX_STREAMS', 4_096, 1, 1_000_000),

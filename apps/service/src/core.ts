@@ -16,6 +16,7 @@ import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
 import { keeperOf, restored, snapshotDirectory } from './snapshots.ts';
 import { Tracing } from './tracing.ts';
+import { Turns } from './caller-turns.ts';
 
 /** The group of registrars that share a log and serve all of it. */
 export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
@@ -62,6 +63,7 @@ export class Core {
   readonly tracing: Tracing | null;
   readonly replica: Replica;
   readonly applied: AppliedReports;
+  readonly turns: Turns;
   readonly positions = new KnownPositions();
   /** What has reached this process and is not handled yet. */
   readonly arrivals = new Arrivals();
@@ -80,6 +82,7 @@ export class Core {
     this.clock = clock;
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
+    this.turns = new Turns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
     this.replica.onFolded(({ position }) => this.positions.met(position));
     const { network, digests } = this.replica;

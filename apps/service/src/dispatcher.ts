@@ -1,8 +1,9 @@
 import type { ParsedCommand } from '@nva/commands';
 import { isTenantSystemCommand, type Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import { refusalFor, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
+import { actorOf, refusalFor, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
 import { requestOf } from './answers.ts';
+import { waves, type Piece } from './command-pieces.ts';
 import type { Core, Registration } from './core.ts';
 import { forward } from './peers.ts';
 import { refusalOf } from './problem.ts';
@@ -40,12 +41,25 @@ export class Dispatcher {
     this.#groups = registration.groups;
   }
 
-  /** Decides in order, appends in one call; never rejects. */
-  submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
-    return this.#core.arrivals.until(this.#submit(lines, context));
+  /** Resolves when the rate of the caller's lines allows so many more. */
+  paced({ caller }: Pick<RequestContext, 'caller'>, lines: number): Promise<void> {
+    return this.#core.turns.lineRate.allowed(actorOf(caller), lines);
   }
 
-  async #submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
+  /**
+   * Begins the work, such as to read and submit some lines, when it is the caller's turn; urgent work comes before the rest of all callers.
+   * Rejects with a Refusal if too much waits already.
+   */
+  inTurn<T>({ caller }: Pick<RequestContext, 'caller'>, commands: number, work: () => T | Promise<T>, urgent = false): Promise<T> {
+    return this.#core.arrivals.until(this.#core.turns.commands.run(actorOf(caller), commands, work, urgent));
+  }
+
+  /** Decides in order, appends in one call; never rejects. */
+  submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
+    return this.#core.arrivals.until(this.#dispatch(lines, context));
+  }
+
+  async #dispatch(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
     if (!this.#groups) return this.#decide(lines, context);
     const places = lines.map((line) => this.#place(line, context));
     const results: Result[] = [];
@@ -64,13 +78,36 @@ export class Dispatcher {
   }
 
   /**
-   * Decides in order, each for a caller of its own, appends in one call; never rejects. Nothing is passed on: these callers have no token
+   * Decides each for a caller of its own, in the callers' turns, and what is about one tenant system in order; never rejects. Nothing is passed on: these callers have no token
    * that another registrar would take, and the revisions of the log keep a decision safe wherever it is made. A renewal, which records
    * nothing and so must reach the owner of the term, is refused where that is another process.
    */
   async decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
-    const outcomes = await this.#core.arrivals.until(this.#registration.registrar.submit(lines.map((line) => this.#request(line, line))));
+    const outcomes: Outcome[] = [];
+    const take = async (piece: Piece): Promise<void> => {
+      const decided = await this.#inItsTurn(piece, lines);
+      piece.places.forEach((place, i) => (outcomes[place] = decided[i]!));
+    };
+    await this.#core.arrivals.until(this.#inWaves(lines, take));
     return outcomes.map((outcome, i) => ('answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command, lines[i]!.caller) ? { refusal: notOverKafka() } : outcome));
+  }
+
+  async #inWaves(lines: readonly CallersLine[], take: (piece: Piece) => Promise<void>): Promise<void> {
+    for (const wave of waves(lines)) await Promise.all(wave.map(take));
+  }
+
+  async #inItsTurn({ caller, places }: Piece, lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
+    try {
+      return await this.#core.turns.commands.run(caller, places.length, () => this.#submit(places.map((place) => this.#request(lines[place]!, lines[place]!))));
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      return places.map(() => ({ refusal }));
+    }
+  }
+
+  #submit(requests: readonly Request[]): Promise<Outcome[]> {
+    return this.#core.turns.commands.counted(requests.length, this.#registration.registrar.submit(requests));
   }
 
   #renewsElsewhere(command: Command, caller: Caller): boolean {
@@ -113,7 +150,7 @@ export class Dispatcher {
   }
 
   async #decide(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
-    const outcomes: readonly Result[] = await this.#registration.registrar.submit(lines.map((line) => this.#request(line, context)));
+    const outcomes: readonly Result[] = await this.#submit(lines.map((line) => this.#request(line, context)));
     const { election } = this.#registration;
     const owns = !election || election.owner() !== null;
     /** By place among the lines, the place among those passed on. */

@@ -10,12 +10,16 @@ export type AppendListener = (seconds: number, appended: number) => void;
 /** Told of every publication: from the call to its acknowledgement, and from the recording of its oldest event. */
 export type PublishListener = (seconds: number, delaySeconds: number | null, records: number) => void;
 
+/** Weight of the newest append in what appends take of late. */
+const NEWEST_WEIGHT = 0.05;
+
 /** An event store that is timed and traced. */
 export class MeasuredEventStore implements EventStore {
   readonly #store: EventStore;
   readonly #clock: Clock;
   readonly #tracing: Tracing | null;
   onAppend: AppendListener = () => undefined;
+  #appendMs = 0;
 
   constructor(store: EventStore, clock: Clock, tracing: Tracing | null) {
     this.#store = store;
@@ -27,11 +31,17 @@ export class MeasuredEventStore implements EventStore {
     return this.#store.logId;
   }
 
+  /** Milliseconds until an append was durable, of late. */
+  get appendMs(): number {
+    return this.#appendMs;
+  }
+
   async append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
     const startMs = this.#clock.monotonicMs();
     const wallMs = this.#clock.wallMs();
     const results = await this.#store.append(appends);
     const tookMs = this.#clock.monotonicMs() - startMs;
+    this.#appendMs += NEWEST_WEIGHT * (tookMs - this.#appendMs);
     this.onAppend(tookMs / 1_000, results.filter(({ outcome }) => outcome === 'appended').length);
     if (this.#tracing) results.slice(0, MAX_SPANS_PER_CALL).forEach((result, i) => this.#trace(appends[i]!, result, wallMs, tookMs));
     return results;

@@ -120,7 +120,7 @@ export class Metrics {
       registers: [this.registry],
       collect() {
         this.reset();
-        for (const [vnid, count] of [...records].toSorted(([, a], [, b]) => b - a).slice(0, MAX_TOPICS_NAMED)) this.set({ vnid: String(vnid) }, count);
+        for (const [vnid, count] of mostOf(records, MAX_TOPICS_NAMED)) this.set({ vnid: String(vnid) }, count);
       },
     });
     new Gauge({
@@ -142,17 +142,37 @@ export class Metrics {
   }
 }
 
+/** The entries with the greatest values, greatest first: one pass that sorts a few at a time. */
+function mostOf(counts: Iterable<readonly [number, number]>, max: number): readonly (readonly [number, number])[] {
+  let most: (readonly [number, number])[] = [];
+  let least = Number.NEGATIVE_INFINITY;
+  const trim = (): void => {
+    most = most.toSorted(([, a], [, b]) => b - a).slice(0, max);
+    if (most.length === max) least = most[max - 1]![1];
+  };
+  for (const entry of counts) {
+    if (entry[1] <= least) continue;
+    most.push(entry);
+    if (most.length >= 2 * max) trim();
+  }
+  trim();
+  return most;
+}
+
 type Figures = Readonly<Record<string, readonly [help: string, read: () => number]>>;
 
 function gaugesOf(core: Core): Figures {
-  const { replica, registration, distribution } = core;
+  const { replica, registration, distribution, turns } = core;
   return {
     nva_fold_position: ['Log position that the fold has reached.', () => replica.network.position],
     nva_vns: ['VNs, deleted ones included.', () => replica.network.vns.size],
     nva_nves: ['NVEs ever spoken of.', () => replica.network.nves.size],
     nva_tenant_systems: ['Tenant systems, detached ones included.', () => replica.network.tenantSystems.size],
+    nva_reads_waiting: ['Reads that wait for their callers’ turn.', () => turns.reads.waiting],
     nva_ready: ['1 when the process does its work.', () => Number(core.ready)],
     ...(registration && {
+      nva_commands_waiting: ['Commands that wait for their callers’ turn.', () => turns.commands.waiting],
+      nva_callers_waiting: ['Callers of whom commands wait.', () => turns.commands.callers],
       nva_commands_in_flight: ['Commands decided and not answered yet.', () => registration.registrar.commandsInFlight],
       nva_idempotency_keys: ['Idempotency-Keys whose answers are remembered, over all callers.', () => registration.registrar.keys.size],
       nva_terms: ['Leases and lifetimes that run.', () => registration.terms.size],

@@ -1,25 +1,31 @@
 import type { Readable, Writable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { parseLine } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
 import { answerBody, answerStatus } from './answers.ts';
+import { COMMANDS_PER_TURN } from './command-pieces.ts';
 import type { Dispatcher, Line, Result } from './dispatcher.ts';
 import { readJson } from './json-input.ts';
+import { OrderedOutput } from './ordered-output.ts';
 import { problemOf, refusalOf } from './problem.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** One line, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1_024;
-/** Lines decided and appended in one go. */
-const LINES_PER_CHUNK = 512;
-/** Chunks of one request on their way at once; reading waits beyond it. */
-const CHUNKS_IN_FLIGHT = 4;
+/** Lines read, decided and appended in one turn, and bytes after which no further line is: a millisecond or two of this thread. */
+export const LINES_PER_CHUNK = COMMANDS_PER_TURN;
+const BYTES_PER_CHUNK = 32 * 1_024;
+/** Lines looked at, blank ones among them, before the event loop goes round: a millisecond. */
+const LINES_PER_LOOK = 4_096;
+/** Chunks of one request that wait or are on their way at once; reading waits beyond it. */
+const CHUNKS_IN_FLIGHT = 16;
 
 const NEWLINE = 0x0a;
 
 /**
- * Commands as NDJSON: a line in, a line out, in the same order. Lines are decided in order, in chunks; while one chunk is being made durable
- * the next is read and decided. A line that cannot be parsed or is refused fails alone. The answers go out as they come, so a caller that
- * does not read them is not read from either.
+ * Commands as NDJSON: a line in, a line out, in the same order. Lines are decided in order, in chunks, each in its caller's turn; while one
+ * chunk is being made durable the next is read and decided. A line that cannot be parsed or is refused fails alone. The answers go out as
+ * they come, so a caller that does not read them is not read from either.
  */
 export class NdjsonCommands {
   readonly #dispatcher: Dispatcher;
@@ -33,18 +39,23 @@ export class NdjsonCommands {
 
   /** Resolves when every line is answered. Rejects if the connection breaks. */
   async run(input: Readable, output: Writable): Promise<void> {
-    const inFlight: Promise<void>[] = [];
-    let answered = Promise.resolve();
+    const answers = new OrderedOutput(output, CHUNKS_IN_FLIGHT);
     for await (const lines of chunks(input)) {
-      const results = this.#run(lines);
-      answered = answer(output, answered, results);
-      // Both are awaited below, the results when those before are written, unless the input or one before breaks first: then by nobody.
-      results.catch(() => undefined);
-      answered.catch(() => undefined);
-      inFlight.push(answered);
-      if (inFlight.length >= CHUNKS_IN_FLIGHT) await inFlight.shift();
+      await this.#dispatcher.paced(this.#context, lines.length);
+      await answers.announce(this.#inTurn(lines));
     }
-    await answered;
+    await answers.written();
+  }
+
+  async #inTurn(lines: readonly (Buffer | Refusal)[]): Promise<string> {
+    try {
+      return await this.#dispatcher.inTurn(this.#context, lines.length, () => this.#run(lines));
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      this.#lines += lines.length;
+      return refusedLine(refusal).repeat(lines.length);
+    }
   }
 
   async #run(lines: readonly (Buffer | Refusal)[]): Promise<string> {
@@ -71,12 +82,6 @@ export class NdjsonCommands {
   }
 }
 
-/** Writes the results of a chunk once those before it are written. */
-async function answer(output: Writable, before: Promise<void>, results: Promise<string>): Promise<void> {
-  await before;
-  if (!output.write(await results)) await drained(output);
-}
-
 function resultLine(result: Result): string {
   if ('refusal' in result) return refusedLine(result.refusal);
   return `${JSON.stringify('answer' in result ? { status: answerStatus(result.answer), ...answerBody(result.answer) } : result.forwarded)}\n`;
@@ -89,6 +94,8 @@ async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
   let rest: Buffer[] = [];
   let restBytes = 0;
   let lines: (Buffer | Refusal)[] = [];
+  let bytes = 0;
+  let looked = 0;
   const end = (tail: Buffer): void => {
     const length = restBytes + tail.length;
     if (length > MAX_LINE_BYTES) lines.push(new Refusal('body-too-large', `a line has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: length }));
@@ -102,11 +109,14 @@ async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
   for await (const data of input as AsyncIterable<Buffer>) {
     let from = 0;
     for (let at = data.indexOf(NEWLINE); at !== -1; at = data.indexOf(NEWLINE, from)) {
+      if (++looked % LINES_PER_LOOK === 0) await setImmediate();
+      bytes += at - from;
       end(data.subarray(from, at));
       from = at + 1;
-      if (lines.length >= LINES_PER_CHUNK) {
-        yield lines;
+      if (lines.length >= LINES_PER_CHUNK || bytes >= BYTES_PER_CHUNK) {
+        if (lines.length > 0) yield lines;
         lines = [];
+        bytes = 0;
       }
     }
     const tail = data.subarray(from);
@@ -115,6 +125,7 @@ async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
     if (restBytes <= MAX_LINE_BYTES && tail.length > 0) rest.push(tail);
     if (lines.length > 0) yield lines;
     lines = [];
+    bytes = 0;
   }
   if (restBytes > 0) end(Buffer.alloc(0));
   if (lines.length > 0) yield lines;
@@ -123,19 +134,4 @@ async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
 function isBlank(line: Buffer): boolean {
   for (const byte of line) if (byte !== 0x20 && byte !== 0x0d && byte !== 0x09) return false;
   return true;
-}
-
-function drained(output: Writable): Promise<void> {
-  if (output.destroyed) return Promise.reject(new Error('the caller went away'));
-  return new Promise((resolve, reject) => {
-    const settle = (act: () => void) => (): void => {
-      output.off('drain', onDrain);
-      output.off('close', onClose);
-      act();
-    };
-    const onDrain = settle(resolve);
-    const onClose = settle(() => reject(new Error('the caller went away')));
-    output.on('drain', onDrain);
-    output.on('close', onClose);
-  });
 }

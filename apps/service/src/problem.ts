@@ -41,6 +41,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   forbidden: 403,
   'rate-limited': 429,
   'too-many-streams': 429,
+  'too-many-waiting': 429,
   'not-found': 404,
   'vn-unknown': 404,
   'nve-unknown': 404,

@@ -1,21 +1,27 @@
-import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
+import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { connectionKey, connectionsIn, memberValue, resolve, standingOf, type FoldedNve, type FoldedVn, type Network, type VnConnection } from '@nva/fold';
+import { memberValue, resolve, standingOf, type FoldedNve, type FoldedVn } from '@nva/fold';
 import { COUNTED, MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS, NO_QUOTAS } from '@nva/domain';
 import { numeral, parseIp, parseMac, parseNveId, parseTenantId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
-import { NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
+import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import { appliedBy } from './applied.ts';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
-import { page, type Entry, type Page } from './paging.ts';
+import { nveText } from './nve-text.ts';
+import { page, pageQuery, type Entry, type PageText } from './paging.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
-import { appliedBody, isConflicted, mappingBody, memberBody, nveBody, vnBody, withheldBody } from './views.ts';
+import { inTurns, walk, type Steps } from './sliced.ts';
+import { mappingEntries, memberEntries, paddedVnid, tableEntries, withheldPage } from './tables.ts';
+import { appliedBody, mappingBody, vnBody, type AppliedBody } from './views.ts';
 import { Visibility } from './visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
+
+/** Of what is made in steps, as text. */
+const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** State as it is now. */
 @Controller('v1')
@@ -29,13 +35,13 @@ export class QueriesController {
   }
 
   @Get('vns')
+  @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'Every living VN (operators).' })
   @DescribesQuery(PAGING)
-  vns(@Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+  vns(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
-    const living = [...this.#core.replica.network.vns.values()].filter((vn) => vn.alive);
-    return page(living.map((vn) => [paddedVnid(vn.state.vnid), () => vnBody(vn, this.#core.replica.digests)] as const), query);
+    return this.#inTurns(request, page(this.#living(query['after']), pageQuery(query)));
   }
 
   @Get('vns/:vnid')
@@ -46,49 +52,56 @@ export class QueriesController {
   }
 
   @Get('vns/:vnid/members')
+  @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'The NVEs of a VN (R38).' })
   @DescribesQuery(PAGING)
-  members(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+  members(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit');
-    return page([...this.#vn(vnid, request).members].map(([nveId, member]) => [nveId, () => memberBody(member)] as const), query);
+    return this.#inTurns(request, page(memberEntries(this.#vn(vnid, request), query['after']), pageQuery(query)));
   }
 
   @Get('vns/:vnid/mappings')
+  @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'What a VN distributes; with conflicted=true, what it holds back and why (X2).' })
   @DescribesQuery({ ...PAGING, conflicted: 'true: what is held back.' })
-  mappings(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+  mappings(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit', 'conflicted');
     const conflicted = query['conflicted'] ?? 'false';
     if (conflicted !== 'true' && conflicted !== 'false') throw new Refusal('wrong-type', 'conflicted is true or false', { field: 'conflicted', received: conflicted });
-    const connections = connectionsIn(this.#core.replica.network, this.#vn(vnid, request));
-    return page(conflicted === 'true' ? withheldEntries(connections) : mappingEntries(connections), query);
+    const { network } = this.#core.replica;
+    const vn = this.#vn(vnid, request);
+    const paged = pageQuery(query);
+    return this.#inTurns(request, conflicted === 'true' ? withheldPage(network, vn, paged) : page(mappingEntries(network, vn, paged.after), paged));
   }
 
   @Get('nves')
+  @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'Every known NVE (operators).' })
   @DescribesQuery(PAGING)
-  nves(@Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+  nves(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
-    const known = [...this.#core.replica.network.nves.values()].filter((nve) => nve.known);
-    return page(known.map((nve) => [nve.nveId, () => nveBody(nve, new Map([...this.#core.applied.of(nve.nveId)].map(([vnid, report]) => [vnid, appliedBody(report)])))] as const), query);
+    return this.#inTurns(request, page(this.#known(query['after']), pageQuery(query), (nve) => nveText(nve, (vnid) => this.#applied(nve, vnid))));
   }
 
   @Get('nves/:nveId')
+  @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'An NVE: properties, memberships, and what it has applied, compared.' })
-  async nve(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<unknown> {
+  async nve(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
     only(query);
     const nve = this.#nve(id, request);
-    return nveBody(nve, await appliedBy(this.#core, nve.nveId, contextOf(request).authorization));
+    const applied = await appliedBy(this.#core, nve.nveId, contextOf(request).authorization);
+    return this.#inTurns(request, nveText(nve, (vnid) => applied.get(vnid) ?? null));
   }
 
   @Get('nves/:nveId/table')
+  @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'Every mapping that the NVE should hold, VN by VN (R7).' })
   @DescribesQuery(PAGING)
-  table(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Page<unknown> {
+  table(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit');
     const { network } = this.#core.replica;
-    return page(tableEntries(network, this.#nve(id, request)), query);
+    return this.#inTurns(request, page(tableEntries(network, this.#nve(id, request), query['after']), pageQuery(query)));
   }
 
   @Get('tenant-systems/:tsId')
@@ -132,6 +145,7 @@ export class QueriesController {
   }
 
   @Get('resolve')
+  @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'Who holds an address: answered directly (R40), or with the NVEs to ask (R39).' })
   @DescribesQuery({ vnid: 'The VN, always.', ip: 'Either this or mac.', mac: 'Either this or ip.', mode: 'direct, the default, or redirect.' })
   resolve(@Query() query: Queries, @Req() request: FastifyRequest): unknown {
@@ -142,7 +156,7 @@ export class QueriesController {
     if ((ip === undefined) === (mac === undefined)) throw new Refusal('missing-field', 'either ip or mac is needed', { field: 'ip' });
     if (mode !== 'direct' && mode !== 'redirect') throw new Refusal('out-of-range', 'mode is direct or redirect', { field: 'mode', received: mode });
     const address = ip === undefined ? { mac: parseMac(mac) } : { ip: parseIp(ip) };
-    if (mode === 'redirect') return { mode, members: [...vn.members.values()].map(memberBody) };
+    if (mode === 'redirect') return this.#inTurns(request, redirect(vn));
     const found = resolve(this.#core.replica.network, vn.state.vnid, address);
     if (found.length === 0) throw new Refusal('not-found', `nobody holds that address in VN ${vn.state.vnid}`, { field: ip === undefined ? 'mac' : 'ip', received: ip ?? mac });
     const nveIds = new Set(found.flatMap(({ mapping }) => mapping.attachments.map((a) => a.nveId)));
@@ -151,6 +165,32 @@ export class QueriesController {
       mappings: found.map(({ mapping, position }) => mappingBody(mapping, position)),
       members: [...nveIds].map((nveId) => memberValue(this.#core.replica.network.nves.get(nveId)!.state!)),
     };
+  }
+
+  *#living(after = ''): Generator<Entry | undefined, void> {
+    const { vns } = this.#core.replica.network;
+    for (const vnid of walk(vns.order, (other) => paddedVnid(other) <= after)) {
+      const vn = vnid === undefined ? undefined : vns.get(vnid);
+      yield vn?.alive ? [paddedVnid(vn.state.vnid), () => vnBody(vn, this.#core.replica.digests)] : undefined;
+    }
+  }
+
+  *#known(after = ''): Generator<Entry<FoldedNve> | undefined, void> {
+    const { nves } = this.#core.replica.network;
+    for (const nveId of walk(nves.order, (other) => other <= after)) {
+      const nve = nveId === undefined ? undefined : nves.get(nveId);
+      yield nve?.known ? [nve.nveId, () => nve] : undefined;
+    }
+  }
+
+  #applied(nve: FoldedNve, vnid: number): AppliedBody | null {
+    const report = this.#core.applied.of(nve.nveId).get(vnid);
+    return report ? appliedBody(report) : null;
+  }
+
+  #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {
+    const { turns, clock } = this.#core;
+    return inTurns(turns.reads, clock, actorOf(contextOf(request).caller), steps);
   }
 
   #visible(request: FastifyRequest): Visibility {
@@ -174,23 +214,12 @@ export class QueriesController {
   }
 }
 
-function* mappingEntries(connections: Iterable<VnConnection>): Iterable<Entry<object>> {
-  for (const { ts, connection, mapping } of connections) if (mapping) yield [connectionKey(ts.state, connection), () => mappingBody(mapping, connection.position)];
-}
-
-function* withheldEntries(connections: Iterable<VnConnection>): Iterable<Entry<unknown>> {
-  for (const { ts, connection, mapping } of connections) {
-    if (!mapping && isConflicted(ts, connection)) yield [connectionKey(ts.state, connection), () => withheldBody(ts, connection)];
+/** The NVEs that may be asked (R39). */
+function* redirect(vn: FoldedVn): Steps<string> {
+  const members: string[] = [];
+  for (const entry of memberEntries(vn)) {
+    if (entry) members.push(JSON.stringify(entry[1]()));
+    else yield;
   }
+  return `{"mode":"redirect","members":[${members.join(',')}]}`;
 }
-
-function* tableEntries(network: Network, nve: FoldedNve): Iterable<Entry<object>> {
-  for (const { vn } of nve.memberships.values()) {
-    const { vnid } = vn.state;
-    const prefix = paddedVnid(vnid);
-    for (const [key, make] of mappingEntries(connectionsIn(network, vn))) yield [`${prefix}/${key}`, () => ({ vnid, ...make() })];
-  }
-}
-
-/** VNIDs as text sort as the numbers do. */
-const paddedVnid = (vnid: number): string => String(vnid).padStart(8, '0');

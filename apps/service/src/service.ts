@@ -5,7 +5,6 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Refusal } from '@nva/identifiers';
 import { systemClock, type Clock, type EventStore, type Logger } from '@nva/ports';
-import { actorOf } from '@nva/registrar';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -32,7 +31,8 @@ import { ProblemFilter } from './problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
 import { CORE, DISPATCHER, DISTRIBUTION, METRICS, OPEN_REQUESTS, REGISTRATION } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
-import { contextOf, correlationIdOf, readContext, readCorrelationId, setContext } from './request-context.ts';
+import { requestRate } from './rates.ts';
+import { correlationIdOf, readContext, readCorrelationId, setContext } from './request-context.ts';
 import type { Role } from './roles.ts';
 import { WritesController } from './writes.controller.ts';
 
@@ -161,7 +161,6 @@ interface Parts {
 
 /** What every request goes through before its handler: correlation id, caller, rate; and what is measured after it. */
 async function prepare(fastify: FastifyInstance, { credentials, core, metrics, connections, open }: Parts): Promise<void> {
-  const { rateLimitPerS } = core.config;
   readBodies(fastify);
   fastify.addHook('onRequest', async (request, reply) => {
     const release = hasBody(request) ? connections.limitBody(request, reply) : null;
@@ -189,13 +188,7 @@ async function prepare(fastify: FastifyInstance, { credentials, core, metrics, c
     const endMs = core.clock.wallMs();
     core.tracing.root({ name: `${request.method} ${route}`, correlationId, startMs: endMs - reply.elapsedTime, endMs, attributes: { 'http.response.status_code': reply.statusCode }, ...(reply.statusCode >= 500 && { error: String(reply.statusCode) }) });
   });
-  await fastify.register(rateLimit, {
-    max: rateLimitPerS,
-    timeWindow: 1_000,
-    hook: 'preHandler',
-    keyGenerator: (request) => (PUBLIC.test(request.url) ? request.ip : actorOf(contextOf(request).caller)),
-    errorResponseBuilder: () => new Refusal('rate-limited', `more than ${rateLimitPerS} requests a second`),
-  });
+  await fastify.register(rateLimit, requestRate(core.config.rateLimitPerS, (url) => PUBLIC.test(url)));
 }
 
 /**

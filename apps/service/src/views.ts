@@ -16,7 +16,7 @@ export function vnBody(vn: FoldedVn, digests: FeedDigests): unknown {
     context: policies,
     incarnation: String(vn.incarnation),
     members: vn.members.size,
-    tenantSystems: [...vn.macs.everyone()].length,
+    tenantSystems: vn.macs.count,
     digest,
     digestPosition: String(digestPosition),
     revision: vn.revision,
@@ -48,8 +48,8 @@ export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
   };
 }
 
-/** `applied`: what the NVE last reported, by VNID. */
-export function nveBody(nve: FoldedNve, applied: ReadonlyMap<number, AppliedBody>): unknown {
+/** Without its memberships, which may be many (`nveText`). */
+export function nveBody(nve: FoldedNve): object {
   const { nveId, status, siteId, mac, addresses, incarnation, leaseS } = nve.state!;
   return {
     nveId,
@@ -61,7 +61,6 @@ export function nveBody(nve: FoldedNve, applied: ReadonlyMap<number, AppliedBody
     status,
     reachable: status === 'reachable',
     tenantSystems: nve.attachments,
-    memberships: [...nve.memberships].toSorted(([a], [b]) => a - b).map(([vnid, { since }]) => ({ vnid, since: String(since), applied: applied.get(vnid) ?? null })),
     revision: nve.revision,
     position: String(nve.position),
   };

@@ -113,7 +113,8 @@ export class WritesController {
     const keyed = idempotencyKey === undefined ? {} : { idempotencyKey };
     const parsed = { ...parseBody(name, path, body), ...keyed };
     const json = { command: name, ...path, ...(isObject(body) ? body : {}), ...keyed };
-    const [result] = await this.#dispatcher.submit([{ parsed, json }], contextOf(request));
+    const context = contextOf(request);
+    const [result] = await this.#dispatcher.inTurn(context, 1, () => this.#dispatcher.submit([{ parsed, json }], context), name === 'heartbeat');
     if (!result) throw new Refusal('internal', 'the command has no outcome');
     if ('refusal' in result) throw result.refusal;
     if ('answer' in result) {

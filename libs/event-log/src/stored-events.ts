@@ -48,20 +48,18 @@ export function decodeFrame(codec: EventCodec, bytes: Buffer, at: number, after:
   return at + length;
 }
 
-/** Decodes events that were gathered one by one; `positions` begins with theirs. */
-export function decodeGathered(codec: EventCodec, { bytes: raw, count, positions }: StreamStart): RecordedEvent[] {
+/** Decodes events that were gathered one by one, each when it is asked for; `positions` begins with theirs. */
+export function* decodeGathered(codec: EventCodec, { bytes: raw, count, positions }: StreamStart): Generator<RecordedEvent, void> {
   const bytes = asBuffer(raw);
   const entries = count * ROW_BYTES;
   const rows = new Uint8Array(bytes.subarray(0, entries));
-  const events: RecordedEvent[] = [];
   let from = entries;
   for (let i = 0; i < count; i++) {
     const row = i * ROW_BYTES;
     const to = entries + bytes.readUInt32LE(row + ROW_END);
-    events.push(decodeEntry(codec, bytes, from, to, positions[i]!, bytes.readUInt32LE(row + ROW_REVISION), rows, row));
+    yield decodeEntry(codec, bytes, from, to, positions[i]!, bytes.readUInt32LE(row + ROW_REVISION), rows, row);
     from = to;
   }
-  return events;
 }
 
 function decodeEntry(codec: EventCodec, bytes: Buffer, from: number, to: number, position: number, revision: number, rows: Uint8Array, idAt: number): StoredEvent {

@@ -3,6 +3,7 @@ import { mappingKey } from '@nva/codec';
 import { sameList, samePolicies, type Nve, type TenantSystem, type Vn } from '@nva/domain';
 import type { FeedName, Position } from '@nva/ports';
 import { ClaimTable } from './claims.ts';
+import { OrderedMap } from './ordered.ts';
 
 /** A tenant system's state as the fold keeps it: its bindings are Connections. */
 export interface ConnectedTenantSystem extends TenantSystem {
@@ -51,7 +52,7 @@ export class FoldedVn {
   readonly incarnation: Position;
   readonly feed: FeedName;
   contextPosition: Position;
-  readonly members = new Map<string, FoldedMember>();
+  readonly members = new OrderedMap<string, FoldedMember>();
   readonly macs = new ClaimTable();
   readonly ips = new ClaimTable();
 
@@ -89,7 +90,7 @@ export class FoldedNve {
   /** Tenant systems attached here, and their bindings. */
   attachments = 0;
   bindings = 0;
-  readonly memberships = new Map<number, FoldedMember>();
+  readonly memberships = new OrderedMap<number, FoldedMember>();
   readonly feed: FeedName;
   /** The attachment lists of mappings that are reached here alone, shared by all of them. */
   readonly alone: { readonly associated: readonly PublishedAttachment[]; readonly activated: readonly PublishedAttachment[] };

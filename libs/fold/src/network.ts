@@ -20,6 +20,7 @@ import { Holdings } from './holdings.ts';
 import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
 import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
 import { nameIn, Namesakes } from './namesakes.ts';
+import { OrderedMap } from './ordered.ts';
 import { reachedAt } from './reach.ts';
 import { RULES, type FoldRules } from './rules.ts';
 
@@ -58,8 +59,8 @@ export class Network {
   /** By the name that their stream ends in (`tsNameOf`): the id, but for namesakes. */
   readonly tenantSystems = new Map<string, FoldedTs>();
   readonly namesakes = new Namesakes(this.tenantSystems);
-  readonly vns = new Map<number, FoldedVn>();
-  readonly nves = new Map<string, FoldedNve>();
+  readonly vns = new OrderedMap<number, FoldedVn>();
+  readonly nves = new OrderedMap<string, FoldedNve>();
   readonly holdings = new Holdings();
   /** By what Kafka makes of their ids: nearly always one. */
   readonly nvesOnKafka = new Map<string, FoldedNve[]>();

@@ -40,6 +40,7 @@ export const REFUSAL_CODES = [
   'forbidden',
   'rate-limited',
   'too-many-streams',
+  'too-many-waiting',
   // What it speaks of is not there.
   'not-found',
   'vn-unknown',

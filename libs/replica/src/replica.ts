@@ -1,5 +1,6 @@
 import { FeedDigests, Network, type RecordChange } from '@nva/fold';
 import type { Checkpoint, EventStore, Logger, Position, RecordedEvent } from '@nva/ports';
+import { setImmediate } from 'node:timers/promises';
 
 /** Called for every event right after it was folded, in order, while the network stands exactly there. Must not throw. */
 export type FoldListener = (recorded: RecordedEvent, changes: readonly RecordChange[]) => void;
@@ -16,6 +17,8 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
+/** Events folded at a stretch: a millisecond or two, with what listeners do at each. */
+export const EVENTS_PER_SLICE = 128;
 /** A wait for a position at most; a caller beyond it is told at once that it cannot wait. */
 const MAX_WAITERS = 65_536;
 
@@ -105,9 +108,20 @@ export class Replica {
         caughtUp();
         continue;
       }
-      for (const recorded of message.events) this.#fold(recorded);
-      this.#wake();
+      await this.#foldAll(message.events);
     }
+  }
+
+  /** Once it has caught up, in slices, between which the event loop goes round: what is served meanwhile waits for one of them. */
+  async #foldAll(events: readonly RecordedEvent[]): Promise<void> {
+    for (let at = 0; at < events.length && !this.#stopping.signal.aborted; at++) {
+      if (this.#caughtUp && at > 0 && at % EVENTS_PER_SLICE === 0) {
+        this.#wake();
+        await setImmediate();
+      }
+      this.#fold(events[at]!);
+    }
+    this.#wake();
   }
 
   #fold(recorded: RecordedEvent): void {

@@ -1,0 +1,31 @@
+import type { Clock } from '@nva/ports';
+import { FairQueue } from './fair-queue.ts';
+import { LineRate } from './rates.ts';
+
+/** Commands that wait for their turn at most: lines of NDJSON, writes of REST and records of Kafka alike. */
+export const COMMANDS_WAITING = { perCaller: 16_384, inAll: 65_536 } as const;
+/** Reads that wait for their turn at most. A read is in the queue once, whatever it has still to do. */
+export const READS_WAITING = { perCaller: 1_024, inAll: 16_384 } as const;
+/** How long commands are decided, and reads answered, in one round of the event loop; each ends the piece that it has begun. */
+export const COMMAND_SLICE_MS = 2;
+export const READ_SLICE_MS = 1;
+
+/** Commands decided and not answered at most, where the log takes no time: what comes next waits for no more than these. */
+const MIN_UNDER_WAY = 256;
+/** As many more for each millisecond that an append takes: what this thread can decide meanwhile, and half as much again. */
+const MORE_PER_APPEND_MS = 64;
+const MAX_UNDER_WAY = 1_024;
+
+/** The turns in which callers share this process's one thread. */
+export class Turns {
+  readonly commands: FairQueue;
+  readonly reads: FairQueue;
+  readonly lineRate: LineRate;
+
+  /** `appendMs`: how long an append takes of late. `linesPerS`: see LineRate. */
+  constructor(clock: Clock, linesPerS: number, appendMs: () => number) {
+    this.lineRate = new LineRate(linesPerS, clock);
+    this.commands = new FairQueue({ clock, bounds: COMMANDS_WAITING, sliceMs: COMMAND_SLICE_MS, window: () => Math.min(MAX_UNDER_WAY, MIN_UNDER_WAY + MORE_PER_APPEND_MS * appendMs()) });
+    this.reads = new FairQueue({ clock, bounds: READS_WAITING, sliceMs: READ_SLICE_MS });
+  }
+}

@@ -1,0 +1,46 @@
+import { actorOf } from '@nva/registrar';
+import type { CallersLine } from './dispatcher.ts';
+
+/** Commands of one caller that are decided in one turn at most. */
+export const COMMANDS_PER_TURN = 64;
+
+/** Commands of one caller, by their place in a batch. */
+export interface Piece {
+  readonly caller: string;
+  readonly places: number[];
+}
+
+/**
+ * Divides a batch of commands of many callers into pieces that take their turns one by one, wave by wave: the pieces of a wave need not wait
+ * for each other. A command about a tenant system that another caller sent one about before is of a later wave, so that these are decided in
+ * the order in which they came; those of one caller are in any case.
+ */
+export function* waves(lines: readonly CallersLine[]): Generator<readonly Piece[], void> {
+  for (let left = [...lines.keys()]; left.length > 0; ) {
+    const senders = new Map<string, string>();
+    const open = new Map<string, Piece>();
+    const pieces: Piece[] = [];
+    const later: number[] = [];
+    for (const place of left) {
+      const { parsed: { command }, caller: sender } = lines[place]!;
+      const caller = actorOf(sender);
+      const tsId = 'tsId' in command ? command.tsId : null;
+      if (tsId !== null && (senders.get(tsId) ?? caller) !== caller) {
+        // Whoever sends one after it waits for it too.
+        senders.set(tsId, '');
+        later.push(place);
+        continue;
+      }
+      if (tsId !== null) senders.set(tsId, caller);
+      let piece = open.get(caller);
+      if (!piece || piece.places.length === COMMANDS_PER_TURN) {
+        piece = { caller, places: [] };
+        open.set(caller, piece);
+        pieces.push(piece);
+      }
+      piece.places.push(place);
+    }
+    yield pieces;
+    left = later;
+  }
+}
