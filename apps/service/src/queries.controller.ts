@@ -5,7 +5,7 @@ import { COUNTED, MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS, NO_QUOTAS } from '@nva
 import { numeral, parseIp, parseMac, parseNveId, parseTenantId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
 import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
-import { appliedBy } from './applied.ts';
+import { appliedBy, appliedByAll } from './applied.ts';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
 import { nveText } from './nve-text.ts';
@@ -15,7 +15,7 @@ import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { inTurns, walk, type Steps } from './sliced.ts';
 import { mappingEntries, memberEntries, paddedVnid, tableEntries, withheldPage } from './tables.ts';
-import { appliedBody, mappingBody, vnBody, type AppliedBody } from './views.ts';
+import { mappingBody, vnBody } from './views.ts';
 import { Visibility } from './visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
@@ -78,10 +78,12 @@ export class QueriesController {
   @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'Every known NVE (operators).' })
   @DescribesQuery(PAGING)
-  nves(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
+  async nves(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
-    return this.#inTurns(request, page(this.#known(query['after']), pageQuery(query), (nve) => nveText(nve, (vnid) => this.#applied(nve, vnid))));
+    const paged = pageQuery(query);
+    const applied = await appliedByAll(this.#core, paged.after ?? '', paged.limit, contextOf(request).authorization);
+    return this.#inTurns(request, page(this.#known(paged.after), paged, (nve) => nveText(nve, (vnid) => applied(nve.nveId, vnid))));
   }
 
   @Get('nves/:nveId')
@@ -181,11 +183,6 @@ export class QueriesController {
       const nve = nveId === undefined ? undefined : nves.get(nveId);
       yield nve?.known ? [nve.nveId, () => nve] : undefined;
     }
-  }
-
-  #applied(nve: FoldedNve, vnid: number): AppliedBody | null {
-    const report = this.#core.applied.of(nve.nveId).get(vnid);
-    return report ? appliedBody(report) : null;
   }
 
   #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {

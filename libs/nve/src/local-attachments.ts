@@ -11,6 +11,8 @@ export interface LocalBinding {
 /** A tenant system that this NVE itself hosts, known from its own access side and not from the NVA. */
 export interface LocalAttachment {
   readonly tsId: string;
+  /** Its tenant; needed where this NVE hosts tenant systems of several tenants with one id, which is each tenant's own. */
+  readonly tenantId?: string;
   /** Canonical spelling. */
   readonly mac: string;
   readonly state: AttachmentState;
@@ -44,16 +46,26 @@ export interface Disagreement {
 export class LocalAttachments {
   readonly #byTs = new Map<string, LocalAttachment>();
 
+  /** By what `nameOf` makes of them. */
   get all(): ReadonlyMap<string, LocalAttachment> {
     return this.#byTs;
   }
 
-  set(attachment: LocalAttachment): void {
-    this.#byTs.set(attachment.tsId, attachment);
+  get(tsId: string, tenantId?: string): LocalAttachment | undefined {
+    return this.#byTs.get(nameOf(tsId, tenantId));
   }
 
-  delete(tsId: string): boolean {
-    return this.#byTs.delete(tsId);
+  /** Whether anybody's tenant system of that id is hosted. */
+  hosts(tsId: string): boolean {
+    return this.#byTs.has(tsId) || [...this.#byTs.values()].some((attachment) => attachment.tsId === tsId);
+  }
+
+  set(attachment: LocalAttachment): void {
+    this.#byTs.set(nameOf(attachment.tsId, attachment.tenantId), attachment);
+  }
+
+  delete(tsId: string, tenantId?: string): boolean {
+    return this.#byTs.delete(nameOf(tsId, tenantId));
   }
 
   /** VNs that anything here is bound to. */
@@ -88,6 +100,9 @@ export class LocalAttachments {
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 }
+
+/** No id has an `@`. */
+const nameOf = (tsId: string, tenantId: string | undefined): string => (tenantId === undefined ? tsId : `${tsId}@${tenantId}`);
 
 function bears({ mac }: LocalAttachment, { ip, vlan }: LocalBinding, address: Address): boolean {
   if ('ip' in address) return ip === address.ip;

@@ -161,15 +161,15 @@ export class NveClient {
 
   /** This NVE hosts a tenant system, or now hosts it so. Only this NVE ever says so. */
   attachLocal(attachment: LocalAttachment): void {
-    const before = this.#local.all.get(attachment.tsId);
+    const before = this.#local.get(attachment.tsId, attachment.tenantId);
     this.#knowsWhatItHosts = true;
     this.#local.set(attachment);
     this.#compareAll([before, attachment]);
   }
 
-  detachLocal(tsId: string): void {
-    const before = this.#local.all.get(tsId);
-    this.#local.delete(tsId);
+  detachLocal(tsId: string, tenantId?: string): void {
+    const before = this.#local.get(tsId, tenantId);
+    this.#local.delete(tsId, tenantId);
     this.#compareAll([before]);
   }
 
@@ -272,7 +272,7 @@ export class NveClient {
   /** Whether the change is of a tenant system that is here by either account. */
   #concernsUs({ kind, before, after }: TableChange): boolean {
     if (kind !== 'mapping') return false;
-    return [before, after].some((mapping) => mapping && (this.#local.all.has(mapping.tsId) || mapping.attachments.some(({ nveId }) => nveId === this.nveId)));
+    return [before, after].some((mapping) => mapping && (this.#local.hosts(mapping.tsId) || mapping.attachments.some(({ nveId }) => nveId === this.nveId)));
   }
 
   #compareAll(attachments: readonly (LocalAttachment | undefined)[]): void {

@@ -198,6 +198,19 @@ describe('its own attachments', () => {
     expect(client.disagreements().some(({ kind }) => kind !== 'not-hosted')).toBe(false);
   });
 
+  it('are each tenant\u2019s own: two of one id are hosted side by side', () => {
+    const { client, transport } = clientInVn();
+    transport.vn(100).change(20, vm(3, 'nve2'));
+    const blue: LocalAttachment = { tsId: 'vm3', tenantId: 'blue', mac: '02:00:00:00:0b:03', state: 'activated', bindings: [{ vnid: 200, vlan: null, ip: '10.0.0.3' }] };
+    client.attachLocal(hosted(3, { tenantId: 'red' }));
+    client.attachLocal(blue);
+    expect(client.disagreements().filter(({ vnid }) => vnid === 100)).toEqual([]);
+    expect(client.resolve(200, { ip: '10.0.0.3' })).toMatchObject({ outcome: 'hosted', attachment: blue });
+    client.detachLocal('vm3', 'blue');
+    expect(client.resolve(100, { mac: hosted(3).mac })).toMatchObject({ outcome: 'hosted', attachment: { tenantId: 'red' } });
+    expect(client.resolve(200, { ip: '10.0.0.3' })).toBeNull();
+  });
+
   it('are compared with nothing while the NVA has not been heard', () => {
     const { client } = clientAt({ localAttachments: [hosted(3)] });
     expect(client.disagreements()).toEqual([]);
