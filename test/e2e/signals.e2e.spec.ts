@@ -28,4 +28,23 @@ it('SIGHUP has tokens read again at once, and ends nothing', async () => {
     await nva.kill();
     await rm(directory, { recursive: true });
   }
-});
+}, 120_000);
+
+it('a rejection that is nobody\u2019s ends nothing, and is neither hidden from the log nor from the metrics (X6)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'nva-rejection-'));
+  // Once somebody listens for such a thing, or after a while in which nobody did.
+  const defect = 'let looks = 0; const timer = setInterval(() => { if (process.listenerCount("unhandledRejection") === 0 && ++looks < 500) return; clearInterval(timer); Promise.reject(new Error("nobody waits for me")); }, 20);';
+  const nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(defect)}` } });
+  try {
+    await nva.ready();
+    await until('it is counted', async () => {
+      const text = await (await fetch(`${nva.url}/metrics`)).text();
+      return /^nva_unhandled_rejections_total 1$/m.test(text) ? null : nva.output.slice(-500);
+    });
+    expect(nva.output).toMatch(/"level":"error".*nobody waits for me.*this is a defect/);
+    expect(nva.running).toBe(true);
+  } finally {
+    await nva.kill();
+    await rm(directory, { recursive: true });
+  }
+}, 120_000);

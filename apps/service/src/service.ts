@@ -49,6 +49,7 @@ export interface Service {
   readonly core: Core;
   /** Takes commands from Kafka; null where that is off. */
   readonly commands: CommandServer | null;
+  readonly connections: Pick<Connections, 'count' | 'unauthenticated'>;
   /** Reads tokens and keys again, at once. */
   reloadCredentials(): void;
   /** Finishes what was accepted, then releases everything. */
@@ -135,6 +136,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
     url: await app.getUrl(),
     core,
     commands,
+    connections,
     reloadCredentials: () => credentials.reload(),
     async close() {
       credentials.stop();

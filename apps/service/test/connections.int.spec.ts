@@ -111,7 +111,7 @@ describe('connections', () => {
       await once(socket, 'data');
       return socket;
     };
-    await until(() => nva.server.core.ready);
+    await until(() => nva.server.connections.count === 0);
     const feed = await open('/v1/vns/1/feed');
     const idle = [await open('/v1/vns/1'), await open('/v1/vns/1'), await open('/v1/vns/1')];
     idle[0]!.write(request('/v1/vns/2'));
