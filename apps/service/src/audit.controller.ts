@@ -15,7 +15,7 @@ import { Visibility } from './visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
 
-const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold)$/;
+const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold|log)$/;
 
 /** The audit log and the schemas. */
 @Controller('v1')
@@ -31,14 +31,14 @@ export class AuditController {
 
   @Get('events')
   @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
-  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id>, vn-<vnid>, nve-<id>, fold.' })
+  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id>, vn-<vnid>, nve-<id>, fold, log.' })
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<Page<unknown>> {
     only(query, 'after', 'limit', 'entity');
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
     const limit = query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT);
     const after = query['after'] === undefined ? 0 : readPosition(query['after'], 'after');
     const { entity } = query;
-    if (entity !== undefined && !ENTITY.test(entity)) throw new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold', { field: 'entity', received: entity });
+    if (entity !== undefined && !ENTITY.test(entity)) throw new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold, log', { field: 'entity', received: entity });
     const events = entity === undefined ? await this.#all(after, limit + 1) : await this.#stream(entity, after, limit + 1);
     const items = events.slice(0, limit).map(eventBody);
     return events.length > limit ? { items, next: String(events[limit - 1]!.position) } : { items };

@@ -1,7 +1,8 @@
 import type { RecordChange } from '@nva/fold';
-import { FeedFenced, feedKey, FeedRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
-import type { Replica } from '@nva/replica';
+import { FeedFenced, feedKey, FeedRefused, LogRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { readLineage, type Replica } from '@nva/replica';
 import { GuardedFeedWriter } from './guarded-writer.ts';
+import { assertCheckpointsWithin, assertWithin } from './lost-end.ts';
 import { longGone, lookEveryMs, purgeAppend, type PurgeOptions } from './purge.ts';
 import { recordsOfChange, type Owns } from './records.ts';
 import { reconcile, type Reconciliation } from './reconcile.ts';
@@ -61,6 +62,8 @@ export class Distributor {
   readonly #owns: Owns;
   /** null where nobody asks who may read. */
   readonly rights: Rights | null;
+  /** UUIDs that the log had before. */
+  #lineage: ReadonlySet<string> = new Set();
   #queue: Queued[] = [];
   #queuedRecords = 0;
   /** VNIDs whose topic may be due to be deleted. */
@@ -107,7 +110,7 @@ export class Distributor {
 
   /**
    * Once the replica has caught up. Resolves when the feeds are equal to the fold; tries for as long as it takes while they do not answer.
-   * Rejects if they are refused or another writer takes over; `failed` is called if that happens later.
+   * Rejects if they are refused, if they show that the log has lost its end, or if another writer takes over; `failed` is called if that happens later.
    */
   async start(failed: (cause: unknown) => void): Promise<Reconciliation> {
     const reconciliation = await this.#retrying(async () => {
@@ -215,7 +218,7 @@ export class Distributor {
       try {
         return await attempt();
       } catch (error) {
-        if (error instanceof FeedFenced || error instanceof FeedRefused || this.#stopping) throw error;
+        if (error instanceof FeedFenced || error instanceof FeedRefused || error instanceof LogRefused || this.#stopping) throw error;
         this.counters.publishFailures++;
         this.#logger.warn('the feeds do not answer; trying again', { err: error, retryMs });
         await new Promise((resolve) => setTimeout(resolve, retryMs));
@@ -300,7 +303,8 @@ export class Distributor {
     return reconcile(this.#replica.network, this.#writer, {
       log: this.#store.logId,
       owns,
-      adopt: this.#options.adopt,
+      adopts: (log) => this.#adopts(log),
+      within: (mark) => assertWithin(this.#store, [mark]),
       batchRecords: MAX_BATCH_RECORDS,
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
     });
@@ -318,9 +322,15 @@ export class Distributor {
   }
 
   async #checkLog(): Promise<void> {
-    const checkpoint = await this.#writer.loadCheckpoint();
-    if (!checkpoint || checkpoint.log === this.#store.logId || this.#options.adopt) return;
+    this.#lineage = new Set((await readLineage(this.#store)).previous);
+    const [checkpoint] = await Promise.all([this.#writer.loadCheckpoint(), assertCheckpointsWithin(this.#store, this.#writer)]);
+    if (!checkpoint || checkpoint.log === this.#store.logId || this.#adopts(checkpoint.log)) return;
     throw new FeedRefused(`the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}; set FEED_ADOPT=true to make them equal to this log`);
+  }
+
+  /** Feeds of this log from before a renewal are its own; those of a stranger are only where that was asked for. */
+  #adopts(log: string): boolean {
+    return this.#options.adopt || this.#lineage.has(log);
   }
 
   async #saveCheckpoint(): Promise<void> {

@@ -1,4 +1,4 @@
-import { vnidOf, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { vnidOf, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
 import type { Rights } from './rights.ts';
 
 /**
@@ -54,6 +54,10 @@ export class GuardedFeedWriter implements FeedWriter {
 
   loadCheckpoint(): Promise<FeedCheckpoint | null> {
     return this.#writer.loadCheckpoint();
+  }
+
+  checkpoints(): Promise<readonly PlacedCheckpoint[]> {
+    return this.#writer.checkpoints();
   }
 
   saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {

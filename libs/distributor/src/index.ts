@@ -1,3 +1,4 @@
+export { assertCheckpointsWithin, assertFeedWithin } from './lost-end.ts';
 export * from './distributor.ts';
 export { PURGE_AFTER_MS, type PurgeOptions } from './purge.ts';
 export * from './records.ts';

@@ -97,10 +97,19 @@ export class Topic {
     for (const record of this.#records.values()) if (record.value !== null) yield record;
   }
 
-  /** What was written after a position, in order of positions; null if removals since then are forgotten. */
+  /** The log that its records are of; null while it has none. */
+  get log(): string | null {
+    this.#fill();
+    return this.#records.values().next().value?.log ?? null;
+  }
+
+  /**
+   * What was written after a position, in order of positions; null if removals since then are forgotten, or the feed has not come so far:
+   * whoever was told more was told it by another past of the log, or by another process that is ahead, and what it lacks is not known here.
+   */
   after(position: Position): FeedRecord[] | null {
     this.#fill();
-    if (position < this.#floor) return null;
+    if (position < this.#floor || position > this.#position) return null;
     return [...this.#records.values()].filter((record) => record.position > position).toSorted((a, b) => a.position - b.position);
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createRecordCodec, type RecordCodec } from '@nva/codec';
-import { FeedFenced, FeedRefused, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { FeedFenced, FeedRefused, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { hostname } from 'node:os';
 import { slices } from './batching.ts';
@@ -178,6 +178,17 @@ export class KafkaFeedWriter implements FeedWriter {
     });
   }
 
+  /** None if the distributors' topic is not there yet. Shards that have come equally far are told of together. */
+  checkpoints(): Promise<readonly PlacedCheckpoint[]> {
+    return translated('Reading the checkpoints', async () => {
+      const topic = this.#names.distributor;
+      if (!this.#opened && !(await (await this.#topics()).list()).includes(topic)) return [];
+      const known = [...(await readCheckpoints(this.#readClient, this.#groupPrefix, topic))];
+      const alike = Object.values(Object.groupBy(known, ([, { log, position }]) => `${log}/${position}`)) as (typeof known)[];
+      return alike.map((group) => ({ ...group[0]![1], where: `the checkpoint of ${shardsText(group.map(([shard]) => shard))} on topic ${topic}` }));
+    });
+  }
+
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
     const topic = this.#names.distributor;
     const saved = [...this.#writing().shards].map(([shard, writer]) =>
@@ -271,3 +282,5 @@ export class KafkaFeedWriter implements FeedWriter {
     return { admin, topics: new TopicAdmin(admin, { ...TOPIC_CONFIG, ...this.#options.topicConfig }, this.#log, untilReadable) };
   }
 }
+
+const shardsText = (shards: readonly number[]): string => `shard${shards.length === 1 ? '' : 's'} ${formatShards(shards.toSorted((a, b) => a - b))}`;
