@@ -7,7 +7,8 @@ const MAX_REPORTERS = 10_000;
 
 const NONE: ReadonlyMap<number, Report> = new Map();
 
-export type Verdict = 'same' | 'behind' | 'differs' | 'unknown';
+/** `ahead`: of a position that this log does not have. */
+export type Verdict = 'same' | 'behind' | 'differs' | 'unknown' | 'ahead';
 
 export interface Report extends Applied {
   /** By the digest held for the reported position, when the report came. */
@@ -36,8 +37,9 @@ export class AppliedReports {
     return this.#mismatches;
   }
 
-  take(nveId: string, applied: readonly Applied[]): void {
-    const reports = applied.map((one) => ({ ...one, verdict: this.#verdict(one) }));
+  /** `ahead`: the VNs whose reports are beyond the head of the log, which only the log tells. */
+  take(nveId: string, applied: readonly Applied[], ahead: ReadonlySet<number> = new Set()): void {
+    const reports = applied.map((one) => ({ ...one, verdict: ahead.has(one.vnid) ? ('ahead' as const) : this.#verdict(one) }));
     this.#mismatches += reports.filter(({ verdict }) => verdict === 'differs').length;
     this.#reports.delete(nveId);
     this.#reports.set(nveId, new Map(reports.map((report) => [report.vnid, report])));

@@ -45,6 +45,7 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   'duplicate-ip': 409,
   'address-registered': 409,
   'revision-mismatch': 409,
+  'ahead-of-log': 409,
   contention: 503,
   'bid-required': 422,
   'bid-unknown': 422,

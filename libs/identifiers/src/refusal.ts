@@ -50,6 +50,7 @@ export const REFUSAL_CODES = [
   'duplicate-ip',
   'address-registered',
   'revision-mismatch',
+  'ahead-of-log',
   'contention',
   // A rule of the draft refuses it.
   'bid-required',
