@@ -62,7 +62,7 @@ export class GroupCommit {
   #waiting: Turn[] = [];
   #admission: Turn[] = [];
   #entering = false;
-  #looking: Promise<boolean> | undefined;
+  #looking = false;
   #ended: StoreUnavailable | undefined;
 
   constructor(writer: WorkerClient<WriterRequest, unknown>, last: number, clock: Clock, limits: EventLogLimits, listener: CommitListener) {
@@ -148,21 +148,17 @@ export class GroupCommit {
     for (const { reject } of this.#admission.splice(0)) reject(reason);
   }
 
-  /** Whether the files are still in their place. If they are not, all ends as after a transaction that failed. */
-  look(): Promise<boolean> {
+  /** Looks whether the files are still in their place. If they are not, all ends as after a transaction that failed. */
+  async look(): Promise<void> {
     // One at a time: the writer may be waiting for a lock.
-    return (this.#looking ??= this.#look());
-  }
-
-  async #look(): Promise<boolean> {
+    if (this.#looking || this.#ended) return;
+    this.#looking = true;
     try {
       await this.#writer.call({ kind: 'look' });
-      return true;
     } catch (cause) {
       this.#fail(cause);
-      return false;
     } finally {
-      this.#looking = undefined;
+      this.#looking = false;
     }
   }
 

@@ -145,10 +145,9 @@ export class SqliteEventStore implements EventStore {
     clearInterval(this.#looking);
     this.#subscriptions.end(null);
     this.#reads.end(closed);
-    // The last connection to close empties the WAL into the file and removes it, by name, if it may write. So the writer is the last, but
-    // not where that name may be of a file that somebody else has put there. A thread that is gone has nothing to close.
-    const parts = [() => this.#reader.close(), () => this.#writer.call({ kind: 'close' })];
-    for (const part of (await this.#commits.look()) ? parts : parts.toReversed()) await part().catch(() => undefined);
+    // The reader first: the last connection to close empties the WAL into the file and removes it, unless the file has been moved away
+    // (SQLite looks). A thread that is gone has nothing to close.
+    for (const part of [() => this.#reader.close(), () => this.#writer.call({ kind: 'close' })]) await part().catch(() => undefined);
     await Promise.all([this.#reader.stop(), this.#writer.stop()]);
     this.#directory.release();
   }

@@ -127,9 +127,9 @@ describe('a process of the same user', () => {
     store = await openStore(log, { checkpointPages: 16, busyLimitMs: LIMIT_MS });
     const child = await bystander('checkpoints', mode);
     let revision = NO_STREAM;
-    let checkpoints = 0;
-    child.on('message', () => checkpoints++);
-    for (let call = 0; call < 50 || checkpoints < 50; call++) {
+    const progress = { calls: 0, checkpoints: 0 };
+    child.on('message', () => progress.checkpoints++);
+    for (; progress.calls < 50 || progress.checkpoints < 50; progress.calls++) {
       const results = await store.append([fresh('a', revision, 5)]);
       expect(results).toMatchObject([{ outcome: 'appended' }]);
       revision += 5;
