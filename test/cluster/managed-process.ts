@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tethered } from '../../apps/demo/src/tethered.ts';
 
 const POLL_MS = 50;
 const READY_LIMIT_MS = 60_000;
@@ -44,7 +45,7 @@ export class ManagedProcess {
   start(): void {
     if (this.#child) return;
     const { args, env, logFile } = this.#options;
-    const child = spawn(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(...tethered(process.execPath, args), { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const log = createWriteStream(logFile, { flags: 'a' });
     for (const stream of [child.stdout, child.stderr]) {
       stream.pipe(log, { end: false });

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../kafka/broker.ts';
 import { until } from './waiting.ts';
+import { tethered } from '../../apps/demo/src/tethered.ts';
 
 const MAIN = join(import.meta.dirname, '../../apps/nva/dist/main.js');
 const MAX_OUTPUT_CHARS = 4_000;
@@ -25,7 +26,7 @@ export class NvaProcess {
   private constructor(port: number, { brokers, prefix, dataDir, env: more = {} }: NvaProcessOptions) {
     this.url = `http://127.0.0.1:${port}`;
     const env = { ...process.env, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, FEED_ADOPT: 'false', TOKENS_FILE: '', ...more };
-    this.#process = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn(...tethered(process.execPath, [MAIN]), { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) stream.on('data', (data: Buffer) => (this.#output = (this.#output + data.toString()).slice(-MAX_OUTPUT_CHARS)));
     this.#exited = once(this.#process, 'exit');
   }

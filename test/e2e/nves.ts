@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { KafkaFeedTransport, type KafkaSasl, type LogLevel } from '@nva/kafka';
 import { NveClient, type NveEvents } from '@nva/nve';
 import { stateOf, type VnState } from './nve-state.ts';
+import { tethered } from '../../apps/demo/src/tethered.ts';
 
 export interface Feeds {
   readonly brokers: readonly string[];
@@ -71,7 +72,7 @@ export class ChildNve implements Nve {
   constructor(feeds: Feeds, nveId: string, options: { readonly deleteRetentionMs?: number } = {}) {
     this.nveId = nveId;
     const argument = JSON.stringify({ ...options, ...feeds, nveId });
-    this.#process = spawn(process.execPath, ['--conditions=source', join(import.meta.dirname, 'nve-child.ts'), argument], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#process = spawn(...tethered(process.execPath, ['--conditions=source', join(import.meta.dirname, 'nve-child.ts'), argument]), { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#exited = once(this.#process, 'exit');
     this.#answers = createInterface({ input: this.#process.stdout! })[Symbol.asyncIterator]();
   }

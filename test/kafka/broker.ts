@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { answersApiVersions } from './answers.ts';
 import { brokerClassPath, findJava } from './jars.ts';
+import { tethered } from '../../apps/demo/src/tethered.ts';
 
 const run = promisify(execFile);
 
@@ -78,7 +79,7 @@ async function startOnce(java: string, classPath: string, options: BrokerOptions
   if (!existsSync(join(home, 'data', 'meta.properties'))) {
     await run(java, [...flags, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties, ...scram(options.users ? { ...options.users, [NVA.username]: NVA.password } : (options.scramUsers ?? {}))]);
   }
-  const child = spawn(java, [...flags, 'kafka.Kafka', properties], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(...tethered(java, [...flags, 'kafka.Kafka', properties]), { stdio: ['ignore', 'pipe', 'pipe'] });
   const log = createWriteStream(logFile, { flags: 'a' });
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });

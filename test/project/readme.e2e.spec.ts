@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root } from './files.ts';
+import { tethered } from '../../apps/demo/src/tethered.ts';
 
 const run = promisify(execFile);
 const main = join(root, 'apps/nva/dist/main.js');
@@ -21,7 +22,7 @@ const lines: { msg: string; url?: string }[] = [];
 beforeAll(async () => {
   if (!existsSync(main)) throw new Error('apps/nva is not built: npm run build');
   directory = await mkdtemp(join(tmpdir(), 'nva-readme-'));
-  nva = spawn(process.execPath, [main], { env: { ...process.env, PORT: '0', DATA_DIR: directory }, stdio: ['ignore', 'pipe', 'inherit'] });
+  nva = spawn(...tethered(process.execPath, [main]), { env: { ...process.env, PORT: '0', DATA_DIR: directory }, stdio: ['ignore', 'pipe', 'inherit'] });
   const started = new Promise<string>((resolve, reject) => {
     createInterface({ input: nva.stdout! }).on('line', (line) => {
       const entry = JSON.parse(line) as (typeof lines)[number];

@@ -3,7 +3,7 @@ import { createEventCodec } from '@nva/codec';
 import { SqliteEventStore } from '@nva/event-log';
 import { Network } from '@nva/fold';
 import { systemClock } from '@nva/ports';
-import { attached, foundation } from './workload.ts';
+import { attached, foundation, streamOf } from './workload.ts';
 
 const [mode, argument, vns] = process.argv.slice(2);
 const collect = globalThis.gc ?? (() => undefined);
@@ -12,7 +12,7 @@ function memory(mappings: number, workload: { vns: number; nves: number }): obje
   const network = new Network();
   const codec = createEventCodec();
   let position = 0;
-  const apply = (event: Parameters<typeof codec.encode>[0]): void => void network.apply({ position: ++position, revision: 0, event: codec.decode(codec.encode(event)) });
+  const apply = (event: Parameters<typeof codec.encode>[0]): void => void network.apply({ position: ++position, stream: streamOf(event), revision: 0, event: codec.decode(codec.encode(event)) });
   collect();
   const before = process.memoryUsage();
   for (const event of foundation(workload)) apply(event);

@@ -9,6 +9,7 @@ import { startNva, type RunningNva } from '../src/nva-process.ts';
 import { play } from '../src/play.ts';
 import { figure1Scenario, type Step } from '../src/scenario.ts';
 import { until } from '../src/waiting.ts';
+import { tethered } from '../src/tethered.ts';
 
 const MAIN = join(import.meta.dirname, '../dist/main.js');
 const SOON_MS = 20_000;
@@ -72,7 +73,7 @@ describe('the program', () => {
 
   /** The demo, with its first step told. */
   async function start(): Promise<Running> {
-    const demo = spawn(process.execPath, [MAIN, '--quiet'], { env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1' } });
+    const demo = spawn(...tethered(process.execPath, [MAIN, '--quiet']), { env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1' } });
     demos.push(demo);
     let output = '';
     for (const stream of [demo.stdout, demo.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));

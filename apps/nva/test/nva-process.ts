@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
+import { tethered } from '../../demo/src/tethered.ts';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 /** A start, or an end, that takes longer is a failure. */
@@ -27,7 +28,7 @@ export class NvaProcess {
   constructor(env: Environment, args: readonly string[] = []) {
     if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run «npm run build» first`);
     const { NODE_OPTIONS: _, ...inherited } = process.env;
-    this.#child = spawn(process.execPath, [MAIN, ...args], { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(...tethered(process.execPath, [MAIN, ...args]), { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stderr!.on('data', (data: Buffer) => (this.#errors += data.toString()));
     this.exited = new Promise((resolve) => this.#child.on('close', (code, signal) => resolve({ code, signal })));
     this.#url = new Promise((resolve, reject) => {

@@ -23,10 +23,13 @@ export class AppliedReports {
   readonly #log: string;
   readonly #digests: FeedDigests;
   readonly #foldPosition: () => Position;
+  readonly #isIn: (nveId: string, vnid: number) => boolean;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
 
-  constructor(log: string, digests: FeedDigests, foldPosition: () => Position) {
+  /** `isIn` says whether an NVE is in a VN. */
+  constructor(log: string, digests: FeedDigests, foldPosition: () => Position, isIn: (nveId: string, vnid: number) => boolean) {
+    this.#isIn = isIn;
     this.#log = log;
     this.#digests = digests;
     this.#foldPosition = foldPosition;
@@ -37,9 +40,17 @@ export class AppliedReports {
     return this.#mismatches;
   }
 
-  /** `ahead`: the VNs whose reports are beyond the head of the log, which only the log tells. */
+  /**
+   * Of VNs that the NVE is in. One that it has left is kept, without a verdict, as long as every report goes on naming it: its right to read that VN
+   * waits for that. Any other VN is dropped, whether it exists or not. `ahead`: the VNs whose reports are beyond the head of the log, which only the log tells.
+   */
   take(nveId: string, applied: readonly Applied[], ahead: ReadonlySet<number> = new Set()): void {
-    const reports = applied.map((one) => ({ ...one, verdict: ahead.has(one.vnid) ? ('ahead' as const) : this.#verdict(one) }));
+    const before = this.of(nveId);
+    const reports: Report[] = [];
+    for (const one of applied) {
+      if (this.#isIn(nveId, one.vnid)) reports.push({ ...one, verdict: ahead.has(one.vnid) ? 'ahead' : this.#verdict(one) });
+      else if (before.has(one.vnid)) reports.push({ ...one, verdict: 'unknown' });
+    }
     this.#mismatches += reports.filter(({ verdict }) => verdict === 'differs').length;
     this.#reports.delete(nveId);
     this.#reports.set(nveId, new Map(reports.map((report) => [report.vnid, report])));

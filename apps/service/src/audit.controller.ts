@@ -7,15 +7,19 @@ import type { RecordedEvent } from '@nva/ports';
 import type { FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
+import { KnownPositions } from './known-positions.ts';
 import { DEFAULT_LIMIT, MAX_LIMIT, type Page } from './paging.ts';
 import { CORE } from './providers.ts';
 import { integer, only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { Visibility } from './visibility.ts';
 
+/** Decoded at once: others wait for that. */
+const EVENTS_AT_ONCE = 512;
+
 type Queries = Readonly<Record<string, string>>;
 
-const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold|log)$/;
+const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold|log)$/;
 
 /** The audit log and the schemas. */
 @Controller('v1')
@@ -23,6 +27,8 @@ const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:-]{1,128}|fold|log)$
 @DescribesProblems()
 export class AuditController {
   readonly #core: Core;
+  /** Of the part of the log that a snapshot spared the fold, as far as somebody has asked for it. */
+  readonly #walked = new KnownPositions();
   readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
 
   constructor(@Inject(CORE) core: Core) {
@@ -31,7 +37,7 @@ export class AuditController {
 
   @Get('events')
   @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
-  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id>, vn-<vnid>, nve-<id>, fold, log.' })
+  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold, log.' })
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<Page<unknown>> {
     only(query, 'after', 'limit', 'entity');
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
@@ -55,9 +61,21 @@ export class AuditController {
 
   async #all(after: number, limit: number): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = [];
-    const { store } = this.#core;
-    if (after > (await store.head()).position) return events;
-    for await (const batch of store.readAll({ after: store.checkpointAt(after), limit })) events.push(...batch.events);
+    const { store, positions } = this.#core;
+    const head = (await store.head()).position;
+    // A store reads from where an event stands, and `after` may be any number.
+    for (let from = Math.max(positions.atOrBefore(after), this.#walked.atOrBefore(after)); from < head && after < head; ) {
+      const before = from;
+      for await (const batch of store.readAll({ after: store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
+        for (const event of batch.events) {
+          from = event.position;
+          this.#walked.met(from);
+          if (from > after) events.push(event);
+          if (events.length === limit) return events;
+        }
+      }
+      if (from === before) break;
+    }
     return events;
   }
 

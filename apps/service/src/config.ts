@@ -1,9 +1,11 @@
 import { resolve } from 'node:path';
 import { PURGE_AFTER_MS } from '@nva/distributor';
 import { DEFAULT_COMMAND_PARTITIONS, SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
+import type { Quotas } from '@nva/domain';
 import type { Group } from '@nva/registrar';
 import { parseUrl, readGroups } from './groups-file.ts';
 import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
+import { readQuotas } from './quotas-file.ts';
 import { ROLES } from './roles.ts';
 
 /** What the process is told from outside, checked. */
@@ -32,6 +34,8 @@ export interface NvaConfig {
   readonly logLevel: string;
   /** Requests per second and caller; a POST /v1/commands is one. */
   readonly rateLimitPerS: number;
+  /** How much tenants and NVEs may have; null bounds nothing. */
+  readonly quotas: Quotas | null;
   /** Which registrars serve what (R34); null where all of them serve all. */
   readonly groups: readonly Group[] | null;
   /** Name of the group that this process serves. */
@@ -84,6 +88,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     tokensFile: env['TOKENS_FILE'] ? resolve(env['TOKENS_FILE']) : null,
     logLevel: text(env, 'LOG_LEVEL', 'info', new RegExp(`^(?:${LOG_LEVELS.join('|')})$`), `one of ${LOG_LEVELS.join(', ')}`),
     rateLimitPerS: integer(env, 'RATE_LIMIT_PER_S', 20_000, 1, 1_000_000),
+    quotas: env['QUOTAS_FILE'] ? readQuotas(resolve(env['QUOTAS_FILE'])) : null,
     groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
     group: env['GROUP'] ?? null,
     advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,

@@ -8,6 +8,7 @@ import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots
 import { AppliedReports } from './applied-reports.ts';
 import type { NvaConfig } from './config.ts';
 import { feedAccess, kafkaConnection } from './kafka.ts';
+import { KnownPositions } from './known-positions.ts';
 import { openLog } from './log.ts';
 import { LossFile } from './loss-file.ts';
 import { assertFeedsWithin, assertNoLossKnown, assertSnapshotsWithin, keptIn } from './loss-marks.ts';
@@ -59,6 +60,7 @@ export class Core {
   readonly tracing: Tracing | null;
   readonly replica: Replica;
   readonly applied: AppliedReports;
+  readonly positions = new KnownPositions();
   readonly registration: Registration | null;
   /** Hears of places that this log should have, and has not. */
   readonly losses: LossWatch;
@@ -78,7 +80,9 @@ export class Core {
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
-    this.applied = new AppliedReports(store.logId, this.replica.digests, () => this.replica.network.position);
+    this.replica.onFolded(({ position }) => this.positions.met(position));
+    const { network, digests } = this.replica;
+    this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
     this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;
     this.#snapshotDirectory = snapshots;
     this.#snapshots = config.snapshotEveryEvents > 0 ? keeperOf(snapshots, this, options, from) : null;
@@ -187,7 +191,7 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
 }
 
 function register(config: NvaConfig, store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: Restored['keys'] = []): Registration {
-  const registrar = new Registrar(store, replica, clock, logger, keys);
+  const registrar = new Registrar(store, replica, clock, logger, keys, config.quotas);
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
   const groups = list && new Groups(list);

@@ -1,6 +1,6 @@
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { CATALOGUE, commandSchema, type CommandName, type JsonSchema } from '@nva/commands';
-import { PROBLEM_TYPE, STATUS } from './problem.ts';
+import { PROBLEM_TYPE } from './problem.ts';
 
 type OpenApiSchema = NonNullable<Extract<Parameters<typeof ApiResponse>[0], { schema?: unknown }>['schema']>;
 
@@ -19,27 +19,9 @@ const answerSchema = asSchema({
   },
 });
 
-const problemSchema = asSchema({
-  type: 'object',
-  required: ['type', 'title', 'status', 'detail', 'code'],
-  properties: {
-    type: text,
-    title: text,
-    status: { type: 'integer' },
-    detail: text,
-    code: { type: 'string', enum: Object.keys(STATUS) },
-    field: text,
-    received: {},
-    row: { ...text, description: 'Row of the requirements that refuses it.' },
-    expected: {},
-    actual: {},
-    correlationId: text,
-  },
-});
-
 /** Every call may be answered with a problem. */
 export const DescribesProblems = (): ClassDecorator & MethodDecorator =>
-  ApiResponse({ status: 'default', description: 'A problem (RFC 9457).', content: { [PROBLEM_TYPE]: { schema: problemSchema } } });
+  ApiResponse({ status: 'default', description: 'A problem (RFC 9457).', content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } } });
 
 /** Documents a query's own fields. */
 export const DescribesQuery = (fields: Readonly<Record<string, string>>): MethodDecorator => (target, key, descriptor) => {

@@ -1,7 +1,7 @@
 import type { ParsedCommand } from '@nva/commands';
-import type { Command } from '@nva/domain';
+import { isTenantSystemCommand, type Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import type { Caller, Group, Groups, Outcome, Request } from '@nva/registrar';
+import { refusalFor, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
 import { requestOf } from './answers.ts';
 import type { Core, Registration } from './core.ts';
 import { forward } from './peers.ts';
@@ -66,18 +66,18 @@ export class Dispatcher {
    */
   async decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
     const outcomes = await this.#registration.registrar.submit(lines.map((line) => this.#request(line, line)));
-    return outcomes.map((outcome, i) => ('answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command) ? { refusal: notOverKafka() } : outcome));
+    return outcomes.map((outcome, i) => ('answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command, lines[i]!.caller) ? { refusal: notOverKafka() } : outcome));
   }
 
-  #renewsElsewhere(command: Command): boolean {
+  #renewsElsewhere(command: Command, caller: Caller): boolean {
     const { election } = this.#registration;
-    if (!election || !this.#renews(command)) return false;
-    const group = this.#groups!.ofCommand(command, this.#core.replica.network);
+    if (!election || !this.#renews(command, caller)) return false;
+    const group = this.#groupOf(command, caller);
     return election.owner() === null || (group !== null && group !== election.group);
   }
 
   /** Whether it renews a lease or a lifetime where it changes nothing. A heartbeat also tells what the NVE has applied. */
-  #renews(command: Command): boolean {
+  #renews(command: Command, caller: Caller): boolean {
     const { network } = this.#core.replica;
     switch (command.type) {
       case 'heartbeat':
@@ -87,14 +87,21 @@ export class Dispatcher {
       case 'attach':
       case 'registerBinding':
       case 'registerBindings':
-        return network.tenantSystems.get(command.tsId)?.state.bindings.some(({ lifetimeS }) => lifetimeS !== null) ?? false;
+        return this.#registration.registrar.tenantSystemOf(command, caller)?.bindings.some(({ lifetimeS }) => lifetimeS !== null) ?? false;
       default:
         return false;
     }
   }
 
-  #place({ parsed }: Line, { forwardedGroup }: RequestContext): 'here' | Group | Refusal {
-    const group = this.#groups!.ofCommand(parsed.command, this.#core.replica.network);
+  #groupOf(command: Command, caller: Caller): Group | null {
+    return this.#groups!.ofCommand(command, this.#core.replica.network, (about) => this.#registration.registrar.tenantSystemOf(about, caller));
+  }
+
+  #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | Group | Refusal {
+    const ts = isTenantSystemCommand(command) ? this.#registration.registrar.tenantSystemOf(command, caller) : null;
+    // What the caller may not do is refused here. Which group it would belong to, if any, is not the caller's to know.
+    if (refusalFor(caller, command, ts)) return 'here';
+    const group = this.#groupOf(command, caller);
     const own = this.#registration.election!.group;
     if (group === null || group === own) return 'here';
     if (forwardedGroup === undefined && this.#core.config.forward) return group;
@@ -111,7 +118,7 @@ export class Dispatcher {
       if (!('answer' in outcome)) continue;
       const { command, applied } = lines[i]!.parsed;
       if (owns && command.type === 'heartbeat' && applied) this.#core.applied.take(command.nveId, applied, await this.#core.losses.aheadIn(context.caller, command.nveId, applied));
-      if (!owns && !outcome.answer.recorded && this.#renews(command)) renewals.set(i, renewals.size);
+      if (!owns && !outcome.answer.recorded && this.#renews(command, context.caller)) renewals.set(i, renewals.size);
     }
     if (renewals.size === 0) return outcomes;
     const renewed = context.forwardedGroup === undefined ? await this.#forward(election!.group, [...renewals.keys()].map((i) => lines[i]!), context) : [...renewals].map(() => ({ refusal: notOwner(election!.group) }));

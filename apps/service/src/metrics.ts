@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric
 import type { Rights } from '@nva/distributor';
 import { MOVE_ALARM_MOVES } from '@nva/domain';
 import type { Logger, Position } from '@nva/ports';
+import type { QuotaKeeper } from '@nva/registrar';
 import type { CommandServer } from './command-server.ts';
 import type { Core } from './core.ts';
 
@@ -39,6 +40,7 @@ export class Metrics {
       core.distribution.writer.onFenced = () => this.#fenced.inc();
     }
     this.#lag(core);
+    if (core.registration?.registrar.quotas) this.#quotas(core.registration.registrar.quotas);
     if (core.distribution) this.#topicSizes(core.distribution.writer.topicRecords);
     core.replica.onFolded(({ event }) => {
       if (event.type !== 'TenantSystemMoved' || event.data.recentMoves <= MOVE_ALARM_MOVES || !core.replica.caughtUp) return;
@@ -68,6 +70,32 @@ export class Metrics {
           positions.set({ consumer }, behind);
           const since = (consumer === 'feeds' && distribution?.distributor.oldestQueuedAt) || recordedAt;
           seconds.set({ consumer }, behind === 0 || since === 0 ? 0 : Math.max(0, clock.wallMs() - since) / 1_000);
+        }
+      },
+    });
+  }
+
+  #quotas(quotas: QuotaKeeper): void {
+    const labelNames = ['scope', 'counted'];
+    new Gauge({
+      name: 'nva_quota_fullest_ratio',
+      help: 'How much of its quota the tenant or NVE uses that uses most of it; 1 is all of it.',
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        for (const { scope, counted, ratio } of quotas.fullest()) this.set({ scope, counted }, ratio);
+      },
+    });
+    new Counter({
+      name: 'nva_quota_refusals_total',
+      help: 'Commands refused because a tenant or an NVE would have had more than its quota.',
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [name, count] of quotas.refusals) {
+          const [scope, counted] = name.split(' ') as [string, string];
+          this.inc({ scope, counted }, count);
         }
       },
     });
@@ -115,6 +143,7 @@ function gaugesOf(core: Core): Figures {
     nva_ready: ['1 when the process does its work.', () => Number(core.ready)],
     ...(registration && {
       nva_commands_in_flight: ['Commands decided and not answered yet.', () => registration.registrar.commandsInFlight],
+      nva_idempotency_keys: ['Idempotency-Keys whose answers are remembered, over all callers.', () => registration.registrar.keys.size],
       nva_terms: ['Leases and lifetimes that run.', () => registration.terms.size],
     }),
     ...(distribution && {
@@ -157,6 +186,7 @@ function countersOf({ replica, applied, losses, registration, distribution }: Co
     nva_events_folded_total: ['Events folded since the start.', () => replica.eventsFolded],
     ...(registration && {
       nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],
+      nva_idempotency_keys_evicted_total: ['Idempotency-Keys given up before their 24 hours, because their caller, or all of them, had too many.', () => registration.registrar.keys.evicted],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
     }),
     ...(distribution && {

@@ -22,11 +22,12 @@ export class OraclesController {
   }
 
   @Get('oracles')
-  @ApiOperation({ summary: 'Which registrars serve which group of tenant systems, and which of them owns its leases and lifetimes (R34).' })
-  oracles(@Query() query: Readonly<Record<string, string>>): unknown {
+  @ApiOperation({ summary: 'Which registrars serve which group of tenant systems, and which of them owns its leases and lifetimes (R34). An NVE is shown the groups that serve it and its tenants.' })
+  oracles(@Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
     only(query);
     const { config, replica } = this.#core;
-    const groups = config.groups ?? [EVERYTHING];
+    const visible = this.#visible(request);
+    const groups = (config.groups ?? [EVERYTHING]).map((group) => visible.group(group)).filter((group) => group !== null);
     return {
       items: groups.map(({ name, ...serves }) => {
         const oracle = replica.network.oracles.get(name);
@@ -40,7 +41,12 @@ export class OraclesController {
   applied(@Param('nveId') id: string, @Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
     only(query);
     const nveId = parseNveId(id);
-    new Visibility(this.#core.replica.network, contextOf(request).caller).nve(nveId);
-    return { items: [...this.#core.applied.of(nveId)].map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) };
+    const visible = this.#visible(request);
+    visible.nve(nveId);
+    return { items: [...this.#core.applied.of(nveId)].filter(([vnid]) => visible.seesVn(vnid)).map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) };
+  }
+
+  #visible(request: FastifyRequest): Visibility {
+    return new Visibility(this.#core.replica.network, contextOf(request).caller);
   }
 }

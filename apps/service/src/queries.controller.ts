@@ -1,8 +1,9 @@
 import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { connectionKey, connectionsIn, memberValue, resolve, standingOf, type FoldedNve, type FoldedVn, type Network, type VnConnection } from '@nva/fold';
-import { MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS } from '@nva/domain';
-import { numeral, parseIp, parseMac, parseNveId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
+import { COUNTED, MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS, NO_QUOTAS } from '@nva/domain';
+import { numeral, parseIp, parseMac, parseNveId, parseTenantId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
+import { NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import { appliedBy } from './applied.ts';
 import type { Core } from './core.ts';
@@ -34,14 +35,14 @@ export class QueriesController {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
     const living = [...this.#core.replica.network.vns.values()].filter((vn) => vn.alive);
-    return page(living.map((vn) => [paddedVnid(vn.state.vnid), () => vnBody(vn)] as const), query);
+    return page(living.map((vn) => [paddedVnid(vn.state.vnid), () => vnBody(vn, this.#core.replica.digests)] as const), query);
   }
 
   @Get('vns/:vnid')
   @ApiOperation({ summary: 'A VN (R37).' })
   vn(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
     only(query);
-    return vnBody(this.#vn(vnid, request));
+    return vnBody(this.#vn(vnid, request), this.#core.replica.digests);
   }
 
   @Get('vns/:vnid/members')
@@ -92,22 +93,42 @@ export class QueriesController {
 
   @Get('tenant-systems/:tsId')
   @ApiOperation({ summary: 'A tenant system: where it is, its bindings, and how its registration stands.' })
+  @DescribesQuery({ tenantId: 'Its tenant; needed where several tenants have a tenant system of that id that could be meant.' })
   tenantSystem(@Param('tsId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
-    only(query);
+    only(query, 'tenantId');
     const tsId = parseTsId(id);
-    const ts = this.#core.replica.network.tenantSystems.get(tsId);
-    this.#visible(request).tenantSystem(ts);
+    const visible = this.#visible(request);
+    const ts = visible.tenantSystemNamed(tsId, query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']));
+    visible.tenantSystem(ts);
     if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
     const { moves, bindings, ...state } = ts.state;
     const recent = moves.filter((at) => at > this.#core.clock.wallMs() - MOVE_ALARM_WINDOW_MS).length;
     return {
       ...state,
+      attachments: visible.attachments(ts),
       bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }) => ({ bid, vnid, vlan, ip, lifetimeS })),
       ...standingOf(ts),
       moveAlarm: recent > MOVE_ALARM_MOVES,
       revision: ts.revision,
       position: String(ts.position),
     };
+  }
+
+  @Get('usage')
+  @ApiOperation({ summary: 'What a tenant or an NVE uses of its quota: of an NVE, what is attached there; null is no bound (operators; an NVE of itself).' })
+  @DescribesQuery({ tenantId: 'Either this or nveId.', nveId: 'Either this or tenantId.' })
+  usage(@Query() query: Queries, @Req() request: FastifyRequest): unknown {
+    only(query, 'tenantId', 'nveId');
+    const { tenantId, nveId } = query;
+    if ((tenantId === undefined) === (nveId === undefined)) throw new Refusal('missing-field', 'either tenantId or nveId is needed', { field: 'tenantId' });
+    const visible = this.#visible(request);
+    if (nveId === undefined) visible.operator();
+    else visible.nve(parseNveId(nveId));
+    const [scope, id] = nveId === undefined ? (['tenant', parseTenantId(tenantId)] as const) : (['nve', parseNveId(nveId)] as const);
+    const quotas = this.#core.registration?.registrar.quotas ?? new QuotaKeeper(NO_QUOTAS, this.#core.replica.network, NOTHING_PENDING);
+    const used = quotas.used(scope, id);
+    const limits = quotas.limits(scope, id);
+    return { ...(scope === 'nve' ? { nveId: id } : { tenantId: id }), ...Object.fromEntries(COUNTED.map((counted) => [counted, { used: used[counted], limit: limits[counted] }])) };
   }
 
   @Get('resolve')

@@ -3,7 +3,6 @@ import rateLimit from '@fastify/rate-limit';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Refusal } from '@nva/identifiers';
 import { systemClock, type Clock, type EventStore, type Logger } from '@nva/ports';
 import { actorOf } from '@nva/registrar';
@@ -21,6 +20,7 @@ import { KafkaCommandsController } from './kafka-commands.controller.ts';
 import { nestLogger } from './logging.ts';
 import { Metrics } from './metrics.ts';
 import { awaitMinPosition } from './min-position.ts';
+import { serveDocument } from './openapi.ts';
 import { OperationsController } from './operations.controller.ts';
 import { OraclesController } from './oracles.controller.ts';
 import { ProblemFilter } from './problem.filter.ts';
@@ -97,7 +97,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   app.useGlobalFilters(new ProblemFilter(logger));
   await prepare(fastify, tokens, core, metrics);
   const unused = unusedConnections(fastify);
-  describe(app);
+  serveDocument(app);
   if (commands) app.connectMicroservice({ strategy: commands });
   try {
     await app.listen(config.port, config.host);
@@ -173,15 +173,4 @@ function unusedConnections(fastify: FastifyInstance): ReadonlySet<Socket> {
 function frameworkErrors(error: Error, _request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(refusalOf(error) ?? new Refusal('malformed-body', error.message));
   void reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
-}
-
-function describe(app: NestFastifyApplication): void {
-  const document = new DocumentBuilder()
-    .setTitle('Network Virtualization Authority')
-    .setDescription('Registration of tenant systems, VNs and NVEs; membership and mapping tables; feeds. Errors are application/problem+json.')
-    .setVersion('1')
-    .addBearerAuth({ type: 'http', scheme: 'bearer' })
-    .addSecurityRequirements('bearer')
-    .build();
-  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document), { jsonDocumentUrl: 'openapi.json' });
 }

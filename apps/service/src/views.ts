@@ -1,9 +1,11 @@
 import type { Mapping } from '@nva/codec';
-import { memberValue, standingOf, type Conflict, type Connection, type FoldedMember, type FoldedNve, type FoldedTs, type FoldedVn } from '@nva/fold';
+import { memberValue, standingOf, type Conflict, type Connection, type FoldedMember, type FoldedNve, type FoldedTs, type FoldedVn, type FeedDigests } from '@nva/fold';
+import { feedKey } from '@nva/ports';
 import type { Report, Verdict } from './applied-reports.ts';
 
 /** JSON of the query answers. Positions are decimal strings; mappings and members have the fields of their Avro records. */
-export function vnBody(vn: FoldedVn): unknown {
+export function vnBody(vn: FoldedVn, digests: FeedDigests): unknown {
+  const { digest, position: digestPosition } = digests.current(feedKey(vn.feed));
   const { vnid, tenantId, name, service, encapsulation, policies } = vn.state;
   return {
     vnid,
@@ -15,6 +17,8 @@ export function vnBody(vn: FoldedVn): unknown {
     incarnation: String(vn.incarnation),
     members: vn.members.size,
     tenantSystems: [...vn.macs.everyone()].length,
+    digest,
+    digestPosition: String(digestPosition),
     revision: vn.revision,
     position: String(vn.position),
   };

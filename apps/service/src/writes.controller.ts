@@ -128,9 +128,12 @@ export class WritesController {
   }
 }
 
+/** A number as a query has it: of the fields of commands only `ifRevision` may be below 0, and then is -1. */
+const wholeNumber = (text: string): unknown => (text === '-1' ? -1 : numeral(text));
+
 /** What a DELETE is told: the fields of a body, as JSON values, in its query; or in a body after all. */
 function told(query: Queries, body: unknown): unknown {
-  const inQuery = Object.fromEntries(Object.entries(query).map(([name, value]) => [name, value === 'true' ? true : value === 'false' ? false : numeral(value)]));
+  const inQuery = Object.fromEntries(Object.entries(query).map(([name, value]) => [name, value === 'true' ? true : value === 'false' ? false : wholeNumber(value)]));
   if (!isObject(body) || body instanceof Readable) return body ?? inQuery;
   for (const field in inQuery) {
     if (Object.hasOwn(body, field)) throw new Refusal('unknown-field', `${field} is in the query already`, { field, received: body[field] });

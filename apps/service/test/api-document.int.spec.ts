@@ -34,7 +34,7 @@ const OTHERS = [
   'GET /readyz',
   'GET /metrics',
 ];
-const ADDED = ['GET /v1/vns', 'GET /v1/nves', 'GET /v1/oracles', 'GET /v1/nves/{nveId}/applied'];
+const ADDED = ['GET /v1/usage', 'GET /v1/vns', 'GET /v1/nves', 'GET /v1/oracles', 'GET /v1/nves/{nveId}/applied'];
 
 interface Schema {
   readonly type?: string;
@@ -53,7 +53,7 @@ interface Operation {
 }
 
 let nva: NvaFixture;
-let document: { readonly openapi: string; readonly info: object; readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>; readonly components: { readonly securitySchemes: object } };
+let document: { readonly openapi: string; readonly info: object; readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>; readonly components: { readonly securitySchemes: object; readonly schemas: { readonly Problem: Schema } } };
 let operations: Map<string, Operation>;
 
 beforeAll(async () => {
@@ -74,6 +74,7 @@ describe('the OpenAPI document', () => {
     expect(document).toMatchObject({ openapi: expect.stringMatching(/^3\./), info: { title: expect.any(String), version: '1' }, components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } });
     const names = [...operations.values()].map(({ operationId }) => operationId);
     expect(new Set(names).size).toBe(names.length);
+    expect(document.components.schemas.Problem.required).toContain('code');
   });
 
   it.each([...WRITES, ...OTHERS, ...ADDED])('says of %s what it is for, and every parameter of its path', (call) => {
@@ -87,9 +88,9 @@ describe('the OpenAPI document', () => {
 
   it.each(WRITES)('says of %s what it takes, that nothing else is taken, and what it answers', (call) => {
     const { requestBody, parameters, responses } = operations.get(call)!;
-    expect(parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name)).toEqual(['Idempotency-Key', 'X-Correlation-Id']);
+    expect(parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name)).toEqual(['Idempotency-Key', 'X-Correlation-Id', 'X-Min-Position']);
     for (const status of ['200', '202']) expect(responses[status]?.content?.['application/json']?.schema.required).toEqual(['position', 'revision', 'effective', 'conflicts', 'memberships']);
-    expect(responses['default']?.content?.['application/problem+json']?.schema.required).toContain('code');
+    for (const status of ['default', '409', '413', '421', '422']) expect(responses[status]?.content?.['application/problem+json']?.schema, status).toEqual({ $ref: '#/components/schemas/Problem' });
     if (call.startsWith('DELETE')) {
       expect(parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)).toContain('ifRevision');
       return;

@@ -62,7 +62,7 @@ describe('GROUPS_FILE', () => {
 
 describe('the group of a command', () => {
   const groups = (): Groups => new Groups(readGroups(write({ groups: [EAST, REST] })));
-  const of = (type: Parameters<typeof command>[0], fields: Record<string, unknown>): string | undefined => groups().ofCommand(command(type, fields), new Network())?.name;
+  const of = (type: Parameters<typeof command>[0], fields: Record<string, unknown>): string | undefined => groups().ofCommand(command(type, fields), new Network(), () => null)?.name;
 
   it('goes by NVE, then site, then tenant, then what is left', () => {
     expect(of('attach', { nveId: 'leaf-1', tsId: 't', tenantId: 'blue' })).toBe('east');

@@ -12,7 +12,7 @@ export const tokenOf = (nveId: string): string => `token-of-${nveId}`;
 export const secretOf = (nveId: string): Buffer => createHash('sha256').update(`secret of ${nveId}`).digest();
 const digest = (token: string): string => createHash('sha256').update(token).digest('hex');
 
-/** Topics of a prefix of their own, and the files of a NVA that takes commands there from nve1 to nve3. */
+/** Topics of a prefix of their own, and the files of a NVA that takes commands there from nve1 to nve3, unless others are named. */
 export class CommandTopics {
   readonly feed: KafkaFeedUnderTest;
   readonly env: Environment;
@@ -25,9 +25,8 @@ export class CommandTopics {
     this.env = env;
   }
 
-  static async make(directory: string, env: Environment = {}): Promise<CommandTopics> {
+  static async make(directory: string, env: Environment = {}, nves = ['nve1', 'nve2', 'nve3']): Promise<CommandTopics> {
     const feed = await KafkaFeedUnderTest.make();
-    const nves = ['nve1', 'nve2', 'nve3'];
     const keys = join(directory, `keys-${feed.prefix}.json`);
     const tokens = join(directory, `tokens-${feed.prefix}.json`);
     await writeFile(keys, JSON.stringify({ nves: nves.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), { mode: 0o600 });

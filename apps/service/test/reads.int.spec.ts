@@ -24,7 +24,7 @@ describe('state', () => {
   it('of a VN (R37, R50)', async () => {
     await attach(1, 1);
     expect(await get('/v1/vns/1')).toEqual({
-      vnid: 1, tenantId: 'red', name: 'VN1', service: 'l3', encapsulation: 'vxlan', context: { access: {}, tunnel: {} }, incarnation: '1', members: 1, tenantSystems: 1, revision: 0, position: '1',
+      vnid: 1, tenantId: 'red', name: 'VN1', service: 'l3', encapsulation: 'vxlan', context: { access: {}, tunnel: {} }, incarnation: '1', members: 1, tenantSystems: 1, digest: expect.stringMatching(/^[0-9a-f]{16}$/), digestPosition: String(await nva.head()), revision: 0, position: '1',
     });
     expect((await get('/v1/vns')).items.map(({ vnid }: { vnid: number }) => vnid)).toEqual([1, 2, 9]);
   });

@@ -60,6 +60,20 @@ describe('services that share a log on EventStoreDB', () => {
     expect(items).toMatchObject([{ tsId: 'ts1', ip: '10.0.0.1' }]);
   });
 
+  it('answer for the events after any number, between two events too, and before what a snapshot spared the fold', async () => {
+    const nva = await start(ROLES, 'nva');
+    const http = supertest(nva.url);
+    await http.put('/v1/vns/1').send(vnBody()).expect(200);
+    await http.put('/v1/nves/nve1').send(nveBody(1)).expect(200);
+    for (let n = 1; n <= 20; n++) await http.put(`/v1/nves/nve1/tenant-systems/ts${n}`).send(tsBody(n)).expect(200);
+    const { items } = (await http.get('/v1/events').expect(200)).body as { items: { position: string }[] };
+    const positions = items.map(({ position }) => Number(position));
+    for (const after of [0, 1, ...positions.flatMap((position) => [position - 1, position, position + 1])]) {
+      const found = (await http.get(`/v1/events?limit=3&after=${after}`).expect(200)).body.items.map(({ position }: { position: string }) => Number(position));
+      expect(found, `after ${after}`).toEqual(positions.filter((position) => position > after).slice(0, 3));
+    }
+  });
+
   it('have the same table and digest after a restart, from the log alone', async () => {
     const nva = await start(ROLES, 'nva');
     const http = supertest(nva.url);

@@ -156,6 +156,23 @@ describe('the writes of a tenant system', () => {
   });
 });
 
+describe('an attach', () => {
+  it('takes the least line of a known BID, {bid, vnid}, as POST and PUT of bindings do (R22)', async () => {
+    await attach(1, 1, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.1' }] }).expect(200);
+    const before = await nva.head();
+    await attach(1, 1, { bindings: [{ bid: 1, vnid: 1 }] }).expect(200);
+    await nva.http.post('/v1/tenant-systems/ts1/bindings').send({ bindings: [{ bid: 1, vnid: 1 }] }).expect(200);
+    await nva.http.put('/v1/tenant-systems/ts1/bindings/1').send({ vnid: 1 }).expect(200);
+    expect(await nva.head()).toBe(before);
+  });
+
+  it('at an NVE that has disconnected is refused as its heartbeat is', async () => {
+    await nva.http.delete('/v1/nves/nve1').expect(200);
+    expect((await attach(1, 1).expect(409)).body).toMatchObject({ code: 'nve-disconnected', field: 'nveId', received: 'nve1' });
+    expect((await nva.http.post('/v1/nves/nve1/heartbeat').send({ incarnation: 1 }).expect(409)).body).toMatchObject({ code: 'nve-disconnected' });
+  });
+});
+
 describe('ifRevision (X9)', () => {
   it('lets a command through that is meant for the state as it is, -1 for one that is not there yet', async () => {
     expect((await attach(1, 1, { ifRevision: -1 }).expect(200)).body).toEqual(answer(1, 0, 1));
@@ -171,7 +188,12 @@ describe('ifRevision (X9)', () => {
     expect((await nva.http.delete(`${path}?ifRevision=0`).expect(409)).body).toMatchObject(expected);
     expect((await nva.http.delete(path).send({ ifRevision: 0 }).expect(409)).body).toMatchObject(expected);
     expect((await nva.http.delete(`${path}?ifRevision=1`).send({ ifRevision: 1 }).expect(400)).body).toMatchObject({ code: 'unknown-field', field: 'ifRevision' });
+    expect((await nva.http.delete(`${path}?ifRevision=-1`).expect(409)).body).toMatchObject({ code: 'revision-mismatch', received: -1, expected: -1, actual: 1 });
     expect(await nva.head()).toBe(before);
     await nva.http.delete(`${path}?ifRevision=1`).expect(200);
+  });
+
+  it('is -1 in a query too, for what is not there', async () => {
+    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/nobody?ifRevision=-1').expect(404)).body).toMatchObject({ code: 'ts-unknown' });
   });
 });

@@ -134,18 +134,29 @@ function message({ name, doc }: Schema): object {
   };
 }
 
+/** What a consumer in any language must know of the topics; docs/contract.md says the same at length. */
+const INFO = [
+  'Values in Avro single-object encoding: the bytes C3 01, the fingerprint of the writer’s schema (CRC-64-AVRO) as 8 bytes little-endian, the body. As a key of nvo3.schemas and in GET /v1/schemas the same fingerprint is 16 lower-case hex digits, most significant first, so the bytes stand the other way round. The prefix nvo3 is configurable.',
+  'Records are written in transactions. The last offsets of a topic may hold control records, or records of a transaction that was aborted, which a client does not hand over: a read from the start is at its end when the position of the consumer reaches the end offset taken at the beginning, whether or not a record came with it. Both isolation levels are right: an aborted record is what the table was at its position, and its key is written again.',
+  'delete.retention.ms is 7 days (604800000): a removal may be compacted away that long after it was written. So a consumer whose last complete read of a topic is older than half of that reads it from the start again.',
+  'One topic can hold records of two logs, after a restore or a migration: the newer log’s stand last, and its positions may be smaller. A consumer forgets the positions of the former log with the first record of another one and reads the topic from the start; within that read the last log that occurs is the one that counts, and what only a former log left is removed by records of the new one.',
+  'A topic that was deleted and made again has another topic id (Metadata since version 10). A client that knows topic ids treats a new id as a topic that it never read; one that does not notices an end offset below its own, or reads the last record that it had again and compares it.',
+  'A VN’s table without context is not whole and is never used: a topic that is made anew has context last. Within a change removals come first: mappings, then members, then context, so the removal of context ends the change that deletes a VN, and no record of the VN follows it until the VN is created again.',
+  'gateway/<id> on a VN’s topic is reserved: this version writes none. A consumer passes over a key whose kind it does not know, and reports it.',
+];
+
 function asyncApi(): object {
   const messages = (...names: string[]): object => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/messages/${name}` }]));
-  const kafka = { partitions: 1, topicConfiguration: { 'cleanup.policy': ['compact'] } };
+  const kafka = { partitions: 1, topicConfiguration: { 'cleanup.policy': ['compact'], 'delete.retention.ms': 604_800_000 } };
   return {
     asyncapi: '3.0.0',
-    info: { title: 'Feeds and commands of the Network Virtualization Authority', version: '1', description: 'Values in Avro single-object encoding. The prefix nvo3 is configurable.' },
+    info: { title: 'Feeds and commands of the Network Virtualization Authority', version: '1', description: INFO.join('\n\n') },
     channels: {
       vn: { address: 'nvo3.vn.{vnid}', description: 'The table of a VN.', parameters: { vnid: { description: '1 to 16777215.' } }, messages: messages('VnContext', 'VnMember', 'Mapping'), bindings: { kafka } },
       nve: { address: 'nvo3.nve.{nveId}', description: 'The VNs that an NVE is in, and where to follow them.', parameters: { nveId: { description: 'The NVE.' } }, messages: messages('Membership'), bindings: { kafka } },
       commands: {
         address: 'nvo3.commands',
-        description: 'Commands of NVEs, in order per key; a record older than 23 h 55 min is refused.',
+        description: 'Commands of NVEs, in order per key; a record older than 23 h 55 min is refused. The partition is that of Kafka’s default partitioner for keys: murmur2 of the key’s bytes, without its sign bit, modulo the number of partitions. A sender that chooses another keeps its own order only if it always chooses the same for a key.',
         messages: messages(...commands.map(({ name }) => name).filter((name) => name !== 'CommandOutcome')),
         bindings: { kafka: { partitions: 12, topicConfiguration: { 'cleanup.policy': ['delete'], 'retention.ms': 604_800_000 } } },
       },

@@ -2,6 +2,7 @@ import type { Policies } from '@nva/codec';
 import { MAX_BINDINGS_PER_TS, type BindingLine, type Command } from '@nva/domain';
 import {
   MAX_BID,
+  MAX_VN_NAME_LENGTH,
   MAX_VLAN,
   MAX_VNID,
   parseBid,
@@ -37,6 +38,8 @@ const tsId = required(parseTsId, id, 'The tenant system: one vNIC of one VM.');
 const nveId = required(parseNveId, { ...id, pattern: '^(?!.*[._]outcomes$)[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 100 }, 'The NVE.');
 const vnid = required(parseVnid, whole(1, MAX_VNID), 'Virtual network identifier.');
 const tenantId = required(parseTenantId, id, 'The tenant.');
+/** Where the command means a tenant system that there is. */
+const whose = optional(parseTenantId, id, 'Its tenant; needed where several tenants have a tenant system of that id that could be meant.');
 const mac = required(parseMac, macSchema, 'A unicast MAC; any usual spelling, answered as aa:bb:cc:dd:ee:ff.');
 const incarnation = integer(0, Number.MAX_SAFE_INTEGER);
 
@@ -58,9 +61,11 @@ const objectSchema = (fields: Fields): JsonSchema => ({
 const bindings = list(object<BindingLine>(bindingFields), 0, MAX_BINDINGS_PER_TS);
 const bindingsSchema: JsonSchema = { type: 'array', items: objectSchema(bindingFields), maxItems: MAX_BINDINGS_PER_TS };
 
+const attributesSchema: JsonSchema = { type: 'object', additionalProperties: { ...text, maxLength: MAX_ATTRIBUTE_LENGTH }, maxProperties: MAX_POLICY_ATTRIBUTES };
+
 const policyFields: Fields = {
-  access: optional(attributes(MAX_POLICY_ATTRIBUTES, MAX_ATTRIBUTE_LENGTH), { type: 'object', additionalProperties: text }, 'Attributes of the access path.'),
-  tunnel: optional(attributes(MAX_POLICY_ATTRIBUTES, MAX_ATTRIBUTE_LENGTH), { type: 'object', additionalProperties: text }, 'Traffic-engineering attributes of the tunnels.'),
+  access: optional(attributes(MAX_POLICY_ATTRIBUTES, MAX_ATTRIBUTE_LENGTH), attributesSchema, 'Attributes of the access path.'),
+  tunnel: optional(attributes(MAX_POLICY_ATTRIBUTES, MAX_ATTRIBUTE_LENGTH), attributesSchema, 'Traffic-engineering attributes of the tunnels.'),
 };
 const policies = (received: unknown, field: string): Policies => ({ access: {}, tunnel: {}, ...object<Partial<Policies>>(policyFields)(received, field) });
 
@@ -74,9 +79,9 @@ export interface Applied {
 
 const appliedFields: Fields = {
   vnid,
-  log: required(matching(/^[0-9a-f-]{36}$/, 'a UUID'), text, 'The log that the position belongs to.'),
+  log: required(matching(/^[0-9a-f-]{36}$/, 'a UUID'), { ...text, format: 'uuid' }, 'The log that the position belongs to.'),
   position: required(position, text, 'Position of the newest change applied, a decimal string.'),
-  digest: required(matching(/^[0-9a-f]{16}$/, '16 hex digits'), text, 'Digest of the table at that position.'),
+  digest: required(matching(/^[0-9a-f]{16}$/, '16 hex digits'), { ...text, pattern: '^[0-9a-f]{16}$' }, 'Digest of the table at that position.'),
 };
 
 export interface CommandSpec {
@@ -93,7 +98,7 @@ export const CATALOGUE = {
     fields: {
       vnid,
       tenantId,
-      name: required(parseVnName, text, 'Name of the VN, for people.'),
+      name: required(parseVnName, { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH }, 'Name of the VN, for people.'),
       service: required(oneOf('l2', 'l3'), { enum: ['l2', 'l3'] }, 'Forwarding service.'),
       encapsulation: required(oneOf('vxlan', 'nvgre', 'mpls-gre'), { enum: ['vxlan', 'nvgre', 'mpls-gre'] }, 'Data plane encapsulation.'),
       context: optional(policies, objectSchema(policyFields), 'Access and tunnel policies; absent leaves them as they are.'),
@@ -108,7 +113,7 @@ export const CATALOGUE = {
       siteId: required(parseSiteId, id, 'The site whose edge it is.'),
       mac: required(parseMac, macSchema, 'Underlay MAC.'),
       addresses: required(list(parseIp, 1, MAX_ADDRESSES_PER_NVE), { type: 'array', items: ipSchema, minItems: 1, maxItems: MAX_ADDRESSES_PER_NVE }, 'Underlay IP addresses, preferred first.'),
-      incarnation: optional(incarnation, { type: 'integer', minimum: 0 }, 'Grows with every restart of the NVE.'),
+      incarnation: optional(incarnation, { type: 'integer', minimum: 0 }, 'Grows with every restart of the NVE. Absent: the one that is known, or 0.'),
       leaseS: optional(integer(1, MAX_LEASE_S), whole(1, MAX_LEASE_S), 'Seconds without heartbeat until it counts as unreachable.'),
     },
   },
@@ -122,8 +127,8 @@ export const CATALOGUE = {
     doc: 'Renew the lease of an NVE, restore a lapsed one, report what it has applied.',
     fields: {
       nveId,
-      incarnation: required(incarnation, { type: 'integer', minimum: 0 }, 'The incarnation that it connected with.'),
-      applied: optional(list(object<Applied>(appliedFields), 0, MAX_APPLIED), { type: 'array', items: objectSchema(appliedFields) }, 'What it has applied, per VN.'),
+      incarnation: required(incarnation, { type: 'integer', minimum: 0 }, 'The incarnation that it connected with; 0 where it gave none.'),
+      applied: optional(list(object<Applied>(appliedFields), 0, MAX_APPLIED), { type: 'array', items: objectSchema(appliedFields), maxItems: MAX_APPLIED }, 'What it has applied, per VN.'),
     },
   },
   attach: {
@@ -135,34 +140,34 @@ export const CATALOGUE = {
       tenantId,
       vmId: required(parseVmId, id, 'The VM whose vNIC it is.'),
       mac,
-      logicalInterface: optional(parseLogicalInterface, text, 'Access link at the NVE; never sent to a remote NVE.'),
+      logicalInterface: optional(parseLogicalInterface, { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH }, 'Access link at the NVE; never sent to a remote NVE.'),
       bindings: optional(bindings, bindingsSchema, 'The whole set; absent leaves it as it is.'),
       state: optional(oneOf('associated', 'activated'), { enum: ['associated', 'activated'] }, 'Two-phase attachment; activated unless given.'),
       placement: optional(oneOf('move', 'add'), { enum: ['move', 'add'] }, 'add keeps the other NVEs; move, the default, leaves them.'),
     },
   },
-  detach: { type: 'detach', doc: 'Detach a tenant system from an NVE.', fields: { nveId, tsId } },
-  remove: { type: 'remove', doc: 'Detach a tenant system from every NVE (operators).', fields: { tsId } },
+  detach: { type: 'detach', doc: 'Detach a tenant system from an NVE.', fields: { nveId, tsId, tenantId: whose } },
+  remove: { type: 'remove', doc: 'Detach a tenant system from every NVE (operators).', fields: { tsId, tenantId: whose } },
   registerBindings: {
     type: 'registerBindings',
     doc: 'Register, change or renew several bindings, all or nothing.',
-    fields: { tsId, bindings: required(list(object<BindingLine>(bindingFields), 1, MAX_BINDINGS_PER_TS), { ...bindingsSchema, minItems: 1 }, 'One line per binding.') },
+    fields: { tsId, tenantId: whose, bindings: required(list(object<BindingLine>(bindingFields), 1, MAX_BINDINGS_PER_TS), { ...bindingsSchema, minItems: 1 }, 'One line per binding.') },
   },
   registerBinding: {
     type: 'registerBinding',
     doc: 'Register or renew one binding by its BID; 0 is the binding without one.',
-    fields: { ...bindingFields, tsId, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
+    fields: { ...bindingFields, tsId, tenantId: whose, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
   },
   deregisterBinding: {
     type: 'deregisterBinding',
     doc: 'De-register a binding by its BID; 0 is the binding without one.',
-    fields: { tsId, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
+    fields: { tsId, tenantId: whose, bid: required(bid, whole(0, MAX_BID), 'Its BID, 0 for the binding without one.') },
   },
-  changeMac: { type: 'changeMac', doc: 'Change the MAC of a tenant system in all its VNs.', fields: { tsId, mac } },
+  changeMac: { type: 'changeMac', doc: 'Change the MAC of a tenant system in all its VNs.', fields: { tsId, tenantId: whose, mac } },
   connectionFailure: {
     type: 'connectionFailure',
     doc: 'A tenant system can no longer reach a VN through an NVE; attaching there again clears it.',
-    fields: { tsId, nveId, vnid: optional(parseVnid, whole(1, MAX_VNID), 'The VN; absent means all of them.') },
+    fields: { tsId, tenantId: whose, nveId, vnid: optional(parseVnid, whole(1, MAX_VNID), 'The VN; absent means all of them.') },
   },
 } as const satisfies Record<string, CommandSpec>;
 

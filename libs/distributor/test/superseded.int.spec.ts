@@ -11,6 +11,7 @@ import { EAGER_COMPACTION } from '../../kafka/test/kafka-feed.ts';
 import { attach, nve, vn } from '../../registrar/test/harness.ts';
 import type { ChildTask } from './distributing-child.ts';
 import { LOWER, Sharing, topicOf, UPPER } from './sharing.ts';
+import { tethered } from '../../../apps/demo/src/tethered.ts';
 
 /** Of the lower half of the shards, three of them, and of the upper one. */
 const VNIDS = [1, 2, 65, 33];
@@ -43,7 +44,7 @@ const saying = async (start: string): Promise<string> => {
 function startChild(stopAt: ChildTask['stopAt']): void {
   const { brokers, prefix } = sharing.feed;
   const task: ChildTask = { brokers, prefix, topicConfig: EAGER_COMPACTION, owned: LOWER, logId: sharing.store.logId, stopAt: { ...stopAt, topic: `${prefix}.${stopAt.topic}` } };
-  child = spawn(process.execPath, ['--conditions=source', '--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, 'distributing-child.ts'), JSON.stringify(task)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  child = spawn(...tethered(process.execPath, ['--conditions=source', '--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, 'distributing-child.ts'), JSON.stringify(task)]), { stdio: ['pipe', 'pipe', 'inherit'] });
   createInterface({ input: child.stdout! }).on('line', (line) => said.push(line));
   const { stdin } = child;
   // It ends while it is still being told.

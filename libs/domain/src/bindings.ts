@@ -5,13 +5,13 @@ import type { Facts } from './facts.ts';
 /** Bindings of one tenant system at most; keeps its events and its records small. */
 export const MAX_BINDINGS_PER_TS = 256;
 
-/** One line of a registration as it came in. `bid` 0 is the binding without a BID. */
+/** One line of a registration or of an attach as it came in. `bid` 0 is the binding without a BID. */
 export interface BindingLine {
   readonly bid?: Bid | 0;
   readonly vnid?: Vnid;
   readonly vlan?: VlanId;
   readonly ip?: IpAddress;
-  /** Seconds; 0 de-registers (R24a). Absent: as it was, or until detached. */
+  /** Seconds; 0 de-registers (R24a). Absent: as it was; of a new binding, until detached. */
   readonly lifetimeS?: number;
 }
 
@@ -41,59 +41,85 @@ export function sameBindings(a: readonly Binding[], b: readonly Binding[]): bool
 }
 
 /**
- * Adds, changes, renews and ends bindings, all or nothing (R18 to R24a). A line names its binding by BID, or by VN and address.
- * `pathOf` says how the caller calls line i.
+ * Adds, changes, renews and ends bindings, all or nothing (R18 to R24a). `pathOf` says how the caller calls line i.
  */
 export function register(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string): ResolvedRegistration {
+  const { bindings, changed, ended } = apply(current, lines, pathOf);
+  checkSet(bindings, lines.length === 1 ? pathOf(0) : '');
+  return { bindings, changed, deregistered: ended };
+}
+
+/** The whole set, as an attach gives it: read line by line as in a registration, and what no line names goes. */
+export function wholeSet(current: readonly Binding[], lines: readonly BindingLine[]): readonly Binding[] {
+  const pathOf = (line: number): string => `bindings[${line}]`;
+  lines.forEach((line, i) => refuseTakingBack(current, line, pathOf(i)));
+  const { standing } = apply(current, lines, pathOf);
+  checkSet(standing, 'bindings');
+  return standing;
+}
+
+interface Applied {
+  /** The resulting set: `current`, changed by the lines. */
+  readonly bindings: readonly Binding[];
+  /** Of those the ones that a line names, in the order of the lines. */
+  readonly standing: readonly Binding[];
+  /** Of those the ones that are not as they were. */
+  readonly changed: readonly Binding[];
+  readonly ended: readonly Binding[];
+}
+
+/**
+ * One reading of a line, for every call. It names its binding by a known BID, or else by VN and address, where the address is exactly what it
+ * gives; what it leaves out stays as it is. Known BIDs are read first, so that the order of the lines does not matter.
+ */
+function apply(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string): Applied {
   const bindings = [...current];
-  const changed: Binding[] = [];
-  const deregistered: Binding[] = [];
+  const results: (Binding | undefined)[] = [];
+  const changed = new Set<Binding>();
+  const ended: Binding[] = [];
   const named = new Set<Binding | number>();
-  lines.forEach((line, i) => {
+  for (const i of knownBidsFirst(current, lines)) {
+    const line = lines[i]!;
     const path = pathOf(i);
-    const existing = findExisting(bindings, line, path);
+    const existing = findExisting(bindings, line);
+    if (existing) refuseOtherBid(existing, line, path, named.has(existing));
     const name = existing ?? line.bid;
     if (name !== undefined && name !== 0 && named.has(name)) throw new Refusal('bid-duplicate', 'two lines name one binding', { field: path, received: line, row: 'R18' });
     if (line.lifetimeS === 0) {
       if (!existing) throw unknownBid(line, path);
+      refuseOtherVn(existing, line, path);
       bindings.splice(bindings.indexOf(existing), 1);
-      deregistered.push(existing);
+      ended.push(existing);
       named.add(existing);
-      return;
+      continue;
     }
     const next = existing ? update(existing, line, path) : create(line, path);
-    named.add(next);
-    if (next.bid !== null) named.add(next.bid);
-    if (existing && sameBinding(existing, next)) {
-      named.add(existing);
-      return;
-    }
+    const stays = existing !== undefined && sameBinding(existing, next);
+    const result = stays ? existing : next;
+    results[i] = result;
+    named.add(result);
+    if (result.bid !== null) named.add(result.bid);
+    if (stays) continue;
     if (existing) bindings[bindings.indexOf(existing)] = next;
     else bindings.push(next);
-    changed.push(next);
-  });
-  checkSet(bindings, lines.length === 1 ? pathOf(0) : '');
-  return { bindings, changed, deregistered };
+    changed.add(next);
+  }
+  const standing = results.filter((binding) => binding !== undefined);
+  return { bindings, standing, changed: standing.filter((binding) => changed.has(binding)), ended };
 }
 
-/** The whole set, as an attach gives it: every line has its address. */
-export function wholeSet(current: readonly Binding[], lines: readonly BindingLine[]): readonly Binding[] {
-  const bindings = lines
-    .filter((line) => line.lifetimeS !== 0)
-    .map((line, i) => {
-      const path = `bindings[${i}]`;
-      const known = line.bid === undefined ? undefined : findByBid(current, line.bid);
-      if (known && line.vnid === undefined) return update(known, line, path);
-      if (known && line.vnid !== known.vnid) throw bidOfOtherVn(known, line, path);
-      const created = create(line, path);
-      const before = current.find((binding) => sameAddress(binding, created));
-      if (before && before.bid !== null && created.bid === null) {
-        throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: `${path}.bid`, received: line.bid ?? null, expected: before.bid, row: 'R19' });
-      }
-      return created;
-    });
-  checkSet(bindings, 'bindings');
-  return bindings;
+function knownBidsFirst(current: readonly Binding[], lines: readonly BindingLine[]): readonly number[] {
+  const known = ({ bid }: BindingLine): boolean => bid !== undefined && findByBid(current, bid) !== undefined;
+  const order = lines.map((_, i) => i);
+  return [...order.filter((i) => known(lines[i]!)), ...order.filter((i) => !known(lines[i]!))];
+}
+
+/** The whole set says of each address whether it has a BID; a registration speaks of nothing that it leaves out. */
+function refuseTakingBack(current: readonly Binding[], line: BindingLine, path: string): void {
+  if (line.bid !== undefined || line.lifetimeS === 0) return;
+  const before = findExisting(current, line);
+  if (!before || before.bid === null) return;
+  throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: fieldOf(path, 'bid'), received: null, expected: before.bid, row: 'R19' });
 }
 
 /** Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). */
@@ -113,19 +139,22 @@ export function checkVns(bindings: readonly Binding[], tenantId: string, facts: 
   }
 }
 
-function findExisting(bindings: readonly Binding[], line: BindingLine, path: string): Binding | undefined {
+function findExisting(bindings: readonly Binding[], line: BindingLine): Binding | undefined {
   const byBid = line.bid === undefined ? undefined : findByBid(bindings, line.bid);
   if (byBid) return byBid;
   if (line.vnid === undefined || (line.ip === undefined && line.vlan === undefined)) return undefined;
-  const byAddress = bindings.find((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === line.vlan && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
-  if (byAddress && byAddress.bid !== null && line.bid !== undefined && line.bid !== byAddress.bid) {
-    throw new Refusal('address-registered', `the address is registered already, with BID ${byAddress.bid}`, { field: `${path}.bid`, received: line.bid, expected: byAddress.bid, row: 'R18' });
-  }
-  return byAddress;
+  return bindings.find((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === line.vlan && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
+}
+
+/** A BID is given once: to an address that has none. */
+function refuseOtherBid(existing: Binding, line: BindingLine, path: string, sameRequest: boolean): void {
+  if (line.bid === undefined || existing.bid === null || existing.bid === line.bid) return;
+  if (sameRequest) throw new Refusal('address-duplicate', 'two bindings carry one address', { field: path, received: line.ip ?? line.vlan, row: 'R13' });
+  throw new Refusal('address-registered', `the address is registered already, with BID ${existing.bid}`, { field: fieldOf(path, 'bid'), received: line.bid, expected: existing.bid, row: 'R18' });
 }
 
 function update(existing: Binding, line: BindingLine, path: string): Binding {
-  if (line.vnid !== undefined && line.vnid !== existing.vnid) throw bidOfOtherVn(existing, line, path);
+  refuseOtherVn(existing, line, path);
   return {
     bid: line.bid === undefined || line.bid === 0 ? existing.bid : line.bid,
     vnid: existing.vnid,
@@ -159,7 +188,7 @@ function checkSet(bindings: readonly Binding[], path: string): void {
   for (const binding of bindings) {
     if (binding.bid === null) {
       throw new Refusal('bid-required', 'as soon as a tenant system has several addresses, every one of them has a BID', {
-        field: path === '' ? 'bid' : `${path}.bid`,
+        field: fieldOf(path, 'bid'),
         received: null,
         row: 'R19',
       });
@@ -172,8 +201,12 @@ function checkSet(bindings: readonly Binding[], path: string): void {
   }
 }
 
-const bidOfOtherVn = (known: Binding, line: BindingLine, path: string): Refusal =>
-  new Refusal('bid-vn-mismatch', `BID ${known.bid ?? 0} is a binding in VN ${known.vnid}`, { field: `${path}.vnid`, received: line.vnid, expected: known.vnid, row: 'R22' });
+function refuseOtherVn(known: Binding, line: BindingLine, path: string): void {
+  if (line.vnid === undefined || line.vnid === known.vnid) return;
+  throw new Refusal('bid-vn-mismatch', `BID ${known.bid ?? 0} is a binding in VN ${known.vnid}`, { field: fieldOf(path, 'vnid'), received: line.vnid, expected: known.vnid, row: 'R22' });
+}
+
+const fieldOf = (path: string, field: string): string => (path === '' ? field : `${path}.${field}`);
 
 const unknownBid = (line: BindingLine, path: string): Refusal =>
-  new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, { field: `${path}.bid`, received: line.bid ?? null, row: 'R22' });
+  new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, { field: fieldOf(path, 'bid'), received: line.bid ?? null, row: 'R22' });

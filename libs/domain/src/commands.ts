@@ -1,6 +1,7 @@
 import type { NvaEvent } from '@nva/codec';
 import { nveStream, tsStream, vnStream } from '@nva/identifiers';
 import type { NveCommand, NveEvent } from './nve.decider.ts';
+import { tsNameOfCommand, type TenantSystemNames } from './naming.ts';
 import type { TenantSystemCommand, TenantSystemEvent } from './tenant-system.decider.ts';
 import type { VnCommand, VnEvent } from './vn.decider.ts';
 
@@ -61,8 +62,8 @@ export const isTenantSystemEvent = (event: NvaEvent): event is TenantSystemEvent
 export const isVnEvent = (event: NvaEvent): event is VnEvent => AGGREGATE_OF_EVENT[event.type] === 'vn';
 export const isNveEvent = (event: NvaEvent): event is NveEvent => AGGREGATE_OF_EVENT[event.type] === 'nve';
 
-/** The stream that a command's event would be appended to. */
-export function streamOf(command: Command): string {
-  if (isTenantSystemCommand(command)) return tsStream(command.tsId);
+/** The stream that a command's event would be appended to. Throws Refusal `ts-ambiguous` (see `tsNameOfCommand`, for `nveId` too). */
+export function streamOf(command: Command, names: TenantSystemNames, nveId?: string): string {
+  if (isTenantSystemCommand(command)) return tsStream(tsNameOfCommand(command, names, nveId));
   return isVnCommand(command) ? vnStream(command.vnid) : nveStream(command.nveId);
 }

@@ -6,14 +6,22 @@ export interface Facts {
   vn(vnid: number): VnFacts | undefined;
   /** True if the NVE is known: connected once and not forgotten, reachable or not. */
   nveKnown(nveId: string): boolean;
+  /** True if the NVE has disconnected, and not connected again since. */
+  nveDisconnected(nveId: string): boolean;
   /** The tenant system that holds a MAC or an IP in a VN (X2). */
   holder(vnid: number, kind: 'mac' | 'ip', address: string): HolderFacts | undefined;
   /** True if the tenant system's bindings there are in no living VN of its tenant: they must be registered again to count. */
-  orphaned(tsId: string, vnid: number): boolean;
+  orphaned(ts: TenantSystemName, vnid: number): boolean;
   /** Whether any tenant system is in the VN. */
   vnInUse(vnid: number): boolean;
   /** How many tenant systems are attached at the NVE. */
   attachmentsAt(nveId: string): number;
+}
+
+/** An id of a tenant system is its tenant's own. */
+export interface TenantSystemName {
+  readonly tsId: string;
+  readonly tenantId: string;
 }
 
 export interface VnFacts {

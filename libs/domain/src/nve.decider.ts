@@ -47,7 +47,7 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
       return nve.status === 'disconnected' ? null : { type: 'NveDisconnected', data: { audit, nveId } };
     case 'heartbeat':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
-      if (nve.status === 'disconnected') throw new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
+      if (nve.status === 'disconnected') throw disconnected(nveId);
       return nve.status === 'lapsed' ? { type: 'NveRestored', data: { audit, nveId, incarnation: nve.incarnation } } : null;
     case 'lapseNve':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
@@ -71,6 +71,9 @@ function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve
 }
 
 export const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
+
+/** A disconnected NVE takes nothing until it connects again: no heartbeat, no tenant system. */
+export const disconnected = (nveId: string): Refusal => new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
 
 const otherIncarnation = (nve: Nve, received: number): Refusal =>
   new Refusal('nve-incarnation', `NVE ${nve.nveId} is at incarnation ${nve.incarnation}`, { field: 'incarnation', received, expected: nve.incarnation });

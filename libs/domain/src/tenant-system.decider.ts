@@ -1,7 +1,8 @@
 import type { Attachment, AttachmentState, Audit, Binding, NvaEvent } from '@nva/codec';
 import { Refusal, type Bid, type MacAddress, type NveId, type TenantId, type TsId, type VmId, type Vnid } from '@nva/identifiers';
 import { checkVns, findByBid, register, sameAddress, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
-import type { Facts } from './facts.ts';
+import type { Facts, TenantSystemName } from './facts.ts';
+import { disconnected } from './nve.decider.ts';
 import type { TermOwner } from './term-owner.ts';
 
 /** Moves within this window that raise an alarm when there are more (X9, RFC 7432 section 15.1). */
@@ -29,6 +30,7 @@ export interface ConnectionFailure {
   readonly vnid: number | null;
 }
 
+/** `tenantId` tells which of several tenants' tenant systems of that id is meant; absent where the caller can mean one only. */
 export type TenantSystemCommand =
   | {
       readonly type: 'attach';
@@ -43,15 +45,15 @@ export type TenantSystemCommand =
       readonly state?: AttachmentState;
       readonly placement?: 'move' | 'add';
     }
-  | { readonly type: 'detach'; readonly nveId: NveId; readonly tsId: TsId }
-  | { readonly type: 'remove'; readonly tsId: TsId }
-  | { readonly type: 'registerBindings'; readonly tsId: TsId; readonly bindings: readonly BindingLine[] }
-  | ({ readonly type: 'registerBinding'; readonly tsId: TsId; readonly bid: Bid | 0 } & Omit<BindingLine, 'bid'>)
-  | { readonly type: 'deregisterBinding'; readonly tsId: TsId; readonly bid: Bid | 0 }
+  | { readonly type: 'detach'; readonly nveId: NveId; readonly tsId: TsId; readonly tenantId?: TenantId }
+  | { readonly type: 'remove'; readonly tsId: TsId; readonly tenantId?: TenantId }
+  | { readonly type: 'registerBindings'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bindings: readonly BindingLine[] }
+  | ({ readonly type: 'registerBinding'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bid: Bid | 0 } & Omit<BindingLine, 'bid'>)
+  | { readonly type: 'deregisterBinding'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bid: Bid | 0 }
   /** From the owner of the terms only, with the exact revision that the terms belong to (R24a). */
-  | ({ readonly type: 'lapseBindings'; readonly tsId: TsId; readonly bids: readonly number[] } & TermOwner)
-  | { readonly type: 'changeMac'; readonly tsId: TsId; readonly mac: MacAddress }
-  | { readonly type: 'connectionFailure'; readonly tsId: TsId; readonly nveId: NveId; readonly vnid?: Vnid };
+  | ({ readonly type: 'lapseBindings'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bids: readonly number[] } & TermOwner)
+  | { readonly type: 'changeMac'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly mac: MacAddress }
+  | { readonly type: 'connectionFailure'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly nveId: NveId; readonly vnid?: Vnid };
 
 export type TenantSystemEvent = Extract<
   NvaEvent,
@@ -89,7 +91,7 @@ export function decideTenantSystem(command: TenantSystemCommand, ts: TenantSyste
     case 'registerBindings':
       return decideRegister(attached, command.bindings, (i) => `bindings[${i}]`, facts, audit);
     case 'registerBinding': {
-      const { type: _type, tsId: _tsId, ...line } = command;
+      const { type: _type, tsId: _tsId, tenantId: _tenantId, ...line } = command;
       return decideRegister(attached, [line], () => '', facts, audit);
     }
     case 'deregisterBinding':
@@ -110,9 +112,11 @@ export function decideTenantSystem(command: TenantSystemCommand, ts: TenantSyste
 function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, audit: Audit): TenantSystemEvent | null {
   const { tsId, nveId, tenantId, vmId, mac } = command;
   if (!facts.nveKnown(nveId)) throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
+  if (facts.nveDisconnected(nveId)) throw disconnected(nveId);
   const attached = ts !== null && ts.attachments.length > 0;
+  // Whoever decides finds the tenant's own by its name; another's would become its.
+  if (ts !== null && ts.tenantId !== tenantId) throw new Error(`tenant system ${tsId} is given to tenant ${tenantId}, and is of tenant ${ts.tenantId}`);
   if (attached) {
-    if (ts.tenantId !== tenantId) throw new Refusal('ts-immutable', `tenant system ${tsId} is attached for another tenant`, { field: 'tenantId', received: tenantId, row: 'R1' });
     if (ts.vmId !== vmId) throw new Refusal('ts-immutable', `tenant system ${tsId} is a vNIC of VM ${ts.vmId}`, { field: 'vmId', received: vmId, expected: ts.vmId, row: 'R1' });
   }
   const before = attached ? ts.bindings : NONE;
@@ -125,13 +129,13 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   };
   const others = attached && command.placement !== 'add' ? ts.attachments.filter((a) => a.nveId !== nveId).map((a) => a.nveId) : NONE;
   const newMac = attached && mac !== ts.mac ? mac : null;
-  const newBindings = command.bindings && (!sameBindings(before, bindings) || bindings.some((b) => facts.orphaned(tsId, b.vnid))) ? bindings : null;
+  const newBindings = command.bindings && (!sameBindings(before, bindings) || bindings.some((b) => facts.orphaned(command, b.vnid))) ? bindings : null;
   const changesPlace = !here || others.length > 0 || here.state !== attachment.state || here.logicalInterface !== attachment.logicalInterface;
   const clearsFailure = attached && ts.failures.some((failure) => failure.nveId === nveId);
   if (attached && !changesPlace && !clearsFailure && newMac === null && newBindings === null) return null;
 
   if (newBindings) checkVns(newBindings, tenantId, facts);
-  const identity = attached ? ts : { tsId, mac: null, bindings: NONE };
+  const identity = attached ? ts : { tsId, tenantId, mac: null, bindings: NONE };
   if (!attached || newMac !== null || newBindings) checkAddresses(identity, { mac, bindings }, facts);
 
   if (!attached) {
@@ -147,7 +151,7 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
 
 function decideRegister(ts: TenantSystem, lines: readonly BindingLine[], pathOf: (i: number) => string, facts: Facts, audit: Audit): TenantSystemEvent | null {
   const { bindings, changed, deregistered } = register(ts.bindings, lines, pathOf);
-  const revived = bindings.filter((b) => !changed.includes(b) && lines.some((line) => names(line, b)) && facts.orphaned(ts.tsId, b.vnid));
+  const revived = bindings.filter((b) => !changed.includes(b) && lines.some((line) => names(line, b)) && facts.orphaned(ts, b.vnid));
   const registered = [...changed, ...revived];
   if (registered.length === 0 && deregistered.length === 0) return null;
   checkVns(registered, ts.tenantId, facts);
@@ -169,13 +173,13 @@ function decideConnectionFailure(ts: TenantSystem, nveId: NveId, vnid: number | 
 
 /** Refuses an address that another tenant system of the VN holds, looking only at those that would be new (R13, X2). */
 function checkAddresses(
-  ts: { readonly tsId: string; readonly mac: string | null; readonly bindings: readonly Binding[] },
+  ts: TenantSystemName & { readonly mac: string | null; readonly bindings: readonly Binding[] },
   next: { readonly mac: string; readonly bindings: readonly Binding[] },
   facts: Facts,
 ): void {
   for (const binding of next.bindings) {
     const { vnid, ip } = binding;
-    const wasThere = !facts.orphaned(ts.tsId, vnid) && ts.bindings.some((b) => b.vnid === vnid);
+    const wasThere = !facts.orphaned(ts, vnid) && ts.bindings.some((b) => b.vnid === vnid);
     if (!(wasThere && ts.mac === next.mac)) refuseIfHeld('mac', next.mac);
     if (ip !== null && !(wasThere && ts.bindings.some((b) => b.vnid === vnid && b.ip === ip))) refuseIfHeld('ip', ip);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { decideTenantSystem, MAX_BINDINGS_PER_TS, type TenantSystem } from '../src/index.ts';
-import { attach, l3, MAC1, MAC2, network } from './fixtures.ts';
+import { attach, l3, MAC1, MAC2, network, nve } from './fixtures.ts';
 
 const register = (tsId: string, ...bindings: object[]): ReturnType<typeof command> => command('registerBindings', { tsId, bindings });
 const detach = (tsId: string, nveId: string): ReturnType<typeof command> => command('detach', { tsId, nveId });
@@ -38,9 +38,29 @@ describe('attaching', () => {
     expect(network().refusal(attach('t1', 'nve1', { bindings: [{ vnid: 9, ip: '192.0.2.1' }] }))).toBe('vn-of-another-tenant');
   });
 
-  it('is refused for another tenant or VM than it is attached for (R1)', () => {
+  it('is refused at an NVE that has disconnected, as its heartbeat is, until it connects again', () => {
+    const world = network().given(attach('t1', 'nve2'), command('disconnectNve', { nveId: 'nve1' }));
+    expect(world.refusal(attach('t1', 'nve1'))).toBe('nve-disconnected');
+    expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, placement: 'add' }))).toBe('nve-disconnected');
+    expect(world.refusal(command('heartbeat', { nveId: 'nve1', incarnation: 1 }))).toBe('nve-disconnected');
+    world.given(nve('nve1', { incarnation: 2 }));
+    expect(world.when(attach('t1', 'nve1'))).toMatchObject({ type: 'TenantSystemMoved' });
+  });
+
+  it('of an id that another tenant has as well is another tenant system: neither is in the other\'s way', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }), attach('t1', 'nve1', { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] }));
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ tsId: 't1', tenantId: 'red', bindings: [{ vnid: 1 }] });
+    expect(world.state<TenantSystem>('ts-t1@blue')).toMatchObject({ tsId: 't1', tenantId: 'blue', bindings: [{ vnid: 9 }] });
+    expect(world.refusal(command('changeMac', { tsId: 't1', mac: MAC2 }))).toBe('ts-ambiguous');
+    world.given(command('changeMac', { tsId: 't1', tenantId: 'blue', mac: MAC2 }), command('remove', { tsId: 't1', tenantId: 'red' }));
+    expect(world.state<TenantSystem>('ts-t1@blue')).toMatchObject({ mac: MAC2 });
+    expect(world.state<TenantSystem>('ts-t1').attachments).toEqual([]);
+    world.given(command('remove', { tsId: 't1' }));
+    expect(world.state<TenantSystem>('ts-t1@blue').attachments).toEqual([]);
+  });
+
+  it('is refused for another VM than it is attached for (R1)', () => {
     const world = network().given(attach('t1', 'nve1'));
-    expect(world.refusal(attach('t1', 'nve1', { tenantId: 'blue' }))).toBe('ts-immutable');
     expect(world.refusal(attach('t1', 'nve1', { vmId: 'other' }))).toBe('ts-immutable');
   });
 
@@ -133,6 +153,25 @@ describe('several addresses and their BIDs', () => {
     expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([]);
   });
 
+  it('refuses to de-register a BID under another VN than its own, whatever the call (R22)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 3, vnid: 3, ip: '192.0.2.1' }] }));
+    const wrong = { bid: 3, vnid: 1, ip: '192.0.2.1', lifetimeS: 0 };
+    expect(world.refusal(command('registerBinding', { tsId: 't1', ...wrong }))).toBe('bid-vn-mismatch');
+    expect(world.refusal(register('t1', wrong))).toBe('bid-vn-mismatch');
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), wrong] }))).toBe('bid-vn-mismatch');
+    expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(2);
+  });
+
+  it('refuses a lifetime of 0 for a BID, a VN or an address that is not registered, in an attach too (R22, R24a)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }));
+    for (const unknown of [{ bid: 2, lifetimeS: 0 }, { bid: 2, vnid: 1, ip: '192.0.2.2', lifetimeS: 0 }, { vnid: 7, ip: '192.0.2.1', lifetimeS: 0 }, { vnid: 3, ip: '192.0.2.1', lifetimeS: 0 }]) {
+      expect(world.refusal(register('t1', unknown)), JSON.stringify(unknown)).toBe('bid-unknown');
+      expect(world.refusal(attach('t1', 'nve1', { bindings: [{ bid: 1 }, unknown] })), JSON.stringify(unknown)).toBe('bid-unknown');
+      expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [unknown] })), JSON.stringify(unknown)).toBe('bid-unknown');
+    }
+    expect(world.when(attach('t1', 'nve1', { bindings: [{ bid: 1, lifetimeS: 0 }] }))).toMatchObject({ type: 'TenantSystemAttachmentChanged', data: { bindings: [] } });
+  });
+
   it('takes IPv4 and IPv6 of one tenant system in one VN (R13, R17)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 2, vnid: 1, ip: '2001:db8::1' }] }));
     expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(2);
@@ -142,6 +181,53 @@ describe('several addresses and their BIDs', () => {
   it('is bounded', () => {
     const bindings = Array.from({ length: MAX_BINDINGS_PER_TS + 1 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.${i >> 8}.${i & 255}` }));
     expect(network().refusal(attach('t1', 'nve1', { bindings }))).toBe('too-many-bindings');
+  });
+});
+
+describe('a line of a registration and one of an attach', () => {
+  const lines: readonly (readonly [what: string, line: object])[] = [
+    ['a known BID alone', { bid: 1 }],
+    ['a known BID with its VN', { bid: 1, vnid: 2 }],
+    ['a known BID with its VN and VLAN, which keeps its IP', { bid: 1, vnid: 2, vlan: 10 }],
+    ['a known BID with a new VLAN, which keeps its IP', { bid: 1, vlan: 20 }],
+    ['a known BID with a new IP, which keeps its VLAN', { bid: 1, ip: '192.0.2.9' }],
+    ['a known BID with a new lifetime', { bid: 1, lifetimeS: 120 }],
+    ['its whole address, which keeps its lifetime', { bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1' }],
+    ['another BID for its address', { bid: 5, vnid: 2, vlan: 10, ip: '192.0.2.1' }],
+    ['a known BID with another VN', { bid: 1, vnid: 1, ip: '192.0.2.1' }],
+    ['an unknown BID without an address', { bid: 5, vnid: 2 }],
+    ['an unknown BID without a VN', { bid: 5 }],
+  ];
+  const before = attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1', lifetimeS: 60 }] });
+  const outcome = (then: ReturnType<typeof command>): unknown => {
+    const world = network().given(before);
+    const refused = world.refusal(then);
+    if (typeof refused === 'string') return refused;
+    world.when(then);
+    return world.state<TenantSystem>('ts-t1').bindings;
+  };
+
+  it.each(lines)('are read by one rule: %s (R20, R21, R22)', (_, line) => {
+    const attached = outcome(attach('t1', 'nve1', { bindings: [line] }));
+    expect(attached).toEqual(outcome(register('t1', line)));
+    if ('bid' in line) expect(attached).toEqual(outcome(command('registerBinding', { tsId: 't1', ...line })));
+  });
+
+  it('keep what they leave out: IP, VLAN and lifetime (R22, R24a)', () => {
+    expect(outcome(attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 2, vlan: 20 }] }))).toEqual([{ bid: 1, vnid: 2, vlan: 20, ip: '192.0.2.1', lifetimeS: 60 }]);
+    expect(outcome(attach('t1', 'nve1', { bindings: [{ bid: 5, vnid: 2, vlan: 10, ip: '192.0.2.1' }] }))).toBe('address-registered');
+  });
+
+  it('may swap addresses between BIDs, in any order of the lines (R20)', () => {
+    const two = attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), l3('192.0.2.2', { bid: 2 })] });
+    const swapped = [{ bid: 2, ip: '192.0.2.1' }, { bid: 1, ip: '192.0.2.2' }];
+    const freed = [{ bid: 3, vnid: 1, ip: '192.0.2.1' }, { bid: 1, ip: '192.0.2.3' }];
+    for (const order of [swapped, swapped.toReversed(), freed, freed.toReversed()]) {
+      for (const then of [register('t1', ...order), attach('t1', 'nve1', { bindings: order })]) {
+        const world = network().given(two, then);
+        for (const line of order) expect(world.state<TenantSystem>('ts-t1').bindings).toContainEqual({ vnid: 1, vlan: null, lifetimeS: null, ...line });
+      }
+    }
   });
 });
 

@@ -64,7 +64,7 @@ export class NetworkCapture implements ChangeWatcher {
       }
       if (!ts || !this.#isDue(ts)) continue;
       this.#handedOut.add(ts);
-      slice.push(tenantSystemSnapshot(ts));
+      slice.push(tenantSystemSnapshot(this.#network, ts));
     }
     return slice;
   }
@@ -79,7 +79,7 @@ export class NetworkCapture implements ChangeWatcher {
     this.#changed.add(ts);
     const vn = firstVn(ts);
     const handedOut = vn === this.#current ? this.#handedOut.has(ts) : vn !== null && this.#passed.has(vn);
-    if (!handedOut) this.#saved.push(tenantSystemSnapshot(ts));
+    if (!handedOut) this.#saved.push(tenantSystemSnapshot(this.#network, ts));
   }
 
   vn(vn: FoldedVn): void {

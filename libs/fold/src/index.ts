@@ -2,6 +2,7 @@ export * from './capture.ts';
 export * from './changes.ts';
 export * from './digests.ts';
 export * from './model.ts';
+export type { Namesakes } from './namesakes.ts';
 export { Network } from './network.ts';
 export { FOLD_VERSION, RULES, type FoldRules } from './rules.ts';
 export * from './snapshot.ts';

@@ -86,8 +86,9 @@ export class FoldedNve {
   state: Nve | null = null;
   revision = -1;
   position: Position = 0;
-  /** Tenant systems attached here. */
+  /** Tenant systems attached here, and their bindings. */
   attachments = 0;
+  bindings = 0;
   readonly memberships = new Map<number, FoldedMember>();
   readonly feed: FeedName;
   /** The attachment lists of mappings that are reached here alone, shared by all of them. */

@@ -1,4 +1,4 @@
-import type { Mapping, NvaEvent, PublishedAttachment, VnContext, VnMember } from '@nva/codec';
+import type { Mapping, NvaEvent, VnContext, VnMember } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
 import {
   evolveNve,
@@ -8,19 +8,22 @@ import {
   isTenantSystemEvent,
   isVnEvent,
   type NveEvent,
-  type TenantSystem,
   type TenantSystemEvent,
   type VnEvent,
 } from '@nva/domain';
+import { tsNameOf } from '@nva/identifiers';
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
 import { Connecting } from './connecting.ts';
+import { Holdings } from './holdings.ts';
 import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
 import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
+import { nameIn, Namesakes } from './namesakes.ts';
+import { reachedAt } from './reach.ts';
 import { RULES, type FoldRules } from './rules.ts';
 
-type FoldedEvent = Pick<RecordedEvent, 'position' | 'revision' | 'event'>;
+type FoldedEvent = Pick<RecordedEvent, 'position' | 'stream' | 'revision' | 'event'>;
 
 /** Told of everything that exists right before an event changes it; of some of it several times, and of what is new too. */
 export interface ChangeWatcher {
@@ -52,9 +55,12 @@ export class Network {
   version = 1;
   versionRevision = -1;
   rules: FoldRules;
+  /** By the name that their stream ends in (`tsNameOf`): the id, but for namesakes. */
   readonly tenantSystems = new Map<string, FoldedTs>();
+  readonly namesakes = new Namesakes(this.tenantSystems);
   readonly vns = new Map<number, FoldedVn>();
   readonly nves = new Map<string, FoldedNve>();
+  readonly holdings = new Holdings();
   /** Who owns the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
   /** Told of what is about to change, while a capture is under way. */
@@ -76,17 +82,17 @@ export class Network {
 
   /** Folds one event. An event at or before `position` has been folded already and changes nothing. */
   apply(recorded: FoldedEvent): readonly RecordChange[] {
-    const { position, revision, event } = recorded;
+    const { position, event } = recorded;
     if (position <= this.position) return [];
     this.position = position;
     this.#changes = [];
-    this.#dispatch(event, revision);
+    this.#dispatch(event, recorded);
     return inOrder(this.#changes);
   }
 
-  #dispatch(event: NvaEvent, revision: number): void {
-    if (isVoid(event, this.oracles)) this.#pass(event, revision);
-    else if (isTenantSystemEvent(event)) this.#tenantSystem(event, revision);
+  #dispatch(event: NvaEvent, { stream, revision }: FoldedEvent): void {
+    if (isVoid(event, this.oracles)) this.#pass(event, stream, revision);
+    else if (isTenantSystemEvent(event)) this.#tenantSystem(event, nameIn(stream, event.data.tsId), revision);
     else if (isVnEvent(event)) this.#vn(event, revision);
     else if (isNveEvent(event)) this.#nve(event, revision);
     else if (event.type === 'FoldUpgraded') this.#upgrade(event, revision);
@@ -94,8 +100,8 @@ export class Network {
   }
 
   /** An event that counts for nothing is still the last of its stream. */
-  #pass({ data }: Lapse, revision: number): void {
-    const ts = 'tsId' in data ? this.tenantSystems.get(data.tsId) : undefined;
+  #pass({ data }: Lapse, stream: string, revision: number): void {
+    const ts = 'tsId' in data ? this.tenantSystems.get(tsNameOf(stream)!) : undefined;
     if (ts) this.watcher?.tenantSystem(ts);
     const folded = ts ?? ('nveId' in data ? this.nves.get(data.nveId) : undefined);
     if (folded) Object.assign(folded, { revision, position: this.position });
@@ -141,13 +147,13 @@ export class Network {
 
   // Tenant systems
 
-  #tenantSystem(event: TenantSystemEvent, revision: number): void {
-    const { tsId } = event.data;
-    const known = this.tenantSystems.get(tsId);
+  #tenantSystem(event: TenantSystemEvent, name: string, revision: number): void {
+    const known = this.tenantSystems.get(name);
     const next = this.#connecting.connected(evolveTenantSystem(known?.state ?? null, event), known?.state);
     if (!known) {
       const ts: FoldedTs = { state: next, revision, position: this.position };
-      this.tenantSystems.set(tsId, ts);
+      this.tenantSystems.set(name, ts);
+      this.namesakes.add(name, ts);
       this.#enter(ts);
       return;
     }
@@ -220,19 +226,7 @@ export class Network {
 
   /** The mapping record of a connection as it is distributed now; null if it is orphaned, conflicted or not reached. */
   mappingOf(ts: FoldedTs, connection: Connection): Mapping | null {
-    return connection.position === 0 ? null : this.rules.mapping(ts.state, connection, this.#reachedAt(ts.state, connection.vnid));
-  }
-
-  /** The attachments through which a VN is reached: at an NVE that is known, and not failed (R56). */
-  #reachedAt(state: TenantSystem, vnid: number): readonly PublishedAttachment[] {
-    const { attachments, failures } = state;
-    if (attachments.length === 1 && failures.length === 0) {
-      const nve = this.nves.get(attachments[0]!.nveId)!;
-      return nve.known ? nve.alone[attachments[0]!.state] : [];
-    }
-    return attachments
-      .filter((a) => this.nves.get(a.nveId)!.known && !failures.some((f) => f.nveId === a.nveId && (f.vnid === null || f.vnid === vnid)))
-      .map((a) => ({ nveId: a.nveId, state: a.state }));
+    return connection.position === 0 ? null : this.rules.mapping(ts.state, connection, reachedAt(this.nves, ts.state, connection.vnid));
   }
 
   /** An entry is published if it holds all of its addresses and can be reached (X2). */
@@ -240,7 +234,7 @@ export class Network {
     const { vn } = connection;
     if (!vn || vn.macs.holder(ts.state.mac) !== ts) return null;
     if (connection.ip !== null && vn.ips.holder(connection.ip) !== ts) return null;
-    const attachments = this.#reachedAt(ts.state, connection.vnid);
+    const attachments = reachedAt(this.nves, ts.state, connection.vnid);
     return attachments.length === 0 ? null : this.rules.mapping(ts.state, connection, attachments);
   }
 
@@ -282,12 +276,14 @@ export class Network {
 
   // Membership
 
-  /** Counts a tenant system in or out of the VNs of its NVEs, and out of the NVEs' attachments. */
+  /** Counts a tenant system in or out of what its tenant and its NVEs have, and of the VNs of its NVEs. */
   #count(ts: FoldedTs, step: 1 | -1, touched: FoldedMember[]): void {
     const { attachments, bindings } = ts.state;
+    this.holdings.tenantSystem(ts.state, step);
     for (const { nveId } of attachments) {
       const nve = this.nves.get(nveId)!;
       nve.attachments += step;
+      nve.bindings += step * bindings.length;
       if (!nve.known) continue;
       for (let i = 0; i < bindings.length; i++) {
         const { vn } = bindings[i]!;
@@ -331,6 +327,7 @@ export class Network {
         if (known?.alive) throw new Error(`VN ${vnid} is created while it lives`);
         const vn = new FoldedVn(state, revision, this.position);
         this.vns.set(vnid, vn);
+        this.holdings.vn(state.tenantId, 1);
         this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: { type: 'VnContext', data: this.rules.context(state) }, previous: null });
         return;
       }
@@ -344,6 +341,7 @@ export class Network {
       }
       case 'VnDeleted': {
         const vn = known!;
+        this.holdings.vn(state.tenantId, -1);
         const inside = [...new Set(vn.macs.everyone())];
         this.#redo(inside, () => {
           this.#advance(vn, state, revision);

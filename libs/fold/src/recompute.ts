@@ -24,12 +24,13 @@ import { RULES, type FoldRules } from './rules.ts';
 export class Recompute {
   position: Position = 0;
   tables: ReadonlyMap<string, ReadonlyMap<string, TableRecord>> = new Map();
+  /** By stream, as everything of them below: an id is its tenant's own. */
   readonly #tenantSystems = new Map<string, TenantSystem>();
   readonly #vns = new Map<number, { readonly state: Vn; readonly incarnation: Position }>();
   readonly #nves = new Map<string, Nve>();
-  /** `tsId vnid vlan ip` → the incarnation of the VN that the binding was registered in; absent if there was none to be in. */
+  /** `stream vnid vlan ip` → the incarnation of the VN that the binding was registered in; absent if there was none to be in. */
   #registeredIn = new Map<string, Position>();
-  /** `kind vnid address tsId` → the position since which it is claimed. */
+  /** `kind vnid address stream` → the position since which it is claimed. */
   #claims = new Map<string, ClaimSince>();
   /** Group → position at which its terms were last taken over. */
   readonly #owners = new Map<string, Position>();
@@ -42,17 +43,17 @@ export class Recompute {
     this.#rules = versions[0]!;
   }
 
-  apply({ position, event }: Pick<RecordedEvent, 'position' | 'event'>): readonly RecordChange[] {
+  apply({ position, stream, event }: Pick<RecordedEvent, 'position' | 'stream' | 'event'>): readonly RecordChange[] {
     if (position <= this.position) return [];
     this.position = position;
-    this.#evolve(event);
+    this.#evolve(event, stream);
     this.#claims = this.#deriveClaims();
     const before = this.tables;
     this.tables = this.#deriveTables(before);
     return inOrder(this.#difference(before, this.tables));
   }
 
-  #evolve(event: NvaEvent): void {
+  #evolve(event: NvaEvent, stream: string): void {
     if (this.#isSuperseded(event)) return;
     if (isVnEvent(event)) {
       const { vnid } = event.data;
@@ -63,10 +64,9 @@ export class Recompute {
       const { nveId } = event.data;
       this.#nves.set(nveId, evolveNve(this.#nves.get(nveId) ?? null, event));
     } else if (isTenantSystemEvent(event)) {
-      const { tsId } = event.data;
-      const next = evolveTenantSystem(this.#tenantSystems.get(tsId) ?? null, event);
-      this.#tenantSystems.set(tsId, next);
-      this.#registerBindings(next, event);
+      const next = evolveTenantSystem(this.#tenantSystems.get(stream) ?? null, event);
+      this.#tenantSystems.set(stream, next);
+      this.#registerBindings(stream, next, event);
     } else if (event.type === 'FoldUpgraded') {
       this.#rules = this.#versions[event.data.toVersion - 1]!;
     } else if (event.type === 'OracleTookOver') {
@@ -81,39 +81,39 @@ export class Recompute {
   }
 
   /** What an event registers belongs to the VN as it is now, if that lives and is the tenant's; what it leaves alone stays where it was. */
-  #registerBindings(ts: TenantSystem, event: TenantSystemEvent): void {
+  #registerBindings(stream: string, ts: TenantSystem, event: TenantSystemEvent): void {
     const registered: readonly Binding[] = ('bindings' in event.data ? event.data.bindings : null) ?? [];
-    const next = new Map([...this.#registeredIn].filter(([key]) => !key.startsWith(`${ts.tsId} `) || ts.bindings.some((b) => bindingKey(ts, b) === key)));
+    const next = new Map([...this.#registeredIn].filter(([key]) => !key.startsWith(`${stream} `) || ts.bindings.some((b) => bindingKey(stream, b) === key)));
     for (const binding of registered) {
       const vn = this.#vns.get(binding.vnid);
-      next.delete(bindingKey(ts, binding));
-      if (vn?.state.status === 'alive' && vn.state.tenantId === ts.tenantId) next.set(bindingKey(ts, binding), vn.incarnation);
+      next.delete(bindingKey(stream, binding));
+      if (vn?.state.status === 'alive' && vn.state.tenantId === ts.tenantId) next.set(bindingKey(stream, binding), vn.incarnation);
     }
     this.#registeredIn = next;
   }
 
-  #effective(ts: TenantSystem, binding: Binding): boolean {
+  #effective(stream: string, binding: Binding): boolean {
     const vn = this.#vns.get(binding.vnid);
-    return vn?.state.status === 'alive' && this.#registeredIn.get(bindingKey(ts, binding)) === vn.incarnation;
+    return vn?.state.status === 'alive' && this.#registeredIn.get(bindingKey(stream, binding)) === vn.incarnation;
   }
 
   #deriveClaims(): Map<string, ClaimSince> {
     const claims = new Map<string, ClaimSince>();
-    for (const ts of this.#tenantSystems.values()) {
-      for (const binding of ts.bindings.filter((b) => this.#effective(ts, b))) {
+    for (const [stream, ts] of this.#tenantSystems) {
+      for (const binding of ts.bindings.filter((b) => this.#effective(stream, b))) {
         const addresses = [`mac ${binding.vnid} ${ts.mac}`, ...(binding.ip === null ? [] : [`ip ${binding.vnid} ${binding.ip}`])];
         for (const address of addresses) {
-          const key = `${address} ${ts.tsId}`;
-          claims.set(key, this.#claims.get(key) ?? { address, tsId: ts.tsId, since: this.position });
+          const key = `${address} ${stream}`;
+          claims.set(key, this.#claims.get(key) ?? { address, stream, since: this.position });
         }
       }
     }
     return claims;
   }
 
-  #holds(ts: TenantSystem, address: string): boolean {
+  #holds(stream: string, address: string): boolean {
     const claims = [...this.#claims.values()].filter((claim) => claim.address === address);
-    return claims.toSorted((a, b) => a.since - b.since)[0]?.tsId === ts.tsId;
+    return claims.toSorted((a, b) => a.since - b.since)[0]?.stream === stream;
   }
 
   #known(nveId: string): boolean {
@@ -135,8 +135,8 @@ export class Recompute {
       if (state.status !== 'alive') continue;
       put({ kind: 'vn', vnid: state.vnid }, CONTEXT_KEY, { type: 'VnContext', data: this.#rules.context(state) });
     }
-    for (const ts of this.#tenantSystems.values()) {
-      for (const binding of ts.bindings.filter((b) => this.#effective(ts, b))) {
+    for (const [stream, ts] of this.#tenantSystems) {
+      for (const binding of ts.bindings.filter((b) => this.#effective(stream, b))) {
         const { vnid, vlan, ip } = binding;
         const feed: FeedName = { kind: 'vn', vnid };
         const known = ts.attachments.filter((a) => this.#known(a.nveId));
@@ -148,7 +148,7 @@ export class Recompute {
         const attachments: readonly PublishedAttachment[] = known
           .filter((a) => !ts.failures.some((f) => f.nveId === a.nveId && (f.vnid === null || f.vnid === vnid)))
           .map(({ nveId, state }) => ({ nveId, state }));
-        const holdsAll = this.#holds(ts, `mac ${vnid} ${ts.mac}`) && (ip === null || this.#holds(ts, `ip ${vnid} ${ip}`));
+        const holdsAll = this.#holds(stream, `mac ${vnid} ${ts.mac}`) && (ip === null || this.#holds(stream, `ip ${vnid} ${ip}`));
         if (!holdsAll || attachments.length === 0) continue;
         const data = this.#rules.mapping(ts, binding, attachments);
         if (data) put(feed, mappingKey({ tsId: ts.tsId, vlan, ip }), { type: 'Mapping', data });
@@ -173,8 +173,8 @@ export class Recompute {
 
 interface ClaimSince {
   readonly address: string;
-  readonly tsId: string;
+  readonly stream: string;
   readonly since: Position;
 }
 
-const bindingKey = (ts: TenantSystem, b: Binding): string => `${ts.tsId} ${b.vnid} ${b.vlan} ${b.ip}`;
+const bindingKey = (stream: string, b: Binding): string => `${stream} ${b.vnid} ${b.vlan} ${b.ip}`;

@@ -46,6 +46,8 @@ export interface VnSnapshot {
 export type ContestedSnapshot = readonly [address: string, tsIds: readonly string[]];
 
 export interface TenantSystemSnapshot {
+  /** The name that it stands under, where that is not its id: another tenant had that first. */
+  readonly name: string | null;
   readonly state: TenantSystem;
   readonly revision: number;
   readonly position: Position;
@@ -70,7 +72,10 @@ export const vnSnapshot = (vn: FoldedVn): VnSnapshot => ({
   contestedIps: vn.ips.contested(),
 });
 
-export const tenantSystemSnapshot = ({ state, revision, position }: FoldedTs): TenantSystemSnapshot => ({
+export const tenantSystemSnapshot = (network: Network, ts: FoldedTs): TenantSystemSnapshot => tenantSystemAs(network.namesakes.nameOf(ts), ts);
+
+const tenantSystemAs = (name: string, { state, revision, position }: FoldedTs): TenantSystemSnapshot => ({
+  name: name === state.tsId ? null : name,
   state: { ...state, bindings: state.bindings.map(plainBinding) },
   revision,
   position,
@@ -83,7 +88,7 @@ export const takeSnapshot = (network: Network): NetworkSnapshot => ({
   oracles: [...network.oracles],
   nves: [...network.nves.values()].map(nveSnapshot),
   vns: [...network.vns.values()].map(vnSnapshot),
-  tenantSystems: [...network.tenantSystems.values()].map(tenantSystemSnapshot),
+  tenantSystems: [...network.tenantSystems].map(([name, ts]) => tenantSystemAs(name, ts)),
 });
 
 /** Throws if the snapshot was taken by rules that this build does not have. */
@@ -92,9 +97,9 @@ export function restore(snapshot: NetworkSnapshot, versions = RULES): Network {
   for (const oracle of snapshot.oracles) restoring.oracle(oracle);
   for (const nve of snapshot.nves) restoring.nve(nve);
   for (const vn of snapshot.vns) restoring.vn(vn);
-  for (const { state, revision, position, connections } of snapshot.tenantSystems) {
+  for (const { name, state, revision, position, connections } of snapshot.tenantSystems) {
     const bindings = state.bindings.map((binding, i) => restoring.connection(binding, connections[i]!));
-    restoring.tenantSystem({ state: { ...state, bindings }, revision, position });
+    restoring.tenantSystem({ state: { ...state, bindings }, revision, position }, name);
   }
   return restoring.finish();
 }
@@ -127,6 +132,7 @@ export class NetworkRestorer {
     const vn = new FoldedVn(snapshot.state, snapshot.revision, snapshot.position, snapshot.incarnation);
     vn.contextPosition = snapshot.contextPosition;
     this.#network.vns.set(vn.state.vnid, vn);
+    if (vn.alive) this.#network.holdings.vn(vn.state.tenantId, 1);
     for (const { nveId, since, position } of snapshot.members) {
       const nve: FoldedNve = this.#network.nveNamed(nveId);
       const member: FoldedMember = { vn, nve, tenantSystems: 0, since, position };
@@ -143,14 +149,17 @@ export class NetworkRestorer {
     return connection;
   }
 
-  /** It becomes the fold's own: its connections are made by `connection`. */
-  tenantSystem(ts: FoldedTs): void {
+  /** It becomes the fold's own: its connections are made by `connection`. `name` as in TenantSystemSnapshot. */
+  tenantSystem(ts: FoldedTs, name: string | null): void {
     const { tsId, bindings, attachments } = ts.state;
-    this.#network.tenantSystems.set(tsId, ts);
+    this.#network.tenantSystems.set(name ?? tsId, ts);
+    if (name !== null) this.#network.namesakes.add(name, ts);
     eachClaim(ts, this.#claim);
+    this.#network.holdings.tenantSystem(ts.state, 1);
     for (const { nveId } of attachments) {
       const nve = this.#network.nves.get(nveId)!;
       nve.attachments++;
+      nve.bindings += bindings.length;
       if (!nve.known) continue;
       for (let i = 0; i < bindings.length; i++) {
         const { vn } = bindings[i]!;

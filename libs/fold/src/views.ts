@@ -14,8 +14,9 @@ export function factsOf(network: Network): Facts {
       return vn?.alive ? vn.state : undefined;
     },
     nveKnown: (nveId) => network.nves.get(nveId)?.known ?? false,
+    nveDisconnected: (nveId) => network.nves.get(nveId)?.state?.status === 'disconnected',
     holder: (vnid, kind, address) => network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].holder(address)?.state,
-    orphaned: (tsId, vnid) => network.tenantSystems.get(tsId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,
+    orphaned: ({ tsId, tenantId }, vnid) => network.namesakes.of(tsId, tenantId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,
     vnInUse: (vnid) => (network.vns.get(vnid)?.macs.size ?? 0) > 0,
     attachmentsAt: (nveId) => network.nves.get(nveId)?.attachments ?? 0,
   };

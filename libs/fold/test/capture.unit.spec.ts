@@ -19,7 +19,7 @@ const fold = (log: readonly RecordedEvent[], digests = new FeedDigests()): Netwo
 const sorted = (snapshot: NetworkSnapshot): NetworkSnapshot => ({
   ...snapshot,
   vns: snapshot.vns.toSorted((a, b) => a.state.vnid - b.state.vnid),
-  tenantSystems: snapshot.tenantSystems.toSorted((a, b) => (a.state.tsId < b.state.tsId ? -1 : 1)),
+  tenantSystems: snapshot.tenantSystems.toSorted((a, b) => ((a.name ?? a.state.tsId) < (b.name ?? b.state.tsId) ? -1 : 1)),
 });
 
 /** Takes a capture to its end; `between` is called after every slice. */

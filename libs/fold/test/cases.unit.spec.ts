@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
-import { auditAt, command, World } from '@nva/domain/testing';
+import { auditAt, command, streamOfEvent, World } from '@nva/domain/testing';
 import { feedKey } from '@nva/ports';
 import { factsOf, Network, Recompute, recordsOf, resolve, standingOf, takeSnapshot, type RecordChange } from '../src/index.ts';
 
@@ -28,9 +28,9 @@ class Nva {
     for (const next of commands) {
       const facts = this.blind ? { ...this.world.facts, holder: () => undefined, vnInUse: () => false } : this.world.facts;
       const event = this.world.aggregates.decide(next, facts, { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null })!;
-      this.world.aggregates.evolve(event);
+      const stream = this.world.aggregates.evolve(event, this.world.aggregates.streamFor(next));
       this.#position += 10;
-      this.changes = this.network.apply({ position: this.#position, revision: 0, event }).map(show);
+      this.changes = this.network.apply({ position: this.#position, stream, revision: 0, event }).map(show);
     }
     return this;
   }
@@ -38,7 +38,7 @@ class Nva {
   /** An event that no command makes. Returns its position. */
   append(event: NvaEvent): number {
     this.#position += 10;
-    this.changes = this.network.apply({ position: this.#position, revision: 0, event }).map(show);
+    this.changes = this.network.apply({ position: this.#position, stream: streamOfEvent(event), revision: 0, event }).map(show);
     return this.#position;
   }
 
@@ -177,22 +177,22 @@ describe('rules that cross streams are checked again', () => {
     expect(nva.table(1)).toEqual(['context']);
     expect(standingOf(nva.network.tenantSystems.get('t1')!)).toMatchObject({ effective: false, orphaned: [1], memberships: [] });
     const facts = factsOf(nva.network);
-    expect(facts.orphaned('t1', 1)).toBe(true);
+    expect(facts.orphaned({ tsId: 't1', tenantId: 'red' }, 1)).toBe(true);
   });
 
   it('registering the binding again brings it into the new VN', () => {
     const nva = empty().play(attach('t1', 'nve1', MAC1, '192.0.2.1')).racing(command('deleteVn', { vnid: 1 })).play(vn(1));
     const event = nva.world.aggregates.decide(attach('t1', 'nve1', MAC1, '192.0.2.1'), factsOf(nva.network), { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null })!;
     expect(event.type).toBe('TenantSystemAttachmentChanged');
-    nva.network.apply({ position: 10_000, revision: 9, event });
+    nva.network.apply({ position: 10_000, stream: 'ts-t1', revision: 9, event });
     expect(nva.table(1)).toEqual(['context', 'mapping/t1/192.0.2.1', 'member/nve1']);
   });
 
   it('an attachment at a forgotten NVE counts for nothing until the NVE connects again', () => {
     const nva = empty().play(attach('t1', 'nve1', MAC1, '192.0.2.1'), attach('t2', 'nve2', MAC2, '192.0.2.2'));
-    nva.network.apply({ position: 1_000, revision: 1, event: { type: 'NveForgotten', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, nveId: 'nve1' } } });
+    nva.network.apply({ position: 1_000, stream: 'nve-nve1', revision: 1, event: { type: 'NveForgotten', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, nveId: 'nve1' } } });
     expect(nva.table(1)).toEqual(['context', 'mapping/t2/192.0.2.2', 'member/nve2']);
-    const back = nva.network.apply({ position: 1_010, revision: 2, event: { type: 'NveConnected', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, nveId: 'nve1', siteId: 's', mac: MAC1, addresses: [], incarnation: 1, leaseS: null } } });
+    const back = nva.network.apply({ position: 1_010, stream: 'nve-nve1', revision: 2, event: { type: 'NveConnected', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, nveId: 'nve1', siteId: 's', mac: MAC1, addresses: [], incarnation: 1, leaseS: null } } });
     expect(back.map(show)).toEqual(['nve/nve1 + vn/1', 'vn/1 + member/nve1', 'vn/1 + mapping/t1/192.0.2.1']);
   });
 });
@@ -201,7 +201,7 @@ describe('an event', () => {
   it('that was folded already changes nothing (X1)', () => {
     const nva = empty().play(attach('t1', 'nve1', MAC1, '192.0.2.1'));
     const before = JSON.stringify([...recordsOf(nva.network, { kind: 'vn', vnid: 1 })]);
-    expect(nva.network.apply({ position: 10, revision: 0, event: { type: 'VnDeleted', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, vnid: 1 } } })).toEqual([]);
+    expect(nva.network.apply({ position: 10, stream: 'vn-1', revision: 0, event: { type: 'VnDeleted', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, vnid: 1 } } })).toEqual([]);
     expect(JSON.stringify([...recordsOf(nva.network, { kind: 'vn', vnid: 1 })])).toBe(before);
   });
 });
@@ -215,7 +215,7 @@ describe('a log that was renewed', () => {
     const position = nva.append(renewed);
     expect(nva.changes).toEqual([]);
     expect(takeSnapshot(nva.network)).toEqual({ ...before, position });
-    expect(recomputed.apply({ position, event: renewed })).toEqual([]);
+    expect(recomputed.apply({ position, stream: 'log', event: renewed })).toEqual([]);
     expect(recomputed.position).toBe(position);
   });
 });

@@ -119,6 +119,28 @@ describe('the fold, over logs with every race', () => {
     expect(() => restore(takeSnapshot(network))).toThrow('version 2');
   });
 
+  it('counts what tenants and NVEs have as counting everything anew does, restored from a snapshot too', () => {
+    fc.assert(
+      fc.property(racyLog(), (log) => {
+        const folded = fold(log);
+        for (const network of [folded, restore(structuredClone(takeSnapshot(folded)))]) {
+          const everyone = [...network.tenantSystems.values()].map(({ state }) => state).filter(({ attachments }) => attachments.length > 0);
+          const bindingsOf = (some: typeof everyone): number => some.reduce((sum, { bindings }) => sum + bindings.length, 0);
+          for (const tenantId of ['red', 'blue']) {
+            const own = everyone.filter((ts) => ts.tenantId === tenantId);
+            const vns = [...network.vns.values()].filter((vn) => vn.alive && vn.state.tenantId === tenantId).length;
+            expect(network.holdings.of(tenantId) ?? { tenantSystems: 0, bindings: 0, vns: 0 }).toEqual({ tenantSystems: own.length, bindings: bindingsOf(own), vns });
+          }
+          for (const nve of network.nves.values()) {
+            const here = everyone.filter(({ attachments }) => attachments.some(({ nveId }) => nveId === nve.nveId));
+            expect([nve.attachments, nve.bindings]).toEqual([here.length, bindingsOf(here)]);
+          }
+        }
+      }),
+      RUNS,
+    );
+  });
+
   it('never publishes one MAC or one IP for two tenant systems of a VN (R13)', () => {
     fc.assert(
       fc.property(racyLog(), (log) => {
@@ -150,7 +172,7 @@ describe('the fold, over logs with every race', () => {
           for (const { tenantId, mappings, members } of tables(network)) {
             const tenantsHere = (nveId: string): boolean =>
               [...network.tenantSystems.values()].some((ts) => ts.state.tenantId === tenantId && ts.state.attachments.some((a) => a.nveId === nveId));
-            for (const { tsId } of mappings) expect(network.tenantSystems.get(tsId)!.state.tenantId).toBe(tenantId);
+            for (const { tsId, mac } of mappings) expect(network.namesakes.of(tsId, tenantId)?.state.mac).toBe(mac);
             for (const nveId of members) expect(tenantsHere(nveId)).toBe(true);
           }
         }

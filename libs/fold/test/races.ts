@@ -32,19 +32,21 @@ const line = fc.record({ bid, vnid, ip: fc.option(ip, { nil: undefined }), vlan:
   service(v) === 'l2' ? { bid: b, vnid: v, vlan, ...(i ? { ip: i } : {}) } : { bid: b, vnid: v, ip: i ?? '192.0.2.5' },
 );
 const lines = fc.uniqueArray(line, { maxLength: 3, size: 'max', selector: (l) => l.bid });
-const ts = tsId.map((id) => ({ tsId: id, tenantId: id === 'ts5' ? 'blue' : 'red', vmId: `vm-${id}` }));
+/** Any tenant may have any id. Who does not say the tenant means the only one there is, or is refused. */
+const ts = fc.record({ tsId, tenantId }).map((named) => ({ ...named, vmId: `vm-${named.tsId}` }));
+const meant = fc.record({ tsId, tenantId: fc.option(tenantId, { nil: undefined }) }).map(({ tsId: id, tenantId: tenant }) => ({ tsId: id, ...(tenant === undefined ? {} : { tenantId: tenant }) }));
 
 /** Of one process, or of a group whose owner it was at the time of a takeover: the last one, or an earlier. */
 const owned = fc.constantFrom({}, { group: 'east', back: 0 }, { group: 'east', back: 1 }, { group: 'west', back: 0 });
 
 const commands = fc.oneof(
   { weight: 16, arbitrary: fc.record({ ts, nveId, mac, bindings: fc.option(lines, { nil: undefined }), state: fc.constantFrom('associated', 'activated'), placement: fc.constantFrom('move', 'add') }).map(({ ts: t, bindings, ...rest }) => command('attach', { ...t, ...rest, ...(bindings ? { bindings } : {}) })) },
-  { weight: 2, arbitrary: fc.record({ tsId, nveId }).map((c) => command('detach', c)) },
-  { weight: 1, arbitrary: fc.record({ tsId }).map((c) => command('remove', c)) },
-  { weight: 6, arbitrary: fc.record({ tsId, bindings: fc.uniqueArray(line, { minLength: 1, maxLength: 2, selector: (l) => l.bid }) }).map((c) => command('registerBindings', c)) },
-  { weight: 1, arbitrary: fc.record({ tsId, bid }).map((c) => command('deregisterBinding', c)) },
-  { weight: 2, arbitrary: fc.record({ tsId, mac }).map((c) => command('changeMac', c)) },
-  { weight: 3, arbitrary: fc.record({ tsId, nveId, vnid: fc.option(vnid, { nil: undefined }) }).map((c) => command('connectionFailure', c)) },
+  { weight: 2, arbitrary: fc.record({ meant, nveId }).map(({ meant: m, ...c }) => command('detach', { ...m, ...c })) },
+  { weight: 1, arbitrary: meant.map((m) => command('remove', m)) },
+  { weight: 6, arbitrary: fc.record({ meant, bindings: fc.uniqueArray(line, { minLength: 1, maxLength: 2, selector: (l) => l.bid }) }).map(({ meant: m, ...c }) => command('registerBindings', { ...m, ...c })) },
+  { weight: 1, arbitrary: fc.record({ meant, bid }).map(({ meant: m, ...c }) => command('deregisterBinding', { ...m, ...c })) },
+  { weight: 2, arbitrary: fc.record({ meant, mac }).map(({ meant: m, ...c }) => command('changeMac', { ...m, ...c })) },
+  { weight: 3, arbitrary: fc.record({ meant, nveId, vnid: fc.option(vnid, { nil: undefined }) }).map(({ meant: m, ...c }) => command('connectionFailure', { ...m, ...c })) },
   { weight: 4, arbitrary: fc.record({ vnid, tenantId, name: fc.constantFrom('a', 'b') }).map((c) => command('putVn', { ...c, service: service(c.vnid), encapsulation: 'vxlan' })) },
   { weight: 2, arbitrary: vnid.map((v) => command('deleteVn', { vnid: v })) },
   { weight: 1, arbitrary: vnid.map((v) => command('purgeVn', { vnid: v })) },
@@ -52,7 +54,7 @@ const commands = fc.oneof(
   { weight: 2, arbitrary: fc.record({ nveId, forget: fc.constantFrom(false, false, true) }).map((c) => command('disconnectNve', c)) },
   { weight: 1, arbitrary: fc.constantFrom('east', 'west').map((group) => command('takeOver' as Command['type'], { group })) },
   { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), owned }).map(({ owned: o, ...c }) => command('lapseNve', { ...c, ...o })) },
-  { weight: 1, arbitrary: fc.record({ tsId, bid, owned }).map(({ tsId: t, bid: b, owned: o }) => command('lapseBindings', { tsId: t, bids: [b], ...o })) },
+  { weight: 1, arbitrary: fc.record({ meant, bid, owned }).map(({ meant: m, bid: b, owned: o }) => command('lapseBindings', { ...m, bids: [b], ...o })) },
   { weight: 1, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2) }).map((c) => command('heartbeat', c)) },
 );
 
@@ -82,7 +84,9 @@ export function play(steps: readonly Step[]): RecordedEvent[] {
     const seen = factsOf(replicas[lag]!);
     const facts: Facts = blind ? { ...seen, holder: () => undefined, vnInUse: () => false, attachmentsAt: () => 0 } : seen;
     let event;
+    let stream;
     try {
+      stream = next.type === ('takeOver' as Command['type']) ? undefined : aggregates.streamFor(next);
       event = takeoverBy(next) ?? aggregates.decide(next, facts, auditAt(1_790_000_000_000 + log.length * 1_000));
     } catch (error) {
       if (error instanceof Refusal) continue;
@@ -91,7 +95,7 @@ export function play(steps: readonly Step[]): RecordedEvent[] {
     if (!event) continue;
     position += gap;
     if (event.type === 'OracleTookOver') takeovers.set(event.data.group, [...(takeovers.get(event.data.group) ?? []), position]);
-    const stream = aggregates.evolve(event);
+    stream = aggregates.evolve(event, stream);
     const revision = (revisions.get(stream) ?? -1) + 1;
     revisions.set(stream, revision);
     log.push({ position, stream, revision, id: `event-${position}`, event });

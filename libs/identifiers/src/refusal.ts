@@ -44,6 +44,7 @@ export const REFUSAL_CODES = [
   'nve-disconnected',
   'nve-in-use',
   'ts-immutable',
+  'ts-ambiguous',
   'ts-not-at-nve',
   'ts-not-attached',
   'duplicate-mac',
@@ -52,6 +53,7 @@ export const REFUSAL_CODES = [
   'revision-mismatch',
   'ahead-of-log',
   'contention',
+  'quota-exceeded',
   // A rule of the draft refuses it.
   'bid-required',
   'bid-unknown',

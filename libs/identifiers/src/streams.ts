@@ -1,6 +1,36 @@
+import { createHash } from 'node:crypto';
+
 /** Names of the log's streams: one per aggregate (design, «The way of a change»). */
-export const tsStream = (tsId: string): string => `ts-${tsId}`;
+export const tsStream = (name: string): string => `${TS}${name}`;
 export const vnStream = (vnid: number): string => `vn-${vnid}`;
 /** Who owns the terms of a group (R34). */
 export const oracleStream = (group: string): string => `oracle-${group}`;
 export const nveStream = (nveId: string): string => `nve-${nveId}`;
+
+const TS = 'ts-';
+/** In no id. */
+const OF = '@';
+/** Event stores take stream names of up to 255 bytes. */
+const MAX_TS_NAME_LENGTH = 255 - TS.length;
+
+/** The name that a tenant system's stream ends in; undefined for a stream of something else. */
+export const tsNameOf = (stream: string): string | undefined => (stream.startsWith(TS) ? stream.slice(TS.length) : undefined);
+
+/**
+ * Ids of tenant systems are their tenants' own. The stream of the first tenant to have an id is named by the id alone, and that of every
+ * further one by this: `<tsId>@<tenantId>`, or a digest of the tenant where both are so long that it would not fit.
+ */
+export function tenantsOwnTsName(tsId: string, tenantId: string): string {
+  const name = `${tsId}${OF}${tenantId}`;
+  return name.length <= MAX_TS_NAME_LENGTH ? name : `${tsId}${OF}_${createHash('sha256').update(tenantId).digest('hex')}`;
+}
+
+export const isTenantsOwnName = (name: string): boolean => name.includes(OF);
+
+/** The name of a tenant's tenant system. `tenantOf` tells whose the one of a name is; undefined if there has been none. */
+export function tsNameFor(tsId: string, tenantId: string, tenantOf: (name: string) => string | undefined): string {
+  const first = tenantOf(tsId);
+  if (first === tenantId) return tsId;
+  const own = tenantsOwnTsName(tsId, tenantId);
+  return first !== undefined || tenantOf(own) !== undefined ? own : tsId;
+}

@@ -6,6 +6,7 @@ import { FeedFenced, FeedUnavailable } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LOG, member, membership, nve, vn } from '../../../test/contract/feed-records.ts';
 import { EAGER_COMPACTION, KafkaFeedUnderTest } from './kafka-feed.ts';
+import { tethered } from '../../../apps/demo/src/tethered.ts';
 
 const KEYS = 20;
 /** Of shards 1 and 2, which is all that the writers own that supersede each other. */
@@ -30,7 +31,7 @@ describe('a superseded writer that wakes up late', () => {
 
   const startChild = (): void => {
     const script = join(import.meta.dirname, 'publishing-child.ts');
-    child = spawn(process.execPath, ['--conditions=source', script, feed.brokers.join(','), feed.prefix, VNIDS.join(','), String(KEYS)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    child = spawn(...tethered(process.execPath, ['--conditions=source', script, feed.brokers.join(','), feed.prefix, VNIDS.join(','), String(KEYS)]), { stdio: ['ignore', 'pipe', 'inherit'] });
     lines = [];
     createInterface({ input: child.stdout! }).on('line', (line) => lines.push(line));
   };

@@ -1,4 +1,4 @@
-import type { Command, TenantSystem } from '@nva/domain';
+import type { Command, Facts, TenantSystem } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
 
 /** Who asks (contract, «Callers»). */
@@ -22,50 +22,83 @@ export function actorOf(caller: Caller): string {
 }
 
 /**
+ * The tenant system that a caller may name, or none: an NVE names those attached to it, everybody else every one. What an NVE is told of one
+ * that it may not name follows from this answer alone, so it is the same for one that is elsewhere, one of another tenant, and one that does not exist.
+ */
+export function nameable<T extends Pick<TenantSystem, 'attachments'>>(caller: Caller, ts: T | null): T | null {
+  if (caller.kind !== 'nve') return ts;
+  return ts?.attachments.some(({ nveId }) => nveId === caller.nveId) ? ts : null;
+}
+
+/**
  * Refuses what the caller may not do. An NVE speaks for itself, for the tenant systems attached to it, and for the tenants that it may
  * serve; an operator may do everything. `ts` is the tenant system that the command is about, as it stands.
  */
 export function authorize(caller: Caller, command: Command, ts: TenantSystem | null): void {
-  if (caller.kind !== 'nve') return;
+  const refusal = refusalFor(caller, command, ts);
+  if (refusal) throw refusal;
+}
+
+/** Why the caller may not give the command; null if it may. */
+export function refusalFor(caller: Caller, command: Command, ts: TenantSystem | null): Refusal | null {
+  if (caller.kind !== 'nve') return null;
   switch (command.type) {
     case 'connectNve':
     case 'heartbeat':
       return own(caller, command.nveId);
     case 'disconnectNve':
-      if (command.forget) throw forbidden('only an operator forgets an NVE');
-      return own(caller, command.nveId);
+      return command.forget ? forbidden('only an operator forgets an NVE') : own(caller, command.nveId);
     case 'attach':
-      own(caller, command.nveId);
-      return serves(caller, command.tenantId);
+      return own(caller, command.nveId) ?? served(caller, command.tenantId);
     case 'detach':
-      return own(caller, command.nveId);
+      return own(caller, command.nveId) ?? (nameable(caller, ts) ? null : notAtNve(command.tsId, caller.nveId));
     case 'connectionFailure':
-      own(caller, command.nveId);
-      return hosts(caller, ts);
+      return own(caller, command.nveId) ?? hosted(caller, ts);
     case 'registerBindings':
     case 'registerBinding':
     case 'deregisterBinding':
     case 'changeMac':
-      return hosts(caller, ts);
+      return hosted(caller, ts);
     default:
-      throw forbidden(`${command.type} is for operators`);
+      return forbidden(`${command.type} is for operators`);
   }
+}
+
+/**
+ * The facts that a command about a tenant system of `tenantId` is decided by. Who holds an address is told within one tenant only. For an NVE, a
+ * VN is there if it is that tenant's, and the NVE may serve the tenant or is in the VN: every other one is as unknown as one that does not
+ * exist. `isIn` says whether an NVE is in a VN.
+ */
+export function factsFor(caller: Caller, tenantId: string, facts: Facts, isIn: (nveId: string, vnid: number) => boolean): Facts {
+  const ofTenant = (vnid: number): boolean => facts.vn(vnid)?.tenantId === tenantId;
+  const there = (vnid: number): boolean => caller.kind !== 'nve' || (ofTenant(vnid) && (serves(caller, tenantId) || isIn(caller.nveId, vnid)));
+  return {
+    ...facts,
+    vn: (vnid) => (there(vnid) ? facts.vn(vnid) : undefined),
+    holder: (vnid, kind, address) => (ofTenant(vnid) ? facts.holder(vnid, kind, address) : undefined),
+  };
+}
+
+/** A refusal for a quota as the caller may hear it: an NVE is not told how much another one has, which is not its tenants' alone. */
+export function toldTo(caller: Caller, refusal: Refusal): Refusal {
+  const { field, received } = refusal.detail;
+  if (caller.kind !== 'nve' || refusal.code !== 'quota-exceeded' || field !== 'nveId' || received === caller.nveId) return refusal;
+  return new Refusal('quota-exceeded', `NVE ${String(received)}, where the tenant system is too, has no room for it`, { field, received });
 }
 
 type NveCaller = Extract<Caller, { kind: 'nve' }>;
 
-function own(caller: NveCaller, nveId: string): void {
-  if (nveId !== caller.nveId) throw forbidden(`NVE ${caller.nveId} speaks for itself only`, 'nveId', nveId);
-}
+const serves = (caller: NveCaller, tenantId: string): boolean => caller.tenants === null || caller.tenants.includes(tenantId);
 
-function serves(caller: NveCaller, tenantId: string): void {
-  if (caller.tenants && !caller.tenants.includes(tenantId)) throw forbidden(`NVE ${caller.nveId} does not serve that tenant`, 'tenantId', tenantId);
-}
+const own = (caller: NveCaller, nveId: string): Refusal | null => (nveId === caller.nveId ? null : forbidden(`NVE ${caller.nveId} speaks for itself only`, 'nveId', nveId));
 
-/** A tenant system that is elsewhere and one that does not exist are refused alike: neither is this NVE's to know. */
-function hosts(caller: NveCaller, ts: TenantSystem | null): void {
-  if (!ts?.attachments.some((attachment) => attachment.nveId === caller.nveId)) throw forbidden(`the tenant system is not attached to NVE ${caller.nveId}`, 'tsId');
-}
+const served = (caller: NveCaller, tenantId: string): Refusal | null =>
+  serves(caller, tenantId) ? null : forbidden(`NVE ${caller.nveId} does not serve that tenant`, 'tenantId', tenantId);
+
+const hosted = (caller: NveCaller, ts: TenantSystem | null): Refusal | null => (nameable(caller, ts) ? null : forbidden(`the tenant system is not attached to NVE ${caller.nveId}`, 'tsId'));
+
+/** What an operator is told of a detach that comes late (R55), without where the tenant system is, and whether it is anywhere. */
+const notAtNve = (tsId: string, nveId: string): Refusal => new Refusal('ts-not-at-nve', `tenant system ${tsId} is not at NVE ${nveId}`, { field: 'nveId', received: nveId, row: 'R55' });
 
 const forbidden = (message: string, field?: string, received?: unknown): Refusal =>
   new Refusal('forbidden', message, { ...(field ? { field } : {}), ...(received === undefined ? {} : { received }) });

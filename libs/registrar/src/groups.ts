@@ -1,4 +1,4 @@
-import type { Command, Nve, TenantSystem } from '@nva/domain';
+import type { Command, Nve, TenantSystem, TenantSystemCommand } from '@nva/domain';
 import { isTenantSystemCommand, isVnCommand } from '@nva/domain';
 import type { Network } from '@nva/fold';
 
@@ -43,15 +43,15 @@ export class Groups {
     return (nveId === undefined ? undefined : this.#placed(nveId, siteId)) ?? (tenantId === undefined ? undefined : this.#byTenant.get(tenantId)) ?? this.#rest;
   }
 
-  /** The group that a command belongs to; null for one that every registrar takes. */
-  ofCommand(command: Command, network: Network): Group | null {
+  /** The group that a command belongs to; null for one that every registrar takes. `meant` finds the tenant system that it is about. */
+  ofCommand(command: Command, network: Network, meant: (command: TenantSystemCommand) => TenantSystem | null): Group | null {
     if (isVnCommand(command)) return null;
     const siteOf = (nveId: string | undefined): string | undefined => (nveId === undefined ? undefined : network.nves.get(nveId)?.state?.siteId);
     if (!isTenantSystemCommand(command)) return this.ofNve(command.nveId, command.type === 'connectNve' ? command.siteId : siteOf(command.nveId));
-    const known = network.tenantSystems.get(command.tsId)?.state;
+    const known = meant(command);
     // A move belongs to where the tenant system goes.
     const nveId = 'nveId' in command ? command.nveId : known?.attachments[0]?.nveId;
-    return this.ofTenantSystem('tenantId' in command ? command.tenantId : known?.tenantId, nveId, siteOf(nveId));
+    return this.ofTenantSystem(command.tenantId ?? known?.tenantId, nveId, siteOf(nveId));
   }
 
   servesNve(group: Group, nve: Nve): boolean {

@@ -1,34 +1,59 @@
 import type { Audit, SnapshotKey } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
 import type { Answer } from './answer.ts';
+import { CallersKeys, type Remembered } from './callers-keys.ts';
+import { Ranking } from './ranking.ts';
 
 /** How long a key names one request (contract, «Idempotency-Key»). */
 export const IDEMPOTENCY_WINDOW_MS = 24 * 3_600_000;
-/** Keys remembered at most, over all callers; the oldest go first. */
+/** Keys remembered over all callers. Beyond it whoever has the most loses one. */
 export const MAX_IDEMPOTENCY_KEYS = 200_000;
+/** Keys remembered of one caller. Beyond it that caller loses one. */
+export const MAX_KEYS_PER_CALLER = 50_000;
+/** Keys that are over are looked for so often, by the times of the commands. */
+const SWEEP_EVERY_MS = 60_000;
 
-interface Remembered {
-  readonly actor: string;
-  readonly key: string;
-  readonly requestDigest: string;
-  readonly recordedAt: number;
-  readonly answer: Promise<Answer>;
-  /** The answer, once the event that it was given for is in the fold: until then the command may still fail. */
-  folded: Answer | null;
+export interface KeyBounds {
+  readonly inAll: number;
+  readonly perCaller: number;
 }
+
+const BOUNDS: KeyBounds = { inAll: MAX_IDEMPOTENCY_KEYS, perCaller: MAX_KEYS_PER_CALLER };
 
 /**
  * The answers given under an Idempotency-Key. Keys of recorded commands are in their events, so the registrar fills this again from
  * the log, or a snapshot of it, when it starts. A command that was refused leaves nothing: trying it again is deciding it again. One that changed nothing is
  * remembered for as long as the process lives.
+ *
+ * Callers share the memory fairly: one is full at its own bound, and where all of it is, the one with the most keys gives way. So with n
+ * callers, each has its newest `inAll / n` keys in force whatever the others send. Why not the oldest of all: one caller could then end
+ * everybody's keys in seconds.
  */
 export class IdempotencyIndex {
-  /** In order of arrival, which a Map keeps. */
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #bounds: KeyBounds;
+  readonly #callers = new Map<string, CallersKeys>();
+  readonly #ranking = new Ranking();
+  #size = 0;
+  #evicted = 0;
+  #sweptAt = 0;
+
+  constructor(bounds: KeyBounds = BOUNDS) {
+    this.#bounds = bounds;
+  }
+
+  /** Keys held now. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Keys given up before their time, since the start. */
+  get evicted(): number {
+    return this.#evicted;
+  }
 
   /** `onlyRecorded` leaves out what this process itself has on its way. */
   find(actor: string, key: string, requestDigest: string, now: number, onlyRecorded = false): Promise<Answer> | undefined {
-    const remembered = this.#remembered.get(`${actor} ${key}`);
+    const remembered = this.#callers.get(actor)?.get(key);
     if (!remembered || (onlyRecorded && remembered.folded === null) || remembered.recordedAt < now - IDEMPOTENCY_WINDOW_MS) return undefined;
     if (remembered.requestDigest !== requestDigest) {
       throw new Refusal('idempotency-key-reused', 'this Idempotency-Key came with another request before', { field: 'Idempotency-Key', received: key });
@@ -36,51 +61,74 @@ export class IdempotencyIndex {
     return remembered.answer;
   }
 
-  remember(audit: Audit, answer: Promise<Answer>): void {
-    const { actor, idempotencyKey, requestDigest, recordedAt } = audit;
-    if (idempotencyKey === null || requestDigest === null) return;
-    const name = `${actor} ${idempotencyKey}`;
-    this.#remembered.delete(name);
-    this.#remembered.set(name, { actor, key: idempotencyKey, requestDigest, recordedAt, answer, folded: null });
-    answer.catch(() => this.#forget(name, answer));
-    this.#evict(recordedAt);
+  /** `recorded`: the command has an event, or is to have one. */
+  remember(audit: Audit, answer: Promise<Answer>, recorded: boolean): void {
+    const { actor, idempotencyKey: key, requestDigest, recordedAt } = audit;
+    if (key === null || requestDigest === null) return;
+    this.#sweep(recordedAt);
+    this.#put(actor, { key, requestDigest, recordedAt, answer, folded: null }, recorded);
+    answer.catch(() => {
+      if (this.#callers.get(actor)?.get(key)?.answer === answer) this.#drop(actor, key);
+    });
   }
 
   /** The event that carries the key is folded: from here on the key is in no tail of the log any more, but in snapshots. */
   folded({ actor, idempotencyKey, requestDigest }: Audit, answer: Answer): void {
-    const remembered = this.#remembered.get(`${actor} ${idempotencyKey}`);
+    const remembered = this.#callers.get(actor)?.get(idempotencyKey ?? '');
     if (remembered?.requestDigest === requestDigest) remembered.folded = answer;
   }
 
-  /** Those of events that are folded now, in order of arrival; made as they are asked for. */
+  /** Those of events that are folded now, of each caller in order of arrival; made as they are asked for. */
   keys(): Iterable<SnapshotKey> {
-    return snapshotKeys([...this.#remembered.values()].filter(({ folded }) => folded !== null));
+    return snapshotKeys([...this.#callers].map(([actor, keys]) => [actor, keys.all().filter(({ folded }) => folded !== null)] as const));
   }
 
   /** Takes in keys of a snapshot, those that are still good at `now`. */
-  restore(keys: readonly SnapshotKey[], now: number): void {
+  restore(keys: Iterable<SnapshotKey>, now: number): void {
     for (const { actor, key, requestDigest, recordedAt, position, revision, effective, conflicts, memberships } of keys) {
       if (recordedAt < now - IDEMPOTENCY_WINDOW_MS) continue;
       const answer: Answer = { recorded: true, position, revision, effective, conflicts: conflicts.map((conflict) => ({ ...conflict })), memberships };
-      this.#remembered.set(`${actor} ${key}`, { actor, key, requestDigest, recordedAt, answer: Promise.resolve(answer), folded: answer });
+      this.#put(actor, { key, requestDigest, recordedAt, answer: Promise.resolve(answer), folded: answer }, true);
     }
   }
 
-  #forget(name: string, answer: Promise<Answer>): void {
-    if (this.#remembered.get(name)?.answer === answer) this.#remembered.delete(name);
+  #put(actor: string, remembered: Remembered, recorded: boolean): void {
+    this.#drop(actor, remembered.key);
+    let keys = this.#callers.get(actor);
+    if (!keys) this.#callers.set(actor, (keys = new CallersKeys()));
+    keys.put(remembered, recorded);
+    this.#size++;
+    this.#ranking.step(actor, 1);
+    if (this.#ranking.of(actor) > this.#bounds.perCaller) this.#evictOf(actor);
+    if (this.#size > this.#bounds.inAll) this.#evictOf(this.#ranking.first!);
   }
 
-  #evict(now: number): void {
-    for (const [name, { recordedAt }] of this.#remembered) {
-      if (this.#remembered.size <= MAX_IDEMPOTENCY_KEYS && recordedAt >= now - IDEMPOTENCY_WINDOW_MS) return;
-      this.#remembered.delete(name);
-    }
+  #evictOf(actor: string): void {
+    this.#evicted++;
+    this.#drop(actor, this.#callers.get(actor)!.next!.key);
+  }
+
+  #drop(actor: string, key: string): void {
+    const keys = this.#callers.get(actor);
+    if (!keys?.delete(key)) return;
+    this.#size--;
+    this.#ranking.step(actor, -1);
+    if (keys.next === undefined) this.#callers.delete(actor);
+  }
+
+  /** Takes out what is over, of everyone: the keys of a caller that sends no more would else weigh on the others. */
+  #sweep(now: number): void {
+    if (now < this.#sweptAt + SWEEP_EVERY_MS) return;
+    this.#sweptAt = now;
+    for (const [actor, keys] of this.#callers) for (const { key } of keys.before(now - IDEMPOTENCY_WINDOW_MS)) this.#drop(actor, key);
   }
 }
 
-function* snapshotKeys(all: readonly Remembered[]): Generator<SnapshotKey, void> {
-  for (const { actor, key, requestDigest, recordedAt, folded } of all) {
-    const { recorded: _, ...answer } = folded!;
-    yield { actor, key, requestDigest, recordedAt, ...answer };
+function* snapshotKeys(callers: readonly (readonly [actor: string, keys: readonly Remembered[]])[]): Generator<SnapshotKey, void> {
+  for (const [actor, keys] of callers) {
+    for (const { key, requestDigest, recordedAt, folded } of keys) {
+      const { recorded: _, ...answer } = folded!;
+      yield { actor, key, requestDigest, recordedAt, ...answer };
+    }
   }
 }

@@ -4,6 +4,7 @@ export * from './election.ts';
 export * from './fold-upgrade.ts';
 export * from './groups.ts';
 export { IDEMPOTENCY_WINDOW_MS } from './idempotency.ts';
+export { NOTHING_PENDING, QuotaKeeper } from './quota-keeper.ts';
 export * from './registrar.ts';
 export * from './term-keeper.ts';
 export { SOLE, type TermScope } from './term-scope.ts';

@@ -1,5 +1,5 @@
-import { factsOf, Connection, type Network } from '@nva/fold';
-import type { NvaEvent } from '@nva/codec';
+import { factsOf, Connection, type FoldedTs, type Network } from '@nva/fold';
+import type { Binding, NvaEvent } from '@nva/codec';
 import {
   evolveNve,
   evolveTenantSystem,
@@ -8,12 +8,15 @@ import {
   isTenantSystemEvent,
   isVnEvent,
   type Facts,
+  type NamedTenantSystem,
   type Nve,
   type TenantSystem,
+  type TenantSystemNames,
   type Vn,
 } from '@nva/domain';
 import { NO_STREAM } from '@nva/ports';
-import { nveStream, tsStream, vnStream } from '@nva/identifiers';
+import { isTenantsOwnName, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
+import { PendingUsage, type PendingWork } from './quota-keeper.ts';
 
 type State = TenantSystem | Vn | Nve;
 
@@ -27,14 +30,21 @@ export interface StreamState {
  * is still being written is refused as one of something written (contract, «Answers»). An entry goes when the fold has caught up with it,
  * or when its append failed.
  */
-export class Overlay {
+export class Overlay implements TenantSystemNames, PendingWork {
   readonly #network: Network;
   readonly #fold: Facts;
+  readonly #counting: boolean;
+  readonly usage: PendingUsage;
   readonly #pending = new Map<string, StreamState>();
-  /** `vnid kind address` → the tenant systems that will claim it. */
+  /** `vnid kind address` → the streams of the tenant systems that will claim it. */
   readonly #claims = new Map<string, Set<string>>();
+  /** Id → names of tenant systems that are to be and whose id another tenant has. */
+  readonly #namesakes = new Map<string, Set<string>>();
 
-  constructor(network: Network) {
+  /** `counting`: what is pending is counted in `usage`. */
+  constructor(network: Network, counting = false) {
+    this.usage = new PendingUsage();
+    this.#counting = counting;
     this.#network = network;
     this.#fold = factsOf(network);
   }
@@ -47,6 +57,26 @@ export class Overlay {
     return this.#pending.get(stream) ?? this.#folded(stream);
   }
 
+  /** Of a name that a tenant system stands under, or will; null if there is none. */
+  tenantSystem(name: string): TenantSystem | null {
+    return this.stream(tsStream(name)).state as TenantSystem | null;
+  }
+
+  tenantOf(name: string): string | undefined {
+    const folded = this.#network.tenantSystems.get(name);
+    return (folded?.state ?? (this.#pending.get(tsStream(name))?.state as TenantSystem | undefined))?.tenantId;
+  }
+
+  all(tsId: string): readonly NamedTenantSystem[] {
+    const names = new Set([tsId, ...this.#network.namesakes.all(tsId).map((ts) => this.#network.namesakes.nameOf(ts)), ...(this.#namesakes.get(tsId) ?? [])]);
+    const found: NamedTenantSystem[] = [];
+    for (const name of names) {
+      const ts = this.tenantSystem(name);
+      if (ts) found.push({ name, ts });
+    }
+    return found;
+  }
+
   /** Takes in an event that is on its way into the log. */
   expect(stream: string, event: NvaEvent): void {
     const { state, revision } = this.stream(stream);
@@ -56,7 +86,11 @@ export class Overlay {
   /** The fold has taken in the event of that revision. Once it has the last one expected it speaks for itself again: true then. */
   folded(stream: string, revision: number): boolean {
     const pending = this.#pending.get(stream);
-    if (!pending || pending.revision > revision) return false;
+    if (!pending) return false;
+    if (pending.revision > revision) {
+      if (this.#counting) this.usage.set(stream, this.#folded(stream).state, pending.state);
+      return false;
+    }
     this.forget(stream);
     return true;
   }
@@ -65,7 +99,8 @@ export class Overlay {
   forget(stream: string): void {
     const pending = this.#pending.get(stream);
     if (!pending) return;
-    this.#unclaim(pending.state);
+    this.#unclaim(stream, pending.state);
+    if (this.#counting) this.usage.clear(stream);
     this.#pending.delete(stream);
   }
 
@@ -80,28 +115,32 @@ export class Overlay {
       const pending = this.#pending.get(nveStream(nveId));
       return pending ? (pending.state as Nve).status !== 'forgotten' : this.#fold.nveKnown(nveId);
     },
+    nveDisconnected: (nveId) => {
+      const pending = this.#pending.get(nveStream(nveId));
+      return pending ? (pending.state as Nve).status === 'disconnected' : this.#fold.nveDisconnected(nveId);
+    },
     holder: (vnid, kind, address) => {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
-        const pending = this.#pending.get(tsStream(claimant.state.tsId))?.state as TenantSystem | undefined;
+        const pending = this.#pendingOf(claimant);
         if (!pending || claims(pending, vnid, kind, address)) return claimant.state;
       }
-      const [tsId] = this.#claims.get(claimKey(vnid, kind, address)) ?? [];
-      return tsId === undefined ? undefined : { tsId };
+      const [stream] = this.#claims.get(claimKey(vnid, kind, address)) ?? [];
+      return stream === undefined ? undefined : (this.#pending.get(stream)!.state as TenantSystem);
     },
-    orphaned: (tsId, vnid) => {
-      const pending = this.#pending.get(tsStream(tsId))?.state as TenantSystem | undefined;
-      return pending ? pending.bindings.some((b) => b.vnid === vnid && b instanceof Connection && b.vn === null) : this.#fold.orphaned(tsId, vnid);
+    orphaned: (ts, vnid) => {
+      const pending = this.#pending.get(tsStream(tsNameFor(ts.tsId, ts.tenantId, (name) => this.tenantOf(name))))?.state as TenantSystem | undefined;
+      return pending ? pending.bindings.some((b) => b.vnid === vnid && isOrphaned(b)) : this.#fold.orphaned(ts, vnid);
     },
     vnInUse: (vnid) => {
       for (const ts of this.#network.vns.get(vnid)?.macs.everyone() ?? []) {
-        const pending = this.#pending.get(tsStream(ts.state.tsId))?.state as TenantSystem | undefined;
+        const pending = this.#pendingOf(ts);
         if (!pending || pending.bindings.some((b) => b.vnid === vnid)) return true;
       }
-      return this.#pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid));
+      return this.pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid && !isOrphaned(b)));
     },
     attachmentsAt: (nveId) => {
       const at = (ts: TenantSystem | null | undefined): number => (ts?.attachments.some((a) => a.nveId === nveId) ? 1 : 0);
-      return this.#pendingTenantSystems().reduce((sum, ts) => sum + at(ts) - at(this.#network.tenantSystems.get(ts.tsId)?.state), this.#fold.attachmentsAt(nveId));
+      return this.pendingTenantSystems().reduce((sum, ts) => sum + at(ts) - at(this.#network.namesakes.of(ts.tsId, ts.tenantId)?.state), this.#fold.attachmentsAt(nveId));
     },
   };
 
@@ -110,33 +149,53 @@ export class Overlay {
     return folded ? { state: folded.state, revision: folded.revision } : { state: null, revision: NO_STREAM };
   }
 
+  #pendingOf(ts: FoldedTs): TenantSystem | undefined {
+    return this.#pending.size === 0 ? undefined : (this.#pending.get(tsStream(this.#network.namesakes.nameOf(ts)))?.state as TenantSystem | undefined);
+  }
+
   #inFold(stream: string): { readonly state: State | null; readonly revision: number } | undefined {
-    if (stream.startsWith('ts-')) return this.#network.tenantSystems.get(stream.slice(3));
+    const name = tsNameOf(stream);
+    if (name !== undefined) return this.#network.tenantSystems.get(name);
     if (stream.startsWith('vn-')) return this.#network.vns.get(Number(stream.slice(3)));
     return this.#network.nves.get(stream.slice(4));
   }
 
-  #pendingTenantSystems(): TenantSystem[] {
-    return [...this.#pending].filter(([stream]) => stream.startsWith('ts-')).map(([, { state }]) => state as TenantSystem);
+  pendingTenantSystems(): readonly TenantSystem[] {
+    return [...this.#pending].filter(([stream]) => tsNameOf(stream) !== undefined).map(([, { state }]) => state as TenantSystem);
   }
 
   #set(stream: string, next: StreamState): void {
     const before = this.#pending.get(stream);
-    if (before) this.#unclaim(before.state);
+    if (before) this.#unclaim(stream, before.state);
     this.#pending.set(stream, next);
-    for (const [key, tsId] of pendingClaims(next.state)) {
-      const claimants = this.#claims.get(key);
-      if (claimants) claimants.add(tsId);
-      else this.#claims.set(key, new Set([tsId]));
+    if (this.#counting) this.usage.set(stream, this.#folded(stream).state, next.state);
+    for (const [index, key, entry, binding] of this.#indexed(stream, next.state)) {
+      // An orphaned one is in no VN: the one of that VNID may be another tenant's by now.
+      if (binding && isOrphaned(binding)) continue;
+      const entries = index.get(key);
+      if (entries) entries.add(entry);
+      else index.set(key, new Set([entry]));
     }
   }
 
-  #unclaim(state: State | null): void {
-    for (const [key, tsId] of pendingClaims(state)) {
-      const claimants = this.#claims.get(key);
-      claimants?.delete(tsId);
-      if (claimants?.size === 0) this.#claims.delete(key);
+  #unclaim(stream: string, state: State | null): void {
+    for (const [index, key, entry] of this.#indexed(stream, state)) {
+      const entries = index.get(key);
+      entries?.delete(entry);
+      if (entries?.size === 0) index.delete(key);
     }
+  }
+
+  /** Where a tenant system that is to be can be found: by what it claims, and by its id if that is not its name. */
+  *#indexed(stream: string, state: State | null): IterableIterator<readonly [index: Map<string, Set<string>>, key: string, entry: string, claimedBy?: Binding]> {
+    if (!state || !('tsId' in state)) return;
+    for (const binding of state.bindings) {
+      const { vnid, ip } = binding;
+      yield [this.#claims, claimKey(vnid, 'mac', state.mac), stream, binding];
+      if (ip !== null) yield [this.#claims, claimKey(vnid, 'ip', ip), stream, binding];
+    }
+    const name = tsNameOf(stream)!;
+    if (isTenantsOwnName(name)) yield [this.#namesakes, state.tsId, name];
   }
 }
 
@@ -145,15 +204,10 @@ const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => 
 const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
   ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
 
-function* pendingClaims(state: State | null): IterableIterator<readonly [key: string, tsId: string]> {
-  if (!state || !('tsId' in state)) return;
-  for (const { vnid, ip } of state.bindings) {
-    yield [claimKey(vnid, 'mac', state.mac), state.tsId];
-    if (ip !== null) yield [claimKey(vnid, 'ip', ip), state.tsId];
-  }
-}
+const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 
-function evolved(state: State | null, event: NvaEvent): State {
+/** The state that an event makes of one. */
+export function evolved(state: State | null, event: NvaEvent): State {
   if (isTenantSystemEvent(event)) return evolveTenantSystem(state as TenantSystem | null, event);
   if (isVnEvent(event)) return evolveVn(state as Vn | null, event);
   if (isNveEvent(event)) return evolveNve(state as Nve | null, event);

@@ -7,19 +7,23 @@ import {
   isTenantSystemCommand,
   isVnCommand,
   streamOf,
+  tsNameOfCommand,
   type Command,
   type Nve,
+  type Quotas,
   type TenantSystem,
+  type TenantSystemCommand,
   type Vn,
 } from '@nva/domain';
-import { Refusal } from '@nva/identifiers';
+import { Refusal, tsNameOf } from '@nva/identifiers';
 import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
-import { actorOf, authorize, type Caller } from './access.ts';
+import { actorOf, authorize, factsFor, toldTo, type Caller } from './access.ts';
 import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue, type Write } from './append-queue.ts';
-import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
-import { Overlay, type StreamState } from './overlay.ts';
+import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
+import { evolved, Overlay, type StreamState } from './overlay.ts';
+import { QuotaKeeper } from './quota-keeper.ts';
 
 /** A command and what came with it. */
 export interface Request {
@@ -40,8 +44,8 @@ export const MAX_DECISIONS = 8;
 /** How long a command may take before its outcome is reported as unknown. */
 export const OUTCOME_DEADLINE_MS = 10_000;
 
-/** Called with every accepted command that needed no event: a renewal, a heartbeat. */
-export type RenewalListener = (command: Command) => void;
+/** Called with every accepted command that needed no event: a renewal, a heartbeat; and with the name of the tenant system that it is about. */
+export type RenewalListener = (command: Command, tsName: string | undefined) => void;
 
 /**
  * Decides commands and appends their events. A decision is made at once, in the order of arrival, on the fold and everything decided
@@ -55,7 +59,9 @@ export class Registrar {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #overlay: Overlay;
-  readonly #idempotency = new IdempotencyIndex();
+  /** null where nothing is bounded. */
+  readonly quotas: QuotaKeeper | null;
+  readonly #idempotency: IdempotencyIndex;
   readonly #inFlight = new Map<string, Written>();
   /** The last command on its way to each stream that has one. */
   readonly #last = new Map<string, Promise<Outcome>>();
@@ -68,12 +74,14 @@ export class Registrar {
   #heldCommands = 0;
 
   /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
-  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = []) {
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = [], quotas: Quotas | null = null, keyBounds?: KeyBounds) {
+    this.#idempotency = new IdempotencyIndex(keyBounds);
     this.#store = store;
     this.#replica = replica;
     this.#clock = clock;
     this.#logger = logger;
-    this.#overlay = new Overlay(replica.network);
+    this.#overlay = new Overlay(replica.network, quotas !== null);
+    this.quotas = quotas && new QuotaKeeper(quotas, replica.network, this.#overlay);
     this.#appends = new AppendQueue<Written>(store, {
       wanted: ({ eventId }) => this.#inFlight.has(eventId),
       overtaken: (writes, sent) => void this.#overtaken(writes, sent),
@@ -81,6 +89,11 @@ export class Registrar {
     });
     this.#idempotency.restore(keys, clock.wallMs());
     replica.onFolded((recorded) => this.#folded(recorded));
+  }
+
+  /** Idempotency-Keys held, and how many were given up before their time. */
+  get keys(): Pick<IdempotencyIndex, 'size' | 'evicted'> {
+    return this.#idempotency;
   }
 
   /** The Idempotency-Keys of everything that is folded, with the answers given, for a snapshot. */
@@ -95,6 +108,16 @@ export class Registrar {
   /** Events that met another writer of their stream. */
   get conflicts(): number {
     return this.#conflicts;
+  }
+
+  /** The tenant system that a command is about, as it will stand; null if there is none, or several that it could mean. */
+  tenantSystemOf(command: TenantSystemCommand, caller: Caller): TenantSystem | null {
+    try {
+      return this.#overlay.tenantSystem(tsNameOfCommand(command, this.#overlay, nveOf(caller)));
+    } catch (error) {
+      if (error instanceof Refusal) return null;
+      throw error;
+    }
   }
 
   onRenewal(listener: RenewalListener): void {
@@ -148,13 +171,14 @@ export class Registrar {
       if (earlier) return earlier.then(answered, refused);
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
-    const stream = streamOf(command);
+    const stream = streamOf(command, this.#overlay, nveOf(caller));
     const { state, revision } = this.#overlay.stream(stream);
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
-    checkRevision(stream, revision, request.ifRevision);
-    const event = this.#event(command, state, audit);
+    checkRevision(revision, request.ifRevision);
+    const event = this.#event(request, state, audit);
+    if (event && this.quotas) this.#checkQuotas(this.quotas, caller, state, evolved(state, event));
     const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
-    if (idempotency && decisions === 0) this.#idempotency.remember(audit, outcome.then(answerOrThrow));
+    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), event !== null);
     return outcome;
   }
 
@@ -168,16 +192,32 @@ export class Registrar {
     };
   }
 
-  #event(command: Command, state: StreamState['state'], audit: Audit): NvaEvent | null {
+  #event({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
     const { facts } = this.#overlay;
-    if (isTenantSystemCommand(command)) return decideTenantSystem(command, state as TenantSystem | null, facts, audit);
+    if (isTenantSystemCommand(command)) {
+      const ts = state as TenantSystem | null;
+      const tenantId = command.type === 'attach' ? command.tenantId : (ts?.tenantId ?? '');
+      return decideTenantSystem(command, ts, factsFor(caller, tenantId, facts, this.#isIn), audit);
+    }
     if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
     return decideNve(command, state as Nve | null, facts, audit);
   }
 
+  /** How much another NVE has is nothing that an NVE is told. */
+  #checkQuotas(quotas: QuotaKeeper, caller: Caller, state: StreamState['state'], next: StreamState['state']): void {
+    try {
+      quotas.check(state, next);
+    } catch (error) {
+      throw error instanceof Refusal ? toldTo(caller, error) : error;
+    }
+  }
+
+  /** Whether an NVE is in a VN. */
+  readonly #isIn = (nveId: string, vnid: number): boolean => this.#replica.network.vns.get(vnid)?.members.has(nveId) ?? false;
+
   /** Nothing to record. If something of the stream is still on its way, the answer waits for that. */
   async #unchanged(command: Command, stream: string): Promise<Outcome> {
-    for (const listener of this.#renewalListeners) listener(command);
+    for (const listener of this.#renewalListeners) listener(command, tsNameOf(stream));
     const before = await this.#last.get(stream);
     if (!before) return { answer: this.#answer(stream, false) };
     return 'refusal' in before ? before : { answer: { ...before.answer, recorded: false } };
@@ -249,16 +289,17 @@ export class Registrar {
         return;
       }
     }
-    if (audit.idempotencyKey !== null && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
+    if (audit.idempotencyKey !== null && event.type !== HEARTBEATS_EVENT && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
       const answer = this.#answer(stream, true);
-      this.#idempotency.remember(audit, Promise.resolve(answer));
+      this.#idempotency.remember(audit, Promise.resolve(answer), true);
       this.#idempotency.folded(audit, answer);
     }
   }
 
   #answer(stream: string, recorded: boolean): Answer {
     const { network } = this.#replica;
-    if (stream.startsWith('ts-')) return answerForTenantSystem(network.tenantSystems.get(stream.slice(3)), recorded);
+    const tsName = tsNameOf(stream);
+    if (tsName !== undefined) return answerForTenantSystem(network.tenantSystems.get(tsName), recorded);
     const folded = stream.startsWith('vn-') ? network.vns.get(Number(stream.slice(3))) : network.nves.get(stream.slice(4));
     return plainAnswer(folded?.position ?? 0, folded?.revision ?? -1, recorded);
   }
@@ -291,9 +332,17 @@ interface Written extends Decided, Write {
   readonly settle: (outcome: Outcome) => void;
 }
 
-function checkRevision(stream: string, revision: number, ifRevision: number | undefined): void {
+/** A heartbeat comes to the same however often it is given, so its key takes no memory. */
+const needsKey = ({ type }: Command): boolean => type !== 'heartbeat';
+/** What a heartbeat may record. */
+const HEARTBEATS_EVENT: NvaEvent['type'] = 'NveRestored';
+
+const nveOf = (caller: Caller): string | undefined => (caller.kind === 'nve' ? caller.nveId : undefined);
+
+/** The stream is not named: its name may tell that another tenant had the id first. */
+function checkRevision(revision: number, ifRevision: number | undefined): void {
   if (ifRevision === undefined || ifRevision === revision) return;
-  const message = `the command is meant for revision ${ifRevision}, ${stream} is at ${revision}`;
+  const message = `the command is meant for revision ${ifRevision}, and what it is about is at ${revision}`;
   throw new Refusal('revision-mismatch', message, { field: 'ifRevision', received: ifRevision, expected: ifRevision, actual: revision, row: 'X9' });
 }
 

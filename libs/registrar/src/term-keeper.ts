@@ -1,5 +1,5 @@
 import { isNveEvent, isTenantSystemEvent, type BindingLine, type Command, type Nve, type TenantSystem, type TermOwner } from '@nva/domain';
-import type { NveId, TsId } from '@nva/identifiers';
+import { tsNameOf, type NveId, type TenantId, type TsId } from '@nva/identifiers';
 import type { Clock, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import type { Registrar, Request } from './registrar.ts';
@@ -35,7 +35,7 @@ export class TermKeeper {
     this.#logger = logger;
     this.#terms = new Terms(clock.monotonicMs());
     replica.onFolded((recorded) => this.#folded(recorded));
-    registrar.onRenewal((command) => this.#renew(command));
+    registrar.onRenewal((command, tsName) => this.#renew(command, tsName));
     scope.onChange(() => this.#begin());
   }
 
@@ -56,8 +56,8 @@ export class TermKeeper {
     if (this.#scope.owner() === null) return;
     const { network } = this.#replica;
     for (const { state } of network.nves.values()) if (state) this.#startLease(state);
-    for (const { state } of network.tenantSystems.values()) {
-      for (const { bid, lifetimeS } of state.bindings) if (lifetimeS !== null) this.#startLifetime(state, bid, lifetimeS);
+    for (const [name, { state }] of network.tenantSystems) {
+      for (const { bid, lifetimeS } of state.bindings) if (lifetimeS !== null) this.#startLifetime(name, state, bid, lifetimeS);
     }
   }
 
@@ -98,7 +98,7 @@ export class TermKeeper {
     const ts = network.tenantSystems.get(id);
     const binding = ts?.state.bindings.find((b) => (b.bid ?? 0) === Number(bid));
     if (!ts || !binding || binding.lifetimeS === null || !this.#scope.tenantSystem(ts.state)) return null;
-    return this.#request({ type: 'lapseBindings', tsId: id as TsId, bids: [Number(bid)], ...owner }, ts.revision);
+    return this.#request({ type: 'lapseBindings', tsId: ts.state.tsId as TsId, tenantId: ts.state.tenantId as TenantId, bids: [Number(bid)], ...owner }, ts.revision);
   }
 
   #request(command: Command, ifRevision: number): Request {
@@ -111,27 +111,28 @@ export class TermKeeper {
       const state = network.nves.get(command.nveId)?.state;
       if (state) this.#startLease(state);
     } else if (command.type === 'lapseBindings') {
-      const state = network.tenantSystems.get(command.tsId)?.state;
-      for (const binding of state?.bindings ?? []) this.#startLifetime(state!, binding.bid, binding.lifetimeS);
+      const ts = network.namesakes.of(command.tsId, command.tenantId!);
+      for (const binding of ts?.state.bindings ?? []) this.#startLifetime(network.namesakes.nameOf(ts!), ts!.state, binding.bid, binding.lifetimeS);
     }
   }
 
-  #folded({ event }: RecordedEvent): void {
+  #folded({ stream, event }: RecordedEvent): void {
     if (!this.#timer || this.#scope.owner() === null) return;
     if (isNveEvent(event)) {
       const state = this.#replica.network.nves.get(event.data.nveId)?.state;
       if (state) this.#startLease(state);
     } else if (isTenantSystemEvent(event)) {
-      const { state } = this.#replica.network.tenantSystems.get(event.data.tsId)!;
-      for (const binding of ('bindings' in event.data && event.data.bindings) || []) this.#startLifetime(state, binding.bid, binding.lifetimeS);
-      this.#regroup(state);
+      const name = tsNameOf(stream)!;
+      const { state } = this.#replica.network.tenantSystems.get(name)!;
+      for (const binding of ('bindings' in event.data && event.data.bindings) || []) this.#startLifetime(name, state, binding.bid, binding.lifetimeS);
+      this.#regroup(name, state);
     }
   }
 
   /** A tenant system that has moved may have come from another group, or gone to one. */
-  #regroup(ts: TenantSystem): void {
+  #regroup(name: string, ts: TenantSystem): void {
     if (this.#scope === SOLE) return;
-    for (const { bid, lifetimeS } of ts.bindings) if (lifetimeS !== null && this.#terms.has(`ts ${ts.tsId} ${bid ?? 0}`) !== this.#scope.tenantSystem(ts)) this.#startLifetime(ts, bid, lifetimeS);
+    for (const { bid, lifetimeS } of ts.bindings) if (lifetimeS !== null && this.#terms.has(lifetime(name, bid)) !== this.#scope.tenantSystem(ts)) this.#startLifetime(name, ts, bid, lifetimeS);
   }
 
   #startLease(nve: Nve): void {
@@ -140,29 +141,32 @@ export class TermKeeper {
     else this.#terms.end(name);
   }
 
-  #startLifetime(ts: TenantSystem, bid: number | null, lifetimeS: number | null): void {
-    const name = `ts ${ts.tsId} ${bid ?? 0}`;
-    if (lifetimeS !== null && this.#scope.tenantSystem(ts)) this.#terms.start(name, lifetimeS * 1_000, this.#clock.monotonicMs());
-    else this.#terms.end(name);
+  #startLifetime(name: string, ts: TenantSystem, bid: number | null, lifetimeS: number | null): void {
+    const term = lifetime(name, bid);
+    if (lifetimeS !== null && this.#scope.tenantSystem(ts)) this.#terms.start(term, lifetimeS * 1_000, this.#clock.monotonicMs());
+    else this.#terms.end(term);
   }
 
-  #renew(command: Command): void {
+  #renew(command: Command, tsName: string | undefined): void {
     const now = this.#clock.monotonicMs();
     switch (command.type) {
       case 'heartbeat':
       case 'connectNve':
         return this.#terms.renew(`nve ${command.nveId}`, now);
       case 'registerBinding':
-        return this.#terms.renew(`ts ${command.tsId} ${command.bid}`, now);
+        return this.#terms.renew(lifetime(tsName!, command.bid), now);
       case 'registerBindings':
       case 'attach':
-        for (const line of command.bindings ?? []) this.#terms.renew(`ts ${command.tsId} ${this.#bidOf(command.tsId, line)}`, now);
+        for (const line of command.bindings ?? []) this.#terms.renew(lifetime(tsName!, this.#bidOf(tsName!, line)), now);
     }
   }
 
-  #bidOf(tsId: string, line: BindingLine): number {
+  #bidOf(tsName: string, line: BindingLine): number {
     if (line.bid !== undefined) return line.bid;
-    const { bindings } = this.#replica.network.tenantSystems.get(tsId)?.state ?? { bindings: [] };
+    const { bindings } = this.#replica.network.tenantSystems.get(tsName)?.state ?? { bindings: [] };
     return bindings.find((b) => b.vnid === line.vnid && (line.ip ?? null) === b.ip && (line.vlan ?? null) === b.vlan)?.bid ?? 0;
   }
 }
+
+/** The term of a binding, by the name that its tenant system stands under. */
+const lifetime = (tsName: string, bid: number | null): string => `ts ${tsName} ${bid ?? 0}`;

@@ -38,7 +38,7 @@ describe('upgradeFold', () => {
     await old.submit(vn(1), nve('nve1'), attach('ts1', 'nve1', 1));
     await old.stop();
 
-    const renewed = await startNode(log.store, clock, new Network(VERSIONS));
+    const renewed = await startNode(log.store, clock, { network: new Network(VERSIONS) });
     const before = [...recordsOf(renewed.replica.network, { kind: 'vn', vnid: 1 })];
     await upgradeFold(log.store, renewed.replica, clock, silentLogger);
     const [event, ...more] = await upgrades();
@@ -49,7 +49,7 @@ describe('upgradeFold', () => {
     expect(others).toEqual(before.filter((record) => record.key !== 'context'));
     await renewed.stop();
 
-    const again = await startNode(log.store, clock, new Network(VERSIONS));
+    const again = await startNode(log.store, clock, { network: new Network(VERSIONS) });
     await upgradeFold(log.store, again.replica, clock, silentLogger);
     expect(await upgrades()).toHaveLength(1);
     expect(contextOf(again.replica.network)).toMatchObject({ position: event!.position });
@@ -57,7 +57,7 @@ describe('upgradeFold', () => {
   });
 
   it('is done once by two processes that start together', async () => {
-    const [a, b] = await Promise.all([startNode(log.store, clock, new Network(VERSIONS)), startNode(log.store, clock, new Network(VERSIONS))]);
+    const [a, b] = await Promise.all([startNode(log.store, clock, { network: new Network(VERSIONS) }), startNode(log.store, clock, { network: new Network(VERSIONS) })]);
     await Promise.all([upgradeFold(log.store, a.replica, clock, silentLogger), upgradeFold(log.store, b.replica, clock, silentLogger)]);
     expect(await upgrades()).toHaveLength(1);
     expect([a.replica.network.version, b.replica.network.version]).toEqual([2, 2]);
@@ -65,7 +65,7 @@ describe('upgradeFold', () => {
   });
 
   it('stops a process of an older build, which could only guess from there on', async () => {
-    const renewed = await startNode(log.store, clock, new Network(VERSIONS));
+    const renewed = await startNode(log.store, clock, { network: new Network(VERSIONS) });
     await upgradeFold(log.store, renewed.replica, clock, silentLogger);
     await renewed.stop();
     const failed: unknown[] = [];

@@ -2,12 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
-import type { Command } from '@nva/domain';
+import type { Command, Quotas } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { SqliteEventStore } from '@nva/event-log';
 import { Network } from '@nva/fold';
 import { silentLogger, type Clock, type EventStore } from '@nva/ports';
 import { Replica } from '@nva/replica';
+import type { KeyBounds } from '../src/idempotency.ts';
 import { Registrar, TermKeeper, type Answer, type Caller, type Outcome, type Request } from '../src/index.ts';
 
 export class ManualClock implements Clock {
@@ -40,9 +41,15 @@ export interface Node {
   stop(): Promise<void>;
 }
 
-export async function startNode(store: EventStore, clock: Clock, network = new Network()): Promise<Node> {
+export interface NodeOptions {
+  readonly network?: Network;
+  readonly keyBounds?: KeyBounds;
+  readonly quotas?: Quotas;
+}
+
+export async function startNode(store: EventStore, clock: Clock, { network = new Network(), keyBounds, quotas }: NodeOptions = {}): Promise<Node> {
   const replica = new Replica(store, silentLogger, { network });
-  const registrar = new Registrar(store, replica, clock, silentLogger);
+  const registrar = new Registrar(store, replica, clock, silentLogger, [], quotas, keyBounds);
   const terms = new TermKeeper(registrar, replica, clock, silentLogger);
   await replica.start((cause) => {
     throw cause;

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NvaEvent } from '@nva/codec';
+import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { StoreUnavailable, type EventStore } from '@nva/ports';
-import type { Outcome } from '../src/index.ts';
+import type { Answer, Caller, Outcome, Request } from '../src/index.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, OPERATOR, startNode, vn, type LogFixture, type Node } from './harness.ts';
 
 /** The store with one of its methods replaced. */
@@ -89,6 +91,67 @@ describe('a command', () => {
   });
 });
 
+describe('an NVE', () => {
+  it('is told that another NVE of its tenant system has no room, and not how much that one has', async () => {
+    await node.stop();
+    node = await startNode(log.store, clock, { quotas: { tenant: new Map(), nve: new Map([['nve2', { bindings: 2 }]]) } });
+    await node.submit(attach('t1', 'nve1', 1), attach('t1', 'nve2', 1, { placement: 'add' }), attach('t2', 'nve2', 2));
+    const more = command('registerBindings', { tsId: 't1', bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 1, ip: '192.0.2.9' }] });
+    const refusal = async (caller: Caller): Promise<object> => {
+      const outcome = await node.send({ command: more, caller });
+      return 'refusal' in outcome ? { code: outcome.refusal.code, message: outcome.refusal.message, ...outcome.refusal.detail } : outcome;
+    };
+    expect(await refusal(OPERATOR)).toMatchObject({ code: 'quota-exceeded', received: 'nve2', expected: { bindings: 2 }, actual: { bindings: 3 } });
+    expect(await refusal({ kind: 'nve', nveId: 'nve2', tenants: null })).toEqual(await refusal(OPERATOR));
+    expect(await refusal({ kind: 'nve', nveId: 'nve1', tenants: null })).toEqual({ code: 'quota-exceeded', message: 'NVE nve2, where the tenant system is too, has no room for it', field: 'nveId', received: 'nve2' });
+  });
+});
+
+describe('an id of a tenant system that two tenants have', () => {
+  const streams = async (): Promise<string[]> => (await Array.fromAsync(log.store.readAll())).flatMap(({ events }) => events.map(({ stream, event }) => `${stream} ${event.type}`)).filter((line) => line.startsWith('ts-'));
+  const blue = { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] };
+
+  it('names a tenant system of each, whichever registrar each is given to, at the same moment too', async () => {
+    const other = await startNode(log.store, clock);
+    await node.submit(vn(9, 'blue'));
+    await other.replica.passed((await log.store.head()).position);
+    const [[red], [second]] = await Promise.all([node.submit(attach('t1', 'nve1', 1)), other.submit(attach('t1', 'nve2', 2, blue))]);
+    expect(answer(red)).toMatchObject({ recorded: true, effective: true, memberships: [1] });
+    expect(answer(second)).toMatchObject({ recorded: true, effective: true, memberships: [9], revision: 0 });
+    expect((await streams()).toSorted()).toEqual(['ts-t1 TenantSystemAttached', expect.stringMatching(/^ts-t1@(?:red|blue) TenantSystemAttached$/)]);
+    await node.replica.passed((await log.store.head()).position);
+    expect(code((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:07' })))[0])).toBe('ts-ambiguous');
+    expect(answer((await node.submit(detach('t1', 'nve2')))[0])).toMatchObject({ memberships: [] });
+    expect(node.replica.network.namesakes.of('t1', 'red')!.state).toMatchObject({ attachments: [{ nveId: 'nve1' }], mac: '02:00:00:00:00:01' });
+    await other.stop();
+  });
+
+  it('keeps the streams of a log in which an earlier build gave one stream to both, one after the other', async () => {
+    const audit = { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };
+    const attached = (tenantId: string): NvaEvent => ({ type: 'TenantSystemAttached', data: { audit, tsId: 't5', tenantId, vmId: 'vm', mac: '02:00:00:00:00:05', attachment: { nveId: 'nve1', logicalInterface: null, state: 'activated' }, bindings: [], mobility: 0 } });
+    const events: NvaEvent[] = [attached('red'), { type: 'TenantSystemRemoved', data: { audit, tsId: 't5', from: ['nve1'] } }, attached('blue')];
+    await log.store.append([{ stream: 'ts-t5', expectedRevision: -1, events: events.map((event) => ({ id: crypto.randomUUID(), event })) }]);
+    await node.replica.passed((await log.store.head()).position);
+    expect(answer((await node.submit(attach('t5', 'nve2', 5)))[0])).toMatchObject({ revision: 0, effective: true });
+    expect((await streams()).at(-1)).toBe('ts-t5@red TenantSystemAttached');
+    expect(node.replica.network.namesakes.of('t5', 'blue')!.state.attachments).toMatchObject([{ nveId: 'nve1' }]);
+  });
+
+  it('lapses the bindings of the one whose lifetime has passed (R24a)', async () => {
+    await node.submit(vn(9, 'blue'), attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 5 }] }), attach('t1', 'nve1', 2, { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1', lifetimeS: 3 }] }));
+    node.terms.start();
+    const bound = (tenantId: string): number => node.replica.network.namesakes.of('t1', tenantId)!.state.bindings.length;
+    for (let ms = 0; ms < 8_000 && bound('blue') > 0; ms += 900) {
+      await node.submit(command('registerBinding', { tsId: 't1', tenantId: 'red', bid: 0 }));
+      clock.advance(900);
+      node.terms.tick();
+      await node.replica.passed((await log.store.head()).position);
+      while (node.registrar.commandsInFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([bound('red'), bound('blue')]).toEqual([1, 0]);
+  });
+});
+
 describe('two registrars on one log', () => {
   let other: Node;
   beforeEach(async () => {
@@ -132,6 +195,37 @@ describe('two registrars on one log', () => {
   });
 });
 
+describe('a tenant system whose VN was deleted under it, and the VNID given to another tenant,', () => {
+  const blue = (tsId: string, n: number): Command => attach(tsId, 'nve2', n, { tenantId: 'blue', bindings: [{ vnid: 5, ip: `192.0.2.${n}` }] });
+
+  beforeEach(async () => {
+    let overtaken = false;
+    const late = replaced(log.store, 'append', async (appends) => {
+      if (!overtaken) await node.submit(command('deleteVn', { vnid: 5 }));
+      overtaken = true;
+      return log.store.append(appends);
+    });
+    await node.submit(vn(5));
+    const other = await startNode(late, clock);
+    expect(answer((await other.submit(attach('t1', 'nve1', 1, { bindings: [{ vnid: 5, ip: '192.0.2.1' }] })))[0])).toMatchObject({ effective: false, memberships: [] });
+    await other.stop();
+    const outcomes = await node.submit(command('purgeVn', { vnid: 5 }), vn(5, 'blue'), blue('b2', 2));
+    expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted']);
+  });
+
+  it('is told nothing of who holds an address there, and takes it', async () => {
+    expect(code((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:02' })))[0])).toBe('accepted');
+    const [again] = await node.submit(attach('t1', 'nve1', 2, { bindings: [{ vnid: 5, ip: '192.0.2.2' }] }));
+    expect(code(again)).toBe('vn-of-another-tenant');
+  });
+
+  it('holds no address there, while something of it is on its way neither', async () => {
+    const outcomes = await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:03' }), blue('b1', 1), blue('b3', 3), command('remove', { tsId: 'b1' }), command('remove', { tsId: 'b2' }), command('remove', { tsId: 'b3' }));
+    expect(outcomes.map(code)).toEqual(Array.from({ length: 6 }, () => 'accepted'));
+    expect((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:04' }), command('deleteVn', { vnid: 5 }))).map(code)).toEqual(['accepted', 'accepted']);
+  });
+});
+
 describe('an Idempotency-Key', () => {
   const keyed = (key: string, requestDigest: string): object => ({ idempotency: { key, requestDigest } });
 
@@ -157,6 +251,62 @@ describe('an Idempotency-Key', () => {
     expect(code(await node.send({ command: attach('t1', 'nve9', 1), ...keyed('k', 'd') }))).toBe('nve-unknown');
     await node.submit(nve('nve9'));
     expect(code(await node.send({ command: attach('t1', 'nve9', 1), ...keyed('k', 'd') }))).toBe('accepted');
+  });
+});
+
+describe('an Idempotency-Key of one caller, whatever another sends,', () => {
+  const NVE1: Caller = { kind: 'nve', nveId: 'nve1', tenants: null };
+  const request = (caller: Caller, key: string, of: Command): Request => ({ command: of, caller, correlationId: 'spec', idempotency: { key, requestDigest: `${of.type} ${key}` } });
+  const mine = request(OPERATOR, 'mine', attach('t1', 'nve2', 1));
+
+  /** Sent again it gets the original answer, and does nothing, though the tenant system is gone since. */
+  async function expectInForce(first: Answer): Promise<void> {
+    const { position } = node.replica.network;
+    expect(answer(await node.send(mine))).toEqual(first);
+    expect(node.replica.network.position).toBe(position);
+  }
+
+  it('stays in force under 205,000 keyed heartbeats of an NVE, which take no memory', async () => {
+    const first = answer(await node.send(mine));
+    await node.submit(detach('t1', 'nve2'));
+    for (let sent = 0; sent < 205_000; sent += 5_000) {
+      const outcomes = await node.registrar.submit(Array.from({ length: 5_000 }, (_, i) => request(NVE1, `beat-${sent + i}`, command('heartbeat', { nveId: 'nve1', incarnation: 1 }))));
+      expect(outcomes.every((outcome) => 'answer' in outcome)).toBe(true);
+    }
+    await expectInForce(first);
+    expect(node.registrar.keys).toMatchObject({ size: 1, evicted: 0 });
+  });
+
+  it('stays in force under a flood of keyed commands of an NVE, that change something or nothing, and after a restart too', async () => {
+    const keyBounds = { inAll: 60, perCaller: 40 };
+    await node.stop();
+    node = await startNode(log.store, clock, { keyBounds });
+    const first = answer(await node.send(mine));
+    await node.submit(detach('t1', 'nve2'), attach('t2', 'nve1', 2));
+    for (let round = 0; round < 20; round++) {
+      const macs = Array.from({ length: 10 }, (_, i) => request(NVE1, `mac-${round}-${i}`, command('changeMac', { tsId: 't2', mac: `02:00:00:00:${round + 10}:1${i}` })));
+      const repeats = Array.from({ length: 10 }, (_, i) => request(NVE1, `same-${round}-${i}`, command('changeMac', { tsId: 't2', mac: `02:00:00:00:${round + 10}:19` })));
+      expect((await node.registrar.submit([...macs, ...repeats])).map(code)).toEqual(Array.from({ length: 20 }, () => 'accepted'));
+    }
+    expect(node.registrar.keys).toMatchObject({ size: 41, evicted: 360 });
+    await expectInForce(first);
+    await node.stop();
+    node = await startNode(await log.reopen(), clock, { keyBounds });
+    expect(node.registrar.keys).toMatchObject({ size: 41, evicted: 160 });
+    await expectInForce(first);
+  });
+
+  it('is not taken by a heartbeat that restored a lapsed NVE, after a restart neither; one that names another command is refused', async () => {
+    await node.submit({ type: 'lapseNve', nveId: 'nve1', incarnation: 1 } as Command);
+    const beat = request(NVE1, 'beat', command('heartbeat', { nveId: 'nve1', incarnation: 1 }));
+    expect(answer((await node.registrar.submit([beat]))[0])).toMatchObject({ recorded: true });
+    expect(answer((await node.registrar.submit([beat]))[0])).toMatchObject({ recorded: false });
+    expect(node.registrar.keys.size).toBe(0);
+    await node.stop();
+    node = await startNode(await log.reopen(), clock);
+    expect(node.registrar.keys.size).toBe(0);
+    await node.registrar.submit([request(NVE1, 'taken', attach('t3', 'nve1', 3))]);
+    expect(code((await node.registrar.submit([request(NVE1, 'taken', command('heartbeat', { nveId: 'nve1', incarnation: 1 }))]))[0])).toBe('idempotency-key-reused');
   });
 });
 

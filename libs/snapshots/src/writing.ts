@@ -188,10 +188,11 @@ class SnapshotWriter {
     };
   }
 
-  #tenantSystem({ state, connections, revision, position }: TenantSystemSnapshot): SnapshotTenantSystem {
+  #tenantSystem({ name, state, connections, revision, position }: TenantSystemSnapshot): SnapshotTenantSystem {
     const { tsId, tenantId, vmId, mac, attachments, bindings, failures, mobility, moves } = state;
     return {
       tsId,
+      name,
       tenant: this.#name(tenantId),
       vmId,
       mac,

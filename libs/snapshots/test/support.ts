@@ -43,7 +43,7 @@ export const sorted = (network: Network): NetworkSnapshot => {
   return {
     ...snapshot,
     vns: snapshot.vns.toSorted((a, b) => a.state.vnid - b.state.vnid),
-    tenantSystems: snapshot.tenantSystems.toSorted((a, b) => (a.state.tsId < b.state.tsId ? -1 : 1)),
+    tenantSystems: snapshot.tenantSystems.toSorted((a, b) => ((a.name ?? a.state.tsId) < (b.name ?? b.state.tsId) ? -1 : 1)),
   };
 };
 

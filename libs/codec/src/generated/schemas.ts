@@ -2877,6 +2877,14 @@ export const snapshotSchemas = {
         "doc": "The tenant system."
       },
       {
+        "name": "name",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "What its stream's name ends in, where that is not its id: another tenant had the id first."
+      },
+      {
         "name": "tenant",
         "type": "int",
         "doc": "Place of its tenant among the names of the snapshot so far, from 0."
@@ -3459,6 +3467,15 @@ export const commandSchemas = {
         "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
       },
       {
+        "name": "tenantId",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Its tenant; null where no other tenant's tenant system of that id could be meant.",
+        "default": null
+      },
+      {
         "name": "mac",
         "type": "string",
         "doc": "The new unicast MAC, in any usual spelling."
@@ -3701,6 +3718,15 @@ export const commandSchemas = {
         "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
       },
       {
+        "name": "tenantId",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Its tenant; null where no other tenant's tenant system of that id could be meant.",
+        "default": null
+      },
+      {
         "name": "nveId",
         "type": "string",
         "doc": "The NVE that sends the command; it speaks for itself only."
@@ -3737,6 +3763,15 @@ export const commandSchemas = {
         "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
       },
       {
+        "name": "tenantId",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Its tenant; null where no other tenant's tenant system of that id could be meant.",
+        "default": null
+      },
+      {
         "name": "bid",
         "type": "int",
         "doc": "Its BID, 1 to 65535; 0 is the binding without one."
@@ -3767,6 +3802,15 @@ export const commandSchemas = {
         "name": "tsId",
         "type": "string",
         "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "tenantId",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Its tenant; null where no other tenant's tenant system of that id could be meant.",
+        "default": null
       },
       {
         "name": "ifRevision",
@@ -3820,6 +3864,15 @@ export const commandSchemas = {
         "name": "tsId",
         "type": "string",
         "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "tenantId",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Its tenant; null where no other tenant's tenant system of that id could be meant.",
+        "default": null
       },
       {
         "name": "bid",
@@ -3883,6 +3936,15 @@ export const commandSchemas = {
         "name": "tsId",
         "type": "string",
         "doc": "The tenant system: one vNIC of one VM; the key of the record (R1)."
+      },
+      {
+        "name": "tenantId",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "Its tenant; null where no other tenant's tenant system of that id could be meant.",
+        "default": null
       },
       {
         "name": "bindings",

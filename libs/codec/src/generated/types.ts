@@ -462,6 +462,8 @@ export interface AttachCommand {
 export interface ChangeMacCommand {
   /** The tenant system: one vNIC of one VM; the key of the record (R1). */
   readonly tsId: string;
+  /** Its tenant; null where no other tenant's tenant system of that id could be meant. */
+  readonly tenantId: string | null;
   /** The new unicast MAC, in any usual spelling. */
   readonly mac: string;
   /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
@@ -524,6 +526,8 @@ export interface ConnectNveCommand {
 export interface ConnectionFailureCommand {
   /** The tenant system: one vNIC of one VM; the key of the record (R1). */
   readonly tsId: string;
+  /** Its tenant; null where no other tenant's tenant system of that id could be meant. */
+  readonly tenantId: string | null;
   /** The NVE that sends the command; it speaks for itself only. */
   readonly nveId: string;
   /** The VN, 1 to 16777215; null means all of them. */
@@ -536,6 +540,8 @@ export interface ConnectionFailureCommand {
 export interface DeregisterBindingCommand {
   /** The tenant system: one vNIC of one VM; the key of the record (R1). */
   readonly tsId: string;
+  /** Its tenant; null where no other tenant's tenant system of that id could be meant. */
+  readonly tenantId: string | null;
   /** Its BID, 1 to 65535; 0 is the binding without one. */
   readonly bid: number;
   /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
@@ -548,6 +554,8 @@ export interface DetachCommand {
   readonly nveId: string;
   /** The tenant system: one vNIC of one VM; the key of the record (R1). */
   readonly tsId: string;
+  /** Its tenant; null where no other tenant's tenant system of that id could be meant. */
+  readonly tenantId: string | null;
   /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
   readonly ifRevision: number | null;
 }
@@ -566,6 +574,8 @@ export interface DisconnectNveCommand {
 export interface RegisterBindingCommand {
   /** The tenant system: one vNIC of one VM; the key of the record (R1). */
   readonly tsId: string;
+  /** Its tenant; null where no other tenant's tenant system of that id could be meant. */
+  readonly tenantId: string | null;
   /** Its BID, 1 to 65535; 0 is the binding without one. */
   readonly bid: number;
   /** Virtual network identifier, 1 to 16777215; needed the first time. */
@@ -584,6 +594,8 @@ export interface RegisterBindingCommand {
 export interface RegisterBindingsCommand {
   /** The tenant system: one vNIC of one VM; the key of the record (R1). */
   readonly tsId: string;
+  /** Its tenant; null where no other tenant's tenant system of that id could be meant. */
+  readonly tenantId: string | null;
   /** One line per binding. */
   readonly bindings: readonly CommandBinding[];
   /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
@@ -742,6 +754,8 @@ export interface SnapshotOracle {
 export interface SnapshotTenantSystem {
   /** The tenant system. */
   readonly tsId: string;
+  /** What its stream's name ends in, where that is not its id: another tenant had the id first. */
+  readonly name: string | null;
   /** Place of its tenant among the names of the snapshot so far, from 0. */
   readonly tenant: number;
   /** The VM whose vNIC it is. */

@@ -1,7 +1,8 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { nveStream, oracleStream, Refusal, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
+import { nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
 import { isNveEvent, isTenantSystemCommand, isTenantSystemEvent, isVnCommand, isVnEvent, streamOf, type Command } from '../commands.ts';
 import type { Facts } from '../facts.ts';
+import type { NamedTenantSystem, TenantSystemNames } from '../naming.ts';
 import { decideNve, evolveNve, type Nve } from '../nve.decider.ts';
 import { decideTenantSystem, evolveTenantSystem, type TenantSystem } from '../tenant-system.decider.ts';
 import { decideVn, evolveVn, type Vn } from '../vn.decider.ts';
@@ -12,19 +13,35 @@ export type AggregateState = TenantSystem | Vn | Nve;
 export const auditAt = (recordedAt: number): Audit => ({ recordedAt, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null });
 
 /** The state of every aggregate, exactly, by stream: the decider's side of a log. */
-export class Aggregates {
+export class Aggregates implements TenantSystemNames {
   readonly states = new Map<string, AggregateState>();
 
+  /** The stream that a command is about. */
+  streamFor(command: Command): string {
+    return streamOf(command, this);
+  }
+
+  tenantOf(name: string): string | undefined {
+    return (this.states.get(tsStream(name)) as TenantSystem | undefined)?.tenantId;
+  }
+
+  all(tsId: string): readonly NamedTenantSystem[] {
+    return this.tenantSystems().filter(({ ts }) => ts.tsId === tsId);
+  }
+
+  tenantSystems(): readonly NamedTenantSystem[] {
+    return [...this.states].flatMap(([stream, state]) => (tsNameOf(stream) === undefined ? [] : [{ name: tsNameOf(stream)!, ts: state as TenantSystem }]));
+  }
+
   decide(command: Command, facts: Facts, audit: Audit): NvaEvent | null {
-    const state = this.states.get(streamOf(command)) ?? null;
+    const state = this.states.get(this.streamFor(command)) ?? null;
     if (isTenantSystemCommand(command)) return decideTenantSystem(command, state as TenantSystem | null, facts, audit);
     if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
     return decideNve(command, state as Nve | null, facts, audit);
   }
 
-  /** Takes an event in; returns the stream that it belongs to. */
-  evolve(event: NvaEvent): string {
-    const stream = streamOfEvent(event);
+  /** Takes an event in, of that stream; returns it. */
+  evolve(event: NvaEvent, stream = streamOfEvent(event)): string {
     const state = this.states.get(stream) ?? null;
     if (isTenantSystemEvent(event)) this.states.set(stream, evolveTenantSystem(state as TenantSystem | null, event));
     else if (isVnEvent(event)) this.states.set(stream, evolveVn(state as Vn | null, event));
@@ -33,6 +50,7 @@ export class Aggregates {
   }
 }
 
+/** But for tenant systems whose id another tenant had first. */
 export const streamOfEvent = (event: NvaEvent): string => {
   if (isTenantSystemEvent(event)) return tsStream(event.data.tsId);
   if (isVnEvent(event)) return vnStream(event.data.vnid);
@@ -55,7 +73,7 @@ export class World {
   /** The event that the command makes, null if it changes nothing; the world goes on with it. */
   when(command: Command): NvaEvent | null {
     const event = this.aggregates.decide(command, this.facts, auditAt(this.now));
-    if (event) this.aggregates.evolve(event);
+    if (event) this.aggregates.evolve(event, this.aggregates.streamFor(command));
     return event;
   }
 
@@ -82,15 +100,16 @@ export class World {
       const nve = this.aggregates.states.get(nveStream(nveId)) as Nve | undefined;
       return nve !== undefined && nve.status !== 'forgotten';
     },
+    nveDisconnected: (nveId) => (this.aggregates.states.get(nveStream(nveId)) as Nve | undefined)?.status === 'disconnected',
     holder: (vnid, kind, address) =>
       this.#tenantSystems().find((ts) => ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address))),
-    orphaned: (_tsId, vnid) => this.facts.vn(vnid) === undefined,
+    orphaned: (_ts, vnid) => this.facts.vn(vnid) === undefined,
     vnInUse: (vnid) => this.#tenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid)),
     attachmentsAt: (nveId) => this.#tenantSystems().filter((ts) => ts.attachments.some((a) => a.nveId === nveId)).length,
   };
 
   #tenantSystems(): TenantSystem[] {
-    return [...this.aggregates.states].filter(([stream]) => stream.startsWith('ts-')).map(([, state]) => state as TenantSystem);
+    return this.aggregates.tenantSystems().map(({ ts }) => ts);
   }
 }
 

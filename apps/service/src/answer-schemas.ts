@@ -1,0 +1,133 @@
+import { COUNTED } from '@nva/domain';
+import type { JsonSchema } from '@nva/commands';
+
+/** What each call that reads is answered with, as JSON schemas: a test holds real answers against them. */
+
+const text: JsonSchema = { type: 'string' };
+const whole: JsonSchema = { type: 'integer' };
+const flag: JsonSchema = { type: 'boolean' };
+const position: JsonSchema = { type: 'string', pattern: '^\\d{1,16}$', description: 'A position in the log, decimal.' };
+const uuid: JsonSchema = { type: 'string', format: 'uuid' };
+const digest: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{16}$' };
+const nullable = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
+const list = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
+const oneOf = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: values });
+const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
+const described = (schema: JsonSchema, description: string): JsonSchema => ({ ...schema, description });
+
+/** An object with exactly these fields; those in `maybe` may be absent. */
+const object = (properties: Readonly<Record<string, JsonSchema>>, maybe: Readonly<Record<string, JsonSchema>> = {}): JsonSchema => ({
+  type: 'object',
+  required: Object.keys(properties),
+  additionalProperties: false,
+  properties: { ...properties, ...maybe },
+});
+const attributes: JsonSchema = { type: 'object', additionalProperties: text };
+const attachment = object({ nveId: text, state: oneOf('associated', 'activated') });
+const conflict = object({ vnid: whole, address: text, heldBy: text });
+const address = { bid: nullable(whole), mac: text, ip: nullable(text), vlan: nullable(whole) };
+const mapping = { tsId: text, ...address, attachments: list(attachment), mobility: described(whole, 'Moves so far; never decreases.'), via: nullable(described(text, 'The interconnect that it was imported by.')) };
+const member = { nveId: text, mac: text, addresses: list(text), reachable: flag };
+const applied = { log: uuid, position, digest, verdict: ref('Verdict') };
+const page = (items: JsonSchema): JsonSchema => object({ items: list(items) }, { next: described(text, 'Give it as `after` for the next page; absent on the last.') });
+const used = object({ used: whole, limit: nullable(whole) });
+const usage = Object.fromEntries(COUNTED.map((counted) => [counted, used]));
+
+/** By name in the document's components. */
+export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
+  Verdict: described(text, 'What comes of comparing a digest with the fold: see «Digest of a VN» in the contract.'),
+  Vn: object({
+    vnid: whole,
+    tenantId: text,
+    name: text,
+    service: oneOf('l2', 'l3'),
+    encapsulation: oneOf('vxlan', 'nvgre', 'mpls-gre'),
+    context: object({ access: attributes, tunnel: attributes }),
+    incarnation: described(position, 'Position of the event that created it, this time.'),
+    members: whole,
+    tenantSystems: whole,
+    digest: described(digest, 'Digest of its table as it now is.'),
+    digestPosition: described(position, 'Position of the last change of its table, which the digest is of.'),
+    revision: whole,
+    position,
+  }),
+  Member: object({ ...member, tenantSystems: whole, since: position, position }),
+  Mapping: object({ ...mapping, position }),
+  WithheldMapping: object({ tsId: text, ...address, attachments: list(attachment), conflicts: list(conflict) }),
+  TableEntry: object({ vnid: whole, ...mapping, position }),
+  Nve: object({
+    nveId: text,
+    siteId: text,
+    mac: text,
+    addresses: list(text),
+    incarnation: described(whole, 'As it connected with; 0 where it never gave one.'),
+    leaseS: nullable(whole),
+    status: oneOf('reachable', 'lapsed', 'disconnected', 'forgotten'),
+    reachable: flag,
+    tenantSystems: whole,
+    memberships: list(object({ vnid: whole, since: position, applied: nullable(object(applied)) })),
+    revision: whole,
+    position,
+  }),
+  TenantSystem: object({
+    tsId: text,
+    tenantId: text,
+    vmId: text,
+    mac: text,
+    attachments: list(object({ nveId: text, logicalInterface: nullable(text), state: oneOf('associated', 'activated') })),
+    bindings: list(object({ bid: nullable(whole), vnid: whole, vlan: nullable(whole), ip: nullable(text), lifetimeS: nullable(whole) })),
+    failures: list(object({ nveId: text, vnid: nullable(whole) })),
+    mobility: whole,
+    effective: flag,
+    conflicts: list(conflict),
+    orphaned: described(list(whole), 'VNs whose incarnation it was registered in is gone.'),
+    memberships: list(whole),
+    moveAlarm: described(flag, 'It moved more than 5 times within 180 s.'),
+    revision: whole,
+    position,
+  }),
+  Event: object({
+    position,
+    stream: text,
+    revision: whole,
+    id: uuid,
+    type: text,
+    recordedAt: { type: 'string', format: 'date-time' },
+    actor: text,
+    correlationId: text,
+    idempotencyKey: nullable(text),
+    data: described({ type: 'object' }, 'The fields of the event; docs/schemas.md has them.'),
+  }),
+};
+
+const group = object({
+  group: text,
+  urls: list(text),
+  nves: list(text),
+  sites: list(text),
+  tenants: list(text),
+  rest: flag,
+  owner: nullable(object({ oracleId: text, url: text, since: position })),
+});
+
+/** The answer of each GET, by its path. What is not here is no JSON. */
+export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
+  '/v1/vns': page(ref('Vn')),
+  '/v1/vns/{vnid}': ref('Vn'),
+  '/v1/vns/{vnid}/members': page(ref('Member')),
+  '/v1/vns/{vnid}/mappings': page({ anyOf: [ref('Mapping'), ref('WithheldMapping')] }),
+  '/v1/nves': page(ref('Nve')),
+  '/v1/nves/{nveId}': ref('Nve'),
+  '/v1/nves/{nveId}/table': page(ref('TableEntry')),
+  '/v1/nves/{nveId}/applied': object({ items: list(object({ vnid: whole, ...applied })) }),
+  '/v1/tenant-systems/{tsId}': ref('TenantSystem'),
+  '/v1/usage': { anyOf: [object({ tenantId: text, ...usage }), object({ nveId: text, ...usage })] },
+  '/v1/resolve': {
+    anyOf: [object({ mode: oneOf('direct'), mappings: list(ref('Mapping')), members: list(object(member)) }), object({ mode: oneOf('redirect'), members: list(ref('Member')) })],
+  },
+  '/v1/events': page(ref('Event')),
+  '/v1/oracles': object({ items: list(group) }),
+  '/v1/schemas/{fingerprint}': described({ type: 'object' }, 'The Avro schema.'),
+  '/healthz': object({ status: oneOf('ok') }, { oracleId: text }),
+  '/readyz': object({ ready: flag, log: uuid, foldPosition: position }, { publishedPosition: position }),
+};

@@ -1,0 +1,108 @@
+import { Ajv } from 'ajv';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRecordCodec } from '@nva/codec';
+import { populate, startNva, tsBody, nveBody, type NvaFixture } from './support.ts';
+
+interface Response {
+  readonly headers?: Readonly<Record<string, object>>;
+  readonly content?: Readonly<Record<string, { readonly schema: object }>>;
+}
+
+interface Operation {
+  readonly responses: Readonly<Record<string, Response>>;
+}
+
+let nva: NvaFixture;
+let document: { readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>; readonly components: object };
+let validating: Ajv;
+
+beforeAll(async () => {
+  nva = await startNva();
+  await populate(nva.http);
+  await nva.http.put('/v1/nves/nve1').send(nveBody(1, { leaseS: 60 })).expect(200);
+  const bindings = [{ bid: 1, vnid: 1, ip: '10.0.0.1' }, { bid: 2, vnid: 2, vlan: 7 }];
+  await nva.http.put('/v1/nves/nve1/tenant-systems/ts1').send(tsBody(1, { bindings, logicalInterface: 'tap1' })).set('idempotency-key', 'one').expect(200);
+  await nva.http.put('/v1/nves/nve2/tenant-systems/ts2').send(tsBody(2)).expect(200);
+  await nva.http.post('/v1/tenant-systems/ts2/connection-failure').send({ nveId: 'nve2', vnid: 1 }).expect(200);
+  const { log } = (await nva.http.get('/readyz').expect(200)).body;
+  const { digest, digestPosition: position } = (await nva.http.get('/v1/vns/1').expect(200)).body;
+  await nva.http.post('/v1/nves/nve1/heartbeat').send({ incarnation: 1, applied: [{ vnid: 1, log, position, digest }] }).expect(200);
+  document = (await nva.http.get('/openapi.json').expect(200)).body;
+  validating = new Ajv({ strict: false, validateFormats: false });
+  validating.addSchema({ $id: 'openapi', components: document.components });
+});
+
+afterAll(() => nva.stop());
+
+const resolved = (schema: object): object => JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"openapi#/components/')) as object;
+const responseOf = (path: string, status: string): Response => document.paths[path]!['get']!.responses[status]!;
+
+function expectValid(schema: object, body: unknown, what: string): void {
+  const validate = validating.compile(resolved(schema));
+  expect(validate(body), `${what}: ${JSON.stringify(validate.errors)} in ${JSON.stringify(body)}`).toBe(true);
+}
+
+/** Every GET that answers with JSON, and requests whose answers are not empty. */
+const REQUESTS: readonly (readonly [path: string, url: string])[] = [
+  ['/v1/vns', '/v1/vns?limit=2'],
+  ['/v1/vns/{vnid}', '/v1/vns/1'],
+  ['/v1/vns/{vnid}/members', '/v1/vns/1/members'],
+  ['/v1/vns/{vnid}/mappings', '/v1/vns/1/mappings'],
+  ['/v1/vns/{vnid}/mappings', '/v1/vns/2/mappings'],
+  ['/v1/vns/{vnid}/mappings', '/v1/vns/1/mappings?conflicted=true'],
+  ['/v1/nves', '/v1/nves'],
+  ['/v1/nves/{nveId}', '/v1/nves/nve1'],
+  ['/v1/nves/{nveId}/table', '/v1/nves/nve1/table'],
+  ['/v1/nves/{nveId}/applied', '/v1/nves/nve1/applied'],
+  ['/v1/tenant-systems/{tsId}', '/v1/tenant-systems/ts1'],
+  ['/v1/tenant-systems/{tsId}', '/v1/tenant-systems/ts2'],
+  ['/v1/usage', '/v1/usage?tenantId=red'],
+  ['/v1/usage', '/v1/usage?nveId=nve1'],
+  ['/v1/resolve', '/v1/resolve?vnid=1&ip=10.0.0.1'],
+  ['/v1/resolve', '/v1/resolve?vnid=1&ip=10.0.0.1&mode=redirect'],
+  ['/v1/events', '/v1/events?limit=3'],
+  ['/v1/oracles', '/v1/oracles'],
+  ['/healthz', '/healthz'],
+  ['/readyz', '/readyz'],
+];
+
+describe('the OpenAPI document gives a schema to the answer of', () => {
+  it.each(REQUESTS)('%s, and a real one has it: %s', async (path, url) => {
+    const { body, headers } = await nva.http.get(url).expect(200);
+    const { schema } = responseOf(path, '200').content!['application/json']!;
+    expectValid(schema, body, url);
+    for (const name of Object.keys(responseOf(path, '200').headers!)) expect(headers, name).toHaveProperty([name.toLowerCase()]);
+  });
+
+  it('/v1/schemas/{fingerprint}', async () => {
+    const { fingerprint } = createRecordCodec().schemas[0]!;
+    expectValid(responseOf('/v1/schemas/{fingerprint}', '200').content!['application/json']!.schema, (await nva.http.get(`/v1/schemas/${fingerprint}`).expect(200)).body, 'a schema');
+  });
+
+  it('every GET that answers with JSON, and says of every call what its problems are and which headers come with them', async () => {
+    const asked = new Set(['/v1/schemas/{fingerprint}', ...REQUESTS.map(([path]) => path)]);
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const [method, { responses }] of Object.entries(methods)) {
+        const json = responses['200']?.content?.['application/json'];
+        if (method === 'get') expect(asked.has(path), path).toBe(json !== undefined);
+        expect(Object.keys(responses), path).toEqual(expect.arrayContaining(['400', 'default']));
+        if (!path.startsWith('/v1/') && path !== '/metrics') continue;
+        for (const [status, header] of [['401', 'WWW-Authenticate'], ['403', 'X-Correlation-Id'], ['429', 'Retry-After'], ['503', 'Retry-After']] as const) expect(responses[status]?.headers, `${method} ${path} ${status}`).toHaveProperty([header]);
+      }
+    }
+    const refused = await nva.http.get('/v1/vns/77').expect(404);
+    expectValid(responseOf('/v1/vns/{vnid}', '404').content!['application/problem+json']!.schema, refused.body, 'a problem');
+  });
+});
+
+it('a VN shows the digest of its table and the position that it is of, which an NVE that has applied it reports', async () => {
+  const [{ verdict }] = (await nva.http.get('/v1/nves/nve1/applied').expect(200)).body.items;
+  expect(verdict).toBe('same');
+  const before = (await nva.http.get('/v1/vns/1').expect(200)).body;
+  await nva.http.put('/v1/nves/nve1/tenant-systems/ts9').send(tsBody(9, { bindings: [] })).expect(200);
+  expect((await nva.http.get('/v1/vns/1').expect(200)).body).toMatchObject({ digest: before.digest, digestPosition: before.digestPosition });
+  await nva.http.delete('/v1/tenant-systems/ts2').expect(200);
+  const after = (await nva.http.get('/v1/vns/1').expect(200)).body;
+  expect(after.digest).not.toBe(before.digest);
+  expect(Number(after.digestPosition)).toBe(await nva.head());
+});

@@ -1,0 +1,9 @@
+import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { tethered } from '../../apps/demo/src/tethered.ts';
+
+/** As test/kafka/global-setup.ts has a broker: a process of the run itself. */
+export default function setup(): void {
+  const child = spawn(...tethered(process.execPath, ['-e', 'setInterval(() => undefined, 1000)']), { stdio: 'ignore' });
+  appendFileSync(process.env['HANGING_RUN_PIDS']!, `broker ${child.pid}\n`);
+}
