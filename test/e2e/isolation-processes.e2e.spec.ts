@@ -117,6 +117,7 @@ describe('a registrar and two distributors, on brokers that know who reads', () 
 
   it('revoke after the grace time what the registrar hears no heartbeat name any more, each of them what is its own', async () => {
     const beat = (...vnids: number[]): Promise<void> => call('POST', '/nves/a/heartbeat', { incarnation: 1, applied: vnids.map((vnid) => ({ vnid, log: store.logId, position: '1', digest: '0'.repeat(16) })) });
+    await beat(LOW, HIGH);
     await call('DELETE', '/nves/a/tenant-systems/t1');
     await beat(LOW);
     await until('both wait', async () => ((await figure('0-31', 'nva_feed_rights_waiting')) + (await figure('32-63', 'nva_feed_rights_waiting')) === 2 ? null : 'not yet'));

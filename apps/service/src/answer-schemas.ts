@@ -120,6 +120,7 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
   '/v1/nves/{nveId}': ref('Nve'),
   '/v1/nves/{nveId}/table': page(ref('TableEntry')),
   '/v1/nves/{nveId}/applied': object({ items: list(object({ vnid: whole, ...applied })) }),
+  '/v1/applied': page(object({ nveId: text, applied: list(object({ vnid: whole, ...applied })) })),
   '/v1/tenant-systems/{tsId}': ref('TenantSystem'),
   '/v1/usage': { anyOf: [object({ tenantId: text, ...usage }), object({ nveId: text, ...usage })] },
   '/v1/resolve': {

@@ -1,5 +1,5 @@
 import type { Applied } from '@nva/commands';
-import type { FeedDigests } from '@nva/fold';
+import type { FeedDigests, Verdict as FoldVerdict } from '@nva/fold';
 import type { Position } from '@nva/ports';
 
 /** NVEs whose reports are kept; beyond it the oldest reporter goes. */
@@ -8,16 +8,16 @@ const MAX_REPORTERS = 10_000;
 const NONE: ReadonlyMap<number, Report> = new Map();
 
 /** `ahead`: of a position that this log does not have. */
-export type Verdict = 'same' | 'behind' | 'differs' | 'unknown' | 'ahead';
+export type Verdict = FoldVerdict | 'ahead';
 
 export interface Report extends Applied {
-  /** By the digest held for the reported position, when the report came. */
+  /** By the digests held for the reported position and later ones (`FeedDigests.judge`), when the report came. */
   readonly verdict: Verdict;
 }
 
 /**
- * What NVEs say they have applied, VN by VN: soft state, from their heartbeats. Each report is compared with the digest at its own position,
- * so an NVE that is merely behind is never called different; where no digest is held for it the verdict is unknown.
+ * What NVEs say they have applied, VN by VN: soft state, from their heartbeats. Each report is compared with the digests from its own position on,
+ * so an NVE that is merely behind, or further than it can tell, is never called different; where not all of them are held the verdict is unknown.
  */
 export class AppliedReports {
   readonly #log: string;
@@ -26,6 +26,8 @@ export class AppliedReports {
   readonly #isIn: (nveId: string, vnid: number) => boolean;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
+  /** Told of every VN of which an NVE holds another table than the fold. */
+  onDiffers: (vnid: number) => void = () => undefined;
 
   /** `isIn` says whether an NVE is in a VN. */
   constructor(log: string, digests: FeedDigests, foldPosition: () => Position, isIn: (nveId: string, vnid: number) => boolean) {
@@ -51,10 +53,17 @@ export class AppliedReports {
       if (this.#isIn(nveId, one.vnid)) reports.push({ ...one, verdict: ahead.has(one.vnid) ? 'ahead' : this.#verdict(one) });
       else if (before.has(one.vnid)) reports.push({ ...one, verdict: 'unknown' });
     }
-    this.#mismatches += reports.filter(({ verdict }) => verdict === 'differs').length;
+    const differing = reports.filter(({ verdict }) => verdict === 'differs');
+    this.#mismatches += differing.length;
+    for (const { vnid } of differing) this.onDiffers(vnid);
     this.#reports.delete(nveId);
     this.#reports.set(nveId, new Map(reports.map((report) => [report.vnid, report])));
     if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);
+  }
+
+  /** The first NVEs that have reported, by id, after one. */
+  reporters(after: string, limit: number): readonly string[] {
+    return [...this.#reports.keys()].filter((nveId) => nveId > after).toSorted().slice(0, limit);
   }
 
   of(nveId: string): ReadonlyMap<number, Report> {
@@ -63,13 +72,6 @@ export class AppliedReports {
 
   #verdict({ vnid, log, position, digest }: Applied): Verdict {
     if (log !== this.#log || position > this.#foldPosition()) return 'unknown';
-    const held = this.#digests.at(`vn/${vnid}`, position);
-    if (held === null) return 'unknown';
-    if (held !== digest) return 'differs';
-    return position >= this.#lastChange(vnid) ? 'same' : 'behind';
-  }
-
-  #lastChange(vnid: number): Position {
-    return this.#digests.current(`vn/${vnid}`).position;
+    return this.#digests.judge(`vn/${vnid}`, position, digest);
   }
 }

@@ -1,5 +1,5 @@
 import type { Core } from './core.ts';
-import { appliedAt } from './peers.ts';
+import { allAppliedAt, appliedAt } from './peers.ts';
 import { appliedBody, type AppliedBody } from './views.ts';
 
 /**
@@ -7,9 +7,21 @@ import { appliedBody, type AppliedBody } from './views.ts';
  * several groups, all owners, for which group an NVE is in is the registrars' business. An owner that does not answer says nothing.
  */
 export async function appliedBy(core: Core, nveId: string, authorization: string | undefined): Promise<ReadonlyMap<number, AppliedBody>> {
-  const { election } = core.registration ?? {};
-  // What a former owner heard is older than what the present one hears.
-  if (core.registration && (!election || election.owner() !== null)) return new Map([...core.applied.of(nveId)].map(([vnid, report]) => [vnid, appliedBody(report)]));
+  if (hears(core)) return new Map([...core.applied.of(nveId)].map(([vnid, report]) => [vnid, appliedBody(report)]));
   const told = await Promise.all([...core.replica.network.oracles.values()].map(({ url }) => appliedAt(url, nveId, authorization)));
   return new Map(told.flat().map(({ vnid, ...applied }) => [vnid, applied]));
+}
+
+/** The same of many NVEs: of the first `limit` whose id comes after one. One question to each owner. */
+export async function appliedByAll(core: Core, after: string, limit: number, authorization: string | undefined): Promise<(nveId: string) => ReadonlyMap<number, AppliedBody>> {
+  if (hears(core)) return (nveId) => new Map([...core.applied.of(nveId)].map(([vnid, report]) => [vnid, appliedBody(report)]));
+  const told = await Promise.all([...core.replica.network.oracles.values()].map(({ url }) => allAppliedAt(url, after, limit, authorization)));
+  const byNve = new Map<string, Map<number, AppliedBody>>();
+  for (const { nveId, applied } of told.flat()) byNve.set(nveId, new Map([...(byNve.get(nveId) ?? []), ...applied.map(({ vnid, ...body }) => [vnid, body] as const)]));
+  return (nveId) => byNve.get(nveId) ?? new Map();
+}
+
+/** Whether heartbeats come to this process. What a former owner heard is older than what the present one hears. */
+function hears({ registration }: Core): boolean {
+  return registration !== null && (!registration.election || registration.election.owner() !== null);
 }

@@ -62,9 +62,10 @@ export class AuditController {
   async #all(after: number, limit: number): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = [];
     const { store, positions } = this.#core;
-    const head = (await store.head()).position;
+    if (after >= (await store.head()).position) return events;
     // A store reads from where an event stands, and `after` may be any number.
-    for (let from = Math.max(positions.atOrBefore(after), this.#walked.atOrBefore(after)); from < head && after < head; ) {
+    let from = Math.max(positions.atOrBefore(after), this.#walked.atOrBefore(after));
+    for (;;) {
       const before = from;
       for await (const batch of store.readAll({ after: store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
         for (const event of batch.events) {
@@ -74,9 +75,8 @@ export class AuditController {
           if (events.length === limit) return events;
         }
       }
-      if (from === before) break;
+      if (from === before) return events;
     }
-    return events;
   }
 
   async #stream(stream: string, after: number, limit: number): Promise<RecordedEvent[]> {

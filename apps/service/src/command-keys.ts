@@ -2,7 +2,7 @@ import { createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { commandSignature, type SignedParts } from '@nva/codec';
 import { isObject } from '@nva/commands';
-import { parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
+import { nveIdOnKafka, parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
 import type { Caller } from '@nva/registrar';
 import { ConfigError } from './config.ts';
 import type { Tokens } from './tokens.ts';
@@ -36,9 +36,13 @@ export class CommandKeys {
   /** Throws ConfigError. */
   static read(file: string, tokens: Tokens): CommandKeys {
     const signers = new Map<string, Signer>();
+    const names = new Map<string, string>();
     for (const entry of entriesOf(file)) {
       const { nveId, keys, tenants } = readSigner(entry);
       if (signers.has(nveId)) throw wrong(`NVE ${nveId} stands there twice; its keys are one list`);
+      const like = names.get(nveIdOnKafka(nveId));
+      if (like !== undefined) throw wrong(`NVEs ${like} and ${nveId} differ in . and _ only, which Kafka takes for the same in the names of topics`);
+      names.set(nveIdOnKafka(nveId), nveId);
       const inTokens = tokens.tenantsOf(nveId);
       if (inTokens !== undefined && tenants !== undefined) throw wrong(`the tenants of NVE ${nveId} stand in TOKENS_FILE already`);
       signers.set(nveId, { keys, caller: { kind: 'nve', nveId, tenants: inTokens ?? tenants ?? null } });

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { PURGE_AFTER_MS } from '@nva/distributor';
+import { LOOK_AT_FEEDS_EVERY_MS, PURGE_AFTER_MS } from '@nva/distributor';
 import { DEFAULT_COMMAND_PARTITIONS, SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
 import type { Quotas } from '@nva/domain';
 import type { Group } from '@nva/registrar';
@@ -25,6 +25,8 @@ export interface NvaConfig {
   readonly distributorShards: readonly number[];
   readonly feedPrefix: string;
   readonly feedAdopt: boolean;
+  /** How often a distributor looks whether the topics are still the ones that it knew. */
+  readonly feedCheckEveryS: number;
   /** Take commands of NVEs from Kafka too; for registrars. */
   readonly kafkaCommands: boolean;
   readonly kafkaCommandPartitions: number;
@@ -82,6 +84,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     distributorShards: shards(env),
     feedPrefix: text(env, 'FEED_PREFIX', 'nvo3', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ -'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
+    feedCheckEveryS: integer(env, 'FEED_CHECK_EVERY_S', LOOK_AT_FEEDS_EVERY_MS / 1_000, 1, 3_600),
     kafkaCommands: flag(env, 'KAFKA_COMMANDS') && roles.includes('registrar'),
     kafkaCommandPartitions: integer(env, 'KAFKA_COMMAND_PARTITIONS', DEFAULT_COMMAND_PARTITIONS, 1, 1_000),
     commandKeysFile: env['COMMAND_KEYS_FILE'] ? resolve(env['COMMAND_KEYS_FILE']) : null,

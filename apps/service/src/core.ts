@@ -83,6 +83,7 @@ export class Core {
     this.replica.onFolded(({ position }) => this.positions.met(position));
     const { network, digests } = this.replica;
     this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
+    this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
     this.registration = roles.includes('registrar') ? register(config, this.store, this.replica, clock, logger, from?.keys) : null;
     this.#snapshotDirectory = snapshots;
     this.#snapshots = config.snapshotEveryEvents > 0 ? keeperOf(snapshots, this, options, from) : null;
@@ -132,9 +133,9 @@ export class Core {
     return this.#distribution;
   }
 
-  /** The process does its work: the fold has caught up, and the feeds are equal to it if they are this process's. */
+  /** The process does its work: the fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside because they are refused. */
   get ready(): boolean {
-    return this.replica.caughtUp && (this.#distribution === null || this.#distributing);
+    return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
   }
 
   async stop(): Promise<void> {
@@ -165,7 +166,7 @@ export class Core {
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const access = feedAccess(this, logger);
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, ...(access && { access }) });
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(access && { access }) });
     this.#distribution = { distributor, writer, inProcessFeed };
     // A stop in the middle of the first reconciliation is no failure.
     const ended = (cause: unknown): void => {

@@ -1,4 +1,4 @@
-import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogHead, type PlacedCheckpoint, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
+import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type Ensured, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogHead, type PlacedCheckpoint, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
 import { SpanKind } from '@opentelemetry/api';
 import type { Tracing } from './tracing.ts';
 
@@ -81,12 +81,14 @@ export class MeasuredFeedWriter implements FeedWriter {
   onPublish: PublishListener = () => undefined;
   onFenced: () => void = () => undefined;
   readonly fillWhenRead?: NonNullable<FeedWriter['fillWhenRead']>;
+  readonly look?: NonNullable<FeedWriter['look']>;
 
   constructor(writer: FeedWriter, clock: Clock, tracing: Tracing | null) {
     this.#writer = writer;
     this.#clock = clock;
     this.#tracing = tracing;
     if (writer.fillWhenRead) this.fillWhenRead = writer.fillWhenRead;
+    if (writer.look) this.look = () => this.#fencing(writer.look!());
   }
 
   async open(): Promise<void> {
@@ -101,7 +103,7 @@ export class MeasuredFeedWriter implements FeedWriter {
     return this.#writer.list();
   }
 
-  ensure(feeds: readonly FeedName[]): Promise<void> {
+  ensure(feeds: readonly FeedName[]): Promise<Ensured> {
     return this.#writer.ensure(feeds);
   }
 

@@ -149,6 +149,8 @@ function gaugesOf(core: Core): Figures {
     ...(distribution && {
       nva_published_position: ['Log position up to which the feeds are published, those of the shards that are this process’s.', () => distribution.distributor.publishedPosition],
       nva_feed_queued_records: ['Records that wait to be published.', () => distribution.distributor.queuedRecords],
+      nva_feeds_set_aside: ['Feeds to which nothing is published now because something is wrong with them; /readyz names them.', () => distribution.distributor.aside.size],
+      nva_feeds_lost: ['Feeds that have lost what was on them and are being filled from the fold; the process is not ready while there are any.', () => distribution.distributor.aside.lost],
       nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
     }),
   };
@@ -194,6 +196,11 @@ function countersOf({ replica, applied, losses, registration, distribution }: Co
       nva_publish_failures_total: ['Attempts to publish that failed and were repeated.', () => distribution.distributor.counters.publishFailures],
       nva_reconciliations_total: ['Reconciliations of the feeds with the fold.', () => distribution.distributor.counters.reconciliations],
       nva_undecodable_records_total: ['Records found on the feeds that could not be decoded.', () => distribution.distributor.counters.undecodable],
+      nva_feeds_lost_total: ['Times that a feed turned out to have lost what was on it: its topic was gone, made anew or cut short.', () => distribution.distributor.aside.counters.lost],
+      nva_feeds_restored_total: ['Times that such a feed was made whole again.', () => distribution.distributor.aside.counters.restored],
+      nva_feed_doubts_total: ['Times that the feed of a VN was in doubt: an NVE reported another table than the fold, or the feed differed when its turn came.', () => distribution.distributor.doubts.counters.doubts],
+      nva_feed_comparisons_total: ['Feeds that were compared with the fold again because of such a doubt.', () => distribution.distributor.doubts.counters.comparisons],
+      nva_feed_comparisons_repaired_total: ['Those of them on which something was wrong, and put right.', () => distribution.distributor.doubts.counters.repaired],
       nva_vns_purged_total: ['Topics of VNs long gone that were deleted.', () => distribution.distributor.counters.vnsPurged],
     }),
   };

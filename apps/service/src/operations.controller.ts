@@ -1,5 +1,7 @@
 import { Controller, Get, Header, Inject, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Distributor } from '@nva/distributor';
+import { feedKey } from '@nva/ports';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
 import type { Metrics } from './metrics.ts';
@@ -27,12 +29,11 @@ export class OperationsController {
   }
 
   @Get('readyz')
-  @ApiOperation({ summary: '200 when the process does its work: its fold has caught up, and the feeds are equal to it if it publishes them. 503 before. A distributor’s publishedPosition is of the VNs whose shards are its own.' })
+  @ApiOperation({ summary: '200 when the process does its work: its fold has caught up, and the feeds are equal to it if it publishes them. 503 before, and while a feed has lost what was on it. A distributor’s publishedPosition is of the VNs whose shards are its own. `setAside` names the feeds to which nothing is published now, and why; each is tried again by itself.' })
   ready(@Res({ passthrough: true }) reply: FastifyReply): unknown {
     const { ready, replica, distribution, store } = this.#core;
     reply.status(ready ? 200 : 503);
-    const published = distribution && { publishedPosition: String(distribution.distributor.publishedPosition) };
-    return { ready, log: store.logId, foldPosition: String(replica.network.position), ...published };
+    return { ready, log: store.logId, foldPosition: String(replica.network.position), ...(distribution && distributionBody(distribution.distributor)) };
   }
 
   @Get('metrics')
@@ -42,4 +43,10 @@ export class OperationsController {
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
     return this.#metrics.registry.metrics();
   }
+}
+
+/** `setAside` is there only where something is. */
+function distributionBody({ publishedPosition, aside }: Distributor): object {
+  const setAside = aside.list().map(({ feed, topic, trouble, reason }) => ({ feed: feedKey(feed), topic, trouble, reason }));
+  return { publishedPosition: String(publishedPosition), ...(setAside.length > 0 && { setAside, setAsideFeeds: aside.size }) };
 }

@@ -3,9 +3,10 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { parseNveId } from '@nva/identifiers';
 import type { FastifyRequest } from 'fastify';
 import { EVERYTHING, type Core } from './core.ts';
-import { DescribesProblems } from './describes.ts';
+import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
+import { DEFAULT_LIMIT, MAX_LIMIT } from './paging.ts';
 import { CORE } from './providers.ts';
-import { only } from './query-readers.ts';
+import { integer, only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { appliedBody } from './views.ts';
 import { Visibility } from './visibility.ts';
@@ -44,6 +45,18 @@ export class OraclesController {
     const visible = this.#visible(request);
     visible.nve(nveId);
     return { items: [...this.#core.applied.of(nveId)].filter(([vnid]) => visible.seesVn(vnid)).map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) };
+  }
+
+  @Get('applied')
+  @ApiOperation({ summary: 'What NVEs have reported to this registrar, compared with the fold, by NVE: for other instances, which answer `GET /v1/nves` with it (operators).' })
+  @DescribesQuery(PAGING)
+  allApplied(@Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
+    only(query, 'after', 'limit');
+    this.#visible(request).operator();
+    const limit = query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT);
+    const nveIds = this.#core.applied.reporters(query['after'] ?? '', limit + 1);
+    const items = nveIds.slice(0, limit).map((nveId) => ({ nveId, applied: [...this.#core.applied.of(nveId)].map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) }));
+    return nveIds.length > limit ? { items, next: nveIds[limit - 1] } : { items };
   }
 
   #visible(request: FastifyRequest): Visibility {

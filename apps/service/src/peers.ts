@@ -27,10 +27,19 @@ export interface AppliedLine extends AppliedBody {
 
 /** What an NVE has reported to the registrar there; nothing if it does not answer. */
 export async function appliedAt(url: string, nveId: string, authorization: string | undefined): Promise<readonly AppliedLine[]> {
+  return itemsOf(`${url}/v1/nves/${nveId}/applied`, authorization);
+}
+
+/** What NVEs have reported to the registrar there, of those whose id comes after one; nothing if it does not answer. */
+export async function allAppliedAt(url: string, after: string, limit: number, authorization: string | undefined): Promise<readonly { readonly nveId: string; readonly applied: readonly AppliedLine[] }[]> {
+  return itemsOf(`${url}/v1/applied?after=${encodeURIComponent(after)}&limit=${limit}`, authorization);
+}
+
+async function itemsOf<T>(url: string, authorization: string | undefined): Promise<readonly T[]> {
   try {
     const headers = authorization === undefined ? {} : { authorization };
-    const response = await fetch(`${url}/v1/nves/${nveId}/applied`, { headers, signal: AbortSignal.timeout(PROBE_LIMIT_MS) });
-    return response.ok ? ((await response.json()) as { items: AppliedLine[] }).items : [];
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(PROBE_LIMIT_MS) });
+    return response.ok ? ((await response.json()) as { items: readonly T[] }).items : [];
   } catch {
     return [];
   }

@@ -38,6 +38,7 @@ export const STATUS: Readonly<Record<RefusalCode, number>> = {
   'nve-incarnation': 409,
   'nve-disconnected': 409,
   'nve-in-use': 409,
+  'nve-id-collides': 409,
   'ts-immutable': 409,
   'ts-ambiguous': 409,
   'ts-not-at-nve': 409,

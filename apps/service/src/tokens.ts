@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isObject } from '@nva/commands';
-import { parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
+import { nveIdOnKafka, parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
 import type { Caller } from '@nva/registrar';
 import { ConfigError } from './config.ts';
 
@@ -51,7 +51,14 @@ export class Tokens {
       if (typeof entry['name'] !== 'string' || !OPERATOR_NAME.test(entry['name'])) throw new ConfigError(`TOKENS_FILE: an operator's name is 1 to 64 letters, digits and . _ -, got «${String(entry['name'])}»`);
       add(entry, { kind: 'operator', name: entry['name'] });
     }
-    for (const entry of entries(content, 'nves')) add(entry, nveCaller(entry));
+    const names = new Map<string, string>();
+    for (const entry of entries(content, 'nves')) {
+      const caller = nveCaller(entry);
+      const like = names.get(nveIdOnKafka(caller.nveId)) ?? caller.nveId;
+      if (like !== caller.nveId) throw new ConfigError(`TOKENS_FILE: NVEs ${like} and ${caller.nveId} differ in . and _ only, which Kafka takes for the same in the names of topics`);
+      names.set(nveIdOnKafka(caller.nveId), caller.nveId);
+      add(entry, caller);
+    }
     if (callers.size === 0) throw new ConfigError('TOKENS_FILE: there is no token in it, so nobody could call');
     return new Tokens(callers);
   }
@@ -101,7 +108,7 @@ function entries(content: Content, name: string): readonly Content[] {
   return list;
 }
 
-function nveCaller(entry: Content): Caller {
+function nveCaller(entry: Content): Extract<Caller, { kind: 'nve' }> {
   try {
     known(entry, 'an NVE', ['nveId', 'tenants', 'sha256']);
     const { tenants = null } = entry;

@@ -54,6 +54,7 @@ const REQUESTS: readonly (readonly [path: string, url: string])[] = [
   ['/v1/nves/{nveId}', '/v1/nves/nve1'],
   ['/v1/nves/{nveId}/table', '/v1/nves/nve1/table'],
   ['/v1/nves/{nveId}/applied', '/v1/nves/nve1/applied'],
+  ['/v1/applied', '/v1/applied?limit=1'],
   ['/v1/tenant-systems/{tsId}', '/v1/tenant-systems/ts1'],
   ['/v1/tenant-systems/{tsId}', '/v1/tenant-systems/ts2'],
   ['/v1/usage', '/v1/usage?tenantId=red'],

@@ -52,6 +52,8 @@ describe('the environment', () => {
     [{ KAFKA_TLS_CERT_FILE: '/dev/null', KAFKA_TLS: 'true' }],
     [{ KAFKA_SASL_PASSWORD_FILE: '/nowhere/password' }],
     [{ FEED_ADOPT: 'yes' }],
+    [{ FEED_CHECK_EVERY_S: '0' }],
+    [{ FEED_CHECK_EVERY_S: '3601' }],
     [{ LOG_LEVEL: 'loud' }],
     [{ RATE_LIMIT_PER_S: '0' }],
     [{ RATE_LIMIT_PER_S: '1e3' }],
@@ -138,6 +140,7 @@ describe('the tokens file', () => {
     ['has an operator without a name', `{"operators": [{"sha256": "${HASH}"}]}`, /operator's name/],
     ['has an NVE with a malformed id', `{"nves": [{"nveId": "a b", "sha256": "${HASH}"}]}`, /nveId is 1 to 100/],
     ['has tenants that are no list', `{"nves": [{"nveId": "a", "tenants": "red", "sha256": "${HASH}"}]}`, /tenants is a list/],
+    ['has NVEs that differ in . and _ only', `{"nves": [{"nveId": "leaf.1", "sha256": "${HASH}"}, {"nveId": "leaf_1", "sha256": "${'b'.repeat(64)}"}]}`, /NVEs leaf\.1 and leaf_1 differ in \. and _ only/],
     ['has one token twice', `{"operators": [{"name": "a", "sha256": "${HASH}"}], "nves": [{"nveId": "b", "sha256": "${HASH}"}]}`, /two entries have one token/],
   ])('that %s stops the start, before anything is written', async (_, content, message) => {
     const directory = await temporaryDirectory();

@@ -143,6 +143,7 @@ describe('COMMAND_KEYS_FILE', () => {
     ['has a key that is not base64', { nves: [{ nveId: 'a', keys: ['!'.repeat(64)] }] }, 0o600, 'base64'],
     ['has an NVE without keys', { nves: [{ nveId: 'a', keys: [] }] }, 0o600, '1 to 8'],
     ['has an NVE twice', { nves: [{ nveId: 'a', keys: [key] }, { nveId: 'a', keys: [key] }] }, 0o600, 'twice'],
+    ['has two NVEs that differ in . and _ only', { nves: [{ nveId: 'leaf.1', keys: [key] }, { nveId: 'leaf_1', keys: [key] }] }, 0o600, 'NVEs leaf.1 and leaf_1 differ in . and _ only'],
     ['has an id that no NVE may have', { nves: [{ nveId: 'a.outcomes', keys: [key] }] }, 0o600, 'outcomes'],
     ['has a field that nobody reads', { nves: [{ nveId: 'a', keys: [key], tenant: 'red' }] }, 0o600, '«tenant»'],
   ])('is refused if it %s', async (_, content, mode, message) => {

@@ -74,6 +74,24 @@ describe('services that share a log on EventStoreDB', () => {
     }
   });
 
+  it('show on an admin by itself what NVEs have reported to the registrar that hears them, one NVE or all of them', async () => {
+    const [registrar, adminProcess] = [await start(['registrar'], 'one'), await start(['admin'], 'admin')];
+    const admin = supertest(adminProcess.url);
+    await supertest(registrar.url).put('/v1/vns/1').send(vnBody()).expect(200);
+    for (const n of [1, 2, 3]) {
+      await supertest(registrar.url).put(`/v1/nves/nve${n}`).send(nveBody(n)).expect(200);
+      await supertest(registrar.url).put(`/v1/nves/nve${n}/tenant-systems/ts${n}`).send(tsBody(n)).expect(200);
+    }
+    await expect.poll(() => registrar.core.registration!.election!.owner()).not.toBeNull();
+    const { position, digest } = digestOf(registrar);
+    for (const n of [1, 3]) await supertest(registrar.url).post(`/v1/nves/nve${n}/heartbeat`).send({ incarnation: 1, applied: [{ vnid: 1, log: registrar.core.store.logId, position: String(position), digest }] }).expect(200);
+    const shown = async (path: string) => (await admin.get(path).set('x-min-position', String(position)).expect(200)).body;
+    const verdicts = ({ items }: { items: { nveId: string; memberships: { applied: { verdict: string } | null }[] }[] }) => items.map(({ nveId, memberships }) => [nveId, memberships[0]!.applied?.verdict ?? null]);
+    await expect.poll(async () => verdicts(await shown('/v1/nves'))).toEqual([['nve1', 'same'], ['nve2', null], ['nve3', 'same']]);
+    expect(verdicts(await shown('/v1/nves?after=nve1&limit=2'))).toEqual([['nve2', null], ['nve3', 'same']]);
+    expect((await shown('/v1/nves/nve3')).memberships[0].applied.verdict).toBe('same');
+  });
+
   it('have the same table and digest after a restart, from the log alone', async () => {
     const nva = await start(ROLES, 'nva');
     const http = supertest(nva.url);

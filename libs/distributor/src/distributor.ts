@@ -1,12 +1,17 @@
 import type { RecordChange } from '@nva/fold';
-import { FeedFenced, feedKey, FeedRefused, LogRefused, type EventStore, type FeedBatch, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
-import { readLineage, type Replica } from '@nva/replica';
+import { FeedFenced, feedKey, FeedRefused, LogRefused, systemClock, type Clock, type EventStore, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import type { Replica } from '@nva/replica';
+import { Aside } from './aside.ts';
+import { Doubts } from './doubts.ts';
 import { GuardedFeedWriter } from './guarded-writer.ts';
-import { assertCheckpointsWithin, assertWithin } from './lost-end.ts';
-import { longGone, lookEveryMs, purgeAppend, type PurgeOptions } from './purge.ts';
-import { recordsOfChange, type Owns } from './records.ts';
-import { reconcile, type Reconciliation } from './reconcile.ts';
+import { FeedOrigin } from './feed-origin.ts';
+import { assertWithin } from './lost-end.ts';
+import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
+import { longGone, lookEveryMs, purged } from './purge.ts';
+import { beginsWith, feedOpenedBy, merge, recordsOfChange, type Flight, type Owns, type Queued } from './records.ts';
+import { differencesOf, reconcile, type ReconcileOptions, type Reconciliation } from './reconcile.ts';
 import { Rights, type AccessOptions } from './rights.ts';
+import { Verification } from './verification.ts';
 
 /** Records waiting to be published at most. Beyond it they are dropped, and the feeds are reconciled instead when they answer again. */
 export const MAX_QUEUED_RECORDS = 200_000;
@@ -18,36 +23,14 @@ const MAX_PUBLISHES_IN_FLIGHT = 4;
 const CHECKPOINT_EVERY_EVENTS = 50_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 10_000;
-
-interface Queued {
-  readonly position: Position;
-  readonly recordedAt: number;
-  readonly batches: readonly FeedBatch[];
-}
-
-/** A call of `publish` on its way. */
-interface Flight {
-  readonly events: number;
-  readonly records: number;
-  readonly position: Position;
-  readonly landed: Promise<void>;
-}
-
-export interface DistributorOptions {
-  /** Make the feeds of another log equal to this one (FEED_ADOPT). */
-  readonly adopt: boolean;
-  /** Absent: topics of deleted VNs stay. */
-  readonly purge?: PurgeOptions;
-  /** The VNs that this process distributes; the writer must own their shards. All by default. */
-  readonly owns?: Owns;
-  /** Grants and revokes NVEs' rights to read. Absent where everybody may, or nobody asks. */
-  readonly access?: AccessOptions;
-}
+/** How often it looks whether a feed that was set aside, or is in doubt, is due. */
+const TICK_MS = 500;
 
 /**
  * Publishes what the fold changes. It starts with a reconciliation and goes on with every change after it. When the feeds do not answer
  * it retries; when too much has queued up meanwhile it lets the queue go and reconciles, so that an outage of any length costs bounded
- * memory and ends with right tables. It never withdraws anything because of an outage (X6).
+ * memory and ends with right tables. It never withdraws anything because of an outage (X6). What is wrong with one feed is no outage: that one is
+ * set aside (`Aside`). A feed that lost what was on it is found by its writer, and filled from the fold before anything else is on it.
  *
  * Several processes may share the VNs (`owns`): each publishes what is about its own, on the feeds of NVEs too, and a VN's membership and
  * member records, whose order matters, are one process's. One that is superseded in any of its VNs stops: it was told to distribute what is
@@ -62,14 +45,20 @@ export class Distributor {
   readonly #owns: Owns;
   /** null where nobody asks who may read. */
   readonly rights: Rights | null;
-  /** UUIDs that the log had before. */
-  #lineage: ReadonlySet<string> = new Set();
+  readonly #origin: FeedOrigin;
+  readonly aside: Aside;
+  readonly doubts: Doubts;
+  readonly #clock: Clock;
   #queue: Queued[] = [];
   #queuedRecords = 0;
   /** VNIDs whose topic may be due to be deleted. */
   #purges: number[] = [];
   #looking: NodeJS.Timeout | undefined;
   #tending: NodeJS.Timeout | undefined;
+  #ticking: NodeJS.Timeout | undefined;
+  #lookAtMs = 0;
+  #verifyAtMs = 0;
+  readonly #verification: Verification | null;
   #overflowed = false;
   #started = false;
   #reconciling = false;
@@ -85,18 +74,32 @@ export class Distributor {
   /** Publishes nothing before `start`. */
   constructor(writer: FeedWriter, replica: Replica, store: EventStore, logger: Logger, options: DistributorOptions) {
     this.rights = options.access ? this.#rightsOf(options.access, replica, logger, options.owns) : null;
-    this.#writer = this.rights ? new GuardedFeedWriter(writer, this.rights) : writer;
+    this.#clock = options.clock ?? systemClock;
+    this.aside = new Aside(replica.network, this.#clock, logger, () => this.#published, (feed) => topicOf(writer, feed));
+    this.doubts = new Doubts(this.#clock);
+    this.#writer = new GuardedFeedWriter(writer, this.rights, this.aside);
     this.#replica = replica;
     this.#store = store;
     this.#logger = logger;
     this.#options = options;
+    this.#origin = new FeedOrigin(store, options.adopt);
     this.#owns = options.owns ?? (() => true);
+    const differences = (feed: FeedName): Promise<number> => differencesOf(replica.network, this.#writer, feed, this.#reconcileOptions(this.#owns));
+    this.#verification = options.verify ? new Verification(replica.network, { clock: this.#clock, owns: this.#owns, differences, differs: (vnid) => this.doubts.add(vnid) }) : null;
     replica.onFolded((recorded, changes) => this.#folded(recorded, changes));
   }
 
-  /** Everything at or before this position that is about VNs that this process distributes is on the feeds. */
+  /**
+   * Everything at or before this position that is about VNs that this process distributes is on the feeds. It passes over VNs that are withheld, and
+   * feeds that are set aside because they are refused; it stands where a feed does not answer, and falls back to before what a feed has lost.
+   */
   get publishedPosition(): Position {
-    return this.#published;
+    return Math.min(this.#published, this.aside.holdsAt ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** No feed has lost what was on it, as far as is known. */
+  get feedsWhole(): boolean {
+    return this.aside.lost === 0;
   }
 
   /** When the oldest event was recorded that waits to be published, ms since the epoch; null if none does, or a reconciliation will publish it. */
@@ -117,15 +120,18 @@ export class Distributor {
       await this.#writer.open();
       // What the writer before has published is of events that are in the log by now; a fold behind them would put older values over it.
       await this.#replica.passed((await this.#store.head()).position);
-      await this.#checkLog();
+      await this.#origin.check(this.#writer);
       await this.rights?.start();
       return this.#reconcile();
     });
     if (this.rights) this.#tending = setInterval(() => void this.tendRights(), this.rights.tendEveryMs);
+    this.#lookAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
+    this.#ticking = setInterval(() => this.#tick(), Math.min(TICK_MS, this.#lookEveryMs));
     this.#running = this.#run().catch((cause: unknown) => {
       this.#logger.error('the distributor has stopped', { err: cause });
       // Who took over sees to the rights.
       clearInterval(this.#tending);
+      clearInterval(this.#ticking);
       failed(cause);
     });
     const { purge } = this.#options;
@@ -147,11 +153,17 @@ export class Distributor {
     this.#wake();
   }
 
+  /** An NVE holds another table of the VN than the fold at the same position: its feed is compared with the fold again, in turn and within bounds. */
+  doubt(vnid: number): void {
+    if (this.#owns(vnid)) this.doubts.add(vnid);
+  }
+
   /** Publishes what is queued, then stops. */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#looking);
     clearInterval(this.#tending);
+    clearInterval(this.#ticking);
     this.#wake();
     await this.#running;
     await this.#writer.close();
@@ -181,35 +193,67 @@ export class Distributor {
     this.#queuedRecords = 0;
   }
 
+  get #lookEveryMs(): number {
+    return this.#options.lookEveryMs ?? LOOK_AT_FEEDS_EVERY_MS;
+  }
+
+  get #isLookDue(): boolean {
+    return this.#writer.look !== undefined && !this.#stopping && this.#clock.monotonicMs() >= this.#lookAtMs;
+  }
+
+  #tick(): void {
+    if (this.#isLookDue || this.aside.isDue || this.doubts.isDue) this.#wake();
+    if (this.#clock.monotonicMs() < this.#verifyAtMs) return;
+    this.#verifyAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
+    void this.#verification?.next();
+  }
+
   async #run(): Promise<void> {
     for (;;) {
-      if (this.rights?.hasReleased) await this.#reconcileReleased(this.rights.takeReleased());
+      if (this.#isLookDue) await this.#look();
+      else if (this.rights?.hasReleased) await this.#reconcileReleased(this.rights.takeReleased());
+      else if (this.aside.isDue && !this.#stopping) await this.#retrying(() => this.#restore());
       else if (this.#queue.length > 0 || this.#overflowed) await this.#retrying<unknown>(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
       else if (this.#stopping) break;
+      else if (this.doubts.isDue) await this.#compareDoubted(this.doubts.take()!);
       else if (this.#purges.length > 0) await this.#purgeTopic(this.#purges.shift()!);
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     await this.#saveCheckpoint();
   }
 
-  /**
-   * In turn with what is published: if the VN is created again while its topic goes, that is queued behind and makes the topic anew. The
-   * event comes after the topic is gone, and only if nothing happened to the VN since; until then the VNID stays its tenant's.
-   */
-  async #purgeTopic(vnid: number): Promise<void> {
-    const append = purgeAppend(this.#replica.network, vnid, this.#options.purge!);
-    if (!append) return;
+  /** A look that fails says nothing of the feeds, and keeps nothing from being published. */
+  async #look(): Promise<void> {
+    this.#lookAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
     try {
-      await this.rights?.revokeAll(vnid);
-      await this.#writer.delete({ kind: 'vn', vnid });
-      const [result] = await this.#store.append([append]);
-      if (result!.outcome !== 'appended') return;
-      this.counters.vnsPurged++;
-      this.#logger.info('the topic of a deleted VN is deleted, and its VNID free', { vnid });
+      await this.#writer.look!();
     } catch (error) {
       if (error instanceof FeedFenced) throw error;
-      this.#logger.warn('the topic of a deleted VN was not purged; it is tried again later', { err: error, vnid });
+      this.#logger.warn('it cannot be told whether the feeds are the ones that were known', { err: error });
     }
+  }
+
+  /** Fills the feeds whose time has come: those that were lost, and those that could not be written to. */
+  async #restore(): Promise<void> {
+    const reconciliation = await this.#compare(this.#owns, this.aside.take());
+    this.aside.tried();
+    this.#count(reconciliation);
+  }
+
+  async #compareDoubted(vnid: number): Promise<void> {
+    if (!this.#replica.network.vns.has(vnid)) return;
+    const reconciliation = await this.#retrying(() => this.#compare(this.#owns, [{ kind: 'vn', vnid }]));
+    this.doubts.compared(reconciliation.published);
+    this.#count(reconciliation);
+    this.#logger[reconciliation.published > 0 ? 'warn' : 'info']('a VN whose table an NVE holds differently was compared with the fold', { vnid, ...reconciliation });
+  }
+
+  async #purgeTopic(vnid: number): Promise<void> {
+    const deleteFeed = async (): Promise<void> => {
+      await this.rights?.revokeAll(vnid);
+      await this.#writer.delete({ kind: 'vn', vnid });
+    };
+    if (await purged(vnid, { network: this.#replica.network, store: this.#store, logger: this.#logger, purge: this.#options.purge!, deleteFeed })) this.counters.vnsPurged++;
   }
 
   /** Until it succeeds, is refused for good, or a stop is asked for. */
@@ -219,9 +263,11 @@ export class Distributor {
         return await attempt();
       } catch (error) {
         if (error instanceof FeedFenced || error instanceof FeedRefused || error instanceof LogRefused || this.#stopping) throw error;
+        this.#lookAtMs = 0;
         this.counters.publishFailures++;
         this.#logger.warn('the feeds do not answer; trying again', { err: error, retryMs });
         await new Promise((resolve) => setTimeout(resolve, retryMs));
+        if (this.#started && this.#isLookDue) await this.#look();
       }
     }
   }
@@ -232,8 +278,9 @@ export class Distributor {
     const flights: Flight[] = [];
     let launched = 0;
     try {
-      while ((launched < queue.length && !this.rights?.hasReleased) || flights.length > 0) {
-        while (launched < queue.length && !this.rights?.hasReleased && flights.length < MAX_PUBLISHES_IN_FLIGHT) {
+      const goesOn = (): boolean => launched < queue.length && !this.rights?.hasReleased && !this.#isLookDue && !this.aside.isDue;
+      while (goesOn() || flights.length > 0) {
+        while (goesOn() && flights.length < MAX_PUBLISHES_IN_FLIGHT) {
           const flight = await this.#launch(queue, launched);
           flights.push(flight);
           launched += flight.events;
@@ -263,7 +310,9 @@ export class Distributor {
     }
     const taken = queue.slice(from, from + events);
     const { memberships, tables } = merge(taken.flatMap((queued) => queued.batches));
-    await this.#writer.ensure([...memberships, ...tables].map((batch) => batch.feed));
+    const { fresh } = await this.#writer.ensure([...memberships, ...tables].map((batch) => batch.feed));
+    const lost = fresh.filter((feed) => !beginsWith(this.#replica.network, feed, tables, taken[0]!.position));
+    this.aside.put(lost.map((feed) => ({ feed, trouble: 'lost', cause: new Error(`${feedKey(feed)} was gone when something was to be published to it, and is made anew`) })));
     // An NVE is told of a VN before it appears in it; the order in which it is told of an end does not matter.
     const told = memberships.filter((batch) => batch.records.length > 0);
     if (told.length > 0) await this.#writer.publish(told);
@@ -291,23 +340,34 @@ export class Distributor {
       this.#reconciling = false;
     }
     this.counters.reconciliations++;
-    this.counters.undecodable += reconciliation.undecodable;
-    this.counters.recordsPublished += reconciliation.published;
+    this.#count(reconciliation);
     this.#published = this.#queue.length === 0 ? Math.max(from, this.#queuedTo) : from;
     this.#logger.info('the feeds are reconciled with the fold', { ...reconciliation, position: from });
     await this.#saveCheckpoint();
     return reconciliation;
   }
 
-  #compare(owns: Owns): Promise<Reconciliation> {
-    return reconcile(this.#replica.network, this.#writer, {
+  #count({ undecodable, published }: Reconciliation): void {
+    this.counters.undecodable += undecodable;
+    this.counters.recordsPublished += published;
+  }
+
+  #compare(owns: Owns, only?: readonly FeedName[]): Promise<Reconciliation> {
+    return reconcile(this.#replica.network, this.#writer, this.#reconcileOptions(owns, only));
+  }
+
+  #reconcileOptions(owns: Owns, only?: readonly FeedName[]): ReconcileOptions {
+    return {
       log: this.#store.logId,
       owns,
-      adopts: (log) => this.#adopts(log),
+      ...(only && { only }),
+      isClosed: (feed) => this.aside.isClosed(feed),
+      failed: (failures) => this.aside.put(failures),
+      adopts: (log) => this.#origin.adopts(log),
       within: (mark) => assertWithin(this.#store, [mark]),
       batchRecords: MAX_BATCH_RECORDS,
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
-    });
+    };
   }
 
   /** In turn with what is published, so that what is queued behind, which is newer or the same, comes after it. */
@@ -321,39 +381,17 @@ export class Distributor {
     return new Rights(access, { network: replica.network, owns, logger, published: () => this.#published, caughtUp });
   }
 
-  async #checkLog(): Promise<void> {
-    this.#lineage = new Set((await readLineage(this.#store)).previous);
-    const [checkpoint] = await Promise.all([this.#writer.loadCheckpoint(), assertCheckpointsWithin(this.#store, this.#writer)]);
-    if (!checkpoint || checkpoint.log === this.#store.logId || this.#adopts(checkpoint.log)) return;
-    throw new FeedRefused(`the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}; set FEED_ADOPT=true to make them equal to this log`);
-  }
-
-  /** Feeds of this log from before a renewal are its own; those of a stranger are only where that was asked for. */
-  #adopts(log: string): boolean {
-    return this.#options.adopt || this.#lineage.has(log);
-  }
-
   async #saveCheckpoint(): Promise<void> {
     this.#sinceCheckpoint = 0;
     await this.#writer.saveCheckpoint({ log: this.#store.logId, position: this.#published, checkpoint: this.#store.checkpointAt(this.#published) });
   }
 }
 
-/**
- * An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation would (X8).
- * Every process does: whichever comes first makes it.
- */
-const feedOpenedBy = ({ event }: RecordedEvent): readonly FeedBatch[] => (event.type === 'NveConnected' ? [{ feed: { kind: 'nve', nveId: event.data.nveId }, records: [] }] : []);
-
-/** One batch per feed, each in the order of the log. */
-function merge(batches: readonly FeedBatch[]): { readonly memberships: FeedBatch[]; readonly tables: FeedBatch[] } {
-  const merged = new Map<string, { feed: FeedName; records: FeedBatch['records'][number][] }>();
-  for (const { feed, records } of batches) {
-    const name = feedKey(feed);
-    const present = merged.get(name);
-    if (present) present.records.push(...records);
-    else merged.set(name, { feed, records: [...records] });
+/** Of a feed whose name makes no topic, that name. */
+function topicOf(writer: FeedWriter, feed: FeedName): string {
+  try {
+    return writer.address(feed).topic;
+  } catch {
+    return feedKey(feed);
   }
-  const all = [...merged.values()];
-  return { memberships: all.filter(({ feed }) => feed.kind === 'nve'), tables: all.filter(({ feed }) => feed.kind === 'vn') };
 }

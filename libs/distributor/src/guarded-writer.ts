@@ -1,31 +1,43 @@
-import { vnidOf, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
+import { FeedsFailed, vnidOf, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
+import type { Aside } from './aside.ts';
 import type { Rights } from './rights.ts';
 
 /**
- * Feeds on which no NVE is told of a VN before it may read it: whatever publishes a membership, live or at reconciliation, goes through here.
- * What is about VNs that are withheld is left out; they are reconciled when they are released.
+ * Feeds on which no NVE is told of a VN before it may read it, and of which none waits for another that something is wrong with: whatever is
+ * published, live or at reconciliation, goes through here. What is about VNs that are withheld or set aside is left out; they are reconciled
+ * when they are released, or their time has come.
  */
 export class GuardedFeedWriter implements FeedWriter {
   readonly #writer: FeedWriter;
-  readonly #rights: Rights;
+  readonly #rights: Rights | null;
+  readonly #aside: Aside;
+  readonly fillWhenRead?: NonNullable<FeedWriter['fillWhenRead']>;
+  readonly look?: NonNullable<FeedWriter['look']>;
 
-  constructor(writer: FeedWriter, rights: Rights) {
+  /** `rights` is null where nobody asks who may read. */
+  constructor(writer: FeedWriter, rights: Rights | null, aside: Aside) {
     this.#writer = writer;
     this.#rights = rights;
+    this.#aside = aside;
+    if (writer.fillWhenRead) this.fillWhenRead = writer.fillWhenRead;
+    if (writer.look) this.look = () => this.#look(writer.look!.bind(writer));
   }
 
-  /** An NVE may read its own feed as soon as it is there. */
-  async ensure(feeds: readonly FeedName[]): Promise<void> {
-    await this.#writer.ensure(feeds);
-    const lacking = this.#rights.lackingFor(feeds.map((feed) => ({ feed, records: [] })));
-    if (lacking.length > 0) await this.#rights.grantOrWithhold(lacking);
+  /** An NVE may read its own feed as soon as it is there. Feeds that fail are set aside. */
+  async ensure(feeds: readonly FeedName[]): Promise<Ensured> {
+    const open = feeds.filter((feed) => !this.#aside.isClosed(feed));
+    const ensured = await this.#writer.ensure(open);
+    this.#aside.put(ensured.failures);
+    const lacking = this.#rights?.lackingFor(open.map((feed) => ({ feed, records: [] }))) ?? [];
+    if (lacking.length > 0) await this.#rights!.grantOrWithhold(lacking);
+    return ensured;
   }
 
-  /** Hands over at once where nothing has to be granted: the order of calls is the order within a feed. */
+  /** Hands over at once where nothing has to be granted: the order of calls is the order within a feed. Feeds that fail are set aside. */
   publish(batches: readonly FeedBatch[]): Promise<void> {
-    const lacking = this.#rights.lackingFor(batches);
+    const lacking = this.#rights?.lackingFor(batches) ?? [];
     if (lacking.length === 0) return this.#publish(batches);
-    return this.#rights.grantOrWithhold(lacking).then(() => this.#publish(batches));
+    return this.#rights!.grantOrWithhold(lacking).then(() => this.#publish(batches));
   }
 
   open(): Promise<void> {
@@ -65,14 +77,47 @@ export class GuardedFeedWriter implements FeedWriter {
   }
 
   async close(): Promise<void> {
-    await this.#rights.close();
+    await this.#rights?.close();
     await this.#writer.close();
   }
 
+  async #look(look: NonNullable<FeedWriter['look']>): Promise<readonly FeedFailure[]> {
+    const lost = await look();
+    this.#aside.put(lost);
+    return lost;
+  }
+
   async #publish(batches: readonly FeedBatch[]): Promise<void> {
-    const { withheld } = this.#rights;
-    const open = withheld.size === 0 ? batches : batches.map((batch) => without(batch, withheld)).filter(({ records }) => records.length > 0);
-    if (open.length > 0) await this.#writer.publish(open);
+    const open = this.#open(batches);
+    if (open.length === 0) return;
+    try {
+      await this.#writer.publish(open);
+    } catch (error) {
+      if (!(error instanceof FeedsFailed)) throw error;
+      this.#aside.put(error.failures);
+    }
+  }
+
+  #open(batches: readonly FeedBatch[]): readonly FeedBatch[] {
+    const withheld = this.#rights?.withheld;
+    if (this.#aside.size === 0 && !withheld?.size) return batches;
+    const aside = this.#aside.closedVns();
+    const closed = withheld?.size ? new Set([...withheld, ...aside]) : aside;
+    return batches
+      .filter(({ feed }) => !this.#aside.isClosed(feed))
+      .map((batch) => {
+        const left = without(batch, closed);
+        if (batch.feed.kind === 'nve' && left.records.length < batch.records.length) this.#leftOut(batch.feed.nveId, batch.records, aside);
+        return left;
+      })
+      .filter(({ records }) => records.length > 0);
+  }
+
+  #leftOut(nveId: string, records: readonly FeedRecord[], aside: ReadonlySet<number>): void {
+    for (const { key } of records) {
+      const vnid = vnidOf({ kind: 'nve', nveId }, key);
+      if (aside.has(vnid)) this.#aside.leftOut(vnid, nveId);
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import type { Audit } from '@nva/codec';
 import { decideVn } from '@nva/domain';
 import { factsOf, type Network } from '@nva/fold';
 import { parseVnid, vnStream } from '@nva/identifiers';
-import type { Clock, StreamAppend } from '@nva/ports';
+import { FeedFenced, type Clock, type EventStore, type Logger, type StreamAppend } from '@nva/ports';
 import type { Owns } from './records.ts';
 
 /** How long a VN stays deleted before its topic goes, in milliseconds: 14 days, twice the time for which topics keep removals. */
@@ -31,8 +31,37 @@ export function longGone(network: Network, owns: Owns, { afterMs, clock }: Purge
   return found;
 }
 
+interface Purging {
+  readonly network: Network;
+  readonly store: EventStore;
+  readonly logger: Logger;
+  readonly purge: PurgeOptions;
+  readonly deleteFeed: () => Promise<void>;
+}
+
+/**
+ * In turn with what is published: if the VN is created again while its topic goes, that is queued behind and makes the topic anew. The
+ * event comes after the topic is gone, and only if nothing happened to the VN since; until then the VNID stays its tenant's. True if it was
+ * recorded; what fails is tried again later, but for FeedFenced, with which it rejects.
+ */
+export async function purged(vnid: number, { network, store, logger, purge, deleteFeed }: Purging): Promise<boolean> {
+  const append = purgeAppend(network, vnid, purge);
+  if (!append) return false;
+  try {
+    await deleteFeed();
+    const [result] = await store.append([append]);
+    if (result!.outcome !== 'appended') return false;
+    logger.info('the topic of a deleted VN is deleted, and its VNID free', { vnid });
+    return true;
+  } catch (error) {
+    if (error instanceof FeedFenced) throw error;
+    logger.warn('the topic of a deleted VN was not purged; it is tried again later', { err: error, vnid });
+    return false;
+  }
+}
+
 /** The append that records a purge, refused by the log if anything happens to the VN before; null if it is not deleted. */
-export function purgeAppend(network: Network, vnid: number, { clock }: PurgeOptions): StreamAppend | null {
+function purgeAppend(network: Network, vnid: number, { clock }: PurgeOptions): StreamAppend | null {
   const vn = network.vns.get(vnid);
   if (!vn) return null;
   const audit: Audit = { recordedAt: clock.wallMs(), actor: 'system:distributor', correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };

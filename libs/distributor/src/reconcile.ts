@@ -1,6 +1,6 @@
-import { createRecordCodec, type RecordCodec } from '@nva/codec';
+import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
-import { feedKey, FeedRefused, vnidOf, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Undecodable } from '@nva/ports';
+import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Undecodable } from '@nva/ports';
 import { further } from './lost-end.ts';
 import { feedValue, type Owns } from './records.ts';
 
@@ -25,6 +25,12 @@ export interface ReconcileOptions {
   readonly batchRecords: number;
   /** Told of every record that cannot be understood. */
   readonly undecodable: (feed: FeedName, failure: Undecodable) => void;
+  /** Only these feeds, as far as they are due. All by default. */
+  readonly only?: readonly FeedName[];
+  /** Feeds that are set aside: neither read nor written to. */
+  readonly isClosed: (feed: FeedName) => boolean;
+  /** Told of feeds that cannot be read; the others are compared all the same. */
+  readonly failed: (failures: readonly FeedFailure[]) => void;
 }
 
 /** Feeds whose records are held in memory at once while they are compared. */
@@ -33,18 +39,22 @@ const FEEDS_READ_TOGETHER = 256;
 interface Found {
   /** The last record of each key, in order of the feed. */
   readonly last: Map<string, FeedRecord>;
-  readonly spoilt: Set<string>;
+  /** Keys whose last record cannot be understood, by text, and of those that are no text the bytes. */
+  readonly spoilt: Map<string, Uint8Array | undefined>;
 }
 
 /**
  * Reads the feeds of all VNs that are owned and of all NVEs, and publishes what differs from the fold: a key that is missing, stands at another position or with another value, or
  * should not be there. This is what makes a checkpoint a convenience instead of a promise: a topic that was lost, a change that was cut in
- * two by a crash, and values that a corrected fold changed are all put right the same way (design, «On start and on takeover»).
+ * two by a crash, and values that a corrected fold changed are all put right the same way (design, «On start and on takeover»). A VN's feed that has no
+ * context gets it last: until then its table is not whole, and no consumer takes it for that (contract, «Kafka»).
  */
 export async function reconcile(network: Network, writer: FeedWriter, options: ReconcileOptions): Promise<Reconciliation> {
   const ours = (feed: FeedName): boolean => feed.kind === 'nve' || options.owns(feed.vnid);
-  const found = new Map((await writer.list()).filter(ours).map((feed) => [feedKey(feed), feed]));
-  const due = new Map([...feedsOf(network)].filter(ours).map((feed) => [feedKey(feed), feed]));
+  const only = options.only && new Set(options.only.map(feedKey));
+  const named = (feeds: Iterable<FeedName>): Map<string, FeedName> => new Map([...feeds].filter((feed) => ours(feed) && (only?.has(feedKey(feed)) ?? true)).map((feed) => [feedKey(feed), feed]));
+  const found = only ? new Map<string, FeedName>() : named(await writer.list());
+  const due = named(feedsOf(network));
   await writer.ensure([...due.values()]);
   const codec = createRecordCodec();
   const total = { feeds: 0, read: 0, undecodable: 0, published: 0 };
@@ -58,11 +68,11 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   const feeds = [...new Map([...found, ...due]).values()];
   // An NVE is told of a VN before it appears in it (contract, «Kafka»); within one call of `publish` there is no order of feeds.
   for (const kind of ['nve', 'vn'] as const) {
-    for (const group of groups(feeds.filter((feed) => feed.kind === kind))) {
-      for (const [feed, existing] of await readLast(writer, group, options, total)) {
+    for (const group of groups(feeds.filter((feed) => feed.kind === kind && !options.isClosed(feed)))) {
+      for (const [feed, existing] of await readable(writer, group, options, total)) {
         total.feeds++;
         if (writer.fillWhenRead && isEmpty(existing)) {
-          writer.fillWhenRead(feed, () => ({ records: differenceOf(network, feed, NOTHING, writer, codec, options), position: network.position }));
+          writer.fillWhenRead(feed, () => ({ records: differenceOf(network, feed, NOTHING, writer, codec, { ...options, contextLast: false }), position: network.position }));
           continue;
         }
         const difference = differenceOf(network, feed, existing, writer, codec, options);
@@ -81,14 +91,55 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   return total;
 }
 
+/** How many records would have to be published to make a feed equal to the fold, as both are when it has been read. Changes nothing. */
+export async function differencesOf(network: Network, writer: FeedWriter, feed: FeedName, options: ReconcileOptions): Promise<number> {
+  const [found] = (await readLast(writer, [feed], options, { read: 0, undecodable: 0 })).values();
+  return differenceOf(network, feed, found!, writer, createRecordCodec(), options).length;
+}
+
 function* groups(feeds: readonly FeedName[]): Generator<readonly FeedName[]> {
   for (let from = 0; from < feeds.length; from += FEEDS_READ_TOGETHER) yield feeds.slice(from, from + FEEDS_READ_TOGETHER);
 }
 
+/** Those of the feeds that can be read. What keeps one from it is found by halves where the failure does not tell. */
+async function readable(writer: FeedWriter, feeds: readonly FeedName[], options: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
+  if (feeds.length === 0) return new Map();
+  try {
+    return await readLast(writer, feeds, options, total);
+  } catch (error) {
+    const failures = error instanceof FeedsFailed ? error.failures : error instanceof NotRead && feeds.length === 1 ? [{ feed: feeds[0]!, trouble: 'refused' as const, cause: error.cause }] : [];
+    if (failures.length === 0 && !(error instanceof NotRead)) throw error;
+    options.failed(failures);
+    const failed = new Set(failures.map(({ feed }) => feedKey(feed)));
+    const left = feeds.filter((feed) => !failed.has(feedKey(feed)));
+    const middle = failures.length > 0 ? left.length : left.length >> 1;
+    const halves = [await readable(writer, left.slice(0, middle), options, total), await readable(writer, left.slice(middle), options, total)];
+    return new Map(halves.flatMap((half) => [...half]));
+  }
+}
+
+/** Reading was refused, as far as is known because of some feed among those that were read together. */
+class NotRead extends Error {
+  override readonly cause: Error;
+
+  constructor(cause: Error) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
+
+async function* reading(writer: FeedWriter, feeds: readonly FeedName[]): AsyncGenerator<FeedItem> {
+  try {
+    yield* writer.readAll(feeds);
+  } catch (error) {
+    throw error instanceof FeedRefused ? new NotRead(error) : error;
+  }
+}
+
 async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopts, within, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
-  const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Set<string>() }]));
+  const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() }]));
   let furthest: LogMark | null = null;
-  for await (const { feed, record } of writer.readAll(feeds)) {
+  for await (const { feed, record } of reading(writer, feeds)) {
     const { last, spoilt } = found.get(feedKey(feed))!;
     if (record.key !== null && !owns(vnidOf(feed, record.key))) continue;
     total.read++;
@@ -96,14 +147,14 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
       total.undecodable++;
       undecodable(feed, record);
       if (record.key !== null) {
-        spoilt.add(record.key);
-        last.delete(record.key);
+        spoilt.set(nameOf(record.key, record.keyBytes), record.keyBytes);
+        if (record.keyBytes === undefined) last.delete(record.key);
       }
       continue;
     }
     if (record.log === log && record.position > (furthest?.position ?? 0)) furthest = further(furthest, record, writer.address(feed).topic);
-    spoilt.delete(record.key);
-    last.set(record.key, record);
+    spoilt.delete(nameOf(record.key, record.keyBytes));
+    if (record.keyBytes === undefined) last.set(record.key, record);
   }
   // Nothing of these feeds has been written yet, so whoever accepts the loss, or puts the log back, finds them as they were.
   if (furthest) await within(furthest);
@@ -115,11 +166,14 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
   return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));
 }
 
-const NOTHING: Found = { last: new Map(), spoilt: new Set() };
+/** A key that is no text is told from every other by its bytes. No key of the NVA has a line break. */
+const nameOf = (key: string, bytes: Uint8Array | undefined): string => (bytes === undefined ? key : `${key}\n${Buffer.from(bytes).toString('hex')}`);
+
+const NOTHING: Found = { last: new Map(), spoilt: new Map() };
 const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
 
 /** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */
-function differenceOf(network: Network, feed: FeedName, found: Found, writer: FeedWriter, codec: RecordCodec, { log, owns }: ReconcileOptions): FeedRecord[] {
+function differenceOf(network: Network, feed: FeedName, found: Found, writer: FeedWriter, codec: RecordCodec, { log, owns, contextLast = true }: ReconcileOptions & { readonly contextLast?: boolean }): FeedRecord[] {
   const difference: Writable<FeedRecord>[] = [];
   const { last, spoilt } = found;
   const live = new Set<string>();
@@ -132,12 +186,13 @@ function differenceOf(network: Network, feed: FeedName, found: Found, writer: Fe
       difference.push({ key: record.key, value: feedValue(record.value, writer), position: record.position, log, changeEnd: false });
     }
   }
-  const gone = [...last.values()].filter((record) => record.value !== null && !live.has(record.key)).map((record) => record.key);
-  for (const key of [...gone, ...[...spoilt].filter((name) => !live.has(name))]) {
-    difference.push({ key, value: null, position: network.position, log, changeEnd: false });
-  }
-  difference.sort((a, b) => a.position - b.position);
-  difference.forEach((record, i) => (record.changeEnd = difference[i + 1]?.position !== record.position));
+  const removal = (key: string, keyBytes?: Uint8Array): Writable<FeedRecord> => ({ key, ...(keyBytes === undefined ? {} : { keyBytes }), value: null, position: network.position, log, changeEnd: false });
+  for (const record of last.values()) if (record.value !== null && !live.has(record.key)) difference.push(removal(record.key));
+  for (const [name, bytes] of spoilt) if (!live.has(name)) difference.push(removal(bytes === undefined ? name : name.split('\n')[0]!, bytes));
+  const anew = contextLast && feed.kind === 'vn' && !last.get(CONTEXT_KEY)?.value;
+  const isLast = ({ key, value }: FeedRecord): number => (anew && key === CONTEXT_KEY && value ? 1 : 0);
+  difference.sort((a, b) => isLast(a) - isLast(b) || a.position - b.position);
+  difference.forEach((record, i) => (record.changeEnd = difference[i + 1]?.position !== record.position || isLast(difference[i + 1]!) > 0));
   return difference;
 }
 

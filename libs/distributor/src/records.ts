@@ -1,6 +1,6 @@
-import type { Audit, FeedValue } from '@nva/codec';
-import type { RecordChange, TableValue } from '@nva/fold';
-import { feedKey, vnidOf, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type RecordedEvent } from '@nva/ports';
+import { CONTEXT_KEY, type Audit, type FeedValue } from '@nva/codec';
+import type { Network, RecordChange, TableValue } from '@nva/fold';
+import { feedKey, vnidOf, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type Position, type RecordedEvent } from '@nva/ports';
 
 /** Whether this process distributes the VN: its feed, and the NVEs' memberships of it. */
 export type Owns = (vnid: number) => boolean;
@@ -30,4 +30,48 @@ export function recordsOfChange(recorded: RecordedEvent, changes: readonly Recor
   });
   for (const { records } of batches.values()) records[records.length - 1] = { ...records.at(-1)!, changeEnd: true };
   return [...batches.values()];
+}
+
+/**
+ * An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation would (X8).
+ * Every process does: whichever comes first makes it.
+ */
+export const feedOpenedBy = ({ event }: RecordedEvent): readonly FeedBatch[] => (event.type === 'NveConnected' ? [{ feed: { kind: 'nve', nveId: event.data.nveId }, records: [] }] : []);
+
+/** One batch per feed, each in the order of the log. */
+export function merge(batches: readonly FeedBatch[]): { readonly memberships: FeedBatch[]; readonly tables: FeedBatch[] } {
+  const merged = new Map<string, { feed: FeedName; records: FeedBatch['records'][number][] }>();
+  for (const { feed, records } of batches) {
+    const name = feedKey(feed);
+    const present = merged.get(name);
+    if (present) present.records.push(...records);
+    else merged.set(name, { feed, records: [...records] });
+  }
+  const all = [...merged.values()];
+  return { memberships: all.filter(({ feed }) => feed.kind === 'nve'), tables: all.filter(({ feed }) => feed.kind === 'vn') };
+}
+
+/**
+ * Whether a feed that holds nothing yet is whole with what is about to be published to it, from the event at `from` on: a VN that is created there,
+ * an NVE that is in no VN from before.
+ */
+export function beginsWith(network: Network, feed: FeedName, batches: readonly FeedBatch[], from: Position): boolean {
+  if (feed.kind === 'nve') return [...(network.nves.get(feed.nveId)?.memberships.values() ?? [])].every(({ since }) => since >= from);
+  const first = batches.find((batch) => feedKey(batch.feed) === feedKey(feed))?.records[0];
+  return first?.key === CONTEXT_KEY && first.eventType === 'VnCreated';
+}
+
+/** What an event brings to the feeds. */
+export interface Queued {
+  readonly position: Position;
+  readonly recordedAt: number;
+  readonly batches: readonly FeedBatch[];
+}
+
+/** A call of `publish` on its way. */
+export interface Flight {
+  readonly events: number;
+  readonly records: number;
+  readonly position: Position;
+  readonly landed: Promise<void>;
 }

@@ -28,6 +28,7 @@ export interface StartOptions {
   readonly feed?: KafkaFeedUnderTest;
   readonly writer?: (options: KafkaFeedWriterOptions) => KafkaFeedWriter;
   readonly clientId?: string;
+  readonly lookEveryMs?: number;
 }
 
 /** A last record of a key, as it stands on a topic. */
@@ -53,10 +54,11 @@ export class Sharing {
     this.#feeds = [feed];
   }
 
-  static async make(topicConfig: Readonly<Record<string, string>> = {}): Promise<Sharing> {
+  /** On the test run's broker, unless other feeds are given. */
+  static async make(topicConfig: Readonly<Record<string, string>> = {}, feed?: KafkaFeedUnderTest): Promise<Sharing> {
     const clock = new ManualClock();
     const log = await openLog(clock);
-    return new Sharing(await KafkaFeedUnderTest.make(), log, clock, await startNode(log.store, clock), topicConfig);
+    return new Sharing(feed ?? (await KafkaFeedUnderTest.make()), log, clock, await startNode(log.store, clock), topicConfig);
   }
 
   get store(): EventStore {
@@ -70,11 +72,11 @@ export class Sharing {
     return feed;
   }
 
-  async start(owned?: readonly number[], { adopt = false, feed = this.feed, writer: make = (options) => new KafkaFeedWriter(options), clientId = 'spec' }: StartOptions = {}): Promise<Running> {
+  async start(owned?: readonly number[], { adopt = false, feed = this.feed, writer: make = (options) => new KafkaFeedWriter(options), clientId = 'spec', lookEveryMs }: StartOptions = {}): Promise<Running> {
     const node = await startNode(this.store, this.clock);
     const writer = make({ brokers: feed.brokers, prefix: feed.prefix, topicConfig: this.#topicConfig, clientId, ...(owned && { owned }) });
     const purge = { afterMs: PURGE_AFTER_MS, clock: this.clock };
-    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, { adopt, purge, owns: (vnid) => writer.owns(vnid) });
+    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, { adopt, purge, owns: (vnid) => writer.owns(vnid), ...(lookEveryMs !== undefined && { lookEveryMs }) });
     const running: Running = { node, distributor, writer, owned, failures: [] };
     this.#running.add(running);
     await distributor.start((cause) => running.failures.push(cause));

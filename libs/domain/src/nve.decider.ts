@@ -34,7 +34,7 @@ export type NveCommand =
 export type NveEvent = Extract<NvaEvent, { type: 'NveConnected' | 'NveDisconnected' | 'NveLeaseLapsed' | 'NveRestored' | 'NveForgotten' }>;
 
 export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
-  if (command.type === 'connectNve') return decideConnect(command, nve, audit);
+  if (command.type === 'connectNve') return decideConnect(command, nve, facts, audit);
   const { nveId } = command;
   if (!nve || nve.status === 'forgotten') throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
   switch (command.type) {
@@ -55,8 +55,11 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
   }
 }
 
-function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve: Nve | null, audit: Audit): NveEvent | null {
+function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
   const { nveId, siteId, mac, addresses } = command;
+  // One that has connected before keeps its name: it may be the first of the two.
+  const like = nve ? undefined : facts.nveNamedLike(nveId);
+  if (like !== undefined) throw new Refusal('nve-id-collides', `NVE ${like} has that id but for . and _, which Kafka takes for the same in the names of topics`, { field: 'nveId', received: nveId, actual: like });
   const incarnation = command.incarnation ?? nve?.incarnation ?? 0;
   const leaseS = command.leaseS ?? null;
   if (nve && incarnation < nve.incarnation) throw otherIncarnation(nve, incarnation);

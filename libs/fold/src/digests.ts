@@ -12,6 +12,12 @@ interface Kept {
   readonly digests: string[];
 }
 
+/**
+ * What a table is that somebody reports with a position and a digest. `same`: it is the feed's table as it is now. `behind`: it is what the table was at
+ * that position or since. `differs`: it never was what the table was from that position on. `unknown`: nothing can be said.
+ */
+export type Verdict = 'same' | 'behind' | 'differs' | 'unknown';
+
 /** The digest of a feed as it is, and the position of the change that made it so. */
 export interface CurrentDigest {
   readonly feed: string;
@@ -75,6 +81,22 @@ export class FeedDigests {
       else high = middle - 1;
     }
     return digests[low]!;
+  }
+
+  /**
+   * Judges a table that is said to be of `position` or later: after a read of a compacted feed a consumer knows the newest of the live keys, and
+   * not that others were removed since, so it may have more than it can tell. A digest is a sum over keys and positions; one that was the
+   * feed's at any time since is that table. Only where every digest since is held, and none is it, does the table differ.
+   */
+  judge(feed: string, position: Position, digest: string): Verdict {
+    const kept = this.#feeds.get(feed);
+    if (!kept) return digest === this.current(feed).digest ? 'same' : 'unknown';
+    const { positions, digests } = kept;
+    if (digests.at(-1) === digest) return 'same';
+    if (this.at(feed, position) === digest) return 'behind';
+    const found = digests.lastIndexOf(digest);
+    if (found >= 0 && positions[found]! > position) return 'behind';
+    return positions[0]! > position ? 'unknown' : 'differs';
   }
 
   #kept(feed: string): Kept {

@@ -11,7 +11,7 @@ import {
   type TenantSystemEvent,
   type VnEvent,
 } from '@nva/domain';
-import { tsNameOf } from '@nva/identifiers';
+import { nveIdOnKafka, tsNameOf } from '@nva/identifiers';
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
@@ -61,6 +61,8 @@ export class Network {
   readonly vns = new Map<number, FoldedVn>();
   readonly nves = new Map<string, FoldedNve>();
   readonly holdings = new Holdings();
+  /** By what Kafka makes of their ids: nearly always one. */
+  readonly nvesOnKafka = new Map<string, FoldedNve[]>();
   /** Who owns the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
   /** Told of what is about to change, while a capture is under way. */
@@ -170,6 +172,8 @@ export class Network {
     if (!nve) {
       nve = new FoldedNve(nveId);
       this.nves.set(nveId, nve);
+      const name = nveIdOnKafka(nveId);
+      this.nvesOnKafka.set(name, [...(this.nvesOnKafka.get(name) ?? []), nve]);
     }
     return nve;
   }

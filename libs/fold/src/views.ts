@@ -1,6 +1,7 @@
 import type { Mapping } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
 import type { Facts } from '@nva/domain';
+import { nveIdOnKafka } from '@nva/identifiers';
 import type { FeedName, Position } from '@nva/ports';
 import type { TableRecord } from './changes.ts';
 import { connectionKey, type Connection, type FoldedTs, type FoldedVn } from './model.ts';
@@ -15,6 +16,7 @@ export function factsOf(network: Network): Facts {
     },
     nveKnown: (nveId) => network.nves.get(nveId)?.known ?? false,
     nveDisconnected: (nveId) => network.nves.get(nveId)?.state?.status === 'disconnected',
+    nveNamedLike: (nveId) => network.nvesOnKafka.get(nveIdOnKafka(nveId))?.find((nve) => nve.nveId !== nveId && nve.state !== null)?.nveId,
     holder: (vnid, kind, address) => network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].holder(address)?.state,
     orphaned: ({ tsId, tenantId }, vnid) => network.namesakes.of(tsId, tenantId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,
     vnInUse: (vnid) => (network.vns.get(vnid)?.macs.size ?? 0) > 0,

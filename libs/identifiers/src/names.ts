@@ -36,6 +36,8 @@ export function parseNveId(received: unknown, field = 'nveId'): NveId {
   if (RESERVED_NVE_ID.test(id)) throw new Refusal('id-malformed', `${field} does not end in .outcomes or _outcomes: topics of NVEs do`, { field, received });
   return id as NveId;
 }
+/** What Kafka makes of an NVE's id in the name of a topic: ids that differ in `.` and `_` only cannot have topics beside each other. */
+export const nveIdOnKafka = (nveId: string): string => nveId.replaceAll('.', '_');
 export const parseTenantId = (received: unknown, field = 'tenantId'): TenantId => parseId(received, field, ID, MAX_ID_LENGTH) as TenantId;
 export const parseVmId = (received: unknown, field = 'vmId'): VmId => parseId(received, field, ID, MAX_ID_LENGTH) as VmId;
 export const parseSiteId = (received: unknown, field = 'siteId'): SiteId => parseId(received, field, ID, MAX_ID_LENGTH) as SiteId;

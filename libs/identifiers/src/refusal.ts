@@ -43,6 +43,7 @@ export const REFUSAL_CODES = [
   'nve-incarnation',
   'nve-disconnected',
   'nve-in-use',
+  'nve-id-collides',
   'ts-immutable',
   'ts-ambiguous',
   'ts-not-at-nve',

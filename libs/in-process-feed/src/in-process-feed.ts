@@ -1,4 +1,4 @@
-import { FeedFenced, FeedRefused, feedKey, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Position } from '@nva/ports';
+import { FeedFenced, FeedRefused, feedKey, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Position } from '@nva/ports';
 import { Topics, type FeedFollower } from './topics.ts';
 
 export interface Followed {
@@ -38,8 +38,10 @@ export class InProcessFeed implements FeedWriter {
     return [...this.#topics.entries.values()].map(({ feed }) => feed);
   }
 
-  async ensure(feeds: readonly FeedName[]): Promise<void> {
+  /** Nobody else can take a feed away, so none is ever told to be fresh. */
+  async ensure(feeds: readonly FeedName[]): Promise<Ensured> {
     for (const feed of feeds) this.#topics.ensure(feed);
+    return { fresh: [], failures: [] };
   }
 
   async publish(batches: readonly FeedBatch[]): Promise<void> {

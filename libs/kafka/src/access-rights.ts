@@ -82,7 +82,7 @@ export class KafkaFeedAccess implements FeedAccess {
     if (rules.length === 0) return;
     await this.#asking(`Granting ${rights.length} rights`, async (admin) => {
       for (const acl of chunks(rules)) await admin.createAcls({ acl });
-      await this.#untilVisible(admin, rules);
+      await untilNone(admin, rules, 'could not be seen after they were made', (name, there) => !there.has(name));
     });
   }
 
@@ -91,6 +91,7 @@ export class KafkaFeedAccess implements FeedAccess {
     const rules = rights.flatMap((right) => this.#rules(right, true));
     await this.#asking(`Revoking ${rights.length} rights`, async (admin) => {
       for (const filters of chunks(rules)) await admin.deleteAcls({ filters });
+      await untilNone(admin, rules, 'were still in force after they were deleted', (name, there) => there.has(name));
     });
   }
 
@@ -121,19 +122,6 @@ export class KafkaFeedAccess implements FeedAccess {
     return this.#rules(right).some((one) => nameOf(one) === nameOf(rule)) ? right : null;
   }
 
-  /** The controller answers before brokers have the rules: they come to them with the log of metadata. */
-  async #untilVisible(admin: Admin, rules: readonly AclEntry[]): Promise<void> {
-    const wanted = new Set(rules.map(nameOf));
-    const principals = [...new Set(rules.map(({ principal }) => principal))];
-    const asked = principals.length > MAX_NVES_ASKED_FOR ? [undefined] : principals;
-    for (let waitedMs = 0; waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
-      for (const principal of asked) for (const rule of await describe(admin, principal)) wanted.delete(nameOf(rule));
-      if (wanted.size === 0) return;
-      await sleep(VISIBLE_POLL_MS);
-    }
-    throw new FeedUnavailable(`${wanted.size} rules (${[...wanted][0]}, …) could not be seen after they were made, for ${VISIBLE_TIMEOUT_MS} ms`);
-  }
-
   /** A connection that failed once is not used again. */
   async #asking<T>(doing: string, ask: (admin: Admin) => Promise<T>): Promise<T> {
     return translated(doing, async () => {
@@ -157,6 +145,25 @@ const isOwn = (nveId: string, feed: FeedName): boolean => feed.kind === 'nve' &&
 
 const nameOf = ({ principal, host, operation, permissionType, resourceType, resourceName, resourcePatternType }: AclEntry): string =>
   [principal, host, operation, permissionType, resourceType, resourceName, resourcePatternType].join(' ');
+
+/**
+ * The controller answers before brokers have the rules, or have forgotten them: that comes to them with the log of metadata. Asks, of all rules or of the
+ * few principals that they are of, until none of the rules is left that `isLeft` by those that are there. Throws FeedUnavailable with what is left.
+ */
+async function untilNone(admin: Admin, rules: readonly AclEntry[], otherwise: string, isLeft: (name: string, there: ReadonlySet<string>) => boolean): Promise<void> {
+  const byPrincipal = Map.groupBy(rules, ({ principal }) => principal);
+  const asked = byPrincipal.size > MAX_NVES_ASKED_FOR ? [[undefined, rules] as const] : [...byPrincipal];
+  for (let looks = 1; ; looks++) {
+    const left: string[] = [];
+    for (const [principal, some] of asked) {
+      const there = new Set((await describe(admin, principal)).map(nameOf));
+      left.push(...some.map(nameOf).filter((name) => isLeft(name, there)));
+    }
+    if (left.length === 0) return;
+    if (looks * VISIBLE_POLL_MS >= VISIBLE_TIMEOUT_MS) throw new FeedUnavailable(`${left.length} rules (${left[0]}, …) ${otherwise}, in ${looks} looks over at least ${VISIBLE_TIMEOUT_MS} ms`);
+    await sleep(VISIBLE_POLL_MS);
+  }
+}
 
 /** Every rule that allows something from any host: of one principal, or of all. */
 async function describe(admin: Admin, principal?: string): Promise<AclEntry[]> {

@@ -1,4 +1,4 @@
-import { FeedUnavailable, type Clock } from '@nva/ports';
+import { FeedDenied, FeedUnavailable, type Clock } from '@nva/ports';
 import type { Admin } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMissing, isRefusal } from './failures.ts';
@@ -136,7 +136,7 @@ export class ClusterFollower {
 
   #generation(feeds: readonly FollowedFeed[]): Generation {
     const groupId = `${this.#options.groupPrefix}${this.#generations++}`;
-    return new Generation(this.#options.client, groupId, feeds, (generation, cause) => this.#failed(generation, cause));
+    return new Generation(this.#options.client, groupId, feeds, this.#options.clock, (generation, cause) => this.#failed(generation, cause));
   }
 
   /** A consumer ended by itself: broker gone, topic deleted or a right withdrawn. The next one finds out which. */
@@ -144,6 +144,7 @@ export class ClusterFollower {
     if (generation !== this.#current || this.#closing.signal.aborted) return;
     this.#options.log('warn', `The consumer ended: ${cause.message}`, { topics: generation.feeds.size });
     this.#current = undefined;
+    for (const feed of generation.feeds.values()) feed.suspect();
     this.#change();
   }
 
@@ -170,15 +171,18 @@ export class ClusterFollower {
     if (!feed) return;
     this.#options.log('warn', `Topic ${topic} cannot be followed: ${cause.message}`, { topic });
     this.#apart.set(topic, { cause, readDenied });
-    feed.interrupted(new FeedUnavailable(`Topic ${topic} cannot be followed: ${cause.message}`, { cause }));
+    const Trouble = readDenied || isRefusal(cause) ? FeedDenied : FeedUnavailable;
+    feed.interrupted(new Trouble(`Topic ${topic} cannot be followed: ${cause.message}`, { cause }));
     // It may come back as another topic of that name.
-    if (isMissing(cause)) feed.restartAnew('the topic was made anew');
+    if (isMissing(cause)) feed.restart('the topic was made anew');
     this.#apartTimer ??= setTimeout(() => void this.#retryApart(), APART_RETRY_MS);
   }
 
   async #retryApart(): Promise<void> {
     try {
-      const { reachable } = await reachability(await this.#connected(), [...this.#apart.keys()]);
+      const { reachable, unreachable } = await reachability(await this.#connected(), [...this.#apart.keys()]);
+      // What was missing may be there and denied by now, or the other way round.
+      for (const [topic, cause] of unreachable) if (isMissing(cause) !== isMissing(this.#apart.get(topic)?.cause)) this.#setApart(topic, cause, false);
       for (const topic of reachable) {
         const feed = this.#feeds.get(topic);
         if (!feed || !this.#apart.get(topic)?.readDenied || (await this.#canRead(feed))) this.#apart.delete(topic);

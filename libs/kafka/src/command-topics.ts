@@ -4,6 +4,7 @@ import { PRODUCER_RETRY } from './client.ts';
 import type { Log } from './options.ts';
 import { learnSchemas, writeSchemas } from './schema-topic.ts';
 import { TopicAdmin } from './topic-admin.ts';
+import { TopicDescriber } from './topic-details.ts';
 import { readTopics, type ClientFactory } from './topic-reader.ts';
 import { TOPIC_CONFIG, type TopicNames } from './topics.ts';
 
@@ -33,6 +34,7 @@ export interface CommandTopicsOptions {
 export async function prepareCommandTopics({ client, groupPrefix, names, partitions, nveIds, codec, log }: CommandTopicsOptions): Promise<void> {
   const kafka = client();
   const admin = kafka.admin();
+  const describer = new TopicDescriber(kafka);
   // Nothing here is written in transactions, which alone suffer from a topic whose log is not there yet.
   const atOnce = (): Promise<void> => Promise.resolve();
   const untilReadable = async (topics: readonly string[]): Promise<void> => {
@@ -40,17 +42,19 @@ export async function prepareCommandTopics({ client, groupPrefix, names, partiti
   };
   try {
     await admin.connect();
-    await new TopicAdmin(admin, TOPIC_CONFIG, log, untilReadable).ensure([names.schemas]);
+    const shared = { admin, describer, log };
+    await new TopicAdmin({ ...shared, config: TOPIC_CONFIG, untilReadable }).require([names.schemas]);
     // The topic of commands last: who finds it finds its outcomes too.
-    await new TopicAdmin(admin, OUTCOMES_CONFIG, log, atOnce).ensure(nveIds.map((nveId) => names.outcomes(nveId)));
-    await new TopicAdmin(admin, COMMANDS_CONFIG, log, atOnce, partitions).ensure([names.commands]);
+    await new TopicAdmin({ ...shared, config: OUTCOMES_CONFIG, untilReadable: atOnce }).require(nveIds.map((nveId) => names.outcomes(nveId)));
+    await new TopicAdmin({ ...shared, config: COMMANDS_CONFIG, untilReadable: atOnce, partitions }).require([names.commands]);
   } finally {
+    await describer.close();
     await admin.disconnect();
   }
   await writeMissing(kafka, names.schemas, codec, await learnSchemas(client, groupPrefix, names.schemas, codec, log));
 }
 
-async function writeMissing(kafka: Kafka, topic: string, codec: CommandCodec, known: ReadonlySet<string>): Promise<void> {
+async function writeMissing(kafka: Kafka, topic: string, codec: CommandCodec, known: ReadonlyMap<string, string>): Promise<void> {
   const producer = kafka.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
   try {
     await producer.connect();

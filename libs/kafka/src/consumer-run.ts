@@ -1,3 +1,4 @@
+import type { Clock } from '@nva/ports';
 import type { Consumer, Kafka, KafkaMessage, RetryOptions } from 'kafkajs';
 import { readLayout } from './cluster-layout.ts';
 import { FetchCycles } from './fetch-cycles.ts';
@@ -5,6 +6,11 @@ import { PARTITION } from './topics.ts';
 
 /** How long a broker holds a fetch that finds nothing. Data ends it at once; it bounds how long stopping and seeking take. */
 const MAX_WAIT_MS = 25;
+/**
+ * A fetch that waits at a broker fails when its topic is deleted. Between two of them nobody looks, for as long as this process handles what
+ * came, or stands still. Within this time no topic is deleted, made anew and filled (README has figures).
+ */
+const MAX_UNSEEN_MS = 25;
 const MAX_BYTES_PER_PARTITION = 4 * 1024 * 1024;
 const MAX_BYTES_PER_FETCH = 16 * 1024 * 1024;
 const SESSION_TIMEOUT_MS = 30_000;
@@ -22,6 +28,8 @@ export interface RunHandlers {
   quiet(topic: string): void;
   /** The position is not in the topic; reading goes on at the topic's start. */
   outOfRange(topic: string): void;
+  /** For longer than MAX_UNSEEN_MS no fetch was there to meet the end of the topic: another may be under its name. */
+  unseen?(topic: string): void;
   /** The run is over and has to be replaced; nothing more comes from it. */
   failed(cause: Error): void;
 }
@@ -33,6 +41,8 @@ export interface RunOptions {
   readonly readUncommitted: boolean;
   /** How often kafkajs tries a step again before the run has failed: 2 take 30 ms, 12 take 2 s. One topic that is gone stops the fetches of all meanwhile. */
   readonly retries: number;
+  /** By which `unseen` is told; without it that is not. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -48,6 +58,9 @@ export class ConsumerRun {
   readonly #consumer: Consumer;
   readonly #handlers: RunHandlers;
   readonly #cycles: FetchCycles;
+  readonly #clock: Clock | undefined;
+  /** When the last fetch from a broker began, monotonic milliseconds, by node id. */
+  readonly #fetchedMs = new Map<number, number>();
   #learning: Promise<void> | undefined;
   #over = false;
 
@@ -55,6 +68,7 @@ export class ConsumerRun {
   constructor(createClient: (listener: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka, options: RunOptions, handlers: RunHandlers) {
     this.topics = new Set(options.topics);
     this.#handlers = handlers;
+    this.#clock = options.clock;
     this.#cycles = new FetchCycles(MAX_BYTES_PER_FETCH, (topic) => !this.#over && handlers.quiet(topic));
     this.#client = createClient((message, fields) => {
       if (!this.#over && message.startsWith('Offset out of range') && typeof fields['topic'] === 'string') this.#outOfRange(fields['topic']);
@@ -88,7 +102,9 @@ export class ConsumerRun {
       });
       consumer.on(FETCH_START, ({ payload }) => {
         // kafkajs's type says a number; it is a string.
-        this.#cycles.begin(Number((payload as { nodeId: unknown }).nodeId), this.topics);
+        const nodeId = Number((payload as { nodeId: unknown }).nodeId);
+        this.#cycles.begin(nodeId, this.topics);
+        this.#keepInSight(nodeId);
         if (this.#cycles.needsLayout) this.#learnLayout();
       });
       consumer.on(REQUEST, ({ payload }) => payload.apiName === 'Fetch' && this.#cycles.answered(payload.broker));
@@ -133,6 +149,15 @@ export class ConsumerRun {
     this.#over = true;
     await this.#consumer.disconnect();
     await this.#learning;
+  }
+
+  #keepInSight(nodeId: number): void {
+    if (!this.#clock || this.#over) return;
+    const nowMs = this.#clock.monotonicMs();
+    const beforeMs = this.#fetchedMs.get(nodeId) ?? nowMs;
+    this.#fetchedMs.set(nodeId, nowMs);
+    if (nowMs - beforeMs <= MAX_WAIT_MS + MAX_UNSEEN_MS) return;
+    for (const topic of this.topics) if (this.#cycles.leads(nodeId, topic)) this.#handlers.unseen?.(topic);
   }
 
   /** Asked for again by the next fetch if it fails, and after every join. */

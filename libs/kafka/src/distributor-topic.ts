@@ -1,5 +1,7 @@
-import { FeedRefused, type FeedCheckpoint } from '@nva/ports';
+import type { FeedCheckpoint, PlacedCheckpoint } from '@nva/ports';
 import type { Message, Producer } from 'kafkajs';
+import type { Log } from './options.ts';
+import { formatShards } from './sharding.ts';
 import { readTopics, type ClientFactory, type Isolation } from './topic-reader.ts';
 import { PARTITION } from './topics.ts';
 
@@ -22,34 +24,52 @@ export interface Owner {
   readonly since: string;
 }
 
+/** What a shard's owner record says of that owner, to be written in the shard's own transaction by who holds it still. */
+export function ownerMessage(shard: number, owner: Owner): Message {
+  return { key: `${OWNER_KEY}${shard}`, value: JSON.stringify(owner), partition: PARTITION };
+}
+
 /** One request: the shards change hands together. */
 export async function writeOwners(producer: Producer, topic: string, shards: readonly number[], owner: Owner): Promise<void> {
-  const value = JSON.stringify(owner);
-  await producer.send({ topic, messages: shards.map((shard) => ({ key: `${OWNER_KEY}${shard}`, value, partition: PARTITION })) });
+  await producer.send({ topic, messages: shards.map((shard) => ownerMessage(shard, owner)) });
 }
 
 /** By shard. Read uncommitted: an owner record counts although an unfinished checkpoint stands before it. */
-export async function readOwners(client: ClientFactory, groupPrefix: string, topic: string): Promise<ReadonlyMap<number, Owner>> {
-  return (await readLast(client, groupPrefix, topic, OWNER_KEY, 'read-uncommitted')) as ReadonlyMap<number, Owner>;
+export async function readOwners(client: ClientFactory, groupPrefix: string, topic: string, log: Log): Promise<ReadonlyMap<number, Owner>> {
+  const owners = new Map<number, Owner>();
+  for (const [shard, found] of await readLast(client, groupPrefix, topic, OWNER_KEY, 'read-uncommitted', log)) {
+    if (typeof (found as Partial<Owner> | null)?.writer === 'string') owners.set(shard, found as Owner);
+    else log('error', `The owner record of shard ${shard} on topic ${topic} says nothing of an owner: it counts for none`, { topic, shard });
+  }
+  return owners;
 }
 
 export function checkpointMessage(shard: number, checkpoint: FeedCheckpoint): Message {
   return { key: `${CHECKPOINT_KEY}${shard}`, value: JSON.stringify(checkpoint), partition: PARTITION };
 }
 
-/** By shard. Throws FeedRefused if what stands there is not a checkpoint. */
-export async function readCheckpoints(client: ClientFactory, groupPrefix: string, topic: string): Promise<ReadonlyMap<number, FeedCheckpoint>> {
+/** By shard. What is there and is no checkpoint counts for none: it is a convenience, and feeds are compared without it. */
+export async function readCheckpoints(client: ClientFactory, groupPrefix: string, topic: string, log: Log): Promise<ReadonlyMap<number, FeedCheckpoint>> {
   const checkpoints = new Map<number, FeedCheckpoint>();
-  for (const [shard, found] of await readLast(client, groupPrefix, topic, CHECKPOINT_KEY, 'read-committed')) {
-    const { log, position, checkpoint } = (found ?? {}) as Partial<FeedCheckpoint>;
-    if (typeof log !== 'string' || typeof checkpoint !== 'string' || !Number.isSafeInteger(position)) throw new FeedRefused(`The checkpoint of shard ${shard} on topic ${topic} is malformed: ${JSON.stringify(found)}`);
-    checkpoints.set(shard, { log, position: position!, checkpoint });
+  for (const [shard, found] of await readLast(client, groupPrefix, topic, CHECKPOINT_KEY, 'read-committed', log)) {
+    const { log: logId, position, checkpoint } = (found ?? {}) as Partial<FeedCheckpoint>;
+    if (typeof logId === 'string' && typeof checkpoint === 'string' && Number.isSafeInteger(position)) checkpoints.set(shard, { log: logId, position: position!, checkpoint });
+    else log('error', `The checkpoint of shard ${shard} on topic ${topic} is malformed: it counts for none`, { topic, shard });
   }
   return checkpoints;
 }
 
+/** With where they stand; shards that have come equally far are told of together. */
+export function placedCheckpoints(known: ReadonlyMap<number, FeedCheckpoint>, topic: string): PlacedCheckpoint[] {
+  const alike = Map.groupBy(known, ([, { log, position }]) => `${log}/${position}`);
+  return [...alike.values()].map((group) => {
+    const shards = group.map(([shard]) => shard).toSorted((a, b) => a - b);
+    return { ...group[0]![1], where: `the checkpoint of shard${shards.length === 1 ? '' : 's'} ${formatShards(shards)} on topic ${topic}` };
+  });
+}
+
 /** The last value of every key with the prefix, by the number that follows it. */
-async function readLast(client: ClientFactory, groupPrefix: string, topic: string, prefix: string, isolation: Isolation): Promise<ReadonlyMap<number, unknown>> {
+async function readLast(client: ClientFactory, groupPrefix: string, topic: string, prefix: string, isolation: Isolation, log: Log): Promise<ReadonlyMap<number, unknown>> {
   const last = new Map<string, Buffer>();
   for await (const { messages } of readTopics(client, groupPrefix, [topic], isolation)) {
     for (const { key, value } of messages) {
@@ -64,7 +84,7 @@ async function readLast(client: ClientFactory, groupPrefix: string, topic: strin
     try {
       values.set(Number(name.slice(prefix.length)), JSON.parse(value.toString()));
     } catch (cause) {
-      throw new FeedRefused(`The record «${name}» on topic ${topic} is not JSON`, { cause });
+      log('error', `The record «${name}» on topic ${topic} is not JSON: it counts for none`, { topic, key: name, err: cause });
     }
   }
   return values;

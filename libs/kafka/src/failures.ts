@@ -1,4 +1,4 @@
-import { FeedFenced, FeedRefused, FeedUnavailable } from '@nva/ports';
+import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, type FeedTrouble } from '@nva/ports';
 
 /** Protocol error types that say: this producer's epoch is not the newest, or its transaction is not there any more. */
 const EPOCH_IS_OLD = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_TXN_STATE', 'INVALID_PRODUCER_ID_MAPPING', 'TRANSACTION_COORDINATOR_FENCED']);
@@ -7,6 +7,13 @@ const REFUSALS = new Set([
   'TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'GROUP_AUTHORIZATION_FAILED', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'SASL_AUTHENTICATION_FAILED', 'SECURITY_DISABLED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE',
   'INVALID_RECORD', 'INVALID_TOPIC_EXCEPTION', 'UNSUPPORTED_VERSION', 'INVALID_TRANSACTION_TIMEOUT',
+]);
+/** Those of them, and of the passing ones, that are of one topic: others may well be written to. */
+const OF_ONE_TOPIC = new Set([
+  'TOPIC_AUTHORIZATION_FAILED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TOPIC_EXCEPTION',
+  'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'REPLICA_NOT_AVAILABLE', 'NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'KAFKA_STORAGE_ERROR',
+  // What a broker says of the topics beside the one that it refuses.
+  'OPERATION_NOT_ATTEMPTED',
 ]);
 /** The broker that looks after a group cannot do so yet. kafkajs retries them nearly everywhere, but not when a group is joined. */
 const COORDINATOR_NOT_READY = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP']);
@@ -28,12 +35,35 @@ export function protocolError(failure: unknown): string | undefined {
 
 export const isEpochOld = (failure: unknown): boolean => EPOCH_IS_OLD.has(protocolError(failure) ?? '');
 export const isRefusal = (failure: unknown): boolean => REFUSALS.has(protocolError(failure) ?? '');
+export const isOfOneTopic = (failure: unknown): boolean => failure instanceof TopicFailed || (!isFeedError(failure) && OF_ONE_TOPIC.has(protocolError(failure) ?? ''));
 export const isCoordinatorNotReady = (failure: unknown): boolean => COORDINATOR_NOT_READY.has(protocolError(failure) ?? '');
 export const isMissing = (failure: unknown): boolean => protocolError(failure) === 'UNKNOWN_TOPIC_OR_PARTITION';
 
+/** A topic by itself failed; others did not. */
+export class TopicFailed extends Error {
+  override readonly name = 'TopicFailed';
+  readonly topic: string;
+  readonly trouble: FeedTrouble;
+
+  constructor(topic: string, trouble: FeedTrouble, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.topic = topic;
+    this.trouble = trouble;
+  }
+}
+
+const isFeedError = (failure: unknown): failure is Error => failure instanceof FeedFenced || failure instanceof FeedRefused || failure instanceof FeedsFailed || failure instanceof FeedUnavailable;
+
+/** The trouble that a topic is in by what was thrown. */
+export function topicFailed(topic: string, doing: string, failure: unknown): TopicFailed {
+  if (failure instanceof TopicFailed && failure.topic === topic) return failure;
+  const trouble = isMissing(failure) ? 'lost' : isRefusal(failure) || failure instanceof FeedRefused ? 'refused' : 'unavailable';
+  return new TopicFailed(topic, trouble, `${doing}: ${failure instanceof Error ? failure.message : String(failure)}`, failure);
+}
+
 /** The port's error for whatever kafkajs threw; the port's own pass. */
 export function asFeedError(failure: unknown, doing: string): Error {
-  if (failure instanceof FeedFenced || failure instanceof FeedRefused || failure instanceof FeedUnavailable) return failure;
+  if (isFeedError(failure)) return failure;
   const message = `${doing}: ${failure instanceof Error ? failure.message : String(failure)}`;
   return isRefusal(failure) ? new FeedRefused(message, { cause: failure }) : new FeedUnavailable(message, { cause: failure });
 }

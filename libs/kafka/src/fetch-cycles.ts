@@ -63,7 +63,7 @@ export class FetchCycles {
     for (const topic of topics) {
       const unheard = (this.#unheard.get(topic) ?? 0) + 1;
       this.#unheard.set(topic, unheard);
-      if (telling && this.#leads(nodeId, topic) && !cycle.seen.has(topic)) {
+      if (telling && this.leads(nodeId, topic) && !cycle.seen.has(topic)) {
         this.#unheard.delete(topic);
         this.#quiet(topic);
       } else lost ||= unheard > MAX_FETCHES_UNHEARD;
@@ -81,7 +81,7 @@ export class FetchCycles {
   delivered(topic: string, offsets: number): void {
     this.#unheard.delete(topic);
     for (const [nodeId, cycle] of this.#cycles) {
-      if (!this.#leads(nodeId, topic)) continue;
+      if (!this.leads(nodeId, topic)) continue;
       cycle.seen.add(topic);
       cycle.bytes += offsets * BYTES_PER_OFFSET;
     }
@@ -94,7 +94,8 @@ export class FetchCycles {
     this.#layout = undefined;
   }
 
-  #leads(nodeId: number, topic: string): boolean {
+  /** Whether the topic is asked for at the broker, as far as is known: while the layout is not, at every one. */
+  leads(nodeId: number, topic: string): boolean {
     return this.#layout === undefined || this.#layout.leaders.get(topic) === nodeId;
   }
 }

@@ -1,15 +1,9 @@
 import type { RecordCodec } from '@nva/codec';
-import type { Clock, FeedCursor, FeedSink } from '@nva/ports';
+import { FeedDenied, type Clock, type FeedCursor, type FeedSink } from '@nva/ports';
 import type { KafkaMessage } from 'kafkajs';
-import { formatCursor, parseCursor } from './cursor.ts';
+import { formatCursor, parseCursor, printOf, type Landmark } from './cursor.ts';
 import type { Log } from './options.ts';
 import { decodeRecord, isUndecodable } from './record-format.ts';
-
-/**
- * A topic that was made anew is empty until the distributor has filled it: for so long that is not taken for the table. After it, an
- * empty topic means what it says.
- */
-const REFILL_GRACE_MS = 30_000;
 
 export interface FollowedFeedOptions {
   readonly topic: string;
@@ -33,16 +27,17 @@ export class FollowedFeed {
   readonly #options: FollowedFeedOptions;
   /** The next offset to hand over. */
   #next = 0;
+  /** The last record handed over; null before the first since the start. */
+  #landmark: Landmark | null = null;
+  #isSuspect: boolean;
   /** The end that makes the table whole; null until the first fetch tells it. */
   #end: number | null = null;
   #whole = false;
   #wholeMs = 0;
-  /** Until when an empty topic may be one that is being filled; 0 if it was not made anew beneath a whole table. */
-  #refilledByMs = 0;
-  #everWhole = false;
   /** Why to read from the start, to be told to the sink before anything else; null when that was done or it resumes. */
   #restart: string | null;
-  #interrupted = false;
+  /** Why it is interrupted, as the sink was told; null if it is not. */
+  #trouble: Error | null = null;
   #closed = false;
 
   constructor(options: FollowedFeedOptions) {
@@ -55,14 +50,25 @@ export class FollowedFeed {
     else if (standing.wholeMs === 0) this.#restart = 'the last read from the start was not finished';
     else if (ageMs > options.deleteRetentionMs / 2) this.#restart = tooOld(ageMs, options.deleteRetentionMs);
     else this.#restart = null;
+    this.#isSuspect = this.#restart === null;
     if (this.#restart === null && standing) {
-      this.#next = standing.offset + 1;
+      this.#landmark = standing.landmark;
+      this.#next = standing.landmark.offset + 1;
       this.#wholeMs = standing.wholeMs;
     }
   }
 
   get next(): number {
     return this.#next;
+  }
+
+  get landmark(): Landmark | null {
+    return this.#landmark;
+  }
+
+  /** Whether the topic may be another by now than the one that the landmark is of. */
+  get isSuspect(): boolean {
+    return this.#isSuspect;
   }
 
   get closed(): boolean {
@@ -73,15 +79,21 @@ export class FollowedFeed {
     this.#closed = true;
   }
 
-  /** The topic is gone, or another one under its name: what is there is read from the start, once there is something. */
-  restartAnew(reason: string): void {
-    this.restart(reason);
-    if (this.#everWhole) this.#refilledByMs = this.#options.clock.wallMs() + REFILL_GRACE_MS;
+  /** It was lost sight of: the topic may be another when it is read on. */
+  suspect(): void {
+    this.#isSuspect = this.#landmark !== null;
+  }
+
+  /** The topic is the one that the landmark is of. */
+  proven(): void {
+    this.#isSuspect = false;
   }
 
   /** Reads from the start again, into a fresh table. */
   restart(reason: string): void {
     this.#next = 0;
+    this.#landmark = null;
+    this.proven();
     this.#end = null;
     this.#whole = false;
     this.#wholeMs = 0;
@@ -109,7 +121,8 @@ export class FollowedFeed {
       const offset = Number(message.offset);
       if (offset < this.#next) continue;
       const record = decodeRecord(topic, message, codec);
-      const cursor = formatCursor(offset, this.#wholeMs);
+      this.#landmark = { offset, print: printOf(message) };
+      const cursor = formatCursor(this.#landmark, this.#wholeMs);
       if (isUndecodable(record)) {
         this.#options.log('error', record.cause.message, { topic, offset, key: record.key });
         sink.undecodable(record, cursor);
@@ -136,14 +149,14 @@ export class FollowedFeed {
   }
 
   interrupted(cause: Error): void {
-    if (this.#closed || this.#interrupted) return;
-    this.#interrupted = true;
+    if (this.#closed || (this.#trouble && this.#trouble instanceof FeedDenied === cause instanceof FeedDenied)) return;
+    this.#trouble = cause;
     this.#options.sink.interrupted(cause);
   }
 
   resumed(): void {
-    if (this.#closed || !this.#interrupted) return;
-    this.#interrupted = false;
+    if (this.#closed || !this.#trouble) return;
+    this.#trouble = null;
     this.#options.sink.resumed();
   }
 
@@ -160,13 +173,9 @@ export class FollowedFeed {
 
   #complete(): void {
     if (this.#whole || this.#closed) return;
-    const nowMs = this.#options.clock.wallMs();
-    if (this.#next === 0 && nowMs < this.#refilledByMs) return;
-    this.#refilledByMs = 0;
-    this.#everWhole = true;
     this.#whole = true;
-    this.#wholeMs = nowMs;
-    this.#options.sink.complete(this.#next === 0 ? null : formatCursor(this.#next - 1, this.#wholeMs));
+    this.#wholeMs = this.#options.clock.wallMs();
+    this.#options.sink.complete(this.#landmark && formatCursor(this.#landmark, this.#wholeMs));
   }
 
   #isUnknown(value: Buffer): boolean {

@@ -1,5 +1,7 @@
+import type { Clock } from '@nva/ports';
 import type { KafkaMessage } from 'kafkajs';
 import { ConsumerRun, type RunHandlers } from './consumer-run.ts';
+import { printOf, type Landmark } from './cursor.ts';
 import type { FollowedFeed } from './followed-feed.ts';
 import type { ClientFactory } from './topic-reader.ts';
 
@@ -9,6 +11,9 @@ const RETRIES = 2;
 /**
  * One consumer over the feeds that are followed at one moment. The next generation, over more of them, starts where the feeds
  * then stand, and both deliver until the older one is stopped: each feed takes what it has not had yet.
+ *
+ * Where a topic may be another by now under the same name (after a failure, at a rejoin, from a cursor, and when no fetch kept an eye on it for a
+ * while) it is fetched from the feed's landmark on, the last record that the feed took: if that is not what comes first, the feed starts over.
  */
 export class Generation implements RunHandlers {
   readonly feeds: ReadonlyMap<string, FollowedFeed>;
@@ -16,14 +21,16 @@ export class Generation implements RunHandlers {
   readonly #onFailed: (cause: Error) => void;
   /** Where this generation's consumer stands in each topic. */
   readonly #stands = new Map<string, number>();
+  /** Topics that are to show their landmark first. */
+  readonly #unproven = new Map<string, Landmark>();
   /** Topics of which the batch under way was not taken. */
   readonly #refused = new Set<string>();
 
-  constructor(client: ClientFactory, groupId: string, feeds: Iterable<FollowedFeed>, onFailed: (generation: Generation, cause: Error) => void) {
+  constructor(client: ClientFactory, groupId: string, feeds: Iterable<FollowedFeed>, clock: Clock, onFailed: (generation: Generation, cause: Error) => void) {
     this.feeds = new Map([...feeds].map((feed) => [feed.topic, feed]));
     this.#onFailed = (cause) => onFailed(this, cause);
     // Uncommitted: every record is a true one whatever becomes of its transaction, and comes milliseconds earlier (README).
-    this.#run = new ConsumerRun(client, { groupId, topics: [...this.feeds.keys()], readUncommitted: true, retries: RETRIES }, this);
+    this.#run = new ConsumerRun(client, { groupId, topics: [...this.feeds.keys()], readUncommitted: true, retries: RETRIES, clock }, this);
   }
 
   start(): Promise<void> {
@@ -41,8 +48,14 @@ export class Generation implements RunHandlers {
   position(topic: string): number | null {
     const feed = this.feeds.get(topic)!;
     if (!feed.closed) feed.restartIfAway();
-    const { next } = feed;
+    const isFirstJoin = !this.#stands.has(topic);
+    const { next, landmark } = feed;
     this.#stands.set(topic, next);
+    this.#unproven.delete(topic);
+    if (landmark && (feed.isSuspect || !isFirstJoin)) {
+      this.#unproven.set(topic, landmark);
+      return landmark.offset;
+    }
     return next === 0 ? null : next;
   }
 
@@ -51,7 +64,7 @@ export class Generation implements RunHandlers {
     if (feed.closed) return;
     feed.restartIfAway();
     // The feed started over beneath another generation: what comes here is further on, and would leave a gap.
-    if (this.#stands.get(topic)! > feed.next) {
+    if (this.#stands.get(topic)! > feed.next || !this.#proves(topic, feed, messages[0])) {
       this.#refused.add(topic);
       this.#run.reseek(topic);
       return;
@@ -60,7 +73,8 @@ export class Generation implements RunHandlers {
   }
 
   progress(topic: string, next: number, end: number): void {
-    if (this.#refused.delete(topic)) return;
+    // What comes before the landmark has shown itself says nothing.
+    if (this.#refused.delete(topic) || this.#unproven.has(topic)) return;
     const feed = this.feeds.get(topic)!;
     const contiguous = this.#stands.get(topic)! <= feed.next;
     this.#stands.set(topic, next);
@@ -71,16 +85,36 @@ export class Generation implements RunHandlers {
     const feed = this.feeds.get(topic)!;
     if (feed.closed) return;
     feed.restartIfAway();
-    const stands = this.#stands.get(topic)!;
     // The feed started over: that nothing is behind where this consumer stands says nothing of what is before.
-    if (stands > feed.next) this.#run.reseek(topic);
-    else if (stands === feed.next) feed.quiet();
+    if (this.#stands.get(topic)! > feed.next || !this.#proves(topic, feed, undefined)) return this.#run.reseek(topic);
+    feed.quiet();
+  }
+
+  unseen(topic: string): void {
+    const feed = this.feeds.get(topic)!;
+    if (feed.closed || feed.landmark === null) return;
+    feed.suspect();
+    this.#run.reseek(topic);
   }
 
   outOfRange(topic: string): void {
     const feed = this.feeds.get(topic)!;
-    if (!feed.closed) feed.restartAnew(`offset ${feed.next} is not in topic ${topic} any more`);
+    if (!feed.closed) feed.restart(`offset ${feed.next} is not in topic ${topic} any more`);
+    this.#unproven.delete(topic);
     this.#stands.set(topic, 0);
+  }
+
+  /** Whether the topic is still the one that the feed was read from, by what came first of it. If it is not, the feed starts over. */
+  #proves(topic: string, feed: FollowedFeed, first: KafkaMessage | undefined): boolean {
+    const landmark = this.#unproven.get(topic);
+    if (!landmark) return true;
+    this.#unproven.delete(topic);
+    if (first && Number(first.offset) === landmark.offset && printOf(first) === landmark.print) {
+      feed.proven();
+      return true;
+    }
+    feed.restart(`topic ${topic} does not hold at offset ${landmark.offset} what was read there: it was made anew`);
+    return false;
   }
 
   failed(cause: Error): void {

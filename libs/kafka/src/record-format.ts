@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { RecordCodec } from '@nva/codec';
 import type { FeedRecord, Undecodable } from '@nva/ports';
 import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
@@ -29,7 +30,7 @@ export function encodeRecord(record: FeedRecord, codec: RecordCodec): EncodedRec
   const value = record.value === null ? null : codec.encode(record.value);
   const textBytes = 3 * (record.key.length + (record.eventType?.length ?? 0) + (record.correlationId?.length ?? 0));
   const bytes = RECORD_OVERHEAD_BYTES + HEADERS_OVERHEAD_BYTES + textBytes + record.log.length + (value?.length ?? 0);
-  return { message: { key: record.key, value, headers, partition: PARTITION }, bytes, changeEnd: record.changeEnd };
+  return { message: { key: record.keyBytes === undefined ? record.key : Buffer.from(record.keyBytes), value, headers, partition: PARTITION }, bytes, changeEnd: record.changeEnd };
 }
 
 export function isUndecodable(record: FeedRecord | Undecodable): record is Undecodable {
@@ -39,8 +40,10 @@ export function isUndecodable(record: FeedRecord | Undecodable): record is Undec
 /** Never throws: what cannot be understood comes back as Undecodable, with topic and offset. */
 export function decodeRecord(topic: string, message: KafkaMessage, codec: RecordCodec): FeedRecord | Undecodable {
   const key = message.key === null ? null : message.key.toString('utf8');
+  const keyBytes = message.key !== null && !isUtf8(message.key) ? message.key : undefined;
   try {
     if (key === null) throw new Error('it has no key');
+    if (keyBytes !== undefined && message.value !== null) throw new Error('its key is not UTF-8');
     const headers = message.headers ?? {};
     const position = Number(text(headers['position']));
     const log = text(headers['log']);
@@ -50,6 +53,7 @@ export function decodeRecord(topic: string, message: KafkaMessage, codec: Record
     const recordedAt = text(headers['recorded-at']);
     return {
       key,
+      ...(keyBytes === undefined ? {} : { keyBytes }),
       value: message.value === null ? null : codec.decode(message.value),
       position,
       log,
@@ -60,7 +64,7 @@ export function decodeRecord(topic: string, message: KafkaMessage, codec: Record
     };
   } catch (failure) {
     const cause = failure instanceof Error ? failure : new Error(String(failure));
-    return { undecodable: true, key, at: message.offset, cause: new Error(`Record at ${topic} offset ${message.offset} cannot be decoded: ${cause.message}`, { cause }) };
+    return { undecodable: true, key, ...(keyBytes === undefined ? {} : { keyBytes }), at: message.offset, cause: new Error(`Record at ${topic} offset ${message.offset} cannot be decoded: ${cause.message}`, { cause }) };
   }
 }
 

@@ -3,7 +3,8 @@ import type { Kafka, Producer } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_TRANSACTION_BYTES, MAX_TRANSACTION_RECORDS, requests, type Slice } from './batching.ts';
 import { PRODUCER_RETRY } from './client.ts';
-import { asFeedError, isEpochOld, isMissing, isRefusal } from './failures.ts';
+import { asFeedError, isEpochOld, isMissing, isOfOneTopic, isRefusal, TopicFailed, topicFailed } from './failures.ts';
+import type { KnownTopics } from './known-topics.ts';
 import type { Log } from './options.ts';
 
 /** An open transaction holds up readers of committed records on its topics; the broker ends one that its writer left so long. */
@@ -24,7 +25,13 @@ export interface ShardOptions {
   readonly log: Log;
   /** Rejects with FeedFenced if another writer owns the shard. */
   readonly assertOwner: () => Promise<void>;
+  readonly known: KnownTopics;
+  /** Which of the topics cannot be used, by what brokers say of each. */
+  readonly inTrouble: (topics: readonly string[]) => Promise<readonly TopicFailed[]>;
 }
+
+/** Thrown in a transaction whose records came to stand on topics that are not the ones that were known; it is aborted. */
+class FoundLost extends Error {}
 
 /**
  * Writes what is of one shard, a transaction at a time, under one transactional id: who initialised it last is the only one
@@ -84,17 +91,47 @@ export class ShardWriter {
   async #drain(): Promise<void> {
     // In a microtask, so that all slices of one publish are in the queue.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
-      const jobs = this.#take();
-      try {
-        await this.#commit(jobs);
-        for (const job of jobs) job.resolve();
-      } catch (failure) {
-        const cause = asFeedError(failure, `Publishing to ${jobs[0]!.topic}${jobs.length > 1 ? ` and ${jobs.length - 1} others` : ''}`);
-        if (cause instanceof FeedFenced) this.#fenced = cause;
-        for (const job of cause instanceof FeedFenced ? [...jobs, ...this.#queue.splice(0)] : jobs) job.reject(cause);
-      }
+    while (this.#queue.length > 0) await this.#settle(this.#take());
+  }
+
+  /** Commits the jobs. What is wrong with one topic rejects what is for that topic, and the others are committed without it. */
+  async #settle(jobs: readonly Job[], attempts = MAX_ATTEMPTS): Promise<void> {
+    const open = this.#withoutLost(jobs);
+    if (open.length === 0) return;
+    const topics = [...new Set(open.map(({ topic }) => topic))];
+    try {
+      await this.#commit(open, topics, attempts);
+      for (const job of open) job.resolve();
+    } catch (failure) {
+      if (failure instanceof FoundLost) return this.#settle(open, attempts);
+      if (isOfOneTopic(failure)) return this.#settleApart(open, topics, failure);
+      const cause = asFeedError(failure, doing(topics));
+      if (cause instanceof FeedFenced) this.#fenced = cause;
+      for (const job of cause instanceof FeedFenced ? [...open, ...this.#queue.splice(0)] : open) job.reject(cause);
     }
+  }
+
+  /** One topic, or some, made a transaction fail. Brokers say of some troubles which topic has them; the others are found by halves. */
+  async #settleApart(jobs: readonly Job[], topics: readonly string[], failure: unknown): Promise<void> {
+    const failed = topics.length === 1 ? [topicFailed(topics[0]!, doing(topics), failure)] : await this.#options.inTrouble(topics).catch(() => []);
+    for (const one of failed) {
+      if (one.trouble === 'lost') this.#options.known.lose(one.topic, one.message);
+      for (const job of jobs) if (job.topic === one.topic) job.reject(one);
+    }
+    const left = topics.filter((topic) => !failed.some((one) => one.topic === topic));
+    const middle = failed.length > 0 ? left.length : left.length >> 1;
+    for (const some of [left.slice(0, middle), left.slice(middle)]) {
+      if (some.length > 0) await this.#settle(jobs.filter(({ topic }) => some.includes(topic)), 1);
+    }
+  }
+
+  /** Nothing goes onto a topic that is to be filled anew, before it is. */
+  #withoutLost(jobs: readonly Job[]): readonly Job[] {
+    return jobs.filter((job) => {
+      const lost = this.#options.known.lost(job.topic);
+      if (lost !== null) job.reject(new TopicFailed(job.topic, 'lost', `Topic ${job.topic} is to be filled anew: ${lost}`));
+      return lost === null;
+    });
   }
 
   #take(): Job[] {
@@ -111,7 +148,7 @@ export class ShardWriter {
     return this.#queue.splice(0, count);
   }
 
-  async #commit(jobs: readonly Job[]): Promise<void> {
+  async #commit(jobs: readonly Job[], topics: readonly string[], attempts: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         if (this.#producer === undefined) {
@@ -121,19 +158,40 @@ export class ShardWriter {
         await this.#transact(this.#producer, jobs);
         return;
       } catch (failure) {
+        if (failure instanceof FoundLost) throw failure;
         await this.#dispose();
         if (failure instanceof FeedFenced || isRefusal(failure)) throw failure;
         if (isEpochOld(failure)) await this.#options.assertOwner();
-        this.#options.log('warn', `Transaction of ${this.#options.transactionalId} failed (attempt ${attempt} of ${MAX_ATTEMPTS}): ${String(failure)}`);
-        if (attempt === MAX_ATTEMPTS || isMissing(failure)) throw failure;
-        await sleep(ATTEMPT_PAUSE_MS * attempt);
+        this.#options.log('warn', `Transaction of ${this.#options.transactionalId} failed (attempt ${attempt} of ${attempts}): ${String(failure)}`);
+        if (attempt >= attempts) throw failure;
+        // A producer asks for every topic that it ever met, so the first may have failed by one that is not among these.
+        if (isOfOneTopic(failure) && (topics.length > 1 || isMissing(failure)) && (await this.#options.inTrouble(topics).catch(() => [])).length > 0) throw failure;
+        if (!isMissing(failure)) await sleep(ATTEMPT_PAUSE_MS * attempt);
       }
     }
   }
 
+  /**
+   * The first record of a topic tells by its offset whether the topic still has what it had: else the transaction is aborted, before readers
+   * of what is committed meet it. A record that comes at the start of a topic that had more shows that it was made anew.
+   */
   async #transact(producer: Producer, jobs: readonly Job[]): Promise<void> {
+    const { known } = this.#options;
     const transaction = await producer.transaction();
-    for (const topicMessages of requests(jobs)) await transaction.sendBatch({ topicMessages });
+    for (const topicMessages of requests(jobs)) {
+      const before = new Map(topicMessages.map(({ topic }) => [topic, known.endOf(topic)]));
+      let lost = false;
+      for (const { topicName, baseOffset } of await transaction.sendBatch({ topicMessages })) {
+        const offset = Number(baseOffset);
+        // Brokers give no offset for what they had already.
+        if (!(offset >= 0)) continue;
+        if (known.isBehind(topicName, before.get(topicName) ?? 0, offset)) lost = true;
+        else known.reaches(topicName, offset + 1);
+      }
+      if (!lost) continue;
+      await transaction.abort();
+      throw new FoundLost();
+    }
     await transaction.commit();
   }
 
@@ -158,3 +216,5 @@ export class ShardWriter {
     await producer?.disconnect().catch(() => undefined);
   }
 }
+
+const doing = (topics: readonly string[]): string => `Publishing to ${topics[0]!}${topics.length > 1 ? ` and ${topics.length - 1} others` : ''}`;

@@ -1,8 +1,10 @@
 import { FeedRefused, FeedUnavailable } from '@nva/ports';
-import kafkajs, { type Admin, type ConfigEntries } from 'kafkajs';
+import kafkajs, { type Admin, type ConfigEntries, type ITopicConfig } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isMissing } from './failures.ts';
+import { isMissing, isOfOneTopic, isRefusal, protocolError, TopicFailed, topicFailed } from './failures.ts';
+import { KnownTopics } from './known-topics.ts';
 import type { Log } from './options.ts';
+import type { TopicDescriber, TopicDetails } from './topic-details.ts';
 
 /** Topics in one request to create, describe or alter. */
 const MAX_TOPICS_PER_REQUEST = 500;
@@ -10,24 +12,45 @@ const VISIBLE_POLL_MS = 10;
 const VISIBLE_TIMEOUT_MS = 10_000;
 /** DescribeConfigs response: set on the topic itself, not inherited (Kafka, «DescribeConfigsResponse.ConfigSource»). */
 const SET_ON_TOPIC = 1;
+const ALREADY_EXISTS = 'TOPIC_ALREADY_EXISTS';
+
+export interface TopicAdminOptions {
+  readonly admin: Admin;
+  readonly describer: TopicDescriber;
+  readonly config: Readonly<Record<string, string>>;
+  readonly log: Log;
+  /** Resolves when every one of the topics, just made, can be read. */
+  readonly untilReadable: (topics: readonly string[]) => Promise<void>;
+  /** Told of every topic that was found right, with its id. */
+  readonly known?: KnownTopics;
+  /** 1 by default. */
+  readonly partitions?: number;
+}
+
+export interface EnsuredTopics {
+  /** Just made, or other topics than those known by their names: what was on those is not on them. */
+  readonly fresh: readonly string[];
+  readonly failures: readonly TopicFailed[];
+}
 
 /** Creates the NVA's topics and keeps their configuration as it should be. */
 export class TopicAdmin {
+  readonly #options: TopicAdminOptions;
   readonly #admin: Admin;
   readonly #config: Readonly<Record<string, string>>;
   readonly #log: Log;
-  readonly #untilReadable: (topics: readonly string[]) => Promise<void>;
+  readonly #known: KnownTopics;
   readonly #partitions: number;
   /** Topics that exist and were found right, by this process. */
   readonly #right = new Set<string>();
 
-  /** `untilReadable` resolves when every one of the topics, just made, can be read. */
-  constructor(admin: Admin, config: Readonly<Record<string, string>>, log: Log, untilReadable: (topics: readonly string[]) => Promise<void>, partitions = 1) {
-    this.#partitions = partitions;
-    this.#admin = admin;
-    this.#config = config;
-    this.#log = log;
-    this.#untilReadable = untilReadable;
+  constructor(options: TopicAdminOptions) {
+    this.#options = options;
+    this.#admin = options.admin;
+    this.#config = options.config;
+    this.#log = options.log;
+    this.#known = options.known ?? new KnownTopics();
+    this.#partitions = options.partitions ?? 1;
   }
 
   /** Every topic that this client may see. */
@@ -35,17 +58,32 @@ export class TopicAdmin {
     return this.#admin.listTopics();
   }
 
-  /** Creates what is missing, checks and corrects what is there. Throws FeedRefused if that cannot be done. */
-  async ensure(topics: readonly string[]): Promise<void> {
-    const unknown = [...new Set(topics)].filter((topic) => !this.#right.has(topic));
-    if (unknown.length === 0) return;
-    const existing = new Set(await this.list());
-    await this.#create(unknown.filter((topic) => !existing.has(topic)));
-    for (const chunk of chunks(unknown.filter((topic) => existing.has(topic)))) {
-      await this.#checkPartitions(chunk);
-      await this.#checkConfig(chunk);
+  /** Creates what is missing, checks and corrects what is there. What is wrong with one topic keeps no other from that. */
+  async ensure(topics: readonly string[]): Promise<EnsuredTopics> {
+    const unknown = [...new Set(topics)].filter((topic) => !this.#right.has(topic) || this.#known.lost(topic) !== null);
+    if (unknown.length === 0) return { fresh: [], failures: [] };
+    const failures: TopicFailed[] = [];
+    const existing = await this.#options.describer.describe(unknown);
+    const made = await this.#create(unknown.filter((topic) => !existing.has(topic)), failures);
+    const right = new Map(made);
+    for (const chunk of chunks([...existing.keys()])) {
+      const usable = chunk.filter((topic) => this.#isUsable(topic, existing.get(topic)!, failures));
+      for (const topic of await this.#each(usable, 'Checking the configuration', (some) => this.#checkConfig(some), failures)) right.set(topic, existing.get(topic)!.id);
     }
-    for (const topic of unknown) this.#right.add(topic);
+    const fresh: string[] = [];
+    for (const [topic, id] of right) {
+      if (this.#known.accept(topic, id) || made.has(topic)) fresh.push(topic);
+      this.#right.add(topic);
+    }
+    return { fresh, failures };
+  }
+
+  /** The same, of topics without which nothing can be done: throws the first failure. */
+  async require(topics: readonly string[]): Promise<readonly string[]> {
+    const { fresh, failures: [failure] } = await this.ensure(topics);
+    if (!failure) return fresh;
+    const message = `Topic ${failure.topic}: ${failure.message}`;
+    throw failure.trouble === 'refused' ? new FeedRefused(message, { cause: failure }) : new FeedUnavailable(message, { cause: failure });
   }
 
   /** What was found right may not be so any more: the next `ensure` looks again. */
@@ -61,35 +99,81 @@ export class TopicAdmin {
     } catch (failure) {
       if (!isMissing(failure)) throw failure;
     }
-    await this.#until([topic], (visible) => !visible.has(topic), 'still be seen after it was deleted');
+    this.#known.forget(topic);
+    for (let waitedMs = 0; waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
+      if (!(await this.#options.describer.describe([topic])).has(topic)) return;
+      await sleep(VISIBLE_POLL_MS);
+    }
+    throw new FeedUnavailable(`Topic ${topic} could still be seen after it was deleted, for ${VISIBLE_TIMEOUT_MS} ms`);
   }
 
-  async #create(topics: readonly string[]): Promise<void> {
+  /** The ids of those that are there now. Another writer may create some of them at the same moment: then they are checked. */
+  async #create(topics: readonly string[], failures: TopicFailed[]): Promise<ReadonlyMap<string, string>> {
     const configEntries = Object.entries(this.#config).map(([name, value]) => ({ name, value }));
-    for (const chunk of chunks(topics)) {
-      // Another writer may create some of them at the same moment: false, and then they are checked.
-      const created = await this.#admin.createTopics({ topics: chunk.map((topic) => ({ topic, numPartitions: this.#partitions, configEntries })), waitForLeaders: false });
-      await this.#until(chunk, (visible) => chunk.every((topic) => visible.has(topic)), 'not be seen after they were created');
-      if (!created) await this.#checkConfig(chunk);
+    const made = new Map<string, string>();
+    for (const chunk of [...chunks(topics)].flatMap(apart)) {
+      const { failed, raced } = await this.#request(chunk.map((topic) => ({ topic, numPartitions: this.#partitions, configEntries })));
+      failures.push(...failed);
+      const visible = await this.#untilVisible(chunk.filter((topic) => !failed.some((failure) => failure.topic === topic)), failures);
+      const checked = raced ? await this.#each([...visible.keys()], 'Checking the configuration', (some) => this.#checkConfig(some), failures) : [...visible.keys()];
       // A broker tells of a topic before it has made its log. A transaction begun then is aborted, and the broker (4.4.0) may lose
       // the markers of several such at once, which holds up every transaction on it until request.timeout.ms, 30 s.
-      await this.#untilReadable(chunk);
+      if (checked.length > 0) await this.#options.untilReadable(checked);
+      for (const topic of checked) made.set(topic, visible.get(topic)!.id);
     }
+    return made;
+  }
+
+  async #request(topics: ITopicConfig[]): Promise<{ readonly failed: readonly TopicFailed[]; readonly raced: boolean }> {
+    try {
+      return { failed: [], raced: !(await this.#admin.createTopics({ topics, waitForLeaders: false })) };
+    } catch (failure) {
+      const errors = (failure as { errors?: unknown }).errors;
+      if (!Array.isArray(errors)) throw failure;
+      const failing = (errors as readonly { readonly topic: string }[]).filter((error) => protocolError(error) !== ALREADY_EXISTS);
+      const failed = await Promise.all(failing.map((error) => this.#refused(error.topic, error)));
+      return { failed, raced: errors.length > failed.length };
+    }
+  }
+
+  /** Kafka says only that the name is invalid, not which other topic it takes for the same. */
+  async #refused(topic: string, error: unknown): Promise<TopicFailed> {
+    const like = protocolError(error) === 'INVALID_TOPIC_EXCEPTION' ? (await this.list()).find((other) => other !== topic && onKafka(other) === onKafka(topic)) : undefined;
+    return like === undefined ? topicFailed(topic, 'Creating the topic', error) : new TopicFailed(topic, 'refused', `Creating the topic: its name collides with that of ${like}: Kafka takes . and _ for the same`, error);
   }
 
   /** A broker learns of topics from the controller, a little after it answered. */
-  async #until(topics: readonly string[], done: (visible: ReadonlySet<string>) => boolean, otherwise: string): Promise<void> {
-    for (let waitedMs = 0; waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
-      if (done(new Set(await this.list()))) return;
-      await sleep(VISIBLE_POLL_MS);
+  async #untilVisible(topics: readonly string[], failures: TopicFailed[]): Promise<ReadonlyMap<string, TopicDetails>> {
+    let found = new Map<string, TopicDetails>();
+    for (let waitedMs = 0; found.size < topics.length && waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
+      if (waitedMs > 0) await sleep(VISIBLE_POLL_MS);
+      found = new Map([...(await this.#options.describer.describe(topics))].filter(([, { error }]) => error === null));
     }
-    throw new FeedUnavailable(`${topics.length} topics (${topics[0]}, …) could ${otherwise}, for ${VISIBLE_TIMEOUT_MS} ms`);
+    for (const topic of topics) if (!found.has(topic)) failures.push(new TopicFailed(topic, 'unavailable', `Topic ${topic} could not be used after it was created, for ${VISIBLE_TIMEOUT_MS} ms`));
+    return found;
   }
 
-  async #checkPartitions(topics: string[]): Promise<void> {
-    for (const { name, partitions } of (await this.#admin.fetchTopicMetadata({ topics })).topics) {
-      if (partitions.length === this.#partitions) continue;
-      throw new FeedRefused(this.#partitions === 1 ? `Topic ${name} has ${partitions.length} partitions; it must have one. Delete it, and it is made anew from the log` : `Topic ${name} has ${partitions.length} partitions, not ${this.#partitions}`);
+  #isUsable(topic: string, { partitions, error }: TopicDetails, failures: TopicFailed[]): boolean {
+    if (error !== null) failures.push(topicFailed(topic, 'Asking for the topic', Object.assign(new Error(`the brokers say ${error}`), { type: error })));
+    else if (partitions !== this.#partitions) failures.push(new TopicFailed(topic, 'refused', `Topic ${topic} has ${partitions} partitions${this.#partitions === 1 ? '; it must have one. Delete it, and it is made anew from the log' : `, not ${this.#partitions}`}`));
+    else return true;
+    return false;
+  }
+
+  /** Does it for all together, and where that fails by one of them, for each by itself; returns those for which it was done. */
+  async #each(topics: readonly string[], doing: string, action: (topics: readonly string[]) => Promise<void>, failures: TopicFailed[]): Promise<readonly string[]> {
+    if (topics.length === 0) return [];
+    try {
+      await action(topics);
+      return topics;
+    } catch (failure) {
+      if (!isOfOneTopic(failure) && !(failure instanceof FeedRefused)) throw failure;
+      if (topics.length === 1) {
+        failures.push(topicFailed(topics[0]!, doing, failure));
+        return [];
+      }
+      const middle = topics.length >> 1;
+      return [...(await this.#each(topics.slice(0, middle), doing, action, failures)), ...(await this.#each(topics.slice(middle), doing, action, failures))];
     }
   }
 
@@ -110,6 +194,7 @@ export class TopicAdmin {
         resources: wrong.map(({ resourceName, configEntries }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name: resourceName, configEntries: this.#corrected(configEntries) })),
       });
     } catch (cause) {
+      if (!isOfOneTopic(cause) && !isRefusal(cause)) throw cause;
       throw new FeedRefused(`Topic ${wrong[0]!.resourceName} is not configured as it must be, and that could not be corrected: ${this.#differences(wrong[0]!.configEntries).join(', ')}`, { cause });
     }
   }
@@ -123,6 +208,15 @@ export class TopicAdmin {
     const set = entries.filter((entry) => (entry.configSource as unknown as number) === SET_ON_TOPIC).map((entry) => [entry.configName, entry.configValue] as const);
     return Object.entries({ ...Object.fromEntries(set), ...this.#config }).map(([name, value]) => ({ name, value }));
   }
+}
+
+const onKafka = (topic: string): string => topic.replaceAll('.', '_');
+
+/** Brokers refuse a topic whose name collides with that of another (`onKafka`), but not in one request; so the later ones go into one of their own. */
+function apart(topics: readonly string[]): (readonly string[])[] {
+  const first = new Map(topics.toReversed().map((topic) => [onKafka(topic), topic]));
+  const [together, later] = [topics.filter((topic) => first.get(onKafka(topic)) === topic), topics.filter((topic) => first.get(onKafka(topic)) !== topic)];
+  return later.length === 0 ? [together] : [together, ...apart(later)];
 }
 
 function* chunks(topics: readonly string[]): Generator<string[]> {

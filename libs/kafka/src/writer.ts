@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { createRecordCodec, type RecordCodec } from '@nva/codec';
-import { FeedFenced, FeedRefused, FeedUnavailable, feedKey, systemClock, type Clock, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
+import { createCommandCodec, createRecordCodec, type RecordCodec } from '@nva/codec';
+import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, feedKey, systemClock, type Clock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { hostname } from 'node:os';
 import { slices } from './batching.ts';
 import { createClient, PRODUCER_RETRY } from './client.ts';
-import { checkpointMessage, readCheckpoints, readOwners, writeOwners } from './distributor-topic.ts';
-import { translated } from './failures.ts';
+import { checkpointMessage, ownerMessage, placedCheckpoints, readCheckpoints, readOwners, writeOwners, type Owner } from './distributor-topic.ts';
+import { isMissing, isOfOneTopic, TopicFailed, topicFailed, translated } from './failures.ts';
+import { KnownTopics } from './known-topics.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
-import { decodeRecord, encodeRecord } from './record-format.ts';
-import { learnSchemas, writeSchemas } from './schema-topic.ts';
+import { decodeRecord, encodeRecord, type EncodedRecord } from './record-format.ts';
+import { learnSchemas, restoreSchemas } from './schema-topic.ts';
 import { ShardWriter } from './shard-writer.ts';
 import { byShard, checkedShards, formatShards, shardOf, SHARDS } from './sharding.ts';
 import { TopicAdmin } from './topic-admin.ts';
+import { TopicDescriber } from './topic-details.ts';
 import { readTopics, type ClientFactory } from './topic-reader.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
@@ -35,11 +37,12 @@ export interface KafkaFeedWriterOptions extends KafkaConnection {
 
 interface Administration {
   readonly admin: Admin;
+  readonly describer: TopicDescriber;
   readonly topics: TopicAdmin;
 }
 
 interface Opened {
-  readonly writer: string;
+  readonly owner: Owner;
   readonly plain: Producer;
   readonly shards: ReadonlyMap<number, ShardWriter>;
 }
@@ -67,6 +70,14 @@ export class KafkaFeedWriter implements FeedWriter {
   readonly #readClient: ClientFactory;
   #administration: Promise<Administration> | undefined;
   #opened: Opened | undefined;
+  readonly #known = new KnownTopics();
+  /** By fingerprint, as they stood on the topic of schemas: what it is to hold again if it is lost. */
+  readonly #schemas = new Map<string, string>();
+  #schemasLost = false;
+  /** The one saved last. */
+  #checkpoint: FeedCheckpoint | undefined;
+  /** A shard of ours was found without owner record. */
+  #ownerless = false;
 
   /** Throws FeedRefused if topics cannot be named so, or there are no such shards. */
   constructor(options: KafkaFeedWriterOptions) {
@@ -112,23 +123,52 @@ export class KafkaFeedWriter implements FeedWriter {
     return translated('Listing the feeds', async () => (await (await this.#topics()).list()).flatMap((topic) => this.#names.feedOf(topic) ?? []));
   }
 
-  /** One request for all that are missing; a feed once found right is not looked at again until a publish fails. */
-  async ensure(feeds: readonly FeedName[]): Promise<void> {
-    const topics = feeds.map((feed) => this.#names.of(feed));
-    await translated(`Creating or checking ${feeds.length} feeds`, async () => (await this.#topics()).ensure(topics));
+  /** One request for all that are missing; a feed once found right is not looked at again until a publish fails, or it is lost. */
+  ensure(feeds: readonly FeedName[]): Promise<Ensured> {
+    return translated(`Creating or checking ${feeds.length} feeds`, async () => {
+      const { named, failures } = this.#named(feeds);
+      const ensured = await (await this.#topics()).ensure([...named.keys()]);
+      return { fresh: ensured.fresh.map((topic) => named.get(topic)!), failures: [...failures, ...ensured.failures.map((failed) => failureOf(named.get(failed.topic)!, failed))] };
+    });
   }
 
   async publish(batches: readonly FeedBatch[]): Promise<void> {
     const { shards } = this.#writing();
-    // All are encoded before any is sent: a value that no schema allows rejects the call with nothing written.
+    const byTopic = new Map<string, FeedName>();
+    const failures: FeedFailure[] = [];
+    // All of a feed is encoded before any of it is sent: a value that no schema allows leaves nothing written there.
     const encoded = batches.flatMap((batch) => {
-      const topic = this.#names.of(batch.feed);
-      return [...byShard(batch, this.#shardCount)].map(([shard, records]) => ({
-        writer: shards.get(shard) ?? this.#refuse(shard, batch.feed),
-        slices: slices({ topic, records: records.map((record) => encodeRecord(record, this.#codec)) }),
-      }));
+      const parts = [...byShard(batch, this.#shardCount)].map(([shard, records]) => ({ writer: shards.get(shard) ?? this.#refuse(shard, batch.feed), records }));
+      try {
+        const topic = this.#names.of(batch.feed);
+        byTopic.set(topic, batch.feed);
+        return parts.map(({ writer, records }) => ({ writer, slices: slices({ topic, records: records.map((record) => encodeRecord(record, this.#codec)) }) }));
+      } catch (cause) {
+        failures.push({ feed: batch.feed, trouble: 'refused', cause: cause as Error });
+        return [];
+      }
     });
-    await this.#settled(encoded.flatMap(({ writer, slices: cut }) => cut.map((slice) => writer.send(slice))));
+    const failed = await this.#settled(encoded.flatMap(({ writer, slices: cut }) => cut.map((slice) => writer.send(slice))));
+    for (const topic of new Set(failed.map((one) => one.topic))) failures.push(failureOf(byTopic.get(topic)!, failed.find((one) => one.topic === topic)!));
+    if (failures.length > 0) throw new FeedsFailed(failures);
+  }
+
+  /** Compares the ids of all topics that were met with those that brokers tell, in one request. */
+  async look(): Promise<readonly FeedFailure[]> {
+    return translated('Looking at the feeds', async () => {
+      await this.#topics();
+      const known = this.#known;
+      if (known.names.length === 0) return [];
+      const lost = known.compare(await (await this.#administration!).describer.describe(known.names));
+      const { schemas, distributor } = this.#names;
+      this.#schemasLost ||= lost.includes(schemas);
+      if (!this.#opened) await this.open();
+      else if (this.#ownerless || lost.includes(schemas) || lost.includes(distributor)) await this.#restoreOwn(this.#opened);
+      return lost.flatMap((topic) => {
+        const feed = this.#names.feedOf(topic);
+        return feed ? [{ feed, trouble: 'lost' as const, cause: new TopicFailed(topic, 'lost', `Topic ${topic} is to be filled anew: ${known.lost(topic)}`) }] : [];
+      });
+    });
   }
 
   async *read(feed: FeedName): AsyncGenerator<FeedRecord | Undecodable> {
@@ -140,11 +180,13 @@ export class KafkaFeedWriter implements FeedWriter {
    * each. Reads what is committed; rejects with FeedUnavailable if one of them does not exist.
    */
   async *readAll(feeds: readonly FeedName[]): AsyncGenerator<FeedItem> {
-    const byTopic = new Map(feeds.map((feed) => [this.#names.of(feed), feed]));
+    const { named: byTopic, failures } = this.#named(feeds);
+    if (failures.length > 0) throw new FeedsFailed(failures);
     let schemasRead = false;
     try {
       for await (const { topic, messages } of readTopics(this.#readClient, this.#groupPrefix, [...byTopic.keys()])) {
         const feed = byTopic.get(topic)!;
+        this.#known.reaches(topic, Number(messages.at(-1)!.offset) + 1);
         for (const message of messages) {
           if (message.value !== null && !schemasRead && this.#isUnknown(message.value)) {
             schemasRead = true;
@@ -154,6 +196,8 @@ export class KafkaFeedWriter implements FeedWriter {
         }
       }
     } catch (failure) {
+      const failed = isOfOneTopic(failure) ? await this.#inTrouble([...byTopic.keys()]).catch(() => []) : [];
+      if (failed.length > 0) throw new FeedsFailed(failed.map((one) => failureOf(byTopic.get(one.topic)!, one)));
       await translated(`Reading ${feeds.length === 1 ? feedKey(feeds[0]!) : `${feeds.length} feeds`}`, () => Promise.reject(failure));
     }
   }
@@ -171,30 +215,30 @@ export class KafkaFeedWriter implements FeedWriter {
 
   loadCheckpoint(): Promise<FeedCheckpoint | null> {
     return translated('Reading the checkpoints', async () => {
-      const known = await readCheckpoints(this.#readClient, this.#groupPrefix, this.#names.distributor);
+      const known = await readCheckpoints(this.#readClient, this.#groupPrefix, this.#names.distributor, this.#log);
       const owned = this.#owned.flatMap((shard) => known.get(shard) ?? []);
       if (owned.length < this.#owned.length || new Set(owned.map(({ log }) => log)).size > 1) return null;
       return owned.reduce((oldest, checkpoint) => (checkpoint.position < oldest.position ? checkpoint : oldest));
     });
   }
 
-  /** None if the distributors' topic is not there yet. Shards that have come equally far are told of together. */
+  /** None if the distributors' topic is not there yet. */
   checkpoints(): Promise<readonly PlacedCheckpoint[]> {
     return translated('Reading the checkpoints', async () => {
       const topic = this.#names.distributor;
       if (!this.#opened && !(await (await this.#topics()).list()).includes(topic)) return [];
-      const known = [...(await readCheckpoints(this.#readClient, this.#groupPrefix, topic))];
-      const alike = Object.values(Object.groupBy(known, ([, { log, position }]) => `${log}/${position}`)) as (typeof known)[];
-      return alike.map((group) => ({ ...group[0]![1], where: `the checkpoint of ${shardsText(group.map(([shard]) => shard))} on topic ${topic}` }));
+      return placedCheckpoints(await readCheckpoints(this.#readClient, this.#groupPrefix, topic, this.#log), topic);
     });
   }
 
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
     const topic = this.#names.distributor;
+    this.#checkpoint = checkpoint;
     const saved = [...this.#writing().shards].map(([shard, writer]) =>
       writer.send({ topic, records: [{ message: checkpointMessage(shard, checkpoint), bytes: CHECKPOINT_BYTES, changeEnd: true }], bytes: CHECKPOINT_BYTES }),
     );
-    await this.#settled(saved);
+    const [failed] = await this.#settled(saved);
+    if (failed) throw new FeedUnavailable(`Saving the checkpoint: ${failed.message}`, { cause: failed });
   }
 
   /** Waits for what is being published. The owner records stay: nobody needs to know that the owner is gone. */
@@ -204,39 +248,79 @@ export class KafkaFeedWriter implements FeedWriter {
     if (opened) await Promise.all([opened.plain.disconnect(), ...[...opened.shards.values()].map((shard) => shard.close())]);
     const administration = this.#administration;
     this.#administration = undefined;
-    await (await administration?.catch(() => undefined))?.admin.disconnect();
+    const administered = await administration?.catch(() => undefined);
+    await Promise.all([administered?.admin.disconnect(), administered?.describer.close()]);
   }
 
   async #takeOver(): Promise<void> {
-    await (await this.#topics()).ensure([this.#names.schemas, this.#names.distributor]);
+    await (await this.#topics()).require([this.#names.schemas, this.#names.distributor]);
     const plain = this.#client.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
-    const writer = randomUUID();
-    const shards = new Map(this.#owned.map((shard) => [shard, this.#shard(shard, writer)]));
-    this.#opened = { writer, plain, shards };
-    await plain.connect();
-    await writeSchemas(plain, this.#names.schemas, this.#codec, await learnSchemas(this.#readClient, this.#groupPrefix, this.#names.schemas, this.#codec, this.#log));
     const since = new Date(this.#clock.wallMs()).toISOString();
-    await writeOwners(plain, this.#names.distributor, this.#owned, { writer, clientId: this.#clientId, host: hostname(), pid: process.pid, since });
+    const owner: Owner = { writer: randomUUID(), clientId: this.#clientId, host: hostname(), pid: process.pid, since };
+    const { writer } = owner;
+    const shards = new Map(this.#owned.map((shard) => [shard, this.#shard(shard, writer)]));
+    this.#opened = { owner, plain, shards };
+    await plain.connect();
+    await this.#writeSchemas(plain);
+    await writeOwners(plain, this.#names.distributor, this.#owned, owner);
     for (let from = 0; from < this.#owned.length; from += MAX_SHARDS_OPENING) {
       await Promise.all(this.#owned.slice(from, from + MAX_SHARDS_OPENING).map((shard) => shards.get(shard)!.init()));
     }
     await this.#assertOwner(writer, this.#owned);
+    this.#ownerless = false;
     this.#log('info', `Feeds taken over by ${this.#clientId}`, { writer, shards: formatShards(this.#owned) });
+  }
+
+  /**
+   * Schemas, owners and checkpoints on topics of the writer's own that were lost. An owner record is written in its shard's transaction, which
+   * brokers take of nobody who was superseded. Where they have forgotten whose the transactions are too, the shards are taken over anew.
+   */
+  async #restoreOwn({ owner, plain, shards }: Opened): Promise<void> {
+    const topic = this.#names.distributor;
+    this.#log('error', 'Topics of the distributor’s own were lost; they are made anew', { topics: [this.#names.schemas, topic] });
+    await (await this.#topics()).require([this.#names.schemas, topic]);
+    try {
+      await this.#writeSchemas(plain);
+      const records = (shard: number): EncodedRecord[] => [ownerMessage(shard, owner), ...(this.#checkpoint ? [checkpointMessage(shard, this.#checkpoint)] : [])].map((message) => ({ message, bytes: CHECKPOINT_BYTES, changeEnd: true }));
+      const [failed] = await this.#settled([...shards].map(([shard, writer]) => writer.send({ topic, records: records(shard), bytes: 2 * CHECKPOINT_BYTES })));
+      if (failed) throw failed;
+      this.#ownerless = false;
+    } catch (failure) {
+      if (failure instanceof FeedFenced) throw failure;
+      this.#log('warn', `The shards are taken over anew: ${String(failure)}`);
+      await this.open();
+    }
+  }
+
+  /** Today's and whatever was found on the topic before; those of commands, which registrars write when they start, where it was lost. */
+  async #writeSchemas(plain: Producer): Promise<void> {
+    const present = await learnSchemas(this.#readClient, this.#groupPrefix, this.#names.schemas, this.#codec, this.#log);
+    await restoreSchemas(plain, this.#names.schemas, this.#schemas, [this.#codec, ...(this.#schemasLost ? [createCommandCodec()] : [])], present);
+    this.#schemasLost = false;
+    for (const [fingerprint, text] of present) this.#schemas.set(fingerprint, text);
+    for (const { fingerprint, schema } of this.#codec.schemas) this.#schemas.set(fingerprint, JSON.stringify(schema));
   }
 
   #shard(shard: number, writer: string): ShardWriter {
     const transactionalId = `${this.#options.prefix ?? DEFAULT_PREFIX}-shard-${shard}`;
-    return new ShardWriter({ client: this.#client, transactionalId, log: this.#log, assertOwner: () => this.#assertOwner(writer, [shard]) });
+    return new ShardWriter({ client: this.#client, transactionalId, log: this.#log, assertOwner: () => this.#assertOwner(writer, [shard]), known: this.#known, inTrouble: (topics) => this.#inTrouble(topics) });
   }
 
-  /** Throws FeedFenced, naming the shards and who has them, if any of them is another's. */
+  /** Throws FeedFenced, naming the shards and who has them, if any of them is another's; FeedUnavailable if nobody is known to have one: `look` puts that right. */
   async #assertOwner(writer: string, shards: readonly number[]): Promise<void> {
-    const owners = await readOwners(this.#readClient, this.#groupPrefix, this.#names.distributor);
+    const owners = await readOwners(this.#readClient, this.#groupPrefix, this.#names.distributor, this.#log).catch((failure: unknown) => {
+      if (!isMissing(failure)) throw failure;
+      return new Map<number, Owner>();
+    });
     const lost = shards.filter((shard) => owners.get(shard)?.writer !== writer);
     if (lost.length === 0) return;
-    const owner = owners.get(lost[0]!);
-    const together = lost.filter((shard) => owners.get(shard)?.writer === owner?.writer);
-    const by = owner ? `${owner.clientId} on ${owner.host}, process ${owner.pid} (${owner.writer}), at ${owner.since}` : 'nobody known: the owner record is gone';
+    const owner = lost.map((shard) => owners.get(shard)).find((one) => one !== undefined);
+    if (!owner) {
+      this.#ownerless = true;
+      throw new FeedUnavailable(`The owner record of shard ${lost[0]} is gone`);
+    }
+    const together = lost.filter((shard) => owners.get(shard)?.writer === owner.writer);
+    const by = `${owner.clientId} on ${owner.host}, process ${owner.pid} (${owner.writer}), at ${owner.since}`;
     throw new FeedFenced(`Shard${together.length === 1 ? '' : 's'} ${formatShards(together)} of the feeds ${together.length === 1 ? 'was' : 'were'} taken over by ${by}`);
   }
 
@@ -244,12 +328,38 @@ export class KafkaFeedWriter implements FeedWriter {
     throw new FeedRefused(`What was to be written to ${feedKey(feed)} is of shard ${shard}; this writer owns ${formatShards(this.#owned)}`);
   }
 
-  /** All of them settle before the first failure is told, so that nothing is still under way then. */
-  async #settled(pending: readonly Promise<void>[]): Promise<void> {
+  /** All of them settle before the first failure is told, so that nothing is still under way then. Returns the topics that failed by themselves. */
+  async #settled(pending: readonly Promise<void>[]): Promise<readonly TopicFailed[]> {
     const failures = (await Promise.allSettled(pending)).flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
-    if (failures.length === 0) return;
+    if (failures.length === 0) return [];
     (await this.#topics()).forget();
-    throw failures.find((failure) => failure instanceof FeedFenced) ?? failures[0]!;
+    const ofTopics = failures.filter((failure) => failure instanceof TopicFailed);
+    if (ofTopics.length === failures.length) return ofTopics;
+    throw failures.find((failure) => failure instanceof FeedFenced) ?? failures.find((failure) => !(failure instanceof TopicFailed))!;
+  }
+
+  /** What keeps topics from being used, by what brokers say of each of them. */
+  async #inTrouble(topics: readonly string[]): Promise<readonly TopicFailed[]> {
+    await this.#topics();
+    const details = await (await this.#administration!).describer.describe(topics);
+    return topics.flatMap((topic) => {
+      const found = details.get(topic);
+      if (!found) return [new TopicFailed(topic, 'lost', `Topic ${topic} is gone`)];
+      return found.error === null ? [] : [topicFailed(topic, 'Asking for the topic', Object.assign(new Error(`the brokers say ${found.error}`), { type: found.error }))];
+    });
+  }
+
+  #named(feeds: readonly FeedName[]): { readonly named: ReadonlyMap<string, FeedName>; readonly failures: readonly FeedFailure[] } {
+    const named = new Map<string, FeedName>();
+    const failures: FeedFailure[] = [];
+    for (const feed of feeds) {
+      try {
+        named.set(this.#names.of(feed), feed);
+      } catch (cause) {
+        failures.push({ feed, trouble: 'refused', cause: cause as Error });
+      }
+    }
+    return { named, failures };
   }
 
   #isUnknown(value: Buffer): boolean {
@@ -279,8 +389,9 @@ export class KafkaFeedWriter implements FeedWriter {
     const untilReadable = async (topics: readonly string[]): Promise<void> => {
       for await (const _batch of readTopics(this.#readClient, this.#groupPrefix, topics, 'read-uncommitted')) continue;
     };
-    return { admin, topics: new TopicAdmin(admin, { ...TOPIC_CONFIG, ...this.#options.topicConfig }, this.#log, untilReadable) };
+    const describer = new TopicDescriber(this.#client);
+    return { admin, describer, topics: new TopicAdmin({ admin, describer, config: { ...TOPIC_CONFIG, ...this.#options.topicConfig }, log: this.#log, untilReadable, known: this.#known }) };
   }
 }
 
-const shardsText = (shards: readonly number[]): string => `shard${shards.length === 1 ? '' : 's'} ${formatShards(shards.toSorted((a, b) => a - b))}`;
+const failureOf = (feed: FeedName, failed: TopicFailed): FeedFailure => ({ feed, trouble: failed.trouble, cause: failed });

@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRecordCodec } from '@nva/codec';
 import type { FeedRecord } from '@nva/ports';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
 import { CollectingSink } from '../../../test/contract/collecting-sink.ts';
 import { keyAndPosition, member, removal, vn } from '../../../test/contract/feed-records.ts';
 import { encodeRecord } from '../src/record-format.ts';
 import type { KafkaFeedWriter } from '../src/index.ts';
 import { EAGER_COMPACTION, KafkaFeedUnderTest } from './kafka-feed.ts';
+
+/** The broker compacts in the background, a machine under load late; what is waited for is the state, and this is only where waiting ends. */
+vi.setConfig({ testTimeout: 300_000 });
 
 let feed: KafkaFeedUnderTest;
 let writer: KafkaFeedWriter;
@@ -39,7 +42,8 @@ describe('after compaction', () => {
     // The segment up to 55 is closed by what comes after it, and compacted; the active one is not.
     await send([...others(56, 60), member('K9', 20)]);
     const offsets = async (): Promise<string[]> => (await feed.raw(topic)).flatMap(({ key, offset }) => (/K[29]/.test(key!.toString()) ? [`${key!.toString()} at ${offset}`] : []));
-    for (let waitedMs = 0; (await offsets()).length > 3 && waitedMs < 20_000; waitedMs += 50) await sleep(50);
+    // As long as the test may take: how soon a broker compacts is its own affair.
+    while ((await offsets()).length > 3) await sleep(50);
     expect(await offsets()).toEqual(['member/K9 at 40', 'member/K2 at 52', 'member/K9 at 60']);
 
     const sink = follow('late');

@@ -1,3 +1,4 @@
+import { FeedDenied } from '@nva/ports';
 import kafkajs, { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CollectingSink } from '../../../test/contract/collecting-sink.ts';
@@ -43,6 +44,7 @@ describe('a broker with access rules', () => {
     await busy.untilComplete();
     transport.follow(vn(2), {}, forbidden);
     await forbidden.until(() => forbidden.count('interrupted') === 1, 'interrupted');
+    expect(forbidden.calls[0]).toMatchObject({ call: 'interrupted', cause: expect.any(FeedDenied) });
     await writer.publish([{ feed: vn(1), records: [member('a', 1)] }, { feed: vn(2), records: [member('b', 1)] }]);
     await busy.until(() => busy.records.length === 1, 'a record of the other feed');
     expect(busy.count('interrupted')).toBe(0);

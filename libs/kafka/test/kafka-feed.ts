@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kafka, logLevel, type KafkaMessage } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel, type KafkaMessage } from 'kafkajs';
 import { collected } from '../../../test/contract/collected.ts';
+import { until } from '../../../test/e2e/waiting.ts';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
 import { createClient } from '../src/client.ts';
 import { KafkaFeedTransport, KafkaFeedWriter, type KafkaFeedTransportOptions, type KafkaFeedWriterOptions, type Log } from '../src/index.ts';
 import { silent } from '../src/options.ts';
+import { TOPIC_CONFIG } from '../src/topics.ts';
 import { readTopics } from '../src/topic-reader.ts';
 
 /** Compacts as soon as there is something to compact behind the active segment, and forgets removals as soon. */
@@ -15,7 +17,8 @@ export const EAGER_COMPACTION: Readonly<Record<string, string>> = {
   'max.compaction.lag.ms': '100',
   'delete.retention.ms': '50',
 };
-const COMPACTION_TIMEOUT_MS = 20_000;
+/** Of waits in a row, not of time: on a busy machine each takes longer, the broker's as well as ours. */
+const MAX_COMPACTION_POLLS = 600;
 const COMPACTION_POLL_MS = 150;
 const MARKERS_MS = 100;
 
@@ -61,22 +64,42 @@ export class KafkaFeedUnderTest {
   }
 
   /** Writes past every rule of ours. */
-  async send(topic: string, messages: { key: string; value: string | Buffer | null; headers?: Record<string, string> }[]): Promise<void> {
+  async send(topic: string, messages: { key: string | Buffer; value: string | Buffer | null; headers?: Record<string, string> }[]): Promise<void> {
     const producer = this.client.producer({ allowAutoTopicCreation: false });
     await producer.connect();
     await producer.send({ topic, messages });
     await producer.disconnect();
   }
 
+  /** As an operator does it, by hand. Resolves when brokers tell of the topic no more, or of the next one. */
+  async deleted(topic: string): Promise<void> {
+    await this.admin(async (admin) => {
+      await admin.deleteTopics({ topics: [topic] });
+    });
+  }
+
+  /** Deleted, and made again at once with the right configuration. */
+  async madeAnew(topic: string): Promise<void> {
+    await this.admin(async (admin) => {
+      await admin.deleteTopics({ topics: [topic] });
+      await until('the topic is gone', async () => ((await admin.listTopics()).includes(topic) ? 'still there' : null));
+      await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })) }], waitForLeaders: true });
+    });
+  }
+
+  async configured(topic: string, name: string, value: string): Promise<void> {
+    await this.admin((admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [...Object.entries(TOPIC_CONFIG), [name, value]].map(([configName, configValue]) => ({ name: configName!, value: configValue! })) }] }));
+  }
+
   /** Has the broker compact, by filling segments with records of a key of their own, until `done` likes what is left. */
   async compacted(topic: string, fill: () => Promise<void>, done: (left: readonly KafkaMessage[]) => boolean): Promise<KafkaMessage[]> {
-    for (let waitedMs = 0; waitedMs < COMPACTION_TIMEOUT_MS; waitedMs += COMPACTION_POLL_MS) {
+    for (let polls = 0; polls < MAX_COMPACTION_POLLS; polls++) {
       const left = await this.raw(topic);
       if (done(left)) return left;
       await fill();
       await sleep(COMPACTION_POLL_MS);
     }
-    throw new Error(`Topic ${topic} was not compacted within ${COMPACTION_TIMEOUT_MS} ms`);
+    throw new Error(`Topic ${topic} was not compacted within ${MAX_COMPACTION_POLLS} looks, ${COMPACTION_POLL_MS} ms apart at least`);
   }
 
   async dispose(): Promise<void> {

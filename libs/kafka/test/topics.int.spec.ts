@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { createRecordCodec } from '@nva/codec';
-import { FeedRefused, FeedUnavailable } from '@nva/ports';
+import { FeedRefused, feedKey } from '@nva/ports';
 import kafkajs from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
 import { keyAndPosition, LOG, member, nve, removal, vn } from '../../../test/contract/feed-records.ts';
+import { until } from '../../../test/e2e/waiting.ts';
 import { TOPIC_CONFIG, type KafkaFeedWriter } from '../src/index.ts';
 import { KafkaFeedUnderTest } from './kafka-feed.ts';
 
@@ -49,8 +50,11 @@ describe('topics', () => {
 
   it('with more than one partition are refused', async () => {
     await feed.admin((admin) => admin.createTopics({ topics: [{ topic: `${feed.prefix}.vn.9`, numPartitions: 2 }] }));
-    await expect(writer.ensure([vn(9)])).rejects.toThrow(FeedRefused);
-    await expect(writer.ensure([vn(9)])).rejects.toThrow('has 2 partitions');
+    for (let twice = 0; twice < 2; twice++) {
+      const { failures, fresh } = await writer.ensure([vn(9), vn(10 + twice)]);
+      expect(failures).toMatchObject([{ feed: vn(9), trouble: 'refused', cause: { message: expect.stringContaining('has 2 partitions') } }]);
+      expect(fresh).toEqual([vn(10 + twice)]);
+    }
   });
 
   it('are made two hundred in one call', async () => {
@@ -63,9 +67,11 @@ describe('topics', () => {
   });
 
   it('are not made for a name that Kafka does not take, nor by writing', async () => {
-    await expect(writer.ensure([nve('leaf/1')])).rejects.toThrow(FeedRefused);
-    await expect(writer.ensure([vn(0)])).rejects.toThrow('A VNID is 1 to 16777215, received 0');
-    await expect(writer.publish([{ feed: vn(5), records: [member('a', 1)] }])).rejects.toThrow(FeedUnavailable);
+    expect((await writer.ensure([nve('leaf/1'), vn(0)])).failures).toMatchObject([
+      { feed: nve('leaf/1'), trouble: 'refused', cause: expect.any(FeedRefused) },
+      { feed: vn(0), trouble: 'refused', cause: { message: 'A VNID is 1 to 16777215, received 0' } },
+    ]);
+    await expect(writer.publish([{ feed: vn(5), records: [member('a', 1)] }])).rejects.toMatchObject({ name: 'FeedsFailed', failures: [{ feed: vn(5), trouble: 'lost' }] });
     expect(await writer.list()).toEqual([]);
   });
 
@@ -73,10 +79,74 @@ describe('topics', () => {
     await writer.ensure([vn(5), vn(69)]);
     await writer.publish([{ feed: vn(5), records: [member('a', 1)] }]);
     await feed.admin((admin) => admin.deleteTopics({ topics: [`${feed.prefix}.vn.5`] }));
-    await expect(writer.publish([{ feed: vn(5), records: [member('a', 2)] }])).rejects.toThrow(FeedUnavailable);
-    await writer.ensure([vn(5), vn(69)]);
+    // Of the same shard, and so in one transaction.
+    const both = writer.publish([{ feed: vn(5), records: [member('a', 2)] }, { feed: vn(69), records: [member('b', 1)] }]);
+    await expect(both).rejects.toMatchObject({ failures: [{ feed: vn(5), trouble: 'lost' }] });
+    expect((await collected(writer.read(vn(69)))).length).toBe(1);
+    expect(await writer.ensure([vn(5), vn(69)])).toEqual({ fresh: [vn(5)], failures: [] });
     await writer.publish([{ feed: vn(5), records: [member('a', 2)] }, { feed: vn(69), records: [member('b', 2)] }]);
     expect((await collected(writer.read(vn(5)))).length).toBe(1);
+  });
+});
+
+describe('a topic that is deleted and made again by somebody else', () => {
+  const again = (topic: string): Promise<void> => feed.madeAnew(topic);
+
+  it('is found by the next publish, which leaves nothing committed on it, and nothing behind it either until it was looked at', async () => {
+    await writer.ensure([vn(5), vn(69)]);
+    await writer.publish([{ feed: vn(5), records: [member('a', 1)] }, { feed: vn(69), records: [member('a', 1)] }]);
+    await again(`${feed.prefix}.vn.5`);
+    const first = writer.publish([{ feed: vn(5), records: [member('b', 2)] }, { feed: vn(69), records: [member('b', 2)] }]);
+    const second = writer.publish([{ feed: vn(5), records: [member('c', 3)] }]);
+    const lost = { status: 'rejected', reason: { failures: [{ feed: vn(5), trouble: 'lost' }] } };
+    expect(await Promise.allSettled([first, second])).toMatchObject([lost, lost]);
+    expect(await feed.raw(`${feed.prefix}.vn.5`)).toEqual([]);
+    expect((await collected(writer.read(vn(69)))).map((record) => record.key)).toEqual(['member/a', 'member/b']);
+    expect(await writer.ensure([vn(5)])).toEqual({ fresh: [vn(5)], failures: [] });
+    await writer.publish([{ feed: vn(5), records: [member('a', 1)] }]);
+    expect((await collected(writer.read(vn(5)))).map((record) => record.key)).toEqual(['member/a']);
+  });
+
+  it('is found by a look without any publish, as one is that is gone; those that are as they were are not told', async () => {
+    await writer.ensure([vn(5), vn(6), vn(7), nve('n1')]);
+    expect(await writer.look()).toEqual([]);
+    await again(`${feed.prefix}.vn.5`);
+    await feed.admin((admin) => admin.deleteTopics({ topics: [`${feed.prefix}.nve.n1`] }));
+    const told = async (): Promise<unknown[]> => (await writer.look()).map(({ feed: name, trouble }) => [name, trouble]);
+    await until('both are told', async () => ((await told()).length === 2 ? null : 'not yet'));
+    expect(await told()).toEqual([[vn(5), 'lost'], [nve('n1'), 'lost']]);
+    expect((await writer.ensure([vn(5), vn(6), nve('n1')])).fresh.map(feedKey).toSorted()).toEqual(['nve/n1', 'vn/5']);
+    expect(await told()).toEqual([]);
+  });
+
+  it('of schemas is filled with all of them, older ones too', async () => {
+    const older = { key: 'aaaaaaaaaaaaaaaa', value: JSON.stringify({ type: 'record', name: 'Older', fields: [] }) };
+    await feed.send(`${feed.prefix}.schemas`, [older]);
+    await writer.open();
+    await again(`${feed.prefix}.schemas`);
+    await until('the schemas are there', async () => {
+      await writer.look();
+      const there = new Map((await feed.raw(`${feed.prefix}.schemas`)).map(({ key, value }) => [String(key), String(value)]));
+      return there.get(older.key) === older.value && createRecordCodec().schemas.every(({ fingerprint }) => there.has(fingerprint)) ? null : `${there.size} schemas`;
+    });
+  });
+
+  it('of owners and checkpoints is filled by who owns the shards, and a superseded writer stays shut out', async () => {
+    const checkpoint = { log: LOG, position: 7, checkpoint: '7' };
+    await writer.ensure([vn(5)]);
+    const successor = feed.writer({ clientId: 'successor' });
+    await successor.open();
+    await successor.saveCheckpoint(checkpoint);
+    await again(`${feed.prefix}.distributor`);
+    await until('the successor finds it', async () => {
+      await successor.look();
+      return (await feed.raw(`${feed.prefix}.distributor`)).length >= 128 ? null : 'not yet';
+    });
+    await successor.publish([{ feed: vn(5), records: [member('a', 1)] }]).catch(() => undefined);
+    await expect(writer.publish([{ feed: vn(5), records: [member('b', 1)] }])).rejects.toThrow(/taken over by successor/);
+    await successor.ensure([vn(5)]);
+    await successor.publish([{ feed: vn(5), records: [member('a', 2)] }]);
+    expect(await successor.loadCheckpoint()).toEqual(checkpoint);
   });
 });
 

@@ -1,6 +1,6 @@
 import { FeedRefused, type FeedName } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
-import { formatCursor, parseCursor } from '../src/cursor.ts';
+import { formatCursor, parseCursor, printOf } from '../src/cursor.ts';
 import { TopicNames } from '../src/topics.ts';
 
 const names = new TopicNames('nvo3');
@@ -35,7 +35,8 @@ describe('topic names', () => {
 
 describe('cursors', () => {
   it('go both ways, and nothing else is one', () => {
-    expect(parseCursor(formatCursor(17, 1_790_000_000_000))).toEqual({ offset: 17, wholeMs: 1_790_000_000_000 });
-    for (const text of ['', '17', '@5', '-1@5', '1@2@3', 'log/17']) expect(parseCursor(text), text).toBeNull();
+    const landmark = { offset: 17, print: printOf({ timestamp: '1790000000000', key: Buffer.from('member/a') }) };
+    expect(parseCursor(formatCursor(landmark, 1_790_000_000_000))).toEqual({ landmark, wholeMs: 1_790_000_000_000 });
+    for (const text of ['', '17', '@5', '-1@5', '1@2', '1@2@3', '1@2@3-xyz', 'log/17']) expect(parseCursor(text), text).toBeNull();
   });
 });

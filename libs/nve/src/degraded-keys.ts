@@ -29,6 +29,10 @@ export class DegradedKeys {
     if (this.#keys.size > 0 && this.#keys.delete(key)) this.#version++;
   }
 
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
   keys(): Iterable<string> {
     return this.#keys;
   }

@@ -49,6 +49,17 @@ export abstract class FeedTable<C extends FeedChange> {
   /** The value of a key has changed, or come again: views and indexes follow here. */
   protected abstract stored(key: string, before: FeedValue | null, after: FeedValue | null): void;
 
+  /**
+   * Whether this table, read from the start of the feed to its end, may take the place of `before` (null: of none). One that may not is of a
+   * feed that has lost what it held, or is being filled.
+   */
+  abstract isWhole(before: FeedTable<C> | null): boolean;
+
+  /** Takes the place of `old`: what is to stay although this one was not told of it comes over. */
+  replace(old: FeedTable<C>): void {
+    this.keepUndecodable(old);
+  }
+
   /** Reports from now on go to `observer`; null reports nothing. */
   observe(observer: FeedTableObserver<C> | null): void {
     this.#observer = observer;
@@ -62,6 +73,11 @@ export abstract class FeedTable<C extends FeedChange> {
   /** The highest position of the whole changes applied; null before the first. */
   get position(): Position | null {
     return this.#position;
+  }
+
+  /** Whether a change was begun, and its end not told yet. */
+  get isMidChange(): boolean {
+    return this.#pending.length > 0;
   }
 
   /** Live keys. */
@@ -86,6 +102,16 @@ export abstract class FeedTable<C extends FeedChange> {
   /** Position of a live key; null if it is not live. */
   positionOf(key: string): Position | null {
     return this.#live.get(key)?.position ?? null;
+  }
+
+  /** Position of a key's removal, as long as that is the last that was told of it; null otherwise. */
+  removedAt(key: string): Position | null {
+    return this.#removed.get(key) ?? null;
+  }
+
+  /** Whether the last record of the key could not be understood. */
+  protected isDegraded(key: string): boolean {
+    return this.#degraded.has(key);
   }
 
   /** Live keys and values, in no particular order. */
@@ -147,14 +173,42 @@ export abstract class FeedTable<C extends FeedChange> {
    * schema not yet known must not take a working entry away. Any later record of the key goes over it.
    */
   keepUndecodable(old: FeedTable<C>): void {
-    for (const key of this.#degraded.keys()) {
-      const kept = old.#live.get(key);
-      if (kept === undefined || this.#live.has(key) || this.#removed.has(key)) continue;
-      this.#digest.touch(key, null, this.#live.size);
-      this.#live.set(key, kept);
-      this.#unordered.add(key);
-      this.stored(key, null, kept.value);
-    }
+    for (const key of this.#degraded.keys()) if (!this.#removed.has(key)) this.#keep(key, old, false);
+  }
+
+  /**
+   * Takes over what `old` holds and this one neither holds nor was told the removal of; returns those keys. A removal that is older than
+   * what `old` holds says nothing of it (X1).
+   */
+  protected keepAbsent(old: FeedTable<C>): readonly string[] {
+    const isSameLog = this.#log === null || this.#log === old.#log;
+    this.#log ??= old.#log;
+    return [...old.#live].flatMap(([key, { position }]) => {
+      const removed = this.#removed.get(key);
+      if (removed !== undefined && (!isSameLog || removed >= position)) return [];
+      return this.#keep(key, old, isSameLog && !old.#unordered.has(key)) ? [key] : [];
+    });
+  }
+
+  #keep(key: string, old: FeedTable<C>, ordered: boolean): boolean {
+    const kept = old.#live.get(key);
+    if (kept === undefined || this.#live.has(key)) return false;
+    this.#digest.touch(key, null, this.#live.size);
+    this.#live.set(key, kept);
+    this.#removed.delete(key);
+    if (!ordered) this.#unordered.add(key);
+    this.stored(key, null, kept.value);
+    return true;
+  }
+
+  /** Drops a key as if it had never been told of, so that the next record of it is taken, whatever its position. Nothing is reported. */
+  forget(key: string): void {
+    const before = this.#live.get(key);
+    if (before === undefined) return;
+    this.#digest.touch(key, before.position, this.#live.size);
+    this.#live.delete(key);
+    this.#unordered.delete(key);
+    this.stored(key, before.value, null);
   }
 
   /** What is different here from `old` (null: from nothing), in contract order. */

@@ -1,5 +1,5 @@
 import type { Membership } from '@nva/codec';
-import type { FeedName, FeedRecord, FeedSink, FeedSubscription, FeedTransport, Position, Undecodable } from '@nva/ports';
+import { FeedDenied, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position, type Undecodable } from '@nva/ports';
 import type { AppliedChange, FeedChange } from './feed-change.ts';
 import type { FeedTable } from './feed-table.ts';
 
@@ -21,18 +21,25 @@ export interface FollowerObserver<C extends FeedChange> {
   changed(report: TableReport<C>): void;
   /** The table that forwards is whole, for the first time or again. */
   complete(): void;
+  /** The feed was read to its end, and what was read is not whole. The table before it, if any, forwards until enough has come. */
+  incomplete(): void;
   /** The list of degraded keys is another than was told before. */
   degraded(): void;
   interrupted(cause: Error): void;
   resumed(): void;
 }
 
-export type FollowerState = 'reading' | 'live' | 'interrupted';
+/**
+ * `reading`: a table is read that is to forward. `incomplete`: it was read to the end of the feed, and is not whole: the feed has lost what it
+ * held, or is being filled.
+ */
+export type FollowerState = 'reading' | 'incomplete' | 'live' | 'interrupted';
 
 /**
  * Follows one feed through a transport and always holds one whole table of it, if there ever was one: while the feed is read from its
- * start into a shadow table, the one before keeps forwarding, and when the shadow is complete they are swapped and the difference is
- * reported as one set of changes. An interruption changes nothing (X6).
+ * start into a shadow table, the one before keeps forwarding, and when the shadow is whole they are swapped and the difference is
+ * reported as one set of changes. An interruption changes nothing, nor does a feed that has lost what it held (X6): a shadow that is not whole
+ * at the end of the feed is filled on, and swapped at the end of the change that makes it so.
  *
  * It reads the feed again by itself when a record of another log comes, and when its table remembers too many removals.
  */
@@ -48,7 +55,9 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   #closing: Promise<unknown> = Promise.resolve();
   #current: T | null = null;
   #shadow: T | null = null;
-  #interrupted = false;
+  /** The shadow was read to the end that the feed had. */
+  #endReached = false;
+  #trouble: Error | null = null;
   #removalsLimit = MAX_REMEMBERED_REMOVALS;
   #degradedTold = '';
 
@@ -64,10 +73,16 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     return this.#current;
   }
 
-  /** `reading` also while a fresh table is filled beside the one that forwards. */
+  /** `reading` and `incomplete` are of the fresh table, also while another one forwards beside it. */
   get state(): FollowerState {
-    if (this.#interrupted) return 'interrupted';
-    return this.#shadow || !this.#current ? 'reading' : 'live';
+    if (this.#trouble) return 'interrupted';
+    if (this.#shadow) return this.#endReached ? 'incomplete' : 'reading';
+    return this.#current ? 'live' : 'reading';
+  }
+
+  /** Whether the feed is interrupted because it is denied. */
+  get denied(): boolean {
+    return this.#trouble instanceof FeedDenied;
   }
 
   /** True while the table that forwards is not kept up, because another is being read. */
@@ -85,7 +100,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     this.#membership = membership;
     this.#unsubscribe();
     const generation = ++this.#generation;
-    this.#interrupted = false;
+    this.#trouble = null;
     this.#restart();
     const subscription = this.#transport.follow(this.#feed, membership ? { membership } : {}, this.#sink(generation));
     if (generation === this.#generation) this.#subscription = subscription;
@@ -133,11 +148,11 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
       complete: listen((_cursor, upTo) => this.#complete(upTo)),
       undecodable: listen((failure) => this.#undecodable(failure)),
       interrupted: listen((cause) => {
-        this.#interrupted = true;
+        this.#trouble = cause;
         this.#observer.interrupted(cause);
       }),
       resumed: listen(() => {
-        this.#interrupted = false;
+        this.#trouble = null;
         this.#observer.resumed();
       }),
     };
@@ -145,13 +160,16 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
 
   #restart(): T {
     this.#shadow = this.#newTable();
+    this.#endReached = false;
     return this.#shadow;
   }
 
   #record(record: FeedRecord): void {
     const current = this.#current;
     if (this.#shadow || !current) {
-      (this.#shadow ?? this.#restart()).add(record);
+      const shadow = this.#shadow ?? this.#restart();
+      shadow.add(record);
+      if (this.#endReached && !shadow.isMidChange) this.#swapIfWhole(shadow);
       return;
     }
     if (current.log !== null && current.log !== record.log) {
@@ -180,13 +198,22 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     const table = this.#shadow ?? this.#current ?? this.#restart();
     table.flush();
     if (upTo) table.completeAt(upTo.log, upTo.position);
-    if (table === this.#shadow) this.#swap(table);
-    this.#observer.complete();
+    if (table !== this.#shadow) return this.#observer.complete();
+    this.#endReached = true;
+    if (!this.#swapIfWhole(table)) this.#observer.incomplete();
+  }
+
+  #swapIfWhole(fresh: T): boolean {
+    if (!fresh.isWhole(this.#current)) return false;
+    this.#swap(fresh);
+    // The observer may have left the feed upon the difference.
+    if (this.#current === fresh) this.#observer.complete();
+    return true;
   }
 
   #swap(fresh: T): void {
     const old = this.#current;
-    if (old) fresh.keepUndecodable(old);
+    if (old) fresh.replace(old);
     this.#current = fresh;
     this.#shadow = null;
     // Twice what the feed itself still shows, lest a feed with many removals be read again for ever.

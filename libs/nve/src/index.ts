@@ -1,6 +1,7 @@
 export * from './address-index.ts';
 export * from './backoff.ts';
 export * from './degraded-keys.ts';
+export * from './doubts.ts';
 export * from './emitter.ts';
 export * from './event-stream.ts';
 export * from './feed-change.ts';

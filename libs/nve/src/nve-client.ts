@@ -1,11 +1,13 @@
 import type { Membership } from '@nva/codec';
 import type { FeedName, FeedTransport, Position } from '@nva/ports';
+import { MembershipDoubts, type DoubtReason, type MembershipDoubt } from './doubts.ts';
 import { Emitter } from './emitter.ts';
 import type { MembershipChange, TableChange } from './feed-change.ts';
 import { Follower, type FollowerState, type TableReport } from './follower.ts';
 import { LocalAttachments, type Disagreement, type LocalAttachment } from './local-attachments.ts';
 import { MembershipTable } from './membership-table.ts';
 import type { Resolution } from './resolution.ts';
+import { systemTimers, type Timers } from './timers.ts';
 import { VnTable, type Address } from './vn-table.ts';
 
 export interface NveEvents {
@@ -17,6 +19,13 @@ export interface NveEvents {
   left: { readonly vnid: number; readonly membership: Membership };
   /** What was read of a feed is whole: at first, and after every re-read. */
   complete: { readonly feed: FeedName };
+  /** A feed was read to its end and is not whole: it has lost what it held, or is being filled. Nothing is withdrawn (X6); `complete` follows. */
+  incomplete: { readonly feed: FeedName };
+  /**
+   * This NVE's own feed, read anew, does not hold a membership any more, although no record ended it. The NVE stays in the VN, and what the VN's
+   * own feed says of it is now this; null: the doubt is over, be it that the NVE has left.
+   */
+  doubtful: { readonly vnid: number; readonly reason: DoubtReason | null };
   /** What could not be understood of a feed is now this; empty means all is well again. */
   degraded: { readonly feed: FeedName; readonly keys: readonly string[] };
   /** A feed cannot be followed now. Nothing is withdrawn (X6). */
@@ -60,6 +69,8 @@ export interface NveClientOptions {
    * until the first `attachLocal`.
    */
   readonly localAttachments?: Iterable<LocalAttachment>;
+  /** For the one thing that is waited for here: how long a VN that is denied is stayed in (`DENIED_LOOKS`). */
+  readonly timers?: Timers;
 }
 
 type VnFollower = Follower<TableChange, VnTable>;
@@ -69,7 +80,7 @@ type VnFollower = Follower<TableChange, VnTable>;
  * VN's feed; it holds a table of each, and knows beside them what the NVE hosts itself. One feed's trouble is never another's.
  *
  * There is no clock in it: leases, heartbeats and retries belong to the transport and the agent. Everything happens within the calls
- * of the transport, and listeners see tables that show what they are told.
+ * of the transport, but for what `MembershipDoubts` waits for, and listeners see tables that show what they are told.
  */
 export class NveClient {
   readonly nveId: string;
@@ -79,20 +90,32 @@ export class NveClient {
   readonly #local = new LocalAttachments();
   /** By VNID, the disagreements last told; absent: none. */
   readonly #disagreements = new Map<number, readonly Disagreement[]>();
+  readonly #doubts: MembershipDoubts;
   readonly #events = new Emitter<NveEvents>();
   #knowsWhatItHosts: boolean;
   #closing: Promise<unknown> = Promise.resolve();
 
-  constructor({ nveId, transport, localAttachments }: NveClientOptions) {
+  constructor({ nveId, transport, localAttachments, timers = systemTimers }: NveClientOptions) {
     this.nveId = nveId;
     this.#transport = transport;
     this.#knowsWhatItHosts = localAttachments !== undefined;
     for (const attachment of localAttachments ?? []) this.#local.set(attachment);
     const feed: FeedName = { kind: 'nve', nveId };
-    this.#memberships = new Follower(transport, feed, () => new MembershipTable(), {
+    this.#doubts = new MembershipDoubts({
+      timers,
+      ask: (vnid) => this.#standingIn(vnid),
+      leave: (vnid) => {
+        this.#memberships.table?.end(vnid);
+        this.#leave(vnid);
+      },
+      tell: (vnid, reason) => this.#events.emit('doubtful', { vnid, reason }),
+      isHeard: () => this.#memberships.state !== 'interrupted',
+    });
+    this.#memberships = new Follower(transport, feed, () => new MembershipTable((vnid) => this.#doubts.settle(vnid)), {
       ...this.#observer(feed),
       changed: (report) => this.#membershipsChanged(report),
       complete: () => {
+        this.#doubts.set(this.#memberships.table?.doubtful ?? []);
         this.#events.emit('complete', { feed });
         for (const vnid of this.#local.vnids()) this.#compare(vnid);
       },
@@ -106,6 +129,7 @@ export class NveClient {
 
   /** Stops following and keeps the tables as they are. Resolves when the transport has let go; it is not closed. */
   async close(): Promise<void> {
+    this.#doubts.close();
     await Promise.all([this.#memberships.close(), ...[...this.#vns.values()].map(({ follower }) => follower.close()), this.#closing]);
   }
 
@@ -117,6 +141,11 @@ export class NveClient {
   /** The VNs that this NVE is in, by VNID. */
   get memberships(): ReadonlyMap<number, Membership> {
     return new Map([...this.#vns].map(([vnid, { membership }]) => [vnid, membership]));
+  }
+
+  /** The memberships that this NVE's own feed does not hold any more, although no record ended them: it stays in these VNs, which decide (README). */
+  doubts(): MembershipDoubt[] {
+    return this.#doubts.all();
   }
 
   /** The VN's table that forwards now; null if this NVE is not in the VN, or has not read it once. */
@@ -185,16 +214,19 @@ export class NveClient {
   #join(membership: Membership): void {
     const { vnid } = membership;
     const feed: FeedName = { kind: 'vn', vnid };
+    const review = (): void => this.#doubts.review(vnid);
     const follower: VnFollower = new Follower(this.#transport, feed, () => new VnTable(vnid, this.nveId), {
-      ...this.#observer(feed),
+      ...this.#observer(feed, review),
       degraded: () => this.#events.emit('degraded', { feed, keys: follower.degraded }),
       changed: (report) => {
         this.#events.emit('change', { vnid, ...report });
         if (report.changes.some((change) => this.#concernsUs(change))) this.#compare(vnid);
+        if (report.cause !== 'left') review();
       },
       complete: () => {
         this.#events.emit('complete', { feed });
         this.#compare(vnid);
+        review();
       },
     });
     this.#vns.set(vnid, { follower, membership });
@@ -205,6 +237,7 @@ export class NveClient {
   #leave(vnid: number): void {
     const { follower, membership } = this.#vns.get(vnid)!;
     this.#vns.delete(vnid);
+    this.#doubts.settle(vnid);
     follower.leave();
     this.#closing = Promise.allSettled([this.#closing, follower.close()]);
     this.#events.emit('left', { vnid, membership });
@@ -218,11 +251,21 @@ export class NveClient {
     vn.follower.follow(membership);
   }
 
-  #observer(feed: FeedName) {
+  /** Whether this NVE is in the VN, as the VN's own feed has it: only a table that is kept up can say that it is not. */
+  #standingIn(vnid: number): DoubtReason | 'ended' {
+    const { state, denied, table } = this.#vns.get(vnid)!.follower;
+    if (state === 'interrupted') return denied ? 'denied' : 'unreachable';
+    if (state !== 'live' || !table) return 'reading';
+    return table.members.has(this.nveId) && !table.isDeleted ? 'member' : 'ended';
+  }
+
+  /** `then` is done after each is told. */
+  #observer(feed: FeedName, then: () => void = () => undefined) {
     return {
       degraded: () => this.#events.emit('degraded', { feed, keys: this.#memberships.degraded }),
-      interrupted: (cause: Error) => this.#events.emit('interrupted', { feed, cause }),
-      resumed: () => this.#events.emit('resumed', { feed }),
+      interrupted: (cause: Error) => (this.#events.emit('interrupted', { feed, cause }), then()),
+      resumed: () => (this.#events.emit('resumed', { feed }), then()),
+      incomplete: () => (this.#events.emit('incomplete', { feed }), then()),
     };
   }
 

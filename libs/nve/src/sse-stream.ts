@@ -1,4 +1,4 @@
-import { FeedUnavailable } from '@nva/ports';
+import { FeedDenied, FeedUnavailable } from '@nva/ports';
 import { EventStreamParser, SseProtocolError, type StreamEvent } from './event-stream.ts';
 import type { Timers } from './timers.ts';
 
@@ -8,8 +8,8 @@ export const SILENCE_MS = 45_000;
 /** 409: the place asked for is beyond the server's log. The table at hand is kept; who runs the server has to say what holds. */
 const REFUSED_STATUS = new Set([401, 403, 404, 409]);
 
-/** The server answered, and said no: retrying soon is no use. */
-export class FeedStreamRefused extends Error {
+/** The server answered, and said no: retrying soon is no use. It is the NVA itself that says so, also where it says that there is no such feed. */
+export class FeedStreamRefused extends FeedDenied {
   override readonly name = 'FeedStreamRefused';
 }
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { feedKey, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
+import { feedKey, FeedDenied, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
 import { retryDelayMs } from './backoff.ts';
 import { SseProtocolError, type StreamEvent } from './event-stream.ts';
 import { MessageReader, type Message } from './sse-messages.ts';
@@ -60,7 +60,8 @@ class SseSubscription implements FeedSubscription {
   /** The log of the stream at hand. */
   #log = '';
   #inSnapshot = false;
-  #interrupted = false;
+  /** Why it is interrupted now, as the sink was told; null if it is not. */
+  #trouble: Error | null = null;
   /** Streams in a row that did not get as far as complete. */
   #failures = 0;
 
@@ -123,8 +124,8 @@ class SseSubscription implements FeedSubscription {
     if (mode === 'resume' && !lastEventId?.startsWith(`${log}/`)) {
       throw new SseProtocolError(`${feedKey(this.#feed)} resumed in log ${log}, asked to after ${lastEventId ?? 'nothing'}`);
     }
-    if (this.#interrupted) {
-      this.#interrupted = false;
+    if (this.#trouble) {
+      this.#trouble = null;
       this.#sink.resumed();
     }
     this.#log = log;
@@ -146,8 +147,8 @@ class SseSubscription implements FeedSubscription {
   }
 
   #interrupt(cause: Error): void {
-    if (this.#interrupted) return;
-    this.#interrupted = true;
+    if (this.#trouble && this.#trouble instanceof FeedDenied === cause instanceof FeedDenied) return;
+    this.#trouble = cause;
     this.#sink.interrupted(cause);
   }
 

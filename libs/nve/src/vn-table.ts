@@ -1,4 +1,4 @@
-import type { FeedValue, Mapping, VnContext, VnMember } from '@nva/codec';
+import { CONTEXT_KEY, type FeedValue, type Mapping, type VnContext, type VnMember } from '@nva/codec';
 import { AddressIndex } from './address-index.ts';
 import type { TableChange } from './feed-change.ts';
 import { belongsTo } from './feed-keys.ts';
@@ -30,8 +30,24 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
 
   /** null until the context record has come. */
   get context(): VnContext | null {
-    const context = this.value('context');
+    const context = this.value(CONTEXT_KEY);
     return context?.type === 'VnContext' ? context.data : null;
+  }
+
+  /** Whether a record said that the VN was deleted, and none since that it is there again. */
+  get isDeleted(): boolean {
+    return this.removedAt(CONTEXT_KEY) !== null;
+  }
+
+  /**
+   * A VN that exists has a context, and whoever fills a feed anew writes that last (contract, «What a consumer does»). So a table without one
+   * is of a feed that was lost, unless a record says that the VN was deleted, and that record is no older than the context which is known.
+   */
+  override isWhole(before: VnTable | null): boolean {
+    if (this.context !== null || this.isDegraded(CONTEXT_KEY)) return true;
+    const deletedAt = this.removedAt(CONTEXT_KEY);
+    if (deletedAt === null) return false;
+    return before === null || before.log !== this.log || deletedAt >= (before.positionOf(CONTEXT_KEY) ?? 0);
   }
 
   /** The VN's NVEs, this one among them, by id (R38). */

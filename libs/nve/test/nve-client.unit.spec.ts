@@ -1,42 +1,7 @@
-import { MAX_REMEMBERED_REMOVALS, NveClient, type LocalAttachment, type NveClientOptions } from '@nva/nve';
-import { changeRecords, contextEntry, mappingEntry, memberEntry, membershipEntry, removed, SCRIPTED_LOG, ScriptedTransport, type Entry } from '@nva/nve/testing';
+import { MAX_REMEMBERED_REMOVALS, type LocalAttachment } from '@nva/nve';
+import { changeRecords, contextEntry, membershipEntry, removed, SCRIPTED_LOG, type Entry } from '@nva/nve/testing';
 import { describe, expect, it } from 'vitest';
-
-const OTHER_LOG = 'bbbbbbbb-0000-4000-8000-000000000000';
-const vm = (n: number, nveId: string, fields: object = {}): Entry => mappingEntry(`vm${n}`, nveId, { mac: `02:00:00:00:00:0${n}`, ip: `10.0.0.${n}`, ...fields });
-const vn = (vnid: number) => ({ kind: 'vn', vnid }) as const;
-const [context, nve1, nve2] = [contextEntry(100), memberEntry('nve1'), memberEntry('nve2')];
-const hosted = (n: number, fields: Partial<LocalAttachment> = {}): LocalAttachment => ({
-  tsId: `vm${n}`, mac: `02:00:00:00:00:0${n}`, state: 'activated', bindings: [{ vnid: 100, vlan: null, ip: `10.0.0.${n}` }], ...fields,
-});
-
-/** A started client at nve2, what it told, and the transport that it follows by. */
-function clientAt(options: Partial<NveClientOptions> = {}) {
-  const transport = new ScriptedTransport();
-  const client = new NveClient({ nveId: 'nve2', transport, ...options });
-  const told: string[] = [];
-  client.on('change', ({ vnid, cause, position, changes }) => {
-    const signs = changes.map(({ key, before, after }) => `${before ? (after ? '~' : '-') : '+'}${key}`);
-    told.push(`${cause} ${vnid}@${position} ${signs.join(' ')}`);
-  });
-  client.on('joined', ({ vnid, membership }) => told.push(`joined ${vnid}@${membership.since}`));
-  client.on('left', ({ vnid }) => told.push(`left ${vnid}`));
-  client.on('degraded', ({ feed, keys }) => told.push(`degraded ${feed.kind} ${keys.join(' ')}`.trim()));
-  client.on('interrupted', ({ feed, cause }) => told.push(`interrupted ${feed.kind} ${cause.message}`));
-  client.on('resumed', ({ feed }) => told.push(`resumed ${feed.kind}`));
-  client.on('disagreements', ({ vnid, disagreements }) => told.push(`disagreements ${vnid} ${disagreements.map(({ tsId, kind }) => `${tsId}:${kind}`).join(' ')}`.trim()));
-  client.start();
-  return { client, transport, told, vmAt: (n: number) => client.resolve(100, { ip: `10.0.0.${n}` })?.outcome ?? null, forget: () => told.splice(0) };
-}
-
-/** A client in VN 100, with vm1 at nve1. */
-function clientInVn(options: Partial<NveClientOptions> = {}) {
-  const made = clientAt(options);
-  made.transport.nve('nve2').read([[5, membershipEntry(100, 5)]]);
-  made.transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')], [5, nve2]]);
-  made.forget();
-  return made;
-}
+import { clientAt, clientInVn, context, hosted, nve1, nve2, OTHER_LOG, vm, vn } from './clients.ts';
 
 describe('memberships', () => {
   it('are followed by themselves: the NVA says which VNs, the client follows them (X8)', () => {
@@ -80,9 +45,9 @@ describe('memberships', () => {
     expect(forget()).toEqual([]);
   });
 
-  it('missing from a new read of the own feed end only when it is complete', () => {
+  it('removed by what a new read of the own feed says end only when it is complete', () => {
     const { client, transport, told } = clientInVn();
-    transport.nve('nve2').restart().change(50, membershipEntry(300, 50));
+    transport.nve('nve2').restart().change(40, removed(membershipEntry(100, 5))).change(50, membershipEntry(300, 50));
     expect(client.table(100)).not.toBeNull();
     expect(told).toEqual([]);
     transport.nve('nve2').complete();
@@ -149,7 +114,7 @@ describe('removed keys', () => {
     for (let i = 0; i <= MAX_REMEMBERED_REMOVALS; i++) feed.change(100 + i, [`mapping/gone${i}/10.0.0.1`, null]);
     expect(feed.closed).toBe(true);
     expect([vmAt(1), client.status()[0]?.state]).toEqual(['remote', 'reading']);
-    transport.vn(100).read([[4, nve1, vm(1, 'nve1')]]);
+    transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')]]);
     expect(client.table(100)?.removals).toBe(0);
     expect(client.status()[0]?.state).toBe('live');
   });
@@ -251,7 +216,7 @@ describe('the heartbeat', () => {
 
   it('reports the position that the transport says was read to, if the last change left no record', () => {
     const { client, transport } = clientInVn();
-    transport.vn(100).restart().change(4, nve1).complete({ log: SCRIPTED_LOG, position: 77 });
+    transport.vn(100).restart().change(3, context).change(4, nve1).complete({ log: SCRIPTED_LOG, position: 77 });
     expect(client.applied()).toMatchObject([{ position: '77' }]);
   });
 });

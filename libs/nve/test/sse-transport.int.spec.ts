@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport, type Timers } from '@nva/nve';
+import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport } from '@nva/nve';
 import { contextEntry, mappingEntry, memberEntry, membershipEntry } from '@nva/nve/testing';
 import type { FeedName, FeedRecord, FeedSink, FeedSubscription } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { HandTimers } from './clients.ts';
 import { SseServer } from './sse-server.ts';
 
 const LOG = 'aaaaaaaa-0000-4000-8000-000000000000';
@@ -11,28 +12,6 @@ const VN: FeedName = { kind: 'vn', vnid: 100 };
 const [contextKey, context] = contextEntry(100);
 const [memberKey, member] = memberEntry('nve1');
 const [mappingKey, mapping] = mappingEntry('vm1', 'nve1', { mac: '02:00:00:00:00:01', ip: '10.0.0.1' });
-
-/** Timers that fire when the test says so; retries and silence are told apart by their length. */
-class HandTimers implements Timers {
-  readonly #waiting = new Map<() => void, number>();
-
-  after(delayMs: number, act: () => void): () => void {
-    this.#waiting.set(act, delayMs);
-    return () => this.#waiting.delete(act);
-  }
-
-  get delaysMs(): number[] {
-    return [...this.#waiting.values()];
-  }
-
-  fire(wanted: (delayMs: number) => boolean): void {
-    for (const [act, delayMs] of this.#waiting) {
-      if (!wanted(delayMs)) continue;
-      this.#waiting.delete(act);
-      act();
-    }
-  }
-}
 
 const isRetry = (delayMs: number): boolean => delayMs !== SILENCE_MS;
 
@@ -186,6 +165,17 @@ describe('the transport over Server-Sent Events', () => {
     (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1);
     await story.until('complete@1');
     expect(story.told).toEqual(['interrupted FeedStreamRefused', 'resumed', 'restart: read from the start', 'complete@1']);
+  });
+
+  it('tells again why it is interrupted when it is refused now, and when it is not any more', async () => {
+    follow();
+    for (const code of [503, 403, 403, 503]) {
+      (await server.next()).refuse(code);
+      await retry();
+    }
+    (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1);
+    await story.until('complete@1');
+    expect(story.told.slice(0, 4)).toEqual(['interrupted FeedUnavailable', 'interrupted FeedStreamRefused', 'interrupted FeedUnavailable', 'resumed']);
   });
 
   it('backs off while the server does not answer as it should, and tells of it once', async () => {

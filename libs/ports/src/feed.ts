@@ -24,6 +24,8 @@ export interface FeedRecord {
   readonly key: string;
   /** null removes the key. */
   readonly value: FeedValue | null;
+  /** Of a removal whose key is not text: the key as the bytes that it is, `key` being what can be read of it. */
+  readonly keyBytes?: Uint8Array;
   /** Position of the event that caused it. */
   readonly position: Position;
   /** The log that the position belongs to. */
@@ -69,21 +71,25 @@ export interface FeedWriter {
   /** Every feed that exists. */
   list(): Promise<readonly FeedName[]>;
 
-  /** Creates the feeds that do not exist and checks (corrects or refuses) those that do. */
-  ensure(feeds: readonly FeedName[]): Promise<void>;
+  /** Creates the feeds that do not exist and checks (corrects or refuses) those that do. What is wrong with one of them is told, and keeps no other from being made. */
+  ensure(feeds: readonly FeedName[]): Promise<Ensured>;
 
   /**
    * Publishes in order within each feed, and resolves when every record is acknowledged. Records of one change are never
    * split between two calls. At-least-once: after a rejection any part may have been written. May be called again before the last
    * call has resolved; order within a feed is that of the calls, on an NVE's feed for each VN's shard by itself. Rejects with FeedFenced if
-   * another writer took over a part that a record belongs to; records of other parts may have been written.
+   * another writer took over a part that a record belongs to; records of other parts may have been written. Rejects with FeedsFailed if only
+   * some feeds could not be written to: everything for the others is acknowledged then.
    */
   publish(batches: readonly FeedBatch[]): Promise<void>;
 
   /** Every record of a feed from its start to its end as it is now, in order, superseded ones possibly among them. Undecodable ones come as `undecodable`. */
   read(feed: FeedName): AsyncIterable<FeedRecord | Undecodable>;
 
-  /** The same of many feeds together, which is faster than one after the other; records of different feeds in any order. */
+  /**
+   * The same of many feeds together, which is faster than one after the other; records of different feeds in any order. Throws FeedsFailed if
+   * some of them cannot be read.
+   */
   readAll(feeds: readonly FeedName[]): AsyncIterable<FeedItem>;
 
   /**
@@ -91,6 +97,13 @@ export interface FeedWriter {
    * that is published until then must be in that.
    */
   readonly fillWhenRead?: (feed: FeedName, contents: () => FeedContents) => void;
+
+  /**
+   * Only where feeds can be lost beneath the writer: looks whether those that it has met are still the ones that it knew, and resolves with
+   * those that are not, until `ensure` has taken each for what it is now. What is the writer's own is put right by that. Costs a request.
+   * Rejects if that cannot be told now.
+   */
+  readonly look?: () => Promise<readonly FeedFailure[]>;
 
   /** Deletes a feed for good (a VN long gone). */
   delete(feed: FeedName): Promise<void>;
@@ -103,6 +116,25 @@ export interface FeedWriter {
   saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void>;
 
   close(): Promise<void>;
+}
+
+/** What `ensure` found. */
+export interface Ensured {
+  /** Feeds that hold nothing of what was on them before, if anything was: just made, or made anew since they were met last. */
+  readonly fresh: readonly FeedName[];
+  readonly failures: readonly FeedFailure[];
+}
+
+/**
+ * What is wrong with one feed: what it held is gone; it does not answer although others do; or it is refused (rights, configuration, its name, a
+ * record that is too large), which passes only when somebody does something about it.
+ */
+export type FeedTrouble = 'lost' | 'unavailable' | 'refused';
+
+export interface FeedFailure {
+  readonly feed: FeedName;
+  readonly trouble: FeedTrouble;
+  readonly cause: Error;
 }
 
 /** A whole feed as it stands at a position of the log. */
@@ -122,6 +154,8 @@ export interface Undecodable {
   readonly undecodable: true;
   /** The record's key, if at least that could be read. */
   readonly key: string | null;
+  /** The key as the bytes that it is, where it is not text in UTF-8. */
+  readonly keyBytes?: Uint8Array;
   /** Where it stands in the feed: the offset on Kafka. */
   readonly at: string;
   readonly cause: Error;
@@ -132,9 +166,26 @@ export class FeedFenced extends Error {
   override readonly name = 'FeedFenced';
 }
 
+/** Some feeds failed, each by itself, and no other. */
+export class FeedsFailed extends Error {
+  override readonly name = 'FeedsFailed';
+  readonly failures: readonly FeedFailure[];
+
+  constructor(failures: readonly FeedFailure[]) {
+    const [first] = failures;
+    super(first ? `${failures.length === 1 ? feedKey(first.feed) : `${failures.length} feeds, ${feedKey(first.feed)} among them`}: ${first.cause.message}` : 'no feed', { cause: first?.cause });
+    this.failures = failures;
+  }
+}
+
 /** The feeds cannot be reached now; retrying later is sensible. */
 export class FeedUnavailable extends Error {
   override readonly name = 'FeedUnavailable';
+}
+
+/** The feed may not be read by whoever asks, says whoever keeps it. Retrying helps once somebody gives the right (back). */
+export class FeedDenied extends Error {
+  override readonly name: string = 'FeedDenied';
 }
 
 /** The feeds are not usable as they are (wrong topic configuration, topics of another log); the message says what to do. */
@@ -164,7 +215,10 @@ export interface FeedSink {
    */
   complete(cursor: FeedCursor | null, upTo?: FeedPosition): void;
   undecodable(failure: Undecodable, cursor: FeedCursor): void;
-  /** The feed cannot be reached, is missing or is denied; the transport keeps trying. What is there stays (X6). */
+  /**
+   * The feed cannot be reached, is missing, or is denied (FeedDenied); the transport keeps trying. What is there stays (X6). Told again when a feed
+   * that could not be reached is denied now, or the other way round.
+   */
   interrupted(cause: Error): void;
   /** It is followed again after `interrupted`. */
   resumed(): void;

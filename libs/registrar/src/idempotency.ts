@@ -120,7 +120,8 @@ export class IdempotencyIndex {
   #sweep(now: number): void {
     if (now < this.#sweptAt + SWEEP_EVERY_MS) return;
     this.#sweptAt = now;
-    for (const [actor, keys] of this.#callers) for (const { key } of keys.before(now - IDEMPOTENCY_WINDOW_MS)) this.#drop(actor, key);
+    const since = now - IDEMPOTENCY_WINDOW_MS;
+    for (const [actor, keys] of this.#callers) for (let over = keys.before(since); over; over = keys.before(since)) this.#drop(actor, over.key);
   }
 }
 

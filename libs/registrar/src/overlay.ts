@@ -15,7 +15,7 @@ import {
   type Vn,
 } from '@nva/domain';
 import { NO_STREAM } from '@nva/ports';
-import { isTenantsOwnName, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
+import { isTenantsOwnName, nveIdOnKafka, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
 import { PendingUsage, type PendingWork } from './quota-keeper.ts';
 
 type State = TenantSystem | Vn | Nve;
@@ -36,7 +36,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
   readonly #counting: boolean;
   readonly usage: PendingUsage;
   readonly #pending = new Map<string, StreamState>();
-  /** `vnid kind address` → the streams of the tenant systems that will claim it. */
+  /** `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka. */
   readonly #claims = new Map<string, Set<string>>();
   /** Id → names of tenant systems that are to be and whose id another tenant has. */
   readonly #namesakes = new Map<string, Set<string>>();
@@ -119,6 +119,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
       const pending = this.#pending.get(nveStream(nveId));
       return pending ? (pending.state as Nve).status === 'disconnected' : this.#fold.nveDisconnected(nveId);
     },
+    nveNamedLike: (nveId) => {
+      for (const like of this.#claims.get(nameKey(nveId)) ?? []) if (like !== nveId) return like;
+      return this.#fold.nveNamedLike(nveId);
+    },
     holder: (vnid, kind, address) => {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
         const pending = this.#pendingOf(claimant);
@@ -186,9 +190,11 @@ export class Overlay implements TenantSystemNames, PendingWork {
     }
   }
 
-  /** Where a tenant system that is to be can be found: by what it claims, and by its id if that is not its name. */
+  /** Where what is to be can be found: a tenant system by what it claims, and by its id if that is not its name; an NVE by its name on Kafka. */
   *#indexed(stream: string, state: State | null): IterableIterator<readonly [index: Map<string, Set<string>>, key: string, entry: string, claimedBy?: Binding]> {
-    if (!state || !('tsId' in state)) return;
+    if (!state) return;
+    if ('siteId' in state) yield [this.#claims, nameKey(state.nveId), state.nveId];
+    if (!('tsId' in state)) return;
     for (const binding of state.bindings) {
       const { vnid, ip } = binding;
       yield [this.#claims, claimKey(vnid, 'mac', state.mac), stream, binding];
@@ -205,6 +211,8 @@ const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: str
   ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
 
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
+
+const nameKey = (nveId: string): string => `nve ${nveIdOnKafka(nveId)}`;
 
 /** The state that an event makes of one. */
 export function evolved(state: State | null, event: NvaEvent): State {

@@ -1,35 +1,47 @@
+interface Place {
+  readonly count: number;
+  /** Among those who have as many. */
+  index: number;
+}
+
 /** Counts by name, and who has the most of all: both in constant time, however many names there are. */
 export class Ranking {
-  readonly #counts = new Map<string, number>();
-  /** Who has exactly so many. */
-  readonly #having = new Map<number, Set<string>>();
+  readonly #places = new Map<string, Place>();
+  /** Who has exactly so many, in no order. */
+  readonly #having = new Map<number, string[]>();
   #most = 0;
 
   of(name: string): number {
-    return this.#counts.get(name) ?? 0;
+    return this.#places.get(name)?.count ?? 0;
   }
 
   /** One of those who have the most; undefined where nobody has any. */
   get first(): string | undefined {
-    return this.#having.get(this.#most)?.values().next().value;
+    return this.#having.get(this.#most)?.[0];
   }
 
   step(name: string, by: 1 | -1): void {
-    const before = this.of(name);
-    const count = before + by;
-    this.#leave(name, before);
-    if (count > 0) {
-      this.#counts.set(name, count);
-      const having = this.#having.get(count);
-      if (having) having.add(name);
-      else this.#having.set(count, new Set([name]));
-    } else this.#counts.delete(name);
+    const place = this.#places.get(name);
+    const count = (place?.count ?? 0) + by;
+    if (place) this.#leave(place);
+    if (count > 0) this.#enter(name, count);
+    else this.#places.delete(name);
     if (count > this.#most || !this.#having.has(this.#most)) this.#most = count;
   }
 
-  #leave(name: string, count: number): void {
-    const having = this.#having.get(count);
-    having?.delete(name);
-    if (having?.size === 0) this.#having.delete(count);
+  #enter(name: string, count: number): void {
+    let having = this.#having.get(count);
+    if (!having) this.#having.set(count, (having = []));
+    this.#places.set(name, { count, index: having.push(name) - 1 });
+  }
+
+  /** The last of those who have as many takes the place. */
+  #leave({ count, index }: Place): void {
+    const having = this.#having.get(count)!;
+    const last = having.pop()!;
+    if (having.length === 0) this.#having.delete(count);
+    if (index === having.length) return;
+    having[index] = last;
+    this.#places.get(last)!.index = index;
   }
 }

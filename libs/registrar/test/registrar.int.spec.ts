@@ -152,6 +152,26 @@ describe('an id of a tenant system that two tenants have', () => {
   });
 });
 
+describe('the id of an NVE', () => {
+  const refusal = async (...commands: Parameters<Node['submit']>): Promise<unknown[]> => (await node.submit(...commands)).map((outcome) => ('refusal' in outcome ? outcome.refusal.code : 'taken'));
+
+  it('that differs from another in . and _ only is refused, whether that one is written or on its way', async () => {
+    expect(await refusal(nve('leaf.1'), nve('leaf_1'))).toEqual(['taken', 'nve-id-collides']);
+    expect(await refusal(nve('leaf_1'))).toEqual(['nve-id-collides']);
+    const [outcome] = await node.submit(nve('leaf_1'));
+    expect('refusal' in outcome! && outcome.refusal.detail).toMatchObject({ field: 'nveId', received: 'leaf_1', actual: 'leaf.1' });
+    expect(await refusal(nve('leaf-1'), nve('leaf.1', { incarnation: 2 }))).toEqual(['taken', 'taken']);
+  });
+
+  it('stays taken when its NVE is forgotten, since its topic stays, and over a restart', async () => {
+    expect(await refusal(nve('a.b_c'), command('disconnectNve', { nveId: 'a.b_c', forget: true }))).toEqual(['taken', 'taken']);
+    expect(await refusal(nve('a_b.c'))).toEqual(['nve-id-collides']);
+    await node.stop();
+    node = await startNode(log.store, clock);
+    expect(await refusal(nve('a_b.c'), nve('a.b_c', { incarnation: 2 }))).toEqual(['nve-id-collides', 'taken']);
+  });
+});
+
 describe('two registrars on one log', () => {
   let other: Node;
   beforeEach(async () => {

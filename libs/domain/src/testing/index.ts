@@ -1,5 +1,5 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
+import { nveIdOnKafka, nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
 import { isNveEvent, isTenantSystemCommand, isTenantSystemEvent, isVnCommand, isVnEvent, streamOf, type Command } from '../commands.ts';
 import type { Facts } from '../facts.ts';
 import type { NamedTenantSystem, TenantSystemNames } from '../naming.ts';
@@ -101,6 +101,10 @@ export class World {
       return nve !== undefined && nve.status !== 'forgotten';
     },
     nveDisconnected: (nveId) => (this.aggregates.states.get(nveStream(nveId)) as Nve | undefined)?.status === 'disconnected',
+    nveNamedLike: (nveId) => {
+      const like = (stream: string): boolean => stream !== nveStream(nveId) && nveIdOnKafka(stream) === nveIdOnKafka(nveStream(nveId));
+      return [...this.aggregates.states.keys()].find(like)?.slice(nveStream('').length);
+    },
     holder: (vnid, kind, address) =>
       this.#tenantSystems().find((ts) => ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address))),
     orphaned: (_ts, vnid) => this.facts.vn(vnid) === undefined,

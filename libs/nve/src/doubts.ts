@@ -1,0 +1,103 @@
+import type { Timers } from './timers.ts';
+
+/** How often a VN whose feed is denied is looked at, once its membership is in doubt. */
+export const DENIED_LOOK_MS = 10_000;
+/**
+ * Looks in a row that find the VN's feed denied, after which the NVE leaves: 10 min. They are counted, not reckoned from two readings of a
+ * clock, so that a process that slept meanwhile has not waited.
+ */
+export const DENIED_LOOKS = 60;
+
+/**
+ * What the VN's own feed says of a membership that is in doubt. `member`: it names this NVE, so the two feeds disagree. `reading`: its table is being
+ * read, or is not whole. `unreachable`: it is missing, or cannot be reached. `denied`: it may not be read.
+ */
+export type DoubtReason = 'member' | 'reading' | 'unreachable' | 'denied';
+
+/** A membership that this NVE's own feed, read anew, does not hold any more, although no record said that it ended. */
+export interface MembershipDoubt {
+  readonly vnid: number;
+  readonly reason: DoubtReason;
+}
+
+export interface DoubtsOptions {
+  readonly timers: Timers;
+  /** What the VN's own feed says now; `ended`: this NVE is in it no longer. */
+  readonly ask: (vnid: number) => DoubtReason | 'ended';
+  /** The NVE is to leave the VN. */
+  readonly leave: (vnid: number) => void;
+  /** The reason is another than before; null: there is no doubt any more. */
+  readonly tell: (vnid: number, reason: DoubtReason | null) => void;
+  /** Whether this NVE's own feed is followed now. While it is not, being denied says little: brokers may deny everything. */
+  readonly isHeard: () => boolean;
+}
+
+interface Held {
+  reason: DoubtReason;
+  deniedLooks: number;
+}
+
+/**
+ * The memberships that are in doubt, each decided by its VN's own feed: this NVE stays for as long as that names it or says nothing, and leaves when
+ * that says otherwise, or is denied for DENIED_LOOKS. So an NVE's feed that was lost, or is being filled in parts, ends no membership (X6).
+ */
+export class MembershipDoubts {
+  readonly #options: DoubtsOptions;
+  readonly #held = new Map<number, Held>();
+  #callOff: (() => void) | null = null;
+
+  constructor(options: DoubtsOptions) {
+    this.#options = options;
+  }
+
+  /** By VNID. */
+  all(): MembershipDoubt[] {
+    return [...this.#held].map(([vnid, { reason }]) => ({ vnid, reason })).sort((a, b) => a.vnid - b.vnid);
+  }
+
+  /** These are in doubt, and no others. */
+  set(vnids: readonly number[]): void {
+    const doubtful = new Set(vnids);
+    for (const vnid of this.#held.keys()) if (!doubtful.has(vnid)) this.settle(vnid);
+    for (const vnid of doubtful) this.#look(vnid);
+  }
+
+  /** The doubt is over. */
+  settle(vnid: number): void {
+    if (this.#held.delete(vnid)) this.#options.tell(vnid, null);
+  }
+
+  /** The VN's own feed, or its table, is another than before. */
+  review(vnid: number): void {
+    if (this.#held.has(vnid)) this.#look(vnid);
+  }
+
+  close(): void {
+    this.#callOff?.();
+    this.#callOff = null;
+  }
+
+  #look(vnid: number): void {
+    const found = this.#options.ask(vnid);
+    if (found === 'ended') return this.#end(vnid);
+    const before = this.#held.get(vnid);
+    if (before?.reason === found) return;
+    this.#held.set(vnid, { reason: found, deniedLooks: 0 });
+    if (found === 'denied') this.#callOff ??= this.#options.timers.after(DENIED_LOOK_MS, () => this.#lookAtDenied());
+    this.#options.tell(vnid, found);
+  }
+
+  #lookAtDenied(): void {
+    this.#callOff = null;
+    const denied = [...this.#held].filter(([, { reason }]) => reason === 'denied');
+    if (denied.length === 0) return;
+    this.#callOff = this.#options.timers.after(DENIED_LOOK_MS, () => this.#lookAtDenied());
+    if (!this.#options.isHeard()) return;
+    for (const [vnid, held] of denied) if (++held.deniedLooks >= DENIED_LOOKS) this.#end(vnid);
+  }
+
+  #end(vnid: number): void {
+    this.settle(vnid);
+    this.#options.leave(vnid);
+  }
+}

@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, startBroker, type RunningBroker } from './broker.ts';
+
+/** A broker of a test's own whose disks can be lost: it comes back on the same port, as the same cluster, and knows nothing any more. */
+export class EmptiableBroker {
+  readonly #directory: string;
+  readonly #port: number;
+  #running: RunningBroker | null;
+
+  private constructor(directory: string, port: number, running: RunningBroker) {
+    [this.#directory, this.#port, this.#running] = [directory, port, running];
+  }
+
+  static async make(): Promise<EmptiableBroker> {
+    const [directory, port] = [await mkdtemp(join(tmpdir(), 'nvo3-emptiable-')), await freePort()];
+    return new EmptiableBroker(directory, port, await startBroker({ port, dataDir: join(directory, 'broker') }));
+  }
+
+  get brokers(): readonly string[] {
+    return [`127.0.0.1:${this.#port}`];
+  }
+
+  async stop(): Promise<void> {
+    await this.#running?.stop();
+    this.#running = null;
+  }
+
+  /** What was on its disks is gone; it does not run. */
+  async lose(): Promise<void> {
+    await this.stop();
+    await rm(join(this.#directory, 'broker'), { recursive: true, force: true });
+  }
+
+  async start(): Promise<void> {
+    this.#running = await startBroker({ port: this.#port, dataDir: join(this.#directory, 'broker') });
+  }
+
+  async dispose(): Promise<void> {
+    await this.stop();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
