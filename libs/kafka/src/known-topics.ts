@@ -55,9 +55,10 @@ export class KnownTopics {
     return true;
   }
 
-  /** Compares with what a broker says of all that are known; returns those that are lost now. */
-  compare(details: ReadonlyMap<string, TopicDetails>): readonly string[] {
-    for (const [topic, { id }] of this.#known) {
+  /** Compares with what a broker says of some topics, of all that are known by default; returns those that are known and lost now. */
+  compare(details: ReadonlyMap<string, TopicDetails>, topics: readonly string[] = this.names): readonly string[] {
+    for (const topic of topics) {
+      const id = this.#known.get(topic)?.id ?? null;
       const found = details.get(topic);
       if (!found) this.lose(topic, 'the topic is gone');
       else if (found.error === null && id !== null && id !== found.id) this.lose(topic, 'the topic was deleted and made again');

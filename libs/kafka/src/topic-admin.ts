@@ -154,7 +154,7 @@ export class TopicAdmin {
   }
 
   #isUsable(topic: string, { partitions, error }: TopicDetails, failures: TopicFailed[]): boolean {
-    if (error !== null) failures.push(topicFailed(topic, 'Asking for the topic', Object.assign(new Error(`the brokers say ${error}`), { type: error })));
+    if (error !== null) failures.push(saidOf(topic, error));
     else if (partitions !== this.#partitions) failures.push(new TopicFailed(topic, 'refused', `Topic ${topic} has ${partitions} partitions${this.#partitions === 1 ? '; it must have one. Delete it, and it is made anew from the log' : `, not ${this.#partitions}`}`));
     else return true;
     return false;
@@ -209,6 +209,16 @@ export class TopicAdmin {
     return Object.entries({ ...Object.fromEntries(set), ...this.#config }).map(([name, value]) => ({ name, value }));
   }
 }
+
+/** What keeps topics from being used, by what was told of them. */
+export const troubles = (topics: readonly string[], details: ReadonlyMap<string, TopicDetails>): readonly TopicFailed[] =>
+  topics.flatMap((topic) => {
+    const found = details.get(topic);
+    if (!found) return [new TopicFailed(topic, 'lost', `Topic ${topic} is gone`)];
+    return found.error === null ? [] : [saidOf(topic, found.error)];
+  });
+
+const saidOf = (topic: string, error: string): TopicFailed => topicFailed(topic, 'Asking for the topic', Object.assign(new Error(`the brokers say ${error}`), { type: error }));
 
 const onKafka = (topic: string): string => topic.replaceAll('.', '_');
 

@@ -1,4 +1,4 @@
-import { FeedRefused, type FeedName } from '@nva/ports';
+import { FeedRefused, type FeedFailure, type FeedName } from '@nva/ports';
 
 /** Topic names may have 1 to 249 of these characters (Kafka, «Topic.LEGAL_CHARS», «Topic.MAX_NAME_LENGTH»). */
 const LEGAL_TOPIC = /^[a-zA-Z0-9._-]{1,249}$/;
@@ -40,6 +40,20 @@ export class TopicNames {
     if (feed.kind === 'nve') return this.#ofNve(feed.nveId);
     if (!Number.isInteger(feed.vnid) || feed.vnid < 1 || feed.vnid > MAX_VNID) throw new FeedRefused(`A VNID is 1 to ${MAX_VNID}, received ${feed.vnid}`);
     return `${this.#prefix}.vn.${feed.vnid}`;
+  }
+
+  /** The topics of feeds, and the feeds whose names make none. */
+  named(feeds: readonly FeedName[]): { readonly named: ReadonlyMap<string, FeedName>; readonly failures: readonly FeedFailure[] } {
+    const named = new Map<string, FeedName>();
+    const failures: FeedFailure[] = [];
+    for (const feed of feeds) {
+      try {
+        named.set(this.of(feed), feed);
+      } catch (cause) {
+        failures.push({ feed, trouble: 'refused', cause: cause as Error });
+      }
+    }
+    return { named, failures };
   }
 
   /** Where an NVE finds what became of its commands. Throws FeedRefused as `of` does. */

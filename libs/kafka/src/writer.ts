@@ -6,15 +6,15 @@ import { hostname } from 'node:os';
 import { slices } from './batching.ts';
 import { createClient, PRODUCER_RETRY } from './client.ts';
 import { checkpointMessage, ownerMessage, placedCheckpoints, readCheckpoints, readOwners, writeOwners, type Owner } from './distributor-topic.ts';
-import { isMissing, isOfOneTopic, TopicFailed, topicFailed, translated } from './failures.ts';
+import { isMissing, isOfOneTopic, TopicFailed, translated } from './failures.ts';
 import { KnownTopics } from './known-topics.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
 import { decodeRecord, encodeRecord, type EncodedRecord } from './record-format.ts';
 import { learnSchemas, restoreSchemas } from './schema-topic.ts';
 import { ShardWriter } from './shard-writer.ts';
 import { byShard, checkedShards, formatShards, shardOf, SHARDS } from './sharding.ts';
-import { TopicAdmin } from './topic-admin.ts';
-import { TopicDescriber } from './topic-details.ts';
+import { TopicAdmin, troubles } from './topic-admin.ts';
+import { TopicDescriber, type TopicDetails } from './topic-details.ts';
 import { readTopics, type ClientFactory } from './topic-reader.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
@@ -71,6 +71,7 @@ export class KafkaFeedWriter implements FeedWriter {
   #administration: Promise<Administration> | undefined;
   #opened: Opened | undefined;
   readonly #known = new KnownTopics();
+  #checks: Promise<void> = Promise.resolve();
   /** By fingerprint, as they stood on the topic of schemas: what it is to hold again if it is lost. */
   readonly #schemas = new Map<string, string>();
   #schemasLost = false;
@@ -126,13 +127,31 @@ export class KafkaFeedWriter implements FeedWriter {
   /** One request for all that are missing; a feed once found right is not looked at again until a publish fails, or it is lost. */
   ensure(feeds: readonly FeedName[]): Promise<Ensured> {
     return translated(`Creating or checking ${feeds.length} feeds`, async () => {
-      const { named, failures } = this.#named(feeds);
+      const { named, failures } = this.#names.named(feeds);
       const ensured = await (await this.#topics()).ensure([...named.keys()]);
       return { fresh: ensured.fresh.map((topic) => named.get(topic)!), failures: [...failures, ...ensured.failures.map((failed) => failureOf(named.get(failed.topic)!, failed))] };
     });
   }
 
-  async publish(batches: readonly FeedBatch[]): Promise<void> {
+  publish(batches: readonly FeedBatch[]): Promise<void> {
+    if (this.#owned.length === this.#shardCount) return this.#publish(batches);
+    // One after the other, which keeps their order.
+    const checked = this.#checks.then(() => this.#checkShared(batches));
+    this.#checks = checked;
+    return checked.then(() => this.#publish(batches));
+  }
+
+  /**
+   * An NVE's topic has several writers, so one that was made anew may have been filled by another past what this one knew: its end does not show
+   * it, and its id is asked for.
+   */
+  async #checkShared(batches: readonly FeedBatch[]): Promise<void> {
+    const topics = [...this.#names.named(batches.flatMap(({ feed }) => (feed.kind === 'nve' ? [feed] : []))).named.keys()];
+    // What cannot be told now is told by the next look; that brokers do not answer, by the publication.
+    if (topics.length > 0) await this.#describe(topics).then((details) => this.#known.compare(details, topics)).catch(() => undefined);
+  }
+
+  async #publish(batches: readonly FeedBatch[]): Promise<void> {
     const { shards } = this.#writing();
     const byTopic = new Map<string, FeedName>();
     const failures: FeedFailure[] = [];
@@ -156,10 +175,9 @@ export class KafkaFeedWriter implements FeedWriter {
   /** Compares the ids of all topics that were met with those that brokers tell, in one request. */
   async look(): Promise<readonly FeedFailure[]> {
     return translated('Looking at the feeds', async () => {
-      await this.#topics();
       const known = this.#known;
       if (known.names.length === 0) return [];
-      const lost = known.compare(await (await this.#administration!).describer.describe(known.names));
+      const lost = known.compare(await this.#describe(known.names));
       const { schemas, distributor } = this.#names;
       this.#schemasLost ||= lost.includes(schemas);
       if (!this.#opened) await this.open();
@@ -180,7 +198,7 @@ export class KafkaFeedWriter implements FeedWriter {
    * each. Reads what is committed; rejects with FeedUnavailable if one of them does not exist.
    */
   async *readAll(feeds: readonly FeedName[]): AsyncGenerator<FeedItem> {
-    const { named: byTopic, failures } = this.#named(feeds);
+    const { named: byTopic, failures } = this.#names.named(feeds);
     if (failures.length > 0) throw new FeedsFailed(failures);
     let schemasRead = false;
     try {
@@ -340,26 +358,7 @@ export class KafkaFeedWriter implements FeedWriter {
 
   /** What keeps topics from being used, by what brokers say of each of them. */
   async #inTrouble(topics: readonly string[]): Promise<readonly TopicFailed[]> {
-    await this.#topics();
-    const details = await (await this.#administration!).describer.describe(topics);
-    return topics.flatMap((topic) => {
-      const found = details.get(topic);
-      if (!found) return [new TopicFailed(topic, 'lost', `Topic ${topic} is gone`)];
-      return found.error === null ? [] : [topicFailed(topic, 'Asking for the topic', Object.assign(new Error(`the brokers say ${found.error}`), { type: found.error }))];
-    });
-  }
-
-  #named(feeds: readonly FeedName[]): { readonly named: ReadonlyMap<string, FeedName>; readonly failures: readonly FeedFailure[] } {
-    const named = new Map<string, FeedName>();
-    const failures: FeedFailure[] = [];
-    for (const feed of feeds) {
-      try {
-        named.set(this.#names.of(feed), feed);
-      } catch (cause) {
-        failures.push({ feed, trouble: 'refused', cause: cause as Error });
-      }
-    }
-    return { named, failures };
+    return troubles(topics, await this.#describe(topics));
   }
 
   #isUnknown(value: Buffer): boolean {
@@ -375,6 +374,11 @@ export class KafkaFeedWriter implements FeedWriter {
   async #topics(): Promise<TopicAdmin> {
     this.#administration ??= this.#administer();
     return (await this.#administration).topics;
+  }
+
+  async #describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicDetails>> {
+    this.#administration ??= this.#administer();
+    return (await this.#administration).describer.describe(topics);
   }
 
   /** kafkajs does not connect an admin client a second time, so there is a new one after each `close`. */

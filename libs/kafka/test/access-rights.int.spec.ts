@@ -16,6 +16,9 @@ const own = (nveId: string): FeedRight => ({ nveId, feed: nve(nveId) });
 const toVn = (nveId: string, vnid: number): FeedRight => ({ nveId, feed: vn(vnid) });
 const listed = (...rights: FeedRight[]): unknown[] => rights.map((right) => ({ ...right, whole: true }));
 
+/** A broker of its own starts, which other work on the machine delays. */
+const BROKER_LIMIT_MS = 240_000;
+
 let broker: RunningBroker;
 let brokers: string[];
 let nva: RawUser;
@@ -31,7 +34,7 @@ beforeAll(async () => {
   await writer.ensure([vn(1), vn(2), ...['a', 'a1', 'a-1', 'b'].map(nve)]);
   await writer.publish([1, 2].map((vnid) => ({ feed: vn(vnid), records: [member(`m${vnid}`, 1)] })));
   await writer.publish(['a', 'b'].map((nveId) => ({ feed: nve(nveId), records: [membership(1, 1)] })));
-});
+}, BROKER_LIMIT_MS);
 afterAll(async () => {
   await writer?.close();
   await access?.close();
@@ -39,7 +42,11 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   const every = { operation: AclOperationTypes.ANY, permissionType: AclPermissionTypes.ANY, resourceType: AclResourceTypes.ANY, resourcePatternType: ResourcePatternTypes.ANY };
-  await nva.asAdmin((admin) => admin.deleteAcls({ filters: [every] }));
+  await nva.asAdmin(async (admin) => {
+    await admin.deleteAcls({ filters: [every] });
+    // Brokers hear of it a little later.
+    await until('no rule is left', async () => ((await admin.describeAcls(every)).resources.length === 0 ? null : 'some are'));
+  });
 });
 
 describe('an NVE on brokers with an authoriser', () => {
@@ -156,6 +163,7 @@ describe('rights', () => {
     expect(await access.list()).toHaveLength(3);
     const part = { principal: 'User:b', host: '*', operation: AclOperationTypes.READ, permissionType: AclPermissionTypes.ALLOW, resourceType: AclResourceTypes.TOPIC, resourceName: 'nvo3.vn.1', resourcePatternType: ResourcePatternTypes.LITERAL };
     await nva.asAdmin((admin) => admin.deleteAcls({ filters: [part] }));
+    await until('a part is gone', async () => ((await access.list()).some(({ whole }) => !whole) ? null : 'not yet'));
     expect(await access.list()).toContainEqual({ ...toVn('b', 1), whole: false });
     for (let twice = 0; twice < 2; twice++) await access.revoke([own('a'), toVn('a', 1), toVn('b', 1)]);
     expect(await access.list()).toEqual([]);
@@ -174,6 +182,7 @@ describe('rights', () => {
     await nva.asAdmin((admin) => admin.createAcls({ acl: operators }));
     expect(await access.list()).toEqual([]);
     await nva.asAdmin((admin) => admin.createAcls({ acl: [{ ...rule, principal: 'User:b', resourceName: 'nvo3.nve.a' }] }));
+    await until('it is listed', async () => ((await access.list()).length > 0 ? null : 'not yet'));
     expect(await access.list()).toEqual([{ nveId: 'b', feed: nve('a'), whole: false }]);
   });
 

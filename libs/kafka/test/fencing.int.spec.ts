@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
-import { FeedFenced, FeedUnavailable } from '@nva/ports';
+import { FeedFenced, FeedsFailed } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LOG, member, membership, nve, vn } from '../../../test/contract/feed-records.ts';
 import { EAGER_COMPACTION, KafkaFeedUnderTest } from './kafka-feed.ts';
@@ -133,7 +133,7 @@ describe('a superseded writer that wakes up late', () => {
     await first.ensure(VNIDS.map(vn));
     await first.publish([{ feed: vn(1), records: [member('a', 1)] }]);
     // A failure makes it take a new epoch at the next publish: the owner record stops it before it writes.
-    await expect(first.publish([{ feed: vn(129), records: [member('a', 1)] }])).rejects.toThrow(FeedUnavailable);
+    await expect(first.publish([{ feed: vn(129), records: [member('a', 1)] }])).rejects.toThrow(FeedsFailed);
     const second = feed.writer();
     await second.open();
     await second.publish([{ feed: vn(1), records: [member('a', 7)] }]);

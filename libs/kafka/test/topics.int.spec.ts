@@ -4,7 +4,7 @@ import { FeedRefused, feedKey } from '@nva/ports';
 import kafkajs from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
-import { keyAndPosition, LOG, member, nve, removal, vn } from '../../../test/contract/feed-records.ts';
+import { keyAndPosition, LOG, member, membership, nve, removal, vn } from '../../../test/contract/feed-records.ts';
 import { until } from '../../../test/e2e/waiting.ts';
 import { TOPIC_CONFIG, type KafkaFeedWriter } from '../src/index.ts';
 import { KafkaFeedUnderTest } from './kafka-feed.ts';
@@ -117,6 +117,21 @@ describe('a topic that is deleted and made again by somebody else', () => {
     expect(await told()).toEqual([[vn(5), 'lost'], [nve('n1'), 'lost']]);
     expect((await writer.ensure([vn(5), vn(6), nve('n1')])).fresh.map(feedKey).toSorted()).toEqual(['nve/n1', 'vn/5']);
     expect(await told()).toEqual([]);
+  });
+
+  it('is found by the next publish of each of several writers that share it, though another has filled it past what this one knew', async () => {
+    const [lower, upper] = [feed.writer({ owned: [1, 2] }), feed.writer({ owned: [33, 34] })];
+    for (const one of [lower, upper]) {
+      await one.open();
+      await one.ensure([nve('n1')]);
+    }
+    await lower.publish([{ feed: nve('n1'), records: [membership(1, 1)] }]);
+    await again(`${feed.prefix}.nve.n1`);
+    await upper.look();
+    await upper.ensure([nve('n1')]);
+    for (let position = 2; position < 8; position++) await upper.publish([{ feed: nve('n1'), records: [membership(33, position)] }]);
+    await expect(lower.publish([{ feed: nve('n1'), records: [membership(2, 9)] }])).rejects.toMatchObject({ failures: [{ feed: nve('n1'), trouble: 'lost' }] });
+    expect(new Set((await feed.raw(`${feed.prefix}.nve.n1`)).map(({ key }) => String(key)))).toEqual(new Set(['vn/33']));
   });
 
   it('of schemas is filled with all of them, older ones too', async () => {

@@ -169,7 +169,9 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     if (this.#shadow || !current) {
       const shadow = this.#shadow ?? this.#restart();
       shadow.add(record);
-      if (this.#endReached && !shadow.isMidChange) this.#swapIfWhole(shadow);
+      if (!this.#endReached) return;
+      if (!shadow.isMidChange) this.#swapIfWhole(shadow);
+      if (this.#shadow === shadow && shadow.removals > this.#removalsLimit) this.#readAnew(shadow);
       return;
     }
     if (current.log !== null && current.log !== record.log) {
@@ -179,6 +181,12 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     current.add(record);
     // The observer may have left the feed upon that record.
     if (this.#current === current && current.removals > this.#removalsLimit) this.follow(this.#membership);
+  }
+
+  /** A feed that is not whole still has removals of its own; what it shows of them then is no reason to read it again. */
+  #readAnew(shadow: T): void {
+    this.#removalsLimit = 2 * shadow.removals;
+    this.follow(this.#membership);
   }
 
   #undecodable(failure: Undecodable): void {

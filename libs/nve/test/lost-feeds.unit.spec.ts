@@ -1,4 +1,4 @@
-import { DENIED_LOOK_MS, DENIED_LOOKS } from '@nva/nve';
+import { DENIED_LOOK_MS, DENIED_LOOKS, MAX_REMEMBERED_REMOVALS } from '@nva/nve';
 import { changeRecords, contextEntry, membershipEntry, removed, type Entry } from '@nva/nve/testing';
 import { FeedDenied } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
@@ -54,6 +54,17 @@ describe('a VN’s feed that has lost what it held', () => {
     transport.vn(100).change(3, context);
     expect(completed).toEqual(['nve', 'vn']);
     expect(told).toEqual(['joined 100@5', 'incomplete vn', 'swap 100@4 +context +member/nve1 +mapping/vm1/10.0.0.1']);
+  });
+
+  it('remembers no more removals than a whole one while it is filled: it is read anew', () => {
+    const { client, transport, vmAt } = clientInVn();
+    const feed = transport.vn(100).restart().complete();
+    for (let i = 0; i <= MAX_REMEMBERED_REMOVALS; i++) feed.change(100 + i, [`mapping/gone${i}/10.0.0.1`, null]);
+    expect([feed.closed, vmAt(1), client.status()[0]?.state]).toEqual([true, 'remote', 'reading']);
+    const again = transport.vn(100).restart();
+    for (let i = 0; i <= MAX_REMEMBERED_REMOVALS; i++) again.change(100 + i, [`mapping/gone${i}/10.0.0.1`, null]);
+    again.complete().change(MAX_REMEMBERED_REMOVALS + 200, nve1);
+    expect([again.closed, client.status()[0]?.state]).toEqual([false, 'incomplete']);
   });
 
   it('is told from a VN that was deleted by the record that removes the context', () => {

@@ -239,4 +239,26 @@ describe('the transport over Server-Sent Events', () => {
     expect(client.resolve(100, { ip: '10.0.0.1' })).not.toBeNull();
     await client.close();
   });
+
+  it('does not take a snapshot of a VN without a context for its table (X6)', async () => {
+    const client = new NveClient({ nveId: 'nve2', transport });
+    client.start();
+    const [key, membership] = membershipEntry(100, 5);
+    (await server.next()).hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
+    const first = await server.next();
+    first.hello(LOG, 'snapshot').record(memberKey, member!.data, 4).snapshotComplete(LOG, 8);
+    await vi.waitFor(() => expect(client.status()).toMatchObject([{ state: 'incomplete', position: null, digest: null }]));
+    expect(client.table(100)).toBeNull();
+    first.record(contextKey, context!.data, 9, `${LOG}/9`);
+    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('live'));
+    expect(client.applied()).toMatchObject([{ vnid: 100, position: '9' }]);
+    // The place is resumed after, and the server starts over with less than there was.
+    first.cut();
+    await retry();
+    const second = await server.next();
+    second.hello(LOG, 'snapshot').record(mappingKey, mapping!.data, 10).snapshotComplete(LOG, 10);
+    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('incomplete'));
+    expect([...client.table(100)!.members.keys()]).toEqual(['nve1']);
+    await client.close();
+  });
 });
