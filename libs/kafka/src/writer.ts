@@ -242,11 +242,9 @@ export class KafkaFeedWriter implements FeedWriter {
 
   /** None if the distributors' topic is not there yet. */
   checkpoints(): Promise<readonly PlacedCheckpoint[]> {
-    return translated('Reading the checkpoints', async () => {
-      const topic = this.#names.distributor;
-      if (!this.#opened && !(await (await this.#topics()).list()).includes(topic)) return [];
-      return placedCheckpoints(await readCheckpoints(this.#readClient, this.#groupPrefix, topic, this.#log), topic);
-    });
+    const { distributor } = this.#names;
+    const isThere = async (): Promise<boolean> => this.#opened !== undefined || (await (await this.#topics()).list()).includes(distributor);
+    return translated('Reading the checkpoints', async () => ((await isThere()) ? placedCheckpoints(await readCheckpoints(this.#readClient, this.#groupPrefix, distributor, this.#log), distributor) : []));
   }
 
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
