@@ -1,5 +1,5 @@
 import type { Applied } from '@nva/commands';
-import type { FeedDigests, Verdict } from '@nva/fold';
+import type { FeedDigests, Verdict as FoldVerdict } from '@nva/fold';
 import type { Position } from '@nva/ports';
 
 /** NVEs whose reports are kept; beyond it the oldest reporter goes. */
@@ -7,7 +7,8 @@ const MAX_REPORTERS = 10_000;
 
 const NONE: ReadonlyMap<number, Report> = new Map();
 
-export type { Verdict } from '@nva/fold';
+/** `ahead`: of a position that this log does not have. */
+export type Verdict = FoldVerdict | 'ahead';
 
 export interface Report extends Applied {
   /** By the digests held for the reported position and later ones (`FeedDigests.judge`), when the report came. */
@@ -43,13 +44,13 @@ export class AppliedReports {
 
   /**
    * Of VNs that the NVE is in. One that it has left is kept, without a verdict, as long as every report goes on naming it: its right to read that VN
-   * waits for that. Any other VN is dropped, whether it exists or not.
+   * waits for that. Any other VN is dropped, whether it exists or not. `ahead`: the VNs whose reports are beyond the head of the log, which only the log tells.
    */
-  take(nveId: string, applied: readonly Applied[]): void {
+  take(nveId: string, applied: readonly Applied[], ahead: ReadonlySet<number> = new Set()): void {
     const before = this.of(nveId);
     const reports: Report[] = [];
     for (const one of applied) {
-      if (this.#isIn(nveId, one.vnid)) reports.push({ ...one, verdict: this.#verdict(one) });
+      if (this.#isIn(nveId, one.vnid)) reports.push({ ...one, verdict: ahead.has(one.vnid) ? 'ahead' : this.#verdict(one) });
       else if (before.has(one.vnid)) reports.push({ ...one, verdict: 'unknown' });
     }
     const differing = reports.filter(({ verdict }) => verdict === 'differs');

@@ -23,7 +23,7 @@ type Queries = Readonly<Record<string, string>>;
 
 /** Events read, or made into JSON, in one step. */
 const EVENTS_PER_STEP = 64;
-const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold)$/;
+const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold|log)$/;
 
 /** The audit log and the schemas. */
 @Controller('v1')
@@ -42,14 +42,14 @@ export class AuditController {
   @Get('events')
   @Header('content-type', 'application/json; charset=utf-8')
   @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
-  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold.' })
+  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold, log.' })
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit', 'entity');
     new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
     const { limit } = pageQuery(query);
     const after = query['after'] === undefined ? 0 : readPosition(query['after'], 'after');
     const { entity } = query;
-    if (entity !== undefined && !ENTITY.test(entity)) throw new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold', { field: 'entity', received: entity });
+    if (entity !== undefined && !ENTITY.test(entity)) throw new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold, log', { field: 'entity', received: entity });
     const events = entity === undefined ? await this.#all(after, limit + 1) : await this.#stream(entity, after, limit + 1, request);
     return this.#inTurns(request, eventsText(events, limit));
   }

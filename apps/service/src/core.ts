@@ -1,7 +1,7 @@
-import { Distributor, type Owns } from '@nva/distributor';
+import { assertCheckpointsWithin, assertFeedWithin, Distributor, type Owns } from '@nva/distributor';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
-import type { Clock, EventStore, FeedWriter, Logger, Position } from '@nva/ports';
+import { LogEndLost, LogRefused, type Clock, type EventStore, type FeedWriter, type Logger, type Position } from '@nva/ports';
 import { Arrivals, Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots';
@@ -11,6 +11,9 @@ import { FeedStreams } from './feed-streams.ts';
 import { feedAccess, kafkaConnection } from './kafka.ts';
 import { KnownPositions } from './known-positions.ts';
 import { openLog } from './log.ts';
+import { LossFile } from './loss-file.ts';
+import { assertFeedsWithin, assertNoLossKnown, assertSnapshotsWithin, keptIn } from './loss-marks.ts';
+import { LossWatch } from './loss-watch.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
@@ -68,6 +71,9 @@ export class Core {
   /** What has reached this process and is not handled yet. */
   readonly arrivals = new Arrivals();
   readonly registration: Registration | null;
+  /** Hears of places that this log should have, and has not. */
+  readonly losses: LossWatch;
+  readonly #snapshotDirectory: SnapshotDirectory;
   /** null where snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
   #distribution: Distribution | null = null;
@@ -75,7 +81,7 @@ export class Core {
   #distributing = false;
   #stopping = false;
 
-  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, snapshots: SnapshotDirectory | null, from: Restored | null) {
+  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, snapshots: SnapshotDirectory, from: Restored | null) {
     const { roles, clock, logger } = options;
     this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
     this.config = config;
@@ -89,17 +95,41 @@ export class Core {
     this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
     this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
     this.registration = roles.includes('registrar') ? register(config, this, logger, from?.keys) : null;
-    this.#snapshots = snapshots && keeperOf(snapshots, this, options, from);
+    this.#snapshotDirectory = snapshots;
+    this.#snapshots = config.snapshotEveryEvents > 0 ? keeperOf(snapshots, this, options, from) : null;
+    this.losses = new LossWatch({ store, replica: this.replica, file: new LossFile(config.dataDir), clock, logger, look: (vnid) => this.#lookAtMarks(vnid), failed: options.failed });
   }
 
   /** Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
   static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
+    const opened = options.store ?? (await openLog(config, options.clock, options.logger));
+    try {
+      return await Core.#start(config, opened, options);
+    } catch (error) {
+      if (!options.store) await opened.close();
+      throw error;
+    }
+  }
+
+  static async #start(config: NvaConfig, opened: EventStore, options: CoreOptions): Promise<Core> {
     const { clock, logger, roles, failed } = options;
-    const opened = options.store ?? (await openLog(config, clock, logger));
+    const file = new LossFile(config.dataDir);
+    const lineage = await assertNoLossKnown(file, opened, config, logger);
     const snapshots = snapshotDirectory(config, options);
-    const core = new Core(config, opened, options, snapshots, snapshots && (await restored(snapshots, opened, options)));
+    await keptIn(file, assertSnapshotsWithin(snapshots, opened));
+    // While the log is folded.
+    const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
+    feedsWithin.catch(() => undefined);
+    const core = new Core(config, opened, options, snapshots, config.snapshotEveryEvents > 0 ? await restored(snapshots, opened, options) : null);
     const { store, replica, registration } = core;
+    replica.onFolded(({ event, revision }) => {
+      if (event.type === 'LogRenewed' && revision > lineage.revision) failed(new LogRefused(`the loss of the end of log ${store.logId} was accepted, and it is log ${event.data.log} from here on: start again`));
+    });
     await replica.start(failed);
+    await feedsWithin.catch(async (error: unknown) => {
+      await replica.stop();
+      throw error;
+    });
     if (registration) await upgradeFold(store, replica, clock, logger);
     await registration?.election?.start();
     registration?.terms.start();
@@ -129,6 +159,16 @@ export class Core {
     await this.tracing?.stop().catch(() => undefined);
   }
 
+  /** What this process, or one before it, keeps of the log elsewhere. Rejects with LogEndLost if the log does not bear it out. */
+  async #lookAtMarks(vnid: number | null): Promise<void> {
+    await assertSnapshotsWithin(this.#snapshotDirectory, this.store);
+    // Feeds in process are of this very process.
+    if (!this.#distribution || this.#distribution.inProcessFeed) return;
+    const { writer } = this.#distribution;
+    await assertCheckpointsWithin(this.store, writer);
+    if (vnid !== null) await assertFeedWithin(this.store, writer, { kind: 'vn', vnid });
+  }
+
   #distribute({ clock, logger, failed, peerAuthorization = () => undefined }: CoreOptions): void {
     const { config, store, replica } = this;
     const feeds = feedsOf(config, replica.network.position, clock, logger);
@@ -141,7 +181,9 @@ export class Core {
     this.#distribution = { distributor, writer, inProcessFeed, streams };
     // A stop in the middle of the first reconciliation is no failure.
     const ended = (cause: unknown): void => {
-      if (!this.#stopping) failed(cause);
+      if (this.#stopping) return;
+      if (cause instanceof LogEndLost) this.losses.end(cause.loss);
+      else failed(cause);
     };
     distributor.start(ended).then(() => {
       this.#distributing = true;

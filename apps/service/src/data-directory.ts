@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { keepFolderPrivate, keepPrivate, NotPrivate, OF_THE_VOLUME } from '@nva/event-log';
 import type { Logger } from '@nva/ports';
 import { ConfigError } from './config.ts';
+import { LOSS_FILE, UNFINISHED_LOSS_FILE } from './loss-file.ts';
 
 const PRIVATE_FOLDER = 0o700;
 /** Its folders; the log sees to its own when it is opened. */
-const OURS = new Set(['log', 'snapshots']);
+const OURS = new Set(['log', 'snapshots', LOSS_FILE, UNFINISHED_LOSS_FILE]);
 const OTHERS_WRITE = 0o022;
 /** In such a folder (`/tmp`) nobody removes or renames what is another's. */
 const STICKY = 0o1000;

@@ -155,12 +155,12 @@ export class Dispatcher {
     const owns = !election || election.owner() !== null;
     /** By place among the lines, the place among those passed on. */
     const renewals = new Map<number, number>();
-    outcomes.forEach((outcome, i) => {
-      if (!('answer' in outcome)) return;
+    for (const [i, outcome] of outcomes.entries()) {
+      if (!('answer' in outcome)) continue;
       const { command, applied } = lines[i]!.parsed;
-      if (owns && command.type === 'heartbeat' && applied) this.#core.applied.take(command.nveId, applied);
+      if (owns && command.type === 'heartbeat' && applied) this.#core.applied.take(command.nveId, applied, await this.#core.losses.aheadIn(context.caller, command.nveId, applied));
       if (!owns && !outcome.answer.recorded && this.#renews(command, context.caller)) renewals.set(i, renewals.size);
-    });
+    }
     if (renewals.size === 0) return outcomes;
     const renewed = context.forwardedGroup === undefined ? await this.#forward(election!.group, [...renewals.keys()].map((i) => lines[i]!), context) : [...renewals].map(() => ({ refusal: notOwner(election!.group) }));
     return outcomes.map((outcome, i) => (renewals.has(i) ? renewed[renewals.get(i)!]! : outcome));

@@ -10,8 +10,10 @@ import type { OpenRequests } from './open-requests.ts';
 import { CORE, DISTRIBUTION, OPEN_REQUESTS } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
-import { FeedStream, parseResumePoint } from './sse.ts';
+import { FeedStream, parseResumePoint, type ResumePoint } from './sse.ts';
 import { Visibility } from './visibility.ts';
+
+const RESUME_DOC = 'Resume after this place: <log>/<position>. Beyond the head of the log: 409 ahead-of-log.';
 
 /** The two feeds as Server-Sent Events, while they are in process. */
 @Controller('v1')
@@ -31,26 +33,28 @@ export class FeedsController {
   @Get('vns/:vnid/feed')
   @ApiOperation({ summary: 'The table of a VN and every change of it (R36, R46).' })
   @ApiProduces('text/event-stream')
-  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this place: <log>/<position>.' })
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: RESUME_DOC })
   async vnFeed(@Param('vnid') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const vnid = parseVnid(numeral(id));
+    const resume = await this.#resumePoint(lastEventId, request);
     this.#visible(request).vn(vnid);
     // An NVE that has left the VN is told no more of it, also on a stream that it keeps open.
-    await this.#stream({ kind: 'vn', vnid }, () => this.#visible(request).seesVn(vnid), lastEventId, request, reply);
+    await this.#stream({ kind: 'vn', vnid }, () => this.#visible(request).seesVn(vnid), resume, request, reply);
   }
 
   @Get('nves/:nveId/feed')
   @ApiOperation({ summary: 'The VNs that an NVE is in, and every change of that (X8).' })
   @ApiProduces('text/event-stream')
-  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this place: <log>/<position>.' })
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: RESUME_DOC })
   async nveFeed(@Param('nveId') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const nveId = parseNveId(id);
+    const resume = await this.#resumePoint(lastEventId, request);
     const own = (): boolean => (this.#visible(request).nve(nveId), true);
     own();
-    await this.#stream({ kind: 'nve', nveId }, own, lastEventId, request, reply);
+    await this.#stream({ kind: 'nve', nveId }, own, resume, request, reply);
   }
 
-  async #stream(feed: FeedName, entitled: () => boolean, lastEventId: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async #stream(feed: FeedName, entitled: () => boolean, resume: ResumePoint | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { inProcessFeed, streams, writer, distributor } = this.#distribution;
     const { store } = this.#core;
     const { correlationId, caller } = contextOf(request);
@@ -63,12 +67,19 @@ export class FeedsController {
     const left = streams.admit(actorOf(caller));
     reply.hijack();
     try {
-      const told = await new FeedStream(reply.raw, store.logId, entitled).run(streams, feed, parseResumePoint(lastEventId), { 'x-correlation-id': correlationId });
+      const told = await new FeedStream(reply.raw, store.logId, entitled).run(streams, feed, resume, { 'x-correlation-id': correlationId });
       // The feed was deleted in the moment between.
       if (!told) reply.raw.destroy();
     } finally {
       left();
     }
+  }
+
+  /** A place beyond the log is refused before anything else: that a VN or an NVE is not known may be part of what was lost. */
+  async #resumePoint(lastEventId: string | undefined, request: FastifyRequest): Promise<ResumePoint | null> {
+    const resume = parseResumePoint(lastEventId);
+    if (resume) await this.#core.losses.assertPlace(contextOf(request).caller, resume, 'Last-Event-ID');
+    return resume;
   }
 
   #visible(request: FastifyRequest): Visibility {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
-import { SqliteEventStore } from '@nva/event-log';
+import { acceptEnd, renewLogId, SqliteEventStore, type AcceptedEnd } from '@nva/event-log';
 import { EventStoreDbEventStore } from '@nva/eventstoredb';
 import type { Clock, EventStore, Logger } from '@nva/ports';
 import { ConfigError, type NvaConfig } from './config.ts';
@@ -13,7 +13,7 @@ import { prepareDataDirectory } from './data-directory.ts';
 export async function openLog(config: NvaConfig, clock: Clock, log: Logger): Promise<EventStore> {
   prepareDataDirectory(config.dataDir, log);
   const codec = createEventCodec();
-  if (!config.eventStore) return SqliteEventStore.open({ directory: join(config.dataDir, 'log'), codec, clock, logger: log });
+  if (!config.eventStore) return SqliteEventStore.open({ directory: directoryOf(config), codec, clock, logger: log });
   try {
     return await EventStoreDbEventStore.open({ ...config.eventStore, codec, clock, log });
   } catch (error) {
@@ -21,3 +21,16 @@ export async function openLog(config: NvaConfig, clock: Clock, log: Logger): Pro
     throw error;
   }
 }
+
+/** Takes the end of the embedded log for what it is, though more was acknowledged. Throws LogRefused for a log that is open, or damaged elsewhere. */
+export function acceptLogEnd(config: NvaConfig): Promise<AcceptedEnd> {
+  return acceptEnd({ directory: directoryOf(config), codec: createEventCodec() });
+}
+
+/** Gives the log, which is open nowhere, another UUID. A repeat changes nothing. Throws as `openLog` does. */
+export async function renewLog(config: NvaConfig, logId: string, clock: Clock): Promise<void> {
+  if (config.eventStore) await EventStoreDbEventStore.renew({ ...config.eventStore, codec: createEventCodec(), clock }, logId);
+  else renewLogId(directoryOf(config), logId);
+}
+
+const directoryOf = ({ dataDir }: Pick<NvaConfig, 'dataDir'>): string => join(dataDir, 'log');

@@ -1,4 +1,4 @@
-import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type Ensured, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
+import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type Ensured, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogHead, type PlacedCheckpoint, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
 import { SpanKind } from '@opentelemetry/api';
 import type { Tracing } from './tracing.ts';
 
@@ -152,6 +152,10 @@ export class MeasuredFeedWriter implements FeedWriter {
 
   loadCheckpoint(): Promise<FeedCheckpoint | null> {
     return this.#writer.loadCheckpoint();
+  }
+
+  checkpoints(): Promise<readonly PlacedCheckpoint[]> {
+    return this.#writer.checkpoints();
   }
 
   saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {

@@ -247,8 +247,9 @@ function countersOfRights({ counters }: Rights): Figures {
   };
 }
 
-function countersOf({ replica, applied, registration, distribution }: Core): Figures {
+function countersOf({ replica, applied, losses, registration, distribution }: Core): Figures {
   return {
+    nva_ahead_of_log_total: ['Places beyond the head of the log that callers named: made up, or the log has lost its end.', () => losses.ahead],
     nva_events_folded_total: ['Events folded since the start.', () => replica.eventsFolded],
     ...(registration && {
       nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],

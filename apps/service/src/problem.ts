@@ -63,6 +63,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'duplicate-ip': 409,
   'address-registered': 409,
   'revision-mismatch': 409,
+  'ahead-of-log': 409,
   'quota-exceeded': 409,
   contention: 503,
   'bid-required': 422,

@@ -1,5 +1,6 @@
 import { formatShards } from '@nva/kafka';
-import { LogRefused, StoreUnavailable } from '@nva/ports';
+import { LogRefused, StoreUnavailable, systemClock } from '@nva/ports';
+import { acceptLoss, readAcceptLoss } from './accept-loss.ts';
 import { ConfigError, readConfig, withoutCredentials } from './config.ts';
 import { LastResort } from './last-resort.ts';
 import { jsonLogger } from './logging.ts';
@@ -9,13 +10,23 @@ import { createService, type Service } from './service.ts';
 /** A stop that takes longer is ended the hard way; the log can take it. */
 const STOP_LIMIT_MS = 20_000;
 
-/** The whole of an application's `main`: starts the service from the environment and runs it until a signal or a failure ends it. */
+/**
+ * The whole of an application's `main`: starts the service from the environment and runs it until a signal or a failure ends it; or, asked
+ * to by its arguments, accepts that the log has lost its end.
+ */
 export function run(name: string, roles: readonly Role[]): void {
-  serve(name, roles).catch((error: unknown) => {
+  main(name, roles).catch((error: unknown) => {
     const text = error instanceof ConfigError || error instanceof LogRefused || error instanceof StoreUnavailable ? error.message : String((error as Error)?.stack ?? error);
     process.stderr.write(`${name.toLowerCase()}: ${text}\n`);
     process.exit(1);
   });
+}
+
+async function main(name: string, roles: readonly Role[]): Promise<void> {
+  const reason = readAcceptLoss(process.argv.slice(2));
+  if (reason === null) return serve(name, roles);
+  const config = readConfig(process.env, roles);
+  await acceptLoss(config, reason, systemClock, jsonLogger(config.logLevel));
 }
 
 async function serve(name: string, roles: readonly Role[]): Promise<void> {

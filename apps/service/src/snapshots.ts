@@ -12,20 +12,17 @@ interface Surroundings {
   readonly logger: Logger;
 }
 
-/** null where snapshots are switched off. Processes of one role each may be given the same DATA_DIR: they have a directory each. */
-export function snapshotDirectory({ dataDir, snapshotEveryEvents }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory | null {
-  if (snapshotEveryEvents === 0) return null;
+/** Processes of one role each may be given the same DATA_DIR: they have a directory each. */
+export function snapshotDirectory({ dataDir }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory {
   return new SnapshotDirectory(join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')])), clock, logger);
 }
 
-/** What the process can go on from; null if the whole log is to be replayed, after a line that says so. */
+/** What the process can go on from, of snapshots that the log bears out (`assertSnapshotsWithin`); null if the whole log is to be replayed, after a line that says so. */
 export async function restored(directory: SnapshotDirectory, store: EventStore, { roles, logger }: Surroundings): Promise<Restored | null> {
   const head = await store.head();
   if (head.position === 0) return null;
   const refuse = async (header: SnapshotHeader): Promise<string | null> => {
     if (header.logId !== store.logId) return `it is of log ${header.logId}, this is log ${store.logId}`;
-    if (header.position > head.position) return `it stands at position ${header.position}, the log ends at ${head.position}`;
-    if (!(await holds(store, header))) return `the log has another event at position ${header.position}: it has been put back since, and written to`;
     if (!header.keys && roles.includes('registrar')) return 'it was taken by a process without a registrar, and so has no Idempotency-Keys';
     return null;
   };
@@ -34,7 +31,8 @@ export async function restored(directory: SnapshotDirectory, store: EventStore, 
   return found;
 }
 
-async function holds(store: EventStore, { position, stream, revision, eventId }: SnapshotHeader): Promise<boolean> {
+/** Whether the log has the very event that the snapshot was taken after. */
+export async function holds(store: EventStore, { position, stream, revision, eventId }: SnapshotHeader): Promise<boolean> {
   for await (const event of store.readStream(stream, { fromRevision: revision, limit: 1 })) return event.position === position && event.id === eventId;
   return false;
 }

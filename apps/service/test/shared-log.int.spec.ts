@@ -1,17 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, StoreUnavailable } from '@nva/ports';
+import { silentLogger, StoreUnavailable, systemClock, type LogLoss } from '@nva/ports';
 import supertest from 'supertest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../../test/kafka/broker.ts';
 import { StandInProcess } from '../../../test/eventstore/stand-in-process.ts';
+import { acceptLoss } from '../src/accept-loss.ts';
+import { LossFile } from '../src/loss-file.ts';
 import { ConfigError, createService, readConfig, ROLES, type Role, type Service } from '../src/index.ts';
-import { nveBody, tsBody, vnBody } from './support.ts';
+import { nveBody, tsBody, until, vnBody } from './support.ts';
 
 let directory: string;
 let eventStore: StandInProcess;
 let services: Service[];
+let failures: unknown[];
 let prefixes = 0;
 let prefix: string;
 
@@ -19,7 +22,7 @@ let prefix: string;
 async function start(roles: readonly Role[], name: string, env: Record<string, string> = {}): Promise<Service> {
   const port = await freePort();
   const config = readConfig({ PORT: String(port), DATA_DIR: join(directory, prefix, name), EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: prefix, ADVERTISED_URL: `http://127.0.0.1:${port}`, ...env }, roles);
-  const service = await createService(config, roles, { logger: silentLogger, failed: (cause) => { throw cause; } });
+  const service = await createService(config, roles, { logger: silentLogger, failed: (cause) => failures.push(cause) });
   services.push(service);
   return service;
 }
@@ -38,6 +41,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   services = [];
+  failures = [];
   prefix = `log${++prefixes}-`;
 });
 
@@ -102,6 +106,31 @@ describe('services that share a log on EventStoreDB', () => {
     const again = await start(ROLES, 'elsewhere');
     expect((await supertest(again.url).get('/v1/vns/1/mappings').expect(200)).body).toEqual(mappings);
     expect(digestOf(again)).toEqual(digest);
+  });
+});
+
+describe('a shared log that has lost its end', () => {
+  const configOf = (name: string) => readConfig({ DATA_DIR: join(directory, prefix, name), EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: prefix, ADVERTISED_URL: 'http://127.0.0.1:1' }, ['registrar']);
+  const known = (log: string, position: number): LogLoss => ({ log, head: 0, marks: [{ where: 'spec', position }] });
+
+  it('is refused to a process that knows of it, however far others have written since; accepted at one, it is for all, and those that run start anew', async () => {
+    const [one, two] = [await start(['registrar'], 'one'), await start(['registrar'], 'two')];
+    const { logId } = one.core.store;
+    await supertest(one.url).put('/v1/vns/1').send(vnBody()).expect(200);
+    await one.close();
+    services = [two];
+    for (const name of ['one', 'three']) new LossFile(join(directory, prefix, name)).add(known(logId, 1));
+    await expect(start(['registrar'], 'one')).rejects.toThrow(/has lost its end: .*where the log is shared, remove it once the log is back/);
+    await acceptLoss(configOf('one'), 'the cluster was put back', systemClock, silentLogger);
+    expect(new LossFile(join(directory, prefix, 'one')).read()).toBeNull();
+    await until(() => failures.length > 0);
+    expect((failures[0] as Error).message).toMatch(new RegExp(`the loss of the end of log ${logId} was accepted, .*: start again`));
+    await two.close();
+    services = [];
+    const three = await start(['registrar'], 'three');
+    expect(three.core.store.logId).not.toBe(logId);
+    expect(new LossFile(join(directory, prefix, 'three')).read()).toBeNull();
+    expect(await Array.fromAsync(three.core.store.readStream('log'))).toMatchObject([{ event: { type: 'LogRenewed', data: { previousLog: logId, log: three.core.store.logId, reason: 'the cluster was put back' } } }]);
   });
 });
 

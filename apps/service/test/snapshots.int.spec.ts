@@ -156,39 +156,6 @@ describe('a snapshot is passed over, and the log replayed', () => {
     expect(await seen(again)).toEqual(before);
   });
 
-  it('when the log was put back to before it, and also once that has grown beyond it', async () => {
-    const first = await start();
-    await populate(supertest(first.url));
-    await attach(first, 0, 20);
-    await first.close();
-    running = null;
-    await cp(join(directory.path, 'log'), join(directory.path, 'backup'), { recursive: true });
-    await attach(await start(), 20, 150);
-    await until(() => written() === 1);
-    await running!.close();
-    running = null;
-    const kept = await snapshots();
-    await cp(join(directory.path, 'snapshots'), join(directory.path, 'kept'), { recursive: true });
-    const putBack = async (): Promise<void> => {
-      await rm(join(directory.path, 'log'), { recursive: true });
-      await cp(join(directory.path, 'backup'), join(directory.path, 'log'), { recursive: true });
-    };
-    await putBack();
-    const shorter = await start();
-    expect(why()).toMatch(/^it stands at position \d+, the log ends at 26$/);
-    expect(shorter.core.replica.network.tenantSystems.size).toBe(20);
-    await attach(shorter, 1_000, 250);
-    await shorter.close();
-    running = null;
-    await rm(join(directory.path, 'snapshots'), { recursive: true });
-    await cp(join(directory.path, 'kept'), join(directory.path, 'snapshots'), { recursive: true });
-    expect(await snapshots()).toEqual(kept);
-    const grown = await start();
-    expect(why()).toMatch(/^the log has another event at position \d+/);
-    expect(grown.core.replica.network.tenantSystems.has('ts1100')).toBe(true);
-    expect(grown.core.replica.network.tenantSystems.has('ts100')).toBe(false);
-  });
-
   it('when it is of another log', async () => {
     await tables();
     await running!.close();

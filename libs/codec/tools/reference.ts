@@ -77,7 +77,7 @@ const headers = {
   required: ['position', 'log'],
   properties: {
     position: { type: 'string', description: 'Log position that caused the record, decimal. Per key, apply what is equal or newer than the last seen, removals included.' },
-    log: { type: 'string', format: 'uuid', description: 'The log that positions belong to. A new one means: forget positions, read from the start.' },
+    log: { type: 'string', format: 'uuid', description: 'The log that positions belong to. A new one means: forget positions, read from the start. It is renewed when the log has lost its end and that was accepted; positions of the former one may be greater than those of the new.' },
     'change-end': { const: '1', description: 'On the last record of a change in this topic; in the topic of an NVE, of what one shard of the VNs (VNID modulo 64) has of the change, since shards are written apart.' },
     'event-type': { type: 'string' },
     'correlation-id': { type: 'string' },

@@ -1,10 +1,12 @@
 import type { RecordChange } from '@nva/fold';
-import { FeedFenced, feedKey, FeedRefused, systemClock, type Clock, type EventStore, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { FeedFenced, feedKey, FeedRefused, LogRefused, systemClock, type Clock, type EventStore, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { Aside } from './aside.ts';
 import { Doubts } from './doubts.ts';
 import { Fillings } from './filling.ts';
 import { GuardedFeedWriter } from './guarded-writer.ts';
+import { FeedOrigin } from './feed-origin.ts';
+import { assertWithin } from './lost-end.ts';
 import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
 import { longGone, lookEveryMs, purged } from './purge.ts';
 import { beginsWith, feedOpenedBy, merge, recordsOfChange, type Flight, type Owns, type Queued } from './records.ts';
@@ -45,6 +47,7 @@ export class Distributor {
   readonly #fillings: Fillings;
   /** null where nobody asks who may read. */
   readonly rights: Rights | null;
+  readonly #origin: FeedOrigin;
   readonly aside: Aside;
   readonly doubts: Doubts;
   readonly #clock: Clock;
@@ -81,6 +84,7 @@ export class Distributor {
     this.#store = store;
     this.#logger = logger;
     this.#options = options;
+    this.#origin = new FeedOrigin(store, options.adopt);
     this.#owns = options.owns ?? (() => true);
     const differences = (feed: FeedName): Promise<number> => differencesOf(replica.network, this.#writer, feed, this.#reconcileOptions(this.#owns));
     this.#verification = options.verify ? new Verification(replica.network, { clock: this.#clock, owns: this.#owns, differences, differs: (vnid) => this.doubts.add(vnid) }) : null;
@@ -115,14 +119,14 @@ export class Distributor {
 
   /**
    * Once the replica has caught up. Resolves when the feeds are equal to the fold; tries for as long as it takes while they do not answer.
-   * Rejects if they are refused or another writer takes over; `failed` is called if that happens later.
+   * Rejects if they are refused, if they show that the log has lost its end, or if another writer takes over; `failed` is called if that happens later.
    */
   async start(failed: (cause: unknown) => void): Promise<Reconciliation> {
     const reconciliation = await this.#retrying(async () => {
       await this.#writer.open();
       // What the writer before has published is of events that are in the log by now; a fold behind them would put older values over it.
       await this.#replica.passed((await this.#store.head()).position);
-      await this.#checkLog();
+      await this.#origin.check(this.#writer);
       await this.rights?.start();
       return this.#reconcile();
     });
@@ -264,7 +268,7 @@ export class Distributor {
       try {
         return await attempt();
       } catch (error) {
-        if (error instanceof FeedFenced || error instanceof FeedRefused || this.#stopping) throw error;
+        if (error instanceof FeedFenced || error instanceof FeedRefused || error instanceof LogRefused || this.#stopping) throw error;
         this.#lookAtMs = 0;
         this.counters.publishFailures++;
         this.#logger.warn('the feeds do not answer; trying again', { err: error, retryMs });
@@ -365,7 +369,8 @@ export class Distributor {
       ...(only && { only }),
       isClosed: (feed) => this.aside.isClosed(feed),
       failed: (failures) => this.aside.put(failures),
-      adopt: this.#options.adopt,
+      adopts: (log) => this.#origin.adopts(log),
+      within: (mark) => assertWithin(this.#store, [mark]),
       batchRecords: MAX_BATCH_RECORDS,
       fill: (feed) => this.#fillings.begin(feed),
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
@@ -381,12 +386,6 @@ export class Distributor {
   #rightsOf(access: AccessOptions, replica: Replica, logger: Logger, owns: Owns = () => true): Rights {
     const caughtUp = async (): Promise<void> => replica.passed((await this.#store.head()).position);
     return new Rights(access, { network: replica.network, owns, logger, published: () => this.#published, caughtUp });
-  }
-
-  async #checkLog(): Promise<void> {
-    const checkpoint = await this.#writer.loadCheckpoint();
-    if (!checkpoint || checkpoint.log === this.#store.logId || this.#options.adopt) return;
-    throw new FeedRefused(`the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}; set FEED_ADOPT=true to make them equal to this log`);
   }
 
   async #saveCheckpoint(): Promise<void> {

@@ -1,4 +1,4 @@
-import { FeedsFailed, vnidOf, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { FeedsFailed, vnidOf, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
 import type { Aside } from './aside.ts';
 import type { Rights } from './rights.ts';
 
@@ -66,6 +66,10 @@ export class GuardedFeedWriter implements FeedWriter {
 
   loadCheckpoint(): Promise<FeedCheckpoint | null> {
     return this.#writer.loadCheckpoint();
+  }
+
+  checkpoints(): Promise<readonly PlacedCheckpoint[]> {
+    return this.#writer.checkpoints();
   }
 
   saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {

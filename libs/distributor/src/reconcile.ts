@@ -1,6 +1,7 @@
 import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
-import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Undecodable } from '@nva/ports';
+import { further } from './lost-end.ts';
 import { feedValue, type Owns } from './records.ts';
 
 export interface Reconciliation {
@@ -16,8 +17,10 @@ export interface ReconcileOptions {
   readonly log: string;
   /** What is about other VNs is neither judged nor touched. */
   readonly owns: Owns;
-  /** Feeds of another log are made equal to this fold instead of refused. */
-  readonly adopt: boolean;
+  /** Whether feeds of another log are made equal to this fold instead of refused. */
+  readonly adopts: (log: string) => boolean;
+  /** Rejects if the log does not reach so far: a record of it stands there. */
+  readonly within: (mark: LogMark) => Promise<void>;
   /** Records published in one call at most. */
   readonly batchRecords: number;
   /** Told of every record that cannot be understood. */
@@ -135,8 +138,9 @@ async function* reading(writer: FeedWriter, feeds: readonly FeedName[]): AsyncGe
   }
 }
 
-async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopt, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
+async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopts, within, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
   const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() }]));
+  let furthest: LogMark | null = null;
   for await (const { feed, record } of reading(writer, feeds)) {
     const { last, spoilt } = found.get(feedKey(feed))!;
     if (record.key !== null && !owns(vnidOf(feed, record.key))) continue;
@@ -150,12 +154,15 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
       }
       continue;
     }
+    if (record.log === log && record.position > (furthest?.position ?? 0)) furthest = further(furthest, record, writer.address(feed).topic);
     spoilt.delete(nameOf(record.key, record.keyBytes));
     if (record.keyBytes === undefined) last.set(record.key, record);
   }
+  // Nothing of these feeds has been written yet, so whoever accepts the loss, or puts the log back, finds them as they were.
+  if (furthest) await within(furthest);
   // What stands superseded or removed in a feed that was adopted is of the log before, until compaction takes it.
-  for (const { feed, last } of adopt ? [] : found.values()) {
-    const foreign = [...last.values()].find((record) => record.value !== null && record.log !== log);
+  for (const { feed, last } of found.values()) {
+    const foreign = [...last.values()].find((record) => record.value !== null && record.log !== log && !adopts(record.log));
     if (foreign) throw new FeedRefused(`feed ${feedKey(feed)} belongs to log ${foreign.log}, this is log ${log}; set FEED_ADOPT=true to make the feeds equal to this log`);
   }
   return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));

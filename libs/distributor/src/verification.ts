@@ -1,5 +1,5 @@
 import type { Network } from '@nva/fold';
-import type { Clock, FeedName } from '@nva/ports';
+import { LogRefused, type Clock, type FeedName } from '@nva/ports';
 import type { Owns } from './records.ts';
 
 /** A round over all VNs begins so long after the last one began at the earliest. */
@@ -35,8 +35,9 @@ export class Verification {
     this.#running = true;
     try {
       if ((await this.#options.differences({ kind: 'vn', vnid })) > 0) this.#options.differs(vnid);
-    } catch {
-      // It comes round again.
+    } catch (error) {
+      // A feed that is ahead of the log is compared in turn, which ends the distributor. Anything else comes round again.
+      if (error instanceof LogRefused) this.#options.differs(vnid);
     } finally {
       this.#running = false;
     }

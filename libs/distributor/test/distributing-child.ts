@@ -39,7 +39,8 @@ async function* subscribe(): AsyncGenerator<SubscriptionMessage> {
 const unused = (): never => {
   throw new Error('a distributor that purges nothing only follows the log');
 };
-const store: EventStore = { logId: task.logId, subscribe, checkpointAt: String, head: () => Promise.resolve({ position, checkpoint: String(position) }), append: unused, readStream: unused, readAll: unused, close: unused };
+async function* neverRenewed(): AsyncGenerator<RecordedEvent> {}
+const store: EventStore = { logId: task.logId, subscribe, checkpointAt: String, head: () => Promise.resolve({ position, checkpoint: String(position) }), append: unused, readStream: neverRenewed, readAll: unused, close: unused };
 
 let left = task.stopAt.nth;
 function stopHere(topics: ReadonlySet<string>, moment: string): void {

@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { command } from '@nva/domain/testing';
+import { auditAt, command } from '@nva/domain/testing';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
-import { FeedRefused, FeedUnavailable, feedKey, silentLogger, type EventStore, type FeedBatch, type FeedItem, type FeedName, type FeedRecord, type SubscriptionMessage } from '@nva/ports';
+import { FeedRefused, FeedUnavailable, feedKey, LogEndLost, silentLogger, type EventStore, type FeedBatch, type FeedItem, type FeedName, type FeedRecord, type SubscriptionMessage } from '@nva/ports';
+import { until } from '../../../test/e2e/waiting.ts';
 import { attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
 import { Distributor, feedValue, MAX_QUEUED_RECORDS, PURGE_AFTER_MS } from '../src/index.ts';
 
+/** A queue of MAX_QUEUED_RECORDS takes a while to fill. */
+const OVERFLOW_TIMEOUT_MS = 120_000;
 const VN1: FeedName = { kind: 'vn', vnid: 1 };
 
 /** Feeds that can fail, and that keep what was published, in order. */
@@ -175,7 +178,7 @@ describe('the distributor', () => {
     await stop();
     const other = new InProcessFeed('nvo3', topics);
     await other.open();
-    await other.publish([{ feed: VN1, records: [{ ...context!, position: 1_000 }] }]);
+    await other.publish([{ feed: VN1, records: [{ ...context!, position: context!.position + 1 }] }]);
     await start();
     expect(feed.published.map((p) => `${p.feed} ${p.record.key}@${p.record.position}`)).toEqual([`vn/1 context@${context!.position}`]);
     await expectFeedsEqualFold();
@@ -404,5 +407,91 @@ describe('feeds of another log', () => {
     const live = [];
     for await (const record of feed.read({ kind: 'nve', nveId: 'nve2' })) if (record.value) live.push(record);
     expect(live).toEqual([]);
+  });
+});
+
+describe('a log that has lost its end', () => {
+  const beyond = 900;
+
+  /** What an earlier process left on the feeds. */
+  async function left(what: (other: InProcessFeed, context: FeedRecord) => Promise<void>): Promise<void> {
+    await settled();
+    const [context] = await Array.fromAsync(feed.read(VN1));
+    await stop();
+    const other = new InProcessFeed('nvo3', topics);
+    await other.open();
+    await what(other, context!);
+  }
+
+  const standing = async (): Promise<FeedRecord[]> => Array.fromAsync(new InProcessFeed('nvo3', topics).read(VN1));
+  const refusal = (): Promise<unknown> => start().then(() => null, (cause: unknown) => cause);
+
+  it.each([
+    ['a record on a topic', (other: InProcessFeed, context: FeedRecord) => other.publish([{ feed: VN1, records: [{ ...context, position: beyond }] }]), '«context» on topic nvo3.vn.1'],
+    ['a removal on a topic', (other: InProcessFeed, context: FeedRecord) => other.publish([{ feed: VN1, records: [{ ...context, key: 'member/nve9', value: null, position: beyond }] }]), '«member/nve9» on topic nvo3.vn.1'],
+    ['the checkpoint', (other: InProcessFeed) => other.saveCheckpoint({ log: log.store.logId, position: beyond, checkpoint: '900' }), 'the checkpoint of the feeds'],
+  ])('is found by %s beyond its head: nothing is published, and what is missing is said (X1)', async (_, what, where) => {
+    await left(what);
+    const before = await standing();
+    const refused = await refusal();
+    const { position: head } = await log.store.head();
+    expect(refused).toBeInstanceOf(LogEndLost);
+    expect((refused as LogEndLost).loss).toEqual({ log: log.store.logId, head, marks: [{ where, position: beyond }] });
+    expect(String(refused)).toContain(`it ends at position ${head}, but ${where} is at position ${beyond}; everything after position ${head}, up to ${beyond} at least, is missing`);
+    expect(await standing()).toEqual(before);
+  });
+
+  it('is not taken for one by what another log published far beyond it', async () => {
+    await left((other, context) => other.publish([{ feed: VN1, records: [{ ...context, log: 'another', position: beyond }] }]));
+    expect(await refusal()).toBeInstanceOf(FeedRefused);
+  });
+
+  it('is found by a reconciliation later on, which ends the distributor', async () => {
+    await settled();
+    await stop();
+    node = await startNode(log.store, clock);
+    feed = new RecordingFeed('nvo3', topics);
+    distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false });
+    let ended: unknown = null;
+    await distributor.start((cause) => (ended = cause));
+    const [context] = await Array.fromAsync(feed.read(VN1));
+    await feed.publish([{ feed: VN1, records: [{ ...context!, position: 1_000_000 }] }]);
+    feed.failing = true;
+    const bindings = Array.from({ length: 200 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.0.${i}` }));
+    await node.submit(attach('t1', 'nve1', 1, { bindings }));
+    const needed = Math.ceil(MAX_QUEUED_RECORDS / bindings.length) + 1;
+    for (let done = 0; done < needed; done += 500) {
+      await node.submit(...Array.from({ length: 500 }, (_, i) => command('changeMac', { tsId: 't1', mac: `02:00:00:00:00:${((done + i) % 200).toString(16).padStart(2, '0')}` })));
+    }
+    feed.failing = false;
+    await until('the distributor has ended', () => (ended ? null : 'not yet'));
+    expect(ended).toBeInstanceOf(LogEndLost);
+  }, OVERFLOW_TIMEOUT_MS);
+
+  const OLD = '00000000-0000-4000-8000-00000000000a';
+  const renewed = { type: 'LogRenewed', data: { audit: auditAt(0), log: 'b', previousLog: OLD, head: 4, lostTo: beyond, reason: 'spec' } } as const;
+
+  it('and was renewed adopts the feeds of its former self without being told to, though their positions are greater (X1)', async () => {
+    await node.submit(attach('t1', 'nve1', 1));
+    await left(async (other, context) => {
+      const ghost: FeedRecord = { key: 'member/ghost', value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:00:09', addresses: [], reachable: true } }, position: beyond, log: OLD, changeEnd: true };
+      await other.publish([{ feed: VN1, records: [{ ...context, log: OLD, position: beyond }, ghost] }]);
+      await other.saveCheckpoint({ log: OLD, position: beyond, checkpoint: '900' });
+      await log.store.append([{ stream: 'log', expectedRevision: -1, events: [{ id: crypto.randomUUID(), event: renewed }] }]);
+    });
+    await start();
+    expect(feed.published.map(({ record: { key, position, log: of, value } }) => [key, position < beyond, of === log.store.logId, value === null])).toEqual([['context', true, true, false], ['member/ghost', true, true, true]]);
+    await expectFeedsEqualFold();
+    await stop();
+    await start();
+    expect(feed.published).toEqual([]);
+  });
+
+  it('and was renewed still refuses the feeds of a stranger', async () => {
+    await left(async (other, context) => {
+      await other.publish([{ feed: VN1, records: [{ ...context, log: 'a stranger', position: 1 }] }]);
+      await log.store.append([{ stream: 'log', expectedRevision: -1, events: [{ id: crypto.randomUUID(), event: renewed }] }]);
+    });
+    expect(await refusal()).toBeInstanceOf(FeedRefused);
   });
 });

@@ -29,7 +29,7 @@ const AGGREGATE_OF_COMMAND: Readonly<Record<Command['type'], Aggregate>> = {
   lapseNve: 'nve',
 };
 
-const AGGREGATE_OF_EVENT: Readonly<Record<NvaEvent['type'], Aggregate | 'fold' | 'oracle'>> = {
+const AGGREGATE_OF_EVENT: Readonly<Record<NvaEvent['type'], Aggregate | 'fold' | 'oracle' | 'log'>> = {
   TenantSystemAttached: 'ts',
   TenantSystemMoved: 'ts',
   TenantSystemAttachmentAdded: 'ts',
@@ -52,6 +52,7 @@ const AGGREGATE_OF_EVENT: Readonly<Record<NvaEvent['type'], Aggregate | 'fold' |
   NveForgotten: 'nve',
   FoldUpgraded: 'fold',
   OracleTookOver: 'oracle',
+  LogRenewed: 'log',
 };
 
 export const isTenantSystemCommand = (command: Command): command is TenantSystemCommand => AGGREGATE_OF_COMMAND[command.type] === 'ts';

@@ -56,13 +56,8 @@ export class EventStoreDbEventStore implements EventStore {
    * a server or a stream that cannot be this log, StoreUnavailable if the server does not answer.
    */
   static async open(given: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
-    const { url, prefix = DEFAULT_PREFIX, codec, log = silentLogger, ...limitsGiven } = given;
-    if (!PREFIX.test(prefix)) throw new RangeError(`a prefix is letters, digits, «_» or «.», and one dash at its end, got «${prefix}»`);
-    const limits = { ...DEFAULT_LIMITS, ...limitsGiven };
-    const connection = new Connection(url);
-    const format = new EventFormat(prefix, new AvroJsonCodec<NvaEvent>(codec.schemas));
-    const batchAppend = new BatchAppend(connection);
-    const logStream = new LogStream(connection, batchAppend, format);
+    const { codec, prefix = DEFAULT_PREFIX, log = silentLogger } = given;
+    const { limits, connection, format, batchAppend, logStream } = connected(given);
     try {
       const logId = await within(limits.openDeadlineMs, 'opening the log', connection.assertVersion().then(() => logStream.open(codec.schemas, limits.openDeadlineMs)));
       const parts = { connection, batchAppend, format, logStream, observed: new Observed(), limits, log };
@@ -71,6 +66,18 @@ export class EventStoreDbEventStore implements EventStore {
     } catch (error) {
       await connection.close();
       throw portError(error, 'opening the log');
+    }
+  }
+
+  /** Gives the log of these options another id (`LogStream.renew`). Throws as `open` does, and LogRefused if there is no log. */
+  static async renew(given: EventStoreDbOptions, logId: string): Promise<void> {
+    const { limits, connection, logStream } = connected(given);
+    try {
+      await within(limits.openDeadlineMs, 'renewing the log', connection.assertVersion().then(() => logStream.renew(logId, limits.openDeadlineMs)));
+    } catch (error) {
+      throw portError(error, 'renewing the log');
+    } finally {
+      await connection.close();
     }
   }
 
@@ -113,6 +120,14 @@ export class EventStoreDbEventStore implements EventStore {
   #assertOpen(): void {
     if (this.#closing) throw closedError();
   }
+}
+
+function connected({ url, prefix = DEFAULT_PREFIX, codec, ...limitsGiven }: EventStoreDbOptions) {
+  if (!PREFIX.test(prefix)) throw new RangeError(`a prefix is letters, digits, «_» or «.», and one dash at its end, got «${prefix}»`);
+  const connection = new Connection(url);
+  const format = new EventFormat(prefix, new AvroJsonCodec<NvaEvent>(codec.schemas));
+  const batchAppend = new BatchAppend(connection);
+  return { limits: { ...DEFAULT_LIMITS, ...limitsGiven }, connection, format, batchAppend, logStream: new LogStream(connection, batchAppend, format) };
 }
 
 function assertCount(name: string, value: number): void {

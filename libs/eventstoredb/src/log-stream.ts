@@ -17,14 +17,19 @@ interface LogCreated {
   readonly format: number;
 }
 
+interface LogRenewed {
+  readonly logId: string;
+  readonly previousLog: string;
+}
+
 interface SchemaAdded {
   readonly fingerprint: string;
   readonly schema: unknown;
 }
 
 /**
- * What every process of a log must agree on, in a stream beside the log's own: the log's id, written first and once, and the
- * schemas that its events were written with. Its name is the prefix without the dash, and `.log`: never under the prefix, so
+ * What every process of a log must agree on, in a stream beside the log's own: the log's id, written first and renewed when the loss of the
+ * log's end was accepted, and the schemas that its events were written with. Its name is the prefix without the dash, and `.log`: never under the prefix, so
  * readAll and subscriptions do not meet it.
  */
 export class LogStream {
@@ -62,6 +67,18 @@ export class LogStream {
     throw new StoreUnavailable(`«${this.name}» changed under each of ${MAX_OPEN_ATTEMPTS} attempts to complete it`);
   }
 
+  /** Gives the log another id, which every process that opens it from now on has. A repeat changes nothing. Throws LogRefused if there is no such log. */
+  async renew(logId: string, deadlineMs: number): Promise<void> {
+    for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
+      await this.learn();
+      if (this.#logId === undefined) throw new LogRefused(`there is no log to renew: «${this.name}» is empty`);
+      if (this.#logId === logId) return;
+      const renewed = logEvent('LogRenewed', { logId, previousLog: this.#logId });
+      await this.#batchAppend.send({ stream: this.name, expectedRevision: this.#revision, events: [renewed] }, deadlineMs, `renewing «${this.name}»`);
+    }
+    throw new StoreUnavailable(`«${this.name}» changed under each of ${MAX_OPEN_ATTEMPTS} attempts to renew it`);
+  }
+
   /** Reads what was added since. */
   async learn(): Promise<void> {
     try {
@@ -83,6 +100,8 @@ export class LogStream {
       if (format !== FORMAT_VERSION) throw new LogRefused(`«${this.name}» is of format ${format}; this program reads ${FORMAT_VERSION}`);
       this.#logId ??= logId;
       this.#createdAt = placeOf(position, `«${this.name}»`);
+    } else if (type === 'LogRenewed') {
+      this.#logId = (data as unknown as LogRenewed).logId;
     } else if (type === 'SchemaAdded') {
       const { fingerprint, schema } = data as unknown as SchemaAdded;
       const learned = this.#learned(schema);
@@ -101,4 +120,4 @@ export class LogStream {
   }
 }
 
-const logEvent = (type: string, data: LogCreated | SchemaAdded): EncodedEvent => encodedEvent(randomUUID(), { type, data });
+const logEvent = (type: string, data: LogCreated | LogRenewed | SchemaAdded): EncodedEvent => encodedEvent(randomUUID(), { type, data });

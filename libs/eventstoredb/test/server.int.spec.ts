@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { binaryEvent, EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { AvroJsonCodec, createEventCodec, type NvaEvent } from '@nva/codec';
-import { LogRefused, MAX_EVENTS_PER_APPEND, NO_STREAM, type EventToAppend, type RecordedEvent } from '@nva/ports';
+import { LogRefused, MAX_EVENTS_PER_APPEND, NO_STREAM, systemClock, type EventToAppend, type RecordedEvent } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fresh, sample, samplesOfEveryType, toAppend } from '../../../test/contract/event-samples.ts';
 import { allOf, collect, ids, idsOf } from '../../../test/contract/event-store-reading.ts';
 import { StandIn } from '../../../test/eventstore/stand-in.ts';
 import { toJsonEvent } from '../src/event-format.ts';
-import type { EventStoreDbEventStore } from '../src/index.ts';
+import { EventStoreDbEventStore } from '../src/index.ts';
 import { freshPrefix, openStore, REAL_URL, startStandIn } from './support.ts';
 
 const codec = new AvroJsonCodec<NvaEvent>(createEventCodec().schemas);
@@ -72,6 +72,22 @@ describe('on a server that is not ours alone', () => {
       expect(error).toBeInstanceOf(LogRefused);
       expect((error as Error).message).toContain(`${prefix}a`);
     }
+  });
+
+  it('goes on under another id once its log was renewed, with every event that it had; a repeat changes nothing', async () => {
+    const call = [fresh('a', NO_STREAM, 2)];
+    await store.append(call);
+    const logId = randomUUID();
+    for (let run = 0; run < 2; run++) await EventStoreDbEventStore.renew({ url, prefix, codec: createEventCodec(), clock: systemClock }, logId);
+    const again = await openStore(url, { prefix });
+    expect([again.logId, again.logId === store.logId]).toEqual([logId, false]);
+    expect(ids(await allOf(again))).toEqual(idsOf(call));
+    expect(await again.append([fresh('a', 1)])).toMatchObject([{ outcome: 'appended', revision: 2 }]);
+    await again.close();
+  });
+
+  it('is not renewed where there is no log', async () => {
+    await expect(EventStoreDbEventStore.renew({ url, prefix: freshPrefix(), codec: createEventCodec(), clock: systemClock }, randomUUID())).rejects.toThrow(/no log to renew/);
   });
 
   it('refuses a stream that was deleted for good', async () => {

@@ -99,7 +99,7 @@ export class Network {
     else if (isVnEvent(event)) this.#vn(event, revision);
     else if (isNveEvent(event)) this.#nve(event, revision);
     else if (event.type === 'FoldUpgraded') this.#upgrade(event, revision);
-    else this.oracles.set(event.data.group, { oracleId: event.data.oracleId, url: event.data.url, position: this.position, revision });
+    else if (event.type === 'OracleTookOver') this.oracles.set(event.data.group, { oracleId: event.data.oracleId, url: event.data.url, position: this.position, revision });
   }
 
   /** An event that counts for nothing is still the last of its stream. */

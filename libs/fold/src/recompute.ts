@@ -69,7 +69,7 @@ export class Recompute {
       this.#registerBindings(stream, next, event);
     } else if (event.type === 'FoldUpgraded') {
       this.#rules = this.#versions[event.data.toVersion - 1]!;
-    } else {
+    } else if (event.type === 'OracleTookOver') {
       this.#owners.set(event.data.group, this.position);
     }
   }

@@ -3,7 +3,7 @@ import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
 import { auditAt, command, streamOfEvent, World } from '@nva/domain/testing';
 import { feedKey } from '@nva/ports';
-import { factsOf, Network, recordsOf, resolve, standingOf, type RecordChange } from '../src/index.ts';
+import { factsOf, Network, Recompute, recordsOf, resolve, standingOf, takeSnapshot, type RecordChange } from '../src/index.ts';
 
 const MAC1 = '02:00:00:00:00:01';
 const MAC2 = '02:00:00:00:00:02';
@@ -203,6 +203,20 @@ describe('an event', () => {
     const before = JSON.stringify([...recordsOf(nva.network, { kind: 'vn', vnid: 1 })]);
     expect(nva.network.apply({ position: 10, stream: 'vn-1', revision: 0, event: { type: 'VnDeleted', data: { audit: { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null }, vnid: 1 } } })).toEqual([]);
     expect(JSON.stringify([...recordsOf(nva.network, { kind: 'vn', vnid: 1 })])).toBe(before);
+  });
+});
+
+describe('a log that was renewed', () => {
+  it('goes on with the tables that it had: no record changes, by either fold', () => {
+    const nva = empty().play(attach('t1', 'nve1', MAC1, '192.0.2.1'));
+    const before = takeSnapshot(nva.network);
+    const renewed = { type: 'LogRenewed', data: { audit: auditAt(0), log: 'b', previousLog: 'a', head: nva.network.position, lostTo: 900, reason: 'spec' } } as const;
+    const recomputed = new Recompute();
+    const position = nva.append(renewed);
+    expect(nva.changes).toEqual([]);
+    expect(takeSnapshot(nva.network)).toEqual({ ...before, position });
+    expect(recomputed.apply({ position, stream: 'log', event: renewed })).toEqual([]);
+    expect(recomputed.position).toBe(position);
   });
 });
 

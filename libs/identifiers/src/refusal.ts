@@ -64,6 +64,7 @@ export const REFUSAL_CODES = [
   'duplicate-ip',
   'address-registered',
   'revision-mismatch',
+  'ahead-of-log',
   'contention',
   'quota-exceeded',
   // A rule of the draft refuses it.

@@ -1,4 +1,4 @@
-import { FeedFenced, FeedRefused, feedKey, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Position } from '@nva/ports';
+import { FeedFenced, FeedRefused, feedKey, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Position } from '@nva/ports';
 import type { ReaderListener, TopicReader } from './topic-reader.ts';
 import { Topics, type FeedFollower } from './topics.ts';
 
@@ -72,6 +72,11 @@ export class InProcessFeed implements FeedWriter {
     return this.#topics.checkpoint;
   }
 
+  async checkpoints(): Promise<readonly PlacedCheckpoint[]> {
+    const { checkpoint } = this.#topics;
+    return checkpoint ? [{ ...checkpoint, where: 'the checkpoint of the feeds' }] : [];
+  }
+
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
     this.#assertOwner();
     this.#topics.checkpoint = checkpoint;
@@ -115,7 +120,12 @@ export class InProcessFeed implements FeedWriter {
     return this.#topics.get(feed)?.topic.reader(after, listener) ?? null;
   }
 
-  /** Follows a feed from its start, or from after a position; null if there is no such feed. No record is missed between `records` and the first call. */
+  /** The log that a feed's records are of; null if it has none. */
+  logOf(feed: FeedName): string | null {
+    return this.#topics.get(feed)?.topic.log ?? null;
+  }
+
+  /** Follows a feed from its start, or from after a position that it has passed; null if there is no such feed. No record is missed between `records` and the first call. */
   follow(feed: FeedName, after: Position | null, follower: FeedFollower): Followed | null {
     const entry = this.#topics.get(feed);
     if (!entry) return null;

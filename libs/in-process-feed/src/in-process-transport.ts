@@ -49,7 +49,9 @@ class Following {
   start(resume?: FeedCursor): void {
     if (this.#stopped) return;
     const cursor = resume === undefined ? null : parseCursor(resume);
-    const followed = this.#source.follow(this.#feed, cursor?.position ?? null, {
+    // A position of another log is none of this one's, however small.
+    const after = cursor && cursor.log === this.#source.logOf(this.#feed) ? cursor.position : null;
+    const followed = this.#source.follow(this.#feed, after, {
       records: (records) => this.#pass(records),
       ended: () => this.#interrupt(),
     });
@@ -86,7 +88,7 @@ class Following {
 
 const cursorOf = (log: string, position: Position): FeedCursor => `${log}/${position}`;
 
-function parseCursor(cursor: FeedCursor): { readonly position: Position } | null {
-  const position = /^[^/]+\/(\d{1,16})$/.exec(cursor)?.[1];
-  return position === undefined ? null : { position: Number(position) };
+function parseCursor(cursor: FeedCursor): { readonly log: string; readonly position: Position } | null {
+  const [, log, position] = /^([^/]+)\/(\d{1,16})$/.exec(cursor) ?? [];
+  return log === undefined ? null : { log, position: Number(position) };
 }

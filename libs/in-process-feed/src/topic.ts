@@ -135,9 +135,16 @@ export class Topic implements ReadTopic {
     for (const record of this.records()) if (record.value !== null) yield record;
   }
 
+  /** The log that its records are of; null while it has none. */
+  get log(): string | null {
+    for (const { log } of this.records()) return log;
+    return null;
+  }
+
   /**
    * What was written after a position, in order of positions, each change ended; null if removals since then are forgotten, if it is more than
-   * MAX_RESUMED_RECORDS, or if the feed was never there.
+   * MAX_RESUMED_RECORDS, or if the feed has not come so far: whoever was told more was told it by another past of the log, or by another process
+   * that is ahead, and what it lacks is not known here.
    */
   after(position: Position): FeedRecord[] | null {
     this.#fill();

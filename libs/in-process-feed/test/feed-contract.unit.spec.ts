@@ -1,6 +1,7 @@
 import type { FeedFilling, FeedRecord } from '@nva/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CollectingSink } from '../../../test/contract/collecting-sink.ts';
 import { feedContract } from '../../../test/contract/feed-contract.ts';
 import { member, removal, vn } from '../../../test/contract/feed-records.ts';
 import { InProcessFeed, InProcessTransport, Topics } from '../src/index.ts';
@@ -65,6 +66,37 @@ describe('resuming in process', () => {
     expect((await Array.fromAsync(feed.read(vn(1)))).length).toBeLessThanOrEqual(4_097);
     expect(feed.follow(vn(1), 10, silent)!.start).toBe('snapshot');
     expect(feed.follow(vn(1), 19_990, silent)!.records).toHaveLength(5);
+  });
+});
+
+describe('a place that a feed has not come to', () => {
+  const silent = { records() {}, ended() {} };
+
+  it('is never resumed after, with or without records, before and after it was filled', async () => {
+    const feed = new InProcessFeed('nvo3', new Topics(4), { lazy: true });
+    await feed.open();
+    await feed.ensure([vn(1), vn(2)]);
+    feed.fillWhenRead!(vn(1), () => whole([member('a', 3)], 5));
+    expect(feed.follow(vn(1), 6, silent)!).toMatchObject({ start: 'snapshot', position: 5 });
+    expect(feed.follow(vn(1), 5, silent)!).toMatchObject({ start: 'resume', records: [] });
+    expect(feed.follow(vn(2), 5, silent)!).toMatchObject({ start: 'snapshot', records: [] });
+    expect(feed.follow(vn(2), 4, silent)!).toMatchObject({ start: 'resume' });
+    await feed.publish([{ feed: vn(1), records: [member('b', 6)] }]);
+    expect(feed.follow(vn(1), 6, silent)!).toMatchObject({ start: 'resume', records: [] });
+  });
+
+  it.each([['of another log', 'another/1'], ['that is none', 'yesterday']])('%s is not resumed after by the transport either', async (_, resume) => {
+    const feed = new InProcessFeed();
+    await feed.open();
+    await feed.ensure([vn(1)]);
+    await feed.publish([{ feed: vn(1), records: [member('a', 1), member('b', 2)] }]);
+    const sink = new CollectingSink();
+    const transport = new InProcessTransport(feed);
+    transport.follow(vn(1), { resume }, sink);
+    await sink.untilComplete();
+    expect(sink.story).toEqual(['restart', 'record', 'complete']);
+    expect(sink.records).toHaveLength(2);
+    await transport.close();
   });
 });
 

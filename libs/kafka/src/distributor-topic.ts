@@ -1,6 +1,7 @@
-import type { FeedCheckpoint } from '@nva/ports';
+import type { FeedCheckpoint, PlacedCheckpoint } from '@nva/ports';
 import type { Message, Producer } from 'kafkajs';
 import type { Log } from './options.ts';
+import { formatShards } from './sharding.ts';
 import { readTopics, type ClientFactory, type Isolation } from './topic-reader.ts';
 import { PARTITION } from './topics.ts';
 
@@ -56,6 +57,15 @@ export async function readCheckpoints(client: ClientFactory, groupPrefix: string
     else log('error', `The checkpoint of shard ${shard} on topic ${topic} is malformed: it counts for none`, { topic, shard });
   }
   return checkpoints;
+}
+
+/** With where they stand; shards that have come equally far are told of together. */
+export function placedCheckpoints(known: ReadonlyMap<number, FeedCheckpoint>, topic: string): PlacedCheckpoint[] {
+  const alike = Map.groupBy(known, ([, { log, position }]) => `${log}/${position}`);
+  return [...alike.values()].map((group) => {
+    const shards = group.map(([shard]) => shard).toSorted((a, b) => a - b);
+    return { ...group[0]![1], where: `the checkpoint of shard${shards.length === 1 ? '' : 's'} ${formatShards(shards)} on topic ${topic}` };
+  });
 }
 
 /** The last value of every key with the prefix, by the number that follows it. */

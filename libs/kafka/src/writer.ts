@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { createCommandCodec, createRecordCodec, type RecordCodec } from '@nva/codec';
-import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, feedKey, systemClock, type Clock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Undecodable } from '@nva/ports';
+import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, feedKey, systemClock, type Clock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { hostname } from 'node:os';
 import { slices } from './batching.ts';
 import { createClient, PRODUCER_RETRY } from './client.ts';
-import { checkpointMessage, ownerMessage, readCheckpoints, readOwners, writeOwners, type Owner } from './distributor-topic.ts';
+import { checkpointMessage, ownerMessage, placedCheckpoints, readCheckpoints, readOwners, writeOwners, type Owner } from './distributor-topic.ts';
 import { isMissing, isOfOneTopic, TopicFailed, translated } from './failures.ts';
 import { KnownTopics } from './known-topics.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
@@ -238,6 +238,13 @@ export class KafkaFeedWriter implements FeedWriter {
       if (owned.length < this.#owned.length || new Set(owned.map(({ log }) => log)).size > 1) return null;
       return owned.reduce((oldest, checkpoint) => (checkpoint.position < oldest.position ? checkpoint : oldest));
     });
+  }
+
+  /** None if the distributors' topic is not there yet. */
+  checkpoints(): Promise<readonly PlacedCheckpoint[]> {
+    const { distributor } = this.#names;
+    const isThere = async (): Promise<boolean> => this.#opened !== undefined || (await (await this.#topics()).list()).includes(distributor);
+    return translated('Reading the checkpoints', async () => ((await isThere()) ? placedCheckpoints(await readCheckpoints(this.#readClient, this.#groupPrefix, distributor, this.#log), distributor) : []));
   }
 
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {

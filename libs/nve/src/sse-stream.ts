@@ -5,7 +5,8 @@ import type { Timers } from './timers.ts';
 /** Silence after which a stream counts as dead: three of the server's keep-alive comments. */
 export const SILENCE_MS = 45_000;
 
-const REFUSED_STATUS = new Set([401, 403, 404, 429]);
+/** 409: the place asked for is beyond the server's log. The table at hand is kept; who runs the server has to say what holds. */
+const REFUSED_STATUS = new Set([401, 403, 404, 409, 429]);
 /** Seconds that a server may ask for at most; it is asked sooner where it says more. */
 const MAX_RETRY_AFTER_S = 300;
 
@@ -32,7 +33,7 @@ export interface StreamRequest {
 }
 
 /**
- * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403, 404 and 429,
+ * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403, 404, 409 and 429,
  * SseProtocolError from what is no event stream, FeedUnavailable otherwise, the server's orderly end among it.
  */
 export async function readStream(request: StreamRequest, onEvent: (event: StreamEvent) => void): Promise<never> {

@@ -156,7 +156,7 @@ describe('the transport over Server-Sent Events', () => {
     await vi.waitFor(() => expect(stream.gone).toBe(true));
   });
 
-  it.each([401, 403, 404, 429])('is interrupted by %i, and asks again, slowly', async (code) => {
+  it.each([401, 403, 404, 409, 429])('is interrupted by %i, and asks again, slowly', async (code) => {
     follow();
     (await server.next()).refuse(code);
     await story.until('interrupted FeedStreamRefused');

@@ -108,5 +108,5 @@ export class StoreUnavailable extends Error {
 
 /** The file, directory or server is not a log that this version can open; it was left as it is. */
 export class LogRefused extends Error {
-  override readonly name = 'LogRefused';
+  override readonly name: string = 'LogRefused';
 }

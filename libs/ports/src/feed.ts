@@ -51,6 +51,11 @@ export interface FeedCheckpoint {
   readonly checkpoint: Checkpoint;
 }
 
+/** A checkpoint, and where it was found, for people. */
+export interface PlacedCheckpoint extends FeedCheckpoint {
+  readonly where: string;
+}
+
 /**
  * The distributor's side of the feeds. One process at a time writes what is about a VN: its feed, and its keys on the feeds of NVEs
  * (`vnidOf`). `open` makes it this one, for all VNs or for those that it was given, and whatever an earlier one still writes is refused
@@ -105,6 +110,8 @@ export interface FeedWriter {
 
   /** The oldest checkpoint of the parts that are this writer's; null if one of them has none, or they are of different logs. */
   loadCheckpoint(): Promise<FeedCheckpoint | null>;
+  /** Of every part of the feeds, whoever writes it, as last saved. May be asked before `open`. */
+  checkpoints(): Promise<readonly PlacedCheckpoint[]>;
   /** For every part that is this writer's. */
   saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void>;
 

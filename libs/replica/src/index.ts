@@ -1,1 +1,2 @@
+export * from './lineage.ts';
 export * from './replica.ts';

@@ -1,7 +1,8 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SnapshotHeader } from '@nva/codec';
 import type { Clock, Logger, Position } from '@nva/ports';
-import { restoreFile, type Restored, type RestoreOptions } from './restoring.ts';
+import { readHeader, restoreFile, type Restored, type RestoreOptions } from './restoring.ts';
 import { SnapshotUnusable } from './unusable.ts';
 import { writeFile, type SnapshotContents, type Written } from './writing.ts';
 
@@ -46,6 +47,15 @@ export class SnapshotDirectory {
       }
     }
     return null;
+  }
+
+  /** What each snapshot is of, the newest first, whether the rest of it can be used or not. Passes over what is none. */
+  async *headers(): AsyncGenerator<{ readonly path: string; readonly header: SnapshotHeader }> {
+    for (const name of (await this.#names()).filter((file) => NAME.test(file)).toSorted().toReversed()) {
+      const path = join(this.#path, name);
+      const header = await readHeader(path).catch(() => null);
+      if (header) yield { path, header };
+    }
   }
 
   /** Writes a snapshot and removes what it supersedes. Throws what the file system throws, or the signal's reason; the capture has ended then too. */

@@ -47,6 +47,19 @@ export async function restoreFile(path: string, { refuse, versions = RULES }: Re
   }
 }
 
+/** What a snapshot is of, without the rest of it. Throws as `restoreFile` does. */
+export async function readHeader(path: string): Promise<SnapshotHeader> {
+  const codecs = createSnapshotCodecs();
+  const blocks = readBlocks(path, codecs.fingerprint);
+  try {
+    const { value: first } = await blocks.next();
+    if (first?.kind !== KINDS.header) throw new SnapshotUnusable('it does not begin with a header');
+    return decoded(codecs.header, first)[0]!;
+  } finally {
+    await blocks.return();
+  }
+}
+
 function decoded<T>(codec: EntryCodec<T>, block: Block): T[] {
   const entries: T[] = [];
   eachEntry(codec, block, (entry) => entries.push(entry));

@@ -406,6 +406,88 @@ export const eventSchemas = {
       }
     ]
   },
+  LogRenewed: {
+    "type": "record",
+    "name": "LogRenewed",
+    "namespace": "nvo3.event.v1",
+    "doc": "The end of the log was lost, as by a restore from a backup, and that was accepted: from here on it is another log, whose positions are not those of the one before. No table changes.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "log",
+        "type": "string",
+        "doc": "UUID of the log from here on."
+      },
+      {
+        "name": "previousLog",
+        "type": "string",
+        "doc": "UUID of the log before."
+      },
+      {
+        "name": "head",
+        "type": "long",
+        "doc": "Position of the last event that was still there; 0 if there was none. What stood after it under the UUID before is lost."
+      },
+      {
+        "name": "lostTo",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Furthest position that the log before is known to have reached; null if nothing told of any beyond the head.",
+        "default": null
+      },
+      {
+        "name": "reason",
+        "type": "string",
+        "doc": "Why the loss was accepted, as whoever did so put it."
+      }
+    ]
+  },
   MacChanged: {
     "type": "record",
     "name": "MacChanged",

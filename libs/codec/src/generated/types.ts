@@ -142,6 +142,22 @@ export interface FoldUpgraded {
   readonly toVersion: number;
 }
 
+/** The end of the log was lost, as by a restore from a backup, and that was accepted: from here on it is another log, whose positions are not those of the one before. No table changes. */
+export interface LogRenewed {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** UUID of the log from here on. */
+  readonly log: string;
+  /** UUID of the log before. */
+  readonly previousLog: string;
+  /** Position of the last event that was still there; 0 if there was none. What stood after it under the UUID before is lost. */
+  readonly head: number;
+  /** Furthest position that the log before is known to have reached; null if nothing told of any beyond the head. */
+  readonly lostTo: number | null;
+  /** Why the loss was accepted, as whoever did so put it. */
+  readonly reason: string;
+}
+
 /** The MAC of a tenant system changed, in all its VNs at once (R14, R15). */
 export interface MacChanged {
   /** Who, when and why. */
@@ -831,6 +847,7 @@ export type NvaEvent =
   | { readonly type: 'BindingsRegistered'; readonly data: BindingsRegistered }
   | { readonly type: 'ConnectionFailed'; readonly data: ConnectionFailed }
   | { readonly type: 'FoldUpgraded'; readonly data: FoldUpgraded }
+  | { readonly type: 'LogRenewed'; readonly data: LogRenewed }
   | { readonly type: 'MacChanged'; readonly data: MacChanged }
   | { readonly type: 'NveConnected'; readonly data: NveConnected }
   | { readonly type: 'NveDisconnected'; readonly data: NveDisconnected }

@@ -55,6 +55,7 @@ export const streamOfEvent = (event: NvaEvent): string => {
   if (isTenantSystemEvent(event)) return tsStream(event.data.tsId);
   if (isVnEvent(event)) return vnStream(event.data.vnid);
   if (isNveEvent(event)) return nveStream(event.data.nveId);
+  if (event.type === 'LogRenewed') return 'log';
   return event.type === 'OracleTookOver' ? oracleStream(event.data.group) : 'fold';
 };
 

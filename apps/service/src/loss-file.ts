@@ -1,0 +1,124 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { LogRefused, reached, type EventStore, type LogLoss, type LogMark, type Position } from '@nva/ports';
+
+/** Only who runs the NVA reads it. */
+const MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+/** In DATA_DIR. */
+export const LOSS_FILE = 'lost-end.json';
+export const UNFINISHED_LOSS_FILE = `${LOSS_FILE}.new`;
+
+/** As an operator types it. */
+export const ACCEPT_LOSS = 'npm start -- accept-loss --reason "<why>"';
+/** Marks that are kept at most; the first tell enough. */
+const MAX_MARKS = 100;
+
+/** What is known of the log's end, until the log is whole again or the loss was accepted. */
+export interface KeptLoss {
+  /** What showed that something is missing; null where only the log's own marker did. */
+  readonly loss: LogLoss | null;
+  /** The acceptance was begun: up to where events had been acknowledged by the log's own marker, where that was asked. */
+  readonly accepting: { readonly acknowledged: Position | null } | null;
+}
+
+/**
+ * A small file in DATA_DIR that says that the log has lost its end. Who is told of it may have it only once, and the next start must not go
+ * on as if nothing had been. So it is on the disk before the process ends, and goes last when the loss was accepted.
+ */
+export class LossFile {
+  readonly path: string;
+  readonly #directory: string;
+
+  constructor(dataDir: string) {
+    this.#directory = dataDir;
+    this.path = join(dataDir, LOSS_FILE);
+  }
+
+  /** null if nothing is known to be lost. Throws LogRefused for a file that cannot be read: it may say anything. */
+  read(): KeptLoss | null {
+    let text: string;
+    try {
+      text = readFileSync(this.path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw this.#unreadable(error);
+    }
+    try {
+      return keptIn(JSON.parse(text));
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** Adds what was found to what is kept of the same log. Durable when it returns. Throws what the file system throws. */
+  add(loss: LogLoss): void {
+    const kept = this.read();
+    const known = kept?.loss?.log === loss.log ? kept.loss.marks : [];
+    const fresh = loss.marks.filter((mark) => !known.some(({ where, position }) => where === mark.where && position === mark.position));
+    this.write({ accepting: kept?.accepting ?? null, loss: { ...loss, marks: [...known, ...fresh].slice(0, MAX_MARKS) } });
+  }
+
+  /** Durable when it returns. Throws what the file system throws. */
+  write(kept: KeptLoss): void {
+    mkdirSync(this.#directory, { recursive: true, mode: DIRECTORY_MODE });
+    const unfinished = join(this.#directory, UNFINISHED_LOSS_FILE);
+    const file = openSync(unfinished, 'w', MODE);
+    try {
+      writeSync(file, `${JSON.stringify(kept, null, 2)}\n`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(unfinished, this.path);
+    this.#sync();
+  }
+
+  remove(): void {
+    rmSync(this.path, { force: true });
+    this.#sync();
+  }
+
+  #sync(): void {
+    const directory = openSync(this.#directory, 'r');
+    try {
+      fsyncSync(directory);
+    } finally {
+      closeSync(directory);
+    }
+  }
+
+  #unreadable(cause: unknown): LogRefused {
+    return new LogRefused(`${this.path} says that the log has lost its end, but cannot be read: ${(cause as Error).message}. Accept the loss: ${ACCEPT_LOSS}; or remove the file if the log is whole`, { cause });
+  }
+}
+
+function keptIn(json: unknown): KeptLoss {
+  const { loss, accepting } = (json ?? {}) as Partial<KeptLoss>;
+  if ((loss !== null && !isLoss(loss)) || (accepting !== null && !isAccepting(accepting))) throw new Error('it is not {loss, accepting}');
+  return { loss, accepting };
+}
+
+const isPosition = (value: unknown): value is Position => Number.isSafeInteger(value) && (value as number) >= 0;
+const isMark = ({ where, position, eventId }: Partial<LogMark>): boolean => typeof where === 'string' && isPosition(position) && (eventId === undefined || typeof eventId === 'string');
+const isLoss = (loss: Partial<LogLoss> | undefined): loss is LogLoss => typeof loss?.log === 'string' && isPosition(loss.head) && Array.isArray(loss.marks) && loss.marks.every(isMark);
+const isAccepting = (accepting: KeptLoss['accepting'] | undefined): accepting is NonNullable<KeptLoss['accepting']> => accepting?.acknowledged === null || isPosition(accepting?.acknowledged);
+
+/**
+ * Whether an embedded log is whole again: it reaches as far as was seen, and holds the events that were named. As long as a loss is kept no
+ * process writes to such a log, so it has not merely grown.
+ */
+export async function isWholeAgain(loss: LogLoss, store: EventStore): Promise<boolean> {
+  if (reached(loss) > (await store.head()).position) return false;
+  for (const { position, eventId } of loss.marks) {
+    if (eventId !== undefined && (await eventAt(store, position)) !== eventId) return false;
+  }
+  return true;
+}
+
+/** Positions of an embedded log have no gaps. */
+async function eventAt(store: EventStore, position: number): Promise<string | null> {
+  if (position === 0) return null;
+  for await (const { events } of store.readAll({ after: store.checkpointAt(position - 1), limit: 1 })) return events[0]!.id;
+  return null;
+}
