@@ -385,7 +385,7 @@ export class Distributor {
 
   #rightsOf(access: AccessOptions, replica: Replica, logger: Logger, owns: Owns = () => true): Rights {
     const caughtUp = async (): Promise<void> => replica.passed((await this.#store.head()).position);
-    return new Rights(access, { network: replica.network, owns, logger, published: () => this.#published, caughtUp });
+    return new Rights(access, { network: replica.network, owns, logger, published: () => this.publishedPosition, caughtUp });
   }
 
   async #saveCheckpoint(): Promise<void> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { auditAt, command } from '@nva/domain/testing';
+import { systemClock, type Clock } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until as untilWithin } from '../../../test/e2e/waiting.ts';
 import { attach, detach, nve, vn } from '../../registrar/test/harness.ts';
@@ -161,17 +162,15 @@ describe('a VN of which an NVE holds another table', () => {
   });
 
   it('is found without any report where each VN’s feed is compared in turn, and put right; those that are right are left alone', async () => {
-    const running = await sharing.start(undefined, { lookEveryMs: 200, verify: true });
+    // An hour is 3.6 s: a round begins so often.
+    const clock: Clock = { wallMs: () => systemClock.wallMs(), monotonicMs: () => 1_000 * systemClock.monotonicMs() };
+    const running = await sharing.start(undefined, { lookEveryMs: 200, verify: true, clock });
     await sharing.submit(...[1, 2, 3].map((vnid) => vn(vnid)), nve('nve1'), attach('t1', 'nve1', 1));
-    await sharing.published(running);
-    await sharing.stop(running);
-    await sharing.feed.send(topic('vn.2'), [{ key: 'context', value: null, headers: { position: '99', log: sharing.store.logId, 'change-end': '1' } }]);
-    const intruded = (): Promise<void> => sharing.feed.send(topic('vn.1'), [{ key: 'member/nve1', value: null, headers: { position: '99', log: sharing.store.logId, 'change-end': '1' } }]);
-    const again = await sharing.start(undefined, { lookEveryMs: 200, verify: true });
-    await intruded();
-    await until('it is put right', () => (again.distributor.doubts.counters.repaired === 1 ? null : JSON.stringify(again.distributor.doubts.counters)));
-    await whole(again);
-    expect(again.distributor.doubts.counters).toEqual({ doubts: 1, comparisons: 1, repaired: 1, repairedRecords: 1 });
+    await whole(running);
+    await sharing.feed.send(topic('vn.1'), [{ key: 'member/nve1', value: null, headers: { position: '99', log: sharing.store.logId, 'change-end': '1' } }]);
+    await until('it is put right', () => (running.distributor.doubts.counters.repaired > 0 ? null : JSON.stringify(running.distributor.doubts.counters)));
+    await whole(running);
+    expect(running.distributor.doubts.counters).toMatchObject({ repaired: 1, repairedRecords: 1 });
   });
 
   it('has a key removed that is no text as the bytes that it is', async () => {

@@ -2,7 +2,7 @@ import { Distributor, feedValue, PURGE_AFTER_MS } from '../src/index.ts';
 import type { Command } from '@nva/domain';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { KafkaFeedWriter, type KafkaFeedWriterOptions } from '@nva/kafka';
-import { feedKey, silentLogger, type EventStore, type FeedName } from '@nva/ports';
+import { feedKey, silentLogger, systemClock, type Clock, type EventStore, type FeedName } from '@nva/ports';
 import { expect } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
 import { until } from '../../../test/e2e/waiting.ts';
@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly clientId?: string;
   readonly lookEveryMs?: number;
   readonly verify?: boolean;
+  /** The distributor's own; the system's by default. */
+  readonly clock?: Clock;
 }
 
 /** A last record of a key, as it stands on a topic. */
@@ -76,11 +78,11 @@ export class Sharing {
     return feed;
   }
 
-  async start(owned?: readonly number[], { adopt = false, feed = this.feed, writer: make = (options) => new KafkaFeedWriter(options), clientId = 'spec', lookEveryMs, verify = false }: StartOptions = {}): Promise<Running> {
+  async start(owned?: readonly number[], { adopt = false, feed = this.feed, writer: make = (options) => new KafkaFeedWriter(options), clientId = 'spec', lookEveryMs, verify = false, clock = systemClock }: StartOptions = {}): Promise<Running> {
     const node = await startNode(this.store, this.clock);
     const writer = make({ brokers: feed.brokers, prefix: feed.prefix, topicConfig: this.#topicConfig, clientId, ...(owned && { owned }) });
     const purge = { afterMs: PURGE_AFTER_MS, clock: this.clock };
-    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, { adopt, purge, owns: (vnid) => writer.owns(vnid), verify, ...(lookEveryMs !== undefined && { lookEveryMs }) });
+    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, { adopt, purge, owns: (vnid) => writer.owns(vnid), verify, clock, ...(lookEveryMs !== undefined && { lookEveryMs }) });
     const running: Running = { node, distributor, writer, owned, failures: [] };
     this.#running.add(running);
     await distributor.start((cause) => running.failures.push(cause));

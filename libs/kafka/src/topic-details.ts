@@ -3,8 +3,8 @@ import type { Kafka } from 'kafkajs';
 /** Metadata, version 10: the first with topic ids, from Kafka 2.8 on (Kafka, «MetadataRequest.json»). kafkajs 2.2.4 stops at version 6. */
 const METADATA_KEY = 3;
 const METADATA_VERSION = 10;
-/** Names in one request. */
-const MAX_TOPICS_PER_REQUEST = 5_000;
+/** Names in one request: an answer is taken apart in one go, some milliseconds for so many. */
+const MAX_TOPICS_PER_REQUEST = 500;
 const NO_TOPIC_ID = Buffer.alloc(16);
 const UUID_BYTES = 16;
 const NONE = 0;

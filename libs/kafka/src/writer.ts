@@ -172,7 +172,7 @@ export class KafkaFeedWriter implements FeedWriter {
     if (failures.length > 0) throw new FeedsFailed(failures);
   }
 
-  /** Compares the ids of all topics that were met with those that brokers tell, in one request. */
+  /** Compares the ids of all topics that were met with those that brokers tell. */
   async look(): Promise<readonly FeedFailure[]> {
     return translated('Looking at the feeds', async () => {
       const known = this.#known;

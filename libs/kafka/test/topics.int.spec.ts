@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createRecordCodec } from '@nva/codec';
-import { FeedRefused, feedKey } from '@nva/ports';
+import { FeedRefused, FeedsFailed, feedKey } from '@nva/ports';
 import kafkajs from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
@@ -165,6 +165,21 @@ describe('a topic that is deleted and made again by somebody else', () => {
     await successor.ensure([vn(5)]);
     await successor.publish([{ feed: vn(5), records: [member('a', 2)] }]);
     expect(await successor.loadCheckpoint()).toEqual(checkpoint);
+  });
+});
+
+describe('an owner record that is no such thing', () => {
+  it('ends nobody: the other shards go on, and its owner writes it anew', async () => {
+    await writer.ensure([vn(5), vn(6)]);
+    await feed.send(`${feed.prefix}.distributor`, [{ key: 'owner/5', value: '{' }]);
+    // A failure in shard 5 makes it take a new epoch, and look who owns the shard.
+    await expect(writer.publish([{ feed: vn(69), records: [member('a', 1)] }])).rejects.toThrow(FeedsFailed);
+    await expect(writer.publish([{ feed: vn(5), records: [member('a', 1)] }])).rejects.toThrow('The owner record of shard 5 is gone');
+    await writer.publish([{ feed: vn(6), records: [member('a', 1)] }]);
+    await writer.look();
+    await writer.publish([{ feed: vn(5), records: [member('a', 1)] }]);
+    await writer.open();
+    expect((await collected(writer.read(vn(5)))).map((record) => record.key)).toEqual(['member/a']);
   });
 });
 
