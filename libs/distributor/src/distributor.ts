@@ -9,13 +9,12 @@ import { FeedOrigin } from './feed-origin.ts';
 import { assertWithin } from './lost-end.ts';
 import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
 import { longGone, lookEveryMs, purged } from './purge.ts';
+import { Queue } from './queue.ts';
 import { beginsWith, feedOpenedBy, merge, recordsOfChange, type Flight, type Owns, type Queued } from './records.ts';
 import { differencesOf, reconcile, type ReconcileOptions, type Reconciliation } from './reconcile.ts';
 import { Rights, type AccessOptions } from './rights.ts';
 import { Verification } from './verification.ts';
 
-/** Records waiting to be published at most. Beyond it they are dropped, and the feeds are reconciled instead when they answer again. */
-export const MAX_QUEUED_RECORDS = 200_000;
 /** Records in one call of `publish` at most. */
 export const MAX_BATCH_RECORDS = 5_000;
 /** Calls of `publish` on their way at once: what a feed's shard is busy with, others need not wait for. */
@@ -51,8 +50,7 @@ export class Distributor {
   readonly aside: Aside;
   readonly doubts: Doubts;
   readonly #clock: Clock;
-  #queue: Queued[] = [];
-  #queuedRecords = 0;
+  readonly #queue = new Queue();
   /** VNIDs whose topic may be due to be deleted. */
   #purges: number[] = [];
   #looking: NodeJS.Timeout | undefined;
@@ -61,15 +59,12 @@ export class Distributor {
   #lookAtMs = 0;
   #verifyAtMs = 0;
   readonly #verification: Verification | null;
-  #overflowed = false;
   #started = false;
   #reconciling = false;
   #stopping = false;
   #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
   #published: Position = 0;
-  /** What the queue would publish up to: an event that concerns no feed of ours does not stand in it. */
-  #queuedTo: Position = 0;
   #sinceCheckpoint = 0;
   readonly counters = { recordsPublished: 0, publishFailures: 0, reconciliations: 0, undecodable: 0, vnsPurged: 0 };
 
@@ -110,11 +105,11 @@ export class Distributor {
 
   /** When the oldest event was recorded that waits to be published, ms since the epoch; null if none does, or a reconciliation will publish it. */
   get oldestQueuedAt(): number | null {
-    return this.#queue[0]?.recordedAt ?? null;
+    return this.#queue.entries[0]?.recordedAt ?? null;
   }
 
   get queuedRecords(): number {
-    return this.#queuedRecords;
+    return this.#queue.records;
   }
 
   /**
@@ -176,27 +171,18 @@ export class Distributor {
   }
 
   #folded(recorded: RecordedEvent, changes: readonly RecordChange[]): void {
-    if (!this.#started || this.#overflowed) return;
+    if (!this.#started || this.#queue.overflowed) return;
     this.#sinceCheckpoint++;
     const batches = [...feedOpenedBy(recorded), ...recordsOfChange(recorded, changes, this.#store.logId, this.#writer, this.#owns)];
-    this.#queuedTo = recorded.position;
+    this.#queue.reaches = recorded.position;
     if (batches.length === 0) {
-      if (this.#queue.length === 0 && !this.#reconciling) this.#published = recorded.position;
+      if (this.#queue.isEmpty && !this.#reconciling) this.#published = recorded.position;
       return;
     }
-    this.#queue.push({ position: recorded.position, recordedAt: recorded.event.data.audit.recordedAt, batches });
-    for (const { records } of batches) this.#queuedRecords += records.length;
-    if (this.#queuedRecords > MAX_QUEUED_RECORDS) {
-      this.#overflow();
+    if (!this.#queue.push({ position: recorded.position, recordedAt: recorded.event.data.audit.recordedAt, batches })) {
       this.#logger.warn('too many changes wait for the feeds; they will be reconciled instead', { position: recorded.position });
     }
     this.#wake();
-  }
-
-  #overflow(): void {
-    this.#overflowed = true;
-    this.#queue = [];
-    this.#queuedRecords = 0;
   }
 
   get #lookEveryMs(): number {
@@ -219,7 +205,7 @@ export class Distributor {
       if (this.#isLookDue) await this.#look();
       else if (this.rights?.hasReleased) await this.#reconcileReleased(this.rights.takeReleased());
       else if (this.aside.isDue && !this.#stopping) await this.#retrying(() => this.#restore());
-      else if (this.#queue.length > 0 || this.#overflowed) await this.#retrying<unknown>(() => (this.#overflowed ? this.#reconcile() : this.#publishQueued()));
+      else if (!this.#queue.isEmpty || this.#queue.overflowed) await this.#retrying<unknown>(() => (this.#queue.overflowed ? this.#reconcile() : this.#publishQueued()));
       else if (this.#stopping) break;
       else if (this.doubts.isDue) await this.#compareDoubted(this.doubts.take()!);
       else if (this.#purges.length > 0) await this.#purgeTopic(this.#purges.shift()!);
@@ -280,7 +266,7 @@ export class Distributor {
 
   /** Sends what is queued, several calls in flight; a failure lets them all settle and leaves in the queue what is not acknowledged. */
   async #publishQueued(): Promise<void> {
-    const queue = this.#queue;
+    const queue = this.#queue.entries;
     const flights: Flight[] = [];
     let launched = 0;
     try {
@@ -292,13 +278,12 @@ export class Distributor {
           launched += flight.events;
         }
         await flights[0]!.landed;
-        if (queue !== this.#queue) break;
+        if (queue !== this.#queue.entries) break;
         const { events, records, position } = flights.shift()!;
-        queue.splice(0, events);
+        this.#queue.done(events, records);
         launched -= events;
-        this.#queuedRecords -= records;
         this.counters.recordsPublished += records;
-        this.#published = queue.length === 0 ? this.#queuedTo : position;
+        this.#published = queue.length === 0 ? this.#queue.reaches : position;
       }
     } finally {
       await Promise.allSettled(flights.map(({ landed }) => landed));
@@ -331,7 +316,7 @@ export class Distributor {
   /** The network may go on while the feeds are read; what it changes from here on is queued, and repeats are harmless (X1). */
   async #reconcile(): Promise<Reconciliation> {
     this.#started = true;
-    this.#overflowed = false;
+    this.#queue.begin();
     this.#reconciling = true;
     const { network } = this.#replica;
     const from = network.position;
@@ -340,14 +325,14 @@ export class Distributor {
       await this.rights?.beforeReconciling();
       reconciliation = await this.#compare(this.#owns);
     } catch (error) {
-      this.#overflow();
+      this.#queue.overflow();
       throw error;
     } finally {
       this.#reconciling = false;
     }
     this.counters.reconciliations++;
     this.#count(reconciliation);
-    this.#published = this.#queue.length === 0 ? Math.max(from, this.#queuedTo) : from;
+    this.#published = this.#queue.isEmpty ? Math.max(from, this.#queue.reaches) : from;
     this.#logger.info('the feeds are reconciled with the fold', { ...reconciliation, position: from });
     await this.#saveCheckpoint();
     return reconciliation;

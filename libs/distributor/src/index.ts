@@ -3,6 +3,7 @@ export { Doubts } from './doubts.ts';
 export { assertCheckpointsWithin, assertFeedWithin } from './lost-end.ts';
 export * from './distributor.ts';
 export { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
+export { MAX_QUEUED_RECORDS } from './queue.ts';
 export { PURGE_AFTER_MS, type PurgeOptions } from './purge.ts';
 export * from './records.ts';
 export * from './reconcile.ts';
