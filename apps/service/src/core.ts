@@ -150,6 +150,8 @@ export class Core {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.turns.commands.close();
+    this.turns.reads.close();
     await this.registration?.election?.stop();
     await this.registration?.terms.stop();
     await this.#distribution?.distributor.stop();

@@ -1,3 +1,4 @@
+import { Refusal } from '@nva/identifiers';
 import type { Clock } from '@nva/ports';
 import { FairLane, type LaneBounds } from './fair-lane.ts';
 
@@ -25,6 +26,7 @@ export class FairQueue {
   readonly #urgent: FairLane;
   readonly #rest: FairLane;
   #underWay = 0;
+  #closed = false;
   #scheduled = false;
 
   constructor({ clock, bounds, sliceMs, window = () => Number.POSITIVE_INFINITY, later = (slice) => void setImmediate(slice) }: FairQueueOptions) {
@@ -54,6 +56,7 @@ export class FairQueue {
   /** Begins the work when it is the caller's turn; settles as it does. Rejects with a Refusal, `too-many-waiting` or `overloaded`, if it was not begun. */
   run<T>(caller: string, cost: number, work: () => T | Promise<T>, urgent = false): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (this.#closed) return reject(stopping());
       const start = (): void => {
         try {
           resolve(work());
@@ -64,6 +67,12 @@ export class FairQueue {
       (urgent ? this.#urgent : this.#rest).push(caller, { cost, start, refuse: reject });
       this.#schedule();
     });
+  }
+
+  /** Begins nothing any more: refuses what waits, and what comes. */
+  close(): void {
+    this.#closed = true;
+    for (const lane of [this.#urgent, this.#rest]) for (let waiting = lane.shift(); waiting; waiting = lane.shift()) waiting.refuse(stopping());
   }
 
   /** Counts work as under way until the promise settles. */
@@ -98,3 +107,5 @@ export class FairQueue {
     this.#schedule();
   }
 }
+
+const stopping = (): Refusal => new Refusal('overloaded', 'this process is stopping, and has not begun it');

@@ -66,6 +66,14 @@ describe('work in slices', () => {
     expect(round()).toEqual(['writes']);
   });
 
+  it('that waits when the process stops is refused, and not begun', async () => {
+    const { queue, run, round } = queueOf();
+    const waiting = [run('a', 1, 0), run('b', 1, 0, true)];
+    queue.close();
+    for (const refused of [...waiting, run('c', 1, 0)]) await expect(refused).rejects.toMatchObject({ code: 'overloaded' });
+    expect(round()).toEqual([]);
+  });
+
   it('settles as the work does', async () => {
     const { queue, round } = queueOf();
     const good = queue.run('a', 1, () => Promise.resolve(7));
