@@ -1,19 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KafkaFeedTransport } from '@nva/kafka';
 import { NveClient } from '@nva/nve';
 import type { Cluster } from './cluster.ts';
 import { faults, type Fault } from './faults.ts';
 import { Load } from './load.ts';
 import { prove, type Proof } from './proofs.ts';
+import { restored } from './restore.ts';
 
 const NVES = 6;
 const VNIDS = [101, 102, 103, 140, 163, 164];
 const LEASE_S = 30;
 const HEARTBEAT_MS = 2_000;
+/** The load goes on so long after the log was put back. */
+const AFTER_RESTORE_MS = 3_000;
 
 export interface ChaosReport extends Proof {
   readonly seed: number;
   readonly rounds: number;
   readonly retries: number;
+  /** Whether the log was put back from a backup, and what came after the backup given up. */
+  readonly lost: 'restored' | 'not restored';
   /** NVEs whose lease lapsed although they were alive all the time. */
   readonly lapsed: readonly string[];
 }
@@ -60,17 +66,33 @@ export async function chaos(cluster: Cluster, rounds: number, seed: number, tell
   const [registrar] = cluster.of('registrar');
   await put(registrar!.url, ids);
   const nves = new Nves(cluster, ids);
-  const load = new Load({ registrars: cluster.of('registrar').map(({ url }) => url), nves: ids, vnids: VNIDS, seed });
+  const loads: Load[] = [];
+  const begin = (load: number): Load => {
+    const begun = new Load({ registrars: cluster.of('registrar').map(({ url }) => url), nves: ids, vnids: VNIDS, seed, load });
+    loads.push(begun);
+    return begun;
+  };
+  const load = begin(0);
   try {
     for await (const fault of faults(cluster, rounds, seed)) tell(fault);
-    await load.stop();
-    if (load.unexpected.length > 0) throw new Error(`${load.unexpected.length} writes were answered with what cannot be: ${load.unexpected.slice(0, 5).join('; ')}`);
-    const proof = await prove(cluster, load.acknowledged, nves.clients);
-    return { seed, rounds, retries: load.retries, lapsed: await lapsedOf(cluster, ids), ...proof };
+    await settle(load);
+    // An event store of somebody else is not put back.
+    const kept = cluster.eventStore ? await restored(cluster, cluster.eventStore, () => begin(1), load.acknowledged) : load.acknowledged;
+    const after = begin(2);
+    await sleep(AFTER_RESTORE_MS);
+    await settle(after);
+    const proof = await prove(cluster, [...kept, ...after.acknowledged], nves.clients);
+    return { seed, rounds, retries: load.retries + after.retries, lapsed: await lapsedOf(cluster, ids), lost: cluster.eventStore ? 'restored' : 'not restored', ...proof };
   } finally {
-    await load.stop();
+    await Promise.all(loads.map((one) => one.stop()));
     await nves.close();
   }
+}
+
+/** Every write under way is answered, and with what may be. */
+async function settle(load: Load): Promise<void> {
+  await load.stop();
+  if (load.unexpected.length > 0) throw new Error(`${load.unexpected.length} writes were answered with what cannot be: ${load.unexpected.slice(0, 5).join('; ')}`);
 }
 
 async function put(url: string, nves: readonly string[]): Promise<void> {

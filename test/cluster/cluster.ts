@@ -7,6 +7,8 @@ import { ManagedProcess } from './managed-process.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DISTRIBUTOR_SHARDS = ['0-31', '32-63'];
+/** How often distributors look whether the topics are the ones that they knew. */
+export const FEED_CHECK_EVERY_S = 1;
 const FLAGS = ['--disable-warning=TimeoutNegativeWarning', '--max-semi-space-size=64'];
 
 export type ServiceName = 'registrar' | 'distributor' | 'admin';
@@ -52,7 +54,7 @@ export class Cluster {
     await mkdir(directory, { recursive: true });
     const prefix = `c${Math.floor(performance.timeOrigin + performance.now()).toString(36)}`;
     const [kafka, eventStore] = await Promise.all([KafkaCluster.start(directory), startEventStore(directory)]);
-    const shared = { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: prefix, EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: `${prefix}-`, TOKENS_FILE: '', LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'info' };
+    const shared = { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: prefix, EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: `${prefix}-`, TOKENS_FILE: '', LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'info', FEED_CHECK_EVERY_S: String(FEED_CHECK_EVERY_S) };
     const ports = { registrar: [await freePort(), await freePort()], distributor: [await freePort(), await freePort()], admin: [await freePort(), await freePort()] };
     const groups = join(directory, 'groups.json');
     await writeFile(groups, JSON.stringify({ groups: [{ name: 'all', urls: ports.registrar.map(urlOf), rest: true }] }));
@@ -74,6 +76,12 @@ export class Cluster {
 
   of(service: ServiceName): readonly Instance[] {
     return this.instances.filter((one) => one.service === service);
+  }
+
+  /** Accepts on every process's behalf that the log has lost its end; none of them may run. Rejects with what it said if it was refused. */
+  async acceptLoss(reason: string): Promise<void> {
+    const [registrar] = this.of('registrar');
+    await registrar!.process.once(['accept-loss', '--reason', reason]);
   }
 
   async stop(): Promise<void> {

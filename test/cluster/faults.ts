@@ -1,18 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Seeded } from '../../libs/event-log/src/testing/seeded.ts';
-import type { Cluster } from './cluster.ts';
+import { FEED_CHECK_EVERY_S, type Cluster } from './cluster.ts';
 import type { ManagedProcess } from './managed-process.ts';
 
 const FAULT_MIN_MS = 300;
 const FAULT_MAX_MS = 4_000;
 /** Between two faults, in which the cluster may show that it works. */
 const PAUSE_MS = 500;
+/** A broker that lost its disks stays away until the others have taken it out of what they replicate to (`broker.session.timeout.ms` and more). */
+const EMPTIED_MIN_MS = 6_000;
+/** Of so many rounds one deletes a topic, and one empties a broker's disks. */
+const ROUNDS_OF_LOSSES = 4;
+
+export type FaultKind = 'killed' | 'stopped' | 'emptied' | 'deleted';
 
 /** What was done to the cluster in one round. */
 export interface Fault {
   readonly round: number;
   readonly target: string;
-  readonly kind: 'killed' | 'stopped';
+  readonly kind: FaultKind;
   readonly forMs: number;
   /** Until everything did its work again. */
   readonly recoveredMs: number;
@@ -54,19 +60,43 @@ export async function* faults(cluster: Cluster, rounds: number, seed: number): A
   const random = new Seeded(seed);
   const targets = targetsOf(cluster);
   for (let round = 1; round <= rounds; round++) {
-    const target = targets[random.below(targets.length)]!;
-    const kind = random.below(2) === 0 ? 'killed' : 'stopped';
     const forMs = FAULT_MIN_MS + random.below(FAULT_MAX_MS - FAULT_MIN_MS);
-    if (kind === 'killed') await target.kill();
-    else target.freeze();
-    await sleep(forMs);
+    const fault = round % ROUNDS_OF_LOSSES === 2 ? await deletedTopic(cluster, random) : round % ROUNDS_OF_LOSSES === 0 ? await emptiedBroker(cluster, random, forMs) : await broken(targets[random.below(targets.length)]!, random, forMs);
     const since = performance.now();
-    if (kind === 'killed') await target.restart();
-    else target.thaw();
+    await fault.mend();
     await healthy(cluster);
-    yield { round, target: target.name, kind, forMs, recoveredMs: Math.round(performance.now() - since) };
+    yield { round, target: fault.target, kind: fault.kind, forMs, recoveredMs: Math.round(performance.now() - since) };
     await sleep(PAUSE_MS);
   }
+}
+
+/** What was broken, and how it is put right where that takes somebody. */
+interface Broken {
+  readonly target: string;
+  readonly kind: FaultKind;
+  mend(): Promise<void>;
+}
+
+async function broken(target: Target, random: Seeded, forMs: number): Promise<Broken> {
+  const kind = random.below(2) === 0 ? 'killed' : 'stopped';
+  if (kind === 'killed') await target.kill();
+  else target.freeze();
+  await sleep(forMs);
+  return { target: target.name, kind, mend: async () => (kind === 'killed' ? target.restart() : target.thaw()) };
+}
+
+/** The table of a VN, what an NVE is told, or the schemas: the distributors make it anew, whole. */
+async function deletedTopic(cluster: Cluster, random: Seeded): Promise<Broken> {
+  const target = await cluster.kafka.deleteTopic(`${cluster.feedPrefix}.`, (count) => random.below(count));
+  // Until somebody has noticed, everything says that it is well.
+  return { target, kind: 'deleted', mend: () => sleep(2 * FEED_CHECK_EVERY_S * 1_000) };
+}
+
+async function emptiedBroker(cluster: Cluster, random: Seeded, forMs: number): Promise<Broken> {
+  const i = random.below(cluster.kafka.size);
+  await cluster.kafka.empty(i);
+  await sleep(EMPTIED_MIN_MS + forMs);
+  return { target: `kafka-${i + 1}`, kind: 'emptied', mend: () => cluster.kafka.restart(i) };
 }
 
 /** Starts what has ended by itself, and waits until everything does its work. */

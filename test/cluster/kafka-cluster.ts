@@ -1,4 +1,6 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
 import { freePort, startBroker, type RunningBroker } from '../kafka/broker.ts';
 
 const BROKERS = 3;
@@ -75,6 +77,26 @@ export class KafkaCluster {
     const member = this.#members[i]!;
     const { port, dataDir, overrides } = member;
     member.running ??= await startBroker({ port, dataDir, overrides });
+  }
+
+  /** SIGKILL, and what was on its disks is gone: the next start finds nothing. Let the others notice before that. */
+  async empty(i: number): Promise<void> {
+    await this.kill(i);
+    await rm(this.#members[i]!.dataDir, { recursive: true, force: true });
+  }
+
+  /** Deletes one of the topics with a prefix, chosen by a number; returns its name. */
+  async deleteTopic(prefix: string, choice: (count: number) => number): Promise<string> {
+    const admin = new Kafka({ clientId: 'chaos', brokers: [...this.brokers], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    try {
+      const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(prefix)).toSorted();
+      const topic = topics[choice(topics.length)]!;
+      await admin.deleteTopics({ topics: [topic] });
+      return topic;
+    } finally {
+      await admin.disconnect();
+    }
   }
 
   async stop(): Promise<void> {

@@ -4,6 +4,8 @@ import { Seeded } from '../../libs/event-log/src/testing/seeded.ts';
 
 const WORKERS = 6;
 const TS_PER_WORKER = 12;
+/** Loads that follow each other have tenant systems of their own: a restore undoes what the one before did. */
+const MAX_LOADS = 3;
 const ANSWER_LIMIT_MS = 15_000;
 const RETRY_PAUSE_MS = 100;
 /** Longer than any fault lasts, with all that follows from it. */
@@ -14,6 +16,8 @@ export interface LoadOptions {
   readonly nves: readonly string[];
   readonly vnids: readonly number[];
   readonly seed: number;
+  /** Which load of a run it is, from 0; below MAX_LOADS. */
+  readonly load?: number;
 }
 
 /** A write that was answered with 2xx: its key, and the position it was told. */
@@ -49,6 +53,7 @@ export class Load {
   #retries = 0;
 
   constructor(options: LoadOptions) {
+    if ((options.load ?? 0) >= MAX_LOADS) throw new RangeError(`a run has ${MAX_LOADS} loads, got ${options.load}`);
     this.#options = options;
     this.#workers = Array.from({ length: WORKERS }, (_, worker) => this.#work(worker, new Seeded(options.seed + worker)));
   }
@@ -75,7 +80,7 @@ export class Load {
       return answered !== null;
     };
     while (!this.#stopping) {
-      const n = worker * TS_PER_WORKER + random.below(TS_PER_WORKER);
+      const n = ((this.#options.load ?? 0) * WORKERS + worker) * TS_PER_WORKER + random.below(TS_PER_WORKER);
       const here = at.get(n);
       if (here !== undefined && random.below(4) === 0) {
         if (await write('DELETE', `/v1/nves/${here}/tenant-systems/chaos-${n}`)) at.delete(n);

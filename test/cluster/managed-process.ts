@@ -60,6 +60,25 @@ export class ManagedProcess {
     });
   }
 
+  /** Runs it to its end with arguments of its own, while it does not run as a service. Rejects with the last of what it said if it fails. */
+  async once(args: readonly string[]): Promise<void> {
+    if (this.#child) throw new Error(`${this.name} runs`);
+    const { args: own, env } = this.#options;
+    const child = spawn(...tethered(process.execPath, [...own, ...args]), { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-TAIL_CHARS)));
+    const [code, signal] = (await once(child, 'close')) as unknown[];
+    if (code !== 0) throw new Error(`${this.name} ${args.join(' ')} ended with ${String(code ?? signal)}:\n${said}`);
+  }
+
+  /** Resolves with the last of what it said when it ends by itself; rejects if it does not in time. */
+  async untilEnded(limitMs = READY_LIMIT_MS): Promise<string> {
+    for (const giveUpAt = performance.now() + limitMs; this.ended === null; await sleep(POLL_MS)) {
+      if (performance.now() > giveUpAt) throw new Error(`${this.name} goes on after ${limitMs} ms`);
+    }
+    return this.ended;
+  }
+
   /** Rejects with the last of what it said if it ends by itself, or is not ready in time. */
   async ready(limitMs = READY_LIMIT_MS): Promise<void> {
     for (const giveUpAt = performance.now() + limitMs; ; ) {

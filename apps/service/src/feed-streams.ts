@@ -67,11 +67,6 @@ export class FeedStreams {
     return () => void this.#running.delete(stream);
   }
 
-  /** Ends every stream whose consumer may not be told any more, also where there is nothing to tell. For who changes what callers may. */
-  recheck(): void {
-    for (const stream of this.#running) stream.check();
-  }
-
   #left(caller: string): void {
     const left = this.#openOf.get(caller)! - 1;
     if (left > 0) this.#openOf.set(caller, left);

@@ -39,7 +39,7 @@ export class FeedsController {
     const resume = await this.#resumePoint(lastEventId, request);
     this.#visible(request).vn(vnid);
     // An NVE that has left the VN is told no more of it, also on a stream that it keeps open.
-    await this.#stream({ kind: 'vn', vnid }, () => this.#visible(request).seesVn(vnid), resume, request, reply);
+    await this.#stream({ kind: 'vn', vnid }, may(() => this.#visible(request).seesVn(vnid)), resume, request, reply);
   }
 
   @Get('nves/:nveId/feed')
@@ -51,7 +51,7 @@ export class FeedsController {
     const resume = await this.#resumePoint(lastEventId, request);
     const own = (): boolean => (this.#visible(request).nve(nveId), true);
     own();
-    await this.#stream({ kind: 'nve', nveId }, own, resume, request, reply);
+    await this.#stream({ kind: 'nve', nveId }, may(own), resume, request, reply);
   }
 
   async #stream(feed: FeedName, entitled: () => boolean, resume: ResumePoint | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -86,3 +86,13 @@ export class FeedsController {
     return new Visibility(this.#core.replica.network, contextOf(request).caller);
   }
 }
+
+/** A token that was taken back has no caller any more: that is a no, whenever a stream is asked about. */
+const may = (check: () => boolean) => (): boolean => {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+};

@@ -116,10 +116,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger));
   await prepare(fastify, { credentials, core, metrics, connections, open });
-  credentials.onChange(() => {
-    open.recheck();
-    core.distribution?.streams?.recheck();
-  });
+  credentials.onChange(() => open.recheck());
   connections.watch(fastify.server);
   const unused = unusedConnections(fastify);
   serveDocument(app);

@@ -128,8 +128,9 @@ describe('a command on Kafka', () => {
     expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set([200]));
     expect(calls.flat()).toHaveLength(COMMANDS);
     expect(calls.length).toBeLessThan(COMMANDS / 20);
-    expect(counters()).toMatchObject({ commands: COMMANDS, outcomes: COMMANDS });
-    expect(counters().groups).toBe(calls.length);
+    // A group is counted when its outcomes are out, which a sender may hear first; it is decided in pieces, each an append.
+    await expect.poll(counters, { timeout: 30_000 }).toMatchObject({ commands: COMMANDS, outcomes: COMMANDS });
+    expect(counters().groups).toBeLessThanOrEqual(calls.length);
     const metrics = await nva.http.get('/metrics').set('authorization', `Bearer ${OPERATOR_TOKEN}`).expect(200);
     expect(metrics.text).toContain(`nva_kafka_commands_total ${COMMANDS}\n`);
   });

@@ -69,7 +69,7 @@ async function losing(): Promise<string> {
   await postLines(later.url, Array.from({ length: 150 }, (_, n) => attachLine(n, 1)).join(''));
   await stop();
   await cp(at('log'), at('newer'), { recursive: true });
-  expect(await readdir(at('snapshots'))).toEqual(['0000000000000156.snapshot']);
+  expect((await readdir(at('snapshots'))).at(-1)).toBe('0000000000000156.snapshot');
   await putBack();
   return logId;
 }

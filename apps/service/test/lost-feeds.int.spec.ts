@@ -72,7 +72,7 @@ describe('a heartbeat whose verdict is «differs»', () => {
     await start();
     await attach(2, 1);
     await published();
-    await feed.send(`${feed.prefix}.vn.1`, [{ key: 'member/nve1', value: null, headers: { position: '1000', log: nva.server.core.store.logId, 'change-end': '1' } }]);
+    await feed.send(`${feed.prefix}.vn.1`, [{ key: 'member/nve1', value: null, headers: { position: String(await nva.head()), log: nva.server.core.store.logId, 'change-end': '1' } }]);
     await doubtful();
     expect(await metric('nva_feed_comparisons_repaired_total')).toBe(1);
     expect((await feed.raw(`${feed.prefix}.vn.1`)).findLast(({ key }) => String(key) === 'member/nve1')!.value).not.toBeNull();

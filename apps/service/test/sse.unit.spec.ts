@@ -151,19 +151,6 @@ describe('a snapshot', () => {
 });
 
 describe('a stream', () => {
-  it('ends at once when its consumer may not be told any more and somebody says so, idle or in the middle of a snapshot', async () => {
-    await start();
-    let due = true;
-    const [idle, slow, other] = [follow(() => due), follow(() => due), follow()];
-    idle.read();
-    other.read();
-    await until(() => complete(idle) && complete(other) && slow.bytes > 0 && slow.writableNeedDrain);
-    due = false;
-    streams.recheck();
-    await Promise.all(running.slice(0, 2));
-    expect([slow.destroyed, other.destroyed, feed.followers]).toEqual([true, false, 1]);
-  });
-
   it('of a consumer that has gone before it began is over at once', async () => {
     await start();
     const consumer = new Consumer();

@@ -154,7 +154,7 @@ describe('a VN of which an NVE holds another table', () => {
     await sharing.submit(vn(1), nve('nve1'), attach('t1', 'nve1', 1));
     await whole(running);
     // An intruder, whom nothing keeps out but the brokers' rules.
-    await sharing.feed.send(topic('vn.1'), [{ key: 'member/nve1', value: null, headers: { position: '99', log: sharing.store.logId, 'change-end': '1' } }]);
+    await sharing.feed.send(topic('vn.1'), [{ key: 'member/nve1', value: null, headers: { position: String((await sharing.store.head()).position), log: sharing.store.logId, 'change-end': '1' } }]);
     for (let many = 0; many < 5; many++) running.distributor.doubt(1);
     await until('it is compared', () => (running.distributor.doubts.counters.comparisons === 1 ? null : 'not yet'));
     await whole(running);
@@ -167,7 +167,7 @@ describe('a VN of which an NVE holds another table', () => {
     const running = await sharing.start(undefined, { lookEveryMs: 200, verify: true, clock });
     await sharing.submit(...[1, 2, 3].map((vnid) => vn(vnid)), nve('nve1'), attach('t1', 'nve1', 1));
     await whole(running);
-    await sharing.feed.send(topic('vn.1'), [{ key: 'member/nve1', value: null, headers: { position: '99', log: sharing.store.logId, 'change-end': '1' } }]);
+    await sharing.feed.send(topic('vn.1'), [{ key: 'member/nve1', value: null, headers: { position: String((await sharing.store.head()).position), log: sharing.store.logId, 'change-end': '1' } }]);
     await until('it is put right', () => (running.distributor.doubts.counters.repaired > 0 ? null : JSON.stringify(running.distributor.doubts.counters)));
     await whole(running);
     expect(running.distributor.doubts.counters).toMatchObject({ repaired: 1, repairedRecords: 1 });

@@ -29,7 +29,7 @@ export class HeardTime {
   /** Looks at the clock. `deaf`: a way in is closed now. Returns how long the silence was that is over with this look, in milliseconds. */
   tick(nowMs: number, deaf = false): number {
     const passedMs = nowMs - this.#lookMs;
-    const countedMs = this.at(nowMs) - this.#heardMs;
+    const countedMs = this.#countedMs(nowMs);
     this.#heardMs += countedMs;
     this.#lookMs = nowMs;
     this.#deaf = deaf;
@@ -43,6 +43,10 @@ export class HeardTime {
 
   /** Milliseconds that have counted by a time on the clock, which is not before the last look. */
   at(nowMs: number): number {
-    return this.#deaf ? this.#heardMs : this.#heardMs + Math.min(nowMs - this.#lookMs, TICK_MS + TOLERANCE_MS);
+    return this.#heardMs + this.#countedMs(nowMs);
+  }
+
+  #countedMs(nowMs: number): number {
+    return this.#deaf ? 0 : Math.min(nowMs - this.#lookMs, TICK_MS + TOLERANCE_MS);
   }
 }
