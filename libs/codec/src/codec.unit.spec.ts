@@ -29,6 +29,22 @@ describe('docs/schemas.md and docs/asyncapi.json', () => {
   it('are what the schemas say now (npm run docs)', () => {
     for (const [path, text] of Object.entries(reference())) expect(readFileSync(path, 'utf8'), path).toBe(text);
   });
+
+  it.each([
+    ['the byte orders of a fingerprint', /fingerprint[^\n]*little-endian[^\n]*most significant first/],
+    ['control records and aborted transactions at the end of a topic', /control records[^\n]*end offset/],
+    ['how long removals are kept, for the rule of reading anew', /delete\.retention\.ms is 7 days[^\n]*half/],
+    ['two logs in one topic', /records of two logs/],
+    ['topic ids', /topic id/],
+    ['where the removal of a context stands, and that a table without one is not whole', /without context is not whole[^\n]*removal of context/],
+    ['that gateways come later', /gateway\/<id>[^\n]*writes none/],
+    ['the partitioner of commands', /murmur2/],
+  ])('tell an NVE in another language %s', (_, said) => {
+    const [, document] = Object.entries(reference()).find(([path]) => path.endsWith('asyncapi.json'))!;
+    const { info, channels } = JSON.parse(document) as { info: { description: string }; channels: Record<string, { description: string; bindings: { kafka?: { topicConfiguration?: Record<string, unknown> } } }> };
+    expect(`${info.description}\n${channels['commands']!.description}`).toMatch(said);
+    expect(channels['vn']!.bindings.kafka!.topicConfiguration).toMatchObject({ 'delete.retention.ms': 604_800_000 });
+  });
 });
 
 describe('CRC-64-AVRO', () => {
