@@ -107,6 +107,8 @@ describe('a VN whose newest event is a removal', () => {
     await lose(world.topic(1));
     await until('the NVE has noticed', () => (own.client.status()[0]!.state === 'interrupted' ? null : own.client.status()[0]!.state));
     await world.start();
+    // Until it has read the topic anew, what it holds is as right as that.
+    await until('the NVE follows it again', () => (own.client.status()[0]!.state === 'live' ? null : own.client.status()[0]!.state));
     await world.expectConverged();
     const [applied] = own.client.applied();
     // It cannot know of the removal; by the digest at that position it would differ.
