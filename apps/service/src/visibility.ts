@@ -35,6 +35,7 @@ export class Visibility {
     const { tenantSystems, namesakes } = this.#network;
     const names: TenantSystemNames = {
       tenantOf: (name) => tenantSystems.get(name)?.state.tenantId,
+      hasNamesakes: (id) => namesakes.hasOthers(id),
       all: (id) => namesakes.all(id).map((ts) => ({ name: namesakes.nameOf(ts), ts: ts.state })),
     };
     return tenantSystems.get(tsNameOfCommand({ tsId, ...(tenantId === undefined ? {} : { tenantId }) }, names, this.#caller.kind === 'nve' ? this.#caller.nveId : undefined));

@@ -1,4 +1,4 @@
-import { Refusal, tsNameFor } from '@nva/identifiers';
+import { Refusal, tsNameFor, type TsOwners } from '@nva/identifiers';
 import type { TenantSystem, TenantSystemCommand } from './tenant-system.decider.ts';
 
 /** A tenant system and the name that it stands under: what its stream's name ends in. */
@@ -8,9 +8,7 @@ export interface NamedTenantSystem {
 }
 
 /** An id of a tenant system is its tenant's own. This tells the one that a command is about from the others with that id, attached or not. */
-export interface TenantSystemNames {
-  /** Whose the one is that stands under a name; undefined if there has been none. */
-  tenantOf(name: string): string | undefined;
+export interface TenantSystemNames extends TsOwners {
   /** Every tenant's with that id, the first one to have it first. */
   all(tsId: string): readonly NamedTenantSystem[];
 }
@@ -22,7 +20,7 @@ export interface TenantSystemNames {
  */
 export function tsNameOfCommand(command: Pick<TenantSystemCommand, 'tsId' | 'tenantId'> & { readonly nveId?: string }, names: TenantSystemNames, nveId: string | undefined): string {
   const { tsId, tenantId } = command;
-  if (tenantId !== undefined) return tsNameFor(tsId, tenantId, (name) => names.tenantOf(name));
+  if (tenantId !== undefined) return tsNameFor(tsId, tenantId, names);
   const known = names.all(tsId);
   if (known.length < 2) return known[0]?.name ?? tsId;
   const place = nveId ?? command.nveId;

@@ -179,7 +179,7 @@ function checkAddresses(
 ): void {
   for (const binding of next.bindings) {
     const { vnid, ip } = binding;
-    const wasThere = !facts.orphaned(ts, vnid) && ts.bindings.some((b) => b.vnid === vnid);
+    const wasThere = ts.bindings.some((b) => b.vnid === vnid) && !facts.orphaned(ts, vnid);
     if (!(wasThere && ts.mac === next.mac)) refuseIfHeld('mac', next.mac);
     if (ip !== null && !(wasThere && ts.bindings.some((b) => b.vnid === vnid && b.ip === ip))) refuseIfHeld('ip', ip);
 

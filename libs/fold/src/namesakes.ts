@@ -35,6 +35,11 @@ export class Namesakes {
     return first ? [first, ...others] : others;
   }
 
+  /** Whether any tenant's but the first one's has that id. */
+  hasOthers(tsId: string): boolean {
+    return this.#others.size > 0 && this.#others.has(tsId);
+  }
+
   of(tsId: string, tenantId: string): FoldedTs | undefined {
     const first = this.#byName.get(tsId);
     return first?.state.tenantId === tenantId ? first : this.#others.get(tsId)?.find((ts) => ts.state.tenantId === tenantId);

@@ -27,10 +27,18 @@ export function tenantsOwnTsName(tsId: string, tenantId: string): string {
 
 export const isTenantsOwnName = (name: string): boolean => name.includes(OF);
 
-/** The name of a tenant's tenant system. `tenantOf` tells whose the one of a name is; undefined if there has been none. */
-export function tsNameFor(tsId: string, tenantId: string, tenantOf: (name: string) => string | undefined): string {
-  const first = tenantOf(tsId);
-  if (first === tenantId) return tsId;
+/** Whose tenant systems there are. */
+export interface TsOwners {
+  /** Whose the one is that stands under a name; undefined if there has been none. */
+  tenantOf(name: string): string | undefined;
+  /** Whether any stands under its id and its tenant's: hardly an id has such. */
+  hasNamesakes(tsId: string): boolean;
+}
+
+/** The name of a tenant's tenant system. */
+export function tsNameFor(tsId: string, tenantId: string, owners: TsOwners): string {
+  const first = owners.tenantOf(tsId);
+  if (first === tenantId || (first === undefined && !owners.hasNamesakes(tsId))) return tsId;
   const own = tenantsOwnTsName(tsId, tenantId);
-  return first !== undefined || tenantOf(own) !== undefined ? own : tsId;
+  return first !== undefined || owners.tenantOf(own) !== undefined ? own : tsId;
 }

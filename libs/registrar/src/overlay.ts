@@ -67,6 +67,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return (folded?.state ?? (this.#pending.get(tsStream(name))?.state as TenantSystem | undefined))?.tenantId;
   }
 
+  hasNamesakes(tsId: string): boolean {
+    return this.#network.namesakes.hasOthers(tsId) || (this.#namesakes.size > 0 && this.#namesakes.has(tsId));
+  }
+
   all(tsId: string): readonly NamedTenantSystem[] {
     const names = new Set([tsId, ...this.#network.namesakes.all(tsId).map((ts) => this.#network.namesakes.nameOf(ts)), ...(this.#namesakes.get(tsId) ?? [])]);
     const found: NamedTenantSystem[] = [];
@@ -132,7 +136,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
       return stream === undefined ? undefined : (this.#pending.get(stream)!.state as TenantSystem);
     },
     orphaned: (ts, vnid) => {
-      const pending = this.#pending.get(tsStream(tsNameFor(ts.tsId, ts.tenantId, (name) => this.tenantOf(name))))?.state as TenantSystem | undefined;
+      const pending = this.#pending.get(tsStream(tsNameFor(ts.tsId, ts.tenantId, this)))?.state as TenantSystem | undefined;
       return pending ? pending.bindings.some((b) => b.vnid === vnid && isOrphaned(b)) : this.#fold.orphaned(ts, vnid);
     },
     vnInUse: (vnid) => {

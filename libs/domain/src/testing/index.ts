@@ -25,6 +25,10 @@ export class Aggregates implements TenantSystemNames {
     return (this.states.get(tsStream(name)) as TenantSystem | undefined)?.tenantId;
   }
 
+  hasNamesakes(tsId: string): boolean {
+    return this.all(tsId).some(({ name }) => name !== tsId);
+  }
+
   all(tsId: string): readonly NamedTenantSystem[] {
     return this.tenantSystems().filter(({ ts }) => ts.tsId === tsId);
   }
