@@ -54,10 +54,12 @@ export class FeedsController {
     await this.#stream({ kind: 'nve', nveId }, own, resume, request, reply);
   }
 
-  async #stream(feed: FeedName, entitled: () => boolean, resume: ResumePoint | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /** `visible`: whether the caller may have the feed. It may throw, as for a caller whose token is taken back. */
+  async #stream(feed: FeedName, visible: () => boolean, resume: ResumePoint | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { inProcessFeed, streams, writer, distributor } = this.#distribution;
     const { store } = this.#core;
     const { correlationId, caller } = contextOf(request);
+    const entitled = (): boolean => allows(visible);
     only(request.query as Readonly<Record<string, string>>);
     if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
     if (!this.#core.ready) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
@@ -84,5 +86,14 @@ export class FeedsController {
 
   #visible(request: FastifyRequest): Visibility {
     return new Visibility(this.#core.replica.network, contextOf(request).caller);
+  }
+}
+
+function allows(visible: () => boolean): boolean {
+  try {
+    return visible();
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
   }
 }
