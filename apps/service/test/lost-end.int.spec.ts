@@ -316,7 +316,7 @@ describe('accepting a loss', () => {
     expect(core.store.logId).not.toBe(previousLog);
     expect(lossFile().read()).toBeNull();
     const { items } = (await supertest(url).get('/v1/events?entity=log').expect(200)).body;
-    expect(items).toEqual([expect.objectContaining({ position: '7', stream: 'log', type: 'LogRenewed', actor: expect.stringMatching(/^operator:./), data: { log: core.store.logId, previousLog, head: 6, lostTo: 156, reason: 'the disk of rack 4 died' } })]);
+    expect(items).toEqual([expect.objectContaining({ position: '7', stream: 'log', type: 'LogRenewed', actor: expect.stringMatching(/^operator:./), data: { log: core.store.logId, previousLog, head: '6', lostTo: '156', reason: 'the disk of rack 4 died' } })]);
     const hello = await (await SseReader.open(`${url}/v1/vns/1/feed`, { 'last-event-id': `${previousLog}/${FAR}` })).snapshot();
     expect(hello[0]!.data).toEqual({ log: core.store.logId, mode: 'snapshot' });
     expect(failures).toEqual([]);
