@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TableDigest } from '@nva/codec';
@@ -98,6 +100,17 @@ describe('the process', () => {
     expect(await feed.next()).toBeNull();
     expect(process.lines.at(-1)).toMatchObject({ msg: 'stopped' });
     expect(process.errors).toBe('');
+  });
+
+  it('ends at once after a body that was refused, and never came whole', async () => {
+    const { process, url } = await started();
+    const { port } = new URL(url);
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.write('PUT /v1/vns/1 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
+    expect(await process.end()).toEqual({ code: 0, signal: null });
   });
 
   it('answers everything in flight before it ends', async () => {

@@ -96,7 +96,7 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     actor: text,
     correlationId: text,
     idempotencyKey: nullable(text),
-    data: described({ type: 'object' }, 'The fields of the event; docs/schemas.md has them.'),
+    data: described({ type: 'object' }, 'The fields of the event; docs/schemas.md has them. Positions among them are decimal.'),
   }),
 };
 

@@ -112,7 +112,11 @@ function* eventsText(events: readonly RecordedEvent[], limit: number): Steps<Pag
   return `{"items":[${items.join(',')}]${next}}`;
 }
 
+/** Fields of events that are positions: in JSON they are decimal, like every other. */
+const POSITION_FIELDS: ReadonlySet<string> = new Set(['head', 'lostTo', 'owner']);
+
 function eventBody({ position, stream, revision, id, event }: RecordedEvent): unknown {
-  const { audit, ...data } = event.data;
+  const { audit, ...fields } = event.data;
+  const data = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, POSITION_FIELDS.has(name) && typeof value === 'number' ? String(value) : value]));
   return { position: String(position), stream, revision, id, type: event.type, recordedAt: new Date(audit.recordedAt).toISOString(), actor: audit.actor, correlationId: audit.correlationId, idempotencyKey: audit.idempotencyKey, data };
 }

@@ -79,12 +79,15 @@ export class Connections {
   limitBody({ raw }: FastifyRequest, reply: FastifyReply): () => void {
     const { bodyTimeoutS } = this.#limits;
     const timer = setTimeout(() => {
+      if (raw.socket.destroyed) return;
       this.counters.timedOut++;
       // Nobody waits for it: the request was answered before its end.
       if (reply.sent || raw.listenerCount('error') === 0) return void raw.socket.destroy();
       void reply.header('connection', 'close');
       raw.emit('error', new Refusal('request-timeout', `the body did not come within ${bodyTimeoutS} s`, { field: '' }));
     }, 1_000 * bodyTimeoutS);
+    // A body that was refused may never be read to its end, which nobody is told of then: that must not hold up a stop.
+    timer.unref();
     const release = (): void => clearTimeout(timer);
     onEnd(raw, release);
     return release;

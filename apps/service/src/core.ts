@@ -12,7 +12,7 @@ import { feedAccess, kafkaConnection } from './kafka.ts';
 import { KnownPositions } from './known-positions.ts';
 import { openLog } from './log.ts';
 import { LossFile } from './loss-file.ts';
-import { assertFeedsWithin, assertNoLossKnown, assertSnapshotsWithin, keptIn } from './loss-marks.ts';
+import { assertFeedsWithin, assertNoLossKnown, assertNoOtherLogHere, assertSnapshotsWithin, keptIn } from './loss-marks.ts';
 import { LossWatch } from './loss-watch.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
 import { probe } from './peers.ts';
@@ -117,6 +117,7 @@ export class Core {
     const lineage = await assertNoLossKnown(file, opened, config, logger);
     const snapshots = snapshotDirectory(config, options);
     await keptIn(file, assertSnapshotsWithin(snapshots, opened));
+    if (!options.store) await assertNoOtherLogHere(snapshots, opened, config);
     // While the log is folded.
     const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
     feedsWithin.catch(() => undefined);

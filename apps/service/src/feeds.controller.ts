@@ -39,7 +39,7 @@ export class FeedsController {
     const resume = await this.#resumePoint(lastEventId, request);
     this.#visible(request).vn(vnid);
     // An NVE that has left the VN is told no more of it, also on a stream that it keeps open.
-    await this.#stream({ kind: 'vn', vnid }, may(() => this.#visible(request).seesVn(vnid)), resume, request, reply);
+    await this.#stream({ kind: 'vn', vnid }, () => this.#visible(request).seesVn(vnid), resume, request, reply);
   }
 
   @Get('nves/:nveId/feed')
@@ -51,13 +51,15 @@ export class FeedsController {
     const resume = await this.#resumePoint(lastEventId, request);
     const own = (): boolean => (this.#visible(request).nve(nveId), true);
     own();
-    await this.#stream({ kind: 'nve', nveId }, may(own), resume, request, reply);
+    await this.#stream({ kind: 'nve', nveId }, own, resume, request, reply);
   }
 
-  async #stream(feed: FeedName, entitled: () => boolean, resume: ResumePoint | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /** `visible`: whether the caller may have the feed. It may throw, as for a caller whose token is taken back. */
+  async #stream(feed: FeedName, visible: () => boolean, resume: ResumePoint | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { inProcessFeed, streams, writer, distributor } = this.#distribution;
     const { store } = this.#core;
     const { correlationId, caller } = contextOf(request);
+    const entitled = (): boolean => allows(visible);
     only(request.query as Readonly<Record<string, string>>);
     if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
     if (!this.#core.ready) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
@@ -87,12 +89,11 @@ export class FeedsController {
   }
 }
 
-/** A token that was taken back has no caller any more: that is a no, whenever a stream is asked about. */
-const may = (check: () => boolean) => (): boolean => {
+function allows(visible: () => boolean): boolean {
   try {
-    return check();
+    return visible();
   } catch (error) {
     if (error instanceof Refusal) return false;
     throw error;
   }
-};
+}

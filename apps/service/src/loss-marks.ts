@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertCheckpointsWithin } from '@nva/distributor';
 import { KafkaFeedWriter } from '@nva/kafka';
@@ -42,6 +43,21 @@ export async function assertSnapshotsWithin(snapshots: SnapshotDirectory, store:
     marks.push({ where: `snapshot ${path}`, position: header.position, eventId: header.eventId });
   }
   if (marks.length > 0) throw new LogEndLost({ log: store.logId, head, marks });
+}
+
+/**
+ * Throws LogRefused where DATA_DIR holds no event, but snapshots of another log: the folder of the log was removed, or is not mounted, and going
+ * on would tell every NVE that there is nothing (X6).
+ */
+export async function assertNoOtherLogHere(snapshots: SnapshotDirectory, store: EventStore, { eventStore, dataDir }: Pick<NvaConfig, 'eventStore' | 'dataDir'>): Promise<void> {
+  if (eventStore !== null || (await store.head()).position > 0) return;
+  for await (const { path, header } of snapshots.headers()) {
+    if (header.logId === store.logId) continue;
+    throw new LogRefused(
+      `${join(dataDir, 'log')} holds no event, but ${path} is of log ${header.logId}, at position ${header.position}: that log was removed, or its folder is not mounted. ` +
+        `Bring ${dataDir} back as a whole, or, to begin a new log, remove ${join(dataDir, 'snapshots')}`,
+    );
+  }
 }
 
 /** Needs nothing open: rejects with LogEndLost if the feeds on Kafka are ahead of the log. Passes, with a line in the log, if the brokers do not answer in time. */

@@ -149,5 +149,5 @@ export class LossWatch {
 
 /** What is lost, and what to do. */
 export function lossRefusal(loss: LogLoss, { path }: Pick<LossFile, 'path'>): LogRefused {
-  return new LogRefused(`${describeLoss(loss)}. Put the newer log back, or accept the loss: ${ACCEPT_LOSS}. ${path} keeps this; where the log is shared, remove it once the log is back`);
+  return new LogRefused(`${describeLoss(loss)}. Put the newer log back, or accept the loss: ${ACCEPT_LOSS}. ${path} keeps this; if nothing is missing, as when callers made their places up, or where a shared log is back, remove it`);
 }

@@ -55,6 +55,14 @@ const RATE: Readonly<Record<string, Header>> = {
 };
 const RETRY_AFTER: Readonly<Record<string, Header>> = { 'Retry-After': { description: 'Seconds to wait before trying again.', schema: whole } };
 
+/** Answers that are not JSON, by path. */
+const TEXTS: Readonly<Record<string, { readonly type: string; readonly description: string; readonly schema: JsonSchema }>> = {
+  '/metrics': { type: 'text/plain', description: 'Prometheus\u2019s text format.', schema: text },
+  '/v1/commands': { type: 'application/x-ndjson', description: 'Per line an answer with its status, or a problem.', schema: { type: 'object', required: ['status'], properties: { status: whole }, additionalProperties: true } },
+  '/v1/vns/{vnid}/feed': { type: 'text/event-stream', description: 'hello, a snapshot or what came since, snapshot-complete, then every change as it comes.', schema: text },
+  '/v1/nves/{nveId}/feed': { type: 'text/event-stream', description: 'hello, a snapshot or what came since, snapshot-complete, then every change as it comes.', schema: text },
+};
+
 const problem = (description: string, headers: Readonly<Record<string, Header>> = {}): Response => ({
   description,
   headers: { ...CORRELATION, ...headers },
@@ -73,6 +81,7 @@ function problemsOf(path: string, method: string): Responses {
       503: problem('It cannot be answered now; the code says why.', RETRY_AFTER),
     }),
     ...(/[{?]|resolve|usage/.test(path) && { 404: problem('What it speaks of is not there, or not the caller\u2019s to know.') }),
+    ...(path.endsWith('/feed') && { 409: problem('Last-Event-ID names a place beyond the end of the log (`ahead-of-log`).') }),
     ...(path.startsWith('/v1/tenant-systems') || writes ? { 409: problem('It contradicts the state of things; `expected` and `actual` say how.') } : {}),
     ...(writes && { 413: problem('The body is larger than 1 MiB, or a line of NDJSON than its bound.'), 421: problem('Another registrar serves it.'), 422: problem('A rule refuses it; `row` says which.') }),
   };
@@ -87,6 +96,8 @@ function complete(path: string, method: string, operation: Operation): void {
   const { default: other, ...responses } = operation.responses;
   const given: Responses = Object.fromEntries(Object.entries(responses).map(([status, response]) => [status, { ...response, headers: { ...CORRELATION, ...(versioned && RATE), ...response.headers } }]));
   if (answer) given['200'] = { ...given['200']!, description: given['200']!.description || 'As asked.', content: { 'application/json': { schema: answer } } };
+  const plain = TEXTS[path];
+  if (plain) given['200'] = { ...given['200']!, description: plain.description, content: { [plain.type]: { schema: plain.schema } } };
   if (path === '/readyz') given['503'] = { ...given['200']!, description: 'It does not do its work yet, or not any more.' };
   operation.responses = { ...problemsOf(path, method), ...given, default: other ?? problem('A problem (RFC 9457).') };
   if (PUBLIC_PATHS.includes(path)) operation.security = [];

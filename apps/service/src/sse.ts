@@ -32,7 +32,7 @@ export class FeedStream {
   #ending = false;
   #ended = false;
 
-  /** `entitled`: whether the consumer may still be told. Asked before everything that is sent; once it may not, the stream ends. */
+  /** `entitled`: whether the consumer may still be told. Asked before everything that is sent; once it may not, the stream ends. Never throws. */
   constructor(response: ServerResponse, log: string, entitled: () => boolean) {
     this.#response = response;
     this.#log = log;

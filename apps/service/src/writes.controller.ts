@@ -129,8 +129,8 @@ export class WritesController {
   }
 }
 
-/** A number as a query has it: of the fields of commands only `ifRevision` may be below 0, and then is -1. */
-const wholeNumber = (text: string): unknown => (text === '-1' ? -1 : numeral(text));
+/** A whole number as a query has it; whether it may be below 0 is the field's business, as in a body. */
+const wholeNumber = (text: string): unknown => (/^-[1-9]\d{0,15}$/.test(text) ? Number(text) : numeral(text));
 
 /** What a DELETE is told: the fields of a body, as JSON values, in its query; or in a body after all. */
 function told(query: Queries, body: unknown): unknown {

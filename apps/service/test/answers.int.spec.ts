@@ -91,6 +91,10 @@ describe('the OpenAPI document gives a schema to the answer of', () => {
         for (const [status, header] of [['401', 'WWW-Authenticate'], ['403', 'X-Correlation-Id'], ['429', 'Retry-After'], ['503', 'Retry-After']] as const) expect(responses[status]?.headers, `${method} ${path} ${status}`).toHaveProperty([header]);
       }
     }
+    for (const [path, method, type] of [['/metrics', 'get', 'text/plain'], ['/v1/commands', 'post', 'application/x-ndjson'], ['/v1/vns/{vnid}/feed', 'get', 'text/event-stream'], ['/v1/nves/{nveId}/feed', 'get', 'text/event-stream']] as const) {
+      expect(document.paths[path]![method]!.responses['200'], path).toMatchObject({ description: expect.stringMatching(/\w/), content: { [type]: { schema: expect.any(Object) } } });
+    }
+    for (const path of ['/v1/vns/{vnid}/feed', '/v1/nves/{nveId}/feed']) expect(responseOf(path, '409').headers, path).toHaveProperty(['X-Correlation-Id']);
     const refused = await nva.http.get('/v1/vns/77').expect(404);
     expectValid(responseOf('/v1/vns/{vnid}', '404').content!['application/problem+json']!.schema, refused.body, 'a problem');
   });

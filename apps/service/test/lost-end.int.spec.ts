@@ -65,7 +65,8 @@ async function losing(): Promise<string> {
   await populate(supertest(before.url));
   await stop();
   await backUp();
-  const later = await start({ SNAPSHOT_EVERY_EVENTS: '100' });
+  // One is taken at the stop, being worth it then, and none before.
+  const later = await start({ SNAPSHOT_EVERY_EVENTS: '1000' });
   await postLines(later.url, Array.from({ length: 150 }, (_, n) => attachLine(n, 1)).join(''));
   await stop();
   await cp(at('log'), at('newer'), { recursive: true });
@@ -106,7 +107,7 @@ describe('a start on a log that was put back', () => {
     expect(refused).toBeInstanceOf(LogRefused);
     expect(refused!.message).toBe(
       `log ${log} has lost its end: it ends at position 6, but snapshot ${at('snapshots', '0000000000000156.snapshot')} is at position 156; everything after position 6, up to 156 at least, is missing. ` +
-        `Put the newer log back, or accept the loss: npm start -- accept-loss --reason "<why>". ${lossFile().path} keeps this; where the log is shared, remove it once the log is back`,
+        `Put the newer log back, or accept the loss: npm start -- accept-loss --reason "<why>". ${lossFile().path} keeps this; if nothing is missing, as when callers made their places up, or where a shared log is back, remove it`,
     );
     expect((await stat(lossFile().path)).mode & 0o777).toBe(0o600);
     await rm(at('snapshots'), { recursive: true });
@@ -114,6 +115,17 @@ describe('a start on a log that was put back', () => {
     const store = await openLog();
     expect(await store.head()).toMatchObject({ position: 6 });
     await store.close();
+  });
+
+  it('is refused when the folder of the log is gone and snapshots are still there: nobody is told that there is nothing (X6)', async () => {
+    const log = await losing();
+    await rm(at('log'), { recursive: true });
+    const refused = await refusal();
+    expect(refused).toBeInstanceOf(LogRefused);
+    expect(refused!.message).toContain(`${at('log')} holds no event, but ${at('snapshots', '0000000000000156.snapshot')} is of log ${log}, at position 156`);
+    expect((await refusal())!.message).toBe(refused!.message);
+    await rm(at('snapshots'), { recursive: true });
+    expect((await start()).core.store.logId).not.toBe(log);
   });
 
   it('is refused too when the log has grown on since, to other events at the same positions', async () => {
@@ -140,6 +152,7 @@ describe('a start on a log that was put back', () => {
     await losing();
     expect(await refusal()).not.toBeNull();
     await rm(at('log'), { recursive: true });
+    await rm(at('snapshots'), { recursive: true });
     expect((await start()).core.replica.network.position).toBe(0);
     expect(lossFile().read()).toBeNull();
   });
@@ -303,7 +316,7 @@ describe('accepting a loss', () => {
     expect(core.store.logId).not.toBe(previousLog);
     expect(lossFile().read()).toBeNull();
     const { items } = (await supertest(url).get('/v1/events?entity=log').expect(200)).body;
-    expect(items).toEqual([expect.objectContaining({ position: '7', stream: 'log', type: 'LogRenewed', actor: expect.stringMatching(/^operator:./), data: { log: core.store.logId, previousLog, head: 6, lostTo: 156, reason: 'the disk of rack 4 died' } })]);
+    expect(items).toEqual([expect.objectContaining({ position: '7', stream: 'log', type: 'LogRenewed', actor: expect.stringMatching(/^operator:./), data: { log: core.store.logId, previousLog, head: '6', lostTo: '156', reason: 'the disk of rack 4 died' } })]);
     const hello = await (await SseReader.open(`${url}/v1/vns/1/feed`, { 'last-event-id': `${previousLog}/${FAR}` })).snapshot();
     expect(hello[0]!.data).toEqual({ log: core.store.logId, mode: 'snapshot' });
     expect(failures).toEqual([]);

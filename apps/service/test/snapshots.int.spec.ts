@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import supertest from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -161,7 +161,11 @@ describe('a snapshot is passed over, and the log replayed', () => {
     await running!.close();
     running = null;
     await rm(join(directory.path, 'log'), { recursive: true });
+    await rename(join(directory.path, 'snapshots'), join(directory.path, 'former'));
     await populate(supertest((await start()).url));
+    await running!.close();
+    running = null;
+    await cp(join(directory.path, 'former'), join(directory.path, 'snapshots'), { recursive: true });
     await start();
     expect(why()).toMatch(/^it is of log .*, this is log /);
   });

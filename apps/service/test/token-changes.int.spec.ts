@@ -95,6 +95,16 @@ describe('a change of TOKENS_FILE', () => {
     stays.close();
   });
 
+  it('that somebody asks for ends the open feeds of a token that is taken back, and not the process (X8)', async () => {
+    const [gone, goneVn, stays] = await Promise.all([feed('nve1', '/v1/nves/nve1/feed'), feed('nve1', '/v1/vns/1/feed'), feed('nve2', '/v1/vns/1/feed')]);
+    for (const reader of [gone, goneVn, stays]) await reader.snapshot();
+    await writeFile(file, JSON.stringify({ operators: [alice], nves: [nve(2, null)] }));
+    expect(() => nva.server.reloadCredentials()).not.toThrow();
+    for (const reader of [gone, goneVn]) await expect(reader.next()).rejects.toThrow('aborted');
+    expect([await metric('nva_unhandled_rejections_total'), lines.filter(({ level }) => level === 'error')]).toEqual([0, []]);
+    stays.close();
+  });
+
   it('ends a stream of commands whose token is taken back; nothing more of it is decided', async () => {
     const stream = commands('nve1');
     stream.say(attachLine(1, 1));

@@ -195,5 +195,8 @@ describe('ifRevision (X9)', () => {
 
   it('is -1 in a query too, for what is not there', async () => {
     expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/nobody?ifRevision=-1').expect(404)).body).toMatchObject({ code: 'ts-unknown' });
+    // What is no revision is refused as in a body.
+    const inBody = (await nva.http.put('/v1/nves/nve1/tenant-systems/ts1').send(tsBody(1, { ifRevision: -2 })).expect(400)).body;
+    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/ts1?ifRevision=-2').expect(400)).body).toMatchObject({ code: inBody.code, detail: inBody.detail, received: -2 });
   });
 });

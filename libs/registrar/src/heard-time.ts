@@ -28,13 +28,14 @@ export class HeardTime {
 
   /** Looks at the clock. `deaf`: a way in is closed now. Returns how long the silence was that is over with this look, in milliseconds. */
   tick(nowMs: number, deaf = false): number {
-    const passedMs = nowMs - this.#lookMs;
     const countedMs = this.#countedMs(nowMs);
+    // Not from the sum of what has counted: the clock has fractions, and a sum that rounds would give a little less than nothing.
+    const unheardMs = nowMs - this.#lookMs - countedMs;
     this.#heardMs += countedMs;
     this.#lookMs = nowMs;
     this.#deaf = deaf;
-    this.#unheardMs += passedMs - countedMs;
-    this.#silenceMs += passedMs - countedMs;
+    this.#unheardMs += unheardMs;
+    this.#silenceMs += unheardMs;
     if (deaf) return 0;
     const silenceMs = this.#silenceMs;
     this.#silenceMs = 0;
@@ -46,6 +47,7 @@ export class HeardTime {
     return this.#heardMs + this.#countedMs(nowMs);
   }
 
+  /** What counts of the time since the last look. */
   #countedMs(nowMs: number): number {
     return this.#deaf ? 0 : Math.min(nowMs - this.#lookMs, TICK_MS + TOLERANCE_MS);
   }

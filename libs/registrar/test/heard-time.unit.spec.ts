@@ -29,6 +29,21 @@ describe('heard time', () => {
     expect(heard.tick(20_200)).toBe(0);
   });
 
+  it('never takes back time that did not count, whatever fractions of a millisecond the clock shows', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), fc.array(fc.tuple(fc.double({ min: 0, max: 2 * TICK_MS, noNaN: true }), fc.boolean()), { minLength: 50, maxLength: 100 }), (startMs, looks) => {
+        const heard = new HeardTime(startMs);
+        let [nowMs, unheardMs] = [startMs, 0];
+        for (const [stepMs, deaf] of looks) {
+          expect(heard.tick((nowMs += stepMs), deaf)).toBeGreaterThanOrEqual(0);
+          expect(heard.unheardMs).toBeGreaterThanOrEqual(unheardMs);
+          ({ unheardMs } = heard);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('ends no term of an NVE that renews it within its length of the process being there, however it is held up, and ends that of a silent one', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.constant(TICK_MS), fc.integer({ min: TICK_MS, max: 9_000 })), { minLength: 200, maxLength: 400 }), (looks) => {
