@@ -31,11 +31,13 @@ export async function acceptLoss(config: NvaConfig, reason: string, clock: Clock
   let log: string;
   try {
     const { renewedAs } = await readLineage(store);
-    log = renewedAs === null || renewedAs === store.logId ? await renewed(store, file, reason, clock, logger) : renewedAs;
+    // Renewed already, with nothing left to do but to remove the file? Whoever finds the log short again forgets that UUID.
+    const finished = renewedAs === store.logId && readable(file)?.accepting?.log === store.logId;
+    log = renewedAs === null || (renewedAs === store.logId && !finished) ? await renewed(store, file, reason, clock, logger) : renewedAs;
   } finally {
     await store.close();
   }
-  await renewLog(config, log, clock);
+  if (log !== store.logId) await renewLog(config, log, clock);
   file.remove();
   logger.info('the loss is accepted: the log goes on under another UUID', { log });
 }
@@ -66,6 +68,8 @@ async function renewed(store: EventStore, file: LossFile, reason: string, clock:
   const { revision } = await readLineage(store);
   const { position: head } = await store.head();
   const log = randomUUID();
+  const kept = readable(file);
+  if (kept?.accepting) file.write({ ...kept, accepting: { ...kept.accepting, log } });
   const data = { audit: auditOf(clock), log, previousLog: store.logId, head, lostTo: lostTo(file, store.logId, head), reason };
   const [result] = await store.append([{ stream: LOG_STREAM, expectedRevision: revision, events: [{ id: randomUUID(), event: { type: 'LogRenewed', data } }] }]);
   if (result!.outcome !== 'appended') throw new Error(`somebody else accepted a loss at the same time: stream «${LOG_STREAM}» is at revision ${result!.actualRevision}`);

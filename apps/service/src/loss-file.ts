@@ -18,8 +18,8 @@ const MAX_MARKS = 100;
 export interface KeptLoss {
   /** What showed that something is missing; null where only the log's own marker did. */
   readonly loss: LogLoss | null;
-  /** The acceptance was begun: up to where events had been acknowledged by the log's own marker, where that was asked. */
-  readonly accepting: { readonly acknowledged: Position | null } | null;
+  /** The acceptance was begun: up to where events had been acknowledged by the log's own marker, where that was asked, and the UUID that the log is given. */
+  readonly accepting: { readonly acknowledged: Position | null; readonly log?: string } | null;
 }
 
 /**
@@ -102,7 +102,8 @@ function keptIn(json: unknown): KeptLoss {
 const isPosition = (value: unknown): value is Position => Number.isSafeInteger(value) && (value as number) >= 0;
 const isMark = ({ where, position, eventId }: Partial<LogMark>): boolean => typeof where === 'string' && isPosition(position) && (eventId === undefined || typeof eventId === 'string');
 const isLoss = (loss: Partial<LogLoss> | undefined): loss is LogLoss => typeof loss?.log === 'string' && isPosition(loss.head) && Array.isArray(loss.marks) && loss.marks.every(isMark);
-const isAccepting = (accepting: KeptLoss['accepting'] | undefined): accepting is NonNullable<KeptLoss['accepting']> => accepting?.acknowledged === null || isPosition(accepting?.acknowledged);
+const isAccepting = (accepting: KeptLoss['accepting'] | undefined): accepting is NonNullable<KeptLoss['accepting']> =>
+  (accepting?.acknowledged === null || isPosition(accepting?.acknowledged)) && (accepting?.log === undefined || typeof accepting.log === 'string');
 
 /**
  * Whether an embedded log is whole again: it reaches as far as was seen, and holds the events that were named. As long as a loss is kept no

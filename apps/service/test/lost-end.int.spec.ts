@@ -391,6 +391,23 @@ describe('accepting a loss', () => {
       expect((await renewals(again.core.store)).map(({ event }) => (event.data as unknown as { reason: string }).reason)).toEqual(['first run']);
     });
 
+    it('between the UUID and the end, of a log that was short: the start is refused, and the next run renews nothing', async () => {
+      await start();
+      await stop();
+      lossFile().write({ loss: null, accepting: { acknowledged: 90 } });
+      await accept('first run');
+      const { core } = await start();
+      const { logId } = core.store;
+      await stop();
+      lossFile().write({ loss: null, accepting: { acknowledged: 90, log: logId } });
+      expect((await refusal())!.message).toMatch(/not finished: run it again/);
+      await accept('second run');
+      expect(lossFile().read()).toBeNull();
+      const again = await start();
+      expect(again.core.store.logId).toBe(logId);
+      expect((await renewals(again.core.store)).map(({ event }) => (event.data as unknown as { reason: string }).reason)).toEqual(['first run']);
+    });
+
     it('between the UUID and the end: the start is right', async () => {
       const previousLog = await losing();
       await refusal();
