@@ -8,6 +8,8 @@ import { MIN_POSITION_WAIT_MS } from './min-position.ts';
 
 /** NVEs that must name a place beyond the head before that ends the process: one may have made it up. */
 const NVES_BELIEVED = 2;
+/** What an NVE said counts for so long. One that is ahead says it again with every heartbeat. */
+const WORD_KEPT_MS = 3_600_000;
 /** The NVA's own marks are looked at again at most once in this time, however many callers are ahead. */
 const LOOK_EVERY_MS = 10_000;
 /** Callers that are ahead make a line in the log at most once in this time. */
@@ -33,8 +35,8 @@ export interface LossWatchOptions {
  */
 export class LossWatch {
   readonly #options: LossWatchOptions;
-  /** What each NVE said that was ahead, fewer than NVES_BELIEVED. */
-  readonly #words = new Map<string, LogMark>();
+  /** What each NVE said that was ahead, and until when it counts; fewer than NVES_BELIEVED. */
+  readonly #words = new Map<string, { readonly mark: LogMark; readonly untilMs: number }>();
   #ahead = 0;
   #lost = false;
   #looking = false;
@@ -117,10 +119,12 @@ export class LossWatch {
     }
     if (this.#lost) return;
     if (caller.kind === 'nve') {
-      this.#words.set(caller.nveId, mark);
+      const nowMs = clock.monotonicMs();
+      for (const [nveId, { untilMs }] of this.#words) if (untilMs <= nowMs) this.#words.delete(nveId);
+      this.#words.set(caller.nveId, { mark, untilMs: nowMs + WORD_KEPT_MS });
       if (this.#words.size < NVES_BELIEVED && this.#severalNves()) return void this.#look(vnid);
     }
-    this.end({ log: store.logId, head, marks: caller.kind === 'nve' ? [...this.#words.values()] : [mark] });
+    this.end({ log: store.logId, head, marks: caller.kind === 'nve' ? [...this.#words.values()].map((word) => word.mark) : [mark] });
   }
 
   #severalNves(): boolean {
