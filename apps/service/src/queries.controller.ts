@@ -135,12 +135,12 @@ export class QueriesController {
   usage(@Query() query: Queries, @Req() request: FastifyRequest): unknown {
     only(query, 'tenantId', 'nveId');
     const { tenantId, nveId } = query;
-    if ((tenantId === undefined) === (nveId === undefined)) throw new Refusal('missing-field', 'either tenantId or nveId is needed', { field: 'tenantId' });
+    if ((tenantId === undefined) === (nveId === undefined)) throw new Refusal('missing-field', 'exactly one of tenantId and nveId is needed', { field: 'tenantId' });
     const visible = this.#visible(request);
     if (nveId === undefined) visible.operator();
     else visible.nve(parseNveId(nveId));
     const [scope, id] = nveId === undefined ? (['tenant', parseTenantId(tenantId)] as const) : (['nve', parseNveId(nveId)] as const);
-    const quotas = this.#core.registration?.registrar.quotas ?? new QuotaKeeper(NO_QUOTAS, this.#core.replica.network, NOTHING_PENDING);
+    const quotas = this.#core.registration?.registrar.quotas ?? new QuotaKeeper(this.#core.config.quotas ?? NO_QUOTAS, this.#core.replica.network, NOTHING_PENDING);
     const used = quotas.used(scope, id);
     const limits = quotas.limits(scope, id);
     return { ...(scope === 'nve' ? { nveId: id } : { tenantId: id }), ...Object.fromEntries(COUNTED.map((counted) => [counted, { used: used[counted], limit: limits[counted] }])) };
@@ -155,7 +155,7 @@ export class QueriesController {
     const { vnid, ip, mac, mode = 'direct' } = query;
     if (vnid === undefined) throw new Refusal('missing-field', 'vnid is missing', { field: 'vnid' });
     const vn = this.#vn(vnid, request);
-    if ((ip === undefined) === (mac === undefined)) throw new Refusal('missing-field', 'either ip or mac is needed', { field: 'ip' });
+    if ((ip === undefined) === (mac === undefined)) throw new Refusal('missing-field', 'exactly one of ip and mac is needed', { field: 'ip' });
     if (mode !== 'direct' && mode !== 'redirect') throw new Refusal('out-of-range', 'mode is direct or redirect', { field: 'mode', received: mode });
     const address = ip === undefined ? { mac: parseMac(mac) } : { ip: parseIp(ip) };
     if (mode === 'redirect') return this.#inTurns(request, redirect(vn));

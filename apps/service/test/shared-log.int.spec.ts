@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, StoreUnavailable, systemClock, type LogLoss } from '@nva/ports';
@@ -58,6 +58,16 @@ describe('services that share a log on EventStoreDB', () => {
     const { position } = (await supertest(two.url).put('/v1/nves/nve1/tenant-systems/ts1').set('x-min-position', String(one.core.replica.network.position)).send(tsBody(1)).expect(200)).body;
     const { items } = (await admin.get('/v1/vns/1/mappings').set('x-min-position', position).expect(200)).body;
     expect(items).toMatchObject([{ tsId: 'ts1', ip: '10.0.0.1' }]);
+  });
+
+  it('tell what a tenant may have at an admin too, by the quotas that it was given', async () => {
+    const file = join(directory, `${prefix}quotas.json`);
+    await writeFile(file, JSON.stringify({ tenants: { '*': { vns: 3 } } }));
+    const [registrar, admin] = [await start(['registrar'], 'one', { QUOTAS_FILE: file }), await start(['admin'], 'admin', { QUOTAS_FILE: file })];
+    await supertest(registrar.url).put('/v1/vns/1').send(vnBody()).expect(200);
+    const { position } = (await supertest(registrar.url).put('/v1/vns/2').send(vnBody()).expect(200)).body;
+    const { body } = await supertest(admin.url).get('/v1/usage?tenantId=red').set('x-min-position', position).expect(200);
+    expect(body).toEqual({ tenantId: 'red', tenantSystems: { used: 0, limit: null }, bindings: { used: 0, limit: null }, vns: { used: 2, limit: 3 } });
   });
 
   it('answer for the events after any number, between two events too, and before what a snapshot spared the fold', async () => {
