@@ -50,7 +50,7 @@ export class AcknowledgedEnd {
     if (position < acknowledged) {
       const missing = acknowledged - position;
       throw new LogRefused(
-        `${this.#path} has lost its end: it holds events up to position ${position}, and those up to ${acknowledged} were acknowledged. ${missing === 1 ? 'One event is' : `${missing} events are`} missing, from position ${position + 1} to ${acknowledged}. ` +
+        `${this.#path} has lost its end: it holds events up to position ${position}, and those up to ${acknowledged} were acknowledged. ${missing === 1 ? `The event at position ${acknowledged} is missing` : `${missing} events are missing, from position ${position + 1} to ${acknowledged}`}. ` +
           `Likely ${this.#path}-wal was damaged, cut or removed, or one of the files is older than the others. ${WHAT_TO_DO}.`,
       );
     }

@@ -161,7 +161,7 @@ describe('a log made before there were markers', () => {
     cpSync(log, crashed, { recursive: true });
     await store.close();
     rmSync(join(crashed, 'log.sqlite-wal'));
-    await expect(openStore(crashed)).rejects.toThrow(/has lost its end: it holds events up to position 3, and those up to 4 were acknowledged. One event is missing/);
+    await expect(openStore(crashed)).rejects.toThrow(/has lost its end: it holds events up to position 3, and those up to 4 were acknowledged. The event at position 4 is missing\./);
   });
 
   it('is given one when its process was killed, and its WAL is kept', async () => {
