@@ -17,7 +17,7 @@ const MORE_PER_APPEND_MS = 64;
 const MAX_UNDER_WAY = 1_024;
 
 /** The turns in which callers share this process's one thread. */
-export class Turns {
+export class CallerTurns {
   readonly commands: FairQueue;
   readonly reads: FairQueue;
   readonly lineRate: LineRate;

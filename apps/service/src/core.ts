@@ -19,7 +19,7 @@ import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
 import { keeperOf, restored, snapshotDirectory } from './snapshots.ts';
 import { Tracing } from './tracing.ts';
-import { Turns } from './caller-turns.ts';
+import { CallerTurns } from './caller-turns.ts';
 
 /** The group of registrars that share a log and serve all of it. */
 export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
@@ -66,7 +66,7 @@ export class Core {
   readonly tracing: Tracing | null;
   readonly replica: Replica;
   readonly applied: AppliedReports;
-  readonly turns: Turns;
+  readonly turns: CallerTurns;
   readonly positions = new KnownPositions();
   /** What has reached this process and is not handled yet. */
   readonly arrivals = new Arrivals();
@@ -88,7 +88,7 @@ export class Core {
     this.clock = clock;
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
-    this.turns = new Turns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
+    this.turns = new CallerTurns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
     this.replica.onFolded(({ position }) => this.positions.met(position));
     const { network, digests } = this.replica;

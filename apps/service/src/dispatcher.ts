@@ -78,9 +78,10 @@ export class Dispatcher {
   }
 
   /**
-   * Decides each for a caller of its own, in the callers' turns, and what is about one tenant system in order; never rejects. Nothing is passed on: these callers have no token
-   * that another registrar would take, and the revisions of the log keep a decision safe wherever it is made. A renewal, which records
-   * nothing and so must reach the owner of the term, is refused where that is another process.
+   * Decides commands of many callers, each in its caller's turn; those about one tenant system are decided in the order in which they came.
+   * Never rejects. Nothing is passed on: these callers have no token that another registrar would take, and the revisions of the log keep a
+   * decision safe wherever it is made. A renewal, which records nothing and so must reach the owner of the term, is refused where that is
+   * another process.
    */
   async decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];

@@ -49,12 +49,8 @@ export class FeedStreams {
   admit(caller: string): () => void {
     const { maxStreams, maxStreamsPerCaller } = this.#limits;
     const own = this.#openOf.get(caller) ?? 0;
-    const full = own >= maxStreamsPerCaller ? maxStreamsPerCaller : this.#open >= maxStreams ? maxStreams : null;
-    if (full !== null) {
-      this.counters.refused++;
-      const whose = full === maxStreamsPerCaller && own >= maxStreamsPerCaller ? 'of this caller' : 'of all callers';
-      throw new Refusal('too-many-streams', `${full} streams ${whose} are open, which is as many as there may be`, { expected: full, actual: full });
-    }
+    if (own >= maxStreamsPerCaller) throw this.#full(maxStreamsPerCaller, 'of this caller');
+    if (this.#open >= maxStreams) throw this.#full(maxStreams, 'of all callers');
     this.#openOf.set(caller, own + 1);
     this.#open++;
     this.#sweep ??= setInterval(() => this.#sweepNow(), SWEEP_EVERY_MS).unref();
@@ -65,6 +61,11 @@ export class FeedStreams {
   joined(stream: Checked): () => void {
     this.#running.add(stream);
     return () => void this.#running.delete(stream);
+  }
+
+  #full(streams: number, whose: string): Refusal {
+    this.counters.refused++;
+    return new Refusal('too-many-streams', `${streams} streams ${whose} are open, which is as many as there may be`, { expected: streams, actual: streams });
   }
 
   #left(caller: string): void {
