@@ -30,6 +30,20 @@ it('SIGHUP has tokens read again at once, and ends nothing', async () => {
   }
 }, 120_000);
 
+it('SIGHUP ends nothing while the process starts', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'nva-signals-'));
+  // As soon as the start has begun, which is when it listens for rejections.
+  const early = 'process.on("newListener", (event) => event === "unhandledRejection" && setImmediate(() => process.kill(process.pid, "SIGHUP")));';
+  const nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(early)}` } });
+  try {
+    await nva.ready();
+    expect(nva.running).toBe(true);
+  } finally {
+    await nva.kill();
+    await rm(directory, { recursive: true });
+  }
+}, 120_000);
+
 it('a rejection that is nobody\u2019s ends nothing, and is neither hidden from the log nor from the metrics (X6)', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'nva-rejection-'));
   // Once somebody listens for such a thing, or after a while in which nobody did.

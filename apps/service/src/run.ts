@@ -44,6 +44,8 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
     await service?.close().catch((error: unknown) => logger.error('the stop was not clean', { err: error }));
     logger.info('stopped');
   };
+  // From the start on: who rotates tokens while the log is replayed must not end the process.
+  process.on('SIGHUP', () => service?.reloadCredentials());
   service = await createService(config, roles, {
     logger,
     lastResort,
@@ -52,7 +54,6 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
       void stop(1).then(() => process.exit(1));
     },
   });
-  process.on('SIGHUP', () => service?.reloadCredentials());
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0));
   const { core, url } = service;
   logger.info(`the ${name} listens`, {
