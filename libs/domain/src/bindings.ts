@@ -81,12 +81,12 @@ function apply(current: readonly Binding[], lines: readonly BindingLine[], pathO
   for (const i of knownBidsFirst(current, lines)) {
     const line = lines[i]!;
     const path = pathOf(i);
-    const existing = findExisting(bindings, line);
+    const existing = findExisting(bindings, line, path);
     if (existing) refuseOtherBid(existing, line, path, named.has(existing));
     const name = existing ?? line.bid;
     if (name !== undefined && name !== 0 && named.has(name)) throw new Refusal('bid-duplicate', 'two lines name one binding', { field: path, received: line, row: 'R18' });
     if (line.lifetimeS === 0) {
-      if (!existing) throw unknownBid(line, path);
+      if (!existing) throw line.bid === undefined ? new Refusal('bid-unknown', 'the line names no binding, so there is none to end', { field: path, received: line, row: 'R22' }) : unknownBid(line, path);
       refuseOtherVn(existing, line, path);
       bindings.splice(bindings.indexOf(existing), 1);
       ended.push(existing);
@@ -117,7 +117,7 @@ function knownBidsFirst(current: readonly Binding[], lines: readonly BindingLine
 /** The whole set says of each address whether it has a BID; a registration speaks of nothing that it leaves out. */
 function refuseTakingBack(current: readonly Binding[], line: BindingLine, path: string): void {
   if (line.bid !== undefined || line.lifetimeS === 0) return;
-  const before = findExisting(current, line);
+  const before = findExisting(current, line, path);
   if (!before || before.bid === null) return;
   throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: fieldOf(path, 'bid'), received: null, expected: before.bid, row: 'R19' });
 }
@@ -139,11 +139,14 @@ export function checkVns(bindings: readonly Binding[], tenantId: string, facts: 
   }
 }
 
-function findExisting(bindings: readonly Binding[], line: BindingLine): Binding | undefined {
+/** The binding that a line names. Throws Refusal `bid-required` where it names several: those of one IP on several VLANs. */
+function findExisting(bindings: readonly Binding[], line: BindingLine, path: string): Binding | undefined {
   const byBid = line.bid === undefined ? undefined : findByBid(bindings, line.bid);
   if (byBid) return byBid;
   if (line.vnid === undefined || (line.ip === undefined && line.vlan === undefined)) return undefined;
-  return bindings.find((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === line.vlan && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
+  const named = bindings.filter((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === line.vlan && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
+  if (named.length > 1) throw new Refusal('bid-required', `several bindings have IP ${line.ip} in VN ${line.vnid}: name one by its BID or its VLAN`, { field: fieldOf(path, 'bid'), received: null, row: 'R18' });
+  return named[0];
 }
 
 /** A BID is given once: to an address that has none. */

@@ -162,6 +162,16 @@ describe('several addresses and their BIDs', () => {
     expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(2);
   });
 
+  it('refuses a line that names several bindings: those of one IP on several VLANs (R18)', () => {
+    const bindings = [{ bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1' }, { bid: 2, vnid: 2, vlan: 20, ip: '192.0.2.1' }];
+    const world = network().given(attach('t1', 'nve1', { bindings }));
+    const ambiguous = { vnid: 2, ip: '192.0.2.1' };
+    for (const line of [{ ...ambiguous, lifetimeS: 0 }, { ...ambiguous, lifetimeS: 60 }, { ...ambiguous, bid: 3 }]) expect(world.refusal(register('t1', line)), JSON.stringify(line)).toBe('bid-required');
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [ambiguous] }))).toBe('bid-required');
+    expect(world.when(register('t1', { ...ambiguous, vlan: 20, lifetimeS: 0 }))).toMatchObject({ data: { deregistered: [2] } });
+    expect(world.when(register('t1', { bid: 1, ...ambiguous, lifetimeS: 60 }))).not.toBeNull();
+  });
+
   it('refuses a lifetime of 0 for a BID, a VN or an address that is not registered, in an attach too (R22, R24a)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }));
     for (const unknown of [{ bid: 2, lifetimeS: 0 }, { bid: 2, vnid: 1, ip: '192.0.2.2', lifetimeS: 0 }, { vnid: 7, ip: '192.0.2.1', lifetimeS: 0 }, { vnid: 3, ip: '192.0.2.1', lifetimeS: 0 }]) {
