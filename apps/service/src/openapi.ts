@@ -77,13 +77,14 @@ function problemsOf(path: string, method: string): Responses {
     ...(!PUBLIC_PATHS.includes(path) && {
       401: problem('Without a token that is known.', { 'WWW-Authenticate': { description: 'Bearer', schema: text } }),
       403: problem('The caller may not.'),
-      429: problem('Too many requests, or streams, of the caller.', RETRY_AFTER),
+      429: problem('Too many requests, streams or waiting commands and reads of the caller.', RETRY_AFTER),
       503: problem('It cannot be answered now; the code says why.', RETRY_AFTER),
     }),
     ...(/[{?]|resolve|usage/.test(path) && { 404: problem('What it speaks of is not there, or not the caller\u2019s to know.') }),
     ...(path.endsWith('/feed') && { 409: problem('Last-Event-ID names a place beyond the end of the log (`ahead-of-log`).') }),
     ...(path.startsWith('/v1/tenant-systems') || writes ? { 409: problem('It contradicts the state of things; `expected` and `actual` say how.') } : {}),
-    ...(writes && { 413: problem('The body is larger than 1 MiB, or a line of NDJSON than its bound.'), 421: problem('Another registrar serves it.'), 422: problem('A rule refuses it; `row` says which.') }),
+    431: problem('The headers are larger than this server takes.'),
+    ...(writes && { 408: problem('The body did not come in time.'), 413: problem('The body is larger than 1 MiB, or a line of NDJSON than its bound.'), 421: problem('Another registrar serves it.'), 422: problem('A rule refuses it; `row` says which.') }),
   };
 }
 

@@ -26,7 +26,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (!known) this.#logger.error('a request failed', { err: error, method: request.method, url: cut(request.url), correlationId });
     const problem = problemOf(known ?? new Refusal('internal', 'the request failed; the server\u2019s log has the reason'), correlationId);
     if (problem.code === 'too-many-streams') void reply.header('retry-after', STREAMS_RETRY_AFTER_S);
-    if (problem.status === 503) void reply.header('retry-after', '1');
+    if (problem.status === 503 || problem.code === 'too-many-waiting') void reply.header('retry-after', '1');
     if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
     void reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
   }
