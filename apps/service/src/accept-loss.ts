@@ -54,7 +54,7 @@ async function openedAsItIs(config: NvaConfig, file: LossFile, clock: Clock, log
   try {
     const { position, acknowledged, walSetAside } = await acceptLogEnd(config);
     file.write({ loss: kept?.loss ?? null, accepting: { acknowledged } });
-    logger.info('the log ends where it does', { position: String(position), acknowledged: acknowledged === null ? null : String(acknowledged), walSetAside });
+    logger.info('the log is taken to end at the last event that it holds', { position: String(position), acknowledged: acknowledged === null ? null : String(acknowledged), walSetAside });
   } catch (error) {
     if (kept) file.write(kept);
     else file.remove();

@@ -144,7 +144,7 @@ export class Core {
     return this.#distribution;
   }
 
-  /** The process does its work: the fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside because they are refused. */
+  /** The process does its work: the fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without anything on them being lost. */
   get ready(): boolean {
     return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
   }

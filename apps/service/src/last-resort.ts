@@ -18,6 +18,6 @@ export class LastResort {
 
   take(cause: unknown): void {
     this.#rejections++;
-    this.#logger.error('a rejection was nobody\u2019s: this is a defect', { err: cause });
+    this.#logger.error('a rejected promise was handled nowhere: this is a defect, and the process goes on', { err: cause });
   }
 }

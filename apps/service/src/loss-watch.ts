@@ -153,5 +153,5 @@ export class LossWatch {
 
 /** What is lost, and what to do. */
 export function lossRefusal(loss: LogLoss, { path }: Pick<LossFile, 'path'>): LogRefused {
-  return new LogRefused(`${describeLoss(loss)}. Put the newer log back, or accept the loss: ${ACCEPT_LOSS}. ${path} keeps this; if nothing is missing, as when callers made their places up, or where a shared log is back, remove it`);
+  return new LogRefused(`${describeLoss(loss)}. Put the newer log back, or accept the loss: ${ACCEPT_LOSS}. ${path} keeps this. Remove it by hand only if callers made their places up, or once the whole log is back on an event store`);
 }

@@ -107,7 +107,7 @@ describe('a start on a log that was put back', () => {
     expect(refused).toBeInstanceOf(LogRefused);
     expect(refused!.message).toBe(
       `log ${log} has lost its end: it ends at position 6, but snapshot ${at('snapshots', '0000000000000156.snapshot')} is at position 156; everything after position 6, up to 156 at least, is missing. ` +
-        `Put the newer log back, or accept the loss: npm start -- accept-loss --reason "<why>". ${lossFile().path} keeps this; if nothing is missing, as when callers made their places up, or where a shared log is back, remove it`,
+        `Put the newer log back, or accept the loss: npm start -- accept-loss --reason "<why>". ${lossFile().path} keeps this. Remove it by hand only if callers made their places up, or once the whole log is back on an event store`,
     );
     expect((await stat(lossFile().path)).mode & 0o777).toBe(0o600);
     await rm(at('snapshots'), { recursive: true });

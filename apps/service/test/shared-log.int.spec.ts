@@ -130,7 +130,7 @@ describe('a shared log that has lost its end', () => {
     await one.close();
     services = [two];
     for (const name of ['one', 'three']) new LossFile(join(directory, prefix, name)).add(known(logId, 1));
-    await expect(start(['registrar'], 'one')).rejects.toThrow(/has lost its end: .*if nothing is missing, as when callers made their places up, or where a shared log is back, remove it/);
+    await expect(start(['registrar'], 'one')).rejects.toThrow(/has lost its end: .*Remove it by hand only if callers made their places up, or once the whole log is back on an event store/);
     await acceptLoss(configOf('one'), 'the cluster was put back', systemClock, silentLogger);
     expect(new LossFile(join(directory, prefix, 'one')).read()).toBeNull();
     await until(() => failures.length > 0);

@@ -59,7 +59,7 @@ function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve
   const { nveId, siteId, mac, addresses } = command;
   // One that has connected before keeps its name: it may be the first of the two.
   const like = nve ? undefined : facts.nveNamedLike(nveId);
-  if (like !== undefined) throw new Refusal('nve-id-collides', `NVE ${like} has that id but for . and _, which Kafka takes for the same in the names of topics`, { field: 'nveId', received: nveId, actual: like });
+  if (like !== undefined) throw new Refusal('nve-id-collides', `NVE ${like} has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics`, { field: 'nveId', received: nveId, actual: like });
   const incarnation = command.incarnation ?? nve?.incarnation ?? 0;
   const leaseS = command.leaseS ?? null;
   if (nve && incarnation < nve.incarnation) throw otherIncarnation(nve, incarnation);

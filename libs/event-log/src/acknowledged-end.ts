@@ -2,7 +2,7 @@ import { LogRefused } from '@nva/ports';
 import { EMPTY_END, MarkerUnreadable, readMarker, type LogEnd, type MarkedEnd } from './end-marker.ts';
 import type { LogDirectory } from './log-directory.ts';
 
-const WHAT_TO_DO = 'Nothing was changed. Bring the whole folder back from a backup, or see «A log that has lost its end» in README.md for how to go on without what is missing';
+const WHAT_TO_DO = 'Nothing was changed. Bring the whole folder back from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
 
 /** Holds a log that is read from its start against its marker. Throws LogRefused, which says what is missing and what to do. */
 export class AcknowledgedEnd {

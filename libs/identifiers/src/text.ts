@@ -26,7 +26,7 @@ export function checkText(received: string, field: string): void {
   if (received.includes(LOST)) throw new Refusal('text-encoding', `${field} has a replacement character (U+FFFD): it was not decoded as what it is`, { field, received });
   for (const [code, form, what] of KINDS) {
     const found = form.exec(received)?.[0];
-    if (found !== undefined) throw new Refusal(code, `${field} has no ${what}, but there is ${codePoint(found)}`, { field, received });
+    if (found !== undefined) throw new Refusal(code, `${field} may not have ${what}; there is ${codePoint(found)}`, { field, received });
   }
 }
 

@@ -46,6 +46,6 @@ describe('free text', () => {
   });
 
   it('says which character it is, and where', () => {
-    expect(() => checkText('a\u202eb', 'context.access.note')).toThrow('context.access.note has no controls of the writing direction, but there is U+202E');
+    expect(() => checkText('a\u202eb', 'context.access.note')).toThrow('context.access.note may not have controls of the writing direction; there is U+202E');
   });
 });

@@ -39,7 +39,7 @@ export async function readOwners(client: ClientFactory, groupPrefix: string, top
   const owners = new Map<number, Owner>();
   for (const [shard, found] of await readLast(client, groupPrefix, topic, OWNER_KEY, 'read-uncommitted', log)) {
     if (typeof (found as Partial<Owner> | null)?.writer === 'string') owners.set(shard, found as Owner);
-    else log('error', `The owner record of shard ${shard} on topic ${topic} says nothing of an owner: it counts for none`, { topic, shard });
+    else log('error', `The owner record of shard ${shard} on topic ${topic} says nothing of an owner: it is passed over`, { topic, shard });
   }
   return owners;
 }
@@ -54,7 +54,7 @@ export async function readCheckpoints(client: ClientFactory, groupPrefix: string
   for (const [shard, found] of await readLast(client, groupPrefix, topic, CHECKPOINT_KEY, 'read-committed', log)) {
     const { log: logId, position, checkpoint } = (found ?? {}) as Partial<FeedCheckpoint>;
     if (typeof logId === 'string' && typeof checkpoint === 'string' && Number.isSafeInteger(position)) checkpoints.set(shard, { log: logId, position: position!, checkpoint });
-    else log('error', `The checkpoint of shard ${shard} on topic ${topic} is malformed: it counts for none`, { topic, shard });
+    else log('error', `The checkpoint of shard ${shard} on topic ${topic} is malformed: it is passed over`, { topic, shard });
   }
   return checkpoints;
 }
@@ -84,7 +84,7 @@ async function readLast(client: ClientFactory, groupPrefix: string, topic: strin
     try {
       values.set(Number(name.slice(prefix.length)), JSON.parse(value.toString()));
     } catch (cause) {
-      log('error', `The record «${name}» on topic ${topic} is not JSON: it counts for none`, { topic, key: name, err: cause });
+      log('error', `The record «${name}» on topic ${topic} is not JSON: it is passed over`, { topic, key: name, err: cause });
     }
   }
   return values;

@@ -82,7 +82,7 @@ export function factsFor(caller: Caller, tenantId: string, facts: Facts, isIn: (
 /** A refusal for a quota as the caller may hear it: an NVE is not told how much another one has, which is not its tenants' alone. */
 export function toldTo(caller: Caller, refusal: Refusal): Refusal {
   const { field, received } = refusal.detail;
-  if (caller.kind === 'nve' && refusal.code === 'nve-id-collides') return new Refusal('nve-id-collides', 'another NVE has that id but for . and _, which Kafka takes for the same in the names of topics', { field: 'nveId', received });
+  if (caller.kind === 'nve' && refusal.code === 'nve-id-collides') return new Refusal('nve-id-collides', 'another NVE has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics', { field: 'nveId', received });
   if (caller.kind !== 'nve' || refusal.code !== 'quota-exceeded' || field !== 'nveId' || received === caller.nveId) return refusal;
   return new Refusal('quota-exceeded', `NVE ${String(received)}, where the tenant system is too, has no room for it`, { field, received });
 }
