@@ -226,6 +226,7 @@ function countersOfCommands(commands: CommandServer): Figures {
     nva_kafka_commands_total: ['Records taken from the topic of commands, refused ones included.', () => commands.counters.commands],
     nva_kafka_command_groups_total: ['Groups in which they were decided and appended.', () => commands.counters.groups],
     nva_kafka_command_outcomes_total: ['Outcomes published for NVEs.', () => commands.counters.outcomes],
+    nva_kafka_command_outcomes_dropped_total: ['Outcomes that were not published because the topic of their NVE could not be used.', () => commands.counters.outcomesDropped],
     nva_kafka_commands_unauthenticated_total: ['Commands that no NVE could be shown to have signed.', () => commands.counters.unauthenticated],
     nva_kafka_commands_malformed_total: ['Signed commands that could not be decoded.', () => commands.counters.malformed],
     nva_kafka_command_restarts_total: ['Times that taking commands from Kafka failed and was begun anew.', () => commands.counters.restarts],

@@ -5,7 +5,7 @@ import type { CommandLine } from '@nva/codec';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../test/e2e/waiting.ts';
 import { KafkaFeedUnderTest } from '../../../libs/kafka/test/kafka-feed.ts';
-import { CommandTopics, OPERATOR_TOKEN } from './kafka-commands-support.ts';
+import { CommandTopics, OPERATOR_TOKEN, secretOf } from './kafka-commands-support.ts';
 import { populate, startNva, tsBody, type NvaFixture } from './support.ts';
 
 /** Of a process with several connections to a broker that other work may slow; what is waited for are states. */
@@ -26,7 +26,11 @@ const start = async (): Promise<void> => {
   await populate(nva.http);
 };
 const attach = (n: number, nve: number) => nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).send(tsBody(n)).expect(200);
-const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await nva.http.get('/metrics').expect(200)).text)?.[1]);
+const metric = async (name: string, token?: string): Promise<number> => {
+  const request = nva.http.get('/metrics');
+  if (token) request.set('authorization', `Bearer ${token}`);
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await request.expect(200)).text)?.[1]);
+};
 const published = (): Promise<void> =>
   until('all is published', async () => {
     const { ready, foldPosition, publishedPosition } = (await nva.http.get('/readyz')).body as Record<string, unknown>;
@@ -104,6 +108,22 @@ describe('topics of commands', () => {
     nva = await startNva({ env: topics.env });
     await populate(nva.http, OPERATOR_TOKEN);
     expect(await topics.sender('nve1').send(attachOf(1, 'nve1'))).toMatchObject({ status: 200 });
+  }, LIMIT_MS);
+
+  it('of which one NVE’s is refused are looked at again by themselves, and what it was not told is counted', async () => {
+    const refused = `${topics.feed.prefix}.nve.nve3.outcomes`;
+    await topics.feed.admin((admin) => admin.createTopics({ topics: [{ topic: refused, numPartitions: 2 }] }));
+    nva = await startNva({ env: topics.env });
+    await populate(nva.http, OPERATOR_TOKEN);
+    await topics.write(attachOf(3, 'nve3'), { nveId: 'nve3' }, secretOf('nve3'));
+    await until('the command is taken, and its outcome dropped', async () => ((await metric('nva_kafka_command_outcomes_dropped_total', OPERATOR_TOKEN)) === 1 ? null : 'not yet'), LIMIT_MS);
+    await topics.feed.deleted(refused);
+    await until('the topic is made', async () => ((await topics.feed.admin((admin) => admin.listTopics())).includes(refused) ? null : 'not yet'), LIMIT_MS);
+    await until('outcomes come', async () => {
+      await topics.write(attachOf(4, 'nve3'), { nveId: 'nve3' }, secretOf('nve3'));
+      return (await topics.outcomes('nve3')).length > 0 ? null : 'none';
+    }, LIMIT_MS);
+    expect((await topics.outcomes('nve3'))[0]).toMatchObject({ status: 200 });
   }, LIMIT_MS);
 
   it('that are deleted while commands are taken from them are made anew', async () => {

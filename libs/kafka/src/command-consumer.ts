@@ -26,6 +26,8 @@ const REBALANCE_TIMEOUT_MS = 30_000;
 /** Between runs, doubled each time one fails. */
 const FIRST_RESTART_MS = 200;
 const MAX_RESTART_MS = 10_000;
+/** Topics of outcomes that could not be used are looked at again after this. */
+const UNUSABLE_RETRY_MS = 10_000;
 
 export interface CommandConsumerOptions extends KafkaConnection {
   /** Of the topic, when it is made; one that has another number is refused, since order is kept within a partition. */
@@ -52,7 +54,7 @@ export interface CommandConsumerOptions extends KafkaConnection {
  * its way; groups of a partition therefore wait for each other, and one of an earlier generation ends without committing.
  */
 export class CommandConsumer {
-  readonly counters = { commands: 0, groups: 0, outcomes: 0, restarts: 0 };
+  readonly counters = { commands: 0, groups: 0, outcomes: 0, outcomesDropped: 0, restarts: 0 };
   readonly #options: CommandConsumerOptions;
   readonly #names: TopicNames;
   readonly #prefix: string;
@@ -65,6 +67,7 @@ export class CommandConsumer {
   #generation = 0;
   /** Topics of outcomes that something is wrong with. */
   #unusable: ReadonlySet<string> = new Set();
+  #lookAgain: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #renewing: Promise<void> = Promise.resolve();
 
@@ -88,12 +91,13 @@ export class CommandConsumer {
 
   /** There may be other NVEs: makes the topics of those that are new. Returns at once: brokers that are away are waited for. */
   renew(): void {
-    if (this.#running) this.#renewing = this.#renewing.then(() => this.#persist(async () => void (this.#unusable = await this.#prepare())));
+    if (this.#running) this.#renewing = this.#renewing.then(() => this.#persist(() => this.#prepare()));
   }
 
   /** Resolves when the groups on their way are answered and committed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    clearTimeout(this.#lookAgain);
     await Promise.all([this.#running, this.#renewing]);
   }
 
@@ -103,7 +107,7 @@ export class CommandConsumer {
 
   #run(): Promise<void> {
     return this.#persist(async (well) => {
-      this.#unusable = await this.#prepare();
+      await this.#prepare();
       await this.#consume(well);
     });
   }
@@ -124,10 +128,13 @@ export class CommandConsumer {
     }
   }
 
-  #prepare(): Promise<ReadonlySet<string>> {
+  /** One NVE's topic that cannot be used keeps nobody else waiting; it is looked at again by and by. */
+  async #prepare(): Promise<void> {
     const { partitions = DEFAULT_COMMAND_PARTITIONS, nveIds, codec } = this.#options;
     const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => createClient(this.#options, this.#clientId, this.#log, listener);
-    return prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log });
+    this.#unusable = await prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log });
+    clearTimeout(this.#lookAgain);
+    if (this.#unusable.size > 0 && !this.#stopped) this.#lookAgain = setTimeout(() => this.renew(), UNUSABLE_RETRY_MS).unref();
   }
 
   get #clientId(): string {
@@ -193,11 +200,14 @@ export class CommandConsumer {
       await heartbeat();
       if (!ours()) return;
       const outcomes = await beating(heartbeat, () => this.#options.handle(messages.map((message) => receivedCommand(topic, partition, message)), () => assertOurs(ours())));
-      const topicMessages = outcomeMessages(this.#names, outcomes).filter(({ topic: to }) => !this.#unusable.has(to));
+      const due = outcomeMessages(this.#names, outcomes);
+      const topicMessages = due.filter(({ topic: to }) => !this.#unusable.has(to));
       if (topicMessages.length > 0) await producer.sendBatch({ acks: -1, topicMessages });
       this.counters.groups++;
       this.counters.commands += messages.length;
-      this.counters.outcomes += outcomes.filter((outcome) => outcome !== null).length;
+      const sent = countOf(topicMessages);
+      this.counters.outcomes += sent;
+      this.counters.outcomesDropped += countOf(due) - sent;
       if (generation !== this.#generation) return;
       const { offset } = messages.at(-1)!;
       resolveOffset(offset);
@@ -205,6 +215,8 @@ export class CommandConsumer {
     }
   }
 }
+
+const countOf = (topics: readonly { readonly messages: readonly unknown[] }[]): number => topics.reduce((count, { messages }) => count + messages.length, 0);
 
 /** Beats while the action takes its time. A beat that fails is the next one's to tell, between two groups. */
 async function beating<T>(heartbeat: () => Promise<void>, action: () => Promise<T>): Promise<T> {

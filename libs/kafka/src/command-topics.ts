@@ -52,7 +52,7 @@ export async function prepareCommandTopics({ client, groupPrefix, names, partiti
     const outcomes = new TopicAdmin({ ...shared, config: OUTCOMES_CONFIG, untilReadable: atOnce });
     for (const { topic, message } of (await outcomes.ensure(nveIds.map((nveId) => names.outcomes(nveId)))).failures) {
       unusable.add(topic);
-      log('error', `Topic ${topic} cannot be used, so that NVE is told no outcomes until commands are taken up anew: ${message}`, { topic });
+      log('error', `Topic ${topic} cannot be used now; outcomes of that NVE's commands are dropped until it can be, which is tried again every 10 s: ${message}`, { topic });
     }
     await new TopicAdmin({ ...shared, config: COMMANDS_CONFIG, untilReadable: atOnce, partitions }).require([names.commands]);
   } finally {
