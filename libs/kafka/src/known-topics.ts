@@ -51,7 +51,7 @@ export class KnownTopics {
   /** Whether a record that came to stand at that offset, when the topic had reached `end` before it was sent, shows that the topic has lost what was there: then it is lost. */
   isBehind(topic: string, end: number, offset: number): boolean {
     if (offset >= end) return false;
-    this.lose(topic, `a record came to stand at offset ${offset}, behind ${end}, which the topic had reached`);
+    this.lose(topic, `a new record got offset ${offset}, although the topic had already reached ${end}: it was emptied or made again`);
     return true;
   }
 

@@ -9,8 +9,10 @@ const NO_TOPIC_ID = Buffer.alloc(16);
 const UUID_BYTES = 16;
 const NONE = 0;
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
+const LEADER_NOT_AVAILABLE = 5;
+const REPLICA_NOT_AVAILABLE = 9;
 /** Protocol errors that a broker gives for one topic, by number (Kafka, «Errors»). */
-const ERRORS: Readonly<Record<number, string>> = { 5: 'LEADER_NOT_AVAILABLE', 9: 'REPLICA_NOT_AVAILABLE', 17: 'INVALID_TOPIC_EXCEPTION', 29: 'TOPIC_AUTHORIZATION_FAILED', 56: 'KAFKA_STORAGE_ERROR' };
+const ERRORS: Readonly<Record<number, string>> = { [LEADER_NOT_AVAILABLE]: 'LEADER_NOT_AVAILABLE', [REPLICA_NOT_AVAILABLE]: 'REPLICA_NOT_AVAILABLE', 17: 'INVALID_TOPIC_EXCEPTION', 29: 'TOPIC_AUTHORIZATION_FAILED', 56: 'KAFKA_STORAGE_ERROR' };
 const NO_LEADER = -1;
 /** How kafkajs names the way to a cluster of its own on a client. */
 const CREATE_CLUSTER = 'private:Kafka:createCluster';
@@ -141,7 +143,7 @@ function decoded(raw: Buffer): ReadonlyMap<string, TopicDetails> {
   return topics;
 }
 
-/** The error of a partition; one without a leader has one, whether or not the broker says so. */
+/** The error of a partition; one without a leader has one, whether or not the broker says so, and one with a leader needs no other replica. */
 function partition(from: Reader): number {
   const error = from.int16();
   from.int32();
@@ -149,7 +151,8 @@ function partition(from: Reader): number {
   from.int32();
   for (let list = 0; list < 3; list++) from.list(() => from.int32());
   from.tags();
-  return error === NONE && leader === NO_LEADER ? 5 : error === 9 && leader !== NO_LEADER ? NONE : error;
+  if (leader === NO_LEADER) return error === NONE ? LEADER_NOT_AVAILABLE : error;
+  return error === REPLICA_NOT_AVAILABLE ? NONE : error;
 }
 
 /** An unsigned varint (Kafka protocol, «UNSIGNED_VARINT»). */
