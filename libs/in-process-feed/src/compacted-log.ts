@@ -136,7 +136,7 @@ export class CompactedLog {
     return segment.shared ? (this.#segments[at] = segment.copy()) : segment;
   }
 
-  /** An empty segment goes; one that two thirds have left is joined with the next, so that walking costs what is there. */
+  /** An empty segment goes; two neighbours that fill half of one together are joined, so that walking costs what is there. */
   #tidy(at: number): void {
     const segment = this.#segments[at]!;
     const next = this.#segments[at + 1];

@@ -11,7 +11,6 @@ const MAX_PIECES = 64;
 
 /** The latest writes of a topic, those written over since among them: one queue for all of its readers. */
 export class Recent {
-  static readonly PIECE_RECORDS = SEGMENT_RECORDS;
   #records: FeedRecord[] = [];
   /** Sequence number of the first. */
   #from = 0;
@@ -35,7 +34,7 @@ export class Recent {
     if (!this.covers(seq)) return null;
     const known = this.#pieces.get(seq);
     if (known) return known;
-    const records = this.#records.slice(seq + 1 - this.#from, seq + 1 - this.#from + Recent.PIECE_RECORDS);
+    const records = this.#records.slice(seq + 1 - this.#from, seq + 1 - this.#from + SEGMENT_RECORDS);
     const piece: Changes = { kind: 'changes', records, to: seq + records.length };
     this.#pieces.set(seq, piece);
     if (this.#pieces.size > MAX_PIECES) this.#pieces.delete(this.#pieces.keys().next().value!);

@@ -1,5 +1,5 @@
 import type { FeedFilling, FeedRecord, Position } from '@nva/ports';
-import { CompactedLog } from './compacted-log.ts';
+import { CompactedLog, SEGMENT_RECORDS } from './compacted-log.ts';
 import { Recent } from './recent.ts';
 import { TopicReader, type Changes, type Generation, type ReaderListener, type ReadTopic } from './topic-reader.ts';
 
@@ -62,6 +62,11 @@ export class Topic implements ReadTopic {
 
   get readers(): number {
     return this.#readers.size;
+  }
+
+  /** Removals that are remembered, those written over since among them. */
+  get graves(): number {
+    return this.#graves.length;
   }
 
   /** See FeedWriter. */
@@ -165,7 +170,7 @@ export class Topic implements ReadTopic {
   changesAfter(seq: number): Changes | 'lost' | null {
     if (seq === this.#log.seq) return null;
     if (!this.covers(seq)) return 'lost';
-    return this.#recent.after(seq) ?? { kind: 'changes', ...this.#log.after(seq, Recent.PIECE_RECORDS) };
+    return this.#recent.after(seq) ?? { kind: 'changes', ...this.#log.after(seq, SEGMENT_RECORDS) };
   }
 
   covers(seq: number): boolean {
@@ -215,7 +220,8 @@ export class Topic implements ReadTopic {
     if (former?.value === null) this.#tombstones--;
     if (record.value !== null) return;
     this.#graves.push({ key: record.key, seq });
-    if (++this.#tombstones >= this.#lookAt) this.#dropTombstones();
+    this.#tombstones++;
+    if (this.#graves.length >= this.#lookAt) this.#dropTombstones();
   }
 
   /** How far the reader has come that is furthest behind. */
@@ -225,12 +231,13 @@ export class Topic implements ReadTopic {
     return slowest;
   }
 
-  /** The oldest ones go, down to half of what is kept; those that a reader has not met stay longer. */
+  /** Where there are too many, the oldest go, down to half of what is kept; those that a reader has not met stay longer. A key that was written again has no grave. */
   #dropTombstones(): void {
     const slowest = this.#slowest();
+    const enough = this.#tombstones <= MAX_TOMBSTONES;
     let dropped = 0;
     for (const { key, seq } of this.#graves) {
-      if (this.#tombstones <= MAX_TOMBSTONES / 2 || (seq > slowest && this.#tombstones <= MAX_TOMBSTONES_FOR_READERS)) break;
+      if (enough || this.#tombstones <= MAX_TOMBSTONES / 2 || (seq > slowest && this.#tombstones <= MAX_TOMBSTONES_FOR_READERS)) break;
       dropped++;
       if (this.#log.seqOf(key) !== seq) continue;
       this.#floor = Math.max(this.#floor, this.#log.get(key)!.position);
@@ -238,7 +245,7 @@ export class Topic implements ReadTopic {
       this.#log.remove(key);
       this.#tombstones--;
     }
-    this.#graves.splice(0, dropped);
+    this.#graves = this.#graves.slice(dropped).filter(({ key, seq }) => this.#log.seqOf(key) === seq);
     this.#lookAt = Math.max(MAX_TOMBSTONES + 1, this.#tombstones + TOMBSTONES_BETWEEN_LOOKS);
   }
 }

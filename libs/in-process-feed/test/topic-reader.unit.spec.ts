@@ -119,6 +119,22 @@ describe('readers of a feed', () => {
 });
 
 describe('the records of a feed', () => {
+  it('remember few removals, though one key is put and removed for ever', () => {
+    const topic = new Topic(0);
+    const reader = topic.reader(null, silent);
+    let most = 0;
+    for (let n = 1; n <= 100_000; n += 2) {
+      topic.publish([member('a', n)]);
+      topic.publish([removal('a', n + 1)]);
+      most = Math.max(most, topic.graves);
+      while (n % 1_000 === 1 && reader.next());
+    }
+    expect(most).toBeLessThan(10_000);
+    expect([...topic.records()].map(({ value }) => value)).toEqual([null]);
+    // Nothing was forgotten that somebody lacks.
+    expect(topic.reader(1, silent).start).toBe('resume');
+  });
+
   it('stand in the order of writing, each key once, and a capture of them never changes', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(600)), { minLength: 500, maxLength: 3_000 }), (writes) => {
