@@ -18,8 +18,11 @@ export interface AsideFeed {
 
 interface Entry {
   readonly feed: FeedName;
+  /** The latest. */
   trouble: FeedTrouble;
   reason: string;
+  /** Something that was on it is not there, whatever keeps it from being filled again. */
+  lost: boolean;
   retryMs: number;
   retryAtMs: number;
   /** It is being compared and filled: what is published goes through. */
@@ -60,7 +63,7 @@ export class Aside {
   /** Some of what was on the feeds is not there. */
   get lost(): number {
     let lost = 0;
-    for (const { trouble } of this.#entries.values()) if (trouble === 'lost') lost++;
+    for (const entry of this.#entries.values()) if (entry.lost) lost++;
     return lost;
   }
 
@@ -117,10 +120,10 @@ export class Aside {
 
   /** Those that were taken and did not fail again are equal to the fold. */
   tried(): void {
-    for (const [name, { feed, trying, trouble }] of this.#entries) {
+    for (const [name, { feed, trying, lost }] of this.#entries) {
       if (!trying) continue;
       this.#entries.delete(name);
-      if (trouble === 'lost') this.counters.restored++;
+      if (lost) this.counters.restored++;
       this.#logger.info('a feed that was set aside is published again', { feed: feedKey(feed) });
     }
   }
@@ -131,23 +134,28 @@ export class Aside {
     const now = this.#clock.monotonicMs();
     if (!known) {
       const retryMs = trouble === 'lost' ? 0 : RETRY_FIRST_MS;
-      this.#entries.set(name, { feed, trouble, reason: cause.message, retryMs, retryAtMs: now + retryMs, trying: false, holdsAt: this.#heldBy(feed, trouble), untold: new Set() });
+      this.#entries.set(name, { feed, trouble, reason: cause.message, lost: trouble === 'lost', retryMs, retryAtMs: now + retryMs, trying: false, holdsAt: this.#heldBy(feed, trouble), untold: new Set() });
     } else if (known.trying) {
       known.trying = false;
       known.retryMs = Math.min(Math.max(2 * known.retryMs, RETRY_FIRST_MS), RETRY_MAX_MS);
       known.retryAtMs = now + known.retryMs;
-      known.holdsAt = trouble === 'refused' ? null : (known.holdsAt ?? this.#heldBy(feed, trouble));
+      known.holdsAt = trouble === 'refused' && !known.lost ? null : (known.holdsAt ?? this.#heldBy(feed, trouble));
     } else if (known.trouble === trouble || trouble !== 'lost') return;
     else [known.retryAtMs, known.holdsAt] = [now, this.#heldBy(feed, trouble)];
-    if (trouble === 'lost' && known?.trouble !== 'lost') this.counters.lost++;
-    if (known) [known.trouble, known.reason] = [trouble, cause.message];
-    this.#logger.error(`a feed ${trouble === 'lost' ? 'has lost what was on it; it is filled from the fold' : 'is set aside, and tried again by itself'}`, { feed: name, topic: this.#topicOf(feed), trouble, err: cause });
+    if (trouble === 'lost' && !known?.lost) this.counters.lost++;
+    if (known) [known.trouble, known.reason, known.lost] = [trouble, cause.message, known.lost || trouble === 'lost'];
+    this.#logger.error(trouble === 'lost' ? 'a feed has lost its records; they are published again' : 'nothing is published to this feed until it works again; it is tried again by itself', { feed: name, topic: this.#topicOf(feed), trouble, err: cause });
   }
 
   /** What somebody has refused is passed over until it is allowed; what is lost is claimed no more, and what does not answer no further. */
   #heldBy(feed: FeedName, trouble: FeedTrouble): Position | null {
     if (trouble === 'refused') return null;
     if (trouble === 'unavailable') return this.#published();
+    // No record of a VN is older than its creation. Walking all of all VNs, as after emptied disks, would hold this thread for long.
+    if (feed.kind === 'vn') {
+      const vn = this.#network.vns.get(feed.vnid);
+      return vn?.alive ? vn.incarnation - 1 : null;
+    }
     let first: Position | null = null;
     for (const { position } of recordsOf(this.#network, feed)) if (first === null || position < first) first = position;
     return first === null ? null : first - 1;
