@@ -81,7 +81,7 @@ export class Distributor {
     this.#options = options;
     this.#origin = new FeedOrigin(store, options.adopt);
     this.#owns = options.owns ?? (() => true);
-    const differences = (feed: FeedName): Promise<number> => differencesOf(replica.network, this.#writer, feed, this.#reconcileOptions(this.#owns));
+    const differences = (feed: FeedName): Promise<number> => differencesOf(this.#writer, feed, this.#reconcileOptions(this.#owns));
     this.#verification = options.verify ? new Verification(replica.network, { clock: this.#clock, owns: this.#owns, differences, differs: (vnid) => this.doubts.add(vnid) }) : null;
     this.#fillings = new Fillings(replica.network, { log: () => store.logId, writer, owns: this.#owns });
     replica.onFolded((recorded, changes) => {
@@ -221,7 +221,7 @@ export class Distributor {
       await this.#writer.look!();
     } catch (error) {
       if (error instanceof FeedFenced) throw error;
-      this.#logger.warn('it cannot be told whether the feeds are the ones that were known', { err: error });
+      this.#logger.warn('the check whether a feed was deleted or emptied failed; it is made again by itself', { err: error });
     }
   }
 

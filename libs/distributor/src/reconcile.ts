@@ -1,8 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
-import { feedsOf, recordsOf, type Network, type TableRecord } from '@nva/fold';
-import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Undecodable } from '@nva/ports';
+import { feedsOf, type Network } from '@nva/fold';
+import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position, type Undecodable } from '@nva/ports';
 import { further } from './lost-end.ts';
-import { feedValue, type Owns } from './records.ts';
+import type { Owns } from './records.ts';
 
 export interface Reconciliation {
   readonly feeds: number;
@@ -31,7 +32,7 @@ export interface ReconcileOptions {
   readonly isClosed: (feed: FeedName) => boolean;
   /** Told of feeds that cannot be read; the others are compared all the same. */
   readonly failed: (failures: readonly FeedFailure[]) => void;
-  /** Hands a whole feed over, when somebody reads it first. */
+  /** Hands a whole feed over as the fold has it, in steps. */
   readonly fill: (feed: FeedName) => FeedFilling;
 }
 
@@ -77,7 +78,7 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
           writer.fillWhenRead(feed, () => options.fill(feed));
           continue;
         }
-        const difference = differenceOf(network, feed, existing, writer, codec, options);
+        const difference = await differenceOf(feed, existing, codec, options);
         for (let at = 0; at < difference.length; at += options.batchRecords) {
           const records = difference.slice(at, at + options.batchRecords);
           batches.push({ feed, records });
@@ -94,9 +95,9 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
 }
 
 /** How many records would have to be published to make a feed equal to the fold, as both are when it has been read. Changes nothing. */
-export async function differencesOf(network: Network, writer: FeedWriter, feed: FeedName, options: ReconcileOptions): Promise<number> {
+export async function differencesOf(writer: FeedWriter, feed: FeedName, options: ReconcileOptions): Promise<number> {
   const [found] = (await readLast(writer, [feed], options, { read: 0, undecodable: 0 })).values();
-  return differenceOf(network, feed, found!, writer, createRecordCodec(), options).length;
+  return (await differenceOf(feed, found!, createRecordCodec(), options)).length;
 }
 
 function* groups(feeds: readonly FeedName[]): Generator<readonly FeedName[]> {
@@ -172,24 +173,37 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
 const nameOf = (key: string, bytes: Uint8Array | undefined): string => (bytes === undefined ? key : `${key}\n${Buffer.from(bytes).toString('hex')}`);
 const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
 
-/** In order of position, each change of the log ended, so that a consumer meets them as it would have live. */
-function differenceOf(network: Network, feed: FeedName, found: Found, writer: FeedWriter, codec: RecordCodec, { log, owns, contextLast = true }: ReconcileOptions & { readonly contextLast?: boolean }): FeedRecord[] {
-  const difference: Writable<FeedRecord>[] = [];
+/**
+ * In order of position, each change of the log ended, so that a consumer meets them as it would have live. The fold is walked in steps, between
+ * which other work comes: a large VN takes long. It is the difference from the fold as it stands at the end.
+ */
+async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { log, owns, fill }: ReconcileOptions): Promise<FeedRecord[]> {
   const { last, spoilt } = found;
+  /** Of each key that was handed over, the newest position: what is walked after it was changed may be as it was before. */
+  const newest = new Map<string, Position>();
   const live = new Set<string>();
-  const empty = isEmpty(found);
-  for (const record of recordsOf(network, feed)) {
-    if (!owns(vnidOf(feed, record.key))) continue;
-    if (!empty) live.add(record.key);
-    const present = last.get(record.key);
-    if (!present || !same(present, record, writer, codec, log)) {
-      difference.push({ key: record.key, value: feedValue(record.value, writer), position: record.position, log, changeEnd: false });
+  const due = new Map<string, FeedRecord>();
+  const filling = fill(feed);
+  try {
+    for (let records = filling.next(); records; records = filling.next()) {
+      for (const record of records) {
+        if (!owns(vnidOf(feed, record.key)) || (newest.get(record.key) ?? -1) >= record.position) continue;
+        newest.set(record.key, record.position);
+        if (record.value === null) live.delete(record.key);
+        else live.add(record.key);
+        if (record.value === null || same(last.get(record.key), record, codec, log)) due.delete(record.key);
+        else due.set(record.key, record);
+      }
+      await setImmediate();
     }
+  } finally {
+    filling.close();
   }
-  const removal = (key: string, keyBytes?: Uint8Array): Writable<FeedRecord> => ({ key, ...(keyBytes === undefined ? {} : { keyBytes }), value: null, position: network.position, log, changeEnd: false });
+  const difference: Writable<FeedRecord>[] = [...due.values()].map((record) => ({ ...record }));
+  const removal = (key: string, keyBytes?: Uint8Array): FeedRecord => ({ key, ...(keyBytes === undefined ? {} : { keyBytes }), value: null, position: filling.position, log, changeEnd: false });
   for (const record of last.values()) if (record.value !== null && !live.has(record.key)) difference.push(removal(record.key));
   for (const [name, bytes] of spoilt) if (!live.has(name)) difference.push(removal(bytes === undefined ? name : name.split('\n')[0]!, bytes));
-  const anew = contextLast && feed.kind === 'vn' && !last.get(CONTEXT_KEY)?.value;
+  const anew = feed.kind === 'vn' && !last.get(CONTEXT_KEY)?.value;
   const isLast = ({ key, value }: FeedRecord): number => (anew && key === CONTEXT_KEY && value ? 1 : 0);
   difference.sort((a, b) => isLast(a) - isLast(b) || a.position - b.position);
   difference.forEach((record, i) => (record.changeEnd = difference[i + 1]?.position !== record.position || isLast(difference[i + 1]!) > 0));
@@ -198,7 +212,7 @@ function differenceOf(network: Network, feed: FeedName, found: Found, writer: Fe
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-function same(present: FeedRecord, due: TableRecord, writer: FeedWriter, codec: RecordCodec, log: string): boolean {
-  if (present.value === null || present.log !== log || present.position !== due.position) return false;
-  return codec.encode(present.value).equals(codec.encode(feedValue(due.value, writer)));
+function same(present: FeedRecord | undefined, due: FeedRecord, codec: RecordCodec, log: string): boolean {
+  if (!present?.value || present.log !== log || present.position !== due.position) return false;
+  return codec.encode(present.value).equals(codec.encode(due.value!));
 }
