@@ -5,22 +5,36 @@ import type { Timers } from './timers.ts';
 /** Silence after which a stream counts as dead: three of the server's keep-alive comments. */
 export const SILENCE_MS = 45_000;
 
-/** 409: the place asked for is beyond the server's log. The table at hand is kept; who runs the server has to say what holds. */
-const REFUSED_STATUS = new Set([401, 403, 404, 409, 429]);
+const REFUSED_STATUS = new Set([401, 403, 404]);
+/** 409: the place asked for is beyond the server's log; who runs the server has to say what holds. 429: too many streams. Neither says anything of the right to read. */
+const LATER_STATUS = new Set([409, 429]);
 /** Seconds that a server may ask for at most; it is asked sooner where it says more. */
 const MAX_RETRY_AFTER_S = 300;
 
 /** The server answered, and said no: retrying soon is no use. It is the NVA itself that says so, also where it says that there is no such feed. */
 export class FeedStreamRefused extends FeedDenied {
   override readonly name = 'FeedStreamRefused';
-  /** When the server says to come again (Retry-After, RFC 9110, section 10.2.3), where it does. */
   readonly retryAfterMs: number | null;
 
   constructor(message: string, retryAfter: string | null) {
     super(message);
-    this.retryAfterMs = /^\d{1,6}$/.test(retryAfter ?? '') ? Math.min(Number(retryAfter), MAX_RETRY_AFTER_S) * 1_000 : null;
+    this.retryAfterMs = retryAfterMs(retryAfter);
   }
 }
+
+/** The server answered that it cannot serve the feed now: retrying soon is no use, and the table at hand stays. */
+export class FeedStreamDelayed extends FeedUnavailable {
+  override readonly name = 'FeedStreamDelayed';
+  readonly retryAfterMs: number | null;
+
+  constructor(message: string, retryAfter: string | null) {
+    super(message);
+    this.retryAfterMs = retryAfterMs(retryAfter);
+  }
+}
+
+/** When the server says to come again (Retry-After, RFC 9110, section 10.2.3); null where it does not. */
+const retryAfterMs = (header: string | null): number | null => (/^\d{1,6}$/.test(header ?? '') ? Math.min(Number(header), MAX_RETRY_AFTER_S) * 1_000 : null);
 
 export interface StreamRequest {
   readonly url: string;
@@ -33,7 +47,7 @@ export interface StreamRequest {
 }
 
 /**
- * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403, 404, 409 and 429,
+ * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403 and 404, FeedStreamDelayed on 409 and 429,
  * SseProtocolError from what is no event stream, FeedUnavailable otherwise, the server's orderly end among it.
  */
 export async function readStream(request: StreamRequest, onEvent: (event: StreamEvent) => void): Promise<never> {
@@ -67,6 +81,7 @@ async function open({ url, token, lastEventId, fetch }: StreamRequest, signal: A
   if (isStream && response.body) return response.body;
   await response.body?.cancel();
   if (REFUSED_STATUS.has(response.status)) throw new FeedStreamRefused(`${url}: ${response.status}`, response.headers.get('retry-after'));
+  if (LATER_STATUS.has(response.status)) throw new FeedStreamDelayed(`${url}: ${response.status}`, response.headers.get('retry-after'));
   throw response.ok ? new SseProtocolError(`${url}: ${response.headers.get('content-type')} is no event stream`) : new FeedUnavailable(`${url}: ${response.status}`);
 }
 

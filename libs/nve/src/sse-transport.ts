@@ -3,7 +3,7 @@ import { feedKey, FeedDenied, type FeedCursor, type FeedName, type FeedSink, typ
 import { retryDelayMs } from './backoff.ts';
 import { SseProtocolError, type StreamEvent } from './event-stream.ts';
 import { MessageReader, type Message } from './sse-messages.ts';
-import { FeedStreamRefused, readStream, type StreamRequest } from './sse-stream.ts';
+import { FeedStreamDelayed, FeedStreamRefused, readStream, type StreamRequest } from './sse-stream.ts';
 import { systemTimers, type Timers } from './timers.ts';
 
 export interface SseTransportOptions {
@@ -94,8 +94,8 @@ class SseSubscription implements FeedSubscription {
       const cause = await readStream({ ...this.#request, signal, lastEventId }, (event) => this.#event(reader, event, lastEventId)).catch((error: Error) => error);
       if (signal.aborted) return;
       this.#interrupt(cause);
-      const refused = cause instanceof FeedStreamRefused;
-      await this.#wait(retryDelayMs(this.#failures++, refused, this.#random(), refused ? cause.retryAfterMs : null));
+      const answered = cause instanceof FeedStreamRefused || cause instanceof FeedStreamDelayed;
+      await this.#wait(retryDelayMs(this.#failures++, answered, this.#random(), answered ? cause.retryAfterMs : null));
     }
   }
 

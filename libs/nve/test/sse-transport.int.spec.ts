@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport } from '@nva/nve';
 import { contextEntry, mappingEntry, memberEntry, membershipEntry } from '@nva/nve/testing';
-import type { FeedName, FeedRecord, FeedSink, FeedSubscription } from '@nva/ports';
+import { FeedDenied, FeedUnavailable, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HandTimers } from './clients.ts';
 import { SseServer } from './sse-server.ts';
@@ -18,6 +18,8 @@ const isRetry = (delayMs: number): boolean => delayMs !== SILENCE_MS;
 /** What a sink was told, in short, and the cursors that it was given. */
 class Story implements FeedSink {
   readonly told: string[] = [];
+  /** Of the last interruption. */
+  cause: Error | null = null;
   readonly records: FeedRecord[] = [];
   readonly cursors: (string | null)[] = [];
 
@@ -37,6 +39,7 @@ class Story implements FeedSink {
     this.told.push(`undecodable ${failure.key}`);
   }
   interrupted(cause: Error): void {
+    this.cause = cause;
     this.told.push(`interrupted ${cause.name}`);
   }
   resumed(): void {
@@ -156,15 +159,20 @@ describe('the transport over Server-Sent Events', () => {
     await vi.waitFor(() => expect(stream.gone).toBe(true));
   });
 
-  it.each([401, 403, 404, 409, 429])('is interrupted by %i, and asks again, slowly', async (code) => {
+  it.each([
+    ...[401, 403, 404].map((code) => [code, 'FeedStreamRefused', FeedDenied] as const),
+    // Neither is a denial, which an NVE would leave a VN in doubt for (X6).
+    ...[409, 429].map((code) => [code, 'FeedStreamDelayed', FeedUnavailable] as const),
+  ])('is interrupted by %i, and asks again, slowly: %s', async (code, name, kind) => {
     follow();
     (await server.next()).refuse(code);
-    await story.until('interrupted FeedStreamRefused');
+    await story.until(`interrupted ${name}`);
+    expect(story.cause).toBeInstanceOf(kind);
     await vi.waitFor(() => expect(timers.delaysMs).toEqual([REFUSED_RETRY_MS]));
     await retry();
     (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1);
     await story.until('complete@1');
-    expect(story.told).toEqual(['interrupted FeedStreamRefused', 'resumed', 'restart: read from the start', 'complete@1']);
+    expect(story.told).toEqual([`interrupted ${name}`, 'resumed', 'restart: read from the start', 'complete@1']);
   });
 
   it('tells again why it is interrupted when it is refused now, and when it is not any more', async () => {
@@ -181,7 +189,7 @@ describe('the transport over Server-Sent Events', () => {
   it.each([['20', 25_000], ['0', 625], ['9999', 375_000], ['tomorrow', REFUSED_RETRY_MS]])('after 429 with Retry-After %s asks again after %i ms, and not before that', async (retryAfter, delayMs) => {
     follow();
     (await server.next()).refuse(429, { 'retry-after': retryAfter });
-    await story.until('interrupted FeedStreamRefused');
+    await story.until('interrupted FeedStreamDelayed');
     await vi.waitFor(() => expect(timers.delaysMs).toEqual([delayMs]));
   });
 

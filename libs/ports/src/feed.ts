@@ -186,7 +186,7 @@ export class FeedsFailed extends Error {
 
 /** The feeds cannot be reached now; retrying later is sensible. */
 export class FeedUnavailable extends Error {
-  override readonly name = 'FeedUnavailable';
+  override readonly name: string = 'FeedUnavailable';
 }
 
 /** The feed may not be read by whoever asks, says whoever keeps it. Retrying helps once somebody gives the right (back). */
