@@ -45,6 +45,8 @@ export interface Disagreement {
 /** The NVE's own attachments. Nothing that the NVA says adds, changes or removes one (X7); it is only compared with. */
 export class LocalAttachments {
   readonly #byTs = new Map<string, LocalAttachment>();
+  /** How many tenants have one of that id here. */
+  readonly #ids = new Map<string, number>();
 
   /** By what `nameOf` makes of them. */
   get all(): ReadonlyMap<string, LocalAttachment> {
@@ -57,15 +59,22 @@ export class LocalAttachments {
 
   /** Whether anybody's tenant system of that id is hosted. */
   hosts(tsId: string): boolean {
-    return this.#byTs.has(tsId) || [...this.#byTs.values()].some((attachment) => attachment.tsId === tsId);
+    return this.#ids.has(tsId);
   }
 
   set(attachment: LocalAttachment): void {
-    this.#byTs.set(nameOf(attachment.tsId, attachment.tenantId), attachment);
+    const { tsId, tenantId } = attachment;
+    const name = nameOf(tsId, tenantId);
+    if (!this.#byTs.has(name)) this.#ids.set(tsId, (this.#ids.get(tsId) ?? 0) + 1);
+    this.#byTs.set(name, attachment);
   }
 
   delete(tsId: string, tenantId?: string): boolean {
-    return this.#byTs.delete(nameOf(tsId, tenantId));
+    if (!this.#byTs.delete(nameOf(tsId, tenantId))) return false;
+    const others = this.#ids.get(tsId)! - 1;
+    if (others > 0) this.#ids.set(tsId, others);
+    else this.#ids.delete(tsId);
+    return true;
   }
 
   /** VNs that anything here is bound to. */
