@@ -27,14 +27,16 @@ export async function acceptEnd({ directory, codec }: { readonly directory: stri
   const held = LogDirectory.take(directory, null, silentLogger);
   const reader = new LogReader(DEFAULT_LIMITS);
   const walSetAside = walState(held.walPath) === 'damaged' ? nameFor(`${held.walPath}.damaged`) : null;
+  let moved = false;
   try {
     if (walSetAside !== null) renameSync(held.walPath, walSetAside);
+    moved = walSetAside !== null;
     const { end } = await inspect(held, reader, codec, null);
     const acknowledged = positionIn(held.markerPath);
     replaceMarker(held.markerPath, end);
     return { position: end.position, acknowledged, walSetAside };
   } catch (error) {
-    if (walSetAside !== null) renameSync(walSetAside, held.walPath);
+    if (moved) renameSync(walSetAside!, held.walPath);
     throw error;
   } finally {
     await reader.stop();

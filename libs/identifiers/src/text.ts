@@ -23,7 +23,7 @@ const PLAIN = /^[\x20-\x7e]*$/;
 export function checkText(received: string, field: string): void {
   if (PLAIN.test(received)) return;
   if (!received.isWellFormed()) throw new Refusal('text-surrogate', `${field} has a surrogate that is not one of a pair`, { field, received });
-  if (received.includes(LOST)) throw new Refusal('text-encoding', `${field} has a replacement character (U+FFFD): it was not decoded as what it is`, { field, received });
+  if (received.includes(LOST)) throw new Refusal('text-encoding', `${field} has a replacement character (U+FFFD): it was decoded with a wrong encoding before it came here`, { field, received });
   for (const [code, form, what] of KINDS) {
     const found = form.exec(received)?.[0];
     if (found !== undefined) throw new Refusal(code, `${field} may not have ${what}; there is ${codePoint(found)}`, { field, received });
