@@ -127,7 +127,7 @@ describe('the records of a feed', () => {
       topic.publish([member('a', n)]);
       topic.publish([removal('a', n + 1)]);
       most = Math.max(most, topic.graves);
-      while (n % 1_000 === 1 && reader.next());
+      if (n % 1_000 === 1) for (let piece = reader.next(); piece !== null; piece = reader.next()) expect(piece).not.toBe('lost');
     }
     expect(most).toBeLessThan(10_000);
     expect([...topic.records()].map(({ value }) => value)).toEqual([null]);
