@@ -1,4 +1,5 @@
 import type { AppendResult, EventStore, EventToAppend } from '@nva/ports';
+import { TransientMap } from './transient-map.ts';
 
 /** Events of one stream in one append at most. */
 const MAX_EVENTS_TOGETHER = 16;
@@ -33,7 +34,7 @@ export class AppendQueue<W extends Write> {
   /** Not sent yet, in the order of the decisions. */
   #queued: W[] = [];
   /** Streams with an append on its way. */
-  readonly #busy = new Set<string>();
+  readonly #busy = new TransientMap<true>();
 
   constructor(store: EventStore, listener: AppendListener<W>) {
     this.#store = store;
@@ -59,7 +60,7 @@ export class AppendQueue<W extends Write> {
       if (group?.[0]!.stream === write.stream && group.length < MAX_EVENTS_TOGETHER) group.push(write);
       else if (this.#busy.has(write.stream)) break;
       else if (this.#listener.wanted(write)) {
-        this.#busy.add(write.stream);
+        this.#busy.set(write.stream, true);
         groups.push([write]);
       } else {
         // What was decided on it goes with it.

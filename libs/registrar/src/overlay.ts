@@ -17,6 +17,7 @@ import {
 import { NO_STREAM } from '@nva/ports';
 import { isTenantsOwnName, nveIdOnKafka, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
 import { PendingUsage, type PendingWork } from './quota-keeper.ts';
+import { TransientMap } from './transient-map.ts';
 
 type State = TenantSystem | Vn | Nve;
 
@@ -35,11 +36,11 @@ export class Overlay implements TenantSystemNames, PendingWork {
   readonly #fold: Facts;
   readonly #counting: boolean;
   readonly usage: PendingUsage;
-  readonly #pending = new Map<string, StreamState>();
+  readonly #pending = new TransientMap<StreamState>();
   /** `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka. */
-  readonly #claims = new Map<string, Set<string>>();
+  readonly #claims = new Index();
   /** Id → names of tenant systems that are to be and whose id another tenant has. */
-  readonly #namesakes = new Map<string, Set<string>>();
+  readonly #namesakes = new Index();
 
   /** `counting`: what is pending is counted in `usage`. */
   constructor(network: Network, counting = false) {
@@ -72,7 +73,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   all(tsId: string): readonly NamedTenantSystem[] {
-    const names = new Set([tsId, ...this.#network.namesakes.all(tsId).map((ts) => this.#network.namesakes.nameOf(ts)), ...(this.#namesakes.get(tsId) ?? [])]);
+    const names = new Set([tsId, ...this.#network.namesakes.all(tsId).map((ts) => this.#network.namesakes.nameOf(ts)), ...this.#namesakes.all(tsId)]);
     const found: NamedTenantSystem[] = [];
     for (const name of names) {
       const ts = this.tenantSystem(name);
@@ -124,7 +125,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
       return pending ? (pending.state as Nve).status === 'disconnected' : this.#fold.nveDisconnected(nveId);
     },
     nveNamedLike: (nveId) => {
-      for (const like of this.#claims.get(nameKey(nveId)) ?? []) if (like !== nveId) return like;
+      for (const like of this.#claims.all(nameKey(nveId))) if (like !== nveId) return like;
       return this.#fold.nveNamedLike(nveId);
     },
     holder: (vnid, kind, address) => {
@@ -132,7 +133,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
         const pending = this.#pendingOf(claimant);
         if (!pending || claims(pending, vnid, kind, address)) return claimant.state;
       }
-      const [stream] = this.#claims.get(claimKey(vnid, kind, address)) ?? [];
+      const stream = this.#claims.first(claimKey(vnid, kind, address));
       return stream === undefined ? undefined : (this.#pending.get(stream)!.state as TenantSystem);
     },
     orphaned: (ts, vnid) => {
@@ -177,35 +178,62 @@ export class Overlay implements TenantSystemNames, PendingWork {
     if (before) this.#unclaim(stream, before.state);
     this.#pending.set(stream, next);
     if (this.#counting) this.usage.set(stream, this.#folded(stream).state, next.state);
-    for (const [index, key, entry, binding] of this.#indexed(stream, next.state)) {
-      // An orphaned one is in no VN: the one of that VNID may be another tenant's by now.
-      if (binding && isOrphaned(binding)) continue;
-      const entries = index.get(key);
-      if (entries) entries.add(entry);
-      else index.set(key, new Set([entry]));
-    }
+    // An orphaned one is in no VN: the one of that VNID may be another tenant's by now.
+    this.#eachIndexed(stream, next.state, (index, key, entry, binding) => binding && isOrphaned(binding) ? undefined : index.add(key, entry));
   }
 
   #unclaim(stream: string, state: State | null): void {
-    for (const [index, key, entry] of this.#indexed(stream, state)) {
-      const entries = index.get(key);
-      entries?.delete(entry);
-      if (entries?.size === 0) index.delete(key);
-    }
+    this.#eachIndexed(stream, state, (index, key, entry) => index.delete(key, entry));
   }
 
   /** Where what is to be can be found: a tenant system by what it claims, and by its id if that is not its name; an NVE by its name on Kafka. */
-  *#indexed(stream: string, state: State | null): IterableIterator<readonly [index: Map<string, Set<string>>, key: string, entry: string, claimedBy?: Binding]> {
+  #eachIndexed(stream: string, state: State | null, visit: (index: Index, key: string, entry: string, claimedBy?: Binding) => void): void {
     if (!state) return;
-    if ('siteId' in state) yield [this.#claims, nameKey(state.nveId), state.nveId];
+    if ('siteId' in state) visit(this.#claims, nameKey(state.nveId), state.nveId);
     if (!('tsId' in state)) return;
     for (const binding of state.bindings) {
       const { vnid, ip } = binding;
-      yield [this.#claims, claimKey(vnid, 'mac', state.mac), stream, binding];
-      if (ip !== null) yield [this.#claims, claimKey(vnid, 'ip', ip), stream, binding];
+      visit(this.#claims, claimKey(vnid, 'mac', state.mac), stream, binding);
+      if (ip !== null) visit(this.#claims, claimKey(vnid, 'ip', ip), stream, binding);
     }
     const name = tsNameOf(stream)!;
-    if (isTenantsOwnName(name)) yield [this.#namesakes, state.tsId, name];
+    if (isTenantsOwnName(name)) visit(this.#namesakes, state.tsId, name);
+  }
+}
+
+/** Entries by key, in the order in which they came. Most keys have one, which then needs no set: every command that is decided makes two keys and takes them away again. */
+class Index {
+  readonly #entries = new TransientMap<string | Set<string>>();
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
+  first(key: string): string | undefined {
+    const entries = this.#entries.get(key);
+    return entries instanceof Set ? entries.values().next().value : entries;
+  }
+
+  all(key: string): Iterable<string> {
+    const entries = this.#entries.get(key);
+    return entries === undefined ? [] : entries instanceof Set ? entries : [entries];
+  }
+
+  add(key: string, entry: string): void {
+    const entries = this.#entries.get(key);
+    if (entries === undefined) this.#entries.set(key, entry);
+    else if (entries instanceof Set) entries.add(entry);
+    else if (entries !== entry) this.#entries.set(key, new Set([entries, entry]));
+  }
+
+  delete(key: string, entry: string): void {
+    const entries = this.#entries.get(key);
+    if (entries === entry) this.#entries.delete(key);
+    else if (entries instanceof Set && entries.delete(entry) && entries.size === 0) this.#entries.delete(key);
   }
 }
 

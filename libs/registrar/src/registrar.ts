@@ -24,6 +24,7 @@ import { AppendQueue, type Write } from './append-queue.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
 import { evolved, Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
+import { TransientMap } from './transient-map.ts';
 
 /** A command and what came with it. */
 export interface Request {
@@ -62,9 +63,9 @@ export class Registrar {
   /** null where nothing is bounded. */
   readonly quotas: QuotaKeeper | null;
   readonly #idempotency: IdempotencyIndex;
-  readonly #inFlight = new Map<string, Written>();
+  readonly #inFlight = new TransientMap<Written>();
   /** The last command on its way to each stream that has one. */
-  readonly #last = new Map<string, Promise<Outcome>>();
+  readonly #last = new TransientMap<Promise<Outcome>>();
   readonly #appends: AppendQueue<Written>;
   readonly #renewalListeners: RenewalListener[] = [];
   #conflicts = 0;
