@@ -75,40 +75,42 @@ interface Applied {
 function apply(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string): Applied {
   const bindings = [...current];
   const results: (Binding | undefined)[] = [];
-  const changed = new Set<Binding>();
+  // Lists, not sets: they are short, mostly of one, and every attach makes them.
+  const changed: Binding[] = [];
   const ended: Binding[] = [];
-  const named = new Set<Binding | number>();
+  const named: (Binding | number)[] = [];
   for (const i of knownBidsFirst(current, lines)) {
     const line = lines[i]!;
     const path = pathOf(i);
     const existing = findExisting(bindings, line, path);
-    if (existing) refuseOtherBid(existing, line, path, named.has(existing));
+    if (existing) refuseOtherBid(existing, line, path, named.includes(existing));
     const name = existing ?? line.bid;
-    if (name !== undefined && name !== 0 && named.has(name)) throw new Refusal('bid-duplicate', 'two lines name one binding', { field: path, received: line, row: 'R18' });
+    if (name !== undefined && name !== 0 && named.includes(name)) throw new Refusal('bid-duplicate', 'two lines name one binding', { field: path, received: line, row: 'R18' });
     if (line.lifetimeS === 0) {
       if (!existing) throw line.bid === undefined ? new Refusal('bid-unknown', 'the line names no binding, so there is none to end', { field: path, received: line, row: 'R22' }) : unknownBid(line, path);
       refuseOtherVn(existing, line, path);
       bindings.splice(bindings.indexOf(existing), 1);
       ended.push(existing);
-      named.add(existing);
+      named.push(existing);
       continue;
     }
     const next = existing ? update(existing, line, path) : create(line, path);
     const stays = existing !== undefined && sameBinding(existing, next);
     const result = stays ? existing : next;
     results[i] = result;
-    named.add(result);
-    if (result.bid !== null) named.add(result.bid);
+    named.push(result);
+    if (result.bid !== null) named.push(result.bid);
     if (stays) continue;
     if (existing) bindings[bindings.indexOf(existing)] = next;
     else bindings.push(next);
-    changed.add(next);
+    changed.push(next);
   }
   const standing = results.filter((binding) => binding !== undefined);
-  return { bindings, standing, changed: standing.filter((binding) => changed.has(binding)), ended };
+  return { bindings, standing, changed: standing.filter((binding) => changed.includes(binding)), ended };
 }
 
 function knownBidsFirst(current: readonly Binding[], lines: readonly BindingLine[]): readonly number[] {
+  if (lines.length < 2) return lines.length === 0 ? [] : [0];
   const known = ({ bid }: BindingLine): boolean => bid !== undefined && findByBid(current, bid) !== undefined;
   const order = lines.map((_, i) => i);
   return [...order.filter((i) => known(lines[i]!)), ...order.filter((i) => !known(lines[i]!))];

@@ -45,14 +45,15 @@ export class FeedDigests {
   }
 
   apply(position: Position, changes: readonly RecordChange[]): void {
-    const touched = new Set<Kept>();
+    const touched: Kept[] = [];
     for (const { feed, key, value, previous } of changes) {
       const kept = this.#kept(feedKey(feed));
       if (value) kept.current.set(key, position, previous);
       else if (previous !== null) kept.current.remove(key, previous);
-      touched.add(kept);
+      touched.push(kept);
     }
     for (const kept of touched) {
+      if (kept.positions.at(-1) === position) continue;
       kept.positions.push(position);
       kept.digests.push(kept.current.toString());
       if (kept.positions.length > 2 * DIGEST_HISTORY) {
