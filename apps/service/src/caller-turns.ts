@@ -7,14 +7,19 @@ export const COMMANDS_WAITING = { perCaller: 16_384, inAll: 65_536 } as const;
 /** Reads that wait for their turn at most. A read is in the queue once, whatever it has still to do. */
 export const READS_WAITING = { perCaller: 1_024, inAll: 16_384 } as const;
 /** How long commands are decided, and reads answered, in one round of the event loop; each ends the piece that it has begun. */
-export const COMMAND_SLICE_MS = 2;
+export const COMMAND_SLICE_MS = 1;
 export const READ_SLICE_MS = 1;
 
-/** Commands decided and not answered at most, where the log takes no time: what comes next waits for no more than these. */
-const MIN_UNDER_WAY = 256;
-/** As many more for each millisecond that an append takes: what this thread can decide meanwhile, and half as much again. */
-const MORE_PER_APPEND_MS = 64;
+/**
+ * Commands decided and not answered, where the log takes no time. What comes next waits for all of them, and more than keep the log and this
+ * thread busy bring nothing: they wait for each other.
+ */
+const MIN_UNDER_WAY = 64;
+/** As many more for each millisecond that an append takes: about half of what this thread can decide meanwhile, as an append takes the longer the more are under way. */
+const MORE_PER_APPEND_MS = 16;
 const MAX_UNDER_WAY = 1_024;
+/** Single commands that may be under way besides. */
+const MORE_SINGLES = 64;
 
 /** The turns in which callers share this process's one thread. */
 export class CallerTurns {
@@ -25,7 +30,7 @@ export class CallerTurns {
   /** `appendMs`: how long an append takes of late. `linesPerS`: see LineRate. */
   constructor(clock: Clock, linesPerS: number, appendMs: () => number) {
     this.lineRate = new LineRate(linesPerS, clock);
-    this.commands = new FairQueue({ clock, bounds: COMMANDS_WAITING, sliceMs: COMMAND_SLICE_MS, window: () => Math.min(MAX_UNDER_WAY, MIN_UNDER_WAY + MORE_PER_APPEND_MS * appendMs()) });
+    this.commands = new FairQueue({ clock, bounds: COMMANDS_WAITING, sliceMs: COMMAND_SLICE_MS, window: () => Math.min(MAX_UNDER_WAY, MIN_UNDER_WAY + MORE_PER_APPEND_MS * appendMs()), forSingles: MORE_SINGLES });
     this.reads = new FairQueue({ clock, bounds: READS_WAITING, sliceMs: READ_SLICE_MS });
   }
 }

@@ -64,6 +64,11 @@ export class FairLane {
     return this.#heap.length;
   }
 
+  /** Cost of whose turn it is; 0 if nothing waits. */
+  get nextCost(): number {
+    return this.#heap[0]?.entries[0]!.cost ?? 0;
+  }
+
   /** Takes it in, or refuses it; where the lane is full, the latest of whoever has most waiting is refused for it. */
   push(caller: string, waiting: Waiting): void {
     const flow = this.#flow(caller);

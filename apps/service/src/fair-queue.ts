@@ -9,6 +9,8 @@ export interface FairQueueOptions {
   readonly sliceMs: number;
   /** Work under way at most, in units of cost, asked at every turn; no bound if absent. Urgent work does not heed it. */
   readonly window?: () => number;
+  /** How much more may be under way where what is next costs one: who brings a single piece does not wait for room that others' many have taken. */
+  readonly forSingles?: number;
   /** Calls back when the event loop has been round: setImmediate, but in tests. */
   readonly later?: (slice: () => void) => void;
 }
@@ -22,6 +24,7 @@ export class FairQueue {
   readonly #clock: Clock;
   readonly #sliceMs: number;
   readonly #window: () => number;
+  readonly #forSingles: number;
   readonly #later: (slice: () => void) => void;
   readonly #urgent: FairLane;
   readonly #rest: FairLane;
@@ -29,10 +32,11 @@ export class FairQueue {
   #closed = false;
   #scheduled = false;
 
-  constructor({ clock, bounds, sliceMs, window = () => Number.POSITIVE_INFINITY, later = (slice) => void setImmediate(slice) }: FairQueueOptions) {
+  constructor({ clock, bounds, sliceMs, window = () => Number.POSITIVE_INFINITY, forSingles = 0, later = (slice) => void setImmediate(slice) }: FairQueueOptions) {
     this.#clock = clock;
     this.#sliceMs = sliceMs;
     this.#window = window;
+    this.#forSingles = forSingles;
     this.#later = later;
     this.#urgent = new FairLane(bounds);
     this.#rest = new FairLane(bounds);
@@ -87,7 +91,7 @@ export class FairQueue {
   }
 
   get #open(): boolean {
-    return this.#rest.waiting > 0 && this.#underWay < this.#window();
+    return this.#rest.waiting > 0 && this.#underWay < this.#window() + (this.#rest.nextCost === 1 ? this.#forSingles : 0);
   }
 
   #schedule(): void {

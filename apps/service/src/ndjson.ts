@@ -17,8 +17,8 @@ export const LINES_PER_CHUNK = COMMANDS_PER_TURN;
 const BYTES_PER_CHUNK = 32 * 1_024;
 /** Lines looked at, blank ones among them, before the event loop goes round: a millisecond. */
 const LINES_PER_LOOK = 4_096;
-/** Chunks of one request that wait or are on their way at once; reading waits beyond it. */
-const CHUNKS_IN_FLIGHT = 16;
+/** Chunks of one request that wait or are on their way at once; reading waits beyond it, so that lines wait in the network and not here. */
+const CHUNKS_IN_FLIGHT = 4;
 
 const NEWLINE = 0x0a;
 

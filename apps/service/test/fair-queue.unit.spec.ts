@@ -4,11 +4,11 @@ import { FairQueue } from '../src/fair-queue.ts';
 const BOUNDS = { perCaller: 10_000, inAll: 100_000 };
 
 /** A queue on a thread of its own: time passes by what is done, and the event loop goes round when it is told to. */
-function queueOf({ sliceMs = 2, window }: { readonly sliceMs?: number; readonly window?: () => number } = {}) {
+function queueOf({ sliceMs = 2, ...options }: { readonly sliceMs?: number; readonly window?: () => number; readonly forSingles?: number } = {}) {
   let nowMs = 0;
   const slices: (() => void)[] = [];
   const begun: string[] = [];
-  const queue = new FairQueue({ clock: { wallMs: () => nowMs, monotonicMs: () => nowMs }, bounds: BOUNDS, sliceMs, ...(window && { window }), later: (slice) => slices.push(slice) });
+  const queue = new FairQueue({ clock: { wallMs: () => nowMs, monotonicMs: () => nowMs }, bounds: BOUNDS, sliceMs, ...options, later: (slice) => slices.push(slice) });
   const run = (caller: string, cost: number, tookMs: number, urgent = false): Promise<void> =>
     queue.run(caller, cost, () => {
       begun.push(caller);
@@ -64,6 +64,20 @@ describe('work in slices', () => {
     await counted;
     expect(queue.underWay).toBe(0);
     expect(round()).toEqual(['writes']);
+  });
+
+  it('that is single begins beside as much of others’ as may be under way, up to a bound of its own', async () => {
+    const { queue, run, round } = queueOf({ window: () => 100, forSingles: 2 });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const counted = [queue.counted(100, promise)];
+    void run('chunks', 64, 0);
+    for (let n = 0; n < 3; n++) void queue.run(`single ${n}`, 1, () => counted.push(queue.counted(1, promise)));
+    void run('chunks', 64, 0);
+    expect([round(), queue.underWay]).toEqual([[], 102]);
+    resolve();
+    await Promise.all(counted);
+    round();
+    expect(queue.waiting).toBe(0);
   });
 
   it('that waits when the process stops is refused, and not begun', async () => {

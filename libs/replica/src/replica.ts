@@ -17,8 +17,8 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-/** Events folded at a stretch: a millisecond or two, with what listeners do at each. */
-export const EVENTS_PER_SLICE = 128;
+/** Events folded at a stretch: a millisecond, with what listeners do at each. */
+export const EVENTS_PER_SLICE = 64;
 /** A wait for a position at most; a caller beyond it is told at once that it cannot wait. */
 const MAX_WAITERS = 65_536;
 
