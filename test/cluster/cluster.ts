@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const DISTRIBUTOR_SHARDS = ['0-31', '32-63'];
 /** How often distributors look whether the topics are the ones that they knew. */
 export const FEED_CHECK_EVERY_S = 1;
-const FLAGS = ['--disable-warning=TimeoutNegativeWarning', '--max-semi-space-size=32'];
+const FLAGS = ['--disable-warning=TimeoutNegativeWarning', '--max-semi-space-size=32', '--heap-growing-percent=200'];
 
 export type ServiceName = 'registrar' | 'distributor' | 'admin';
 

@@ -29,7 +29,7 @@ class Started {
 
   constructor(dataDir: string) {
     const main = join(import.meta.dirname, '../../nva/dist/main.js');
-    this.child = spawn(process.execPath, ['--import', join(import.meta.dirname, 'thread-cpu.ts'), '--max-semi-space-size=32', main], { env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000' }, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.child = spawn(process.execPath, ['--import', join(import.meta.dirname, 'thread-cpu.ts'), '--max-semi-space-size=32', '--heap-growing-percent=200', main], { env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000' }, stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface({ input: this.child.stdout! }).on('line', (text) => {
       const line = JSON.parse(text) as Line;
       this.lines.push(line);
