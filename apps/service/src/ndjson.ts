@@ -20,7 +20,8 @@ const LINES_PER_LOOK = 4_096;
 /** Chunks of one request that wait or are on their way at once; reading waits beyond it, so that lines wait in the network and not here. */
 const CHUNKS_IN_FLIGHT = 4;
 
-const NEWLINE = 0x0a;
+/** The bytes of a line, a character for each. Lines wait for their turn: bytes outside the heap that do so are collected late, and set off a collection of everything. */
+type LineBytes = string;
 
 /**
  * Commands as NDJSON: a line in, a line out, in the same order. Lines are decided in order, in chunks, each in its caller's turn; while one
@@ -47,7 +48,7 @@ export class NdjsonCommands {
     await answers.written();
   }
 
-  async #inTurn(lines: readonly (Buffer | Refusal)[]): Promise<string> {
+  async #inTurn(lines: readonly (LineBytes | Refusal)[]): Promise<string> {
     try {
       return await this.#dispatcher.inTurn(this.#context, lines.length, () => this.#run(lines));
     } catch (error) {
@@ -58,7 +59,7 @@ export class NdjsonCommands {
     }
   }
 
-  async #run(lines: readonly (Buffer | Refusal)[]): Promise<string> {
+  async #run(lines: readonly (LineBytes | Refusal)[]): Promise<string> {
     const results: (string | null)[] = [];
     const parsed: Line[] = [];
     for (const line of lines) {
@@ -74,10 +75,10 @@ export class NdjsonCommands {
     return results.map((result) => result ?? resultLine(decided[next++]!)).join('');
   }
 
-  #parse(line: Buffer | Refusal): Line {
+  #parse(line: LineBytes | Refusal): Line {
     this.#lines++;
     if (line instanceof Refusal) throw line;
-    const json = readJson(line, `line ${this.#lines}`, this.#lines === 1);
+    const json = readJson(Buffer.from(line, 'latin1'), `line ${this.#lines}`, this.#lines === 1);
     return { parsed: parseLine(json), json: json as Line['json'] };
   }
 }
@@ -90,28 +91,28 @@ function resultLine(result: Result): string {
 const refusedLine = (refusal: Refusal): string => `${JSON.stringify(problemOf(refusal))}\n`;
 
 /** Lines of the input, empty ones left out, as many as are there up to a bound. A line that is too long becomes its refusal. */
-async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
-  let rest: Buffer[] = [];
+async function* chunks(input: Readable): AsyncGenerator<(LineBytes | Refusal)[]> {
+  let rest: LineBytes[] = [];
   let restBytes = 0;
-  let lines: (Buffer | Refusal)[] = [];
+  let lines: (LineBytes | Refusal)[] = [];
   let bytes = 0;
   let looked = 0;
-  const end = (tail: Buffer): void => {
+  const end = (tail: LineBytes): void => {
     const length = restBytes + tail.length;
     if (length > MAX_LINE_BYTES) lines.push(new Refusal('body-too-large', `a line has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: length }));
     else {
-      const line = rest.length === 0 ? tail : Buffer.concat([...rest, tail]);
+      const line = rest.length === 0 ? tail : rest.join('') + tail;
       if (!isBlank(line)) lines.push(line);
     }
     rest = [];
     restBytes = 0;
   };
-  for await (const data of input as AsyncIterable<Buffer>) {
+  for await (const data of input.setEncoding('latin1') as AsyncIterable<LineBytes>) {
     let from = 0;
-    for (let at = data.indexOf(NEWLINE); at !== -1; at = data.indexOf(NEWLINE, from)) {
+    for (let at = data.indexOf('\n'); at !== -1; at = data.indexOf('\n', from)) {
       if (++looked % LINES_PER_LOOK === 0) await setImmediate();
       bytes += at - from;
-      end(data.subarray(from, at));
+      end(data.slice(from, at));
       from = at + 1;
       if (lines.length >= LINES_PER_CHUNK || bytes >= BYTES_PER_CHUNK) {
         if (lines.length > 0) yield lines;
@@ -119,7 +120,7 @@ async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
         bytes = 0;
       }
     }
-    const tail = data.subarray(from);
+    const tail = data.slice(from);
     restBytes += tail.length;
     // Of a line that is too long only its length is kept.
     if (restBytes <= MAX_LINE_BYTES && tail.length > 0) rest.push(tail);
@@ -127,11 +128,8 @@ async function* chunks(input: Readable): AsyncGenerator<(Buffer | Refusal)[]> {
     lines = [];
     bytes = 0;
   }
-  if (restBytes > 0) end(Buffer.alloc(0));
+  if (restBytes > 0) end('');
   if (lines.length > 0) yield lines;
 }
 
-function isBlank(line: Buffer): boolean {
-  for (const byte of line) if (byte !== 0x20 && byte !== 0x0d && byte !== 0x09) return false;
-  return true;
-}
+const isBlank = (line: LineBytes): boolean => /^[ \r\t]*$/.test(line);
