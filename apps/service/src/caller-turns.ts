@@ -11,11 +11,11 @@ export const COMMAND_SLICE_MS = 1;
 export const READ_SLICE_MS = 1;
 
 /**
- * Commands decided and not answered, where the log takes no time. What comes next waits for all of them, and more than keep the log and this
+ * Commands decided and not answered at most, where the log takes no time. What comes next waits for all of them, and more than keep the log and this
  * thread busy bring nothing: they wait for each other.
  */
 const MIN_UNDER_WAY = 64;
-/** As many more for each millisecond that an append takes: about half of what this thread can decide meanwhile, as an append takes the longer the more are under way. */
+/** As many more for each millisecond that an append takes: half of what this thread can decide in that time. An append takes longer the more are under way, so all of it would grow by itself. */
 const MORE_PER_APPEND_MS = 16;
 const MAX_UNDER_WAY = 1_024;
 /** Single commands that may be under way besides. */

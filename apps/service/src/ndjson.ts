@@ -20,7 +20,7 @@ const LINES_PER_LOOK = 4_096;
 /** Chunks of one request that wait or are on their way at once; reading waits beyond it, so that lines wait in the network and not here. */
 const CHUNKS_IN_FLIGHT = 4;
 
-/** The bytes of a line, a character for each. Lines wait for their turn: bytes outside the heap that do so are collected late, and set off a collection of everything. */
+/** The bytes of a line, a character for each. Lines wait for their turn: bytes outside the heap that do so are freed late, and set off full garbage collections. */
 type LineBytes = string;
 
 /**

@@ -235,9 +235,9 @@ export class Distributor {
   async #compareDoubted(vnid: number): Promise<void> {
     if (!this.#replica.network.vns.has(vnid)) return;
     const reconciliation = await this.#retrying(() => this.#compare(this.#owns, [{ kind: 'vn', vnid }]));
-    this.doubts.compared(reconciliation.published);
+    this.doubts.compared(reconciliation.wrong);
     this.#count(reconciliation);
-    this.#logger[reconciliation.published > 0 ? 'warn' : 'info']('a VN whose table an NVE holds differently was compared with the fold', { vnid, ...reconciliation });
+    this.#logger[reconciliation.wrong > 0 ? 'warn' : 'info']('a VN whose table an NVE holds differently was compared with the fold', { vnid, ...reconciliation });
   }
 
   async #purgeTopic(vnid: number): Promise<void> {
@@ -357,6 +357,8 @@ export class Distributor {
       adopts: (log) => this.#origin.adopts(log),
       within: (mark) => assertWithin(this.#store, [mark]),
       batchRecords: MAX_BATCH_RECORDS,
+      published: () => this.#published,
+      changedAt: (feed) => this.#replica.digests.current(feedKey(feed)).position,
       fill: (feed) => this.#fillings.begin(feed),
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
     };

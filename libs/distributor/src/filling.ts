@@ -67,6 +67,10 @@ class Filling implements FeedFilling {
     return this.#network.position;
   }
 
+  get walking(): boolean {
+    return !this.#walked;
+  }
+
   changed(records: readonly FeedRecord[]): void {
     this.#changes.push(...records);
   }

@@ -12,6 +12,8 @@ export interface Reconciliation {
   readonly undecodable: number;
   /** Records that had to be published. */
   readonly published: number;
+  /** Of these the ones that should have been there, and not only have come about while the feeds were compared. */
+  readonly wrong: number;
 }
 
 export interface ReconcileOptions {
@@ -32,7 +34,11 @@ export interface ReconcileOptions {
   readonly isClosed: (feed: FeedName) => boolean;
   /** Told of feeds that cannot be read; the others are compared all the same. */
   readonly failed: (failures: readonly FeedFailure[]) => void;
-  /** Hands a whole feed over as the fold has it, in steps. */
+  /** Up to where everything is on the feeds, as far as is known. */
+  readonly published: () => Position;
+  /** The position of a feed's newest change. */
+  readonly changedAt: (feed: FeedName) => Position;
+  /** Hands a whole feed over as the fold has it, in steps: to compare it, and to whoever reads it first. */
   readonly fill: (feed: FeedName) => FeedFilling;
 }
 
@@ -60,7 +66,7 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   const due = named(feedsOf(network));
   await writer.ensure([...due.values()]);
   const codec = createRecordCodec();
-  const total = { feeds: 0, read: 0, undecodable: 0, published: 0 };
+  const total = { feeds: 0, read: 0, undecodable: 0, published: 0, wrong: 0 };
   let batches: FeedBatch[] = [];
   let pending = 0;
   const flush = async (): Promise<void> => {
@@ -72,13 +78,12 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   // An NVE is told of a VN before it appears in it (contract, «Kafka»); within one call of `publish` there is no order of feeds.
   for (const kind of ['nve', 'vn'] as const) {
     for (const group of groups(feeds.filter((feed) => feed.kind === kind && !options.isClosed(feed)))) {
+      const asOf = options.published();
       for (const [feed, existing] of await readable(writer, group, options, total)) {
         total.feeds++;
-        if (writer.fillWhenRead && isEmpty(existing)) {
-          writer.fillWhenRead(feed, () => options.fill(feed));
-          continue;
-        }
+        if (isEmpty(existing) && writer.fillWhenRead?.(feed, () => options.fill(feed))) continue;
         const difference = await differenceOf(feed, existing, codec, options);
+        total.wrong += wrongIn(difference, feed, asOf, options);
         for (let at = 0; at < difference.length; at += options.batchRecords) {
           const records = difference.slice(at, at + options.batchRecords);
           batches.push({ feed, records });
@@ -94,10 +99,17 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
   return total;
 }
 
-/** How many records would have to be published to make a feed equal to the fold, as both are when it has been read. Changes nothing. */
+/** How many records of a feed are not as the fold has them, beside what has come about while they were compared. Changes nothing. */
 export async function differencesOf(writer: FeedWriter, feed: FeedName, options: ReconcileOptions): Promise<number> {
+  const asOf = options.published();
   const [found] = (await readLast(writer, [feed], options, { read: 0, undecodable: 0 })).values();
-  return (await differenceOf(feed, found!, createRecordCodec(), options)).length;
+  return wrongIn(await differenceOf(feed, found!, createRecordCodec(), options), feed, asOf, options);
+}
+
+/** Of a difference what was so when everything up to `asOf` was on the feed. Of a removal that is known only if nothing of the feed has changed since. */
+function wrongIn(difference: readonly FeedRecord[], feed: FeedName, asOf: Position, { changedAt }: ReconcileOptions): number {
+  const unchanged = changedAt(feed) <= asOf;
+  return difference.filter(({ value, position }) => (value === null ? unchanged : position <= asOf)).length;
 }
 
 function* groups(feeds: readonly FeedName[]): Generator<readonly FeedName[]> {
@@ -175,7 +187,7 @@ const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.
 
 /**
  * In order of position, each change of the log ended, so that a consumer meets them as it would have live. The fold is walked in steps, between
- * which other work comes: a large VN takes long. It is the difference from the fold as it stands at the end.
+ * which other work comes: a large VN takes long. Sorting what differs does not wait. It is the difference from the fold as it stands at the end.
  */
 async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { log, owns, fill }: ReconcileOptions): Promise<FeedRecord[]> {
   const { last, spoilt } = found;
@@ -194,7 +206,7 @@ async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { 
         if (record.value === null || same(last.get(record.key), record, codec, log)) due.delete(record.key);
         else due.set(record.key, record);
       }
-      await setImmediate();
+      if (filling.walking) await setImmediate();
     }
   } finally {
     filling.close();

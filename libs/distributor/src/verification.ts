@@ -8,9 +8,9 @@ const ROUND_EVERY_MS = 3_600_000;
 export interface VerificationOptions {
   readonly clock: Clock;
   readonly owns: Owns;
-  /** How many records of the feed differ from the fold now. */
+  /** How many records of the feed are not as the fold has them. */
   readonly differences: (feed: FeedName) => Promise<number>;
-  /** Some do, among them perhaps some that are on their way. */
+  /** Some are not. */
   readonly differs: (vnid: number) => void;
 }
 

@@ -76,6 +76,13 @@ describe('a feed that was not lost', () => {
     expect([aside.lost, aside.holdsAt, aside.counters.lost]).toEqual([0, null, 0]);
   });
 
+  it('and is found lost while it is tried again holds back what it has lost', () => {
+    fails('unavailable');
+    expect(aside.holdsAt).toBe(PUBLISHED);
+    triedAndFails('lost');
+    expect([aside.lost, aside.holdsAt]).toEqual([1, createdAt() - 1]);
+  });
+
   it('and is found lost later is filled at once', () => {
     fails('unavailable');
     expect(aside.isDue).toBe(false);

@@ -26,7 +26,15 @@ export class InProcessFeed implements FeedWriter {
   constructor(prefix = 'nvo3', topics = new Topics(), { lazy = false } = {}) {
     this.#prefix = prefix;
     this.#topics = topics;
-    if (lazy) this.fillWhenRead = (feed, begin) => topics.ensure(feed).topic.fillWhenRead(begin);
+    if (lazy) {
+      this.fillWhenRead = (feed, begin) => {
+        const { topic, followers } = topics.ensure(feed);
+        // Whoever reads it already is to be told at once.
+        if (topic.readers > 0 || followers.size > 0) return false;
+        topic.fillWhenRead(begin);
+        return true;
+      };
+    }
   }
 
   async open(): Promise<void> {

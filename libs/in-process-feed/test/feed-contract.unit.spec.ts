@@ -27,6 +27,7 @@ feedContract('in process', async () => {
 function whole(records: readonly FeedRecord[], position: number): FeedFilling {
   const left = [records];
   return {
+    walking: false,
     next: () => left.pop() ?? null,
     position,
     close() {},
@@ -83,6 +84,20 @@ describe('a place that a feed has not come to', () => {
     expect(feed.follow(vn(2), 4, silent)!).toMatchObject({ start: 'resume' });
     await feed.publish([{ feed: vn(1), records: [member('b', 6)] }]);
     expect(feed.follow(vn(1), 6, silent)!).toMatchObject({ start: 'resume', records: [] });
+  });
+
+  it('is not to be filled when it is read while somebody reads it already: they are told of what is published', async () => {
+    const feed = new InProcessFeed('nvo3', new Topics(4), { lazy: true });
+    await feed.open();
+    await feed.ensure([vn(1), vn(2)]);
+    const told: string[] = [];
+    feed.follow(vn(1), null, { records: (records) => told.push(...records.map(({ key }) => key)), ended() {} });
+    const reader = feed.reader(vn(2), null, { wake: () => told.push('woken'), ended() {} })!;
+    expect([1, 2].map((vnid) => feed.fillWhenRead!(vn(vnid), () => whole([], 5)))).toEqual([false, false]);
+    await feed.publish([1, 2].map((vnid) => ({ feed: vn(vnid), records: [member('a', 6)] })));
+    expect(told).toEqual(['member/a', 'woken']);
+    reader.close();
+    expect(feed.fillWhenRead!(vn(2), () => whole([], 5))).toBe(true);
   });
 
   it.each([['of another log', 'another/1'], ['that is none', 'yesterday']])('%s is not resumed after by the transport either', async (_, resume) => {

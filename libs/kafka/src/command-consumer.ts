@@ -91,7 +91,7 @@ export class CommandConsumer {
 
   /** There may be other NVEs: makes the topics of those that are new. Returns at once: brokers that are away are waited for. */
   renew(): void {
-    if (this.#running) this.#renewing = this.#renewing.then(() => this.#persist(() => this.#prepare()));
+    if (this.#running) this.#renewing = this.#renewing.then(() => this.#persist(() => this.#prepare(), 'The topics of commands could not be looked at'));
   }
 
   /** Resolves when the groups on their way are answered and committed. */
@@ -109,11 +109,11 @@ export class CommandConsumer {
     return this.#persist(async (well) => {
       await this.#prepare();
       await this.#consume(well);
-    });
+    }, null);
   }
 
-  /** Until it is done or stopped; waits longer after each failure, from the beginning again once it goes `well`. Never rejects. */
-  async #persist(act: (well: () => void) => Promise<void>): Promise<void> {
+  /** Until it is done or stopped; waits longer after each failure, from the beginning again once it goes `well`. Without words for it, commands wait meanwhile. Never rejects. */
+  async #persist(act: (well: () => void) => Promise<void>, words: string | null): Promise<void> {
     for (let pauseMs = FIRST_RESTART_MS; !this.#stopped; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
       try {
         return await act(() => (pauseMs = FIRST_RESTART_MS));
@@ -121,8 +121,8 @@ export class CommandConsumer {
         if (this.#stopped) return;
         const error = asFeedError(failure, 'Taking commands from Kafka');
         if (error instanceof FeedRefused) return this.#options.failed(error);
-        this.counters.restarts++;
-        this.#log('warn', `Commands on ${this.#names.commands} wait: ${error.message}`, { topic: this.#names.commands, retryMs: pauseMs });
+        if (words === null) this.counters.restarts++;
+        this.#log('warn', `${words ?? `Commands on ${this.#names.commands} wait`}: ${error.message}`, { topic: this.#names.commands, retryMs: pauseMs });
         await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       }
     }
@@ -132,7 +132,7 @@ export class CommandConsumer {
   async #prepare(): Promise<void> {
     const { partitions = DEFAULT_COMMAND_PARTITIONS, nveIds, codec } = this.#options;
     const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => createClient(this.#options, this.#clientId, this.#log, listener);
-    this.#unusable = await prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log });
+    this.#unusable = await prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log, known: this.#unusable });
     clearTimeout(this.#lookAgain);
     if (this.#unusable.size > 0 && !this.#stopped) this.#lookAgain = setTimeout(() => this.renew(), UNUSABLE_RETRY_MS).unref();
   }

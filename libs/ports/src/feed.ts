@@ -94,9 +94,9 @@ export interface FeedWriter {
 
   /**
    * Only where feeds end with the process that writes them: an empty feed is to hold what `begin` gives when it is first read. Everything
-   * that is published until then must be in that.
+   * that is published until then must be in that. False if somebody reads it already: it is to be published then.
    */
-  readonly fillWhenRead?: (feed: FeedName, begin: () => FeedFilling) => void;
+  readonly fillWhenRead?: (feed: FeedName, begin: () => FeedFilling) => boolean;
 
   /**
    * Only where feeds can be lost beneath the writer: looks whether those that it has met are still the ones that it knew, and resolves with
@@ -144,6 +144,8 @@ export interface FeedFilling {
    * feed as it stands at `position`, at this very moment.
    */
   next(): readonly FeedRecord[] | null;
+  /** There is more than what changes meanwhile. */
+  readonly walking: boolean;
   readonly position: Position;
   /** Nobody wants the rest. */
   close(): void;

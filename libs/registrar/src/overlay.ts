@@ -170,6 +170,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   pendingTenantSystems(): readonly TenantSystem[] {
+    if (this.#pending.size === 0) return [];
     return [...this.#pending].filter(([stream]) => tsNameOf(stream) !== undefined).map(([, { state }]) => state as TenantSystem);
   }
 

@@ -5,11 +5,10 @@ const FIRST_PLACES = 256;
 const HASH_SEED = randomBytes(4).readInt32LE();
 
 /**
- * A map of which entries come and go all the time, as of commands on their way. A Map would do the same, at a price that is paid elsewhere: it
- * makes itself a new table again and again, and V8 keeps in each table that was left a reference to the next one, so that once one of them is
- * old, all that come after it, and all that is in them, become old before they are collected. Under load that was two thirds of what became
- * old, and the process stood still for its collection. Here the table is written to in place, and grows when half of it is taken; it keeps
- * its size.
+ * A map of which entries come and go all the time, as of commands on their way. A Map does the same, but one that is filled and emptied for
+ * ever leaves garbage that V8's cheap collection of young objects cannot free (it makes new tables, and each that was left refers to the
+ * next), so that the process pauses for a full one. Under load that was two thirds of all old garbage. This table is reused in place. It grows
+ * when half of it is taken and never shrinks, so a walk costs the largest size that it ever had.
  *
  * Open addressing; what stands behind a deleted entry moves up.
  */
@@ -64,7 +63,12 @@ export class TransientMap<Value> {
 
   /** In no order. Nothing may be added or deleted meanwhile. */
   *[Symbol.iterator](): IterableIterator<[string, Value]> {
-    for (const [place, key] of this.#keys.entries()) if (key !== undefined) yield [key, this.#values[place]!];
+    for (let [place, left] = [0, this.#size]; left > 0; place++) {
+      const key = this.#keys[place];
+      if (key === undefined) continue;
+      left--;
+      yield [key, this.#values[place]!];
+    }
   }
 
   /** Where the key stands, or is to stand. */
