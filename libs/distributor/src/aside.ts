@@ -139,8 +139,9 @@ export class Aside {
       known.trying = false;
       known.retryMs = Math.min(Math.max(2 * known.retryMs, RETRY_FIRST_MS), RETRY_MAX_MS);
       known.retryAtMs = now + known.retryMs;
-      const newlyLost = trouble === 'lost' && !known.lost;
-      known.holdsAt = trouble === 'refused' && !known.lost ? null : newlyLost ? this.#heldBy(feed, trouble) : (known.holdsAt ?? this.#heldBy(feed, trouble));
+      if (trouble === 'lost' && !known.lost) known.holdsAt = this.#heldBy(feed, trouble);
+      else if (trouble === 'refused' && !known.lost) known.holdsAt = null;
+      else known.holdsAt ??= this.#heldBy(feed, trouble);
     } else if (known.trouble === trouble || trouble !== 'lost') return;
     else [known.retryAtMs, known.holdsAt] = [now, this.#heldBy(feed, trouble)];
     if (trouble === 'lost' && !known?.lost) this.counters.lost++;

@@ -139,19 +139,19 @@ describe('feeds that are compared with the fold', () => {
     const published = history.slice(0, 12).flatMap((recorded) => fixture.fold(recorded));
     await fixture.writer.ensure([...feedsOf(fixture.network)]);
     for (const batch of published) await fixture.writer.publish([batch]);
-    const while_ = async <T>(comparing: Promise<T>, folded: readonly RecordedEvent[]): Promise<T> => {
+    const meanwhile = async <T>(comparing: Promise<T>, folded: readonly RecordedEvent[]): Promise<T> => {
       for (const recorded of folded) {
         await turn();
         fixture.fold(recorded);
       }
       return comparing;
     };
-    expect(await while_(differencesOf(fixture.writer, feed, fixture.options), history.slice(12, 15))).toBe(0);
+    expect(await meanwhile(differencesOf(fixture.writer, feed, fixture.options), history.slice(12, 15))).toBe(0);
     // An attach and a detach come about; one record is not there that should have been.
     await fixture.writer.publish([{ feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] }]);
     await reconcile(fixture.network, fixture.writer, fixture.options);
     await fixture.writer.publish([{ feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] }]);
-    const { wrong, published: repaired } = await while_(reconcile(fixture.network, fixture.writer, { ...fixture.options, only: [feed] }), [history[15]!, history.at(-1)!]);
+    const { wrong, published: repaired } = await meanwhile(reconcile(fixture.network, fixture.writer, { ...fixture.options, only: [feed] }), [history[15]!, history.at(-1)!]);
     expect([wrong, repaired]).toEqual([1, 3]);
   });
 
