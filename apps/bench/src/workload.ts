@@ -11,6 +11,8 @@ export interface Workload {
 const hex = (byte: number): string => (byte & 255).toString(16).padStart(2, '0');
 export const macOf = (i: number): string => `02:00:${hex(i >> 24)}:${hex(i >> 16)}:${hex(i >> 8)}:${hex(i)}`;
 export const ipOf = (i: number): string => `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
+/** Of the range for benchmarks (RFC 2544): each NVE has its own. */
+export const underlayOf = (n: number): string => `198.18.${(n >> 8) & 255}.${n & 255}`;
 export const nveIdOf = (n: number): string => `nve-${n}`;
 export const tsIdOf = (i: number): string => `vm-${i}-eth0`;
 
@@ -25,7 +27,7 @@ export function foundation({ vns, nves }: Workload): NvaEvent[] {
     })),
     ...Array.from({ length: nves }, (_, n): NvaEvent => ({
       type: 'NveConnected',
-      data: { audit: audit(n), nveId: nveIdOf(n), siteId: `site-${n}`, mac: macOf(0x0a_00_00_00 + n), addresses: [`198.51.100.${n % 250 + 1}`], incarnation: 1, leaseS: null },
+      data: { audit: audit(n), nveId: nveIdOf(n), siteId: `site-${n}`, mac: macOf(0x0a_00_00_00 + n), addresses: [underlayOf(n)], incarnation: 1, leaseS: null },
     })),
   ];
 }
@@ -59,7 +61,7 @@ export function streamOf(event: NvaEvent): string {
 export function foundationLines({ vns, nves }: Workload): string[] {
   return [
     ...Array.from({ length: vns }, (_, v) => JSON.stringify({ command: 'putVn', vnid: v + 1, tenantId: `tenant-${v % 50}`, name: `VN ${v + 1}`, service: 'l3', encapsulation: 'vxlan' })),
-    ...Array.from({ length: nves }, (_, n) => JSON.stringify({ command: 'connectNve', nveId: nveIdOf(n), siteId: `site-${n}`, mac: macOf(0x0a_00_00_00 + n), addresses: [`198.51.100.${n % 250 + 1}`] })),
+    ...Array.from({ length: nves }, (_, n) => JSON.stringify({ command: 'connectNve', nveId: nveIdOf(n), siteId: `site-${n}`, mac: macOf(0x0a_00_00_00 + n), addresses: [underlayOf(n)] })),
   ];
 }
 

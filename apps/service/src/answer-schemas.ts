@@ -65,6 +65,7 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     status: oneOf('reachable', 'lapsed', 'disconnected', 'forgotten'),
     reachable: flag,
     tenantSystems: whole,
+    identityAlarm: described(flag, 'It told another site, MAC or addresses more than NVE_CHANGES_ALARM times within NVE_CHANGES_ALARM_S without a greater incarnation: two hosts may have its id.'),
     memberships: list(object({ vnid: whole, since: position, applied: nullable(object(applied)) })),
     revision: whole,
     position,

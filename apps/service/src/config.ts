@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { LOOK_AT_FEEDS_EVERY_MS, PURGE_AFTER_MS } from '@nva/distributor';
 import { DEFAULT_COMMAND_PARTITIONS, SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
-import type { Quotas } from '@nva/domain';
+import { MAX_IDENTITY_CHANGES, type Quotas } from '@nva/domain';
 import type { Group } from '@nva/registrar';
+import type { IdentityRate } from './alarms.ts';
 import { parseUrl, readGroups } from './groups-file.ts';
 import { readHttpLimits, type HttpLimits } from './http-limits.ts';
 import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
@@ -57,6 +58,8 @@ export interface NvaConfig {
   readonly tracing: { readonly endpoint: string; readonly ratio: number } | null;
   /** How long a VN stays deleted before its topic is deleted and its VNID free. */
   readonly purgeAfterS: number;
+  /** How often an NVE may become another, under one id and incarnation, without an alarm. */
+  readonly identityRate: IdentityRate;
   /** Events folded between two snapshots; 0: none are taken, and none used. */
   readonly snapshotEveryEvents: number;
 }
@@ -109,6 +112,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     tracing: env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { endpoint: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'), ratio: share(env, 'TRACE_RATIO') } : null,
     forward: flag(env, 'FORWARD', 'true'),
     purgeAfterS: integer(env, 'PURGE_AFTER_S', PURGE_AFTER_MS / 1_000, 1, 315_360_000),
+    identityRate: { changes: integer(env, 'NVE_CHANGES_ALARM', 3, 0, MAX_IDENTITY_CHANGES - 1), withinS: integer(env, 'NVE_CHANGES_ALARM_S', 600, 1, 86_400) },
     snapshotEveryEvents: integer(env, 'SNAPSHOT_EVERY_EVENTS', 500_000, 0, 999_999_999),
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');

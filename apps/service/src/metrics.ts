@@ -1,8 +1,9 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
 import type { Rights } from '@nva/distributor';
-import { MOVE_ALARM_MOVES } from '@nva/domain';
-import type { Logger, Position } from '@nva/ports';
+import { tsNameOf } from '@nva/identifiers';
+import type { Logger, Position, RecordedEvent } from '@nva/ports';
 import type { QuotaKeeper } from '@nva/registrar';
+import { changesTooOften, movesTooOften } from './alarms.ts';
 import type { CommandServer } from './command-server.ts';
 import type { Connections } from './connections.ts';
 import type { Core } from './core.ts';
@@ -36,6 +37,7 @@ export class Metrics {
   readonly #delays = new Histogram({ name: 'nva_publish_delay_seconds', help: 'From the recording of an event to the acknowledgement of its records, the oldest of each publication.', buckets: LATENCY_BUCKETS_S, registers: [this.registry] });
   readonly #fenced = new Counter({ name: 'nva_fenced_total', help: 'Times that another writer turned out to have taken the feeds over.', registers: [this.registry] });
   readonly #moveAlarms = new Counter({ name: 'nva_move_alarms_total', help: 'Moves that were one too many within 180 s (X9).', registers: [this.registry] });
+  readonly #identityAlarms = new Counter({ name: 'nva_nve_identity_alarms_total', help: 'Times that an NVE became another too often, under one id and incarnation (NVE_CHANGES_ALARM).', registers: [this.registry] });
 
   constructor(core: Core, commands: CommandServer | null, logger: Logger, shell: Shell) {
     collectDefaultMetrics({ register: this.registry });
@@ -53,11 +55,24 @@ export class Metrics {
     this.#lag(core);
     if (core.registration?.registrar.quotas) this.#quotas(core.registration.registrar.quotas);
     if (core.distribution) this.#topicSizes(core.distribution.writer.topicRecords);
-    core.replica.onFolded(({ event }) => {
-      if (event.type !== 'TenantSystemMoved' || event.data.recentMoves <= MOVE_ALARM_MOVES || !core.replica.caughtUp) return;
+    core.replica.onFolded((recorded) => this.#alarm(recorded, core, logger));
+  }
+
+  /** Of what happens now, not of what happened before the start. */
+  #alarm({ stream, event }: RecordedEvent, { replica, clock, config }: Core, logger: Logger): void {
+    if (!replica.caughtUp) return;
+    const { recordedAt, correlationId } = event.data.audit;
+    if (event.type === 'NveConnected') {
+      const { identityChanges, siteId, mac, addresses, incarnation } = replica.network.nves.get(event.data.nveId)!.state!;
+      if (identityChanges.at(-1) !== recordedAt || !changesTooOften({ identityChanges }, clock, config.identityRate)) return;
+      this.#identityAlarms.inc();
+      logger.warn('an NVE keeps changing its site, MAC or addresses under one incarnation: do two hosts have its id?', { nveId: event.data.nveId, incarnation, siteId, mac, addresses, correlationId });
+    } else if (event.type === 'TenantSystemMoved' || event.type === 'TenantSystemAttached' || event.type === 'TenantSystemDetached') {
+      const { tsId, moves } = replica.network.tenantSystems.get(tsNameOf(stream)!)!.state;
+      if (moves.at(-1) !== recordedAt || !movesTooOften({ moves }, clock)) return;
       this.#moveAlarms.inc();
-      logger.warn('a tenant system moves too often (X9)', { tsId: event.data.tsId, recentMoves: event.data.recentMoves, correlationId: event.data.audit.correlationId });
-    });
+      logger.warn('a tenant system moves too often (X9)', { tsId, recentMoves: moves.length, correlationId });
+    }
   }
 
   /** How far each consumer is behind the head of the log, which is asked once for each time that metrics are read. */

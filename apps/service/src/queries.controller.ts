@@ -1,10 +1,11 @@
 import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { memberValue, resolve, standingOf, type FoldedNve, type FoldedVn } from '@nva/fold';
-import { COUNTED, MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS, NO_QUOTAS } from '@nva/domain';
+import { COUNTED, NO_QUOTAS } from '@nva/domain';
 import { numeral, parseIp, parseMac, parseNveId, parseTenantId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
 import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
+import { changesTooOften, movesTooOften } from './alarms.ts';
 import { appliedBy, appliedByAll } from './applied.ts';
 import type { Core } from './core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
@@ -83,7 +84,7 @@ export class QueriesController {
     this.#visible(request).operator();
     const paged = pageQuery(query);
     const applied = await appliedByAll(this.#core, paged.after ?? '', paged.limit, contextOf(request).authorization);
-    return this.#inTurns(request, page(this.#known(paged.after), paged, (nve) => nveText(nve, (vnid) => applied(nve.nveId, vnid))));
+    return this.#inTurns(request, page(this.#known(paged.after), paged, (nve) => nveText(nve, this.#alarm(nve), (vnid) => applied(nve.nveId, vnid))));
   }
 
   @Get('nves/:nveId')
@@ -93,7 +94,7 @@ export class QueriesController {
     only(query);
     const nve = this.#nve(id, request);
     const applied = await appliedBy(this.#core, nve.nveId, contextOf(request).authorization);
-    return this.#inTurns(request, nveText(nve, (vnid) => applied.get(vnid) ?? null));
+    return this.#inTurns(request, nveText(nve, this.#alarm(nve), (vnid) => applied.get(vnid) ?? null));
   }
 
   @Get('nves/:nveId/table')
@@ -116,14 +117,13 @@ export class QueriesController {
     const ts = visible.tenantSystemNamed(tsId, query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']));
     visible.tenantSystem(ts);
     if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
-    const { moves, bindings, ...state } = ts.state;
-    const recent = moves.filter((at) => at > this.#core.clock.wallMs() - MOVE_ALARM_WINDOW_MS).length;
+    const { moves, bindings, place: _place, ...state } = ts.state;
     return {
       ...state,
       attachments: visible.attachments(ts),
       bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }) => ({ bid, vnid, vlan, ip, lifetimeS })),
       ...standingOf(ts),
-      moveAlarm: recent > MOVE_ALARM_MOVES,
+      moveAlarm: movesTooOften({ moves }, this.#core.clock),
       revision: ts.revision,
       position: String(ts.position),
     };
@@ -183,6 +183,10 @@ export class QueriesController {
       const nve = nveId === undefined ? undefined : nves.get(nveId);
       yield nve?.known ? [nve.nveId, () => nve] : undefined;
     }
+  }
+
+  #alarm(nve: FoldedNve): boolean {
+    return changesTooOften(nve.state!, this.#core.clock, this.#core.config.identityRate);
   }
 
   #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {

@@ -49,7 +49,7 @@ export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
 }
 
 /** Without its memberships, which may be many (`nveText`). */
-export function nveBody(nve: FoldedNve): object {
+export function nveBody(nve: FoldedNve, identityAlarm: boolean): object {
   const { nveId, status, siteId, mac, addresses, incarnation, leaseS } = nve.state!;
   return {
     nveId,
@@ -61,6 +61,7 @@ export function nveBody(nve: FoldedNve): object {
     status,
     reachable: status === 'reachable',
     tenantSystems: nve.attachments,
+    identityAlarm,
     revision: nve.revision,
     position: String(nve.position),
   };

@@ -116,6 +116,33 @@ describe('metrics', () => {
   });
 });
 
+describe('changes of place that no command calls a move', () => {
+  const ways = {
+    'detach and attach': async (fixture: NvaFixture, from: number, to: number) => {
+      await fixture.http.delete(`/v1/nves/nve${from}/tenant-systems/ts1`).expect(200);
+      await attach(fixture, 1, to);
+    },
+    'add and detach': async (fixture: NvaFixture, from: number, to: number) => {
+      await fixture.http.put(`/v1/nves/nve${to}/tenant-systems/ts1`).send(tsBody(1, { placement: 'add' })).expect(200);
+      await fixture.http.delete(`/v1/nves/nve${from}/tenant-systems/ts1`).expect(200);
+    },
+  };
+
+  it.each(Object.entries(ways))('count in the mobility of the mapping, and raise the alarm at the sixth within 180 s: %s (X9, RFC 7432 section 7.7)', async (_, change) => {
+    const clock = new ManualClock();
+    const fixture = await start({ clock });
+    await attach(fixture, 1, 1);
+    for (let moves = 1; moves <= 6; moves++) {
+      clock.advance(1_000);
+      expect(await metric(fixture, 'nva_move_alarms_total')).toBe(0);
+      await change(fixture, 1 + ((moves + 1) % 2), 1 + (moves % 2));
+      expect((await fixture.http.get('/v1/vns/1/mappings').expect(200)).body.items).toMatchObject([{ tsId: 'ts1', mobility: moves, attachments: [{ nveId: `nve${1 + (moves % 2)}` }] }]);
+    }
+    expect(await metric(fixture, 'nva_move_alarms_total')).toBe(1);
+    expect((await fixture.http.get('/v1/tenant-systems/ts1').expect(200)).body).toMatchObject({ mobility: 6, moveAlarm: true });
+  });
+});
+
 describe('bounds', () => {
   it('on the rate are answered with 429 as a problem, per caller', async () => {
     const { http, head } = await start({ env: { RATE_LIMIT_PER_S: '8' } });

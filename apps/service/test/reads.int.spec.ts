@@ -49,7 +49,7 @@ describe('state', () => {
     await attach(2, 2);
     await attach(3, 2, { bindings: [{ vnid: 2, vlan: 30 }] });
     expect(await get('/v1/nves/nve2')).toEqual({
-      ...member(2), siteId: 'site-2', incarnation: 1, leaseS: null, status: 'reachable', tenantSystems: 2,
+      ...member(2), siteId: 'site-2', incarnation: 1, leaseS: null, status: 'reachable', tenantSystems: 2, identityAlarm: false,
       memberships: [{ vnid: 1, since: '8', applied: null }, { vnid: 2, since: '9', applied: null }], revision: 0, position: '5',
     });
     expect(await get('/v1/nves/nve2/table')).toEqual({

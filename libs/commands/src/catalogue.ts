@@ -11,6 +11,8 @@ import {
   parseMac,
   parseNveId,
   parseSiteId,
+  parseTunnelAddress,
+  Refusal,
   parseTenantId,
   parseTsId,
   parseVlan,
@@ -51,6 +53,13 @@ const bindingFields: Fields = {
   vlan: optional(parseVlan, whole(1, MAX_VLAN), 'VLAN id, in an L2 VN.'),
   ip: optional(parseIp, ipSchema, 'IP address; needed the first time in an L3 VN.'),
   lifetimeS: optional(integer(0, MAX_LIFETIME_S), whole(0, MAX_LIFETIME_S), 'Seconds until it lapses unless renewed; 0 de-registers.'),
+};
+/** In their canonical form, each once: a flood list would hold it twice. */
+const tunnelAddresses = (received: unknown, field: string): readonly string[] => {
+  const addresses = list(parseTunnelAddress, 1, MAX_ADDRESSES_PER_NVE)(received, field);
+  const twice = addresses.findIndex((address, i) => addresses.indexOf(address) !== i);
+  if (twice !== -1) throw new Refusal('address-duplicate', 'an underlay address is given twice', { field: `${field}[${twice}]`, received: addresses[twice], row: 'R2' });
+  return addresses;
 };
 const objectSchema = (fields: Fields): JsonSchema => ({
   type: 'object',
@@ -112,9 +121,10 @@ export const CATALOGUE = {
       nveId,
       siteId: required(parseSiteId, id, 'The site whose edge it is.'),
       mac: required(parseMac, macSchema, 'Underlay MAC.'),
-      addresses: required(list(parseIp, 1, MAX_ADDRESSES_PER_NVE), { type: 'array', items: ipSchema, minItems: 1, maxItems: MAX_ADDRESSES_PER_NVE }, 'Underlay IP addresses, preferred first.'),
+      addresses: required(tunnelAddresses, { type: 'array', items: ipSchema, minItems: 1, maxItems: MAX_ADDRESSES_PER_NVE }, 'Underlay IP addresses, each once, preferred first. None may be of another NVE that is reachable.'),
       incarnation: optional(incarnation, { type: 'integer', minimum: 0 }, 'Grows with every restart of the NVE. Absent: the one that is known, or 0.'),
       leaseS: optional(integer(1, MAX_LEASE_S), whole(1, MAX_LEASE_S), 'Seconds without heartbeat until it counts as unreachable.'),
+      force: optional(boolean, { type: 'boolean' }, 'Take addresses that a reachable NVE of another id has (operators).'),
     },
   },
   disconnectNve: {

@@ -42,6 +42,8 @@ describe('a line of NDJSON', () => {
     [{ command: 'heartbeat', nveId: 'n', incarnation: 1, applied: [{ vnid: 1, log: 'x', position: '1', digest: '0' }] }, ['out-of-range', 'applied[0].log', 'x']],
     [{ command: 'heartbeat', nveId: 'n', incarnation: 1, applied: [{ vnid: 1, log: '00000000-0000-0000-0000-000000000000', position: 1, digest: '0' }] }, ['position-malformed', 'applied[0].position', 1]],
     [{ command: 'connectNve', nveId: 'n', siteId: 's', mac: '02:00:00:00:00:01', addresses: [] }, ['out-of-range', 'addresses', 0]],
+    [{ command: 'connectNve', nveId: 'n', siteId: 's', mac: '02:00:00:00:00:01', addresses: ['2001:db8::1', '198.51.100.1', '2001:DB8:0::1'] }, ['address-duplicate', 'addresses[2]', '2001:db8::1']],
+    [{ command: 'connectNve', nveId: 'n', siteId: 's', mac: '02:00:00:00:00:01', addresses: ['198.51.100.1', '169.254.0.1'] }, ['ip-link-local', 'addresses[1]', '169.254.0.1']],
     [{ command: 'putVn', vnid: 1, tenantId: 't', name: 'n', service: 'l3', encapsulation: 'geneve' }, ['out-of-range', 'encapsulation', 'geneve']],
     [{ command: 'putVn', vnid: 1, tenantId: 't', name: 'n', service: 'l3', encapsulation: 'vxlan', context: { access: { a: 1 } } }, ['wrong-type', 'context.access.a', 1]],
     [{ command: 'registerBindings', tsId: 't', bindings: [] }, ['out-of-range', 'bindings', 0]],

@@ -36,7 +36,8 @@ describe('commands on Kafka', () => {
     for (const name of kafkaCommandNames) {
       const schema = Object.entries(commandSchemas).find(([type]) => type.toLowerCase() === `${name}command`.toLowerCase())![1] as { fields: readonly { name: string; type: unknown }[] };
       const nullable = Object.fromEntries(schema.fields.map(({ name: field, type }) => [field, Array.isArray(type) && type.includes('null')]));
-      const optional = Object.fromEntries(Object.entries(CATALOGUE[name as CommandName].fields).map(([field, { required }]) => [field, !required]));
+      // Only an operator forces, and commands on Kafka are NVEs'.
+      const optional = Object.fromEntries(Object.entries(CATALOGUE[name as CommandName].fields).filter(([field]) => field !== 'force').map(([field, { required }]) => [field, !required]));
       expect(nullable, name).toEqual({ ...optional, ifRevision: true });
     }
   });

@@ -10,6 +10,8 @@ export interface Facts {
   nveDisconnected(nveId: string): boolean;
   /** Another NVE that has connected once, forgotten ones too since their topics stay, and whose id differs from this one in `.` and `_` only. */
   nveNamedLike(nveId: string): string | undefined;
+  /** A reachable NVE of another id that has an underlay address. */
+  tunnelHolder(address: string, nveId: string): string | undefined;
   /** The tenant system that holds a MAC or an IP in a VN (X2). */
   holder(vnid: number, kind: 'mac' | 'ip', address: string): HolderFacts | undefined;
   /** True if the tenant system's bindings there are in no living VN of its tenant: they must be registered again to count. */

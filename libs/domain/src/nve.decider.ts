@@ -3,7 +3,10 @@ import { Refusal, type IpAddress, type MacAddress, type NveId, type SiteId } fro
 import type { Facts } from './facts.ts';
 import type { TermOwner } from './term-owner.ts';
 
-/** A network virtualization edge (R2). A forgotten one is remembered by its incarnation only. */
+/** Times of changes of identity that are kept of an NVE: the alarm counts no further. */
+export const MAX_IDENTITY_CHANGES = 32;
+
+/** A network virtualization edge (R2). Of a forgotten one nothing counts any more but its id, whose topic stays. */
 export interface Nve {
   readonly nveId: string;
   readonly status: 'reachable' | 'lapsed' | 'disconnected' | 'forgotten';
@@ -14,6 +17,11 @@ export interface Nve {
   readonly incarnation: number;
   /** Seconds; null has no lease. */
   readonly leaseS: number | null;
+  /**
+   * When it last told another site, MAC or list of addresses than before without a greater incarnation, ms since the epoch, oldest first, the last
+   * MAX_IDENTITY_CHANGES. Two hosts under one id do that in turn.
+   */
+  readonly identityChanges: readonly number[];
 }
 
 export type NveCommand =
@@ -25,6 +33,8 @@ export type NveCommand =
       readonly addresses: readonly IpAddress[];
       readonly incarnation?: number;
       readonly leaseS?: number;
+      /** Take the addresses though a reachable NVE of another id has them; for operators. */
+      readonly force?: boolean;
     }
   | { readonly type: 'disconnectNve'; readonly nveId: NveId; readonly forget?: boolean }
   | { readonly type: 'heartbeat'; readonly nveId: NveId; readonly incarnation: number }
@@ -48,17 +58,22 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
     case 'heartbeat':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
       if (nve.status === 'disconnected') throw disconnected(nveId);
-      return nve.status === 'lapsed' ? { type: 'NveRestored', data: { audit, nveId, incarnation: nve.incarnation } } : null;
+      if (nve.status !== 'lapsed') return null;
+      // Another NVE may have taken its addresses while it was away.
+      refuseHeldAddresses(nveId, nve.addresses, NONE, facts);
+      return { type: 'NveRestored', data: { audit, nveId, incarnation: nve.incarnation } };
     case 'lapseNve':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
       return nve.status === 'reachable' ? { type: 'NveLeaseLapsed', data: { audit, nveId, incarnation: nve.incarnation, group: command.group ?? null, owner: command.owner ?? null } } : null;
   }
 }
 
-function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
+function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, before: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
   const { nveId, siteId, mac, addresses } = command;
   // One that has connected before keeps its name: it may be the first of the two.
-  const like = nve ? undefined : facts.nveNamedLike(nveId);
+  const like = before ? undefined : facts.nveNamedLike(nveId);
+  // A forgotten one is new: no incarnation of before stands in its way.
+  const nve = before?.status === 'forgotten' ? null : before;
   if (like !== undefined) throw new Refusal('nve-id-collides', `NVE ${like} has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics`, { field: 'nveId', received: nveId, actual: like });
   const incarnation = command.incarnation ?? nve?.incarnation ?? 0;
   const leaseS = command.leaseS ?? null;
@@ -70,8 +85,23 @@ function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, nve
     sameList(nve.addresses, addresses) &&
     nve.incarnation === incarnation &&
     nve.leaseS === leaseS;
-  return unchanged ? null : { type: 'NveConnected', data: { audit, nveId, siteId, mac, addresses, incarnation, leaseS } };
+  if (unchanged) return null;
+  if (!command.force) refuseHeldAddresses(nveId, addresses, nve?.status === 'reachable' ? nve.addresses : NONE, facts);
+  return { type: 'NveConnected', data: { audit, nveId, siteId, mac, addresses, incarnation, leaseS } };
 }
+
+/** A tunnel that ends at one address ends at one NVE. `kept` are addresses that it has already. */
+function refuseHeldAddresses(nveId: string, addresses: readonly string[], kept: readonly string[], facts: Facts): void {
+  for (const [i, address] of addresses.entries()) {
+    if (kept.includes(address)) continue;
+    const holder = facts.tunnelHolder(address, nveId);
+    if (holder === undefined) continue;
+    const message = `NVE ${holder} is reachable and has the underlay address ${address}: one of the two is wrong. If the host has got a new NVE id, disconnect or forget NVE ${holder} first; an operator may force it`;
+    throw new Refusal('tunnel-address-held', message, { field: `addresses[${i}]`, received: address, actual: { heldBy: holder } });
+  }
+}
+
+const NONE: readonly never[] = Object.freeze([]);
 
 export const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
 
@@ -79,12 +109,21 @@ export const sameList = (a: readonly string[], b: readonly string[]): boolean =>
 export const disconnected = (nveId: string): Refusal => new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
 
 const otherIncarnation = (nve: Nve, received: number): Refusal =>
-  new Refusal('nve-incarnation', `NVE ${nve.nveId} is at incarnation ${nve.incarnation}`, { field: 'incarnation', received, expected: nve.incarnation });
+  new Refusal(
+    'nve-incarnation',
+    `NVE ${nve.nveId} is at incarnation ${nve.incarnation}, got ${received}. A heartbeat says ${nve.incarnation}. A connect says ${nve.incarnation} where the NVE has run on since, and a greater one after a restart; ` +
+      `a host that was reinstalled and has lost its count connects with ${nve.incarnation + 1}`,
+    { field: 'incarnation', received, expected: nve.incarnation },
+  );
 
 export function evolveNve(nve: Nve | null, event: NveEvent): Nve {
   if (event.type === 'NveConnected') {
-    const { nveId, siteId, mac, addresses, incarnation, leaseS } = event.data;
-    return { nveId, status: 'reachable', siteId, mac, addresses, incarnation, leaseS };
+    const { audit, nveId, siteId, mac, addresses, incarnation, leaseS } = event.data;
+    const known = nve === null || nve.status === 'forgotten' ? null : nve;
+    const changed = known !== null && incarnation <= known.incarnation && !(known.siteId === siteId && known.mac === mac && sameList(known.addresses, addresses));
+    const changes = known?.identityChanges ?? NONE;
+    const identityChanges = changed ? [...changes, audit.recordedAt].slice(-MAX_IDENTITY_CHANGES) : changes;
+    return { nveId, status: 'reachable', siteId, mac, addresses, incarnation, leaseS, identityChanges };
   }
   if (!nve) throw new Error(`${event.type} of an NVE that never connected`);
   switch (event.type) {

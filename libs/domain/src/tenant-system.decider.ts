@@ -23,7 +23,16 @@ export interface TenantSystem {
   readonly mobility: number;
   /** When it last moved, ms since the epoch, oldest first; those of the alarm window only. */
   readonly moves: readonly number[];
+  /** Its place, where that is not the first of `attachments` alone (`placeOf`). */
+  readonly place: readonly string[] | null;
 }
+
+/**
+ * The NVEs that it was at when it was last counted as moved, as far as it is still there; of a detached one, where it was. It moves when it comes to be
+ * attached, and at none of them any more, whatever commands brought that about (RFC 7432 section 7.7). So adding a second NVE is no move, and leaving
+ * the first one then is.
+ */
+export const placeOf = ({ place, attachments }: Pick<TenantSystem, 'place' | 'attachments'>): readonly string[] => place ?? (attachments.length === 0 ? NONE : [attachments[0]!.nveId]);
 
 export interface ConnectionFailure {
   readonly nveId: string;
@@ -83,9 +92,11 @@ export function decideTenantSystem(command: TenantSystemCommand, ts: TenantSyste
   const attached = attachedOrRefuse(ts, command.tsId);
   const { tsId } = attached;
   switch (command.type) {
-    case 'detach':
+    case 'detach': {
       atNveOrRefuse(attached, command.nveId);
-      return { type: 'TenantSystemDetached', data: { audit, tsId, nveId: command.nveId } };
+      const moves = isElsewhere(attached, attached.attachments.filter((a) => a.nveId !== command.nveId));
+      return { type: 'TenantSystemDetached', data: { audit, tsId, nveId: command.nveId, mobility: moves ? attached.mobility + 1 : null } };
+    }
     case 'remove':
       return { type: 'TenantSystemRemoved', data: { audit, tsId, from: attached.attachments.map((a) => a.nveId) } };
     case 'registerBindings':
@@ -139,12 +150,14 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   if (!attached || newMac !== null || newBindings) checkAddresses(identity, { mac, bindings }, facts);
 
   if (!attached) {
-    return { type: 'TenantSystemAttached', data: { audit, tsId, tenantId, vmId, mac, attachment, bindings, mobility: ts?.mobility ?? 0 } };
+    const moves = ts !== null && isElsewhere(ts, [attachment]);
+    return { type: 'TenantSystemAttached', data: { audit, tsId, tenantId, vmId, mac, attachment, bindings, mobility: (ts?.mobility ?? 0) + Number(moves) } };
   }
   const common = { audit, tsId, attachment, mac: newMac, bindings: newBindings };
   if (others.length > 0) {
-    const recentMoves = movesWithin(ts.moves, audit.recordedAt).length + 1;
-    return { type: 'TenantSystemMoved', data: { ...common, from: others, mobility: ts.mobility + 1, recentMoves } };
+    const moves = isElsewhere(ts, [attachment]);
+    const recentMoves = moves ? movesWithin(ts.moves, audit.recordedAt).length + 1 : 0;
+    return { type: 'TenantSystemMoved', data: { ...common, from: others, mobility: ts.mobility + Number(moves), recentMoves } };
   }
   return { type: here ? 'TenantSystemAttachmentChanged' : 'TenantSystemAttachmentAdded', data: common };
 }
@@ -204,6 +217,9 @@ function atNveOrRefuse(ts: TenantSystem, nveId: string): void {
 
 const unknownBid = (bid: number): Refusal => new Refusal('bid-unknown', `no binding has BID ${bid}`, { field: 'bid', received: bid, row: 'R22' });
 
+/** Whether being attached so is another place than it was at. */
+const isElsewhere = (ts: TenantSystem, attachments: readonly Attachment[]): boolean => attachments.length > 0 && !attachments.some((a) => placeOf(ts).includes(a.nveId));
+
 function movesWithin(moves: readonly number[], now: number): readonly number[] {
   return moves.filter((at) => at > now - MOVE_ALARM_WINDOW_MS && at <= now).slice(-MOVE_ALARM_MOVES);
 }
@@ -214,14 +230,15 @@ function movesWithin(moves: readonly number[], now: number): readonly number[] {
  */
 export function evolveTenantSystem(ts: TenantSystem | null, event: TenantSystemEvent): TenantSystem {
   if (event.type === 'TenantSystemAttached') {
-    const { tsId, tenantId, vmId, mac, attachment, bindings, mobility } = event.data;
-    return { tsId, tenantId, vmId, mac, attachments: [attachment], bindings, failures: NONE, mobility, moves: ts?.moves ?? NONE };
+    const { audit, tsId, tenantId, vmId, mac, attachment, bindings, mobility } = event.data;
+    const moves = ts === null ? NONE : movesAfter(ts, mobility, audit);
+    return { tsId, tenantId, vmId, mac, attachments: [attachment], bindings, failures: NONE, mobility, moves, place: null };
   }
   if (!ts) throw new Error(`${event.type} of a tenant system that was never attached`);
   switch (event.type) {
     case 'TenantSystemMoved': {
       const { attachment, mobility, audit } = event.data;
-      return { ...placed(ts, event.data), attachments: [attachment], failures: NONE, mobility, moves: [...movesWithin(ts.moves, audit.recordedAt), audit.recordedAt] };
+      return { ...placed(ts, event.data), attachments: [attachment], failures: NONE, mobility, moves: movesAfter(ts, mobility, audit), place: null };
     }
     case 'TenantSystemAttachmentAdded':
       return { ...placed(ts, event.data), attachments: [...ts.attachments, event.data.attachment] };
@@ -235,9 +252,11 @@ export function evolveTenantSystem(ts: TenantSystem | null, event: TenantSystemE
       };
     }
     case 'TenantSystemDetached': {
-      const attachments = ts.attachments.filter((a) => a.nveId !== event.data.nveId);
+      const { nveId, audit } = event.data;
+      const attachments = ts.attachments.filter((a) => a.nveId !== nveId);
       if (attachments.length === 0) return detached(ts);
-      return { ...ts, attachments, failures: without(ts.failures, (f) => f.nveId === event.data.nveId) };
+      const mobility = event.data.mobility ?? ts.mobility;
+      return { ...ts, attachments, failures: without(ts.failures, (f) => f.nveId === nveId), mobility, moves: movesAfter(ts, mobility, audit), place: placeAfter(ts, attachments) };
     }
     case 'TenantSystemRemoved':
       return detached(ts);
@@ -262,7 +281,18 @@ const placed = (ts: TenantSystem, data: { readonly mac: string | null; readonly 
   mac: data.mac ?? ts.mac,
 });
 
-const detached = (ts: TenantSystem): TenantSystem => ({ ...ts, attachments: NONE, bindings: NONE, failures: NONE });
+const detached = (ts: TenantSystem): TenantSystem => ({ ...ts, attachments: NONE, bindings: NONE, failures: NONE, place: placeOf(ts) });
+
+/** Every step of the sequence is a move. */
+const movesAfter = (ts: TenantSystem, mobility: number, { recordedAt }: Audit): readonly number[] => (mobility > ts.mobility ? [...movesWithin(ts.moves, recordedAt), recordedAt] : ts.moves);
+
+/** What it has left goes from its place; where that was all of it, its place is where it is now. */
+function placeAfter(ts: TenantSystem, attachments: readonly Attachment[]): readonly string[] | null {
+  const here = attachments.map((a) => a.nveId);
+  const stayed = placeOf(ts).filter((nveId) => here.includes(nveId));
+  const place = stayed.length === 0 ? here : stayed;
+  return place.length === 1 && place[0] === here[0] ? null : place;
+}
 
 /** Connection failures of VNs that it left go with its bindings there. */
 function withBindings(ts: TenantSystem, bindings: readonly Binding[]): TenantSystem {

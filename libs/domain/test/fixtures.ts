@@ -1,4 +1,4 @@
-import { command, World } from '@nva/domain/testing';
+import { command, World, underlayOf } from '@nva/domain/testing';
 import type { Command } from '../src/index.ts';
 
 export const MAC1 = '02:00:00:00:00:01';
@@ -10,7 +10,7 @@ export const SERVICE: Readonly<Record<number, 'l2' | 'l3'>> = { 1: 'l3', 2: 'l2'
 export const vn = (vnid: number, fields: Record<string, unknown> = {}): Command =>
   command('putVn', { vnid, tenantId: vnid === 9 ? 'blue' : 'red', name: `VN${vnid}`, service: SERVICE[vnid], encapsulation: 'vxlan', ...fields });
 export const nve = (nveId: string, fields: Record<string, unknown> = {}): Command =>
-  command('connectNve', { nveId, siteId: 'site', mac: '02:00:00:00:0a:01', addresses: ['198.51.100.1'], incarnation: 1, ...fields });
+  command('connectNve', { nveId, siteId: 'site', mac: '02:00:00:00:0a:01', addresses: [underlayOf(nveId)], incarnation: 1, ...fields });
 export const attach = (tsId: string, nveId: string, fields: Record<string, unknown> = {}): Command =>
   command('attach', { tsId, nveId, tenantId: 'red', vmId: `vm-${tsId}`, mac: MAC1, ...fields });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { NvaEvent } from '@nva/codec';
 import { command } from '@nva/domain/testing';
 import { decideTenantSystem, MAX_BINDINGS_PER_TS, type TenantSystem } from '../src/index.ts';
 import { attach, l3, MAC1, MAC2, network, nve } from './fixtures.ts';
@@ -291,9 +292,46 @@ describe('moving and multihoming', () => {
     expect(world.when(attach('t1', 'nve2'))).toMatchObject({ data: { recentMoves: 1, mobility: 7 } });
   });
 
+  const add = (nveId: string, state?: string): ReturnType<typeof attach> => attach('t1', nveId, { placement: 'add', ...(state ? { state } : {}) });
+
+  it.each([
+    ['a move', [attach('t1', 'nve2')]],
+    ['add and detach', [add('nve2'), detach('t1', 'nve1')]],
+    ['add and move', [add('nve2'), attach('t1', 'nve2')]],
+    ['detach and attach', [detach('t1', 'nve1'), attach('t1', 'nve2')]],
+    ['remove and attach', [command('remove', { tsId: 't1' }), attach('t1', 'nve2')]],
+    ['associated, source gone, activated', [add('nve2', 'associated'), detach('t1', 'nve1'), add('nve2', 'activated')]],
+    ['associated, activated, source gone', [add('nve2', 'associated'), add('nve2', 'activated'), detach('t1', 'nve1')]],
+    ['two added, then the source gone, then one of the two', [add('nve2'), add('nve3'), detach('t1', 'nve1'), detach('t1', 'nve2')]],
+  ])('counts one change of place once, whatever brought it about: %s (R55, X9, RFC 7432 section 7.7)', (_, commands) => {
+    const world = network().given(attach('t1', 'nve1'), ...commands);
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ mobility: 1, moves: [world.now] });
+  });
+
+  it.each([
+    ['detached and attached again where it was', [detach('t1', 'nve1'), attach('t1', 'nve1')]],
+    ['at a second NVE for a while', [add('nve2'), detach('t1', 'nve2')]],
+    ['at a second NVE, and moved back from there to where it still is', [add('nve2'), attach('t1', 'nve1')]],
+    ['at a second NVE that cannot reach the VN', [add('nve2'), command('connectionFailure', { tsId: 't1', nveId: 'nve2' })]],
+  ])('counts no move of one that keeps its place: %s', (_, commands) => {
+    const world = network().given(attach('t1', 'nve1'), ...commands);
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ mobility: 0, moves: [] });
+  });
+
   it('never counts the mobility down, over a detachment either', () => {
     const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2'), detach('t1', 'nve2'));
-    expect(world.when(attach('t1', 'nve1'))).toMatchObject({ data: { mobility: 1 } });
+    expect(world.when(attach('t1', 'nve2'))).toMatchObject({ data: { mobility: 1 } });
+    world.given(detach('t1', 'nve2'));
+    expect(world.when(attach('t1', 'nve1'))).toMatchObject({ data: { mobility: 2 } });
+  });
+
+  it('takes the mobility from the log: a detachment of before, which says none, leaves it as it is', () => {
+    const world = network().given(attach('t1', 'nve1'), add('nve2'));
+    const event = world.when(detach('t1', 'nve1'))!;
+    expect(event).toMatchObject({ type: 'TenantSystemDetached', data: { mobility: 1 } });
+    const before = network().given(attach('t1', 'nve1'), add('nve2'));
+    before.aggregates.evolve({ ...event, data: { ...event.data, mobility: null } } as NvaEvent);
+    expect(before.state<TenantSystem>('ts-t1')).toMatchObject({ mobility: 0, moves: [], attachments: [{ nveId: 'nve2' }] });
   });
 });
 

@@ -23,6 +23,7 @@ import { nameIn, Namesakes } from './namesakes.ts';
 import { OrderedMap } from './ordered.ts';
 import { reachedAt } from './reach.ts';
 import { RULES, type FoldRules } from './rules.ts';
+import { TunnelEnds } from './tunnel-ends.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'stream' | 'revision' | 'event'>;
 
@@ -64,6 +65,7 @@ export class Network {
   readonly holdings = new Holdings();
   /** By what Kafka makes of their ids: nearly always one. */
   readonly nvesOnKafka = new Map<string, FoldedNve[]>();
+  readonly tunnelEnds = new TunnelEnds();
   /** Who owns the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
   /** Told of what is about to change, while a capture is under way. */
@@ -375,9 +377,11 @@ export class Network {
     const state = evolveNve(before, event);
     const becomesKnown = !nve.known;
     const change = (): void => {
+      this.tunnelEnds.leave(nve);
       nve.state = state;
       nve.revision = revision;
       nve.position = this.position;
+      this.tunnelEnds.enter(nve);
     };
     if (nve.attachments > 0 && (becomesKnown || state.status === 'forgotten')) {
       // Only a race makes this: an attach that was decided before the NVE was forgotten and appended after. Rare enough to look at everyone.

@@ -125,7 +125,9 @@ export class NetworkRestorer {
   }
 
   nve({ nveId, state, revision, position }: NveSnapshot): FoldedNve {
-    return Object.assign(this.#network.nveNamed(nveId), { state, revision, position });
+    const nve = Object.assign(this.#network.nveNamed(nveId), { state, revision, position });
+    this.#network.tunnelEnds.enter(nve);
+    return nve;
   }
 
   vn(snapshot: VnSnapshot): void {

@@ -17,6 +17,7 @@ export function factsOf(network: Network): Facts {
     nveKnown: (nveId) => network.nves.get(nveId)?.known ?? false,
     nveDisconnected: (nveId) => network.nves.get(nveId)?.state?.status === 'disconnected',
     nveNamedLike: (nveId) => network.nvesOnKafka.get(nveIdOnKafka(nveId))?.find((nve) => nve.nveId !== nveId && nve.state !== null)?.nveId,
+    tunnelHolder: (address, nveId) => network.tunnelEnds.at(address).find((nve) => nve.nveId !== nveId)?.nveId,
     holder: (vnid, kind, address) => network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].holder(address)?.state,
     orphaned: ({ tsId, tenantId }, vnid) => network.namesakes.of(tsId, tenantId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,
     vnInUse: (vnid) => (network.vns.get(vnid)?.macs.size ?? 0) > 0,

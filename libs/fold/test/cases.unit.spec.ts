@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
-import { auditAt, command, streamOfEvent, World } from '@nva/domain/testing';
+import { auditAt, command, streamOfEvent, World, underlayOf } from '@nva/domain/testing';
 import { feedKey } from '@nva/ports';
 import { factsOf, Network, Recompute, recordsOf, resolve, standingOf, takeSnapshot, type RecordChange } from '../src/index.ts';
 
@@ -9,7 +9,7 @@ const MAC1 = '02:00:00:00:00:01';
 const MAC2 = '02:00:00:00:00:02';
 
 const vn = (vnid: number): Command => command('putVn', { vnid, tenantId: 'red', name: `VN${vnid}`, service: vnid === 2 ? 'l2' : 'l3', encapsulation: 'vxlan' });
-const nve = (nveId: string, fields: object = {}): Command => command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:0a:01', addresses: ['198.51.100.1'], incarnation: 1, ...fields });
+const nve = (nveId: string, fields: object = {}): Command => command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:0a:01', addresses: [underlayOf(nveId)], incarnation: 1, ...fields });
 const attach = (tsId: string, nveId: string, mac: string, ip: string, fields: object = {}): Command =>
   command('attach', { tsId, nveId, tenantId: 'red', vmId: `vm-${tsId}`, mac, bindings: [{ vnid: 1, ip }], ...fields });
 const detach = (tsId: string, nveId: string): Command => command('detach', { tsId, nveId });

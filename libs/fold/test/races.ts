@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { NvaEvent } from '@nva/codec';
 import type { Facts } from '@nva/domain';
-import { Aggregates, auditAt, command } from '@nva/domain/testing';
+import { Aggregates, auditAt, command, underlayOf } from '@nva/domain/testing';
 import { Refusal } from '@nva/identifiers';
 import type { RecordedEvent } from '@nva/ports';
 import type { Command } from '@nva/domain';
@@ -50,7 +50,7 @@ const commands = fc.oneof(
   { weight: 4, arbitrary: fc.record({ vnid, tenantId, name: fc.constantFrom('a', 'b') }).map((c) => command('putVn', { ...c, service: service(c.vnid), encapsulation: 'vxlan' })) },
   { weight: 2, arbitrary: vnid.map((v) => command('deleteVn', { vnid: v })) },
   { weight: 1, arbitrary: vnid.map((v) => command('purgeVn', { vnid: v })) },
-  { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), mac }).map((c) => command('connectNve', { ...c, siteId: 's', addresses: ['198.51.100.1'] })) },
+  { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), mac, at: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, nveId), force: fc.boolean() }).map(({ at, ...c }) => command('connectNve', { ...c, siteId: 's', addresses: [underlayOf(at ?? c.nveId)] })) },
   { weight: 2, arbitrary: fc.record({ nveId, forget: fc.constantFrom(false, false, true) }).map((c) => command('disconnectNve', c)) },
   { weight: 1, arbitrary: fc.constantFrom('east', 'west').map((group) => command('takeOver' as Command['type'], { group })) },
   { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), owned }).map(({ owned: o, ...c }) => command('lapseNve', { ...c, ...o })) },
@@ -60,7 +60,7 @@ const commands = fc.oneof(
 
 const prelude: readonly Step[] = [
   ...[1, 2].map((v) => command('putVn', { vnid: v, tenantId: 'red', name: 'a', service: service(v), encapsulation: 'vxlan' })),
-  ...['nve1', 'nve2'].map((n) => command('connectNve', { nveId: n, siteId: 's', mac: '02:00:00:00:00:0a', addresses: ['198.51.100.1'], incarnation: 1 })),
+  ...['nve1', 'nve2'].map((n) => command('connectNve', { nveId: n, siteId: 's', mac: '02:00:00:00:00:0a', addresses: [underlayOf(n)], incarnation: 1 })),
 ].map((c) => ({ command: c, lag: 0, blind: false, gap: 1 }));
 
 /**

@@ -69,5 +69,19 @@ function parseIpv6(received: string, field: string): IpAddress {
   return address.toRFC5952String() as IpAddress;
 }
 
+const IPV4_LINK_LOCAL = '169.254.';
+
+/**
+ * The end of a tunnel in the underlay (R2): an address as `parseIp` takes it that is routed, so no link-local one (RFC 3927, RFC 4291 section 2.5.6),
+ * which names another host on every link.
+ */
+export function parseTunnelAddress(received: unknown, field = 'address'): IpAddress {
+  const ip = parseIp(received, field);
+  if (ip.startsWith(IPV4_LINK_LOCAL) || (ip.includes(':') && ipaddr.IPv6.parse(ip).range() === 'linkLocal')) {
+    throw new Refusal('ip-link-local', 'a tunnel does not end at a link-local address: nothing routes to it', { field, received });
+  }
+  return ip;
+}
+
 const malformed = (received: string, field: string): Refusal =>
   new Refusal('ip-malformed', 'an IP address is an IPv4 dotted quad or an IPv6 address without zone', { field, received });

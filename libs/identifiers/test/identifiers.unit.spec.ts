@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numeral, parseBid, parseIp, parseMac, parseNveId, parseTsId, parseVlan, parseVnid, parseVnName, Refusal, REFUSAL_CODES } from '../src/index.ts';
+import { numeral, parseBid, parseIp, parseMac, parseNveId, parseTsId, parseTunnelAddress, parseVlan, parseVnid, parseVnName, Refusal, REFUSAL_CODES } from '../src/index.ts';
 
 const refusal = (act: () => unknown): { code: string; field: string | undefined; received: unknown } => {
   try {
@@ -76,6 +76,25 @@ describe('an IP address', () => {
     [1, 'wrong-type'],
   ])('%j is refused as %s, with field and value', (received, code) => {
     expect(refusal(() => parseIp(received, 'bindings[0].ip'))).toEqual({ code, field: 'bindings[0].ip', received });
+  });
+
+  it.each([
+    ['127.0.0.1', 'ip-loopback'],
+    ['::1', 'ip-loopback'],
+    ['224.0.0.1', 'ip-multicast'],
+    ['ff02::1', 'ip-multicast'],
+    ['0.0.0.0', 'ip-unspecified'],
+    ['::', 'ip-unspecified'],
+    ['169.254.0.1', 'ip-link-local'],
+    ['169.254.255.254', 'ip-link-local'],
+    ['fe80::1', 'ip-link-local'],
+    ['FEBF::1', 'ip-link-local'],
+  ])('%s is no end of a tunnel: %s', (received, code) => {
+    expect(refusal(() => parseTunnelAddress(received, 'addresses[0]'))).toEqual({ code, field: 'addresses[0]', received });
+  });
+
+  it('that ends a tunnel is written like every other', () => {
+    expect(['198.51.100.1', '169.253.1.1', '2001:DB8:0:0::1', 'fec0::1'].map((received) => parseTunnelAddress(received))).toEqual(['198.51.100.1', '169.253.1.1', '2001:db8::1', 'fec0::1']);
   });
 
   it('has one spelling: what was written parses to itself', () => {

@@ -44,6 +44,7 @@ export function refusalFor(caller: Caller, command: Command, ts: TenantSystem | 
   if (caller.kind !== 'nve') return null;
   switch (command.type) {
     case 'connectNve':
+      return own(caller, command.nveId) ?? (command.force ? forbidden('only an operator forces a connect', 'force', true) : null);
     case 'heartbeat':
       return own(caller, command.nveId);
     case 'disconnectNve':
@@ -79,9 +80,10 @@ export function factsFor(caller: Caller, tenantId: string, facts: Facts, isIn: (
   };
 }
 
-/** A refusal for a quota as the caller may hear it: an NVE is not told how much another one has, which is not its tenants' alone. */
+/** A refusal as the caller may hear it: an NVE is not told which other NVE it is about, nor how much that one has, which is not its tenants' alone. */
 export function toldTo(caller: Caller, refusal: Refusal): Refusal {
   const { field, received } = refusal.detail;
+  if (caller.kind === 'nve' && refusal.code === 'tunnel-address-held') return new Refusal('tunnel-address-held', 'another NVE that is reachable has this underlay address; if the host has got a new NVE id, an operator disconnects or forgets the former one', { field: field!, received });
   if (caller.kind === 'nve' && refusal.code === 'nve-id-collides') return new Refusal('nve-id-collides', 'another NVE has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics', { field: 'nveId', received });
   if (caller.kind !== 'nve' || refusal.code !== 'quota-exceeded' || field !== 'nveId' || received === caller.nveId) return refusal;
   return new Refusal('quota-exceeded', `NVE ${String(received)}, where the tenant system is too, has no room for it`, { field, received });

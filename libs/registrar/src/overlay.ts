@@ -37,7 +37,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
   readonly #counting: boolean;
   readonly usage: PendingUsage;
   readonly #pending = new TransientMap<StreamState>();
-  /** `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka. */
+  /** `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka; `tunnel address` → those that will be reachable there. */
   readonly #claims = new Index();
   /** Id → names of tenant systems that are to be and whose id another tenant has. */
   readonly #namesakes = new Index();
@@ -128,6 +128,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
       for (const like of this.#claims.all(nameKey(nveId))) if (like !== nveId) return like;
       return this.#fold.nveNamedLike(nveId);
     },
+    tunnelHolder: (address, nveId) => {
+      for (const other of this.#claims.all(tunnelKey(address))) if (other !== nveId) return other;
+      return this.#network.tunnelEnds.at(address).find((nve) => nve.nveId !== nveId && !this.#pending.get(nveStream(nve.nveId)))?.nveId;
+    },
     holder: (vnid, kind, address) => {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
         const pending = this.#pendingOf(claimant);
@@ -190,7 +194,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
   /** Where what is to be can be found: a tenant system by what it claims, and by its id if that is not its name; an NVE by its name on Kafka. */
   #eachIndexed(stream: string, state: State | null, visit: (index: Index, key: string, entry: string, claimedBy?: Binding) => void): void {
     if (!state) return;
-    if ('siteId' in state) visit(this.#claims, nameKey(state.nveId), state.nveId);
+    if ('siteId' in state) {
+      visit(this.#claims, nameKey(state.nveId), state.nveId);
+      if (state.status === 'reachable') for (const address of state.addresses) visit(this.#claims, tunnelKey(address), state.nveId);
+    }
     if (!('tsId' in state)) return;
     for (const binding of state.bindings) {
       const { vnid, ip } = binding;
@@ -246,6 +253,8 @@ const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: str
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 
 const nameKey = (nveId: string): string => `nve ${nveIdOnKafka(nveId)}`;
+
+const tunnelKey = (address: string): string => `tunnel ${address}`;
 
 /** The state that an event makes of one. */
 export function evolved(state: State | null, event: NvaEvent): State {

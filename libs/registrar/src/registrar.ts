@@ -176,8 +176,7 @@ export class Registrar {
     const { state, revision } = this.#overlay.stream(stream);
     authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
     checkRevision(revision, request.ifRevision);
-    const event = this.#event(request, state, audit);
-    if (event && this.quotas) this.#checkQuotas(this.quotas, caller, state, evolved(state, event));
+    const event = this.#told(caller, () => this.#allowed(request, state, audit));
     const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
     if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), event !== null);
     return outcome;
@@ -193,6 +192,22 @@ export class Registrar {
     };
   }
 
+  /** The event, if quotas allow it. */
+  #allowed(request: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
+    const event = this.#event(request, state, audit);
+    if (event) this.quotas?.check(state, evolved(state, event));
+    return event;
+  }
+
+  /** What another NVE is and has is nothing that an NVE is told. */
+  #told<T>(caller: Caller, decide: () => T): T {
+    try {
+      return decide();
+    } catch (error) {
+      throw error instanceof Refusal ? toldTo(caller, error) : error;
+    }
+  }
+
   #event({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
     const { facts } = this.#overlay;
     if (isTenantSystemCommand(command)) {
@@ -202,15 +217,6 @@ export class Registrar {
     }
     if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
     return decideNve(command, state as Nve | null, facts, audit);
-  }
-
-  /** How much another NVE has is nothing that an NVE is told. */
-  #checkQuotas(quotas: QuotaKeeper, caller: Caller, state: StreamState['state'], next: StreamState['state']): void {
-    try {
-      quotas.check(state, next);
-    } catch (error) {
-      throw error instanceof Refusal ? toldTo(caller, error) : error;
-    }
   }
 
   /** Whether an NVE is in a VN. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
 import type { Command, Quotas } from '@nva/domain';
-import { command } from '@nva/domain/testing';
+import { command, underlayOf } from '@nva/domain/testing';
 import { SqliteEventStore } from '@nva/event-log';
 import { Network } from '@nva/fold';
 import { silentLogger, type Clock, type EventStore } from '@nva/ports';
@@ -99,7 +99,7 @@ export function answer(outcome: Outcome | undefined): Answer {
 export const code = (outcome: Outcome | undefined): string => (outcome && 'refusal' in outcome ? outcome.refusal.code : 'accepted');
 
 export const vn = (vnid: number, tenantId = 'red'): Command => command('putVn', { vnid, tenantId, name: `VN${vnid}`, service: 'l3', encapsulation: 'vxlan' });
-export const nve = (nveId: string, fields: object = {}): Command => command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:0a:01', addresses: ['198.51.100.1'], incarnation: 1, ...fields });
+export const nve = (nveId: string, fields: object = {}): Command => command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:0a:01', addresses: [underlayOf(nveId)], incarnation: 1, ...fields });
 export const attach = (tsId: string, nveId: string, n: number, fields: object = {}): Command =>
   command('attach', { tsId, nveId, tenantId: 'red', vmId: `vm-${tsId}`, mac: `02:00:00:00:00:0${n}`, bindings: [{ vnid: 1, ip: `192.0.2.${n}` }], ...fields });
 export const detach = (tsId: string, nveId: string): Command => command('detach', { tsId, nveId });

@@ -171,6 +171,21 @@ describe('the id of an NVE', () => {
   });
 });
 
+describe('an underlay address', () => {
+  const outcomes = async (...commands: Parameters<Node['submit']>): Promise<unknown[]> => (await node.submit(...commands)).map((outcome) => ('refusal' in outcome ? [outcome.refusal.code, outcome.refusal.detail.actual] : 'taken'));
+  const at = (nveId: string, address: string, incarnation = 1): ReturnType<typeof nve> => nve(nveId, { addresses: [address], incarnation });
+
+  it('of another NVE is refused, whether that one is written or on its way, coming or going (R2)', async () => {
+    const held = (heldBy: string): unknown[] => ['tunnel-address-held', { heldBy }];
+    expect(await outcomes(at('a', '198.51.100.201'), at('b', '198.51.100.201'))).toEqual(['taken', held('a')]);
+    expect(await outcomes(at('b', '198.51.100.201'), command('disconnectNve', { nveId: 'a' }), at('b', '198.51.100.201'), at('a', '198.51.100.201'))).toEqual([held('a'), 'taken', 'taken', held('b')]);
+    expect(await outcomes(at('b', '198.51.100.202', 2), at('a', '198.51.100.201', 2), at('c', '198.51.100.202'))).toEqual(['taken', 'taken', held('b')]);
+    await node.stop();
+    node = await startNode(log.store, clock);
+    expect(await outcomes(at('c', '198.51.100.201'), at('c', '198.51.100.202'))).toEqual([held('a'), held('b')]);
+  });
+});
+
 describe('two registrars on one log', () => {
   let other: Node;
   beforeEach(async () => {

@@ -189,7 +189,7 @@ class SnapshotWriter {
   }
 
   #tenantSystem({ name, state, connections, revision, position }: TenantSystemSnapshot): SnapshotTenantSystem {
-    const { tsId, tenantId, vmId, mac, attachments, bindings, failures, mobility, moves } = state;
+    const { tsId, tenantId, vmId, mac, attachments, bindings, failures, mobility, moves, place } = state;
     return {
       tsId,
       name,
@@ -201,6 +201,7 @@ class SnapshotWriter {
       failures,
       mobility,
       moves,
+      place,
       revision,
       position,
     };

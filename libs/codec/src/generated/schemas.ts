@@ -1140,7 +1140,7 @@ export const eventSchemas = {
       {
         "name": "mobility",
         "type": "int",
-        "doc": "Mobility sequence number of the tenant system, never decreasing over its life (RFC 7432 section 7.7)."
+        "doc": "Mobility sequence number of the tenant system, never decreasing over its life (RFC 7432 section 7.7): greater by one than before if it was last at another NVE."
       }
     ]
   },
@@ -1540,6 +1540,15 @@ export const eventSchemas = {
         "name": "nveId",
         "type": "string",
         "doc": "The NVE that it left."
+      },
+      {
+        "name": "mobility",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Mobility sequence number, if it has moved by this: it is left at NVEs that were not its place. null leaves it as it is.",
+        "default": null
       }
     ]
   },
@@ -1720,12 +1729,12 @@ export const eventSchemas = {
       {
         "name": "mobility",
         "type": "int",
-        "doc": "Mobility sequence number after the move."
+        "doc": "Mobility sequence number after it: greater by one, unless the NVE was its place already, and it has only left others."
       },
       {
         "name": "recentMoves",
         "type": "int",
-        "doc": "Moves within the last 180 seconds, this one included; more than 5 raise an alarm (X9, RFC 7432 section 15.1)."
+        "doc": "Moves within the last 180 seconds, this one included; more than 5 raise an alarm (X9, RFC 7432 section 15.1). 0 if the NVE was its place already."
       }
     ]
   },
@@ -2762,6 +2771,14 @@ export const snapshotSchemas = {
                   "int"
                 ],
                 "doc": "Lease in seconds; null without one."
+              },
+              {
+                "name": "identityChanges",
+                "type": {
+                  "type": "array",
+                  "items": "long"
+                },
+                "doc": "Times at which it became another under one incarnation, ms since the epoch."
               }
             ]
           }
@@ -2829,6 +2846,14 @@ export const snapshotSchemas = {
           "int"
         ],
         "doc": "Lease in seconds; null without one."
+      },
+      {
+        "name": "identityChanges",
+        "type": {
+          "type": "array",
+          "items": "long"
+        },
+        "doc": "Times at which it became another under one incarnation, ms since the epoch."
       }
     ]
   },
@@ -3042,6 +3067,17 @@ export const snapshotSchemas = {
           "items": "long"
         },
         "doc": "Times of its last moves, ms since the epoch."
+      },
+      {
+        "name": "place",
+        "type": [
+          "null",
+          {
+            "type": "array",
+            "items": "string"
+          }
+        ],
+        "doc": "NVEs that it was at when it was last counted as moved, where that is not the first of its attachments alone."
       },
       {
         "name": "revision",

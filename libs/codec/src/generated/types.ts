@@ -254,7 +254,7 @@ export interface TenantSystemAttached {
   readonly attachment: Attachment;
   /** The whole set of its bindings; may be empty. */
   readonly bindings: readonly Binding[];
-  /** Mobility sequence number of the tenant system, never decreasing over its life (RFC 7432 section 7.7). */
+  /** Mobility sequence number of the tenant system, never decreasing over its life (RFC 7432 section 7.7): greater by one than before if it was last at another NVE. */
   readonly mobility: number;
 }
 
@@ -294,6 +294,8 @@ export interface TenantSystemDetached {
   readonly tsId: string;
   /** The NVE that it left. */
   readonly nveId: string;
+  /** Mobility sequence number, if it has moved by this: it is left at NVEs that were not its place. null leaves it as it is. */
+  readonly mobility: number | null;
 }
 
 /** A tenant system left every other NVE and is now at this one (R55). */
@@ -310,9 +312,9 @@ export interface TenantSystemMoved {
   readonly mac: string | null;
   /** The whole new set of bindings; null leaves them as they are. */
   readonly bindings: readonly Binding[] | null;
-  /** Mobility sequence number after the move. */
+  /** Mobility sequence number after it: greater by one, unless the NVE was its place already, and it has only left others. */
   readonly mobility: number;
-  /** Moves within the last 180 seconds, this one included; more than 5 raise an alarm (X9, RFC 7432 section 15.1). */
+  /** Moves within the last 180 seconds, this one included; more than 5 raise an alarm (X9, RFC 7432 section 15.1). 0 if the NVE was its place already. */
   readonly recentMoves: number;
 }
 
@@ -734,6 +736,8 @@ export interface SnapshotNveState {
   readonly incarnation: number;
   /** Lease in seconds; null without one. */
   readonly leaseS: number | null;
+  /** Times at which it became another under one incarnation, ms since the epoch. */
+  readonly identityChanges: readonly number[];
 }
 
 /** The registrar that owns the terms of a group. */
@@ -772,6 +776,8 @@ export interface SnapshotTenantSystem {
   readonly mobility: number;
   /** Times of its last moves, ms since the epoch. */
   readonly moves: readonly number[];
+  /** NVEs that it was at when it was last counted as moved, where that is not the first of its attachments alone. */
+  readonly place: readonly string[] | null;
   /** Of its last event. */
   readonly revision: number;
   /** Of its last event. */

@@ -109,6 +109,10 @@ export class World {
       const like = (stream: string): boolean => stream !== nveStream(nveId) && nveIdOnKafka(stream) === nveIdOnKafka(nveStream(nveId));
       return [...this.aggregates.states.keys()].find(like)?.slice(nveStream('').length);
     },
+    tunnelHolder: (address, nveId) => {
+      const holds = (state: AggregateState): boolean => 'siteId' in state && state.nveId !== nveId && state.status === 'reachable' && state.addresses.includes(address);
+      return ([...this.aggregates.states.values()].find(holds) as Nve | undefined)?.nveId;
+    },
     holder: (vnid, kind, address) =>
       this.#tenantSystems().find((ts) => ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address))),
     orphaned: (_ts, vnid) => this.facts.vn(vnid) === undefined,
@@ -123,3 +127,6 @@ export class World {
 
 /** Commands from plain data: specs write ids and addresses without parsing them. */
 export const command = <C extends Command['type']>(type: C, fields: Record<string, unknown>): Command => ({ type, ...fields }) as unknown as Command;
+
+/** An underlay address of its own for each NVE of a spec, as long as their ids differ in one character. */
+export const underlayOf = (nveId: string): string => `198.51.100.${([...nveId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % 250) + 1}`;
