@@ -37,7 +37,7 @@ function memberCells({ nveId, addresses, mac, reachable }: VnMember, sign: Diffe
 }
 
 function mappingCells({ tsId, bid, vlan, ip, mac, attachments }: Mapping, nveId: string): readonly string[] {
-  const address = [vlan === null ? '' : `vlan ${vlan}`, ip ?? ''].filter((part) => part !== '').join(' ');
+  const address = [vlan === null ? '' : `vlan ${vlan}`, ip ?? ''].filter((part) => part !== '').join(' ') || 'untagged';
   const places = attachments.map((attachment) => `${attachment.nveId === nveId ? 'here' : `at ${attachment.nveId}`}${attachment.state === 'associated' ? ' (associated)' : ''}`);
   return [tsId, bid === null ? '' : `BID ${bid}`, address, mac, places.join(', ')];
 }

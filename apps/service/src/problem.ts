@@ -76,7 +76,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'address-required': 422,
   'address-duplicate': 422,
   'ip-required': 422,
-  'vlan-required': 422,
+  'vlan-of-another-vn': 422,
   'vlan-not-allowed': 422,
   'too-many-bindings': 422,
   'vn-not-joined': 422,

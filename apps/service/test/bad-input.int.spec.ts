@@ -9,6 +9,7 @@ let nva: NvaFixture;
 beforeAll(async () => {
   nva = await startNva();
   await populate(nva.http);
+  await nva.http.put('/v1/vns/3').send(vnBody({ name: 'VN3', service: 'l2' })).expect(200);
   await nva.http.put('/v1/nves/nve1/tenant-systems/ts1').send(tsBody(1)).expect(200);
   await nva.http.put('/v1/nves/nve2/tenant-systems/ts2').send(tsBody(2)).expect(200);
   const bindings = [{ bid: 1, vnid: 1, ip: '10.0.0.31' }, { bid: 2, vnid: 2, vlan: 32 }];
@@ -159,7 +160,8 @@ describe('what contradicts the state or a rule is refused and records nothing:',
     ['another BID for an address, in an attach (R18)', 'put', '/v1/nves/nve3/tenant-systems/ts3', tsBody(3, { bindings: [{ bid: 9, vnid: 1, ip: '10.0.0.31' }] }), 409, { code: 'address-registered', field: 'bindings[0].bid', received: 9, expected: 1, row: 'R18' }],
     ['one BID twice in a request (R18)', 'post', '/v1/tenant-systems/ts3/bindings', { bindings: [{ bid: 7, vnid: 1, ip: '10.0.0.7' }, { bid: 7, vnid: 1, ip: '10.0.0.8' }] }, 422, { code: 'bid-duplicate', field: 'bindings[1]', row: 'R18' }],
     ['an L3 binding without an IP (R16)', 'put', NEW_TS, binding({ vnid: 1, vlan: 7 }), 422, { code: 'ip-required', field: 'ip', row: 'R16' }],
-    ['an L2 binding without a VLAN (R16)', 'put', NEW_TS, binding({ vnid: 2, ip: '10.0.0.7' }), 422, { code: 'vlan-required', field: 'vlan', row: 'R16' }],
+    ['one VLAN for two L2 VNs (R16)', 'put', NEW_TS, tsBody(7, { bindings: [{ bid: 1, vnid: 2, vlan: 7 }, { bid: 2, vnid: 3, vlan: 7 }] }), 422, { code: 'vlan-of-another-vn', field: 'vlan', received: 7, actual: { vnid: 3, bid: 2 }, row: 'R16' }],
+    ['an L3 binding without an address, in an attach (R21)', 'put', NEW_TS, binding({ vnid: 1 }), 422, { code: 'address-required', field: 'ip', row: 'R21' }],
     ['a detach by an NVE that the TS has left (R55)', 'delete', '/v1/nves/nve2/tenant-systems/ts1', undefined, 409, { code: 'ts-not-at-nve', field: 'nveId', received: 'nve2', actual: ['nve1'], row: 'R55' }],
     ['a detach of an unknown TS', 'delete', '/v1/nves/nve1/tenant-systems/nobody', undefined, 404, { code: 'ts-unknown', field: 'tsId', received: 'nobody' }],
     ['a TS of another VM (R1)', 'put', TS1, tsBody(1, { vmId: 'vm-9' }), 409, { code: 'ts-immutable', field: 'vmId', received: 'vm-9', expected: 'vm-1', row: 'R1' }],

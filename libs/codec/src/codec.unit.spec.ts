@@ -127,6 +127,7 @@ describe('the table digest', () => {
 describe('mapping keys', () => {
   it('name the TS and its address, never its MAC or BID', () => {
     expect(mappingKey({ tsId: 't', vlan: null, ip: '192.0.2.1' })).toBe('mapping/t/192.0.2.1');
+    expect(mappingKey({ tsId: 't', vlan: null, ip: null })).toBe('mapping/t/untagged');
     expect(mappingKey({ tsId: 't', vlan: 12, ip: null })).toBe('mapping/t/vlan-12');
     expect(mappingKey({ tsId: 't', vlan: 12, ip: '2001:db8::1' })).toBe('mapping/t/vlan-12/2001:db8::1');
   });

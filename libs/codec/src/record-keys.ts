@@ -12,10 +12,11 @@ export function membershipVnid(key: string): number | null {
 }
 
 /**
- * `mapping/<tsId>/<ip>` in an L3 VN, `mapping/<tsId>/vlan-N` or `mapping/<tsId>/vlan-N/<ip>` in an L2 VN. MAC and BID are not
- * part of it, so a move, a MAC change and a BID given later are one record each, with no moment without an entry.
+ * `mapping/<tsId>/<ip>` in an L3 VN, `mapping/<tsId>/vlan-N` or `mapping/<tsId>/vlan-N/<ip>` in an L2 VN; of frames without a tag there,
+ * `mapping/<tsId>/untagged` or `mapping/<tsId>/<ip>`. MAC and BID are not part of it, so a move, a MAC change and a BID given later are one
+ * record each, with no moment without an entry.
  */
 export function mappingKey(mapping: Pick<Mapping, 'tsId' | 'vlan' | 'ip'>): string {
-  if (mapping.vlan === null) return `mapping/${mapping.tsId}/${mapping.ip}`;
+  if (mapping.vlan === null) return `mapping/${mapping.tsId}/${mapping.ip ?? 'untagged'}`;
   return mapping.ip === null ? `mapping/${mapping.tsId}/vlan-${mapping.vlan}` : `mapping/${mapping.tsId}/vlan-${mapping.vlan}/${mapping.ip}`;
 }

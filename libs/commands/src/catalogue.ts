@@ -50,7 +50,7 @@ const bid = (received: unknown, field: string): ReturnType<typeof parseBid> | 0 
 const bindingFields: Fields = {
   bid: optional(parseBid, whole(1, MAX_BID), 'Binding identifier, unique per tenant system.'),
   vnid: optional(parseVnid, whole(1, MAX_VNID), 'The VN; needed the first time.'),
-  vlan: optional(parseVlan, whole(1, MAX_VLAN), 'VLAN id, in an L2 VN.'),
+  vlan: optional(parseVlan, whole(1, MAX_VLAN), 'VLAN id, in an L2 VN; a binding there without one is of frames without a tag.'),
   ip: optional(parseIp, ipSchema, 'IP address; needed the first time in an L3 VN.'),
   lifetimeS: optional(integer(0, MAX_LIFETIME_S), whole(0, MAX_LIFETIME_S), 'Seconds until it lapses unless renewed; 0 de-registers.'),
 };

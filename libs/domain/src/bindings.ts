@@ -44,7 +44,7 @@ export function sameBindings(a: readonly Binding[], b: readonly Binding[]): bool
  * Adds, changes, renews and ends bindings, all or nothing (R18 to R24a). `pathOf` says how the caller calls line i.
  */
 export function register(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string): ResolvedRegistration {
-  const { bindings, changed, ended } = apply(current, lines, pathOf);
+  const { bindings, changed, ended } = apply(current, lines, pathOf, false);
   checkSet(bindings, lines.length === 1 ? pathOf(0) : '');
   return { bindings, changed, deregistered: ended };
 }
@@ -53,7 +53,7 @@ export function register(current: readonly Binding[], lines: readonly BindingLin
 export function wholeSet(current: readonly Binding[], lines: readonly BindingLine[]): readonly Binding[] {
   const pathOf = (line: number): string => `bindings[${line}]`;
   lines.forEach((line, i) => refuseTakingBack(current, line, pathOf(i)));
-  const { standing } = apply(current, lines, pathOf);
+  const { standing } = apply(current, lines, pathOf, true);
   checkSet(standing, 'bindings');
   return standing;
 }
@@ -70,9 +70,9 @@ interface Applied {
 
 /**
  * One reading of a line, for every call. It names its binding by a known BID, or else by VN and address, where the address is exactly what it
- * gives; what it leaves out stays as it is. Known BIDs are read first, so that the order of the lines does not matter.
+ * gives; what it leaves out stays as it is. Known BIDs are read first, so that the order of the lines does not matter. `whole`: the lines are all there is to be.
  */
-function apply(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string): Applied {
+function apply(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string, whole: boolean): Applied {
   const bindings = [...current];
   const results: (Binding | undefined)[] = [];
   // Lists, not sets: they are short, mostly of one, and every attach makes them.
@@ -94,7 +94,7 @@ function apply(current: readonly Binding[], lines: readonly BindingLine[], pathO
       named.push(existing);
       continue;
     }
-    const next = existing ? update(existing, line, path) : create(line, path);
+    const next = existing ? update(existing, line, path) : create(line, path, whole);
     const stays = existing !== undefined && sameBinding(existing, next);
     const result = stays ? existing : next;
     results[i] = result;
@@ -124,7 +124,7 @@ function refuseTakingBack(current: readonly Binding[], line: BindingLine, path: 
   throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: fieldOf(path, 'bid'), received: null, expected: before.bid, row: 'R19' });
 }
 
-/** Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). */
+/** Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). An L2 binding without a VLAN is of frames without a tag. */
 export function checkVns(bindings: readonly Binding[], tenantId: string, facts: Facts): void {
   for (const binding of bindings) {
     const vn = facts.vn(binding.vnid);
@@ -133,11 +133,26 @@ export function checkVns(bindings: readonly Binding[], tenantId: string, facts: 
       throw new Refusal('vn-of-another-tenant', `VN ${binding.vnid} is not one of tenant ${tenantId}`, { field: 'vnid', received: binding.vnid, row: 'R44' });
     }
     if (vn.service === 'l3') {
+      if (binding.ip === null && binding.vlan === null) throw addressRequired('ip', null);
       if (binding.ip === null) throw new Refusal('ip-required', `VN ${binding.vnid} is L3: its bindings carry an IP`, { field: 'ip', received: null, row: 'R16' });
       if (binding.vlan !== null) throw new Refusal('vlan-not-allowed', `VN ${binding.vnid} is L3: its bindings carry no VLAN`, { field: 'vlan', received: binding.vlan, row: 'R16' });
-    } else if (binding.vlan === null) {
-      throw new Refusal('vlan-required', `VN ${binding.vnid} is L2: its bindings carry a VLAN`, { field: 'vlan', received: null, row: 'R16' });
     }
+  }
+}
+
+/**
+ * Refuses what would put one frame of the vNIC into two L2 VNs: one VLAN, or no tag, for both (R16). Looks only at what is `changed`: a log of before may
+ * have such bindings, and they are no reason to refuse another one.
+ */
+export function checkFrames(bindings: readonly Binding[], changed: readonly Binding[], facts: Facts): void {
+  if (bindings.length < 2) return;
+  const isL2 = ({ vnid }: Binding): boolean => facts.vn(vnid)?.service === 'l2';
+  for (const binding of changed.filter(isL2)) {
+    const { vnid, vlan } = binding;
+    const other = bindings.find((b) => b.vlan === vlan && b.vnid !== vnid && isL2(b));
+    if (!other) continue;
+    const frames = vlan === null ? 'frames without a tag' : `frames of VLAN ${vlan}`;
+    throw new Refusal('vlan-of-another-vn', `${frames} from this vNIC are of VN ${other.vnid}; they cannot be of VN ${vnid} too`, { field: 'vlan', received: vlan, actual: { vnid: other.vnid, bid: other.bid }, row: 'R16' });
   }
 }
 
@@ -145,8 +160,8 @@ export function checkVns(bindings: readonly Binding[], tenantId: string, facts: 
 function findExisting(bindings: readonly Binding[], line: BindingLine, path: string): Binding | undefined {
   const byBid = line.bid === undefined ? undefined : findByBid(bindings, line.bid);
   if (byBid) return byBid;
-  if (line.vnid === undefined || (line.ip === undefined && line.vlan === undefined)) return undefined;
-  const named = bindings.filter((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === line.vlan && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
+  if (line.vnid === undefined) return undefined;
+  const named = bindings.filter((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === (line.vlan ?? null) && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
   if (named.length > 1) throw new Refusal('bid-required', `several bindings have IP ${line.ip} in VN ${line.vnid}: name one by its BID or its VLAN`, { field: fieldOf(path, 'bid'), received: null, row: 'R18' });
   return named[0];
 }
@@ -169,11 +184,10 @@ function update(existing: Binding, line: BindingLine, path: string): Binding {
   };
 }
 
-function create(line: BindingLine, path: string): Binding {
-  if (line.vnid === undefined || (line.ip === undefined && line.vlan === undefined)) {
-    if (line.bid !== undefined && line.vnid === undefined) throw unknownBid(line, path);
-    throw new Refusal('address-required', 'the first registration of a BID carries its VN and address (IP or VLAN)', { field: path, received: line, row: 'R21' });
-  }
+/** In the whole set, and without a BID, a line without an address is of frames without a tag; in a registration the BID may be one that has ended, and the line meant to renew it. */
+function create(line: BindingLine, path: string, whole: boolean): Binding {
+  if (line.vnid === undefined) throw line.bid === undefined ? addressRequired(path, line) : unknownBid(line, path);
+  if (line.ip === undefined && line.vlan === undefined && line.bid !== undefined && !whole) throw addressRequired(path, line);
   return {
     bid: line.bid === undefined || line.bid === 0 ? null : line.bid,
     vnid: line.vnid,
@@ -212,6 +226,9 @@ function refuseOtherVn(known: Binding, line: BindingLine, path: string): void {
 }
 
 const fieldOf = (path: string, field: string): string => (path === '' ? field : `${path}.${field}`);
+
+const addressRequired = (field: string, received: unknown): Refusal =>
+  new Refusal('address-required', 'the first registration of a BID carries its VN and address (IP or VLAN)', { field, received, row: 'R21' });
 
 const unknownBid = (line: BindingLine, path: string): Refusal =>
   new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, { field: fieldOf(path, 'bid'), received: line.bid ?? null, row: 'R22' });

@@ -1,6 +1,6 @@
 import type { Attachment, AttachmentState, Audit, Binding, NvaEvent } from '@nva/codec';
 import { Refusal, type Bid, type MacAddress, type NveId, type TenantId, type TsId, type VmId, type Vnid } from '@nva/identifiers';
-import { checkVns, findByBid, register, sameAddress, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
+import { checkFrames, checkVns, findByBid, register, sameAddress, sameBinding, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
 import type { Facts, TenantSystemName } from './facts.ts';
 import { disconnected } from './nve.decider.ts';
 import type { TermOwner } from './term-owner.ts';
@@ -145,7 +145,10 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   const clearsFailure = attached && ts.failures.some((failure) => failure.nveId === nveId);
   if (attached && !changesPlace && !clearsFailure && newMac === null && newBindings === null) return null;
 
-  if (newBindings) checkVns(newBindings, tenantId, facts);
+  if (newBindings) {
+    checkVns(newBindings, tenantId, facts);
+    checkFrames(newBindings, newBindings.filter((b) => !before.some((known) => sameBinding(known, b)) || facts.orphaned(command, b.vnid)), facts);
+  }
   const identity = attached ? ts : { tsId, tenantId, mac: null, bindings: NONE };
   if (!attached || newMac !== null || newBindings) checkAddresses(identity, { mac, bindings }, facts);
 
@@ -168,6 +171,7 @@ function decideRegister(ts: TenantSystem, lines: readonly BindingLine[], pathOf:
   const registered = [...changed, ...revived];
   if (registered.length === 0 && deregistered.length === 0) return null;
   checkVns(registered, ts.tenantId, facts);
+  checkFrames(bindings, registered, facts);
   checkAddresses(ts, { mac: ts.mac, bindings }, facts);
   return { type: 'BindingsRegistered', data: { audit, tsId: ts.tsId, bindings: registered, deregistered: deregistered.map((b) => b.bid ?? 0) } };
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { NvaEvent } from '@nva/codec';
-import { command } from '@nva/domain/testing';
+import { auditAt, command } from '@nva/domain/testing';
 import { decideTenantSystem, MAX_BINDINGS_PER_TS, type TenantSystem } from '../src/index.ts';
-import { attach, l3, MAC1, MAC2, network, nve } from './fixtures.ts';
+import { attach, l3, MAC1, MAC2, network, nve, vn } from './fixtures.ts';
 
 const register = (tsId: string, ...bindings: object[]): ReturnType<typeof command> => command('registerBindings', { tsId, bindings });
 const detach = (tsId: string, nveId: string): ReturnType<typeof command> => command('detach', { tsId, nveId });
@@ -69,9 +69,67 @@ describe('attaching', () => {
     const world = network();
     expect(world.refusal(attach('t1', 'nve1', { bindings: [{ vnid: 1, vlan: 10 }] }))).toBe('ip-required');
     expect(world.refusal(attach('t1', 'nve1', { bindings: [{ vnid: 1, vlan: 10, ip: '192.0.2.1' }] }))).toBe('vlan-not-allowed');
-    expect(world.refusal(attach('t1', 'nve1', { bindings: [{ vnid: 2, ip: '192.0.2.1' }] }))).toBe('vlan-required');
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [{ vnid: 1 }] }))).toBe('address-required');
     expect(world.when(attach('t1', 'nve1', { bindings: [{ vnid: 2, vlan: 10 }] }))).not.toBeNull();
     expect(world.when(attach('t2', 'nve1', { mac: MAC2, bindings: [{ vnid: 2, vlan: 10, ip: '192.0.2.1' }] }))).not.toBeNull();
+  });
+
+  describe('to several L2 VNs by one vNIC', () => {
+    const l2 = (bid: number, vnid: number, vlan?: number, ip?: string): object => ({ bid, vnid, ...(vlan === undefined ? {} : { vlan }), ...(ip === undefined ? {} : { ip }) });
+    const trunk = (): ReturnType<typeof network> => network().given(vn(4), vn(5), attach('t1', 'nve1', { bindings: [l2(1, 2, 10), l2(2, 4, 20), l2(3, 5)] }));
+
+    it('takes a VLAN for each, and frames without a tag for one of them (R16, R24)', () => {
+      expect(trunk().state<TenantSystem>('ts-t1').bindings).toMatchObject([{ vnid: 2, vlan: 10, ip: null }, { vnid: 4, vlan: 20, ip: null }, { vnid: 5, vlan: null, ip: null }]);
+    });
+
+    it('refuses a VLAN, or no tag, for two of them: a frame would belong to both (R16)', () => {
+      const world = network().given(vn(4), vn(5));
+      for (const bindings of [[l2(1, 2, 10), l2(2, 4, 10)], [l2(1, 2), l2(2, 4)], [l2(1, 2, 10), l2(2, 4, 10, '192.0.2.1')], [l2(1, 2), l2(2, 4, undefined, '192.0.2.1')]]) {
+        expect(world.refusal(attach('t1', 'nve1', { bindings }))).toBe('vlan-of-another-vn');
+      }
+      expect(world.when(attach('t1', 'nve1', { bindings: [l2(1, 2, 10, '192.0.2.1'), l2(2, 2, 10, '192.0.2.2'), l2(3, 4, 11)] }))).not.toBeNull();
+    });
+
+    it.each([
+      ['a new binding', { bid: 4, vnid: 5, vlan: 10 }],
+      ['a new binding without a tag', { bid: 4, vnid: 2, ip: '192.0.2.9' }],
+      ['another VLAN of a binding', { bid: 2, vlan: 10 }],
+    ])('refuses it where it would come to be so later: %s (R16)', (_, line) => {
+      const world = trunk();
+      expect(world.refusal(register('t1', line))).toBe('vlan-of-another-vn');
+      expect(world.refusal(command('registerBinding', { tsId: 't1', ...line }))).toBe('vlan-of-another-vn');
+      const others = [l2(1, 2), l2(2, 4), l2(3, 5)].filter((other) => (other as { bid: number }).bid !== line.bid);
+      expect(world.refusal(attach('t1', 'nve1', { bindings: [...others, line] }))).toBe('vlan-of-another-vn');
+    });
+
+    it('lets a VLAN pass from one VN to another in one attach, and leaves untagged L3 bindings beside it alone', () => {
+      const world = trunk();
+      expect(world.when(attach('t1', 'nve1', { bindings: [{ bid: 1, vlan: 20 }, { bid: 2, vlan: 10 }, { bid: 3 }, { bid: 4, ...l3('192.0.2.1') }, { bid: 5, vnid: 3, ip: '192.0.2.1' }] }))).not.toBeNull();
+      expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([{ vnid: 2, vlan: 20 }, { vnid: 4, vlan: 10 }, { vnid: 5, vlan: null }, { vnid: 1 }, { vnid: 3 }]);
+    });
+
+    it('takes what a log of before has, and refuses nothing else for it', () => {
+      const world = trunk();
+      world.aggregates.evolve({ type: 'BindingsRegistered', data: { audit: auditAt(0), tsId: 't1', bindings: [{ bid: 2, vnid: 4, vlan: 10, ip: null, lifetimeS: null }], deregistered: [] } });
+      expect(world.when(register('t1', { bid: 1 }, { bid: 2 }))).toBeNull();
+      expect(world.when(register('t1', l2(7, 5, 30)))).not.toBeNull();
+      expect(world.refusal(register('t1', { bid: 2, ip: '192.0.2.4' }))).toBe('vlan-of-another-vn');
+    });
+
+    it('does not take a registration of an unknown BID without an address for one without a tag: it may be meant to renew what has lapsed (R21, R22)', () => {
+      const world = trunk().given(command('deregisterBinding', { tsId: 't1', bid: 3 }));
+      expect(world.refusal(register('t1', { bid: 3, vnid: 5 }))).toBe('address-required');
+      expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 3, vnid: 5 }))).toBe('address-required');
+      expect(world.when(register('t1', { bid: 3, vnid: 5, ip: '192.0.2.4' }))).toMatchObject({ data: { bindings: [{ bid: 3, vnid: 5, vlan: null, ip: '192.0.2.4' }] } });
+    });
+
+    it('names the binding without a tag by its VN, as it names others by VN and VLAN (R22)', () => {
+      const world = network().given(attach('t1', 'nve1', { bindings: [{ vnid: 2 }] }));
+      expect(world.when(attach('t1', 'nve1', { bindings: [{ vnid: 2 }] }))).toBeNull();
+      expect(world.when(register('t1', { vnid: 2, lifetimeS: 60 }))).toMatchObject({ data: { bindings: [{ bid: null, vnid: 2, vlan: null, ip: null, lifetimeS: 60 }] } });
+      expect(world.when(register('t1', { bid: 8, vnid: 2 }))).toMatchObject({ data: { bindings: [{ bid: 8, vnid: 2, vlan: null }] } });
+      expect(world.when(register('t1', { vnid: 2, lifetimeS: 0 }))).toMatchObject({ data: { deregistered: [8] } });
+    });
   });
 
   it('refuses a MAC or IP that another tenant system of the VN holds; other VNs may overlap (R13)', () => {
@@ -206,7 +264,7 @@ describe('a line of a registration and one of an attach', () => {
     ['its whole address, which keeps its lifetime', { bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1' }],
     ['another BID for its address', { bid: 5, vnid: 2, vlan: 10, ip: '192.0.2.1' }],
     ['a known BID with another VN', { bid: 1, vnid: 1, ip: '192.0.2.1' }],
-    ['an unknown BID without an address', { bid: 5, vnid: 2 }],
+    ['an unknown BID without an address in an L3 VN', { bid: 5, vnid: 1 }],
     ['an unknown BID without a VN', { bid: 5 }],
   ];
   const before = attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1', lifetimeS: 60 }] });

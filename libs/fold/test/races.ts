@@ -28,8 +28,8 @@ const mac = fc.constantFrom('02:00:00:00:00:01', '02:00:00:00:00:02', '02:00:00:
 const ip = fc.constantFrom('192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '2001:db8::1', '2001:db8::2');
 const bid = fc.constantFrom(1, 2, 3);
 const service = (id: number): 'l2' | 'l3' => (id === 2 ? 'l2' : 'l3');
-const line = fc.record({ bid, vnid, ip: fc.option(ip, { nil: undefined }), vlan: fc.constantFrom(10, 20) }).map(({ bid: b, vnid: v, ip: i, vlan }) =>
-  service(v) === 'l2' ? { bid: b, vnid: v, vlan, ...(i ? { ip: i } : {}) } : { bid: b, vnid: v, ip: i ?? '192.0.2.5' },
+const line = fc.record({ bid, vnid, ip: fc.option(ip, { nil: undefined }), vlan: fc.constantFrom(10, 20, undefined) }).map(({ bid: b, vnid: v, ip: i, vlan }) =>
+  service(v) === 'l2' ? { bid: b, vnid: v, ...(vlan ? { vlan } : {}), ...(i ? { ip: i } : {}) } : { bid: b, vnid: v, ip: i ?? '192.0.2.5' },
 );
 const lines = fc.uniqueArray(line, { maxLength: 3, size: 'max', selector: (l) => l.bid });
 /** Any tenant may have any id. Who does not say the tenant means the only one there is, or is refused. */

@@ -234,7 +234,7 @@ export const eventSchemas = {
                   "null",
                   "int"
                 ],
-                "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                "doc": "VLAN id 1 to 4094 in an L2 VN, null there for frames without a tag; always null in an L3 VN.",
                 "default": null
               },
               {
@@ -1111,7 +1111,7 @@ export const eventSchemas = {
                   "null",
                   "int"
                 ],
-                "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                "doc": "VLAN id 1 to 4094 in an L2 VN, null there for frames without a tag; always null in an L3 VN.",
                 "default": null
               },
               {
@@ -1282,7 +1282,7 @@ export const eventSchemas = {
                     "null",
                     "int"
                   ],
-                  "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                  "doc": "VLAN id 1 to 4094 in an L2 VN, null there for frames without a tag; always null in an L3 VN.",
                   "default": null
                 },
                 {
@@ -1450,7 +1450,7 @@ export const eventSchemas = {
                     "null",
                     "int"
                   ],
-                  "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                  "doc": "VLAN id 1 to 4094 in an L2 VN, null there for frames without a tag; always null in an L3 VN.",
                   "default": null
                 },
                 {
@@ -1698,7 +1698,7 @@ export const eventSchemas = {
                     "null",
                     "int"
                   ],
-                  "doc": "VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN.",
+                  "doc": "VLAN id 1 to 4094 in an L2 VN, null there for frames without a tag; always null in an L3 VN.",
                   "default": null
                 },
                 {
@@ -3422,7 +3422,7 @@ export const commandSchemas = {
                     "null",
                     "int"
                   ],
-                  "doc": "VLAN id 1 to 4094, in an L2 VN; null if the line gives none.",
+                  "doc": "VLAN id 1 to 4094, in an L2 VN; null if the line gives none: of a new binding, frames without a tag.",
                   "default": null
                 },
                 {
@@ -4016,7 +4016,7 @@ export const commandSchemas = {
                   "null",
                   "int"
                 ],
-                "doc": "VLAN id 1 to 4094, in an L2 VN; null if the line gives none.",
+                "doc": "VLAN id 1 to 4094, in an L2 VN; null if the line gives none: of a new binding, frames without a tag.",
                 "default": null
               },
               {

@@ -33,7 +33,7 @@ export interface Binding {
   readonly bid: number | null;
   /** Virtual network identifier, 1 to 16777215. */
   readonly vnid: number;
-  /** VLAN id 1 to 4094; set in an L2 VN, null in an L3 VN. */
+  /** VLAN id 1 to 4094 in an L2 VN, null there for frames without a tag; always null in an L3 VN. */
   readonly vlan: number | null;
   /** IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN. */
   readonly ip: string | null;
@@ -47,7 +47,7 @@ export interface CommandBinding {
   readonly bid: number | null;
   /** Virtual network identifier, 1 to 16777215; needed the first time. */
   readonly vnid: number | null;
-  /** VLAN id 1 to 4094, in an L2 VN; null if the line gives none. */
+  /** VLAN id 1 to 4094, in an L2 VN; null if the line gives none: of a new binding, frames without a tag. */
   readonly vlan: number | null;
   /** IP address, IPv4 or IPv6; needed the first time in an L3 VN. */
   readonly ip: string | null;
