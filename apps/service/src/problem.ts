@@ -51,6 +51,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'vn-of-another-tenant': 403,
   'vn-in-use': 409,
   'vn-immutable': 409,
+  'vn-not-deleted': 409,
   'vnid-reserved': 409,
   'nve-incarnation': 409,
   'nve-disconnected': 409,

@@ -37,6 +37,13 @@ export class WritesController {
     return this.#write('deleteVn', { vnid: numeral(params['vnid']) }, told(query, body), request, reply);
   }
 
+  @Post('vns/:vnid/release')
+  @HttpCode(200)
+  @DescribesWrite('releaseVn', ['vnid'])
+  releaseVn(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+    return this.#write('releaseVn', { vnid: numeral(params['vnid']) }, body, request, reply);
+  }
+
   @Put('nves/:nveId')
   @DescribesWrite('connectNve', ['nveId'])
   connectNve(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {

@@ -41,13 +41,14 @@ describe('a line of NDJSON', () => {
       detach: { tsId: 'ts7', nveId: 'nve7' },
       remove: { tsId: 'ts8' },
       deleteVn: { vnid: 7 },
+      releaseVn: { vnid: 7, reason: 'its number is needed' },
       disconnectNve: { nveId: 'nve7', forget: true },
     };
     expect(Object.keys(commands).toSorted()).toEqual([...commandNames].toSorted());
     const lines = Object.entries(commands).map(([name, fields]) => (name === 'remove' ? attachLine(8, 1) : '') + line(name, fields));
     const results = await post(lines.join(''));
     // What records nothing, as the heartbeat, is answered with what is there by then.
-    const positions = [7, 8, null, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
+    const positions = [7, 8, null, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
     expect(results.map(({ status, position }) => [status, position])).toEqual(positions.map((position) => [200, position === null ? expect.any(String) : String(position)]));
     expect(results[4]).toEqual({ status: 200, position: '10', revision: 1, effective: true, conflicts: [], memberships: [1, 7] });
   });

@@ -54,6 +54,7 @@ const write = (command: CommandName, method: Method, path: string, fields: (name
 export const WRITES: readonly Write[] = [
   write('putVn', 'put', '/v1/vns/{vnid}', () => vnBody(), { vnid: VNS }),
   write('deleteVn', 'delete', '/v1/vns/{vnid}', () => ({}), { vnid: VNS }),
+  write('releaseVn', 'post', '/v1/vns/{vnid}/release', () => ({ reason: 'r' }), { vnid: VNS }),
   write('connectNve', 'put', '/v1/nves/{nveId}', () => nveBody(2), { nveId: NVES }),
   write('disconnectNve', 'delete', '/v1/nves/{nveId}', () => ({}), { nveId: NVES }),
   write('heartbeat', 'post', '/v1/nves/{nveId}/heartbeat', () => ({ incarnation: 1 }), { nveId: NVES }),

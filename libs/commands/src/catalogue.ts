@@ -2,6 +2,7 @@ import type { Policies } from '@nva/codec';
 import { MAX_BINDINGS_PER_TS, type BindingLine, type Command } from '@nva/domain';
 import {
   MAX_BID,
+  MAX_REASON_LENGTH,
   MAX_VN_NAME_LENGTH,
   MAX_VLAN,
   MAX_VNID,
@@ -10,6 +11,7 @@ import {
   parseLogicalInterface,
   parseMac,
   parseNveId,
+  parseReason,
   parseSiteId,
   parseTunnelAddress,
   Refusal,
@@ -114,6 +116,11 @@ export const CATALOGUE = {
     },
   },
   deleteVn: { type: 'deleteVn', doc: 'Delete a VN that no tenant system is in.', fields: { vnid } },
+  releaseVn: {
+    type: 'releaseVn',
+    doc: 'Free the VNID of a deleted VN before its time: its topic is deleted, and any tenant may have it (operators).',
+    fields: { vnid, reason: required(parseReason, { ...text, minLength: 1, maxLength: MAX_REASON_LENGTH }, 'Why, for the audit: one line, without invisible characters.') },
+  },
   connectNve: {
     type: 'connectNve',
     doc: 'Connect notification of an NVE.',

@@ -8,7 +8,7 @@ import { GuardedFeedWriter } from './guarded-writer.ts';
 import { FeedOrigin } from './feed-origin.ts';
 import { assertWithin } from './lost-end.ts';
 import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
-import { longGone, lookEveryMs, purged } from './purge.ts';
+import { DeletedVns, lookEveryMs, purged } from './purge.ts';
 import { Queue } from './queue.ts';
 import { beginsWith, feedOpenedBy, merge, recordsOfChange, type Flight, type Owns, type Queued } from './records.ts';
 import { differencesOf, reconcile, type ReconcileOptions, type Reconciliation } from './reconcile.ts';
@@ -53,6 +53,7 @@ export class Distributor {
   readonly #queue = new Queue();
   /** VNIDs whose topic may be due to be deleted. */
   #purges: number[] = [];
+  readonly #deleted: DeletedVns;
   #looking: NodeJS.Timeout | undefined;
   #tending: NodeJS.Timeout | undefined;
   #ticking: NodeJS.Timeout | undefined;
@@ -72,6 +73,7 @@ export class Distributor {
   constructor(writer: FeedWriter, replica: Replica, store: EventStore, logger: Logger, options: DistributorOptions) {
     this.rights = options.access ? this.#rightsOf(options.access, replica, logger, options.owns) : null;
     this.#clock = options.clock ?? systemClock;
+    this.#deleted = new DeletedVns(replica.network, options.purge?.clock ?? this.#clock);
     this.aside = new Aside(replica.network, this.#clock, logger, () => this.#published, (feed) => topicOf(writer, feed));
     this.doubts = new Doubts(this.#clock);
     this.#writer = new GuardedFeedWriter(writer, this.rights, this.aside);
@@ -86,6 +88,8 @@ export class Distributor {
     this.#fillings = new Fillings(replica.network, { log: () => store.logId, writer, owns: this.#owns });
     replica.onFolded((recorded, changes) => {
       this.#fillings.folded(recorded, changes);
+      this.#deleted.folded(recorded.event);
+      if (recorded.event.type === 'VnReleased' && this.#looking) this.purge();
       this.#folded(recorded, changes);
     });
   }
@@ -150,7 +154,7 @@ export class Distributor {
   purge(): void {
     const { purge } = this.#options;
     if (!purge || this.#purges.length > 0) return;
-    this.#purges = longGone(this.#replica.network, this.#owns, purge);
+    this.#purges = this.#deleted.longGone(this.#owns, purge.afterMs);
     this.#wake();
   }
 

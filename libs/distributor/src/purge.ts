@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Audit } from '@nva/codec';
+import type { Audit, NvaEvent } from '@nva/codec';
 import { decideVn } from '@nva/domain';
-import { factsOf, type Network } from '@nva/fold';
+import { factsOf, type FoldedVn, type Network } from '@nva/fold';
 import { parseVnid, vnStream } from '@nva/identifiers';
 import { FeedFenced, type Clock, type EventStore, type Logger, type StreamAppend } from '@nva/ports';
 import type { Owns } from './records.ts';
@@ -20,15 +20,49 @@ export interface PurgeOptions {
 
 export const lookEveryMs = ({ afterMs }: PurgeOptions): number => Math.min(LOOK_EVERY_MS, afterMs);
 
-/** VNIDs that are owned and whose VN has been deleted for long enough. */
-export function longGone(network: Network, owns: Owns, { afterMs, clock }: PurgeOptions): number[] {
-  const before = clock.wallMs() - afterMs;
-  const found: number[] = [];
-  for (const [vnid, { state }] of network.vns) {
-    if (state.status === 'deleted' && state.deletedAt !== null && state.deletedAt <= before && owns(vnid)) found.push(vnid);
-    if (found.length === MAX_FOUND) break;
+/**
+ * How long VNs have been deleted. No wall clock is asked: one that jumped forward would free a VNID too early, and a deletion that was recorded while it was ahead would
+ * keep its VNID for as long. What counts is the time that the log vouches for, or, where that is more, the time in which this process has known of the deletion.
+ */
+export class DeletedVns {
+  readonly #network: Network;
+  readonly #clock: Clock;
+  /** Since when this process knows, monotonic, of the incarnations that were deleted. */
+  readonly #knownSince = new Map<FoldedVn, number>();
+
+  constructor(network: Network, clock: Clock) {
+    this.#network = network;
+    this.#clock = clock;
   }
-  return found;
+
+  /** To be called with every event that was folded. */
+  folded(event: NvaEvent): void {
+    if (event.type === 'VnDeleted') this.#since(this.#network.vns.get(event.data.vnid)!);
+  }
+
+  /** VNIDs that are owned and whose VN has been deleted for long enough, or was released. */
+  longGone(owns: Owns, afterMs: number): number[] {
+    for (const vn of this.#knownSince.keys()) if (this.#network.vns.get(vn.state.vnid) !== vn || vn.state.status !== 'deleted') this.#knownSince.delete(vn);
+    const found: number[] = [];
+    for (const vn of this.#network.vns.values()) {
+      if (vn.state.status === 'deleted' && owns(vn.state.vnid) && (vn.state.released || this.#ageMs(vn) >= afterMs)) found.push(vn.state.vnid);
+      if (found.length === MAX_FOUND) break;
+    }
+    return found;
+  }
+
+  #ageMs(vn: FoldedVn): number {
+    const known = this.#clock.monotonicMs() - this.#since(vn);
+    return vn.deletedAtMs === null ? known : Math.max(known, this.#network.time.ms - vn.deletedAtMs);
+  }
+
+  #since(vn: FoldedVn): number {
+    const known = this.#knownSince.get(vn);
+    if (known !== undefined) return known;
+    const now = this.#clock.monotonicMs();
+    this.#knownSince.set(vn, now);
+    return now;
+  }
 }
 
 interface Purging {

@@ -355,6 +355,58 @@ describe('the topic of a VN long gone', () => {
     expect((await Array.fromAsync(feed.read(VN1))).map((record) => record.key)).toEqual(['context', 'member/nve1', 'mapping/t5/192.0.2.5']);
   });
 
+  const YEARS_MS = 2 * 365 * 24 * 3_600_000;
+
+  it('is not deleted early by a clock that jumps forward, here or where the log was written (X8)', async () => {
+    await node.submit(deleteVn);
+    clock.wall += YEARS_MS;
+    await purge();
+    await node.submit(vn(7), command('deleteVn', { vnid: 7 }));
+    await purge();
+    await stop();
+    await start();
+    await purge();
+    expect([statusOf(1), statusOf(7), feed.has(VN1)]).toEqual(['deleted', 'deleted', true]);
+  });
+
+  it('is deleted in its time though its VN was deleted while the clock was years ahead (X8)', async () => {
+    clock.wall += YEARS_MS;
+    await node.submit(deleteVn);
+    clock.wall -= YEARS_MS;
+    clock.advance(PURGE_AFTER_MS);
+    await purge(purged);
+    expect([feed.has(VN1), statusOf(1)]).toEqual([false, 'purged']);
+  });
+
+  it('ages by the log over restarts, however often the process that would know ends', async () => {
+    await node.submit(deleteVn);
+    // An event an hour: as many hours as a VN stays deleted, and no process that saw it all.
+    for (let hours = 0; hours < PURGE_AFTER_MS / 3_600_000; hours++) {
+      clock.wall += 3_600_000;
+      await node.submit(vn(8 + (hours % 2), 'red'), command('deleteVn', { vnid: 8 + (hours % 2) }));
+    }
+    await stop();
+    await start();
+    await purge(() => statusOf(1) === 'purged');
+    expect([statusOf(1), statusOf(9)]).toEqual(['purged', 'deleted']);
+  });
+
+  it('is deleted at once when an operator releases its VNID, with the reason on record', async () => {
+    await node.submit(deleteVn);
+    const [released] = await node.submit(command('releaseVn', { vnid: 1, reason: 'the tenant has left' }));
+    expect(code(released)).toBe('accepted');
+    for (let i = 0; !purged() && i < 1_000; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect([feed.has(VN1), statusOf(1)]).toEqual([false, 'purged']);
+    expect((await node.submit(vn(1, 'blue'))).map(code)).toEqual(['accepted']);
+    expect((await Array.fromAsync(log.store.readStream('vn-1'))).map(({ event }) => [event.type, 'reason' in event.data ? event.data.reason : null])).toEqual([
+      ['VnCreated', null],
+      ['VnDeleted', null],
+      ['VnReleased', 'the tenant has left'],
+      ['VnPurged', null],
+      ['VnCreated', null],
+    ]);
+  });
+
   it('is there again, whole, when its VN is created while it goes', async () => {
     await node.submit(deleteVn);
     await settled();

@@ -13,6 +13,8 @@ export interface Vn {
   readonly policies: Policies;
   /** Milliseconds since the epoch; null while it is alive. */
   readonly deletedAt: number | null;
+  /** Deleted, and its VNID is to be free as soon as its topic is gone. */
+  readonly released: boolean;
 }
 
 export type VnCommand =
@@ -27,10 +29,12 @@ export type VnCommand =
       readonly policies?: Policies;
     }
   | { readonly type: 'deleteVn'; readonly vnid: Vnid }
+  /** From an operator: frees the VNID of a deleted VN before its time. */
+  | { readonly type: 'releaseVn'; readonly vnid: Vnid; readonly reason: string }
   /** From the distributor, once the topic of a deleted VN is gone. */
   | { readonly type: 'purgeVn'; readonly vnid: Vnid };
 
-export type VnEvent = Extract<NvaEvent, { type: 'VnCreated' | 'VnUpdated' | 'VnDeleted' | 'VnPurged' }>;
+export type VnEvent = Extract<NvaEvent, { type: 'VnCreated' | 'VnUpdated' | 'VnDeleted' | 'VnReleased' | 'VnPurged' }>;
 
 const NO_POLICIES: Policies = Object.freeze({ access: {}, tunnel: {} });
 
@@ -43,6 +47,10 @@ export function decideVn(command: VnCommand, vn: Vn | null, facts: Facts, audit:
       if (vn?.status !== 'alive') throw unknown(vnid);
       if (facts.vnInUse(vnid)) throw new Refusal('vn-in-use', `VN ${vnid} still has tenant systems`, { field: 'vnid', received: vnid });
       return { type: 'VnDeleted', data: { audit, vnid } };
+    case 'releaseVn':
+      if (!vn) throw unknown(vnid);
+      if (vn.status === 'alive') throw new Refusal('vn-not-deleted', `VN ${vnid} is not deleted; delete it first`, { field: 'vnid', received: vnid });
+      return vn.status === 'purged' || vn.released ? null : { type: 'VnReleased', data: { audit, vnid, reason: command.reason } };
     case 'purgeVn':
       if (!vn) throw unknown(vnid);
       return vn.status === 'deleted' ? { type: 'VnPurged', data: { audit, vnid } } : null;
@@ -82,7 +90,7 @@ const unknown = (vnid: number): Refusal => new Refusal('vn-unknown', `there is n
 export function evolveVn(vn: Vn | null, event: VnEvent): Vn {
   if (event.type === 'VnCreated') {
     const { vnid, tenantId, name, service, encapsulation, policies } = event.data;
-    return { vnid, status: 'alive', tenantId, name, service, encapsulation, policies, deletedAt: null };
+    return { vnid, status: 'alive', tenantId, name, service, encapsulation, policies, deletedAt: null, released: false };
   }
   if (!vn) throw new Error(`${event.type} of a VN that was never created`);
   switch (event.type) {
@@ -92,6 +100,8 @@ export function evolveVn(vn: Vn | null, event: VnEvent): Vn {
     }
     case 'VnDeleted':
       return { ...vn, status: 'deleted', deletedAt: event.data.audit.recordedAt };
+    case 'VnReleased':
+      return { ...vn, released: true };
     case 'VnPurged':
       return { ...vn, status: 'purged' };
   }

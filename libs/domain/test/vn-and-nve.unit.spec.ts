@@ -29,6 +29,22 @@ describe('a VN', () => {
     expect(world.refusal(remove(1))).toBe('vn-unknown');
   });
 
+  it('is released by an operator once it is deleted, with a reason, and only once', () => {
+    const release = command('releaseVn', { vnid: 1, reason: 'the tenant has left' });
+    const world = network();
+    expect(world.refusal(command('releaseVn', { vnid: 77, reason: 'r' }))).toBe('vn-unknown');
+    expect(world.refusal(release)).toBe('vn-not-deleted');
+    world.given(remove(1));
+    expect(world.when(release)).toMatchObject({ type: 'VnReleased', data: { vnid: 1, reason: 'the tenant has left' } });
+    expect(world.when(release)).toBeNull();
+    // Until its topic is gone it is still its tenant's, who may have it back.
+    expect(world.refusal(vn(1, { tenantId: 'blue' }))).toBe('vnid-reserved');
+    expect(world.when(vn(1))).toMatchObject({ type: 'VnCreated' });
+    expect(world.refusal(release)).toBe('vn-not-deleted');
+    world.given(remove(1), command('purgeVn', { vnid: 1 }));
+    expect(world.when(release)).toBeNull();
+  });
+
   it('leaves its VNID to its tenant until it is purged', () => {
     const world = network().given(remove(1));
     expect(world.refusal(vn(1, { tenantId: 'blue' }))).toBe('vnid-reserved');

@@ -1,3 +1,4 @@
+export { LogTime, MAX_STEP_MS, type LogTimeState } from './log-time.ts';
 export * from './capture.ts';
 export * from './changes.ts';
 export * from './digests.ts';

@@ -52,6 +52,8 @@ export class FoldedVn {
   readonly incarnation: Position;
   readonly feed: FeedName;
   contextPosition: Position;
+  /** By the log's time (`LogTime`); null while it lives. */
+  deletedAtMs: number | null = null;
   readonly members = new OrderedMap<string, FoldedMember>();
   readonly macs = new ClaimTable();
   readonly ips = new ClaimTable();

@@ -1,16 +1,6 @@
 import type { Mapping, NvaEvent, VnContext, VnMember } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
-import {
-  evolveNve,
-  evolveTenantSystem,
-  evolveVn,
-  isNveEvent,
-  isTenantSystemEvent,
-  isVnEvent,
-  type NveEvent,
-  type TenantSystemEvent,
-  type VnEvent,
-} from '@nva/domain';
+import { evolveNve, evolveTenantSystem, evolveVn, isNveEvent, isTenantSystemEvent, isVnEvent, type NveEvent, type TenantSystemEvent, type VnEvent } from '@nva/domain';
 import { nveIdOnKafka, tsNameOf } from '@nva/identifiers';
 import type { Position, RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
@@ -19,6 +9,7 @@ import { Connecting } from './connecting.ts';
 import { Holdings } from './holdings.ts';
 import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
 import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
+import { LogTime } from './log-time.ts';
 import { nameIn, Namesakes } from './namesakes.ts';
 import { OrderedMap } from './ordered.ts';
 import { reachedAt } from './reach.ts';
@@ -66,6 +57,7 @@ export class Network {
   /** By what Kafka makes of their ids: nearly always one. */
   readonly nvesOnKafka = new Map<string, FoldedNve[]>();
   readonly tunnelEnds = new TunnelEnds();
+  readonly time = new LogTime();
   /** Who owns the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
   /** Told of what is about to change, while a capture is under way. */
@@ -90,6 +82,7 @@ export class Network {
     const { position, event } = recorded;
     if (position <= this.position) return [];
     this.position = position;
+    this.time.take(event.data.audit.recordedAt);
     this.#changes = [];
     this.#dispatch(event, recorded);
     return inOrder(this.#changes);
@@ -354,9 +347,11 @@ export class Network {
           this.#advance(vn, state, revision);
           for (const ts of inside) for (const connection of ts.state.bindings) if (connection.vn === vn) connection.vn = null;
         });
+        vn.deletedAtMs = this.time.ms;
         this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: null, previous: vn.contextPosition });
         return;
       }
+      case 'VnReleased':
       case 'VnPurged':
         this.#advance(known!, state, revision);
     }

@@ -4,6 +4,7 @@ import type { Position } from '@nva/ports';
 import { eachClaim, firstInVn } from './claimed.ts';
 import { Connection, FoldedVn, type FoldedMember, type FoldedNve, type FoldedTs } from './model.ts';
 import { Network } from './network.ts';
+import type { LogTimeState } from './log-time.ts';
 import type { FoldedOracle } from './oracles.ts';
 import { RULES } from './rules.ts';
 
@@ -20,6 +21,7 @@ export interface SnapshotFrame {
   readonly foldVersion: number;
   readonly foldRevision: number;
   readonly position: Position;
+  readonly time: LogTimeState;
 }
 
 export type OracleSnapshot = readonly [group: string, oracle: FoldedOracle];
@@ -37,6 +39,7 @@ export interface VnSnapshot {
   readonly position: Position;
   readonly incarnation: Position;
   readonly contextPosition: Position;
+  readonly deletedAtMs: number | null;
   readonly members: readonly { readonly nveId: string; readonly since: Position; readonly position: Position }[];
   readonly contestedMacs: readonly ContestedSnapshot[];
   readonly contestedIps: readonly ContestedSnapshot[];
@@ -57,7 +60,7 @@ export interface TenantSystemSnapshot {
 
 const plainBinding = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
 
-export const frameOf = (network: Network): SnapshotFrame => ({ foldVersion: network.version, foldRevision: network.versionRevision, position: network.position });
+export const frameOf = (network: Network): SnapshotFrame => ({ foldVersion: network.version, foldRevision: network.versionRevision, position: network.position, time: network.time.state });
 
 export const nveSnapshot = ({ nveId, state, revision, position }: FoldedNve): NveSnapshot => ({ nveId, state, revision, position });
 
@@ -67,6 +70,7 @@ export const vnSnapshot = (vn: FoldedVn): VnSnapshot => ({
   position: vn.position,
   incarnation: vn.incarnation,
   contextPosition: vn.contextPosition,
+  deletedAtMs: vn.deletedAtMs,
   members: [...vn.members.values()].map(({ nve, since, position }) => ({ nveId: nve.nveId, since, position })),
   contestedMacs: vn.macs.contested(),
   contestedIps: vn.ips.contested(),
@@ -114,10 +118,11 @@ export class NetworkRestorer {
   readonly #contested = new Map<FoldedVn, VnSnapshot>();
 
   /** Throws for rules that this build does not have. */
-  constructor({ foldVersion, foldRevision, position }: SnapshotFrame, versions = RULES) {
+  constructor({ foldVersion, foldRevision, position, time }: SnapshotFrame, versions = RULES) {
     this.#network = new Network(versions);
     this.#network.follow(foldVersion, foldRevision);
     this.#network.position = position;
+    this.#network.time.restore(time);
   }
 
   oracle([group, oracle]: OracleSnapshot): void {
@@ -133,6 +138,7 @@ export class NetworkRestorer {
   vn(snapshot: VnSnapshot): void {
     const vn = new FoldedVn(snapshot.state, snapshot.revision, snapshot.position, snapshot.incarnation);
     vn.contextPosition = snapshot.contextPosition;
+    vn.deletedAtMs = snapshot.deletedAtMs;
     this.#network.vns.set(vn.state.vnid, vn);
     if (vn.alive) this.#network.holdings.vn(vn.state.tenantId, 1);
     for (const { nveId, since, position } of snapshot.members) {

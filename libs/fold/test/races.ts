@@ -50,6 +50,7 @@ const commands = fc.oneof(
   { weight: 4, arbitrary: fc.record({ vnid, tenantId, name: fc.constantFrom('a', 'b') }).map((c) => command('putVn', { ...c, service: service(c.vnid), encapsulation: 'vxlan' })) },
   { weight: 2, arbitrary: vnid.map((v) => command('deleteVn', { vnid: v })) },
   { weight: 1, arbitrary: vnid.map((v) => command('purgeVn', { vnid: v })) },
+  { weight: 1, arbitrary: vnid.map((v) => command('releaseVn', { vnid: v, reason: 'r' })) },
   { weight: 2, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2), mac, at: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, nveId), force: fc.boolean() }).map(({ at, ...c }) => command('connectNve', { ...c, siteId: 's', addresses: [underlayOf(at ?? c.nveId)] })) },
   { weight: 2, arbitrary: fc.record({ nveId, forget: fc.constantFrom(false, false, true) }).map((c) => command('disconnectNve', c)) },
   { weight: 1, arbitrary: fc.constantFrom('east', 'west').map((group) => command('takeOver' as Command['type'], { group })) },

@@ -14,6 +14,7 @@ export const MAX_ID_LENGTH = 128;
 /** Shorter, and without colon: an NVE id is part of a Kafka topic's name. */
 export const MAX_NVE_ID_LENGTH = 100;
 export const MAX_VN_NAME_LENGTH = 128;
+export const MAX_REASON_LENGTH = 512;
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -45,6 +46,14 @@ export const parseSiteId = (received: unknown, field = 'siteId'): SiteId => pars
 export function parseVnName(received: unknown, field = 'name'): string {
   if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
   if (received.length === 0 || received.length > MAX_VN_NAME_LENGTH) throw new Refusal('id-malformed', `${field} is 1 to ${MAX_VN_NAME_LENGTH} characters`, { field, received });
+  checkText(received, field);
+  return received;
+}
+
+/** Why an operator does something, for the audit. Free text on one line (`checkText`). */
+export function parseReason(received: unknown, field = 'reason'): string {
+  if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
+  if (received.trim().length === 0 || received.length > MAX_REASON_LENGTH) throw new Refusal('out-of-range', `${field} is 1 to ${MAX_REASON_LENGTH} characters`, { field, received });
   checkText(received, field);
   return received;
 }

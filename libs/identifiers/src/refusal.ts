@@ -52,6 +52,7 @@ export const REFUSAL_CODES = [
   'vn-of-another-tenant',
   'vn-in-use',
   'vn-immutable',
+  'vn-not-deleted',
   'vnid-reserved',
   'nve-incarnation',
   'nve-disconnected',

@@ -94,7 +94,7 @@ export class SnapshotKeeper {
     const { version, versionRevision } = network;
     const { position, stream, revision, eventId } = last;
     try {
-      const header = { logId, rulesVersion: version, rulesRevision: versionRevision, position, checkpoint: checkpointAt(position), stream, revision, eventId, keys: keys !== null };
+      const header = { logId, rulesVersion: version, rulesRevision: versionRevision, position, checkpoint: checkpointAt(position), stream, revision, eventId, keys: keys !== null, ...network.time.state };
       const contents = { header, digests: digests.all(), keys: keys?.() ?? [], capture: new NetworkCapture(network) };
       const began = clock.monotonicMs();
       const { bytes, tenantSystems, longestSliceMs } = await directory.write(contents, this.#giveUp.signal);

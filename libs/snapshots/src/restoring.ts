@@ -93,7 +93,7 @@ class Filling {
 
   constructor(header: SnapshotHeader, versions: readonly FoldRules[]) {
     this.#header = header;
-    this.#restorer = new NetworkRestorer({ foldVersion: header.rulesVersion, foldRevision: header.rulesRevision, position: header.position }, versions);
+    this.#restorer = new NetworkRestorer({ foldVersion: header.rulesVersion, foldRevision: header.rulesRevision, position: header.position, time: header }, versions);
   }
 
   get complete(): boolean {
@@ -145,13 +145,14 @@ class Filling {
     this.#restorer.nve({ nveId, state: state && { ...state, nveId }, revision, position });
   }
 
-  #vnOf({ members, contestedMacs, contestedIps, revision, position, incarnation, contextPosition, policies, ...rest }: SnapshotVn): VnSnapshot {
+  #vnOf({ members, contestedMacs, contestedIps, revision, position, incarnation, contextPosition, deletedAtMs, policies, ...rest }: SnapshotVn): VnSnapshot {
     return {
       state: { ...rest, policies: { ...policies } },
       revision,
       position,
       incarnation,
       contextPosition,
+      deletedAtMs,
       members: members.map(({ nve, since, position: at }) => ({ nveId: this.#nveIds[nve]!, since, position: at })),
       contestedMacs: contestedMacs.map(({ address, tsIds }) => [address, tsIds]),
       contestedIps: contestedIps.map(({ address, tsIds }) => [address, tsIds]),

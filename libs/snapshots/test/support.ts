@@ -29,7 +29,7 @@ export class Folded {
   contents(keys: readonly SnapshotKey[] = []): SnapshotContents {
     const { version, versionRevision, position } = this.network;
     const { stream, revision, id } = this.last!;
-    const header: SnapshotHeader = { logId: LOG, rulesVersion: version, rulesRevision: versionRevision, position, checkpoint: String(position), stream, revision, eventId: id, keys: true };
+    const header: SnapshotHeader = { logId: LOG, rulesVersion: version, rulesRevision: versionRevision, position, checkpoint: String(position), stream, revision, eventId: id, keys: true, ...this.network.time.state };
     return { header, capture: new NetworkCapture(this.network), digests: this.digests.all(), keys };
   }
 }

@@ -2045,6 +2045,69 @@ export const eventSchemas = {
       }
     ]
   },
+  VnReleased: {
+    "type": "record",
+    "name": "VnReleased",
+    "namespace": "nvo3.event.v1",
+    "doc": "An operator frees the VNID of a deleted VN before its time: its topic is deleted next, and VnPurged follows.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "vnid",
+        "type": "int",
+        "doc": "Virtual network identifier, 1 to 16777215."
+      },
+      {
+        "name": "reason",
+        "type": "string",
+        "doc": "Why, in the operator's words: one line of text."
+      }
+    ]
+  },
   VnUpdated: {
     "type": "record",
     "name": "VnUpdated",
@@ -2623,6 +2686,21 @@ export const snapshotSchemas = {
         "name": "keys",
         "type": "boolean",
         "doc": "Whether the Idempotency-Keys are in it: they are if a registrar took it."
+      },
+      {
+        "name": "timeMs",
+        "type": "long",
+        "doc": "Time that the log vouches for, in milliseconds."
+      },
+      {
+        "name": "timeNewest",
+        "type": "long",
+        "doc": "Recorded time up to which the clock that wrote last was heard, ms since the epoch."
+      },
+      {
+        "name": "timeOther",
+        "type": "long",
+        "doc": "The same of the clock before that one, if the two are far apart; 0 without one."
       }
     ]
   },
@@ -3231,6 +3309,19 @@ export const snapshotSchemas = {
           "long"
         ],
         "doc": "When it was deleted, ms since the epoch; null while it lives."
+      },
+      {
+        "name": "deletedAtMs",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "The same by the time that the log vouches for."
+      },
+      {
+        "name": "released",
+        "type": "boolean",
+        "doc": "An operator has said that its VNID is to be free at once."
       },
       {
         "name": "revision",

@@ -362,6 +362,16 @@ export interface VnPurged {
   readonly vnid: number;
 }
 
+/** An operator frees the VNID of a deleted VN before its time: its topic is deleted next, and VnPurged follows. */
+export interface VnReleased {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** Virtual network identifier, 1 to 16777215. */
+  readonly vnid: number;
+  /** Why, in the operator's words: one line of text. */
+  readonly reason: string;
+}
+
 /** The name, encapsulation or policies of a VN changed. */
 export interface VnUpdated {
   /** Who, when and why. */
@@ -686,6 +696,12 @@ export interface SnapshotHeader {
   readonly eventId: string;
   /** Whether the Idempotency-Keys are in it: they are if a registrar took it. */
   readonly keys: boolean;
+  /** Time that the log vouches for, in milliseconds. */
+  readonly timeMs: number;
+  /** Recorded time up to which the clock that wrote last was heard, ms since the epoch. */
+  readonly timeNewest: number;
+  /** The same of the clock before that one, if the two are far apart; 0 without one. */
+  readonly timeOther: number;
 }
 
 /** An Idempotency-Key of the last 24 hours with its answer. */
@@ -820,6 +836,10 @@ export interface SnapshotVn {
   readonly policies: Policies;
   /** When it was deleted, ms since the epoch; null while it lives. */
   readonly deletedAt: number | null;
+  /** The same by the time that the log vouches for. */
+  readonly deletedAtMs: number | null;
+  /** An operator has said that its VNID is to be free at once. */
+  readonly released: boolean;
   /** Of its last event. */
   readonly revision: number;
   /** Of its last event. */
@@ -870,6 +890,7 @@ export type NvaEvent =
   | { readonly type: 'VnCreated'; readonly data: VnCreated }
   | { readonly type: 'VnDeleted'; readonly data: VnDeleted }
   | { readonly type: 'VnPurged'; readonly data: VnPurged }
+  | { readonly type: 'VnReleased'; readonly data: VnReleased }
   | { readonly type: 'VnUpdated'; readonly data: VnUpdated };
 
 /** Every value of a feed record. */
