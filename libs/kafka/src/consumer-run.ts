@@ -108,7 +108,10 @@ export class ConsumerRun {
         if (this.#cycles.needsLayout) this.#learnLayout();
       });
       consumer.on(REQUEST, ({ payload }) => payload.apiName === 'Fetch' && this.#cycles.answered(payload.broker));
-      consumer.on(FETCH, () => joined && resolve());
+      consumer.on(FETCH, ({ payload }) => {
+        this.#cycles.taken(Number((payload as unknown as { nodeId: unknown }).nodeId));
+        if (joined) resolve();
+      });
       consumer.on(END_BATCH_PROCESS, ({ payload }) => {
         if (this.#over) return;
         const first = Number(payload.firstOffset);

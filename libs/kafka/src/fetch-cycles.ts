@@ -14,6 +14,8 @@ export interface ClusterLayout {
 
 interface Cycle {
   answered: boolean;
+  /** kafkajs took the answer: no error stood in it for any topic. */
+  taken: boolean;
   /** Topics that the cycle's fetch brought something of. */
   readonly seen: Set<string>;
   bytes: number;
@@ -24,8 +26,8 @@ interface Cycle {
  * whose last offsets compaction took, so their end is never reached by counting.
  *
  * A cycle is one fetch from one broker, with the handling of what it brought. A topic is quiet when a cycle of its leader
- * brought nothing of it, was really answered (a fetch that failed inside kafkajs looks empty too), and was not so full that the
- * topic may have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known, and the
+ * brought nothing of it, was really answered (a fetch that failed inside kafkajs looks empty too), was taken (an answer in which one topic
+ * has an error, because it was deleted, is thrown away with what it brings of the others), and was not so full that the topic may have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known, and the
  * layout is asked for again when a topic is not heard of any more: its leader may be another by now.
  */
 export class FetchCycles {
@@ -56,9 +58,9 @@ export class FetchCycles {
   begin(nodeId: number, topics: Iterable<string>): void {
     const cycle = this.#cycles.get(nodeId);
     this.#nodes.add(nodeId);
-    this.#cycles.set(nodeId, { answered: false, seen: new Set(), bytes: 0 });
+    this.#cycles.set(nodeId, { answered: false, taken: false, seen: new Set(), bytes: 0 });
     if (this.needsLayout) return;
-    const telling = cycle?.answered === true && cycle.bytes < this.#maxBytes / 2;
+    const telling = cycle?.answered === true && cycle.taken && cycle.bytes < this.#maxBytes / 2;
     let lost = false;
     for (const topic of topics) {
       const unheard = (this.#unheard.get(topic) ?? 0) + 1;
@@ -76,6 +78,12 @@ export class FetchCycles {
     const nodeId = this.#nodes.size > 1 ? this.#layout?.nodes.get(broker) : [...this.#nodes][0];
     const cycle = nodeId === undefined ? undefined : this.#cycles.get(nodeId);
     if (cycle) cycle.answered = true;
+  }
+
+  /** kafkajs hands over what the answer brought, be it nothing. */
+  taken(nodeId: number): void {
+    const cycle = this.#cycles.get(nodeId);
+    if (cycle) cycle.taken = true;
   }
 
   delivered(topic: string, offsets: number): void {
