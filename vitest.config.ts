@@ -26,8 +26,9 @@ function project(name: string, groupOrder: number, include: string[], exclude: s
       execArgv: ['--conditions=source'],
       // Vitest takes CommonJS below a folder named «es» for ES modules and evaluates it a second time, wherever the checkout lies.
       server: { deps: { external: [/\/node_modules\//] } },
-      testTimeout: 30_000,
-      hookTimeout: 60_000,
+      // Ends what hangs, and nothing that is slow: what a test waits for has its own bound.
+      testTimeout: 300_000,
+      hookTimeout: 300_000,
     },
   };
 }

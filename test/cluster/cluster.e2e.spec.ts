@@ -11,7 +11,7 @@ import { Cluster } from './cluster.ts';
 /** `npm run test:chaos` has 50 and more; CHAOS_SEED replays one. */
 const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 6);
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(performance.timeOrigin) % 1_000_000);
-const ROUND_LIMIT_MS = 60_000;
+const ROUND_LIMIT_MS = 240_000;
 const LEASE_S = 6;
 
 let directory: string;
@@ -61,11 +61,11 @@ describe('registrars, distributors and admins on three brokers and an event stor
       const first = await ownerUrl();
       const owner = registrars.find(({ url }) => url === first)!;
       owner.process.freeze();
-      await expect.poll(ownerUrl, { timeout: 30_000, interval: 200 }).not.toBe(first);
+      await expect.poll(ownerUrl, { timeout: 120_000, interval: 200 }).not.toBe(first);
       // The new owner gives every lease its whole time again; by then, that of both is over where the first left them.
       await new Promise((resolve) => setTimeout(resolve, LEASE_S * 1_000));
       owner.process.thaw();
-      await expect.poll(() => statusOf('dead'), { timeout: 30_000, interval: 200 }).toBe('lapsed');
+      await expect.poll(() => statusOf('dead'), { timeout: 120_000, interval: 200 }).toBe('lapsed');
       await new Promise((resolve) => setTimeout(resolve, 3_000));
       expect(await ownerUrl()).not.toBe(first);
       expect([...seen]).toEqual(['reachable']);

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tethered } from '../../apps/demo/src/tethered.ts';
 
 const POLL_MS = 50;
-const READY_LIMIT_MS = 60_000;
-const STOP_LIMIT_MS = 15_000;
+const READY_LIMIT_MS = 240_000;
+const STOP_LIMIT_MS = 60_000;
 const TAIL_CHARS = 4_000;
 
 export interface ProcessOptions {

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import type { Acknowledged } from './load.ts';
 
-const SETTLE_LIMIT_MS = 60_000;
+const SETTLE_LIMIT_MS = 240_000;
 const POLL_MS = 250;
 
 /** What was compared, all of it as it should be. */

@@ -7,7 +7,7 @@ import type { ManagedProcess } from './managed-process.ts';
 
 /** Written after the backup, and lost with it. */
 const LOST_FOR_MS = 3_000;
-const PUBLISHED_LIMIT_MS = 60_000;
+const PUBLISHED_LIMIT_MS = 240_000;
 
 /**
  * Takes a backup of the event store, lets a load go on, and puts the backup back beneath everything. The distributors, which find more on the

@@ -10,7 +10,7 @@ import { createService, readConfig, ROLES, type Service } from '../src/index.ts'
 import { nveBody, temporaryDirectory, tsBody, until, vnBody } from './support.ts';
 
 const FAR = 4_000;
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 240_000;
 /** With a broker to start first. */
 const TEST_TIMEOUT_MS = 120_000;
 

@@ -9,7 +9,7 @@ export type Http = ReturnType<typeof supertest>;
 export type Environment = Readonly<Record<string, string>>;
 
 /** Ready is a state that is waited for; on Kafka, and beside other work, it takes longer than in process. */
-const READY_LIMIT_MS = 60_000;
+const READY_LIMIT_MS = 240_000;
 
 export interface NvaFixture {
   readonly server: Service;
@@ -79,7 +79,7 @@ export async function startNva({ env = {}, clock, logger = silentLogger, config 
 }
 
 /** Waits, bounded, for what no event tells of. */
-export async function until(condition: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 120_000): Promise<void> {
   const deadline = performance.now() + limitMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`not so within ${limitMs} ms: ${condition}`);

@@ -25,8 +25,6 @@ const store = await openStore(directory, { checkpointPages: Number(checkpointPag
 writeSync(1, 'open\n');
 process.send?.('open');
 
-let acknowledged = false;
-
 async function caller(number: number): Promise<void> {
   let revision = NO_STREAM;
   for (let call = 0; call < Number(calls); call++) {
@@ -40,8 +38,7 @@ async function caller(number: number): Promise<void> {
       return `ack ${JSON.stringify(said)}\n`;
     });
     writeSync(1, lines.join(''));
-    if (!acknowledged) process.send?.('acknowledged');
-    acknowledged = true;
+    process.send?.('acknowledged');
   }
 }
 

@@ -23,7 +23,7 @@ it(`loses nothing acknowledged and leaves no half append in ${KILLS} kills while
   const acknowledged: Acknowledged[] = [];
   for (let round = 0; round < KILLS; round++) {
     // A small WAL, so that kills fall into checkpoints too.
-    const output = await killedAfter(writer(log, `round-${round}`, 1_000_000, 8, 64), random.below(MAX_LIFE_MS), join(directory.path, 'output'));
+    const output = await killedAfter(writer(log, `round-${round}`, 1_000_000, 8, 64), { openMs: random.below(MAX_LIFE_MS) }, join(directory.path, 'output'));
     expect(output).toMatch(/^open\n/);
     acknowledged.push(...acknowledgedIn(output));
     // In between, a child opens what the one before it left.

@@ -10,8 +10,8 @@ import { openStore, TemporaryDirectory } from './support.ts';
 
 const SEED = 20_261_126;
 const ROUNDS = 8;
-/** Milliseconds of writing before a child is killed, at most. */
-const MAX_LIFE_MS = 60;
+/** Calls acknowledged before a child is killed, at most. */
+const MAX_ACKNOWLEDGED = 400;
 /** Of the WAL: one that keeps all that a round writes, and one that is copied into the file again and again. */
 const CHECKPOINT_PAGES = [2_048, 24];
 
@@ -60,7 +60,7 @@ it(`never opens without an event that was acknowledged: ${ROUNDS} writers killed
     const log = join(directory.path, `log-${round >> 1}`);
     // Every other writer goes on with what the one before it left.
     if (round % 2 === 0) acknowledged = [];
-    const output = await killedAfter(writer(log, `round-${round}`, 1_000_000, 8, CHECKPOINT_PAGES[round % CHECKPOINT_PAGES.length]!), random.below(MAX_LIFE_MS), join(directory.path, 'output'), 'acknowledged');
+    const output = await killedAfter(writer(log, `round-${round}`, 1_000_000, 8, CHECKPOINT_PAGES[round % CHECKPOINT_PAGES.length]!), { acknowledged: 1 + random.below(MAX_ACKNOWLEDGED) }, join(directory.path, 'output'));
     acknowledged.push(...acknowledgedIn(output));
     for (const [name, , damage] of DAMAGES) {
       const copy = join(directory.path, 'copy');

@@ -46,7 +46,7 @@ class Story implements FeedSink {
     this.told.push('resumed');
   }
   async until(last: string): Promise<void> {
-    await vi.waitFor(() => expect(this.told.at(-1)).toBe(last), { timeout: 5000, interval: 2 });
+    await vi.waitFor(() => expect(this.told.at(-1)).toBe(last), { timeout: 60_000, interval: 2 });
   }
 }
 
