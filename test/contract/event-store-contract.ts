@@ -210,8 +210,43 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         expect(ids(await allOf(store, { after: first.at(-1)!.checkpoint, limit: 10 }))).toEqual(all.slice(300, 310));
       });
 
+      it('reads backwards what it reads forwards, from the end and from before any event', async () => {
+        await store.append(Array.from({ length: 700 }, (_, i) => fresh(`s-${i}`, NO_STREAM, 1 + (i % 3))));
+        const all = (await allOf(store)).map(plain);
+        const back = async (options?: { before?: number; limit?: number }) => (await collect(store.readAllBackwards(options))).flat().map(plain);
+        expect(await back()).toEqual(all.toReversed());
+        for (const index of [0, 1, 255, 256, 257, all.length - 1]) expect(await back({ before: all[index]!.position }), `before event ${index}`).toEqual(all.slice(0, index).toReversed());
+        for (const batch of await collect(store.readAllBackwards())) expect(batch.length).toBeGreaterThan(0);
+      });
+
+      it('stops at a limit backwards, and goes on before the last event', async () => {
+        await store.append(Array.from({ length: 700 }, (_, i) => fresh(`s-${i}`)));
+        const newest = ids(await allOf(store)).toReversed();
+        const back = async (options: { before?: number; limit?: number }) => (await collect(store.readAllBackwards(options))).flat();
+        for (const limit of [0, 1, 255, 256, 300, 700, 701]) expect(ids(await back({ limit })), `limit ${limit}`).toEqual(newest.slice(0, limit));
+        const first = await back({ limit: 300 });
+        expect(ids(await back({ before: first.at(-1)!.position, limit: 10 }))).toEqual(newest.slice(300, 310));
+      });
+
+      it('reads backwards what an append answered before it began', async () => {
+        for (let revision = NO_STREAM; revision < 20; revision++) {
+          const { position } = appended((await store.append([fresh('a', revision)]))[0]);
+          expect((await collect(store.readAllBackwards({ limit: 1 }))).flat().map((event) => event.position)).toEqual([position]);
+        }
+      });
+
+      it('may be left in the middle of reading backwards', async () => {
+        await store.append(Array.from({ length: MANY_EVENTS }, (_, i) => fresh(`s-${i}`)));
+        for await (const events of store.readAllBackwards()) {
+          expect(events.length).toBeGreaterThan(0);
+          break;
+        }
+        expect((await collect(store.readAllBackwards())).flat()).toHaveLength(MANY_EVENTS);
+      });
+
       it('reads an empty log', async () => {
         expect(await allOf(store)).toEqual([]);
+        expect(await collect(store.readAllBackwards())).toEqual([]);
         const { position, checkpoint } = await store.head();
         expect(position).toBe(0);
         expect(await allOf(store, { after: checkpoint })).toEqual([]);
@@ -242,6 +277,7 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         await expect(store.append([fresh('late')])).rejects.toThrow(StoreUnavailable);
         await expect(collect(store.readStream('s-1'))).rejects.toThrow(StoreUnavailable);
         await expect(collect(store.readAll())).rejects.toThrow(StoreUnavailable);
+        await expect(collect(store.readAllBackwards())).rejects.toThrow(StoreUnavailable);
         await expect(collect(store.subscribe({ signal: new AbortController().signal }))).rejects.toThrow(StoreUnavailable);
         await expect(store.head()).rejects.toThrow(StoreUnavailable);
         await store.close();

@@ -55,6 +55,10 @@ export class MeasuredEventStore implements EventStore {
     return this.#store.readAll(options);
   }
 
+  readAllBackwards(options?: { readonly before?: Position; readonly limit?: number }): AsyncIterable<readonly RecordedEvent[]> {
+    return this.#store.readAllBackwards(options);
+  }
+
   subscribe(options: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncIterable<SubscriptionMessage> {
     return this.#store.subscribe(options);
   }

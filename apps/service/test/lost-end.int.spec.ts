@@ -301,6 +301,7 @@ describe('a caller that is ahead of this process, and not of the log', () => {
     append: EventStore['append'] = (appends) => this.#store.append(appends);
     readStream: EventStore['readStream'] = (stream, options) => this.#store.readStream(stream, options);
     readAll: EventStore['readAll'] = (options) => this.#store.readAll(options);
+    readAllBackwards: EventStore['readAllBackwards'] = (options) => this.#store.readAllBackwards(options);
     checkpointAt: EventStore['checkpointAt'] = (position) => this.#store.checkpointAt(position);
     head: EventStore['head'] = () => this.#store.head();
     close: EventStore['close'] = () => this.#store.close();

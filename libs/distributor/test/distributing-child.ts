@@ -40,7 +40,7 @@ const unused = (): never => {
   throw new Error('a distributor that purges nothing only follows the log');
 };
 async function* neverRenewed(): AsyncGenerator<RecordedEvent> {}
-const store: EventStore = { logId: task.logId, subscribe, checkpointAt: String, head: () => Promise.resolve({ position, checkpoint: String(position) }), append: unused, readStream: neverRenewed, readAll: unused, close: unused };
+const store: EventStore = { logId: task.logId, subscribe, checkpointAt: String, head: () => Promise.resolve({ position, checkpoint: String(position) }), append: unused, readStream: neverRenewed, readAll: unused, readAllBackwards: unused, close: unused };
 
 let left = task.stopAt.nth;
 function stopHere(topics: ReadonlySet<string>, moment: string): void {

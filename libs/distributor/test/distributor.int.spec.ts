@@ -321,6 +321,7 @@ function laggingBehind(store: EventStore, position: number, later: Promise<void>
     append: (appends) => store.append(appends),
     readStream: (stream, options) => store.readStream(stream, options),
     readAll: (options) => store.readAll(options),
+    readAllBackwards: (options) => store.readAllBackwards(options),
     subscribe,
     checkpointAt: (at) => store.checkpointAt(at),
     head: () => store.head(),

@@ -20,6 +20,7 @@ interface Frame {
 export class FrameReader {
   readonly #db: DatabaseSync;
   readonly #from: StatementSync;
+  readonly #before: StatementSync;
   readonly #holding: StatementSync;
   /** The frame read last: neighbours in a stream are often neighbours in the log. */
   #last: Frame | undefined;
@@ -30,7 +31,9 @@ export class FrameReader {
       if (snapshot) this.#db.exec('BEGIN');
       this.#from = this.#db.prepare('SELECT first, frame FROM frames WHERE first >= coalesce((SELECT max(first) FROM frames WHERE first <= ?1), ?1) AND first <= ?2 ORDER BY first');
       this.#holding = this.#db.prepare('SELECT first, frame FROM frames WHERE first <= ? ORDER BY first DESC LIMIT 1');
+      this.#before = this.#db.prepare('SELECT first, frame FROM frames WHERE first < ? ORDER BY first DESC');
       this.#from.setReturnArrays(true);
+      this.#before.setReturnArrays(true);
       this.#holding.setReturnArrays(true);
     } catch (error) {
       this.#db.close();
@@ -44,26 +47,17 @@ export class FrameReader {
     return { meta: Object.fromEntries(meta.map(({ key, value }) => [key, value])), schemas: schemas.map(({ fingerprint, schema }) => ({ fingerprint, schema })) };
   }
 
-  /** See ReaderRequest. Frames are copied into one buffer: a message of thousands of small ones would cost more than the copy. */
+  /** See ReaderRequest. */
   chunk(after: number, upTo: number, maxBytes: number): Chunk {
-    const frames: Buffer[] = [];
-    let bytes = 0;
-    let last = after;
-    let end = true;
-    for (const row of this.#from.iterate(after + 1, upTo)) {
-      const { bytes: frame, first, count } = checkedFrame(row);
-      if (frames.length > 0 && bytes + frame.length > maxBytes) {
-        end = false;
-        break;
-      }
-      frames.push(frame);
-      bytes += frame.length;
-      last = first + count - 1;
-    }
-    const all = Buffer.allocUnsafeSlow(bytes);
-    let at = 0;
-    for (const frame of frames) at += frame.copy(all, at);
-    return { frames: all as Uint8Array<ArrayBuffer>, last, end };
+    const { frames, end } = gathered(this.#from.iterate(after + 1, upTo), maxBytes);
+    const last = frames.at(-1);
+    return { frames: joined(frames), last: last ? last.first + last.count - 1 : after, end };
+  }
+
+  /** See ReaderRequest. */
+  chunkBack(before: number, maxBytes: number): Chunk {
+    const { frames, end } = gathered(this.#before.iterate(before), maxBytes);
+    return { frames: joined(frames), last: frames.at(-1)?.first ?? before, end };
   }
 
   /** One walk from the head, 8 bytes an event in memory: streams are short by design, a long one costs a frame per event. */
@@ -122,6 +116,27 @@ export class FrameReader {
     this.#last = frame;
     return frame;
   }
+}
+
+/** Frames while they fit, at least one. */
+function gathered(rows: Iterable<unknown>, maxBytes: number): { readonly frames: readonly Frame[]; readonly end: boolean } {
+  const frames: Frame[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const frame = checkedFrame(row);
+    if (frames.length > 0 && bytes + frame.bytes.length > maxBytes) return { frames, end: false };
+    frames.push(frame);
+    bytes += frame.bytes.length;
+  }
+  return { frames, end: true };
+}
+
+/** In one buffer: a message of thousands of small ones would cost more than the copy. */
+function joined(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
+  const all = Buffer.allocUnsafeSlow(frames.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of frames) at += bytes.copy(all, at);
+  return all as Uint8Array<ArrayBuffer>;
 }
 
 function checkedFrame(row: unknown): Frame {

@@ -22,15 +22,13 @@ export class LogReader {
   }
 
   /** Checked frames from the one that holds the event after `after`, to `upTo`. The next chunk is read while one is consumed. */
-  async *chunks(after: number, upTo: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    let next: Promise<Chunk> | undefined = this.#chunk(after, upTo);
-    while (next) {
-      const { frames, last, end }: Chunk = await next;
-      next = end ? undefined : this.#chunk(last, upTo);
-      // A consumer that stops here leaves one answer unread; a failure in it is nobody's.
-      next?.catch(() => undefined);
-      if (frames.length > 0) yield frames;
-    }
+  chunks(after: number, upTo: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+    return ahead(after, (last) => this.#worker.call({ kind: 'chunk', after: last, upTo, maxBytes: this.#chunkBytes }));
+  }
+
+  /** Checked frames, newest first, from the one that holds the event before `before`. */
+  chunksBack(before: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+    return ahead(before, (last) => this.#worker.call({ kind: 'chunkBack', before: last, maxBytes: this.#chunkBytes }));
   }
 
   stream(head: number, from: number, to: number): Promise<StreamStart> {
@@ -48,8 +46,16 @@ export class LogReader {
   stop(): Promise<void> {
     return this.#worker.stop();
   }
+}
 
-  #chunk(after: number, upTo: number): Promise<Chunk> {
-    return this.#worker.call({ kind: 'chunk', after, upTo, maxBytes: this.#chunkBytes });
+/** Chunks from a place on, the next being read while one is consumed. */
+async function* ahead(from: number, chunk: (from: number) => Promise<Chunk>): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  let next: Promise<Chunk> | undefined = chunk(from);
+  while (next) {
+    const { frames, last, end }: Chunk = await next;
+    next = end ? undefined : chunk(last);
+    // A consumer that stops here leaves one answer unread; a failure in it is nobody's.
+    next?.catch(() => undefined);
+    if (frames.length > 0) yield frames;
   }
 }

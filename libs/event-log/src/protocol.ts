@@ -38,6 +38,8 @@ export type ReaderRequest =
   | { readonly kind: 'header' }
   /** Whole frames from the one that holds the event after `after`, to the last that begins at or before `upTo`. */
   | { readonly kind: 'chunk'; readonly after: number; readonly upTo: number; readonly maxBytes: number }
+  /** Whole frames, newest first, from the one that holds the event before `before`. */
+  | { readonly kind: 'chunkBack'; readonly before: number; readonly maxBytes: number }
   /** The stream backwards from its event at `head`: the positions of its revisions from `from` to `to`, both included, oldest first, and the first of their events. */
   | { readonly kind: 'stream'; readonly head: number; readonly from: number; readonly to: number; readonly maxBytes: number }
   /** Events by position, as many as `maxBytes` takes, at least one. */
@@ -53,7 +55,7 @@ export interface LogHeader {
 export interface Chunk {
   /** Frames one behind the other, each checked; empty if there are none. */
   readonly frames: Bytes;
-  /** Position of the last event in them. */
+  /** Position of the last event in them; read backwards, of the first one of the oldest. */
   readonly last: number;
   /** True if nothing follows. */
   readonly end: boolean;
@@ -73,6 +75,7 @@ export interface ReaderReplies {
   readonly open: undefined;
   readonly header: LogHeader;
   readonly chunk: Chunk;
+  readonly chunkBack: Chunk;
   readonly stream: StreamStart;
   readonly events: Gathered;
   readonly close: undefined;

@@ -15,6 +15,10 @@ function answer(request: ReaderRequest): { value: unknown; transfer: ArrayBuffer
       const chunk = reader!.chunk(request.after, request.upTo, request.maxBytes);
       return { value: chunk, transfer: [chunk.frames.buffer] };
     }
+    case 'chunkBack': {
+      const chunk = reader!.chunkBack(request.before, request.maxBytes);
+      return { value: chunk, transfer: [chunk.frames.buffer] };
+    }
     case 'stream': {
       const start = reader!.stream(request.head, request.from, request.to, request.maxBytes);
       return { value: start, transfer: [start.bytes.buffer, start.positions.buffer] };

@@ -114,6 +114,13 @@ export class SqliteEventStore implements EventStore {
     for await (const events of this.#reads.all(position, limit)) yield batchOf(events);
   }
 
+  async *readAllBackwards({ before = Infinity, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
+    assertCount('before', before);
+    assertCount('limit', limit);
+    this.#assertOpen();
+    yield* this.#reads.back(before, limit);
+  }
+
   async *subscribe({ after = '0', signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
     this.#assertOpen();
     for await (const events of this.#subscriptions.from(parseCheckpoint(after, this.#commits.durable), signal)) {

@@ -42,6 +42,28 @@ export class StoredReads {
     }
   }
 
+  /** Events before `before`, newest first, in batches of `batchEvents`. What is not durable is not read. */
+  async *back(before: number, limit: number): AsyncGenerator<RecordedEvent[], void> {
+    const end = Math.min(before, this.#commits.durable + 1);
+    const chunks = this.#reader.chunksBack(end);
+    let events: RecordedEvent[] = [];
+    for (let left = limit; left > 0; ) {
+      const { value: frames, done } = await this.#answered(chunks.next());
+      if (done) break;
+      const bytes = asBuffer(frames);
+      for (let at = 0; at < bytes.length && left > 0; ) {
+        const frame: RecordedEvent[] = [];
+        at = decodeFrame(this.#codec, bytes, at, 0, frame);
+        for (const event of frame.toReversed()) if (event.position < end) events.push(event);
+        if (events.length < Math.min(left, this.#limits.batchEvents) && at < bytes.length) continue;
+        const batch = events.slice(0, left);
+        events = [];
+        left -= batch.length;
+        if (batch.length > 0) yield batch;
+      }
+    }
+  }
+
   /** Everything of the stream that was accepted when the read began: it waits for that to be durable. */
   async *stream(stream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
     const slot = this.#heads.slotNamed(stream);

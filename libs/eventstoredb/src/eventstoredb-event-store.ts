@@ -99,6 +99,13 @@ export class EventStoreDbEventStore implements EventStore {
     yield* this.#reads.all(parseCheckpoint(after), limit);
   }
 
+  async *readAllBackwards({ before, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
+    if (before !== undefined) assertCount('before', before);
+    assertCount('limit', limit);
+    this.#assertOpen();
+    yield* this.#reads.allBackwards(before, limit);
+  }
+
   async *subscribe({ after = checkpointAt(0), signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
     this.#assertOpen();
     yield* this.#subscriptions.from(parseCheckpoint(after), signal);

@@ -81,6 +81,36 @@ export class Reads {
     connection.assertOpen();
   }
 
+  /** Newest first, from before an event's position, or from the end, back to the log's creation. */
+  async *allBackwards(before: Position | undefined, limit: number): AsyncGenerator<RecordedEvent[], void> {
+    const { connection, format, limits, logStream } = this.#parts;
+    const floor = logStream.createdAt.commit;
+    let last = before;
+    let left = limit;
+    for (let attempt = 1; left > 0; attempt++) {
+      const begin = last;
+      try {
+        // A server reads what stands before a position, where a record begins.
+        const fromPosition = last === undefined ? END : toLogPosition({ commit: last, prepare: last });
+        const read = connection.client.readAll({ direction: BACKWARDS, fromPosition, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+        for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+          const ours = resolved.flatMap(({ event }) => (event && format.isOurs(event) ? [event as ServerEvent] : []));
+          const events = await this.decode(ours.slice(0, left));
+          if (events.length > 0) {
+            last = events.at(-1)!.position;
+            left -= events.length;
+            yield events;
+          }
+          if (left === 0 || resolved.some(({ event }) => event && Number(event.position.commit) <= floor)) return;
+        }
+        break;
+      } catch (error) {
+        attempt = await this.#again(last === begin ? attempt : 1, error, 'reading $all backwards');
+      }
+    }
+    connection.assertOpen();
+  }
+
   /** Waits before the next attempt, which it counts; throws what cannot be mended or was tried often enough. */
   async #again(attempt: number, error: unknown, what: string): Promise<number> {
     const { connection, limits, log } = this.#parts;

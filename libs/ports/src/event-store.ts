@@ -89,6 +89,12 @@ export interface EventStore {
   /** Events after `after` (exclusive), to the head as it is when the read reaches it. */
   readAll(options?: { readonly after?: Checkpoint; readonly limit?: number }): AsyncIterable<EventBatch>;
 
+  /**
+   * Events before `before` (exclusive), which is the position of an event of this log; without it, those up to the head as it is when the read
+   * begins. Newest first, in batches that are never empty, to the first event of the log.
+   */
+  readAllBackwards(options?: { readonly before?: Position; readonly limit?: number }): AsyncIterable<readonly RecordedEvent[]>;
+
   /** Catch-up, then live, without gap or repeat, until `signal` aborts (which ends the iteration) or the store closes. */
   subscribe(options: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncIterable<SubscriptionMessage>;
 

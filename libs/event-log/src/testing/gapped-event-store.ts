@@ -74,6 +74,19 @@ export class GappedEventStore implements EventStore {
     }
   }
 
+  async *readAllBackwards({ before = Infinity, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
+    this.#assertOpen();
+    let index = before === Infinity ? this.#log.length : this.#log.findIndex(({ position }) => position === before);
+    if (index === -1) throw new RangeError(`no event of this log stands at ${before}`);
+    for (let left = limit; left > 0 && index > 0; ) {
+      const from = Math.max(0, index - Math.min(left, BATCH_EVENTS));
+      yield this.#log.slice(from, index).toReversed().map((kept) => this.#recorded(kept));
+      this.#assertOpen();
+      left -= index - from;
+      index = from;
+    }
+  }
+
   async *subscribe({ after, signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
     this.#assertOpen();
     let index = this.#indexAfter(after);
