@@ -36,7 +36,7 @@ const isTest = (file: string): boolean => /\.spec\.ts$|\/test\/|^test\/|\/testin
 const text = (file: string): string => readFileSync(join(root, file), 'utf8');
 const sources = trackedFiles('.ts').filter((file) => /^(?:libs|apps|test)\//.test(file));
 const product = sources.filter((file) => !isTest(file) && file.includes('/src/'));
-const importsOf = (file: string): string[] => [...text(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
+const importsOf = (file: string): string[] => [...text(file).matchAll(/(?<!')(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
 const libraryOf = (file: string): string | null => /^libs\/([^/]+)\/src\//.exec(file)?.[1] ?? null;
 
 describe('imports', () => {

@@ -2,28 +2,22 @@ import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/comm
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { createCommandCodec, createEventCodec, createRecordCodec } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
-import { readPosition } from '@nva/commands';
 import type { RecordedEvent } from '@nva/ports';
 import { actorOf } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import type { Core } from './core.ts';
-import { DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
-import { KnownPositions } from './known-positions.ts';
-import { pageQuery, type PageText } from './paging.ts';
+import { MAX_NAMES, readAuditQuery, type Queries } from './audit-query.ts';
+import { AuditSearch, type AuditPage } from './audit-search.ts';
+import { DescribesList, DescribesProblems, DescribesQuery, PAGING } from './describes.ts';
+import type { PageText } from './paging.ts';
 import { CORE } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { inTurns, type Steps } from './sliced.ts';
 import { Visibility } from './visibility.ts';
 
-/** Decoded at once: others wait for that. */
-const EVENTS_AT_ONCE = 512;
-
-type Queries = Readonly<Record<string, string>>;
-
-/** Events read, or made into JSON, in one step. */
+/** Events made into JSON in one step. */
 const EVENTS_PER_STEP = 64;
-const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold|log)$/;
 
 /** The audit log and the schemas. */
 @Controller('v1')
@@ -31,85 +25,60 @@ const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold|log)
 @DescribesProblems()
 export class AuditController {
   readonly #core: Core;
-  /** Of the part of the log that a snapshot spared the fold, as far as somebody has asked for it. */
-  readonly #walked = new KnownPositions();
+  readonly #search: AuditSearch;
   readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
 
   constructor(@Inject(CORE) core: Core) {
     this.#core = core;
+    this.#search = new AuditSearch(core.store, core.positions);
   }
 
   @Get('events')
   @Header('content-type', 'application/json; charset=utf-8')
-  @ApiOperation({ summary: 'The log, oldest first, after a position; of one stream if entity names it (operators).' })
-  @DescribesQuery({ ...PAGING, after: 'A position; 0 unless given.', entity: 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold, log.' })
+  @ApiOperation({ summary: 'The log, oldest first or newest first, of what is asked for (operators). A question looks at a bounded part of it: a page may have fewer items, or none, and a `next`.' })
+  @DescribesQuery({
+    ...PAGING,
+    after: 'A position; 0 unless given. Oldest first, the `next` of the page before.',
+    before: 'A position; events before it. Newest first, the `next` of the page before.',
+    order: 'asc, oldest first; desc, newest first, which is the default where `before` is given.',
+    actor: 'Whose commands: operator:<name>, nve:<nveId>, system:<part>.',
+    correlationId: 'As the answers and events have it.',
+    from: 'Recorded at this time or later, RFC 3339.',
+    to: 'Recorded before this time, RFC 3339.',
+  })
+  @DescribesList('entity', MAX_NAMES, 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold, log. May be given several times.')
+  @DescribesList('type', MAX_NAMES, 'A type of event, as docs/schemas.md names it. May be given several times.')
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
-    only(query, 'after', 'limit', 'entity');
-    new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
-    const { limit } = pageQuery(query);
-    const after = query['after'] === undefined ? 0 : readPosition(query['after'], 'after');
-    const { entity } = query;
-    if (entity !== undefined && !ENTITY.test(entity)) throw new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold, log', { field: 'entity', received: entity });
-    const events = entity === undefined ? await this.#all(after, limit + 1) : await this.#stream(entity, after, limit + 1, request);
-    return this.#inTurns(request, eventsText(events, limit));
+    const { caller } = contextOf(request);
+    new Visibility(this.#core.replica.network, caller).operator();
+    const found = await this.#search.page(readAuditQuery(query), () => this.#inTurns(request, nothing()));
+    return this.#inTurns(request, eventsText(found));
   }
 
   @Get('schemas/:fingerprint')
   @ApiOperation({ summary: 'An Avro schema by its CRC-64-AVRO fingerprint.' })
-  schema(@Param('fingerprint') fingerprint: string, @Query() query: Queries): unknown {
+  schema(@Param('fingerprint') fingerprint: string, @Query() query: Readonly<Record<string, string>>): unknown {
     only(query);
     const schema = this.#schemas.get(fingerprint);
     if (!schema) throw new Refusal('schema-unknown', 'there is no schema of that fingerprint', { field: 'fingerprint', received: fingerprint });
     return schema;
   }
 
-  async #all(after: number, limit: number): Promise<RecordedEvent[]> {
-    const events: RecordedEvent[] = [];
-    const { store, positions } = this.#core;
-    if (after >= (await store.head()).position) return events;
-    // A store reads from where an event stands, and `after` may be any number.
-    let from = Math.max(positions.atOrBefore(after), this.#walked.atOrBefore(after));
-    for (;;) {
-      const before = from;
-      for await (const batch of store.readAll({ after: store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
-        for (const event of batch.events) {
-          from = event.position;
-          this.#walked.met(from);
-          if (from > after) events.push(event);
-          if (events.length === limit) return events;
-        }
-      }
-      if (from === before) return events;
-    }
-  }
-
   #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {
     const { turns, clock } = this.#core;
     return inTurns(turns.reads, clock, actorOf(contextOf(request).caller), steps);
-  }
-
-  async #stream(stream: string, after: number, limit: number, request: FastifyRequest): Promise<RecordedEvent[]> {
-    const events: RecordedEvent[] = [];
-    let passed = 0;
-    for await (const event of this.#core.store.readStream(stream)) {
-      if (++passed % EVENTS_PER_STEP === 0) await this.#inTurns(request, nothing());
-      if (event.position > after) events.push(event);
-      if (events.length === limit) break;
-    }
-    return events;
   }
 }
 
 function* nothing(): Steps<void> {}
 
-function* eventsText(events: readonly RecordedEvent[], limit: number): Steps<PageText> {
+function* eventsText({ events, next }: AuditPage): Steps<PageText> {
   const items: string[] = [];
-  for (const event of events.slice(0, limit)) {
+  for (const event of events) {
     items.push(JSON.stringify(eventBody(event)));
     if (items.length % EVENTS_PER_STEP === 0) yield;
   }
-  const next = events.length > limit ? `,"next":"${events[limit - 1]!.position}"` : '';
-  return `{"items":[${items.join(',')}]${next}}`;
+  return `{"items":[${items.join(',')}]${next === null ? '' : `,"next":"${next}"`}}`;
 }
 
 /** Fields of events that are positions: in JSON they are decimal, like every other. */

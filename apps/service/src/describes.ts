@@ -28,6 +28,10 @@ export const DescribesQuery = (fields: Readonly<Record<string, string>>): Method
   for (const [name, description] of Object.entries(fields)) ApiQuery({ name, description, required: false, schema: asSchema(text) })(target, key, descriptor);
 };
 
+/** Documents a query's field that may be given several times. */
+export const DescribesList = (name: string, maxItems: number, description: string): MethodDecorator =>
+  ApiQuery({ name, description, required: false, explode: true, schema: asSchema({ type: 'array', items: text, maxItems }) });
+
 export const PAGING = { after: 'Where the page before ended: its `next`.', limit: 'Items at most, 1 to 1000; 100 unless given.' };
 
 /**

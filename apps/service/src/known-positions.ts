@@ -24,6 +24,11 @@ export class KnownPositions {
     this.#every *= 2;
   }
 
+  /** The lowest one known; Infinity if none is. */
+  get first(): Position {
+    return this.#positions[0] ?? Infinity;
+  }
+
   /** The last one known at or before a number; 0, which stands before every event, if there is none. */
   atOrBefore(number: number): Position {
     let low = 0;

@@ -62,6 +62,7 @@ const REQUESTS: readonly (readonly [path: string, url: string])[] = [
   ['/v1/resolve', '/v1/resolve?vnid=1&ip=10.0.0.1'],
   ['/v1/resolve', '/v1/resolve?vnid=1&ip=10.0.0.1&mode=redirect'],
   ['/v1/events', '/v1/events?limit=3'],
+  ['/v1/events', '/v1/events?order=desc&limit=3&type=VnCreated'],
   ['/v1/oracles', '/v1/oracles'],
   ['/healthz', '/healthz'],
   ['/readyz', '/readyz'],

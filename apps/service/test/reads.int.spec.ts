@@ -139,6 +139,24 @@ describe('the audit log', () => {
     expect((await get('/v1/events')).items.map(({ position }: { position: string }) => position)).toEqual(['1', '2', '3', '4', '5', '6', '7']);
   });
 
+  it('tells what happened last first, whose it was, by which request and when, of several streams', async () => {
+    const attached = (n: number) => nva.http.put(`/v1/nves/nve1/tenant-systems/ts${n}`).set('x-correlation-id', `ticket-${n}`).send(tsBody(n)).expect(200);
+    for (const n of [1, 2, 3]) await attached(n);
+    const positions = async (query: string) => (await get(`/v1/events?${query}`)).items.map(({ position }: { position: string }) => Number(position));
+    expect(await get('/v1/events?order=desc&limit=2')).toMatchObject({ items: [{ position: '9' }, { position: '8' }], next: '8' });
+    expect(await get('/v1/events?before=8&limit=2')).toMatchObject({ items: [{ position: '7' }, { position: '6' }], next: '6' });
+    expect(await get('/v1/events?before=3')).toEqual({ items: [expect.objectContaining({ position: '2' }), expect.objectContaining({ position: '1' })] });
+    expect(await positions('order=asc&before=3')).toEqual([1, 2]);
+    expect(await positions('correlationId=ticket-2')).toEqual([8]);
+    expect(await positions('type=VnCreated&type=TenantSystemAttached&after=2')).toEqual([3, 7, 8, 9]);
+    expect(await positions('entity=ts-ts3&entity=ts-ts1&order=desc')).toEqual([9, 7]);
+    expect(await positions('actor=operator:local')).toHaveLength(9);
+    expect(await positions('actor=nve:nve1')).toEqual([]);
+    const { recordedAt } = (await get('/v1/events?entity=ts-ts1')).items[0];
+    expect(await positions(`to=${recordedAt}&limit=1000`)).not.toContain(7);
+    expect(await positions(`from=${recordedAt}`)).toContain(7);
+  });
+
   it('pages by position, and ends at the head', async () => {
     expect(await get('/v1/events?after=2&limit=3')).toMatchObject({ items: [{ position: '3' }, { position: '4' }, { position: '5' }], next: '5' });
     const last = await get('/v1/events?after=5&limit=3');

@@ -81,6 +81,8 @@ describe('services that share a log on EventStoreDB', () => {
     for (const after of [0, 1, ...positions.flatMap((position) => [position - 1, position, position + 1])]) {
       const found = (await http.get(`/v1/events?limit=3&after=${after}`).expect(200)).body.items.map(({ position }: { position: string }) => Number(position));
       expect(found, `after ${after}`).toEqual(positions.filter((position) => position > after).slice(0, 3));
+      const before = (await http.get(`/v1/events?limit=3&before=${after}`).expect(200)).body.items.map(({ position }: { position: string }) => Number(position));
+      expect(before, `before ${after}`).toEqual(positions.filter((position) => position < after).toReversed().slice(0, 3));
     }
   });
 
