@@ -99,6 +99,20 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     idempotencyKey: nullable(text),
     data: described({ type: 'object' }, 'The fields of the event; docs/schemas.md has them. Positions among them are decimal.'),
   }),
+  RefusedAttempt: object({
+    id: described(text, 'Grows, over a restart too; give it as `after`.'),
+    at: { type: 'string', format: 'date-time' },
+    caller: nullable(described(text, 'operator:<name> or nve:<nveId>; null for who has not shown who it is.')),
+    claims: nullable(described(text, 'The NVE that a record on Kafka names, and that has not signed it.')),
+    address: nullable(described(text, 'Remote address; null for what came over Kafka.')),
+    record: nullable(object({ topic: text, partition: whole, offset: text })),
+    command: nullable(described(text, 'The name of the command, or method and route; null where it was not read.')),
+    entity: nullable(described(text, 'The stream that it was about, as far as it says.')),
+    code: text,
+    detail: text,
+    correlationId: nullable(text),
+    leftOut: described(whole, 'Attempts of the same caller, or address, before this one and after the one before it here, of which only the number is kept.'),
+  }),
 };
 
 const group = object({
@@ -128,6 +142,7 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
     anyOf: [object({ mode: oneOf('direct'), mappings: list(ref('Mapping')), members: list(object(member)) }), object({ mode: oneOf('redirect'), members: list(ref('Member')) })],
   },
   '/v1/events': page(ref('Event')),
+  '/v1/refused': object({ items: list(ref('RefusedAttempt')), forgotten: described(whole, 'Attempts since the start of which nothing is kept, and which no `leftOut` counts.') }, { next: described(text, 'Give it as `after` for the next page; absent on the last.') }),
   '/v1/oracles': object({ items: list(group) }),
   '/v1/schemas/{fingerprint}': described({ type: 'object' }, 'The Avro schema.'),
   '/healthz': object({ status: oneOf('ok') }, { oracleId: text }),

@@ -1,10 +1,11 @@
 import { CodecError, lineOf, type CommandCodec, type CommandLine } from '@nva/codec';
-import { Refusal } from '@nva/identifiers';
+import { cut, Refusal } from '@nva/identifiers';
 import type { ReceivedCommand } from '@nva/kafka';
 import type { Clock, Logger } from '@nva/ports';
 import { IDEMPOTENCY_WINDOW_MS, type Caller } from '@nva/registrar';
 import type { CommandKeys } from './command-keys.ts';
 import { MAX_LINE_BYTES } from './ndjson.ts';
+import type { RefusedAttempts } from './refused-attempts.ts';
 
 /** How far the clock of an NVE may be ahead. */
 export const MAX_CLOCK_SKEW_MS = 300_000;
@@ -37,20 +38,24 @@ export class CommandReader {
   readonly #codec: CommandCodec;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #refused: Pick<RefusedAttempts, 'note'>;
 
-  constructor(keys: () => CommandKeys, codec: CommandCodec, clock: Clock, logger: Logger) {
+  constructor(keys: () => CommandKeys, codec: CommandCodec, clock: Clock, logger: Logger, refused: Pick<RefusedAttempts, 'note'>) {
+    this.#refused = refused;
     this.#keys = keys;
     this.#codec = codec;
     this.#clock = clock;
     this.#logger = logger;
   }
 
-  /** null for what no NVE can be shown to have sent: it is counted, logged, and answered nowhere. */
+  /** null for what no NVE can be shown to have sent: it is counted, put on record, and answered nowhere. */
   read(record: ReceivedCommand): ReadCommand | null {
     const authentic = this.#authentic(record);
     if (typeof authentic === 'string') {
       this.counters.unauthenticated++;
-      this.#logger.warn(`a command on Kafka was refused: ${authentic}`, whereabouts(record));
+      const { headers: { nve: claims, 'correlation-id': correlationId }, ...place } = record;
+      const refusal = new Refusal('unauthenticated', `a command on Kafka: ${authentic}`);
+      this.#refused.note({ caller: null, ...(claims !== undefined && { claims }), address: null, record: placeOf(place), command: null, entity: null, correlationId: correlationId === undefined ? null : cut(correlationId), refusal });
       return null;
     }
     const { sender, key, value } = authentic;
@@ -91,5 +96,7 @@ export class CommandReader {
 }
 
 const expired = (message: string, timestamp: number): Refusal => new Refusal('command-expired', message, { field: 'timestamp', received: timestamp });
+
+export const placeOf = ({ topic, partition, offset }: Pick<ReceivedCommand, 'topic' | 'partition' | 'offset'>) => ({ topic, partition, offset });
 
 const whereabouts = ({ topic, partition, offset, headers }: ReceivedCommand): Record<string, unknown> => ({ topic, partition, offset, nve: headers['nve']?.slice(0, 128), correlationId: headers['correlation-id']?.slice(0, 128) });

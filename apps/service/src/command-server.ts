@@ -7,12 +7,13 @@ import type { Clock, Logger } from '@nva/ports';
 import type { Outcome } from '@nva/registrar';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { CommandGroup, KafkaCommandContext } from './command-group.ts';
-import { CommandReader, type ReadCommand, type Sender } from './command-reader.ts';
+import { CommandReader, placeOf, type ReadCommand, type Sender } from './command-reader.ts';
 import type { NvaConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { kafkaConnection } from './kafka.ts';
 import { outcomeMessage } from './outcome-message.ts';
+import { entityOf, type RefusedAttempts } from './refused-attempts.ts';
 
 /** Refusals that say nothing of the command. Over REST the caller asks again; here the registrar does, as nobody else reads the record. */
 const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['outcome-unknown', 'overloaded', 'too-many-waiting', 'log-unavailable', 'starting', 'behind']);
@@ -26,6 +27,7 @@ export interface CommandServerOptions {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly refused: RefusedAttempts;
   readonly failed: (cause: unknown) => void;
 }
 
@@ -40,11 +42,13 @@ export class CommandServer extends Server implements CustomTransportStrategy {
   readonly #codec = createCommandCodec();
   readonly #dispatcher: Dispatcher;
   readonly #logger: Logger;
+  readonly #refused: RefusedAttempts;
 
-  constructor({ config, credentials, dispatcher, clock, logger, failed }: CommandServerOptions) {
+  constructor({ config, credentials, dispatcher, clock, logger, refused, failed }: CommandServerOptions) {
     super();
     this.#credentials = credentials;
-    this.#reader = new CommandReader(() => credentials.keys!, this.#codec, clock, logger);
+    this.#reader = new CommandReader(() => credentials.keys!, this.#codec, clock, logger, refused);
+    this.#refused = refused;
     this.#dispatcher = dispatcher;
     this.#logger = logger;
     this.consumer = new CommandConsumer({
@@ -95,7 +99,15 @@ export class CommandServer extends Server implements CustomTransportStrategy {
       this.#logger.warn('commands from Kafka could not be decided yet', { commands: waiting.length, retryMs: pauseMs });
       await sleep(pauseMs);
     }
+    read.forEach((command, i) => command && this.#note(records[i]!, command, outcomes.get(command)!));
     return read.map((command) => command && this.#record(command.sender, outcomes.get(command)!));
+  }
+
+  /** For the record of who tried what. */
+  #note(record: ReceivedCommand, { sender: { caller, correlationId }, content }: ReadCommand, outcome: Outcome): void {
+    if (!('refusal' in outcome)) return;
+    const line = content instanceof Refusal ? null : content;
+    this.#refused.note({ caller, address: null, record: placeOf(record), command: line?.command ?? null, entity: line && entityOf(line), correlationId, refusal: outcome.refusal });
   }
 
   #decide(commands: readonly ReadCommand[]): Promise<readonly Outcome[]> {

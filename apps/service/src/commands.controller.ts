@@ -8,8 +8,9 @@ import { NDJSON } from './bodies.ts';
 import { DescribesProblems } from './describes.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { NdjsonCommands } from './ndjson.ts';
-import { DISPATCHER } from './providers.ts';
+import { DISPATCHER, REFUSED } from './providers.ts';
 import { only } from './query-readers.ts';
+import type { RefusedAttempts } from './refused-attempts.ts';
 import { contextOf, readIdempotencyKey } from './request-context.ts';
 
 /** The fast way in: many commands in one request. */
@@ -17,9 +18,11 @@ import { contextOf, readIdempotencyKey } from './request-context.ts';
 @ApiTags('writes')
 export class CommandsController {
   readonly #dispatcher: Dispatcher;
+  readonly #refused: RefusedAttempts;
 
-  constructor(@Inject(DISPATCHER) dispatcher: Dispatcher) {
+  constructor(@Inject(DISPATCHER) dispatcher: Dispatcher, @Inject(REFUSED) refused: RefusedAttempts) {
     this.#dispatcher = dispatcher;
+    this.#refused = refused;
   }
 
   @Post('commands')
@@ -38,7 +41,7 @@ export class CommandsController {
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': NDJSON, 'x-correlation-id': context.correlationId });
     try {
-      await new NdjsonCommands(this.#dispatcher, context).run(request.body, reply.raw);
+      await new NdjsonCommands(this.#dispatcher, context, this.#refused, request.ip).run(request.body, reply.raw);
       reply.raw.end();
     } catch {
       // The connection broke. What was decided stays decided; the caller asks again with the same keys.

@@ -1,13 +1,15 @@
 import type { Readable, Writable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { parseLine } from '@nva/commands';
-import { Refusal } from '@nva/identifiers';
+import { cut, Refusal } from '@nva/identifiers';
+import type { Caller } from '@nva/registrar';
 import { answerBody, answerStatus } from './answers.ts';
 import { COMMANDS_PER_TURN } from './command-pieces.ts';
 import type { Dispatcher, Line, Result } from './dispatcher.ts';
 import { readJson } from './json-input.ts';
 import { OrderedOutput } from './ordered-output.ts';
 import { problemOf, refusalOf } from './problem.ts';
+import { entityOf, type RefusedAttempts } from './refused-attempts.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** One line, in bytes. */
@@ -31,11 +33,16 @@ type LineBytes = string;
 export class NdjsonCommands {
   readonly #dispatcher: Dispatcher;
   readonly #context: RequestContext;
+  readonly #refused: Pick<RefusedAttempts, 'note'>;
+  readonly #address: string;
   #lines = 0;
 
-  constructor(dispatcher: Dispatcher, context: RequestContext) {
+  /** `address`: where the request is from. */
+  constructor(dispatcher: Dispatcher, context: RequestContext, refused: Pick<RefusedAttempts, 'note'>, address: string) {
     this.#dispatcher = dispatcher;
     this.#context = context;
+    this.#refused = refused;
+    this.#address = address;
   }
 
   /** Resolves when every line is answered. Rejects if the connection breaks. */
@@ -54,6 +61,7 @@ export class NdjsonCommands {
     } catch (error) {
       const refusal = refusalOf(error);
       if (!refusal) throw error;
+      for (const _ of lines) this.#note(refusal, {});
       this.#lines += lines.length;
       return refusedLine(refusal).repeat(lines.length);
     }
@@ -71,8 +79,16 @@ export class NdjsonCommands {
       }
     }
     const decided = await this.#dispatcher.submit(parsed, this.#context);
+    decided.forEach((result, i) => 'refusal' in result && this.#note(result.refusal, parsed[i]!.json));
     let next = 0;
     return results.map((result) => result ?? resultLine(decided[next++]!)).join('');
+  }
+
+  /** For the record of who tried what. Of a caller whose token was taken back meanwhile nothing but the lines is known. */
+  #note(refusal: Refusal, json: Line['json']): void {
+    const { command, correlationId } = json;
+    const ids = { address: this.#address, correlationId: typeof correlationId === 'string' ? cut(correlationId) : this.#context.correlationId };
+    this.#refused.note({ ...ids, caller: callerOf(this.#context), command: typeof command === 'string' ? cut(command) : null, entity: entityOf(json), refusal });
   }
 
   #parse(line: LineBytes | Refusal): Line {
@@ -80,6 +96,14 @@ export class NdjsonCommands {
     if (line instanceof Refusal) throw line;
     const json = readJson(Buffer.from(line, 'latin1'), `line ${this.#lines}`, this.#lines === 1);
     return { parsed: parseLine(json), json: json as Line['json'] };
+  }
+}
+
+function callerOf(context: RequestContext): Caller | null {
+  try {
+    return context.caller;
+  } catch {
+    return null;
   }
 }
 

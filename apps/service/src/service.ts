@@ -29,9 +29,11 @@ import { OperationsController } from './operations.controller.ts';
 import { OraclesController } from './oracles.controller.ts';
 import { ProblemFilter } from './problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
-import { CORE, DISPATCHER, DISTRIBUTION, METRICS, OPEN_REQUESTS, REGISTRATION } from './providers.ts';
+import { CORE, DISPATCHER, DISTRIBUTION, METRICS, OPEN_REQUESTS, REFUSED, REGISTRATION } from './providers.ts';
 import { QueriesController } from './queries.controller.ts';
 import { requestRate } from './rates.ts';
+import { RefusedAttempts } from './refused-attempts.ts';
+import { RefusedController } from './refused.controller.ts';
 import { correlationIdOf, readContext, readCorrelationId, setContext } from './request-context.ts';
 import type { Role } from './roles.ts';
 import { WritesController } from './writes.controller.ts';
@@ -72,18 +74,20 @@ interface Provided {
   readonly dispatcher: Dispatcher | null;
   readonly metrics: Metrics;
   readonly open: OpenRequests;
+  readonly refused: RefusedAttempts;
   readonly roles: readonly Role[];
 }
 
 @Module({})
 class ServiceModule {
-  static with({ core, dispatcher, metrics, open, roles }: Provided): DynamicModule {
+  static with({ core, dispatcher, metrics, open, refused, roles }: Provided): DynamicModule {
     const { registration, distribution } = core;
     return {
       module: ServiceModule,
       controllers: [
         OperationsController,
         OraclesController,
+        RefusedController,
         ...(registration ? [WritesController, CommandsController] : []),
         ...(core.config.kafkaCommands ? [KafkaCommandsController] : []),
         ...(roles.includes('admin') ? [QueriesController, AuditController] : []),
@@ -93,6 +97,7 @@ class ServiceModule {
         { provide: CORE, useValue: core },
         { provide: METRICS, useValue: metrics },
         { provide: OPEN_REQUESTS, useValue: open },
+        { provide: REFUSED, useValue: refused },
         { provide: REGISTRATION, useValue: registration },
         { provide: DISPATCHER, useValue: dispatcher },
         { provide: DISTRIBUTION, useValue: distribution },
@@ -106,15 +111,16 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
   const credentials = new Credentials(config, clock, logger);
   const core = await Core.start(config, { roles, clock, logger, peerAuthorization: () => credentials.peerAuthorization, ...rest });
   const dispatcher = core.registration && new Dispatcher(core, core.registration);
-  const commands = credentials.keys && dispatcher ? new CommandServer({ config, credentials, dispatcher, clock, logger, failed: rest.failed }) : null;
+  const refused = new RefusedAttempts(clock, logger);
+  const commands = credentials.keys && dispatcher ? new CommandServer({ config, credentials, dispatcher, clock, logger, refused, failed: rest.failed }) : null;
   if (commands) core.arrivals.comesBy(() => commands.consumer.hears);
   const open = new OpenRequests();
   const connections = new Connections(config.http, logger);
   const metrics = new Metrics(core, commands, logger, { connections, credentials, lastResort });
   const adapter = new FastifyAdapter({ ...connections.serverOptions, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
-  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with({ core, dispatcher, metrics, open, roles }), adapter, { logger: nestLogger(logger), abortOnError: false, bodyParser: false });
+  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with({ core, dispatcher, metrics, open, refused, roles }), adapter, { logger: nestLogger(logger), abortOnError: false, bodyParser: false });
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
-  app.useGlobalFilters(new ProblemFilter(logger));
+  app.useGlobalFilters(new ProblemFilter(logger, refused));
   await prepare(fastify, { credentials, core, metrics, connections, open });
   credentials.onChange(() => open.recheck());
   connections.watch(fastify.server);
@@ -145,6 +151,7 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
       await app.close();
       clearInterval(sweep);
       clearTimeout(grace);
+      refused.close();
       await core.stop();
     },
   };

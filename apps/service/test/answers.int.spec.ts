@@ -63,6 +63,7 @@ const REQUESTS: readonly (readonly [path: string, url: string])[] = [
   ['/v1/resolve', '/v1/resolve?vnid=1&ip=10.0.0.1&mode=redirect'],
   ['/v1/events', '/v1/events?limit=3'],
   ['/v1/events', '/v1/events?order=desc&limit=3&type=VnCreated'],
+  ['/v1/refused', '/v1/refused?limit=2'],
   ['/v1/oracles', '/v1/oracles'],
   ['/healthz', '/healthz'],
   ['/readyz', '/readyz'],

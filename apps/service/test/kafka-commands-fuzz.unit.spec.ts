@@ -35,7 +35,7 @@ beforeAll(() => {
   const file = join(directory, 'keys.json');
   writeFileSync(file, JSON.stringify({ nves: [{ nveId: 'nve1', keys: [secret.toString('base64')] }] }), { mode: 0o600 });
   const keys = CommandKeys.read(file, Tokens.none());
-  reader = new CommandReader(() => keys, createCommandCodec(), systemClock, silentLogger);
+  reader = new CommandReader(() => keys, createCommandCodec(), systemClock, silentLogger, { note: () => undefined });
 });
 
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -40,6 +40,12 @@ const attach = (n: number, nveId = 'nve1'): CommandLine => ({ command: 'attach',
 const changeMac: CommandLine = { command: 'changeMac', tsId: 'ts1', mac: macOf(66) };
 const head = async (): Promise<number> => (await nva.core.store.head()).position;
 
+/** What an auditor reads of refused attempts. */
+async function attempts(): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const response = await fetch(`${nva.url}/v1/refused?limit=1000`, { headers: { authorization: `Bearer ${OPERATOR_TOKEN}` } });
+  return ((await response.json()) as { items: Readonly<Record<string, unknown>>[] }).items;
+}
+
 /** Everything before it in its partition has been taken when a command of the same key is answered. */
 async function drained(): Promise<void> {
   const idempotencyKey = randomUUID();
@@ -73,6 +79,8 @@ describe('an NVE cannot speak for another', () => {
     await drained();
     expect(nva.commands!.counters.unauthenticated).toBe(before.counted + 1);
     expect(warnings).toEqual([{ message: expect.stringContaining('was refused'), fields: expect.objectContaining({ topic: topics.topic, partition: expect.any(Number), offset: expect.stringMatching(/^\d+$/) }) }]);
+    const { fields } = warnings[0]!;
+    expect(await attempts()).toContainEqual(expect.objectContaining({ caller: null, claims: fields!['claims'], record: { topic: topics.topic, partition: fields!['partition'], offset: fields!['offset'] }, command: null, code: 'unauthenticated' }));
     expect(await head()).toBe(before.head);
     expect((await Promise.all(['nve1', 'nve2', 'nve3'].map((nveId) => topics.outcomes(nveId)))).flat()).toHaveLength(before.answered + 1);
   });
@@ -80,6 +88,10 @@ describe('an NVE cannot speak for another', () => {
   it('with its own signature: it is refused what is another\u2019s, on its own topic', async () => {
     expect(await topics.sender('nve2').send(changeMac)).toMatchObject({ status: 403, code: 'forbidden' });
     expect(await topics.sender('nve2').send(attach(2, 'nve1'))).toMatchObject({ status: 403, code: 'forbidden', field: 'nveId' });
+    expect((await attempts()).slice(-2)).toMatchObject([
+      { caller: 'nve:nve2', claims: null, address: null, record: { topic: topics.topic }, command: 'changeMac', entity: 'ts-ts1', code: 'forbidden', correlationId: expect.any(String) },
+      { caller: 'nve:nve2', command: 'attach', entity: 'ts-ts2', code: 'forbidden' },
+    ]);
   });
 });
 
