@@ -89,7 +89,7 @@ export class LossFile {
   }
 
   #unreadable(cause: unknown): LogRefused {
-    return new LogRefused(`${this.path} says that the log has lost its end, but cannot be read: ${(cause as Error).message}. Accept the loss: ${ACCEPT_LOSS}; or remove the file if the log is whole`, { cause });
+    return new LogRefused(`${this.path} says that the log has lost its end, but cannot be read: ${(cause as Error).message}. Put the newer log back, and then remove the file; or, if there is no newer log, accept the loss: ${ACCEPT_LOSS}`, { cause });
   }
 }
 

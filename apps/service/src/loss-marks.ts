@@ -55,7 +55,7 @@ export async function assertNoOtherLogHere(snapshots: SnapshotDirectory, store: 
     if (header.logId === store.logId) continue;
     throw new LogRefused(
       `${join(dataDir, 'log')} holds no event, but ${path} is of log ${header.logId}, at position ${header.position}: that log was removed, or its folder is not mounted. ` +
-        `Bring ${dataDir} back as a whole, or, to begin a new log, remove ${join(dataDir, 'snapshots')}`,
+        `Mount it, or bring ${dataDir} back as a whole. Only to begin a new log, which tells every NVE that there is nothing, move ${join(dataDir, 'snapshots')} away`,
     );
   }
 }

@@ -161,7 +161,7 @@ describe('a start on a log that was put back', () => {
     await start();
     await stop();
     await writeFile(lossFile().path, 'what?');
-    expect((await refusal())!.message).toMatch(/lost-end\.json says that the log has lost its end, but cannot be read: .*Accept the loss: npm start -- accept-loss/);
+    expect((await refusal())!.message).toMatch(/lost-end\.json says that the log has lost its end, but cannot be read: .*Put the newer log back.*accept the loss: npm start -- accept-loss/);
     await accept();
     expect((await start()).core.ready).toBe(true);
   });

@@ -1,5 +1,5 @@
 import avro from 'avsc';
-import { CodecError } from './codec-error.ts';
+import { CodecError, SchemaNotResolved } from './codec-error.ts';
 import { fingerprintOf, type Fingerprint } from './fingerprint.ts';
 import { jsonShapeOf, type JsonShape } from './avro-json-shapes.ts';
 import type { WriterSchema } from './single-object.ts';
@@ -77,7 +77,7 @@ export class AvroJsonCodec<V extends Tagged> {
       const resolver = reader.createResolver(writer);
       this.#readers.set(fingerprint, { name, shape: jsonShapeOf(schema), resolve: (value) => reader.fromBuffer(writer.toBuffer(value), resolver) as unknown });
     } catch (cause) {
-      throw new CodecError(`schema ${fingerprint} of ${name} cannot be resolved to today's`, { cause });
+      throw new SchemaNotResolved(`schema ${fingerprint} of ${name} cannot be resolved to today's`, { cause });
     }
     return fingerprint;
   }

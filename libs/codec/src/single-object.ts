@@ -1,6 +1,6 @@
 import avro from 'avsc';
 import { fingerprintOf, type Fingerprint } from './fingerprint.ts';
-import { CodecError } from './codec-error.ts';
+import { CodecError, SchemaNotResolved } from './codec-error.ts';
 
 /**
  * Avro single-object encoding for a closed set of record types:
@@ -94,7 +94,7 @@ export class SingleObjectCodec<V extends Tagged<string>> {
     try {
       this.#addReader(header, { name: name as V['type'], type: reader.type, resolver: reader.type.createResolver(writer) });
     } catch (cause) {
-      throw new CodecError(`schema ${fingerprint} of ${name} cannot be resolved to today's`, { cause });
+      throw new SchemaNotResolved(`schema ${fingerprint} of ${name} cannot be resolved to today's`, { cause });
     }
     return fingerprint;
   }

@@ -2,6 +2,10 @@ import { FeedRefused, type EventStore, type FeedWriter } from '@nva/ports';
 import { readLineage } from '@nva/replica';
 import { assertCheckpointsWithin } from './lost-end.ts';
 
+/** What to look at before FEED_ADOPT, which cannot be taken back: NVEs drop what is taken off their feeds. */
+export const IF_ADOPTED =
+  'look first whether this is the right log (DATA_DIR, EVENTSTORE_URL, EVENTSTORE_PREFIX) and these are its feeds (KAFKA_BROKERS, FEED_PREFIX). Only if the other log is given up for good, set FEED_ADOPT=true to make the feeds equal to this one: all that it does not hold is removed from them, and NVEs drop it';
+
 /**
  * Which logs' feeds a distributor makes equal to its fold. Those of its log from before a renewal are its own; those of a stranger only where
  * that was asked for (FEED_ADOPT).
@@ -26,6 +30,6 @@ export class FeedOrigin {
     this.#former = new Set((await readLineage(this.#store)).previous);
     const [checkpoint] = await Promise.all([writer.loadCheckpoint(), assertCheckpointsWithin(this.#store, writer)]);
     if (!checkpoint || checkpoint.log === this.#store.logId || this.adopts(checkpoint.log)) return;
-    throw new FeedRefused(`the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}; set FEED_ADOPT=true to make them equal to this log`);
+    throw new FeedRefused(`the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}, which ends at position ${(await this.#store.head()).position}; ${IF_ADOPTED}`);
   }
 }

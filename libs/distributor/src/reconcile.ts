@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, type Network } from '@nva/fold';
 import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position, type Undecodable } from '@nva/ports';
+import { IF_ADOPTED } from './feed-origin.ts';
 import { further } from './lost-end.ts';
 import type { Owns } from './records.ts';
 
@@ -176,7 +177,7 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
   // What stands superseded or removed in a feed that was adopted is of the log before, until compaction takes it.
   for (const { feed, last } of found.values()) {
     const foreign = [...last.values()].find((record) => record.value !== null && record.log !== log && !adopts(record.log));
-    if (foreign) throw new FeedRefused(`feed ${feedKey(feed)} belongs to log ${foreign.log}, this is log ${log}; set FEED_ADOPT=true to make the feeds equal to this log`);
+    if (foreign) throw new FeedRefused(`feed ${feedKey(feed)} belongs to log ${foreign.log}, this is log ${log}; ${IF_ADOPTED}`);
   }
   return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));
 }

@@ -1,7 +1,7 @@
 import { existsSync, renameSync } from 'node:fs';
 import type { EventCodec } from '@nva/codec';
-import { silentLogger, type Position } from '@nva/ports';
-import { MarkerUnreadable, readMarker, replaceMarker } from './end-marker.ts';
+import { LogRefused, silentLogger, WRITTEN_BY_NEWER, type Position } from '@nva/ports';
+import { MarkerNewer, MarkerUnreadable, readMarker, replaceMarker } from './end-marker.ts';
 import { inspect } from './inspection.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { LogDirectory } from './log-directory.ts';
@@ -56,6 +56,7 @@ function positionIn(markerPath: string): Position | null {
     return readMarker(markerPath).position;
   } catch (error) {
     if (error instanceof MarkerUnreadable) return null;
+    if (error instanceof MarkerNewer) throw new LogRefused(`${markerPath} ${error.message}. ${WRITTEN_BY_NEWER}.`, { cause: error });
     throw error;
   }
 }

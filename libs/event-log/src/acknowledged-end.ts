@@ -1,5 +1,5 @@
-import { LogRefused } from '@nva/ports';
-import { EMPTY_END, MarkerUnreadable, readMarker, type LogEnd, type MarkedEnd } from './end-marker.ts';
+import { LogRefused, WRITTEN_BY_NEWER } from '@nva/ports';
+import { EMPTY_END, MarkerNewer, MarkerUnreadable, readMarker, type LogEnd, type MarkedEnd } from './end-marker.ts';
 import type { LogDirectory } from './log-directory.ts';
 
 const WHAT_TO_DO = 'Nothing was changed. Bring the whole folder back from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
@@ -23,6 +23,7 @@ export class AcknowledgedEnd {
     try {
       return new AcknowledgedEnd(directory, readMarker(directory.markerPath));
     } catch (error) {
+      if (error instanceof MarkerNewer) throw new LogRefused(`${directory.markerPath} ${error.message}. ${WRITTEN_BY_NEWER}.`, { cause: error });
       if (!(error instanceof MarkerUnreadable)) throw error;
       // An older program's log; or a crash came between its marker and its new format.
       if (!directory.hasMarker) return null;

@@ -45,6 +45,11 @@ export class MarkerUnreadable extends Error {
   override readonly name = 'MarkerUnreadable';
 }
 
+/** A newer program wrote it, which knows what it says. */
+export class MarkerNewer extends Error {
+  override readonly name = 'MarkerNewer';
+}
+
 function encode(sequence: number, { position, frameCrc }: LogEnd): Buffer {
   const record = Buffer.alloc(RECORD_BYTES);
   record.writeUInt32LE(MAGIC, 0);
@@ -61,11 +66,12 @@ function encode(sequence: number, { position, frameCrc }: LogEnd): Buffer {
 function decode(record: Buffer): (LogEnd & { readonly sequence: number }) | null {
   if (record.readUInt32LE(0) !== MAGIC || record.readUInt32LE(CRC_AT) !== crc32(record.subarray(0, CRC_AT))) return null;
   const version = record.readUInt16LE(4);
+  if (version > VERSION) throw new MarkerNewer(`is of version ${version}, and this build reads ${VERSION}`);
   if (version !== VERSION) throw new MarkerUnreadable(`is of version ${version}, this program reads ${VERSION}`);
   return { sequence: readPosition(record, 8), position: readPosition(record, 16), frameCrc: record.readUInt32LE(24) };
 }
 
-/** The newest end that the marker tells. Throws MarkerUnreadable, whose message goes on from the name of the file. */
+/** The newest end that the marker tells. Throws MarkerUnreadable or MarkerNewer, whose message goes on from the name of the file. */
 export function readMarker(path: string): MarkedEnd {
   const bytes = contents(path);
   if (bytes.length !== MARKER_BYTES) throw new MarkerUnreadable(`has ${bytes.length} bytes instead of ${MARKER_BYTES}`);

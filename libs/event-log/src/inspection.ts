@@ -1,7 +1,7 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import type { EventCodec } from '@nva/codec';
-import { LogRefused } from '@nva/ports';
+import { SchemaNotResolved, type EventCodec } from '@nva/codec';
+import { LogRefused, WRITTEN_BY_NEWER } from '@nva/ports';
 import { EMPTY_END, type LogEnd } from './end-marker.ts';
 import { frameCrc, HEADER_BYTES, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
 import { PRIVATE_FILE } from './file-format.ts';
@@ -11,6 +11,13 @@ import type { AcknowledgedEnd } from './acknowledged-end.ts';
 import { asBuffer } from './stored-events.ts';
 import { hashBytes, NO_SLOT, StreamHeads } from './stream-heads.ts';
 import { walState } from './wal-header.ts';
+import type { WorkerFailure } from './worker-client.ts';
+
+const KEEP_A_COPY = 'Keep a copy of the whole folder before anything else, then bring the folder back from a backup, and see «A log that has lost its end» in README.md';
+
+/** SQLite's result codes that say something of the file: ERROR, as of a table that is missing, CORRUPT, NOTADB. Extended ones end in a primary one. */
+const OF_DAMAGE: ReadonlySet<number> = new Set([1, 11, 26]);
+const PRIMARY_CODE = 0xff;
 
 export interface Inspected {
   readonly logId: string;
@@ -33,31 +40,47 @@ export async function inspect(directory: LogDirectory, reader: LogReader, codec:
   const { path } = directory;
   const index = `${path}-shm`;
   const wal = walState(directory.walPath);
-  if (wal === 'damaged') throw new LogRefused(`${directory.walPath} is damaged: its header is not that of a SQLite WAL. It was left as it is; bring it and ${path} back from a backup.`);
+  if (wal === 'damaged') throw new LogRefused(`${directory.walPath} is damaged: its header is not that of a SQLite WAL. It holds the newest events. It was left as it is. ${KEEP_A_COPY}: with accept-loss the events before it can be kept.`);
   const crashed = wal === 'frames';
   const indexMade = crashed && !existsSync(index);
   if (indexMade) writeFileSync(index, '', { mode: PRIVATE_FILE });
   try {
     await reader.open(`${pathToFileURL(path).href}?${crashed ? 'readonly_shm=1' : 'immutable=1'}`, true);
     try {
-      return await scan(reader, codec, acknowledged);
+      return await scan(path, reader, codec, acknowledged);
     } finally {
       await reader.close();
     }
   } catch (error) {
     if (error instanceof LogRefused) throw error;
-    throw new LogRefused(`${path} cannot be read: ${(error as Error).message}. It was left as it is; bring it back from a backup.`, { cause: error });
+    const { message, sqliteCode } = error as WorkerFailure;
+    const damaged = sqliteCode === undefined || OF_DAMAGE.has(sqliteCode & PRIMARY_CODE);
+    throw new LogRefused(`${path} cannot be read: ${message}. ${damaged ? `It was left as it is. ${KEEP_A_COPY}` : 'That comes of the disk, of rights or of another process, and does not say that the log is damaged: look there first. It was left as it is'}.`, { cause: error });
   } finally {
     if (indexMade) rmSync(index);
   }
 }
 
-async function scan(reader: LogReader, codec: EventCodec, acknowledged: AcknowledgedEnd | null): Promise<Inspected> {
+/** A schema is the writer's own. That it is of a type which is not here, or says what no field here can hold, is of a newer build; that it is none is damage, which throws. */
+function learnedFrom(codec: EventCodec, text: string): { readonly name: string; readonly learned: string } {
+  const schema = JSON.parse(text) as { readonly name?: unknown } | null;
+  const name = String(schema?.name);
+  try {
+    return { name, learned: codec.learn(schema) ?? 'newer' };
+  } catch (error) {
+    if (error instanceof SchemaNotResolved) return { name, learned: 'newer' };
+    throw error;
+  }
+}
+
+async function scan(path: string, reader: LogReader, codec: EventCodec, acknowledged: AcknowledgedEnd | null): Promise<Inspected> {
   const { meta, schemas } = await reader.header();
   const logId = meta['logId'];
   if (logId === undefined) throw new Error('it has no log id');
   for (const { fingerprint, schema } of schemas) {
-    if (codec.learn(JSON.parse(schema)) !== fingerprint) throw new Error(`it holds events under schema ${fingerprint}, which this program does not know; a newer one wrote them`);
+    const { name, learned } = learnedFrom(codec, schema);
+    if (learned === 'newer') throw new LogRefused(`${path} holds events of type ${name} under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}.`);
+    if (learned !== fingerprint) throw new Error(`under ${fingerprint} it has schema ${learned}`);
   }
   const heads = new StreamHeads();
   let end = EMPTY_END;

@@ -87,7 +87,7 @@ describe('a log that has lost its end', () => {
   it('is refused without its file, and no new log is made in its place', async () => {
     await append(log, 3);
     rmSync(file);
-    await expect(openStore(log)).rejects.toThrow(/log\.sqlite does not exist, and its directory is not empty \(log\.end\)/);
+    await expect(openStore(log)).rejects.toThrow(/log\.sqlite does not exist, and what belongs to it is there \(log\.end\): a log was here/);
     expect(existsSync(file)).toBe(false);
   });
 

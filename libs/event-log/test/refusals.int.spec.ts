@@ -4,11 +4,13 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, trunc
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { eventSchemas, SingleObjectCodec, type NvaEvent } from '@nva/codec';
+import { crc32 } from 'node:zlib';
+import { createEventCodec, eventSchemas, SingleObjectCodec, type NvaEvent } from '@nva/codec';
 import { LogRefused, NO_STREAM, systemClock } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fresh } from '../../../test/contract/event-samples.ts';
-import { SqliteEventStore } from '../src/index.ts';
+import { SLOT_BYTES } from '../src/end-marker.ts';
+import { acceptEnd, SqliteEventStore } from '../src/index.ts';
 import { openStore, TemporaryDirectory } from './support.ts';
 
 const HOLDER = fileURLToPath(new URL('./lock-holder.ts', import.meta.url));
@@ -50,6 +52,16 @@ function edit(sql: string, ...values: (number | string | Uint8Array)[]): void {
   const db = new DatabaseSync(file);
   db.prepare(sql).run(...values);
   db.close();
+}
+
+/** Every record of a marker as a newer build might have written it: another version, and its sum made right. */
+function newerMarker(path: string): void {
+  const bytes = readFileSync(path);
+  for (let at = 0; at < bytes.length; at += at % SLOT_BYTES === 0 ? 512 : SLOT_BYTES - 512) {
+    bytes.writeUInt16LE(9, at + 4);
+    bytes.writeUInt32LE(crc32(bytes.subarray(at, at + 32)), at + 32);
+  }
+  writeFileSync(path, bytes);
 }
 
 beforeEach(() => {
@@ -96,7 +108,7 @@ describe('a log that is not whole', () => {
 
   it('is refused when a newer program made it', async () => {
     edit('PRAGMA user_version = 3');
-    await refused(log, /format version 3, this program reads 2.*newer program/);
+    await refused(log, /format version 3, this build reads 2.*whole.*newer build.*do not put a backup/);
   });
 
   it('is refused wherever a byte of a frame has changed', async () => {
@@ -130,9 +142,50 @@ describe('a log that is not whole', () => {
     await refused(log, /cannot be read/);
   });
 
-  it('is refused when it holds events under a schema that this program does not know', async () => {
-    edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', JSON.stringify({ type: 'record', name: 'VnTeleported', fields: [] }));
-    await refused(log, /schema 0123456789abcdef, which this program does not know/);
+  it('is refused when the text of a schema has changed', async () => {
+    const schema = JSON.stringify({ ...eventSchemas.MacChanged, fields: [...eventSchemas.MacChanged.fields, { name: 'rack', type: 'string', default: '' }] });
+    edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', schema);
+    await refused(log, /under 0123456789abcdef it has schema [0-9a-f]{16}\..*Keep a copy/);
+    edit('UPDATE schemas SET schema = ? WHERE fingerprint = ?', '{"type": "rec', '0123456789abcdef');
+    await refused(log, /cannot be read.*Keep a copy/);
+  });
+});
+
+describe('a log that a newer build wrote is whole: its refusal names what that build wrote, says to run it, and warns of putting a backup in its place', () => {
+  const ADVICE = 'The log is whole, and was left as it is: a newer build.*Start that build, or one newer still; do not put a backup in its place, and do not accept a loss';
+  const NEWER: readonly (readonly [what: string, make: () => void, message: string])[] = [
+    ['events of a type that is not here', () => edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', JSON.stringify({ type: 'record', name: 'VnTeleported', fields: [] })), 'events of type VnTeleported under schema 0123456789abcdef'],
+    ['events of a type that says what this build cannot hold', () => edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', JSON.stringify({ type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] })), 'events of type MacChanged under schema 0123456789abcdef'],
+    ['a newer format of the file', () => edit('PRAGMA user_version = 9'), 'format version 9, this build reads 2'],
+    ['a newer marker of its end', () => newerMarker(join(log, 'log.end')), 'log.end is of version 9, and this build reads 1'],
+  ];
+
+  beforeEach(() => makeLog(log));
+
+  it.each(NEWER)('%s', async (_, make, message) => {
+    make();
+    await refused(log, new RegExp(`${message}.*${ADVICE}`));
+  });
+
+  it.each(NEWER)('%s: nor does accept-loss touch it', async (_, make, message) => {
+    make();
+    const before = readFileSync(join(log, 'log.end'));
+    await expect(acceptEnd({ directory: log, codec: createEventCodec() })).rejects.toThrow(new RegExp(message));
+    expect(readFileSync(join(log, 'log.end'))).toEqual(before);
+  });
+});
+
+describe('a folder that a log was in', () => {
+  it.each([['its WAL', 'log.sqlite-wal'], ['the marker of its end', 'log.end']])('is refused when only %s is left: an empty log there would withdraw everything', async (_, left) => {
+    await makeCrashedLog(log);
+    for (const name of readdirSync(log)) if (name !== left) rmSync(join(log, name));
+    await refused(log, new RegExp(`${left}\\): a log was here.*moved or removed. Bring it back`));
+  });
+
+  it('is refused with something else in the place of its lock, which is not to be removed from under another process', async () => {
+    await makeLog(log);
+    writeFileSync(join(log, 'log.lock'), 'not a lock'.repeat(100));
+    await refused(log, /is not the lock of an event log.*move that file away if no process of the NVA runs/);
   });
 });
 

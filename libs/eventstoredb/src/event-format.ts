@@ -1,6 +1,6 @@
 import type { RecordedEvent as ServerEvent } from '@eventstore/db-client';
 import { CodecError, type AvroJsonCodec, type NvaEvent } from '@nva/codec';
-import { LogRefused, MAX_EVENTS_PER_APPEND, NO_STREAM, type EventToAppend, type RecordedEvent, type StreamAppend } from '@nva/ports';
+import { LogRefused, MAX_EVENTS_PER_APPEND, NO_STREAM, WRITTEN_BY_NEWER, type EventToAppend, type RecordedEvent, type StreamAppend } from '@nva/ports';
 import { MAX_APPEND_BYTES, MAX_STREAM_NAME_BYTES } from './limits.ts';
 import { placeOf } from './positions.ts';
 
@@ -94,6 +94,7 @@ export class EventFormat {
     try {
       event = this.codec.decode(fingerprint, recorded.data);
     } catch (cause) {
+      if (!this.codec.knows(fingerprint)) throw new LogRefused(`${what}, «${type}», is under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}`, { cause });
       throw new LogRefused(`${what} cannot be read: ${(cause as Error).message}`, { cause });
     }
     if (event.type !== type) throw new LogRefused(`${what} is «${type}» by its type and «${event.type}» by its schema`);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { BACKWARDS, END, type AllStreamResolvedEvent, type ResolvedEvent } from '@eventstore/db-client';
-import type { EventCodec, Fingerprint } from '@nva/codec';
-import { LogRefused, NO_STREAM, StoreUnavailable } from '@nva/ports';
+import { SchemaNotResolved, type EventCodec, type Fingerprint } from '@nva/codec';
+import { LogRefused, NO_STREAM, StoreUnavailable, WRITTEN_BY_NEWER } from '@nva/ports';
 import type { BatchAppend } from './batch-append.ts';
 import type { Connection } from './connection.ts';
 import { isStreamNotFound, portError } from './errors.ts';
@@ -97,7 +97,7 @@ export class LogStream {
   #apply({ type, data, revision, position }: NonNullable<ResolvedEvent['event']>): void {
     if (type === 'LogCreated') {
       const { logId, format } = data as unknown as LogCreated;
-      if (format !== FORMAT_VERSION) throw new LogRefused(`«${this.name}» is of format ${format}; this program reads ${FORMAT_VERSION}`);
+      if (format !== FORMAT_VERSION) throw new LogRefused(`«${this.name}» is of format ${format}; this build reads ${FORMAT_VERSION}. ${WRITTEN_BY_NEWER}`);
       this.#logId ??= logId;
       this.#createdAt = placeOf(position, `«${this.name}»`);
     } else if (type === 'LogRenewed') {
@@ -107,7 +107,7 @@ export class LogStream {
       const learned = this.#learned(schema);
       if (learned !== null && learned !== fingerprint) throw new LogRefused(`«${this.name}» gives schema ${learned} as ${fingerprint}`);
       this.#known.add(fingerprint);
-    } else throw new LogRefused(`«${this.name}» holds «${type}»: it is not the stream of a log, or of a newer program`);
+    } else throw new LogRefused(`«${this.name}» holds «${type}»: it is not the stream of a log, or a newer build of the NVA wrote it: then start that build, or one newer still`);
     this.#revision = Number(revision);
   }
 
@@ -115,6 +115,7 @@ export class LogStream {
     try {
       return this.#format.codec.learn(schema);
     } catch (cause) {
+      if (cause instanceof SchemaNotResolved) throw new LogRefused(`«${this.name}»: ${cause.message}. ${WRITTEN_BY_NEWER}`, { cause });
       throw new LogRefused(`«${this.name}» holds a schema that cannot be read: ${(cause as Error).message}`, { cause });
     }
   }

@@ -143,6 +143,21 @@ describe('on a server that is not ours alone', () => {
     await expect(openStore(url, { prefix })).rejects.toThrow(LogRefused);
   });
 
+  it('refuses an event of a type that only a newer build knows as what that build wrote: it is to be started, and nothing put back', async () => {
+    const schema = { type: 'record', name: 'VnTeleported', namespace: 'nvo3.v1', fields: [] };
+    await client.appendToStream(`${prefix.slice(0, -1)}.log`, jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema } }));
+    await client.appendToStream(`${prefix}vn-1`, jsonEvent({ type: 'VnTeleported', data: {}, metadata: { schemaFingerprint: '0123456789abcdef' } }));
+    await expect(allOf(store)).rejects.toThrow(/event 0 of «.*vn-1», «VnTeleported», is under schema 0123456789abcdef.*The log is whole.*Start that build, or one newer still; do not put a backup in its place/);
+  });
+
+  it.each([
+    ['another format', jsonEvent({ type: 'LogCreated', data: { logId: randomUUID(), format: 9 } }), /is of format 9; this build reads 1.*Start that build/],
+    ['a schema of ours that says what this build cannot hold', jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema: { type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] } } }), /MacChanged.*Start that build/],
+  ])("refuses a log's own stream that a newer build wrote, with %s, and says to start that build", async (_, event, message) => {
+    await client.appendToStream(`${prefix.slice(0, -1)}.log`, event);
+    await expect(openStore(url, { prefix })).rejects.toThrow(message);
+  });
+
   it('is one log for all who open it at once, and for each prefix another', async () => {
     const shared = freshPrefix();
     const stores = await Promise.all(Array.from({ length: 4 }, () => openStore(url, { prefix: shared })));

@@ -2,7 +2,7 @@ import type { Mapping, NvaEvent, VnContext, VnMember } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
 import { evolveNve, evolveTenantSystem, evolveVn, isNveEvent, isTenantSystemEvent, isVnEvent, type NveEvent, type TenantSystemEvent, type VnEvent } from '@nva/domain';
 import { nveIdOnKafka, tsNameOf } from '@nva/identifiers';
-import type { Position, RecordedEvent } from '@nva/ports';
+import { LogRefused, WRITTEN_BY_NEWER, type Position, type RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
 import { Connecting } from './connecting.ts';
@@ -110,7 +110,7 @@ export class Network {
   /** Goes on by the rules of a version, as a snapshot or the log says. Throws for a version that this build does not have. */
   follow(version: number, revision: number): void {
     const rules = this.#versions[version - 1];
-    if (!rules) throw new Error(`the log is folded by version ${version} of the rules; this build has versions 1 to ${this.#versions.length}: start one at least as new as the one that wrote it`);
+    if (!rules) throw new LogRefused(`the log is folded by version ${version} of the rules; this build has versions 1 to ${this.#versions.length}. ${WRITTEN_BY_NEWER}`);
     this.rules = rules;
     this.version = version;
     this.versionRevision = revision;

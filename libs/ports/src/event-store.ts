@@ -112,6 +112,9 @@ export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
 }
 
+/** What to do with a log that a newer build wrote, after what shows it. Bringing back a backup would lose what was written since. */
+export const WRITTEN_BY_NEWER = 'The log is whole, and was left as it is: a newer build of the NVA wrote to it. Start that build, or one newer still; do not put a backup in its place, and do not accept a loss, for nothing is lost';
+
 /** The file, directory or server is not a log that this version can open; it was left as it is. */
 export class LogRefused extends Error {
   override readonly name: string = 'LogRefused';

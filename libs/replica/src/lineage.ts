@@ -1,4 +1,4 @@
-import { LogRefused, type EventStore, type Position } from '@nva/ports';
+import { LogRefused, WRITTEN_BY_NEWER, type EventStore, type Position } from '@nva/ports';
 
 /** The stream that a log's renewals stand on. */
 export const LOG_STREAM = 'log';
@@ -20,7 +20,7 @@ export async function readLineage(store: Pick<EventStore, 'readStream'>): Promis
   const previous: string[] = [];
   let last: Omit<Lineage, 'previous'> = { renewedAs: null, revision: -1, position: 0 };
   for await (const { event, revision, position } of store.readStream(LOG_STREAM)) {
-    if (event.type !== 'LogRenewed') throw new LogRefused(`stream «${LOG_STREAM}» holds «${event.type}» at revision ${revision}: a newer program wrote it`);
+    if (event.type !== 'LogRenewed') throw new LogRefused(`stream «${LOG_STREAM}» holds «${event.type}» at revision ${revision}. ${WRITTEN_BY_NEWER}`);
     previous.push(event.data.previousLog);
     last = { renewedAs: event.data.log, revision, position };
   }
