@@ -1,3 +1,3 @@
-import { run } from '@nva/service';
+import { startOnNode } from '@nva/service/node-version';
 
-run('admin', ['admin']);
+startOnNode('admin', () => import('@nva/service').then(({ run }) => run('admin', ['admin'])));

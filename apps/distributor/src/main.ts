@@ -1,3 +1,3 @@
-import { run } from '@nva/service';
+import { startOnNode } from '@nva/service/node-version';
 
-run('distributor', ['distributor']);
+startOnNode('distributor', () => import('@nva/service').then(({ run }) => run('distributor', ['distributor'])));

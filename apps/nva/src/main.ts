@@ -1,3 +1,3 @@
-import { run, ROLES } from '@nva/service';
+import { startOnNode } from '@nva/service/node-version';
 
-run('NVA', ROLES);
+startOnNode('nva', () => import('@nva/service').then(({ run, ROLES }) => run('NVA', ROLES)));

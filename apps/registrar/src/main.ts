@@ -1,3 +1,3 @@
-import { run } from '@nva/service';
+import { startOnNode } from '@nva/service/node-version';
 
-run('registrar', ['registrar']);
+startOnNode('registrar', () => import('@nva/service').then(({ run }) => run('registrar', ['registrar'])));
