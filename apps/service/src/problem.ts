@@ -58,6 +58,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'nve-in-use': 409,
   'nve-id-collides': 409,
   'tunnel-address-held': 409,
+  'nve-id-case': 409,
   'ts-immutable': 409,
   'ts-ambiguous': 409,
   'ts-not-at-nve': 409,

@@ -1,5 +1,5 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { Refusal, type IpAddress, type MacAddress, type NveId, type SiteId } from '@nva/identifiers';
+import { nveIdOnKafka, Refusal, type IpAddress, type MacAddress, type NveId, type SiteId } from '@nva/identifiers';
 import type { Facts } from './facts.ts';
 import type { TermOwner } from './term-owner.ts';
 
@@ -70,11 +70,12 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
 
 function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, before: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
   const { nveId, siteId, mac, addresses } = command;
-  // One that has connected before keeps its name: it may be the first of the two.
-  const like = before ? undefined : facts.nveNamedLike(nveId);
   // A forgotten one is new: no incarnation of before stands in its way.
   const nve = before?.status === 'forgotten' ? null : before;
-  if (like !== undefined) throw new Refusal('nve-id-collides', `NVE ${like} has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics`, { field: 'nveId', received: nveId, actual: like });
+  const like = nve ? undefined : facts.nveNamedLike(nveId);
+  if (like !== undefined && nveIdOnKafka(like) !== nveIdOnKafka(nveId)) throw new Refusal('nve-id-case', `NVE ${like} has this id in another case: they are likely one NVE, which is to say its id in one way; forget ${like} if it is gone`, { field: 'nveId', received: nveId, actual: like });
+  // One that has connected before keeps its topic: it may be the first of the two.
+  if (like !== undefined && !before) throw new Refusal('nve-id-collides', `NVE ${like} has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics`, { field: 'nveId', received: nveId, actual: like });
   const incarnation = command.incarnation ?? nve?.incarnation ?? 0;
   const leaseS = command.leaseS ?? null;
   if (nve && incarnation < nve.incarnation) throw otherIncarnation(nve, incarnation);

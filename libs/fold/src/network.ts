@@ -1,7 +1,7 @@
 import type { Mapping, NvaEvent, VnContext, VnMember } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
 import { evolveNve, evolveTenantSystem, evolveVn, isNveEvent, isTenantSystemEvent, isVnEvent, type NveEvent, type TenantSystemEvent, type VnEvent } from '@nva/domain';
-import { nveIdOnKafka, tsNameOf } from '@nva/identifiers';
+import { nveIdAlike, tsNameOf } from '@nva/identifiers';
 import { LogRefused, WRITTEN_BY_NEWER, type Position, type RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
@@ -55,7 +55,7 @@ export class Network {
   readonly nves = new OrderedMap<string, FoldedNve>();
   readonly holdings = new Holdings();
   /** By what Kafka makes of their ids: nearly always one. */
-  readonly nvesOnKafka = new Map<string, FoldedNve[]>();
+  readonly nvesAlike = new Map<string, FoldedNve[]>();
   readonly tunnelEnds = new TunnelEnds();
   readonly time = new LogTime();
   /** Who owns the terms of each group. */
@@ -168,8 +168,8 @@ export class Network {
     if (!nve) {
       nve = new FoldedNve(nveId);
       this.nves.set(nveId, nve);
-      const name = nveIdOnKafka(nveId);
-      this.nvesOnKafka.set(name, [...(this.nvesOnKafka.get(name) ?? []), nve]);
+      const name = nveIdAlike(nveId);
+      this.nvesAlike.set(name, [...(this.nvesAlike.get(name) ?? []), nve]);
     }
     return nve;
   }

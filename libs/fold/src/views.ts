@@ -1,7 +1,7 @@
 import type { Mapping } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
 import type { Facts } from '@nva/domain';
-import { nveIdOnKafka } from '@nva/identifiers';
+import { nveIdAlike, nveIdOnKafka } from '@nva/identifiers';
 import type { FeedName, Position } from '@nva/ports';
 import type { TableRecord } from './changes.ts';
 import { connectionKey, type Connection, type FoldedTs, type FoldedVn } from './model.ts';
@@ -16,7 +16,7 @@ export function factsOf(network: Network): Facts {
     },
     nveKnown: (nveId) => network.nves.get(nveId)?.known ?? false,
     nveDisconnected: (nveId) => network.nves.get(nveId)?.state?.status === 'disconnected',
-    nveNamedLike: (nveId) => network.nvesOnKafka.get(nveIdOnKafka(nveId))?.find((nve) => nve.nveId !== nveId && nve.state !== null)?.nveId,
+    nveNamedLike: (nveId) => network.nvesAlike.get(nveIdAlike(nveId))?.find((nve) => nve.nveId !== nveId && (nveIdOnKafka(nve.nveId) === nveIdOnKafka(nveId) ? nve.state !== null : nve.known))?.nveId,
     tunnelHolder: (address, nveId) => network.tunnelEnds.at(address).find((nve) => nve.nveId !== nveId)?.nveId,
     holder: (vnid, kind, address) => network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].holder(address)?.state,
     orphaned: ({ tsId, tenantId }, vnid) => network.namesakes.of(tsId, tenantId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,

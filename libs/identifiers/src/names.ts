@@ -1,3 +1,4 @@
+import { cut } from './received.ts';
 import { Refusal } from './refusal.ts';
 import { checkText } from './text.ts';
 
@@ -32,12 +33,21 @@ function parseId(received: unknown, field: string, form: RegExp, maxLength: numb
 
 export const parseTsId = (received: unknown, field = 'tsId'): TsId => parseId(received, field, ID, MAX_ID_LENGTH) as TsId;
 export function parseNveId(received: unknown, field = 'nveId'): NveId {
+  if (typeof received === 'string' && received.includes(':') && ID.test(received)) {
+    const spelled = received.replaceAll(':', '-');
+    throw new Refusal('id-malformed', `${field} is part of the name of a Kafka topic, which has no colon: write a MAC with dashes, ${cut(spelled)}`, { field, received, expected: spelled });
+  }
   const id = parseId(received, field, NVE_ID, MAX_NVE_ID_LENGTH);
   if (RESERVED_NVE_ID.test(id)) throw new Refusal('id-malformed', `${field} does not end in .outcomes or _outcomes: topics of NVEs do`, { field, received });
   return id as NveId;
 }
 /** What Kafka makes of an NVE's id in the name of a topic: ids that differ in `.` and `_` only cannot have topics beside each other. */
 export const nveIdOnKafka = (nveId: string): string => nveId.replaceAll('.', '_');
+/**
+ * What two ids of NVEs have in common that are not to be beside each other: `.` and `_` are one to Kafka, and upper and lower case are one to
+ * people, host names (RFC 4343), MACs, certificates' names and some file systems, so it is likely one NVE under two names.
+ */
+export const nveIdAlike = (nveId: string): string => nveIdOnKafka(nveId).toLowerCase();
 export const parseTenantId = (received: unknown, field = 'tenantId'): TenantId => parseId(received, field, ID, MAX_ID_LENGTH) as TenantId;
 export const parseVmId = (received: unknown, field = 'vmId'): VmId => parseId(received, field, ID, MAX_ID_LENGTH) as VmId;
 export const parseSiteId = (received: unknown, field = 'siteId'): SiteId => parseId(received, field, ID, MAX_ID_LENGTH) as SiteId;

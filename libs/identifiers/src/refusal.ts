@@ -59,6 +59,7 @@ export const REFUSAL_CODES = [
   'nve-in-use',
   'nve-id-collides',
   'tunnel-address-held',
+  'nve-id-case',
   'ts-immutable',
   'ts-ambiguous',
   'ts-not-at-nve',

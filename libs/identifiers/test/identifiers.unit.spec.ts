@@ -137,6 +137,8 @@ describe('names', () => {
     expect(parseTsId('vm1:eth0')).toBe('vm1:eth0');
     expect(parseNveId('leaf-1.rack_2')).toBe('leaf-1.rack_2');
     for (const received of ['', '-a', 'a/b', 'a b', 'ä', 'x'.repeat(129)]) expect(refusal(() => parseTsId(received))).toMatchObject({ code: 'id-malformed', received });
+    expect(refusal(() => parseNveId('02:00:5E:00:53:01'))).toMatchObject({ code: 'id-malformed', received: '02:00:5E:00:53:01' });
+    expect(() => parseNveId('02:00:5E:00:53:01')).toThrow('part of the name of a Kafka topic, which has no colon: write a MAC with dashes, 02-00-5E-00-53-01');
     for (const received of ['a:b', 'a.outcomes', 'a_outcomes']) expect(refusal(() => parseNveId(received)), received).toMatchObject({ code: 'id-malformed', received });
     expect(refusal(() => parseVnName('two\nlines')).code).toBe('text-control');
   });

@@ -85,6 +85,7 @@ export function toldTo(caller: Caller, refusal: Refusal): Refusal {
   const { field, received } = refusal.detail;
   if (caller.kind === 'nve' && refusal.code === 'tunnel-address-held') return new Refusal('tunnel-address-held', 'another NVE that is reachable has this underlay address; if the host has got a new NVE id, an operator disconnects or forgets the former one', { field: field!, received });
   if (caller.kind === 'nve' && refusal.code === 'nve-id-collides') return new Refusal('nve-id-collides', 'another NVE has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics', { field: 'nveId', received });
+  if (caller.kind === 'nve' && refusal.code === 'nve-id-case') return new Refusal('nve-id-case', 'another NVE has this id in another case: they are likely one NVE, which is to say its id in one way', { field: 'nveId', received });
   if (caller.kind !== 'nve' || refusal.code !== 'quota-exceeded' || field !== 'nveId' || received === caller.nveId) return refusal;
   return new Refusal('quota-exceeded', `NVE ${String(received)}, where the tenant system is too, has no room for it`, { field, received });
 }

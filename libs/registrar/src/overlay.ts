@@ -15,7 +15,7 @@ import {
   type Vn,
 } from '@nva/domain';
 import { NO_STREAM } from '@nva/ports';
-import { isTenantsOwnName, nveIdOnKafka, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
+import { isTenantsOwnName, nveIdAlike, nveIdOnKafka, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
 import { PendingUsage, type PendingWork } from './quota-keeper.ts';
 import { TransientMap } from './transient-map.ts';
 
@@ -125,8 +125,11 @@ export class Overlay implements TenantSystemNames, PendingWork {
       return pending ? (pending.state as Nve).status === 'disconnected' : this.#fold.nveDisconnected(nveId);
     },
     nveNamedLike: (nveId) => {
-      for (const like of this.#claims.all(nameKey(nveId))) if (like !== nveId) return like;
-      return this.#fold.nveNamedLike(nveId);
+      // One that is forgotten and not folded yet gives up the other spellings of its id, but for those that Kafka takes for one.
+      const isFree = (like: string): boolean => nveIdOnKafka(like) !== nveIdOnKafka(nveId) && (this.#pending.get(nveStream(like))?.state as Nve | undefined)?.status === 'forgotten';
+      for (const like of this.#claims.all(nameKey(nveId))) if (like !== nveId && !isFree(like)) return like;
+      const like = this.#fold.nveNamedLike(nveId);
+      return like === undefined || isFree(like) ? undefined : like;
     },
     tunnelHolder: (address, nveId) => {
       for (const other of this.#claims.all(tunnelKey(address))) if (other !== nveId) return other;
@@ -252,7 +255,7 @@ const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: str
 
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 
-const nameKey = (nveId: string): string => `nve ${nveIdOnKafka(nveId)}`;
+const nameKey = (nveId: string): string => `nve ${nveIdAlike(nveId)}`;
 
 const tunnelKey = (address: string): string => `tunnel ${address}`;
 

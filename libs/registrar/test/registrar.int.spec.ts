@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
@@ -160,6 +161,27 @@ describe('the id of an NVE', () => {
     const [outcome] = await node.submit(nve('leaf_1'));
     expect('refusal' in outcome! && outcome.refusal.detail).toMatchObject({ field: 'nveId', received: 'leaf_1', actual: 'leaf.1' });
     expect(await refusal(nve('leaf-1'), nve('leaf.1', { incarnation: 2 }))).toEqual(['taken', 'taken']);
+  });
+
+  it('that differs from another in case only is refused, whether that one is written or on its way, until that one is forgotten', async () => {
+    expect(await refusal(nve('Leaf-1'), nve('leaf-1'))).toEqual(['taken', 'nve-id-case']);
+    expect(await refusal(nve('LEAF-1'))).toEqual(['nve-id-case']);
+    const [outcome] = await node.submit(nve('leaf-1'));
+    expect('refusal' in outcome! && outcome.refusal.detail).toMatchObject({ field: 'nveId', received: 'leaf-1', actual: 'Leaf-1' });
+    expect(await refusal(nve('02-00-00-00-00-AB'), nve('02-00-00-00-00-ab'), nve('Leaf-1', { incarnation: 2 }))).toEqual(['taken', 'nve-id-case', 'taken']);
+    const forgotten = command('disconnectNve', { nveId: 'Leaf-1', forget: true });
+    expect(await refusal(forgotten, nve('leaf-1'), nve('LEAF-1'))).toEqual(['taken', 'taken', 'nve-id-case']);
+    await node.stop();
+    node = await startNode(log.store, clock);
+    expect(await refusal(nve('LEAF-1'), nve('leaf-1', { incarnation: 2 }))).toEqual(['nve-id-case', 'taken']);
+  });
+
+  it('that another has in another case, in a log of before, stays both of theirs (X6)', async () => {
+    const audit = { recordedAt: 0, actor: 'operator:old', correlationId: 'old', idempotencyKey: null, requestDigest: null };
+    const connected = (nveId: string) => ({ stream: `nve-${nveId}`, expectedRevision: -1, events: [{ id: randomUUID(), event: { type: 'NveConnected' as const, data: { audit, nveId, siteId: 's', mac: '02:00:00:00:ff:01', addresses: ['198.51.100.1'], incarnation: 1, leaseS: null } } }] });
+    await log.store.append([connected('Spine-1'), connected('spine-1')]);
+    await node.replica.passed((await log.store.head()).position);
+    expect(await refusal(nve('Spine-1', { incarnation: 2 }), nve('spine-1', { incarnation: 2 }), nve('SPINE-1'))).toEqual(['taken', 'taken', 'nve-id-case']);
   });
 
   it('stays taken when its NVE is forgotten, since its topic stays, and over a restart', async () => {

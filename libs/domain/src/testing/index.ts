@@ -1,5 +1,5 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { nveIdOnKafka, nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
+import { nveIdAlike, nveIdOnKafka, nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
 import { isNveEvent, isTenantSystemCommand, isTenantSystemEvent, isVnCommand, isVnEvent, streamOf, type Command } from '../commands.ts';
 import type { Facts } from '../facts.ts';
 import type { NamedTenantSystem, TenantSystemNames } from '../naming.ts';
@@ -106,7 +106,8 @@ export class World {
     },
     nveDisconnected: (nveId) => (this.aggregates.states.get(nveStream(nveId)) as Nve | undefined)?.status === 'disconnected',
     nveNamedLike: (nveId) => {
-      const like = (stream: string): boolean => stream !== nveStream(nveId) && nveIdOnKafka(stream) === nveIdOnKafka(nveStream(nveId));
+      const known = (stream: string): boolean => nveIdOnKafka(stream) === nveIdOnKafka(nveStream(nveId)) || (this.aggregates.states.get(stream) as Nve).status !== 'forgotten';
+      const like = (stream: string): boolean => stream !== nveStream(nveId) && nveIdAlike(stream) === nveIdAlike(nveStream(nveId)) && known(stream);
       return [...this.aggregates.states.keys()].find(like)?.slice(nveStream('').length);
     },
     tunnelHolder: (address, nveId) => {
