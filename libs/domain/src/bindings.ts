@@ -49,14 +49,20 @@ export function register(current: readonly Binding[], lines: readonly BindingLin
   return { bindings, changed, deregistered: ended };
 }
 
-/** The whole set, as an attach gives it: read line by line as in a registration, and what no line names goes. */
+/**
+ * The whole set, as an attach gives it: read line by line as in a registration, and what no line names goes. So a BID may be of another VN than
+ * before: it is another binding then, whose address the line gives (R21), and the former one goes as if no line named it.
+ */
 export function wholeSet(current: readonly Binding[], lines: readonly BindingLine[]): readonly Binding[] {
   const pathOf = (line: number): string => `bindings[${line}]`;
   lines.forEach((line, i) => refuseTakingBack(current, line, pathOf(i)));
-  const { standing } = apply(current, lines, pathOf, true);
+  const { standing } = apply(current.filter((binding) => !lines.some((line) => replaces(line, binding))), lines, pathOf, true);
   checkSet(standing, 'bindings');
   return standing;
 }
+
+/** A line of a whole set that gives the BID of a binding to one in another VN. One that ends a binding must say which (R22). */
+const replaces = (line: BindingLine, { bid, vnid }: Binding): boolean => line.bid !== undefined && line.bid === (bid ?? 0) && line.vnid !== undefined && line.vnid !== vnid && line.lifetimeS !== 0;
 
 interface Applied {
   /** The resulting set: `current`, changed by the lines. */

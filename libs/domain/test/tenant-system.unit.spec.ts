@@ -197,6 +197,19 @@ describe('several addresses and their BIDs', () => {
     expect(world.when(command('registerBinding', { tsId: 't1', bid: 1, ip: '192.0.2.5' }))).toMatchObject({ data: { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.5' }] } });
   });
 
+  it('gives a BID of a whole set another VN than before, with its address: the set replaces all (R21, R22)', () => {
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1, lifetimeS: 60 }), l3('192.0.2.2', { bid: 2 })] }));
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 3 }, { bid: 2 }] }))).toBe('address-required');
+    world.given(attach('t1', 'nve1', { bindings: [{ bid: 2 }, { bid: 1, vnid: 3, ip: '192.0.2.1' }] }));
+    expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([{ bid: 2, vnid: 1, vlan: null, ip: '192.0.2.2', lifetimeS: null }, { bid: 1, vnid: 3, vlan: null, ip: '192.0.2.1', lifetimeS: null }]);
+    world.given(attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.2' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }] }));
+    expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([{ bid: 1, vnid: 1, ip: '192.0.2.2' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }]);
+    world.given(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.9')] }));
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [{ bid: 2, vnid: 1, ip: '192.0.2.9' }] }))).toBe('duplicate-ip');
+    world.given(attach('t2', 'nve1', { mac: MAC2, bindings: [{ bid: 0, vnid: 3, ip: '192.0.2.9' }] }));
+    expect(world.state<TenantSystem>('ts-t2').bindings).toMatchObject([{ bid: null, vnid: 3, ip: '192.0.2.9' }]);
+  });
+
   it('de-registers by BID alone, 0 being the one without (R22)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
     expect(world.refusal(command('deregisterBinding', { tsId: 't1', bid: 1 }))).toBe('bid-unknown');
@@ -263,7 +276,6 @@ describe('a line of a registration and one of an attach', () => {
     ['a known BID with a new lifetime', { bid: 1, lifetimeS: 120 }],
     ['its whole address, which keeps its lifetime', { bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1' }],
     ['another BID for its address', { bid: 5, vnid: 2, vlan: 10, ip: '192.0.2.1' }],
-    ['a known BID with another VN', { bid: 1, vnid: 1, ip: '192.0.2.1' }],
     ['an unknown BID without an address in an L3 VN', { bid: 5, vnid: 1 }],
     ['an unknown BID without a VN', { bid: 5 }],
   ];
