@@ -140,6 +140,10 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   };
   const others = attached && command.placement !== 'add' ? ts.attachments.filter((a) => a.nveId !== nveId).map((a) => a.nveId) : NONE;
   const newMac = attached && mac !== ts.mac ? mac : null;
+  // What is only being prepared elsewhere must not change what frames are sent to now.
+  if (attached && newMac !== null && attachment.state === 'associated' && command.placement === 'add' && ts.attachments.some((a) => a.nveId !== nveId && a.state === 'activated')) {
+    throw new Refusal('ts-immutable', `tenant system ${tsId} is live with MAC ${ts.mac}: what is associated beside it does not change that; give that MAC, or change it with PUT mac`, { field: 'mac', received: mac, expected: ts.mac });
+  }
   const newBindings = command.bindings && (!sameBindings(before, bindings) || bindings.some((b) => facts.orphaned(command, b.vnid))) ? bindings : null;
   const changesPlace = !here || others.length > 0 || here.state !== attachment.state || here.logicalInterface !== attachment.logicalInterface;
   const clearsFailure = attached && ts.failures.some((failure) => failure.nveId === nveId);

@@ -325,6 +325,20 @@ describe('moving and multihoming', () => {
     expect(world.when(attach('t1', 'nve2'))).toMatchObject({ type: 'TenantSystemMoved', data: { from: ['nve1'] } });
   });
 
+  it('that is associated elsewhere keeps its MAC where it is live, whoever prepares the move; without a live one, or by a move, it may change', () => {
+    const add = (nveId: string, mac: string, state: string): ReturnType<typeof command> => attach('t1', nveId, { mac, state, placement: 'add' });
+    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
+    expect(world.refusal(add('nve2', MAC2, 'associated'))).toBe('ts-immutable');
+    world.given(add('nve2', MAC1, 'associated'));
+    expect(world.refusal(add('nve2', MAC2, 'associated'))).toBe('ts-immutable');
+    expect(world.refusal(add('nve3', MAC2, 'associated'))).toBe('ts-immutable');
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ mac: MAC1, attachments: [{ nveId: 'nve1', state: 'activated' }, { nveId: 'nve2', state: 'associated' }] });
+    expect(world.when(add('nve2', MAC2, 'activated'))).toMatchObject({ data: { mac: MAC2 } });
+    world.given(command('detach', { tsId: 't1', nveId: 'nve1' }), add('nve2', MAC2, 'associated'));
+    expect(world.state<TenantSystem>('ts-t1').mac).toBe(MAC2);
+    expect(world.when(attach('t1', 'nve3', { mac: MAC1, state: 'associated' }))).toMatchObject({ type: 'TenantSystemMoved', data: { mac: MAC1 } });
+  });
+
   it('associates at the new NVE before it activates there (X5)', () => {
     const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2', { placement: 'add', state: 'associated' }));
     expect(world.when(attach('t1', 'nve2', { placement: 'add', state: 'activated' }))).toMatchObject({ type: 'TenantSystemAttachmentChanged', data: { attachment: { state: 'activated' } } });
