@@ -1,4 +1,4 @@
-import { checkText, Refusal } from '@nva/identifiers';
+import { checkText, fieldIn, Refusal } from '@nva/identifiers';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -27,7 +27,7 @@ export function readObject(fields: Fields, received: unknown, path: string): Rec
   if (!isObject(received)) throw new Refusal('wrong-type', `${path === '' ? 'the request' : path} is an object`, { field: path, received });
   const prefix = path === '' ? '' : `${path}.`;
   for (const name in received) {
-    if (!Object.hasOwn(fields, name)) throw new Refusal('unknown-field', `there is no field ${prefix}${name}`, { field: `${prefix}${name}`, received: received[name] });
+    if (!Object.hasOwn(fields, name)) throw new Refusal('unknown-field', `there is no field ${fieldIn(path, name)}`, { field: fieldIn(path, name), received: received[name] });
   }
   const result: Record<string, unknown> = {};
   for (const name in fields) {
@@ -96,9 +96,9 @@ export function attributes(maxItems: number, maxLength: number): Reader<Readonly
     for (const [name, value] of entries) {
       if (name === '' || name.length > maxLength || name === '__proto__') throw new Refusal('out-of-range', `an attribute's name is 1 to ${maxLength} characters`, { field, received: name });
       checkText(name, field);
-      if (typeof value !== 'string') throw new Refusal('wrong-type', `${field}.${name} is a string`, { field: `${field}.${name}`, received: value });
-      if (value.length > maxLength) throw new Refusal('out-of-range', `${field}.${name} has at most ${maxLength} characters`, { field: `${field}.${name}`, received: value });
-      checkText(value, `${field}.${name}`);
+      if (typeof value !== 'string') throw new Refusal('wrong-type', `${fieldIn(field, name)} is a string`, { field: fieldIn(field, name), received: value });
+      if (value.length > maxLength) throw new Refusal('out-of-range', `${fieldIn(field, name)} has at most ${maxLength} characters`, { field: fieldIn(field, name), received: value });
+      checkText(value, fieldIn(field, name));
     }
     return Object.fromEntries(entries) as Readonly<Record<string, string>>;
   };

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '@nva/identifiers';
 import { CATALOGUE, commandNames, commandSchema, parseBody, parseLine } from '../src/index.ts';
@@ -72,5 +73,35 @@ describe('the catalogue', () => {
       for (const field of Object.values(CATALOGUE[name].fields)) expect(field.doc).toMatch(/\.$/);
       expect(commandSchema(name)).toMatchObject({ type: 'object', additionalProperties: false });
     }
+  });
+});
+
+describe('the field of an error', () => {
+  const names = fc.oneof(fc.constantFrom('bindings', 'context', 'access', 'vnid', 'bid', 'applied', 'ifRevision', '.', '.vnid', '', '..', '__proto__'), fc.string({ maxLength: 8 }));
+  const values = fc.letrec((tie) => ({ value: fc.oneof({ maxDepth: 3 }, fc.constantFrom<unknown>(1, 0, -1, '', '.', 'x', null, true), fc.array(tie('value'), { maxLength: 3 }), fc.dictionary(names, tie('value'), { maxKeys: 4 })) })).value;
+
+  it('never begins with a dot, nor ends with one, whatever names a caller makes up', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...commandNames), fc.dictionary(names, values, { maxKeys: 6 }), (name, fields) => {
+        for (const read of [() => parseLine({ ...fields, command: name }), () => parseBody(name, {}, fields)]) {
+          try {
+            read();
+          } catch (error) {
+            expect((error as Refusal).detail.field ?? '').not.toMatch(/^\.|\.$/);
+          }
+        }
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it.each([
+    [{ command: 'deleteVn', vnid: 1, '.vnid': 2 }, '[".vnid"]'],
+    [{ command: 'deleteVn', vnid: 1, colour: 2 }, 'colour'],
+    [{ command: 'registerBindings', tsId: 't', bindings: [{ '': 1 }] }, 'bindings[0][""]'],
+    [{ command: 'registerBindings', tsId: 't', bindings: [{ ip: 'x' }] }, 'bindings[0].ip'],
+    [{ command: 'putVn', vnid: 1, tenantId: 't', name: 'n', service: 'l3', encapsulation: 'vxlan', context: { access: { '.dscp': 1 } } }, 'context.access[".dscp"]'],
+  ])('%j: %s', (line, field) => {
+    expect(() => parseLine(line)).toThrow(expect.objectContaining({ detail: expect.objectContaining({ field }) }));
   });
 });

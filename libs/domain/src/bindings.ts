@@ -1,5 +1,5 @@
 import type { Binding } from '@nva/codec';
-import { Refusal, type Bid, type IpAddress, type VlanId, type Vnid } from '@nva/identifiers';
+import { fieldIn, Refusal, type Bid, type IpAddress, type VlanId, type Vnid } from '@nva/identifiers';
 import type { Facts } from './facts.ts';
 
 /** Bindings of one tenant system at most; keeps its events and its records small. */
@@ -127,7 +127,7 @@ function refuseTakingBack(current: readonly Binding[], line: BindingLine, path: 
   if (line.bid !== undefined || line.lifetimeS === 0) return;
   const before = findExisting(current, line, path);
   if (!before || before.bid === null) return;
-  throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: fieldOf(path, 'bid'), received: null, expected: before.bid, row: 'R19' });
+  throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: fieldIn(path, 'bid'), received: null, expected: before.bid, row: 'R19' });
 }
 
 /** Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). An L2 binding without a VLAN is of frames without a tag. */
@@ -168,7 +168,7 @@ function findExisting(bindings: readonly Binding[], line: BindingLine, path: str
   if (byBid) return byBid;
   if (line.vnid === undefined) return undefined;
   const named = bindings.filter((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === (line.vlan ?? null) && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
-  if (named.length > 1) throw new Refusal('bid-required', `several bindings have IP ${line.ip} in VN ${line.vnid}: name one by its BID or its VLAN`, { field: fieldOf(path, 'bid'), received: null, row: 'R18' });
+  if (named.length > 1) throw new Refusal('bid-required', `several bindings have IP ${line.ip} in VN ${line.vnid}: name one by its BID or its VLAN`, { field: fieldIn(path, 'bid'), received: null, row: 'R18' });
   return named[0];
 }
 
@@ -176,7 +176,7 @@ function findExisting(bindings: readonly Binding[], line: BindingLine, path: str
 function refuseOtherBid(existing: Binding, line: BindingLine, path: string, sameRequest: boolean): void {
   if (line.bid === undefined || existing.bid === null || existing.bid === line.bid) return;
   if (sameRequest) throw new Refusal('address-duplicate', 'two bindings carry one address', { field: path, received: line.ip ?? line.vlan, row: 'R13' });
-  throw new Refusal('address-registered', `the address is registered already, with BID ${existing.bid}`, { field: fieldOf(path, 'bid'), received: line.bid, expected: existing.bid, row: 'R18' });
+  throw new Refusal('address-registered', `the address is registered already, with BID ${existing.bid}`, { field: fieldIn(path, 'bid'), received: line.bid, expected: existing.bid, row: 'R18' });
 }
 
 function update(existing: Binding, line: BindingLine, path: string): Binding {
@@ -213,7 +213,7 @@ function checkSet(bindings: readonly Binding[], path: string): void {
   for (const binding of bindings) {
     if (binding.bid === null) {
       throw new Refusal('bid-required', 'as soon as a tenant system has several addresses, every one of them has a BID', {
-        field: fieldOf(path, 'bid'),
+        field: fieldIn(path, 'bid'),
         received: null,
         row: 'R19',
       });
@@ -228,13 +228,11 @@ function checkSet(bindings: readonly Binding[], path: string): void {
 
 function refuseOtherVn(known: Binding, line: BindingLine, path: string): void {
   if (line.vnid === undefined || line.vnid === known.vnid) return;
-  throw new Refusal('bid-vn-mismatch', `BID ${known.bid ?? 0} is a binding in VN ${known.vnid}`, { field: fieldOf(path, 'vnid'), received: line.vnid, expected: known.vnid, row: 'R22' });
+  throw new Refusal('bid-vn-mismatch', `BID ${known.bid ?? 0} is a binding in VN ${known.vnid}`, { field: fieldIn(path, 'vnid'), received: line.vnid, expected: known.vnid, row: 'R22' });
 }
-
-const fieldOf = (path: string, field: string): string => (path === '' ? field : `${path}.${field}`);
 
 const addressRequired = (field: string, received: unknown): Refusal =>
   new Refusal('address-required', 'the first registration of a BID carries its VN and address (IP or VLAN)', { field, received, row: 'R21' });
 
 const unknownBid = (line: BindingLine, path: string): Refusal =>
-  new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, { field: fieldOf(path, 'bid'), received: line.bid ?? null, row: 'R22' });
+  new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, { field: fieldIn(path, 'bid'), received: line.bid ?? null, row: 'R22' });

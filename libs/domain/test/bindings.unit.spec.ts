@@ -49,10 +49,11 @@ describe('a registration', () => {
         const before: TenantSystem = { tsId: 't1', tenantId: 'red', vmId: 'vm', mac: MAC1, attachments: [], bindings, failures: [], mobility: 0, moves: [], place: null };
         let resolved: ReturnType<typeof register>;
         try {
-          resolved = register(bindings, lines as BindingLine[], String);
+          resolved = register(bindings, lines as BindingLine[], () => '');
         } catch (error) {
-          if (error instanceof Refusal) return;
-          throw error;
+          if (!(error instanceof Refusal)) throw error;
+          expect(error.detail.field).not.toMatch(/^\./);
+          return;
         }
         accepted++;
         const audit = { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };

@@ -146,6 +146,11 @@ export interface RefusalDetail {
   readonly actual?: unknown;
 }
 
+const PLAIN_NAME = /^[A-Za-z_][\w-]*$/;
+
+/** A field of what stands under `path`, '' being the request itself, as errors name it; a name that is not plain, as a caller may make one up, in brackets, so that none looks like a path. */
+export const fieldIn = (path: string, name: string): string => (!PLAIN_NAME.test(name) ? `${path}[${JSON.stringify(cut(name))}]` : path === '' ? name : `${path}.${name}`);
+
 /** What can be said about a refusal, in UTF-16 code units; a name that was received may be part of it. */
 const MAX_MESSAGE_CHARACTERS = 1_024;
 
@@ -164,7 +169,8 @@ export class Refusal extends Error {
 
   /** The same refusal, seen from outside: `ip` becomes `bindings[1].ip`. */
   within(parent: string): Refusal {
-    const field = this.detail.field === undefined || this.detail.field === '' ? parent : `${parent}.${this.detail.field}`;
+    const { field: own = '' } = this.detail;
+    const field = own === '' || parent === '' ? parent + own : `${parent}.${own}`;
     return new Refusal(this.code, this.message, { ...this.detail, field });
   }
 }

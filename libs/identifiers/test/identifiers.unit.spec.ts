@@ -151,5 +151,6 @@ describe('refusal codes', () => {
 
   it('can be seen from outside', () => {
     expect(new Refusal('ip-malformed', 'x', { field: 'ip' }).within('bindings[1]').detail.field).toBe('bindings[1].ip');
+    expect(new Refusal('ip-malformed', 'x', { field: 'ip' }).within('').detail.field).toBe('ip');
   });
 });
