@@ -178,12 +178,20 @@ export class Dispatcher {
     const urls = owner === undefined ? group.urls : [owner, ...group.urls.filter((url) => url !== owner)];
     try {
       const answers = await forward({ group: group.name, urls, lines: lines.map(({ json }) => json), authorization, correlationId });
-      return answers.map((forwarded) => ({ forwarded: forwarded as { readonly status: number } & Record<string, unknown> }));
+      return answers.map((answer) => ({ forwarded: withoutLine(answer as ForwardedAnswer) }));
     } catch (error) {
       const refusal = refusalOf(error) ?? new Refusal('outcome-unknown', `the answer of group ${group.name} could not be read: ${(error as Error).message}`);
       return lines.map(() => ({ refusal }));
     }
   }
+}
+
+type ForwardedAnswer = { readonly status: number } & Readonly<Record<string, unknown>>;
+
+/** The number of the line there is none of the caller's. */
+function withoutLine(answer: ForwardedAnswer): ForwardedAnswer {
+  const { line: _line, ...forwarded } = answer;
+  return forwarded as ForwardedAnswer;
 }
 
 const notOverKafka = (): Refusal => new Refusal('rest-only', 'nothing changed, and the lifetime or lease is kept by another registrar: renew it over REST', { row: 'R34' });

@@ -25,6 +25,13 @@ const CHUNKS_IN_FLIGHT = 4;
 /** The bytes of a line, a character for each. Lines wait for their turn: bytes outside the heap that do so are freed late, and set off full garbage collections. */
 type LineBytes = string;
 
+/** A line of the input that is not blank, or why it cannot be read. */
+interface InputLine {
+  /** From 1 on; blank lines count, so that it is the number that an editor shows. */
+  readonly number: number;
+  readonly content: LineBytes | Refusal;
+}
+
 /**
  * Commands as NDJSON: a line in, a line out, in the same order. Lines are decided in order, in chunks, each in its caller's turn; while one
  * chunk is being made durable the next is read and decided. A line that cannot be parsed or is refused fails alone. The answers go out as
@@ -35,7 +42,6 @@ export class NdjsonCommands {
   readonly #context: RequestContext;
   readonly #refused: Pick<RefusedAttempts, 'note'>;
   readonly #address: string;
-  #lines = 0;
 
   /** `address`: where the request is from. */
   constructor(dispatcher: Dispatcher, context: RequestContext, refused: Pick<RefusedAttempts, 'note'>, address: string) {
@@ -55,19 +61,18 @@ export class NdjsonCommands {
     await answers.written();
   }
 
-  async #inTurn(lines: readonly (LineBytes | Refusal)[]): Promise<string> {
+  async #inTurn(lines: readonly InputLine[]): Promise<string> {
     try {
       return await this.#dispatcher.inTurn(this.#context, lines.length, () => this.#run(lines));
     } catch (error) {
       const refusal = refusalOf(error);
       if (!refusal) throw error;
       for (const _ of lines) this.#note(refusal, {});
-      this.#lines += lines.length;
-      return refusedLine(refusal).repeat(lines.length);
+      return lines.map(({ number }) => refusedLine(number, refusal)).join('');
     }
   }
 
-  async #run(lines: readonly (LineBytes | Refusal)[]): Promise<string> {
+  async #run(lines: readonly InputLine[]): Promise<string> {
     const results: (string | null)[] = [];
     const parsed: Line[] = [];
     for (const line of lines) {
@@ -75,13 +80,13 @@ export class NdjsonCommands {
         parsed.push(this.#parse(line));
         results.push(null);
       } catch (error) {
-        results.push(refusedLine(refusalOf(error) ?? new Refusal('internal', 'the line could not be read')));
+        results.push(refusedLine(line.number, refusalOf(error) ?? new Refusal('internal', 'the line could not be read')));
       }
     }
     const decided = await this.#dispatcher.submit(parsed, this.#context);
     decided.forEach((result, i) => 'refusal' in result && this.#note(result.refusal, parsed[i]!.json));
     let next = 0;
-    return results.map((result) => result ?? resultLine(decided[next++]!)).join('');
+    return results.map((result, i) => result ?? resultLine(lines[i]!.number, decided[next++]!)).join('');
   }
 
   /** For the record of who tried what. Of a caller whose token was taken back meanwhile nothing but the lines is known. */
@@ -91,10 +96,9 @@ export class NdjsonCommands {
     this.#refused.note({ ...ids, caller: callerOf(this.#context), command: typeof command === 'string' ? cut(command) : null, entity: entityOf(json), refusal });
   }
 
-  #parse(line: LineBytes | Refusal): Line {
-    this.#lines++;
-    if (line instanceof Refusal) throw line;
-    const json = readJson(Buffer.from(line, 'latin1'), `line ${this.#lines}`, this.#lines === 1);
+  #parse({ number, content }: InputLine): Line {
+    if (content instanceof Refusal) throw content;
+    const json = readJson(Buffer.from(content, 'latin1'), `line ${number}`, number === 1);
     return { parsed: parseLine(json), json: json as Line['json'] };
   }
 }
@@ -107,26 +111,28 @@ function callerOf(context: RequestContext): Caller | null {
   }
 }
 
-function resultLine(result: Result): string {
-  if ('refusal' in result) return refusedLine(result.refusal);
-  return `${JSON.stringify('answer' in result ? { status: answerStatus(result.answer), ...answerBody(result.answer) } : result.forwarded)}\n`;
+function resultLine(line: number, result: Result): string {
+  if ('refusal' in result) return refusedLine(line, result.refusal);
+  return `${JSON.stringify('answer' in result ? { line, status: answerStatus(result.answer), ...answerBody(result.answer) } : { line, ...result.forwarded })}\n`;
 }
 
-const refusedLine = (refusal: Refusal): string => `${JSON.stringify(problemOf(refusal))}\n`;
+const refusedLine = (line: number, refusal: Refusal): string => `${JSON.stringify({ line, ...problemOf(refusal) })}\n`;
 
 /** Lines of the input, empty ones left out, as many as are there up to a bound. A line that is too long becomes its refusal. */
-async function* chunks(input: Readable): AsyncGenerator<(LineBytes | Refusal)[]> {
+async function* chunks(input: Readable): AsyncGenerator<InputLine[]> {
   let rest: LineBytes[] = [];
   let restBytes = 0;
-  let lines: (LineBytes | Refusal)[] = [];
+  let lines: InputLine[] = [];
   let bytes = 0;
   let looked = 0;
+  let number = 0;
   const end = (tail: LineBytes): void => {
     const length = restBytes + tail.length;
-    if (length > MAX_LINE_BYTES) lines.push(new Refusal('body-too-large', `a line has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: length }));
+    number++;
+    if (length > MAX_LINE_BYTES) lines.push({ number, content: new Refusal('body-too-large', `a line has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: length }) });
     else {
       const line = rest.length === 0 ? tail : rest.join('') + tail;
-      if (!isBlank(line)) lines.push(line);
+      if (!isBlank(line)) lines.push({ number, content: line });
     }
     rest = [];
     restBytes = 0;

@@ -58,7 +58,7 @@ const RETRY_AFTER: Readonly<Record<string, Header>> = { 'Retry-After': { descrip
 /** Answers that are not JSON, by path. */
 const TEXTS: Readonly<Record<string, { readonly type: string; readonly description: string; readonly schema: JsonSchema }>> = {
   '/metrics': { type: 'text/plain', description: 'Prometheus\u2019s text format.', schema: text },
-  '/v1/commands': { type: 'application/x-ndjson', description: 'Per line an answer with its status, or a problem.', schema: { type: 'object', required: ['status'], properties: { status: whole }, additionalProperties: true } },
+  '/v1/commands': { type: 'application/x-ndjson', description: 'Per line an answer with its status, or a problem.', schema: { type: 'object', required: ['line', 'status'], properties: { line: { ...whole, description: 'Number of the line in the request, from 1 on; blank lines count.' }, status: whole }, additionalProperties: true } },
   '/v1/vns/{vnid}/feed': { type: 'text/event-stream', description: 'hello, a snapshot or what came since, snapshot-complete, then every change as it comes.', schema: text },
   '/v1/nves/{nveId}/feed': { type: 'text/event-stream', description: 'hello, a snapshot or what came since, snapshot-complete, then every change as it comes.', schema: text },
 };

@@ -107,6 +107,7 @@ describe('an NVE may not', () => {
     ['read a TS that is not there, which looks the same', 'get', '/v1/tenant-systems/nobody', undefined, 'tsId'],
     ['resolve in a VN that it is not in', 'get', '/v1/resolve?vnid=2&mac=02:00:00:00:00:02', undefined, 'vnid'],
     ['read the audit log', 'get', '/v1/events', undefined, undefined],
+    ['read who was refused', 'get', '/v1/refused', undefined, undefined],
     ['read the metrics', 'get', '/metrics', undefined, undefined],
     ['follow a VN that it is not in', 'get', '/v1/vns/2/feed', undefined, 'vnid'],
     ['follow another NVE', 'get', '/v1/nves/nve2/feed', undefined, 'nveId'],

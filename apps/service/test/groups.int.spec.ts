@@ -83,7 +83,7 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
 
   it('take commands for each other, and answer as the one that decided did', async () => {
     const { body } = await attach('rest', 'nve1', 1).set('x-correlation-id', 'over-there').expect(200);
-    expect(body).toMatchObject({ revision: 0, effective: true, memberships: [1] });
+    expect(body).toEqual({ position: expect.any(String), revision: 0, effective: true, conflicts: [], memberships: [1] });
     const repeated = await attach('east-1', 'nve1', 1).expect(200);
     expect(repeated.body.position).toBe(body.position);
     const [event] = await Array.fromAsync(store.readStream('ts-ts1'));
@@ -96,7 +96,8 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
     const line = (nveId: string, i: number): string => JSON.stringify({ command: 'attach', nveId, tsId: `ts${i}`, ...tsBody(i) });
     const lines = [line('nve1', 1), line('nve2', 2), '{"command": "attach"}', line('nve1', 3), line('nve9', 4), line('nve2', 5)];
     const { text } = await at('rest').post('/v1/commands').set('content-type', 'application/x-ndjson').send(lines.join('\n')).expect(200);
-    expect(text.trim().split('\n').map((answer) => (JSON.parse(answer) as { status: number }).status)).toEqual([200, 200, 400, 200, 404, 200]);
+    const answers = text.trim().split('\n').map((answer) => JSON.parse(answer) as { line: number; status: number });
+    expect(answers.map(({ line: number, status }) => [number, status])).toEqual([[1, 200], [2, 200], [3, 400], [4, 200], [5, 404], [6, 200]]);
   });
 
   it('keep one answer for an Idempotency-Key, whichever of them is asked', async () => {

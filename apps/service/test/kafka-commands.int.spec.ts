@@ -27,7 +27,14 @@ afterEach(async () => {
 });
 
 const attach = (n: number, nveId = 'nve1', fields: object = {}): CommandLine => ({ command: 'attach', nveId, tsId: `ts${n}`, ...tsBody(n), ...fields });
-const rest = (nveId: string, ...lines: CommandLine[]) => postLines(nva.url, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), { authorization: `Bearer ${tokenOf(nveId)}` });
+/** Results of NDJSON without what is a line's alone, its number. */
+async function rest(nveId: string, ...lines: CommandLine[]) {
+  const results = await postLines(nva.url, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), { authorization: `Bearer ${tokenOf(nveId)}` });
+  return results.map((result) => {
+    const { line: _line, ...rest_ } = result;
+    return rest_;
+  });
+}
 const counters = () => nva.server.commands!.counters;
 
 /** An outcome as NDJSON has it. */
@@ -114,6 +121,20 @@ describe('a command on Kafka', () => {
       expect(asLine(await nve1.send(line)), what).toEqual(answered);
       expect(answered!['code'], what).toEqual(expect.any(String));
     }
+    expect(await nva.head()).toBe(before);
+  });
+
+  it('at an NVE that has disconnected says so, as over REST and in NDJSON', async () => {
+    await rest('nve3', { command: 'disconnectNve', nveId: 'nve3' });
+    const before = await nva.head();
+    const line = attach(30, 'nve3');
+    const [answered] = await rest('nve3', line);
+    expect(answered).toMatchObject({ status: 409, code: 'nve-disconnected', field: 'nveId', received: 'nve3' });
+    expect(asLine(await topics.sender('nve3').send(line))).toEqual(answered);
+    const { command: _, nveId: __, tsId, ...body } = line;
+    const { body: problem } = await nva.http.put(`/v1/nves/nve3/tenant-systems/${String(tsId)}`).set('authorization', `Bearer ${tokenOf('nve3')}`).send(body).expect(409);
+    const { correlationId: ___, ...refused } = problem as Record<string, unknown>;
+    expect(refused).toEqual(answered);
     expect(await nva.head()).toBe(before);
   });
 

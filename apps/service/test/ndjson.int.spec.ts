@@ -50,7 +50,7 @@ describe('a line of NDJSON', () => {
     // What records nothing, as the heartbeat, is answered with what is there by then.
     const positions = [7, 8, null, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
     expect(results.map(({ status, position }) => [status, position])).toEqual(positions.map((position) => [200, position === null ? expect.any(String) : String(position)]));
-    expect(results[4]).toEqual({ status: 200, position: '10', revision: 1, effective: true, conflicts: [], memberships: [1, 7] });
+    expect(results[4]).toEqual({ line: 5, status: 200, position: '10', revision: 1, effective: true, conflicts: [], memberships: [1, 7] });
   });
 
   it('that is nested 6,000 deep, after 4,000 good ones, fails alone and ends nothing (X6)', async () => {
@@ -115,7 +115,24 @@ describe('a line of NDJSON', () => {
     const cuts = [1, 100, first.length, first.length + 1, first.length + 2, bytes.length - 5];
     const pieces = cuts.map((cut, i) => bytes.slice(i === 0 ? 0 : cuts[i - 1], cut));
     const results = await post(inPieces(...pieces, bytes.slice(cuts.at(-1))));
-    expect(results).toMatchObject([{ status: 200, position: '7' }, { status: 200, position: '8' }, { status: 200, position: '9' }]);
+    expect(results).toMatchObject([{ line: 1, status: 200, position: '7' }, { line: 5, status: 200, position: '8' }, { line: 6, status: 200, position: '9' }]);
+  });
+
+  it('is answered with its number in the request, from 1 on, taken or refused, and a blank line shifts none; errors of a line say the same number', async () => {
+    const long = line('attach', { nveId: 'nve1', tsId: 'long', tenantId: 'x'.repeat(MAX_LINE_BYTES) });
+    const results = await post(`\n${attachLine(1, 1)}\n \r\nno JSON\n${long}\n${attachLine(2, 9)}${'\n'.repeat(10_000)}${attachLine(3, 1)}`);
+    expect(results.map((result) => [result['line'], result['status']])).toEqual([[2, 200], [5, 400], [6, 413], [8, 404], [10_009, 200]]);
+    expect(results[1]!['detail']).toMatch(/^line 5 is not JSON/);
+    expect(Object.keys(results[0]!)[0]).toBe('line');
+  });
+
+  it('has a byte order mark only where the body begins, and not behind a blank line', async () => {
+    expect(await post(`\n\ufeff${attachLine(1, 1)}`)).toMatchObject([{ line: 2, status: 400, code: 'malformed-json' }]);
+  });
+
+  it('is numbered over all of thousands', async () => {
+    const results = await post(Array.from({ length: 1_000 }, (_, i) => (i % 7 === 3 ? '\n' : attachLine(i, 1))).join(''));
+    expect(results.map((result) => result['line'])).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1).filter((n) => (n - 1) % 7 !== 3));
   });
 
   it('that is too long is no matter of memory: its bytes are counted, not kept', async () => {
