@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SseReader, type SseEvent } from './sse-reader.ts';
-import { macOf, populate, startNva, tsBody, until, type NvaFixture } from './support.ts';
+import { macOf, populate, startNva, tsBody, until, vnBody, type NvaFixture } from './support.ts';
 
 let nva: NvaFixture;
 let log: string;
@@ -116,6 +116,27 @@ describe('the feed of a VN', () => {
   });
 });
 
+describe('the feed of a VN that is deleted', () => {
+  const paths = ['/v1/vns/1', '/v1/vns/1/members', '/v1/vns/1/mappings', '/v1/vns/1/feed'];
+
+  it('is answered as the reads are, 404 vn-unknown, also to who resumes; who follows it is told what goes, and of the one made anew', async () => {
+    await attach(1, 1);
+    const feed = await open('vns/1');
+    await feed.snapshot();
+    await detach(1, 1);
+    await nva.http.delete('/v1/vns/1').expect(200);
+    expect((await feed.take(3)).map(brief)).toEqual(['(mapping/ts1/10.0.0.1) 8', '(member/nve1) 8 #log/8', '(context) 9 #log/9']);
+    for (const path of paths) expect((await nva.http.get(path).expect(404)).body, path).toMatchObject({ code: 'vn-unknown', field: 'vnid', received: 1 });
+    expect((await nva.http.get('/v1/vns/1/feed').set('last-event-id', `${log}/8`).expect(404)).body).toMatchObject({ code: 'vn-unknown' });
+    await nva.http.head('/v1/vns/1/feed').expect(404);
+    await nva.restart();
+    for (const path of paths) expect((await nva.http.get(path).expect(404)).body, path).toMatchObject({ code: 'vn-unknown' });
+    await nva.http.put('/v1/vns/1').send(vnBody({ name: 'again' })).expect(200);
+    for (const path of paths.slice(0, -1)) await nva.http.get(path).expect(200);
+    expect((await (await open('vns/1')).snapshot()).map(({ event }) => event)).toContain('snapshot-complete');
+  });
+});
+
 describe('the feed of an NVE', () => {
   it('tells where it is to listen, and since when (X8, R35)', async () => {
     const feed = await open('nves/nve1');
@@ -129,7 +150,7 @@ describe('the feed of an NVE', () => {
 
 describe('a feed', () => {
   it.each([
-    ['/v1/vns/77/feed', 404, { code: 'not-found' }],
+    ['/v1/vns/77/feed', 404, { code: 'vn-unknown', field: 'vnid', received: 77 }],
     ['/v1/vns/0/feed', 400, { code: 'vnid-out-of-range', field: 'vnid', received: 0 }],
     ['/v1/nves/nowhere/feed', 404, { code: 'not-found' }],
     ['/v1/nves/a%20b/feed', 400, { code: 'id-malformed', field: 'nveId', received: 'a b' }],

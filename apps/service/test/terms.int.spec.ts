@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../libs/registrar/test/harness.ts';
 import { SseReader } from './sse-reader.ts';
-import { nveBody, populate, startNva, tsBody, type NvaFixture } from './support.ts';
+import { attachLine, nveBody, populate, postLines, startNva, tsBody, type NvaFixture } from './support.ts';
 
 /** How often a running process looks at its clock. */
 const STEP_MS = 100;
@@ -51,6 +51,20 @@ describe('a lease', () => {
     expect(await feed.take(1)).toMatchObject([{ data: { key: 'member/nve1', value: { reachable: true } } }]);
     expect(await status()).toBe('reachable');
     feed.close();
+  });
+
+  it('that has lapsed keeps nobody from attaching there, over REST or in NDJSON: it is recorded, effective, and distributed with a member that is not reachable', async () => {
+    await connect();
+    await pass(LEASE_S + 3);
+    expect(await status()).toBe('lapsed');
+    expect((await attach()).body).toMatchObject({ effective: true, memberships: [1] });
+    expect(await postLines(nva.url, attachLine(2, 1))).toMatchObject([{ status: 200, effective: true, memberships: [1] }]);
+    expect((await get('/v1/vns/1/members')).items).toMatchObject([{ nveId: 'nve1', reachable: false, tenantSystems: 2 }]);
+    expect((await get('/v1/vns/1/mappings')).items).toHaveLength(2);
+    expect(await status()).toBe('lapsed');
+    await nva.http.delete('/v1/nves/nve1').expect(200);
+    expect((await nva.http.put('/v1/nves/nve1/tenant-systems/ts3').send(tsBody(3)).expect(409)).body).toMatchObject({ code: 'nve-disconnected', field: 'nveId', received: 'nve1' });
+    expect(await postLines(nva.url, attachLine(3, 1))).toMatchObject([{ line: 1, status: 409, code: 'nve-disconnected', field: 'nveId', received: 'nve1' }]);
   });
 
   it('that is renewed in time does not lapse, and renewing it records nothing', async () => {
