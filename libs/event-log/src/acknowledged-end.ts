@@ -2,7 +2,7 @@ import { LogRefused, WRITTEN_BY_NEWER } from '@nva/ports';
 import { EMPTY_END, MarkerNewer, MarkerUnreadable, readMarker, type LogEnd, type MarkedEnd } from './end-marker.ts';
 import type { LogDirectory } from './log-directory.ts';
 
-const WHAT_TO_DO = 'Nothing was changed. Bring the whole folder back from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
+const WHAT_TO_DO = 'Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
 
 /** Holds a log that is read from its start against its marker. Throws LogRefused, which says what is missing and what to do. */
 export class AcknowledgedEnd {
