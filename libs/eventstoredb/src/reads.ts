@@ -105,6 +105,9 @@ export class Reads {
         }
         break;
       } catch (error) {
+        // A place that is none will be none at the next attempt.
+        const refused = portError(error, 'reading $all backwards');
+        if (refused instanceof RangeError) throw refused;
         attempt = await this.#again(last === begin ? attempt : 1, error, 'reading $all backwards');
       }
     }

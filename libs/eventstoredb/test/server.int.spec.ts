@@ -107,6 +107,16 @@ describe('on a server that is not ours alone', () => {
     await expect(collect(store.readStream('a'))).rejects.toThrow(LogRefused);
   });
 
+  it('refuses at once to read backwards from where no event stands, and takes the place of any', async () => {
+    const [result] = await store.append([fresh('a', NO_STREAM, 3)]);
+    const { position } = result as { position: number };
+    // One that tried again would still wait when this test has long failed.
+    const patient = await openStore(url, { prefix, firstDelayMs: 3_600_000 });
+    await expect(collect(patient.readAllBackwards({ before: position + 1 }))).rejects.toThrow(RangeError);
+    expect((await collect(patient.readAllBackwards({ before: position }))).flat().map(({ revision }) => revision)).toEqual([1, 0]);
+    await patient.close();
+  });
+
   it('refuses an append of more than 1 MiB before it is sent, and takes one below', async () => {
     await expect(store.append([fresh('b'), { stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(1024 * 1024)) }])).rejects.toThrow(RangeError);
     expect(await allOf(store)).toEqual([]);
