@@ -1,4 +1,5 @@
 import avro from 'avsc';
+import { fingerprintOf, type Fingerprint } from './fingerprint.ts';
 
 /**
  * Why a reader with one schema could not read what was written with another; null if it can (Avro specification, «Schema Resolution»).
@@ -15,3 +16,6 @@ export function whyUnreadable(reader: unknown, writer: unknown): string | null {
 }
 
 const parse = (schema: unknown): avro.Type => avro.Type.forSchema(structuredClone(schema) as avro.Schema);
+
+/** The fingerprint of any schema, of a type that is here or not. Throws what avsc throws for what is none. */
+export const schemaFingerprint = (schema: unknown): Fingerprint => fingerprintOf(JSON.stringify(parse(schema).schema()));

@@ -1,6 +1,6 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { SchemaNotResolved, type EventCodec } from '@nva/codec';
+import { schemaFingerprint, SchemaNotResolved, type EventCodec } from '@nva/codec';
 import { LogRefused, WRITTEN_BY_NEWER } from '@nva/ports';
 import { EMPTY_END, type LogEnd } from './end-marker.ts';
 import { frameCrc, HEADER_BYTES, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
@@ -61,14 +61,18 @@ export async function inspect(directory: LogDirectory, reader: LogReader, codec:
   }
 }
 
-/** A schema is the writer's own. That it is of a type which is not here, or says what no field here can hold, is of a newer build; that it is none is damage, which throws. */
-function learnedFrom(codec: EventCodec, text: string): { readonly name: string; readonly learned: string } {
-  const schema = JSON.parse(text) as { readonly name?: unknown } | null;
-  const name = String(schema?.name);
+/**
+ * Teaches the codec a schema. Returns the name of its type if that is not here, or says what no field here can hold: a newer build wrote it. Throws
+ * for one that is damaged, which its fingerprint tells.
+ */
+function newerType(codec: EventCodec, fingerprint: string, text: string): string | null {
+  const schema = JSON.parse(text) as { readonly name: string };
+  const found = schemaFingerprint(schema);
+  if (found !== fingerprint) throw new Error(`under ${fingerprint} it has schema ${found}`);
   try {
-    return { name, learned: codec.learn(schema) ?? 'newer' };
+    return codec.learn(schema) === null ? schema.name : null;
   } catch (error) {
-    if (error instanceof SchemaNotResolved) return { name, learned: 'newer' };
+    if (error instanceof SchemaNotResolved) return schema.name;
     throw error;
   }
 }
@@ -78,9 +82,8 @@ async function scan(path: string, reader: LogReader, codec: EventCodec, acknowle
   const logId = meta['logId'];
   if (logId === undefined) throw new Error('it has no log id');
   for (const { fingerprint, schema } of schemas) {
-    const { name, learned } = learnedFrom(codec, schema);
-    if (learned === 'newer') throw new LogRefused(`${path} holds events of type ${name} under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}.`);
-    if (learned !== fingerprint) throw new Error(`under ${fingerprint} it has schema ${learned}`);
+    const newer = newerType(codec, fingerprint, schema);
+    if (newer !== null) throw new LogRefused(`${path} holds events of type ${newer} under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}.`);
   }
   const heads = new StreamHeads();
   let end = EMPTY_END;

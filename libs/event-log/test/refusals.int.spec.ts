@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
-import { createEventCodec, eventSchemas, SingleObjectCodec, type NvaEvent } from '@nva/codec';
+import { createEventCodec, eventSchemas, schemaFingerprint, SingleObjectCodec, type NvaEvent } from '@nva/codec';
 import { LogRefused, NO_STREAM, systemClock } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fresh } from '../../../test/contract/event-samples.ts';
@@ -146,6 +146,9 @@ describe('a log that is not whole', () => {
     const schema = JSON.stringify({ ...eventSchemas.MacChanged, fields: [...eventSchemas.MacChanged.fields, { name: 'rack', type: 'string', default: '' }] });
     edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', schema);
     await refused(log, /under 0123456789abcdef it has schema [0-9a-f]{16}\..*Keep a copy/);
+    // Nor is a name in which a bit has turned that of a newer build's type.
+    edit('UPDATE schemas SET schema = ? WHERE fingerprint = ?', schema.replace('MacChanged', 'MacChangee'), '0123456789abcdef');
+    await refused(log, /under 0123456789abcdef it has schema [0-9a-f]{16}\..*Keep a copy/);
     edit('UPDATE schemas SET schema = ? WHERE fingerprint = ?', '{"type": "rec', '0123456789abcdef');
     await refused(log, /cannot be read.*Keep a copy/);
   });
@@ -154,11 +157,13 @@ describe('a log that is not whole', () => {
 describe('a log that a newer build wrote is whole: its refusal names what that build wrote, says to run it, and warns of putting a backup in its place', () => {
   const ADVICE = 'The log is whole, and was left as it is: a newer build.*Start that build, or one newer still; do not put a backup in its place, and do not accept a loss';
   const NEWER: readonly (readonly [what: string, make: () => void, message: string])[] = [
-    ['events of a type that is not here', () => edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', JSON.stringify({ type: 'record', name: 'VnTeleported', fields: [] })), 'events of type VnTeleported under schema 0123456789abcdef'],
-    ['events of a type that says what this build cannot hold', () => edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', JSON.stringify({ type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] })), 'events of type MacChanged under schema 0123456789abcdef'],
+    ['events of a type that is not here', () => schemaOf({ type: 'record', name: 'VnTeleported', fields: [] }), 'events of type VnTeleported under schema [0-9a-f]{16}'],
+    ['events of a type that says what this build cannot hold', () => schemaOf({ type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] }), 'events of type MacChanged under schema [0-9a-f]{16}'],
     ['a newer format of the file', () => edit('PRAGMA user_version = 9'), 'format version 9, this build reads 2'],
     ['a newer marker of its end', () => newerMarker(join(log, 'log.end')), 'log.end is of version 9, and this build reads 1'],
   ];
+
+  const schemaOf = (schema: object): void => edit('INSERT INTO schemas VALUES (?, ?)', schemaFingerprint(schema), JSON.stringify(schema));
 
   beforeEach(() => makeLog(log));
 
