@@ -60,6 +60,7 @@ class Following {
     this.#interrupted = false;
     this.#stop = followed.stop;
     if (followed.start === 'snapshot') this.#sink.restart(resume === undefined ? 'first read' : 'the resume point cannot be used');
+    else this.#sink.resuming?.();
     this.#pass(followed.records);
     const last = followed.records.at(-1);
     if (last) this.#sink.complete(cursorOf(last.log, followed.position), { log: last.log, position: followed.position });

@@ -14,7 +14,10 @@ export const DENIED_LOOKS = 60;
  */
 export type DoubtReason = 'member' | 'reading' | 'unreachable' | 'denied';
 
-/** A membership that this NVE's own feed, read anew, does not hold any more, although no record said that it ended. */
+/**
+ * A membership of which this NVE's own feed, read anew, holds nothing any more, although no record said that it ended; or that a record ended which
+ * is older than what the VN's own feed tells of this NVE.
+ */
 export interface MembershipDoubt {
   readonly vnid: number;
   readonly reason: DoubtReason;
@@ -60,6 +63,11 @@ export class MembershipDoubts {
     const doubtful = new Set(vnids);
     for (const vnid of this.#held.keys()) if (!doubtful.has(vnid)) this.settle(vnid);
     for (const vnid of doubtful) this.#look(vnid);
+  }
+
+  /** This one is in doubt too. */
+  add(vnid: number): void {
+    this.#look(vnid);
   }
 
   /** The doubt is over. */

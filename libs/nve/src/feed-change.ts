@@ -44,6 +44,13 @@ export function sameValue(a: unknown, b: unknown): boolean {
   return keys.every((key) => Object.hasOwn(b, key) && sameValue((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
 }
 
+/** Several changes of one feed as one, in contract order: of each key what it said before the first and says after the last. */
+export function asOne<C extends FeedChange>(changes: readonly C[]): readonly C[] {
+  const byKey = new Map<string, C>();
+  for (const change of changes) byKey.set(change.key, { ...change, before: (byKey.get(change.key) ?? change).before });
+  return inContractOrder([...byKey.values()].filter(({ before, after }) => !sameValue(before, after)));
+}
+
 const RANK_LOST = { mapping: 0, member: 1, context: 2, membership: 2 } as const;
 const RANK_HELD = { membership: 3, context: 3, member: 4, mapping: 5 } as const;
 const RANKS = 6;

@@ -1,7 +1,7 @@
 import type { FeedValue } from '@nva/codec';
 import type { FeedRecord, Position } from '@nva/ports';
 import { DegradedKeys } from './degraded-keys.ts';
-import { changeOf, inContractOrder, type AppliedChange, type FeedChange } from './feed-change.ts';
+import { asOne, changeOf, inContractOrder, type AppliedChange, type FeedChange } from './feed-change.ts';
 import { LazyDigest } from './lazy-digest.ts';
 
 /** Records of one change that are held back until it ends; a longer change is applied in parts of this size. */
@@ -15,6 +15,8 @@ interface Live {
 export interface FeedTableObserver<C extends FeedChange> {
   /** A whole change has been applied and the table shows it. */
   applied(change: AppliedChange<C>): void;
+  /** The table has come to a change that it must not show (`continuesWith`): it stays as it was before that, and the feed is to be read anew. */
+  outgrown(): void;
   /** The list of degraded keys is another than before. */
   degraded(): void;
 }
@@ -24,8 +26,8 @@ export interface FeedTableObserver<C extends FeedChange> {
  *
  * What decides is kept per key: the position last seen, of a removed key too, so that an older record that comes later is not
  * applied (X1). There is no floor per feed: after a repeat and a partial compaction a live key's only record can stand behind a
- * newer record of another key, and a floor would lose it. Records are held until their change is whole: at `changeEnd`, or when a
- * record with another position shows that the end was compacted away or cut off by a crash, or at `flush`.
+ * newer record of another key, and a floor would lose it. Records are held until a change ends, their own or a later one, since an end may have
+ * been compacted away or cut off by a crash, or until `flush`; what ends together is applied and reported as one.
  *
  * Positions of removed keys are kept for as long as the table lives; whoever owns it bounds them by reading the feed again into a
  * new one (`removals`). Pure: no clock, no I/O. Observed or not, the table ends the same; unobserved it makes no reports, which is
@@ -39,6 +41,7 @@ export abstract class FeedTable<C extends FeedChange> {
   readonly #pending: FeedRecord[] = [];
   readonly #degraded = new DegradedKeys();
   readonly #digest = new LazyDigest();
+  #isHeld = false;
   #observer: FeedTableObserver<C> | null = null;
   #log: string | null = null;
   #position: Position | null = null;
@@ -54,6 +57,19 @@ export abstract class FeedTable<C extends FeedChange> {
    * feed that has lost what it held, or is being filled.
    */
   abstract isWhole(before: FeedTable<C> | null): boolean;
+
+  /** Whether the records about to be applied are of what this table, which forwards, is a table of. */
+  protected continuesWith(_pending: readonly FeedRecord[]): boolean {
+    return true;
+  }
+
+  /** Whether what a live key holds stays, although a record of `position` removes it: the key is then as if told again at that position. */
+  protected withstands(_key: string, _position: Position): boolean {
+    return false;
+  }
+
+  /** A live key has withstood its removal. */
+  protected withstood(_key: string): void {}
 
   /** Takes the place of `old`: what is to stay although this one was not told of it comes over. */
   replace(old: FeedTable<C>): void {
@@ -130,23 +146,39 @@ export abstract class FeedTable<C extends FeedChange> {
    */
   add(record: FeedRecord): void {
     if (record.log !== this.#log) this.#enterLog(record.log);
-    const pending = this.#pending;
-    if (pending.length > 0 && pending[0]!.position !== record.position) this.flush();
-    pending.push(record);
-    if (record.changeEnd || pending.length >= MAX_PENDING_RECORDS) this.flush();
+    this.#pending.push(record);
+    if ((record.changeEnd && !this.#isHeld) || this.#pending.length >= MAX_PENDING_RECORDS) this.flush();
+  }
+
+  /** What is added from now on is one change, until `release`: in between it makes no table that there ever was. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.flush();
   }
 
   /** Applies what is held back, although its change did not end. */
   flush(): void {
     const pending = this.#pending;
     if (pending.length === 0) return;
-    const { position } = pending[0]!;
+    if (this.#observer && !this.continuesWith(pending)) {
+      pending.length = 0;
+      this.#observer.outgrown();
+      return;
+    }
+    let position = 0;
+    for (const record of pending) position = Math.max(position, record.position);
+    const isOne = pending.every((record) => record.position === position);
     const changes: C[] | null = this.#observer ? [] : null;
     const degradedBefore = this.#degraded.version;
     for (const record of pending) this.#apply(record, changes);
     pending.length = 0;
     if (this.#position === null || position > this.#position) this.#position = position;
-    if (changes && changes.length > 0) this.#observer?.applied({ position, changes });
+    const told = changes && (isOne ? changes : asOne(changes));
+    if (told && told.length > 0) this.#observer?.applied({ position, changes: told });
     if (this.#degraded.version !== degradedBefore) this.#observer?.degraded();
   }
 
@@ -185,7 +217,7 @@ export abstract class FeedTable<C extends FeedChange> {
     this.#log ??= old.#log;
     return [...old.#live].flatMap(([key, { position }]) => {
       const removed = this.#removed.get(key);
-      if (removed !== undefined && (!isSameLog || removed >= position)) return [];
+      if (removed !== undefined && (!isSameLog || removed >= position) && !this.withstands(key, removed)) return [];
       return this.#keep(key, old, isSameLog && !old.#unordered.has(key)) ? [key] : [];
     });
   }
@@ -229,11 +261,13 @@ export abstract class FeedTable<C extends FeedChange> {
   }
 
   #apply(record: FeedRecord, changes: C[] | null): void {
-    const { key, value, position } = record;
+    const { key, position } = record;
     const before = this.#live.get(key);
     const seen = before?.position ?? this.#removed.get(key);
     const ordered = this.#unordered.size === 0 || !this.#unordered.has(key);
     if (seen !== undefined && position < seen && ordered) return;
+    const stays = record.value === null && before !== undefined && this.withstands(key, position);
+    const value = stays ? before.value : record.value;
     if (value !== null && !this.accepts(key, value)) {
       this.#degraded.add(key, String(position));
       return;
@@ -250,6 +284,7 @@ export abstract class FeedTable<C extends FeedChange> {
     }
     const valueBefore = before?.value ?? null;
     this.stored(key, valueBefore, value);
+    if (stays) this.withstood(key);
     const change = changes && changeOf(key, valueBefore, value, position);
     if (change) changes.push(change as C);
   }

@@ -41,7 +41,8 @@ export type FollowerState = 'reading' | 'incomplete' | 'live' | 'interrupted';
  * reported as one set of changes. An interruption changes nothing, nor does a feed that has lost what it held (X6): a shadow that is not whole
  * at the end of the feed is filled on, and swapped at the end of the change that makes it so.
  *
- * It reads the feed again by itself when a record of another log comes, and when its table remembers too many removals.
+ * It reads the feed again by itself when a record of another log comes, when its table remembers too many removals, and when it has outgrown what
+ * it is a table of. What a resume tells is one change.
  */
 export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   readonly #transport: FeedTransport;
@@ -78,6 +79,11 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     if (this.#trouble) return 'interrupted';
     if (this.#shadow) return this.#endReached ? 'incomplete' : 'reading';
     return this.#current ? 'live' : 'reading';
+  }
+
+  /** The table that was read to the end of the feed and may not forward yet; null if there is none. */
+  get held(): T | null {
+    return this.#endReached ? this.#shadow : null;
   }
 
   /** Whether the feed is interrupted because it is denied. */
@@ -144,6 +150,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
       };
     return {
       restart: listen(() => this.#restart()),
+      resuming: listen(() => (this.#shadow ?? this.#current)?.hold()),
       record: listen((record) => this.#record(record)),
       complete: listen((_cursor, upTo) => this.#complete(upTo)),
       undecodable: listen((failure) => this.#undecodable(failure)),
@@ -204,7 +211,10 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
 
   #complete(upTo?: { readonly log: string; readonly position: Position }): void {
     const table = this.#shadow ?? this.#current ?? this.#restart();
-    table.flush();
+    const generation = this.#generation;
+    table.release();
+    // What was applied may have had the observer leave the feed, or be such that it is read anew.
+    if (generation !== this.#generation) return;
     if (upTo) table.completeAt(upTo.log, upTo.position);
     if (table !== this.#shadow) return this.#observer.complete();
     this.#endReached = true;
@@ -229,6 +239,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     old?.observe(null);
     fresh.observe({
       applied: (change) => this.#observer.changed({ ...change, cause: 'change', otherLog: false }),
+      outgrown: () => this.follow(this.#membership),
       degraded: () => this.#tellDegraded(),
     });
     const changes = fresh.differenceFrom(old);

@@ -1,23 +1,33 @@
 import { membershipKey, membershipVnid, type FeedValue } from '@nva/codec';
+import type { Position } from '@nva/ports';
 import type { MembershipChange } from './feed-change.ts';
 import { belongsTo } from './feed-keys.ts';
 import { FeedTable } from './feed-table.ts';
 
+export interface MembershipTableOptions {
+  /** Whether the VN's own feed tells that this NVE is in the VN by a record after `position` of `log`: the removal there is of a stay before that. */
+  readonly isIn: (vnid: number, position: Position, log: string | null) => boolean;
+  /** This membership is in doubt now. May be called by a table that is not the one that counts yet. */
+  readonly doubtful: (vnid: number) => void;
+  /** A record has ended the doubt about this membership, whatever it says. */
+  readonly certain: (vnid: number) => void;
+}
+
 /**
  * Which VNs an NVE is in and where to follow them, as the NVA tells it (X8): the table of the NVE's own feed.
  *
- * Only a record ends a membership. One that is merely absent from a feed that was read anew stays, and is in doubt until a record for it comes or
+ * Only a record ends a membership, and only up to where that record stands: if the VN's own feed already has this NVE in the VN again, the membership
+ * stays, in doubt until the record of the new stay comes. One that is merely absent from a feed that was read anew stays, and is in doubt until a record for it comes or
  * its owner forgets it: several distributors write parts of this feed, which has no record that could say that all of it is there, so a feed
  * that was lost and is being filled cannot be told from one that says less.
  */
 export class MembershipTable extends FeedTable<MembershipChange> {
   readonly #doubtful = new Set<string>();
-  readonly #certain: (vnid: number) => void;
+  readonly #options: MembershipTableOptions | null;
 
-  /** `certain` is told of a VN when a record has ended the doubt about it, whatever that says. */
-  constructor(certain: (vnid: number) => void = () => undefined) {
+  constructor(options: MembershipTableOptions | null = null) {
     super();
-    this.#certain = certain;
+    this.#options = options;
   }
 
   /** VNIDs of the memberships that are in doubt. */
@@ -45,6 +55,15 @@ export class MembershipTable extends FeedTable<MembershipChange> {
   }
 
   protected override stored(key: string): void {
-    if (this.#doubtful.delete(key)) this.#certain(membershipVnid(key)!);
+    if (this.#doubtful.delete(key)) this.#options?.certain(membershipVnid(key)!);
+  }
+
+  protected override withstands(key: string, position: Position): boolean {
+    return this.#options?.isIn(membershipVnid(key)!, position, this.log) ?? false;
+  }
+
+  protected override withstood(key: string): void {
+    this.#doubtful.add(key);
+    this.#options?.doubtful(membershipVnid(key)!);
   }
 }

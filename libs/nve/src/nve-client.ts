@@ -2,13 +2,13 @@ import type { Membership } from '@nva/codec';
 import type { FeedName, FeedTransport, Position } from '@nva/ports';
 import { MembershipDoubts, type DoubtReason, type MembershipDoubt } from './doubts.ts';
 import { Emitter } from './emitter.ts';
-import type { MembershipChange, TableChange } from './feed-change.ts';
+import { sameValue, type MembershipChange, type TableChange } from './feed-change.ts';
 import { Follower, type FollowerState, type TableReport } from './follower.ts';
 import { LocalAttachments, type Disagreement, type LocalAttachment } from './local-attachments.ts';
 import { MembershipTable } from './membership-table.ts';
 import type { Resolution } from './resolution.ts';
 import { systemTimers, type Timers } from './timers.ts';
-import { VnTable, type Address } from './vn-table.ts';
+import { VnTable, type Address, type Stay } from './vn-table.ts';
 
 export interface NveEvents {
   /** A VN's table changed: one whole change, the difference made by a swap, or everything lost because the NVE left the VN. */
@@ -17,12 +17,17 @@ export interface NveEvents {
   joined: { readonly vnid: number; readonly membership: Membership };
   /** The NVA took this NVE out of a VN; its table is gone. */
   left: { readonly vnid: number; readonly membership: Membership };
+  /**
+   * The NVA took this NVE out of a VN and put it in again, possibly into another VN of that VNID, and the VN's table is of the new stay already:
+   * the `change` events tell all that is different, and what is the same stays.
+   */
+  rejoined: { readonly vnid: number; readonly before: Membership; readonly membership: Membership };
   /** What was read of a feed is whole: at first, and after every re-read. */
   complete: { readonly feed: FeedName };
-  /** A feed was read to its end and is not whole: it has lost what it held, or is being filled. Nothing is withdrawn (X6); `complete` follows. */
+  /** A feed was read to its end and is not whole: it has lost what it held, is being filled, or has not come to this NVE's stay in the VN. Nothing is withdrawn (X6); `complete` follows. */
   incomplete: { readonly feed: FeedName };
   /**
-   * This NVE's own feed, read anew, does not hold a membership any more, although no record ended it. The NVE stays in the VN, and what the VN's
+   * This NVE's own feed, read anew, does not hold a membership any more, although no record ended it, or ends one that the VN's own feed has after that. The NVE stays in the VN, and what the VN's
    * own feed says of it is now this; null: the doubt is over, be it that the NVE has left.
    */
   doubtful: { readonly vnid: number; readonly reason: DoubtReason | null };
@@ -111,7 +116,7 @@ export class NveClient {
       tell: (vnid, reason) => this.#events.emit('doubtful', { vnid, reason }),
       isHeard: () => this.#memberships.state !== 'interrupted',
     });
-    this.#memberships = new Follower(transport, feed, () => new MembershipTable((vnid) => this.#doubts.settle(vnid)), {
+    this.#memberships = new Follower(transport, feed, () => this.#newMembershipTable(), {
       ...this.#observer(feed),
       changed: (report) => this.#membershipsChanged(report),
       complete: () => {
@@ -143,7 +148,7 @@ export class NveClient {
     return new Map([...this.#vns].map(([vnid, { membership }]) => [vnid, membership]));
   }
 
-  /** The memberships that this NVE's own feed does not hold any more, although no record ended them: it stays in these VNs, which decide (README). */
+  /** The memberships that this NVE's own feed does not hold, although no record ended them, or none that is newer than the VN's own feed: it stays in these VNs, which decide (README). */
   doubts(): MembershipDoubt[] {
     return this.#doubts.all();
   }
@@ -199,15 +204,32 @@ export class NveClient {
     );
   }
 
+  #newMembershipTable(): MembershipTable {
+    const table: MembershipTable = new MembershipTable({
+      isIn: (vnid, position, log) => this.#isInSince(vnid, position + 1, log),
+      doubtful: (vnid) => table === this.#memberships.table && this.#doubts.add(vnid),
+      certain: (vnid) => this.#doubts.settle(vnid),
+    });
+    return table;
+  }
+
+  /** Whether the VN's table has this NVE in the VN by a record of `log` no older than `position`. All else in it is then as it was there, or later. */
+  #isInSince(vnid: number, position: Position, log: string | null): boolean {
+    const table = this.#vns.get(vnid)?.follower.table;
+    return table?.log === log && (table?.ownPosition ?? 0) >= position;
+  }
+
   #membershipsChanged({ changes, otherLog }: TableReport<MembershipChange>): void {
     for (const { before, after } of changes) {
       if (after === null) this.#leave(before!.vnid);
       else if (before === null) this.#join(after);
-      else if (before.since !== after.since && !otherLog) {
+      else if (before.since === after.since || otherLog) this.#refollow(after);
+      else if (this.#isInSince(after.vnid, after.since, this.#memberships.table!.log)) this.#rejoin(after);
+      else {
         // Out and in again between two looks: of the VN that was, possibly another tenant's, nothing may stay.
         this.#leave(before.vnid);
         this.#join(after);
-      } else this.#refollow(after);
+      }
     }
   }
 
@@ -215,7 +237,7 @@ export class NveClient {
     const { vnid } = membership;
     const feed: FeedName = { kind: 'vn', vnid };
     const review = (): void => this.#doubts.review(vnid);
-    const follower: VnFollower = new Follower(this.#transport, feed, () => new VnTable(vnid, this.nveId), {
+    const follower: VnFollower = new Follower(this.#transport, feed, () => new VnTable(vnid, this.nveId, this.#stayIn(vnid)), {
       ...this.#observer(feed, review),
       degraded: () => this.#events.emit('degraded', { feed, keys: follower.degraded }),
       changed: (report) => {
@@ -232,6 +254,19 @@ export class NveClient {
     this.#vns.set(vnid, { follower, membership });
     this.#events.emit('joined', { vnid, membership });
     follower.follow(membership);
+  }
+
+  #stayIn(vnid: number): Stay {
+    return { since: this.#vns.get(vnid)!.membership.since, log: this.#memberships.table?.log ?? null };
+  }
+
+  /** The VN's table was there first: only where its feed is elsewhere now has it to be read anew. */
+  #rejoin(membership: Membership): void {
+    const vn = this.#vns.get(membership.vnid)!;
+    const before = vn.membership;
+    vn.membership = membership;
+    this.#events.emit('rejoined', { vnid: membership.vnid, before, membership });
+    if (!sameValue({ ...before, since: membership.since }, membership)) this.#refollow(membership);
   }
 
   #leave(vnid: number): void {
@@ -253,8 +288,9 @@ export class NveClient {
 
   /** Whether this NVE is in the VN, as the VN's own feed has it: only a table that is kept up can say that it is not. */
   #standingIn(vnid: number): DoubtReason | 'ended' {
-    const { state, denied, table } = this.#vns.get(vnid)!.follower;
+    const { state, denied, table, held } = this.#vns.get(vnid)!.follower;
     if (state === 'interrupted') return denied ? 'denied' : 'unreachable';
+    if (held?.leavesOut) return 'ended';
     if (state !== 'live' || !table) return 'reading';
     return table.members.has(this.nveId) && !table.isDeleted ? 'member' : 'ended';
   }

@@ -131,7 +131,7 @@ class SseSubscription implements FeedSubscription {
     }
     this.#log = log;
     this.#inSnapshot = mode === 'snapshot';
-    if (mode === 'resume') return;
+    if (mode === 'resume') return this.#sink.resuming?.();
     // A snapshot that breaks off cannot be resumed: it is no history.
     this.#cursor = null;
     this.#sink.restart(lastEventId === null ? 'read from the start' : `the server could not resume after ${lastEventId}`);

@@ -1,4 +1,5 @@
-import { CONTEXT_KEY, type FeedValue, type Mapping, type VnContext, type VnMember } from '@nva/codec';
+import { CONTEXT_KEY, memberKey, type FeedValue, type Mapping, type VnContext, type VnMember } from '@nva/codec';
+import type { FeedRecord, Position } from '@nva/ports';
 import { AddressIndex } from './address-index.ts';
 import type { TableChange } from './feed-change.ts';
 import { belongsTo } from './feed-keys.ts';
@@ -7,6 +8,12 @@ import { resolveMapping, type Resolution, type VnView } from './resolution.ts';
 
 /** An address of a tenant system, in the canonical spelling of `parseMac` and `parseIp`. In an L2 VN `vlan` narrows it down. */
 export type Address = { readonly mac: string; readonly vlan?: number } | { readonly ip: string };
+
+/** An NVE's stay in a VN: since when, and the log that this position is of (null: not known). */
+export interface Stay {
+  readonly since: Position;
+  readonly log: string | null;
+}
 
 /**
  * One VN as an NVE sees it: context, members and mappings (R7, R37), with what a data plane asks of them: who has this address, and
@@ -17,15 +24,20 @@ export type Address = { readonly mac: string; readonly vlan?: number } | { reado
 export class VnTable extends FeedTable<TableChange> implements VnView {
   readonly vnid: number;
   readonly nveId: string;
+  readonly #ownKey: string;
+  readonly #stay: Stay | null;
   readonly #members = new Map<string, VnMember>();
   readonly #addresses = new AddressIndex();
   /** Keys of the mappings with an attachment at this NVE. */
   readonly #here = new Set<string>();
 
-  constructor(vnid: number, nveId: string) {
+  /** `stay`: what the table must have reached to count (`isWhole`), and what it must not outlast; null where nobody knows. */
+  constructor(vnid: number, nveId: string, stay: Stay | null = null) {
     super();
     this.vnid = vnid;
     this.nveId = nveId;
+    this.#ownKey = memberKey(nveId);
+    this.#stay = stay;
   }
 
   /** null until the context record has come. */
@@ -39,15 +51,64 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
     return this.removedAt(CONTEXT_KEY) !== null;
   }
 
+  /** Position of the record by which this NVE is in the VN; null if it is not, or the VN is not there. */
+  get ownPosition(): Position | null {
+    return this.context === null ? null : this.positionOf(this.#ownKey);
+  }
+
+  /** The VN is there, as it was at this NVE's stay or later, and this NVE is not in it. */
+  get leavesOut(): boolean {
+    return this.context !== null && !this.#mayNameUs && this.#hasReachedStay;
+  }
+
   /**
    * A VN that exists has a context, and whoever fills a feed anew writes that last (contract, «What a consumer does»). So a table without one
    * is of a feed that was lost, unless a record says that the VN was deleted, and that record is no older than the context which is known.
+   * One with a context counts if it is of the VN that is shown already, or as it was at this NVE's stay or later, and of a VN that this NVE is or was in:
+   * the feed may lag behind the NVE's own, or be ahead of it and of another VN by now.
    */
   override isWhole(before: VnTable | null): boolean {
-    if (this.context !== null || this.isDegraded(CONTEXT_KEY)) return true;
+    if (this.context !== null) return this.#isAsBefore(before) || (this.#hasReachedStay && (this.#mayNameUs || this.#isOfStay));
+    if (this.isDegraded(CONTEXT_KEY)) return true;
     const deletedAt = this.removedAt(CONTEXT_KEY);
-    if (deletedAt === null) return false;
+    if (deletedAt === null || !this.#hasReachedStay) return false;
     return before === null || before.log !== this.log || deletedAt >= (before.positionOf(CONTEXT_KEY) ?? 0);
+  }
+
+  /**
+   * A newer context may be that of another VN, with the same VNID. As long as this NVE is not in it, nothing of it is shown: what was shown would have
+   * to be withdrawn with the stay that has ended, and come back with the next one.
+   */
+  protected override continuesWith(pending: readonly FeedRecord[]): boolean {
+    if (this.#stay === null) return true;
+    let context = { value: this.value(CONTEXT_KEY), position: this.positionOf(CONTEXT_KEY) ?? this.removedAt(CONTEXT_KEY) ?? 0 };
+    const known = context.position;
+    let own = { isIn: this.#mayNameUs, position: this.positionOf(this.#ownKey) ?? this.removedAt(this.#ownKey) ?? 0 };
+    for (const { key, value, position } of pending) {
+      if (key === CONTEXT_KEY && position >= context.position) context = { value, position };
+      else if (key === this.#ownKey && position >= own.position) own = { isIn: value !== null, position };
+    }
+    return own.isIn || context.value === null || context.position === known;
+  }
+
+  get #mayNameUs(): boolean {
+    return this.#members.has(this.nveId) || this.isDegraded(this.#ownKey);
+  }
+
+  /** A feed that is read where it lags behind may still be of before the stay, and of another VN. */
+  get #hasReachedStay(): boolean {
+    if (this.#stay === null || this.#stay.log !== this.log || this.isDegraded(this.#ownKey)) return true;
+    return Math.max(this.position ?? 0, this.ownPosition ?? 0) >= this.#stay.since;
+  }
+
+  /** The VN is the one that this NVE's stay began in. */
+  get #isOfStay(): boolean {
+    return this.#stay === null || this.#stay.log !== this.log || this.positionOf(CONTEXT_KEY)! <= this.#stay.since;
+  }
+
+  /** The VN is the one that is shown already. */
+  #isAsBefore(before: VnTable | null): boolean {
+    return before?.log === this.log && before.positionOf(CONTEXT_KEY) === this.positionOf(CONTEXT_KEY);
   }
 
   /** The VN's NVEs, this one among them, by id (R38). */

@@ -42,6 +42,7 @@ export function clientAt(options: Partial<NveClientOptions> = {}) {
     told.push(`${cause} ${vnid}@${position} ${signs.join(' ')}`);
   });
   client.on('joined', ({ vnid, membership }) => told.push(`joined ${vnid}@${membership.since}`));
+  client.on('rejoined', ({ vnid, before, membership }) => told.push(`rejoined ${vnid}@${before.since} as @${membership.since}`));
   client.on('left', ({ vnid }) => told.push(`left ${vnid}`));
   client.on('degraded', ({ feed, keys }) => told.push(`degraded ${feed.kind} ${keys.join(' ')}`.trim()));
   client.on('interrupted', ({ feed, cause }) => told.push(`interrupted ${feed.kind} ${cause.message}`));

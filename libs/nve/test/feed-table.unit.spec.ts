@@ -13,7 +13,7 @@ function tableOf(records: readonly FeedRecord[] = []): { table: VnTable; applied
   const table = new VnTable(100, 'nve2');
   const applied: AppliedChange<TableChange>[] = [];
   const degraded: string[][] = [];
-  table.observe({ applied: (change) => applied.push(change), degraded: () => degraded.push([...table.degraded]) });
+  table.observe({ applied: (change) => applied.push(change), outgrown: () => expect.fail('no stay is known'), degraded: () => degraded.push([...table.degraded]) });
   for (const record of records) table.add(record);
   return { table, applied, degraded };
 }
@@ -88,9 +88,25 @@ describe('whole changes', () => {
     expect(table.position).toBe(20);
   });
 
-  it('end where another position begins, if their end was compacted away', () => {
-    const { applied } = tableOf([...change.slice(0, 2), ...changeRecords(30, [vm(3)])]);
-    expect(applied.map(({ position }) => position)).toEqual([20, 30]);
+  it('end with the next one that ends, if their end was compacted away: both are one', () => {
+    const { table, applied } = tableOf([...change.slice(0, 2), ...changeRecords(25, [vm(4), vm(3)]).slice(0, 1)]);
+    expect([table.size, applied]).toEqual([0, []]);
+    for (const record of changeRecords(30, [vm(3)])) table.add(record);
+    expect(applied.map(({ position }) => position)).toEqual([30]);
+    expect(applied.map(keys)).toEqual([['member/nve1', 'mapping/vm1/10.0.0.1', 'mapping/vm4/10.0.0.4', 'mapping/vm3/10.0.0.3']]);
+  });
+
+  it('that are applied as one tell each key once, by what it said before and says after', () => {
+    const { table, applied } = tableOf(changeRecords(10, [memberEntry('nve1'), vm(1), vm(2)]));
+    // vm1 passed its address on to vm3 at 20, which moved at 30; vm2 left at 20 and was back at 30.
+    const cut = changeRecords(20, [removed(vm(1)), removed(vm(2)), vm(3)]).slice(0, 2);
+    for (const record of [...cut, ...changeRecords(30, [vm(2), vm(3, 'nve3')])]) table.add(record);
+    expect(applied.slice(1).map(({ changes }) => changes.map(({ key, before, after }) => [key, before !== null, after !== null]))).toEqual([
+      [
+        ['mapping/vm1/10.0.0.1', true, false],
+        ['mapping/vm3/10.0.0.3', false, true],
+      ],
+    ]);
   });
 
   it('cut by a crash are completed when they are published again', () => {
@@ -102,7 +118,7 @@ describe('whole changes', () => {
   it('show the table as it is after the whole change to whoever is told', () => {
     const table = new VnTable(100, 'nve2');
     const seen: unknown[] = [];
-    table.observe({ applied: () => seen.push(table.resolve({ ip: '10.0.0.1' })?.outcome, table.position), degraded: () => {} });
+    table.observe({ applied: () => seen.push(table.resolve({ ip: '10.0.0.1' })?.outcome, table.position), outgrown: () => {}, degraded: () => {} });
     for (const record of [...changeRecords(5, [contextEntry(100)]), ...change]) table.add(record);
     expect(seen).toEqual([undefined, 5, 'remote', 20]);
   });

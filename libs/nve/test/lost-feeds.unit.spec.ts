@@ -49,11 +49,11 @@ describe('a VN’s feed that has lost what it held', () => {
     const completed: string[] = [];
     client.on('complete', ({ feed }) => completed.push(feed.kind));
     transport.nve('nve2').read([[5, membership]]);
-    transport.vn(100).restart().change(4, nve1, vm(1, 'nve1')).complete();
+    transport.vn(100).restart().change(4, nve1, vm(1, 'nve1')).change(5, nve2).complete();
     expect([client.table(100), completed]).toEqual([null, ['nve']]);
     transport.vn(100).change(3, context);
     expect(completed).toEqual(['nve', 'vn']);
-    expect(told).toEqual(['joined 100@5', 'incomplete vn', 'swap 100@4 +context +member/nve1 +mapping/vm1/10.0.0.1']);
+    expect(told).toEqual(['joined 100@5', 'incomplete vn', 'swap 100@5 +context +member/nve1 +member/nve2 +mapping/vm1/10.0.0.1']);
   });
 
   it('remembers no more removals than a whole one while it is filled: it is read anew', () => {
@@ -141,6 +141,14 @@ describe('a membership that is absent from a new read of the own feed', () => {
     transport.nve('nve2').restart().complete();
     transport.vn(100).change(20, entry);
     expect(told.slice(-3).map((line) => line.split('@')[0])).toEqual(['doubtful 100 over', 'left 100', 'left 100']);
+    expect(client.doubts()).toEqual([]);
+  });
+
+  it('ends when the VN’s feed, read anew, is of another VN of that VNID, which does not name this NVE: nothing of that is shown', () => {
+    const { client, transport, told } = clientInVn();
+    transport.nve('nve2').restart().complete();
+    transport.vn(100).read([[40, contextEntry(100, 'anew')], [41, nve1, vm(9, 'nve1')]]);
+    expect(told).toEqual(['doubtful 100 member', 'incomplete vn', 'doubtful 100 over', 'left 100@5 -mapping/vm1/10.0.0.1 -member/nve1 -member/nve2 -context', 'left 100']);
     expect(client.doubts()).toEqual([]);
   });
 

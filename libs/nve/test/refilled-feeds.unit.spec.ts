@@ -10,7 +10,7 @@ import { OWN_NVE, recordsOf, scenarios, VNID } from './scenarios.ts';
 /** What a transport tells while a feed is lost and filled again: records of a change that ends or not, the end of the feed reached, a read begun anew. */
 type Move = 'complete' | 'restart';
 
-function clientFollowing(vnids: readonly number[]) {
+function clientFollowing(vnids: readonly number[], since = 5) {
   const transport = new ScriptedTransport();
   const client = new NveClient({ nveId: OWN_NVE, transport });
   const told: string[] = [];
@@ -18,7 +18,7 @@ function clientFollowing(vnids: readonly number[]) {
   client.on('left', ({ vnid }) => told.push(`left ${vnid}`));
   client.on('joined', ({ vnid }) => told.push(`joined ${vnid}`));
   client.start();
-  transport.nve(OWN_NVE).read([[5, ...vnids.map((vnid) => membershipEntry(vnid, 5))]]);
+  transport.nve(OWN_NVE).read([[5, ...vnids.map((vnid) => membershipEntry(vnid, since))]]);
   told.splice(0);
   return { transport, client, told };
 }
@@ -55,7 +55,7 @@ describe('a VN’s topic that is lost and made anew, its context last, in whatev
     it('withdraws nothing, and ends in the same table with nothing to report (X6)', () => {
       fc.assert(
         fc.property(anyOrder, anyCuts, anyMoves, (order, cuts, moves) => {
-          const { transport, client, told } = clientFollowing([VNID]);
+          const { transport, client, told } = clientFollowing([VNID], 10);
           const feed = transport.vn(VNID).restart().records(records).complete();
           const before = client.table(VNID) && contents(client.table(VNID)!);
           told.splice(0);

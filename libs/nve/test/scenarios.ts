@@ -118,7 +118,7 @@ export const scenarios: readonly Scenario[] = [
       [30, removed(vm1('nve1')), removed(nve1)],
       [40, removed(context)],
       [50, contextEntry(VNID, 'anew')],
-      [60, nve3, vm1('nve3')],
+      [60, nve2, nve3, vm1('nve3')],
     ],
     resolves: { '10.0.0.1': 'nve3' },
     replication: ['nve3'],

@@ -51,7 +51,7 @@ describe('an NVE’s feed that several distributors write', () => {
     expect([...client.memberships.keys()].toSorted()).toEqual([2, 3, 4]);
   });
 
-  it('leaves the NVE in the same VNs, told of each the same, however the parts are woven, live or read from the start, ends compacted away or not (X1, X8)', () => {
+  it('leaves the NVE in the same VNs, told of each the same, however the parts are woven, live or read from the start; in the same VNs also where ends are compacted away (X1, X8)', () => {
     const step = fc.uniqueArray(fc.record({ vnid: fc.integer({ min: 1, max: 7 }), gone: fc.boolean() }), { selector: ({ vnid }) => vnid, minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 40 }), fc.boolean(), (steps, picks, endsShown) => {
@@ -65,7 +65,8 @@ describe('an NVE’s feed that several distributors write', () => {
         expect(live.client.memberships).toEqual(late.client.memberships);
         for (let vnid = 1; vnid <= 7; vnid++) {
           expect(live.client.memberships.get(vnid), `VN ${vnid}`).toEqual(inOrder.client.memberships.get(vnid));
-          expect(live.of(vnid), `VN ${vnid}`).toEqual(inOrder.of(vnid));
+          // What has no end of its own is told with what ends next, as one.
+          if (endsShown) expect(live.of(vnid), `VN ${vnid}`).toEqual(inOrder.of(vnid));
         }
       }),
     );

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport } from '@nva/nve';
+import { MAX_EVENT_CHARACTERS, NveClient, REFUSED_RETRY_MS, SILENCE_MS, SseTransport, type NveEvents } from '@nva/nve';
 import { contextEntry, mappingEntry, memberEntry, membershipEntry } from '@nva/nve/testing';
 import { FeedDenied, FeedUnavailable, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -255,13 +255,81 @@ describe('the transport over Server-Sent Events', () => {
     await client.close();
   });
 
+  describe('and changes whose end was told anew by a later one, to a client', () => {
+    const [, ownMember] = memberEntry('nve2');
+    const [vm2Key, vm2] = mappingEntry('vm2', 'nve1', { mac: '02:00:00:00:00:02', ip: '10.0.0.2' });
+    const keysOf = (told: readonly NveEvents['change'][]): string[] => told.map(({ cause, position, changes }) => `${cause}@${position} ${changes.map(({ key, after }) => `${after ? '+' : '-'}${key}`).join(' ')}`);
+
+    /** A client in VN 100, with vm1 at nve1, whose VN's table is whole at position 8. */
+    const live = async () => {
+      const client = new NveClient({ nveId: 'nve2', transport });
+      const told: NveEvents['change'][] = [];
+      client.on('change', (change) => told.push(change));
+      client.start();
+      const [key, membership] = membershipEntry(100, 5);
+      (await server.next()).hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
+      const stream = await server.next();
+      stream.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).record(mappingKey, mapping!.data, 4).record('member/nve2', ownMember!.data, 5).snapshotComplete(LOG, 8);
+      await vi.waitFor(() => expect(client.applied()).toMatchObject([{ position: '8' }]));
+      told.splice(0);
+      return { client, told, stream };
+    };
+
+    it('live are applied with the next change that has an end, as one', async () => {
+      const { client, told, stream } = await live();
+      // vm1 passed its address on at 20, which was told anew at 40; 30 is whole.
+      stream.record(mappingKey, null, 20).record(vm2Key, vm2!.data, 30, `${LOG}/30`);
+      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@30 -${mappingKey} +${vm2Key}`]));
+      stream.record(mappingKey, mapping!.data, 40, `${LOG}/40`);
+      await vi.waitFor(() => expect(keysOf(told).at(-1)).toBe(`change@40 +${mappingKey}`));
+      expect(client.applied()).toMatchObject([{ position: '40' }]);
+      await client.close();
+    });
+
+    it('of a resume are one change, at its `snapshot-complete`: before it the table is that of the place resumed after, with its digest', async () => {
+      const { client, told, stream } = await live();
+      const [before] = client.applied();
+      stream.cut();
+      await retry();
+      const first = await server.next();
+      expect(first.headers['last-event-id']).toBe(`${LOG}/8`);
+      // An address passed on from vm1 at 20, by way of vm3, to vm2 at 40: what is left of 20 is the removal.
+      first.hello(LOG, 'resume').record(mappingKey, null, 20).record('member/nve3', { ...member!.data, nveId: 'nve3' }, 30, `${LOG}/30`);
+      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('live'));
+      first.cut();
+      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('interrupted'));
+      await retry();
+      const second = await server.next();
+      expect(second.headers['last-event-id']).toBe(`${LOG}/30`);
+      second.hello(LOG, 'resume').record(vm2Key, vm2!.data, 40, `${LOG}/40`);
+      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('live'));
+      expect([told, client.applied()]).toEqual([[], [before]]);
+      second.snapshotComplete(LOG, 41);
+      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@40 -${mappingKey} +member/nve3 +${vm2Key}`]));
+      expect(client.applied()).toMatchObject([{ position: '41' }]);
+      await client.close();
+    });
+
+    it('of a resume that has one which cannot be understood are applied as far as they came', async () => {
+      const { client, told, stream } = await live();
+      stream.cut();
+      await retry();
+      const resumed = (await server.next()).hello(LOG, 'resume').record(mappingKey, null, 20).record('gateway/gw1', {}, 30);
+      resumed.record(vm2Key, vm2!.data, 100, `${LOG}/100`).snapshotComplete(LOG, 100);
+      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@20 -${mappingKey}`, `change@100 +${vm2Key}`]));
+      expect(client.status()[0]!.degraded).toEqual(['gateway/gw1']);
+      await client.close();
+    });
+  });
+
   it('does not take a snapshot of a VN without a context for its table (X6)', async () => {
     const client = new NveClient({ nveId: 'nve2', transport });
     client.start();
     const [key, membership] = membershipEntry(100, 5);
     (await server.next()).hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
     const first = await server.next();
-    first.hello(LOG, 'snapshot').record(memberKey, member!.data, 4).snapshotComplete(LOG, 8);
+    const [ownKey, own] = memberEntry('nve2');
+    first.hello(LOG, 'snapshot').record(memberKey, member!.data, 4).record(ownKey, own!.data, 5).snapshotComplete(LOG, 8);
     await vi.waitFor(() => expect(client.status()).toMatchObject([{ state: 'incomplete', position: null, digest: null }]));
     expect(client.table(100)).toBeNull();
     first.record(contextKey, context!.data, 9, `${LOG}/9`);
@@ -273,7 +341,7 @@ describe('the transport over Server-Sent Events', () => {
     const second = await server.next();
     second.hello(LOG, 'snapshot').record(mappingKey, mapping!.data, 10).snapshotComplete(LOG, 10);
     await vi.waitFor(() => expect(client.status()[0]?.state).toBe('incomplete'));
-    expect([...client.table(100)!.members.keys()]).toEqual(['nve1']);
+    expect([...client.table(100)!.members.keys()]).toEqual(['nve1', 'nve2']);
     await client.close();
   });
 });

@@ -216,6 +216,11 @@ export interface FeedSink {
    * unless the transport could resume; called again whenever it had to start over (offset out of range, too old, feed made anew).
    */
   restart(reason: string): void;
+  /**
+   * Following goes on where it stood, and what was missed is told compacted: of each key its newest record, so that only at `complete`, which
+   * follows, is it a table that there was. Called by transports that know so, before the first of these records.
+   */
+  resuming?(): void;
   record(record: FeedRecord, cursor: FeedCursor): void;
   /**
    * The end that the feed had when the read from the start began has been reached: the fresh table is whole. After a resume: the same, once.

@@ -60,6 +60,11 @@ export class ScriptedFeed implements FeedSubscription {
     return this;
   }
 
+  resuming(): this {
+    this.#sink.resuming?.();
+    return this;
+  }
+
   /** A whole change. */
   change(position: Position, ...entries: Entry[]): this {
     return this.records(changeRecords(position, entries));
