@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { KafkaFeedTransport, type KafkaSasl, type LogLevel } from '@nva/kafka';
 import { NveClient, type NveEvents } from '@nva/nve';
+import type { FeedTransport } from '@nva/ports';
 import { stateOf, type VnState } from './nve-state.ts';
 import { tethered } from '../../apps/demo/src/tethered.ts';
 
@@ -34,16 +35,19 @@ export class LocalNve implements Nve {
   readonly changes: NveEvents['change'][] = [];
   readonly joined: number[] = [];
   readonly left: number[] = [];
+  readonly rejoined: number[] = [];
   readonly logged: Logged[] = [];
   readonly #transport: KafkaFeedTransport;
 
-  constructor(feeds: Feeds, nveId: string) {
+  /** `by`: the transport that it follows by, made of the real one. */
+  constructor(feeds: Feeds, nveId: string, by: (transport: FeedTransport) => FeedTransport = (transport) => transport) {
     this.nveId = nveId;
     this.#transport = new KafkaFeedTransport({ ...feeds, nveId, log: (level, message, fields = {}) => this.logged.push({ level, message, fields }) });
-    this.client = new NveClient({ nveId, transport: this.#transport });
+    this.client = new NveClient({ nveId, transport: by(this.#transport) });
     this.client.on('change', (change) => this.changes.push(change));
     this.client.on('joined', ({ vnid }) => this.joined.push(vnid));
     this.client.on('left', ({ vnid }) => this.left.push(vnid));
+    this.client.on('rejoined', ({ vnid }) => this.rejoined.push(vnid));
     this.client.start();
   }
 

@@ -2,7 +2,7 @@ import { Distributor, feedValue, PURGE_AFTER_MS } from '@nva/distributor';
 import type { Command } from '@nva/domain';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { KafkaFeedWriter, type KafkaFeedWriterOptions } from '@nva/kafka';
-import { feedKey, type FeedName, type Logger } from '@nva/ports';
+import { feedKey, type FeedName, type FeedTransport, type Logger } from '@nva/ports';
 import type { Answer } from '@nva/registrar';
 import { expect } from 'vitest';
 import { KafkaFeedUnderTest } from '../../libs/kafka/test/kafka-feed.ts';
@@ -88,8 +88,8 @@ export class World {
     return (await this.nva.node.submit(...commands)).map((outcome) => answer(outcome));
   }
 
-  nve(nveId: string): LocalNve {
-    return this.#keep(new LocalNve(this.feed, nveId));
+  nve(nveId: string, by?: (transport: FeedTransport) => FeedTransport): LocalNve {
+    return this.#keep(new LocalNve(this.feed, nveId, by));
   }
 
   childNve(nveId: string, options: { readonly deleteRetentionMs?: number } = {}): ChildNve {
