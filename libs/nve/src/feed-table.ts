@@ -45,6 +45,8 @@ export abstract class FeedTable<C extends FeedChange> {
   #observer: FeedTableObserver<C> | null = null;
   #log: string | null = null;
   #position: Position | null = null;
+  /** Somebody vouched for how far the feed had come (`completeAt`). */
+  #isVouched = false;
 
   /** Whether the table can hold this value under this key; if not, the key is degraded. */
   protected abstract accepts(key: string, value: FeedValue): boolean;
@@ -198,6 +200,17 @@ export abstract class FeedTable<C extends FeedChange> {
     this.flush();
     if (log !== this.#log) this.#enterLog(log);
     if (this.#position === null || position > this.#position) this.#position = position;
+    this.#isVouched = true;
+  }
+
+  /**
+   * Whether `before` holds what this table has not come to: it was read where the feed lags behind. Only a table that is vouched for can show
+   * it: the positions of what is left on a compacted feed may all be older than those of what was removed.
+   */
+  isBehind(before: FeedTable<C> | null): boolean {
+    if (before === null || !this.#isVouched || this.#log !== before.#log) return false;
+    for (const [key, { position }] of before.#live) if (position > this.#position! && !before.#unordered.has(key)) return true;
+    return false;
   }
 
   /**

@@ -39,7 +39,8 @@ export type FollowerState = 'reading' | 'incomplete' | 'live' | 'interrupted';
  * Follows one feed through a transport and always holds one whole table of it, if there ever was one: while the feed is read from its
  * start into a shadow table, the one before keeps forwarding, and when the shadow is whole they are swapped and the difference is
  * reported as one set of changes. An interruption changes nothing, nor does a feed that has lost what it held (X6): a shadow that is not whole
- * at the end of the feed is filled on, and swapped at the end of the change that makes it so.
+ * at the end of the feed, or that was read where the feed lags behind the table at hand, is filled on, and swapped at the end of the change that makes
+ * it so.
  *
  * It reads the feed again by itself when a record of another log comes, when its table remembers too many removals, and when it has outgrown what
  * it is a table of. What a resume tells is one change.
@@ -222,7 +223,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   }
 
   #swapIfWhole(fresh: T): boolean {
-    if (!fresh.isWhole(this.#current)) return false;
+    if (fresh.isBehind(this.#current) || !fresh.isWhole(this.#current)) return false;
     this.#swap(fresh);
     // The observer may have left the feed upon the difference.
     if (this.#current === fresh) this.#observer.complete();

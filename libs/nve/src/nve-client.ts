@@ -24,7 +24,7 @@ export interface NveEvents {
   rejoined: { readonly vnid: number; readonly before: Membership; readonly membership: Membership };
   /** What was read of a feed is whole: at first, and after every re-read. */
   complete: { readonly feed: FeedName };
-  /** A feed was read to its end and is not whole: it has lost what it held, is being filled, or has not come to this NVE's stay in the VN. Nothing is withdrawn (X6); `complete` follows. */
+  /** A feed was read to its end and is not whole: it has lost what it held, is being filled, or was read where it lags behind this NVE. Nothing is withdrawn (X6); `complete` follows. */
   incomplete: { readonly feed: FeedName };
   /**
    * This NVE's own feed, read anew, does not hold a membership any more, although no record ended it, or ends one that the VN's own feed has after that. The NVE stays in the VN, and what the VN's

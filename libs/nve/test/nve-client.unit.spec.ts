@@ -84,6 +84,30 @@ describe('a table that is read anew', () => {
     expect(told).toEqual([]);
   });
 
+  it('where its feed lags behind what is known takes its place when it has come as far: nothing is withdrawn and told again', () => {
+    const { client, transport, told, forget, vmAt } = clientInVn();
+    transport.vn(100).change(20, vm(2, 'nve1')).change(30, vm(1, 'nve3'));
+    forget();
+    const feed = transport.vn(100).restart().change(3, context).change(4, nve1, vm(1, 'nve1')).change(5, nve2).complete({ log: SCRIPTED_LOG, position: 19 });
+    expect([told, vmAt(2), client.status()[0]?.state, client.applied()]).toEqual([['incomplete vn'], 'remote', 'incomplete', []]);
+    feed.change(20, vm(2, 'nve1'));
+    expect([told.length, client.status()[0]?.state]).toEqual([1, 'incomplete']);
+    feed.change(30, vm(1, 'nve3')).change(40, vm(4, 'nve1'));
+    expect(told.slice(1)).toEqual(['change 100@40 +mapping/vm4/10.0.0.4']);
+    expect(client.status()[0]).toMatchObject({ state: 'live', position: 40 });
+  });
+
+  it('of the own feed, where that lags behind, ends no stay and begins none', () => {
+    const { client, transport, told, forget } = clientInVn();
+    transport.nve('nve2').change(30, removed(membershipEntry(100, 5))).change(40, membershipEntry(100, 40)).change(50, membershipEntry(200, 50));
+    transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')], [40, nve2]]);
+    forget();
+    const feed = transport.nve('nve2').restart().change(5, membershipEntry(100, 5)).complete({ log: SCRIPTED_LOG, position: 29 });
+    expect([told, [...client.memberships].map(([vnid, { since }]) => [vnid, since])]).toEqual([['incomplete nve'], [[100, 40], [200, 50]]]);
+    feed.change(30, removed(membershipEntry(100, 5))).change(40, membershipEntry(100, 40)).change(50, membershipEntry(200, 50));
+    expect([told, client.membershipStatus().state, client.doubts()]).toEqual([['incomplete nve'], 'live', []]);
+  });
+
   it('is read when a record of another log comes, with the old one forwarding meanwhile', () => {
     const { client, transport, told, vmAt } = clientInVn();
     const before = transport.vn(100);
