@@ -87,6 +87,12 @@ export class NvaProcess {
     return this.#output;
   }
 
+  /** Its status, or the signal that ended it. */
+  async exited(): Promise<number | NodeJS.Signals> {
+    await this.#exited;
+    return (this.#process.exitCode ?? this.#process.signalCode)!;
+  }
+
   async kill(): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#exited;

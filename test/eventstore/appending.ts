@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { status, type sendUnaryData, type ServerDuplexStream, type ServerReadableStream } from '@grpc/grpc-js';
 import streams from '@eventstore/db-client/generated/streams_pb.js';
 import type { AppendReq, AppendResp, BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js';
-import { deleted, failure, faultOf, maxAppendSizeExceeded, serverNotReady, type Faults } from './faults.ts';
+import { deleted, failure, faultOf, maxAppendSizeExceeded, noLeaderInfo, serverNotReady, serverTooBusy, type Faults } from './faults.ts';
 import { appended, idIn, maximumAppendSizeExceeded, nameIn, refused, streamDeleted, timedOut, unnamed, wrongExpectedVersion } from './messages.ts';
 import type { StandInLog } from './stand-in-log.ts';
 import { NO_STREAM, type Expected, type Proposed } from './stored.ts';
@@ -16,6 +16,9 @@ interface Pending {
 }
 
 type ProposedMessage = Pick<BatchAppendReq.ProposedMessage, 'getId' | 'getMetadataMap' | 'getData_asU8' | 'getCustomMetadata_asU8'>;
+
+/** What a node that cannot take appends now says of each (KurrentDB, Streams.BatchAppend, ConvertMessage). */
+const REFUSED_ALONE: ReadonlySet<string> = new Set([noLeaderInfo().details, serverTooBusy().details]);
 
 /** The server's BatchAppend, many appends on one stream, and Append, one on a stream of its own. */
 export class Appending {
@@ -48,9 +51,11 @@ export class Appending {
       call.write(response);
     };
     call.on('data', (request: BatchAppendReq) => {
-      const fault = faultOf(this.#faults, call.metadata);
-      if (fault) return fail(fault);
       const id = idIn(request.getCorrelationId()!);
+      const fault = faultOf(this.#faults, call.metadata);
+      // One that names no leader is of this append alone; one that names the leader ends the call.
+      if (fault && REFUSED_ALONE.has(fault.details)) return answer(refused(id, '', fault.details, unnamed()));
+      if (fault) return fail(fault);
       const options = request.getOptions();
       if (options) {
         const stream = nameIn(options.getStreamIdentifier());

@@ -6,6 +6,10 @@ export interface Faults {
   notLeader: { readonly host: string; readonly port: number } | null;
   /** Calls without these credentials, `name:password`, are denied access. */
   credentials: string | null;
+  /** What demands the leader, and whether this node may take it: by its state, and in a cluster by who is the leader now. */
+  denial: (headers: Metadata) => Failure | null;
+  /** Calls are refused by a node that is too busy; so many, then no more. */
+  tooBusy: number;
   /** Calls are refused with UNAVAILABLE; so many, then no more. */
   unavailable: number;
   /** Appends are applied and their answers lost with the connection; so many. */
@@ -30,7 +34,7 @@ export interface Faults {
   sentEvents: number;
 }
 
-export const noFaults = (): Faults => ({ notLeader: null, credentials: null, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, answerDelayMs: 0, notReady: 0, timeouts: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
+export const noFaults = (): Faults => ({ notLeader: null, credentials: null, denial: () => null, tooBusy: 0, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, answerDelayMs: 0, notReady: 0, timeouts: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
 
 export type Failure = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 
@@ -44,6 +48,8 @@ export function failure(code: status, details: string, trailers: Readonly<Record
 /** Texts and trailers as in RpcExceptions of KurrentDB. */
 export const notLeader = ({ host, port }: { readonly host: string; readonly port: number }): Failure => failure(status.NOT_FOUND, 'Leader info available', { exception: 'not-leader', 'leader-endpoint-host': host, 'leader-endpoint-port': String(port) });
 export const accessDenied = (): Failure => failure(status.PERMISSION_DENIED, 'Access Denied', { exception: 'access-denied' });
+export const noLeaderInfo = (): Failure => failure(status.UNKNOWN, 'No leader info available in response');
+export const serverTooBusy = (): Failure => failure(status.UNAVAILABLE, 'Server Is Too Busy');
 export const serverNotReady = (): Failure => failure(status.UNAVAILABLE, 'Server Is Not Ready');
 export const cancelled = (): Failure => failure(status.CANCELLED, 'the node is going down');
 export const deleted = (stream: string): Failure => failure(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
@@ -54,6 +60,12 @@ export const maxAppendSizeExceeded = (bytes: number): Failure => failure(status.
 export function faultOf(faults: Faults, headers: Metadata): Failure | null {
   if (faults.credentials !== null && headers.get('authorization')[0] !== `Basic ${Buffer.from(faults.credentials).toString('base64')}`) return accessDenied();
   if (faults.notLeader && headers.get('requires-leader')[0] === 'true') return notLeader(faults.notLeader);
+  const denied = faults.denial(headers);
+  if (denied) return denied;
+  if (faults.tooBusy > 0) {
+    faults.tooBusy--;
+    return serverTooBusy();
+  }
   if (faults.unavailable > 0) {
     faults.unavailable--;
     return serverNotReady();

@@ -1,5 +1,4 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import gossip from '@eventstore/db-client/generated/gossip_pb.js';
 import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import features from '@eventstore/db-client/generated/serverfeatures_pb.js';
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
@@ -10,18 +9,14 @@ import type { IServerFeaturesServer } from '@eventstore/db-client/generated/serv
 import type { IStreamsServer } from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import { Appending } from './appending.ts';
 import { noFaults, type Faults } from './faults.ts';
-import { nameIn, uuidOf } from './messages.ts';
+import { nameIn } from './messages.ts';
 import { Reading } from './reading.ts';
+import { clusterInfo, demandsLeader, denial, type Member } from './roles.ts';
 import { StandInLog } from './stand-in-log.ts';
 
 /** EventStoreDB's default of `MaxAppendSize`. */
 const DEFAULT_MAX_APPEND_BYTES = 1024 * 1024;
 const VERSION = '24.10.0';
-
-export interface Member {
-  readonly port: number;
-  readonly state: 'leader' | 'follower' | 'read-only-replica';
-}
 
 export interface StandInOptions {
   readonly directory: string;
@@ -40,7 +35,7 @@ export interface StandInOptions {
 export class StandIn {
   readonly port: number;
   readonly faults: Faults = noFaults();
-  /** What gossip tells of the cluster; this node alone by default. */
+  /** What gossip tells of the cluster, and this node's own state by it; this node alone by default. */
   members: readonly Member[];
   readonly log: StandInLog;
   readonly #server: Server;
@@ -52,6 +47,7 @@ export class StandIn {
     this.log = log;
     this.port = port;
     this.members = [{ port, state: 'leader' }];
+    this.faults.denial = (headers) => (demandsLeader(headers) ? denial(this.members, this.port) : null);
   }
 
   get url(): string {
@@ -71,6 +67,11 @@ export class StandIn {
   async stop(): Promise<void> {
     this.#server.forceShutdown();
     if (this.#ownsLog) await this.log.close();
+  }
+
+  /** The same, and the log stays open for the other nodes. */
+  async stopListening(): Promise<void> {
+    this.#server.forceShutdown();
   }
 
   #serve(maxAppendBytes: number, version: string): void {
@@ -101,28 +102,9 @@ export class StandIn {
         callback(null, supported);
       },
     };
-    const gossipServer: IGossipServer = { read: (_call, callback) => callback(null, this.#gossip()) };
+    const gossipServer: IGossipServer = { read: (_call, callback) => callback(null, clusterInfo(this.members)) };
     this.#server.addService(streamsService.StreamsService, { ...streamsServer });
     this.#server.addService(featuresService.ServerFeaturesService, { ...featuresServer });
     this.#server.addService(gossipService.GossipService, { ...gossipServer });
-  }
-
-  #gossip(): InstanceType<typeof gossip.ClusterInfo> {
-    const { VNodeState } = gossip.MemberInfo;
-    const states = { leader: VNodeState.LEADER, follower: VNodeState.FOLLOWER, 'read-only-replica': VNodeState.READONLYREPLICA } as const;
-    const info = new gossip.ClusterInfo();
-    for (const { port, state } of this.members) {
-      const member = new gossip.MemberInfo();
-      const endPoint = new gossip.EndPoint();
-      endPoint.setAddress('127.0.0.1');
-      endPoint.setPort(port);
-      member.setInstanceId(uuidOf('00000000-0000-4000-8000-000000000000'));
-      member.setTimeStamp('0');
-      member.setState(states[state]);
-      member.setIsAlive(true);
-      member.setHttpEndPoint(endPoint);
-      info.addMembers(member);
-    }
-    return info;
   }
 }

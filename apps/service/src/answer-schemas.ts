@@ -146,5 +146,5 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
   '/v1/oracles': object({ items: list(group) }),
   '/v1/schemas/{fingerprint}': described({ type: 'object' }, 'The Avro schema.'),
   '/healthz': object({ status: oneOf('ok') }, { oracleId: text }),
-  '/readyz': object({ ready: flag, log: uuid, foldPosition: position }, { publishedPosition: position }),
+  '/readyz': object({ ready: flag, log: uuid, foldPosition: position }, { publishedPosition: position, eventStore: object({ leader: flag, forS: { type: 'integer', minimum: 0 } }) }),
 };

@@ -15,6 +15,7 @@ import { LossFile } from './loss-file.ts';
 import { assertFeedsWithin, assertNoLossKnown, assertNoOtherLogHere, assertSnapshotsWithin, keptIn } from './loss-marks.ts';
 import { LossWatch } from './loss-watch.ts';
 import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
+import { patiently, unlessEnded } from './patience.ts';
 import { probe } from './peers.ts';
 import type { Role } from './roles.ts';
 import { keeperOf, restored, snapshotDirectory } from './snapshots.ts';
@@ -53,6 +54,8 @@ export interface CoreOptions {
   readonly peerAuthorization?: () => string | undefined;
   /** Another log than the configuration names, which stays open: for tests of several processes. */
   readonly store?: EventStore;
+  /** Ends a start that is not done. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -102,7 +105,7 @@ export class Core {
 
   /** Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
   static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
-    const opened = options.store ?? (await openLog(config, options.clock, options.logger));
+    const opened = options.store ?? (await openLog(config, options.clock, options.logger, options.signal));
     try {
       return await Core.#start(config, opened, options);
     } catch (error) {
@@ -112,26 +115,28 @@ export class Core {
   }
 
   static async #start(config: NvaConfig, opened: EventStore, options: CoreOptions): Promise<Core> {
-    const { clock, logger, roles, failed } = options;
+    const { clock, logger, roles, failed, signal = new AbortController().signal } = options;
+    // A log of the process's own has nobody to wait for.
+    const waiting = <T>(step: () => Promise<T>): Promise<T> => (config.eventStore ? patiently(step, { clock, logger, signal }) : unlessEnded(step(), signal));
     const file = new LossFile(config.dataDir);
-    const lineage = await assertNoLossKnown(file, opened, config, logger);
+    const lineage = await waiting(() => assertNoLossKnown(file, opened, config, logger));
     const snapshots = snapshotDirectory(config, options);
-    await keptIn(file, assertSnapshotsWithin(snapshots, opened));
-    if (!options.store) await assertNoOtherLogHere(snapshots, opened, config);
+    await waiting(() => keptIn(file, assertSnapshotsWithin(snapshots, opened)));
+    if (!options.store) await waiting(() => assertNoOtherLogHere(snapshots, opened, config));
     // While the log is folded.
     const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
     feedsWithin.catch(() => undefined);
-    const core = new Core(config, opened, options, snapshots, config.snapshotEveryEvents > 0 ? await restored(snapshots, opened, options) : null);
+    const core = new Core(config, opened, options, snapshots, config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null);
     const { store, replica, registration } = core;
     replica.onFolded(({ event, revision }) => {
       if (event.type === 'LogRenewed' && revision > lineage.revision) failed(new LogRefused(`the loss of the end of log ${store.logId} was accepted, and it is log ${event.data.log} from here on: start again`));
     });
-    await replica.start(failed);
+    await unlessEnded(replica.start(failed), signal);
     await feedsWithin.catch(async (error: unknown) => {
       await replica.stop();
       throw error;
     });
-    if (registration) await upgradeFold(store, replica, clock, logger);
+    if (registration) await waiting(() => upgradeFold(store, replica, clock, logger));
     await registration?.election?.start();
     registration?.terms.start();
     if (roles.includes('distributor')) core.#distribute(options);
@@ -144,9 +149,9 @@ export class Core {
     return this.#distribution;
   }
 
-  /** The process does its work: the fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without anything on them being lost. */
+  /** The process does its work: the event store has a leader, the fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without anything on them being lost. */
   get ready(): boolean {
-    return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
+    return this.store.leader?.node !== null && this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
   }
 
   async stop(): Promise<void> {

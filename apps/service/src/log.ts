@@ -8,14 +8,14 @@ import { prepareDataDirectory } from './data-directory.ts';
 
 /**
  * Opens the log that the configuration names: on EventStoreDB, or embedded in DATA_DIR. Throws ConfigError for a value that neither
- * can be opened with, LogRefused for what is no log of ours, StoreUnavailable for a server that does not answer.
+ * can be opened with, LogRefused for what is no log of ours. A server that does not answer is waited for until `signal` aborts, which throws StoreUnavailable.
  */
-export async function openLog(config: NvaConfig, clock: Clock, log: Logger): Promise<EventStore> {
+export async function openLog(config: NvaConfig, clock: Clock, log: Logger, signal?: AbortSignal): Promise<EventStore> {
   prepareDataDirectory(config.dataDir, log);
   const codec = createEventCodec();
   if (!config.eventStore) return SqliteEventStore.open({ directory: directoryOf(config), codec, clock, logger: log });
   try {
-    return await EventStoreDbEventStore.open({ ...config.eventStore, codec, clock, log });
+    return await EventStoreDbEventStore.open({ ...config.eventStore, codec, clock, log, ...(signal && { signal }) });
   } catch (error) {
     if (error instanceof RangeError) throw new ConfigError(`EVENTSTORE_URL: ${error.message}`, { cause: error });
     throw error;

@@ -1,4 +1,4 @@
-import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type Ensured, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogHead, type PlacedCheckpoint, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
+import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type Ensured, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Leader, type LogHead, type PlacedCheckpoint, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
 import { SpanKind } from '@opentelemetry/api';
 import type { Tracing } from './tracing.ts';
 
@@ -29,6 +29,10 @@ export class MeasuredEventStore implements EventStore {
 
   get logId(): string {
     return this.#store.logId;
+  }
+
+  get leader(): Leader | undefined {
+    return this.#store.leader;
   }
 
   /** Milliseconds until an append was durable, of late. */

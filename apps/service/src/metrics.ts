@@ -89,7 +89,10 @@ export class Metrics {
       labelNames: ['consumer'],
       registers: [this.registry],
       async collect() {
-        const { position } = await store.head();
+        // Without a leader nobody knows the head: the figures stay, and these metrics are read all the same.
+        const known = store.leader?.node === null ? null : await store.head().catch(() => null);
+        if (!known) return;
+        const { position } = known;
         head.set(position);
         for (const [consumer, read] of Object.entries(consumers)) {
           const behind = Math.max(0, position - read());
@@ -177,13 +180,14 @@ function mostOf(counts: Iterable<readonly [number, number]>, max: number): reado
 type Figures = Readonly<Record<string, readonly [help: string, read: () => number]>>;
 
 function gaugesOf(core: Core): Figures {
-  const { replica, registration, distribution, turns } = core;
+  const { store, replica, registration, distribution, turns } = core;
   return {
     nva_fold_position: ['Log position that the fold has reached.', () => replica.network.position],
     nva_vns: ['VNs, deleted ones included.', () => replica.network.vns.size],
     nva_nves: ['NVEs ever spoken of.', () => replica.network.nves.size],
     nva_tenant_systems: ['Tenant systems, detached ones included.', () => replica.network.tenantSystems.size],
     nva_reads_waiting: ['Reads that wait for their callers’ turn.', () => turns.reads.waiting],
+    ...(store.leader && { nva_event_store_leader: ['1 while the event store has a leader that answers, 0 while it has none: nothing can be written.', () => Number(store.leader?.node !== null)] }),
     nva_ready: ['1 when the process does its work.', () => Number(core.ready)],
     ...(registration && {
       nva_commands_waiting: ['Commands that wait for their callers’ turn.', () => turns.commands.waiting],

@@ -1,6 +1,6 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { cut, Refusal } from '@nva/identifiers';
-import type { Logger } from '@nva/ports';
+import { StoreUnavailable, type Logger } from '@nva/ports';
 import type { Caller } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEM_TYPE, problemOf, refusalOf } from './problem.ts';
@@ -27,7 +27,7 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     const correlationId = correlationIdOf(request);
     const known = refusalOf(error);
-    if (!known) this.#logger.error('a request failed', { err: error, method: request.method, url: cut(request.url), correlationId });
+    if (!known || error instanceof StoreUnavailable) this.#logger.error('a request failed', { err: error, method: request.method, url: cut(request.url), correlationId });
     if (known) this.#refused.note(attemptOf(request, reply, known), !READS.has(request.method));
     const problem = problemOf(known ?? new Refusal('internal', 'the request failed; the server\u2019s log has the reason'), correlationId);
     if (problem.code === 'too-many-streams') void reply.header('retry-after', STREAMS_RETRY_AFTER_S);

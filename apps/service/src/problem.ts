@@ -1,4 +1,5 @@
 import { Refusal, type RefusalCode, type RuleCode } from '@nva/identifiers';
+import { StoreUnavailable } from '@nva/ports';
 
 /** Statuses of what no rule refuses. */
 type OtherStatus = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 421 | 429 | 431 | 500 | 503;
@@ -136,9 +137,10 @@ interface ForeignError {
   readonly message?: string;
 }
 
-/** What the framework says of a request, in our words; null for an error that is nobody's fault but ours. */
+/** What the framework says of a request, and the log where it cannot be read now, in our words; null for an error that is nobody's fault but ours. */
 export function refusalOf(error: unknown): Refusal | null {
   if (error instanceof Refusal) return error;
+  if (error instanceof StoreUnavailable) return new Refusal('log-unavailable', 'the event log cannot be read now; asking again may do');
   const { cause } = error as { cause?: ForeignError };
   const { code, statusCode, status, message } = cause?.code?.startsWith('FST_') ? cause : (error as ForeignError);
   switch (code) {

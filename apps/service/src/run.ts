@@ -36,26 +36,35 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
   process.on('unhandledRejection', (cause) => lastResort.take(cause));
   let service: Service | null = null;
   let stopping = false;
+  const starting = new AbortController();
   const stop = async (exitCode: number): Promise<void> => {
     if (stopping) return;
     stopping = true;
     setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
     process.exitCode = exitCode;
-    await service?.close().catch((error: unknown) => logger.error('the stop was not clean', { err: error }));
+    // What is not done yet ends below.
+    if (!service) return starting.abort();
+    await service.close().catch((error: unknown) => logger.error('the stop was not clean', { err: error }));
     logger.info('stopped');
   };
   // From the start on: who rotates tokens while the log is replayed must not end the process.
   process.on('SIGHUP', () => service?.reloadCredentials());
-  service = await createService(config, roles, {
-    logger,
-    lastResort,
-    failed: (cause) => {
-      logger.error(`the ${name} cannot go on`, { err: cause });
-      void stop(1).then(() => process.exit(1));
-    },
-  });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0));
-  const { core, url } = service;
+  const failed = (cause: unknown): void => {
+    logger.error(`the ${name} cannot go on`, { err: cause });
+    void stop(1).then(() => process.exit(1));
+  };
+  try {
+    service = await createService(config, roles, { logger, lastResort, signal: starting.signal, failed });
+  } catch (error) {
+    if (!starting.signal.aborted) throw error;
+  }
+  if (starting.signal.aborted) {
+    await service?.close();
+    logger.info('stopped before the start was done');
+    process.exit();
+  }
+  const { core, url } = service!;
   logger.info(`the ${name} listens`, {
     url,
     docs: `${url}/docs`,

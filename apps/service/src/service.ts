@@ -67,6 +67,7 @@ export interface ServiceOptions {
   readonly failed: (cause: unknown) => void;
   /** See CoreOptions. */
   readonly store?: EventStore;
+  readonly signal?: AbortSignal;
 }
 
 interface Provided {

@@ -147,10 +147,19 @@ describe('a shared log that has lost its end', () => {
 });
 
 describe('a log on EventStoreDB that cannot be opened', () => {
-  it('for the server does not answer says which it tried', async () => {
-    const refused = start(['registrar'], 'nobody', { EVENTSTORE_URL: `esdb://admin:changeit@127.0.0.1:${await freePort()}?tls=false` });
-    await expect(refused).rejects.toBeInstanceOf(StoreUnavailable);
-    await expect(refused).rejects.not.toThrow('changeit');
+  it('for the server does not answer is waited for, and says which it tried, but no password, until the start is ended', async () => {
+    const lines: string[] = [];
+    const said = (message: string, fields?: object): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
+    const stop = new AbortController();
+    const port = await freePort();
+    const config = readConfig({ PORT: '0', DATA_DIR: join(directory, prefix, 'nobody'), EVENTSTORE_URL: `esdb://admin:changeit@127.0.0.1:${port}?tls=false`, ADVERTISED_URL: 'http://127.0.0.1:1' }, ['registrar']);
+    const starting = createService(config, ['registrar'], { logger: { ...silentLogger, info: said, warn: said, error: said }, signal: stop.signal, failed: (cause) => failures.push(cause) });
+    const ended = starting.catch((error: unknown) => error);
+    await until(() => lines.length > 0);
+    expect(lines).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
+    stop.abort();
+    expect(await ended).toBeInstanceOf(StoreUnavailable);
+    expect([String(await ended), ...lines, ...failures].join('\n')).not.toContain('changeit');
   });
 
   it('for its connection string is wrong names the variable, and not the password', async () => {

@@ -1,15 +1,16 @@
 import type { ResolvedEvent } from '@eventstore/db-client';
-import { LogRefused, StoreUnavailable, type AppendResult, type Logger, type StreamAppend } from '@nva/ports';
+import { LogRefused, StoreUnavailable, type AppendResult, type Clock, type Logger, type StreamAppend } from '@nva/ports';
+import { Attempts } from './attempts.ts';
 import type { BatchAppend, ServerAnswer } from './batch-append.ts';
-import { closedError, type Connection } from './connection.ts';
-import { isBreak, isFinal, portError } from './errors.ts';
+import type { Connection } from './connection.ts';
+import { isFinal } from './errors.ts';
 import type { EventFormat, PreparedAppend } from './event-format.ts';
 import { Gate } from './gate.ts';
-import { MAX_APPEND_ATTEMPTS, MAX_APPENDS_IN_FLIGHT, MAX_BYTES_IN_FLIGHT, type EventStoreDbLimits } from './limits.ts';
+import { MAX_APPENDS_IN_FLIGHT, MAX_BYTES_IN_FLIGHT, type EventStoreDbLimits } from './limits.ts';
 import type { LogStream } from './log-stream.ts';
 import type { Observed } from './observed.ts';
 import { isPosition, placeOf } from './positions.ts';
-import { within, wait } from './waiting.ts';
+import { within } from './waiting.ts';
 
 interface Parts {
   readonly connection: Connection;
@@ -18,6 +19,7 @@ interface Parts {
   readonly logStream: LogStream;
   readonly observed: Observed;
   readonly limits: EventStoreDbLimits;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -77,24 +79,24 @@ export class Appends {
   }
 
   async #attempts(append: PreparedAppend): Promise<AppendResult> {
-    const { connection, batchAppend, observed, limits, log } = this.#parts;
+    const { connection, batchAppend, observed, limits } = this.#parts;
     const what = `append to «${append.append.stream}»`;
-    for (let attempt = 1; ; attempt++) {
+    const { stream, expectedRevision, events } = { ...append.append, stream: append.serverStream, events: append.events };
+    for (const attempts = new Attempts(this.#parts, limits.appendDeadlineMs); ; ) {
       try {
-        if (observed.stale) await this.#refresh();
+        await connection.leader(attempts.leftMs);
+        if (observed.stale) await this.#refresh(attempts.leftMs);
         const before = observed.position;
-        return await this.#result(append, before, await batchAppend.send({ stream: append.serverStream, expectedRevision: append.append.expectedRevision, events: append.events }, limits.appendDeadlineMs, what));
+        return await this.#result(append, before, await batchAppend.send({ stream, expectedRevision, events }, attempts.leftMs, what), attempts.leftMs);
       } catch (error) {
         if (isFinal(error)) throw error;
         observed.stale = true;
-        if (!isBreak(error) || attempt === MAX_APPEND_ATTEMPTS || connection.closed) throw connection.closed ? closedError() : portError(error, what);
-        log.debug('an append goes again', { stream: append.append.stream, attempt, err: error });
-        await wait(limits.firstDelayMs * 2 ** (attempt - 1), connection.signal);
+        await attempts.again(error, what);
       }
     }
   }
 
-  async #result(prepared: PreparedAppend, before: number, answer: ServerAnswer): Promise<AppendResult> {
+  async #result(prepared: PreparedAppend, before: number, answer: ServerAnswer, leftMs: number): Promise<AppendResult> {
     const { append } = prepared;
     if (answer.kind === 'wrong-expected-revision') return { outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision: answer.actualRevision };
     const revision = append.expectedRevision + append.events.length;
@@ -105,15 +107,16 @@ export class Appends {
       this.#parts.observed.own(Number(position.commit));
       return { outcome: 'appended', revision, position: Number(position.commit), repeated: false };
     }
-    return { outcome: 'appended', revision, position: await this.#standsAt(prepared), repeated: true };
+    return { outcome: 'appended', revision, position: await this.#standsAt(prepared, leftMs), repeated: true };
   }
 
   /** Position of the last event of an append that was made before. */
-  async #standsAt({ append, serverStream }: PreparedAppend): Promise<number> {
+  async #standsAt({ append, serverStream }: PreparedAppend, leftMs: number): Promise<number> {
     const { connection, observed } = this.#parts;
-    const read = connection.client.readStream(serverStream, { fromRevision: BigInt(append.expectedRevision + 1), maxCount: append.events.length, requiresLeader: true });
+    const node = await connection.leader(leftMs);
+    const read = node.client.readStream(serverStream, { fromRevision: BigInt(append.expectedRevision + 1), maxCount: append.events.length, requiresLeader: true });
     const stored: NonNullable<ResolvedEvent['event']>[] = [];
-    for await (const resolved of connection.take<ResolvedEvent>(read, append.events.length)) stored.push(...resolved.map(({ event }) => event!));
+    for await (const resolved of connection.take<ResolvedEvent>(node, read, append.events.length)) stored.push(...resolved.map(({ event }) => event!));
     connection.assertOpen();
     // A follower may not have it yet.
     if (stored.length < append.events.length) throw new StoreUnavailable(`the server took an append to «${append.stream}» for a repeat, and this node does not have it`);
@@ -124,15 +127,16 @@ export class Appends {
   }
 
   /** Several that wait share one read. */
-  #refresh(): Promise<void> {
-    return (this.#refreshing ??= this.#readTail().finally(() => (this.#refreshing = undefined)));
+  #refresh(leftMs: number): Promise<void> {
+    const what = 'reading the end of $all';
+    return within(leftMs, what, (this.#refreshing ??= this.#readTail(what).finally(() => (this.#refreshing = undefined))));
   }
 
-  async #readTail(): Promise<void> {
+  async #readTail(what: string): Promise<void> {
     const { observed, logStream, limits } = this.#parts;
     observed.stale = false;
     try {
-      const tail = await within(limits.appendDeadlineMs, 'reading the end of $all', logStream.tail());
+      const tail = await within(limits.appendDeadlineMs, what, logStream.tail(limits.appendDeadlineMs));
       const commit = tail?.commitPosition ?? tail?.event?.position.commit;
       if (commit !== undefined) observed.any(Number(commit));
     } catch (error) {

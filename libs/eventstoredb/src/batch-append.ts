@@ -4,8 +4,10 @@ import shared from '@eventstore/db-client/generated/shared_pb.js';
 import services, { type StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import streams, { type BatchAppendReq, type BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js';
 import { LogRefused, NO_STREAM, type StreamAppend } from '@nva/ports';
-import { insideOf, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { EncodedEvent } from './event-format.ts';
+import { insideOf } from './inside.ts';
+import type { Node } from './link.ts';
 import { within } from './waiting.ts';
 
 /** One append under its name on the server. */
@@ -20,8 +22,8 @@ export type ServerAnswer =
 type Stream = ReturnType<StreamsClient['batchAppend']>;
 
 /**
- * Appends over one BatchAppend call, as many at once as its callers ask for, each answered by its correlation id. Connection,
- * credentials and the change to another node are the client's; the multiplexing is not, because of what the client's own
+ * Appends over one BatchAppend call to the leader, as many at once as its callers ask for, each answered by its correlation id. The call
+ * and its credentials are the client's; the multiplexing is not, because of what the client's own
  * (6.2.1) does when a call breaks. It keeps the appends of all calls and clients of a process in one table: one call that breaks
  * empties it, and the next answer on any other ends the process with an exception that nobody can catch. A message that waits
  * in its queue at that moment does the same by a rejection without a handler. And it sends a deadline by this machine's clock,
@@ -38,25 +40,29 @@ export class BatchAppend {
   /** Throws LogRefused and RangeError for what no attempt can change, StoreUnavailable if no answer comes in time, and any other error for what another attempt may change. */
   async send(append: ServerAppend, deadlineMs: number, what: string): Promise<ServerAnswer> {
     const id = randomUUID();
-    const call = await within(deadlineMs, what, this.#call());
+    const node = await this.#connection.leader(deadlineMs);
+    const call = await within(deadlineMs, what, this.#call(node));
     try {
       return answerIn(await within(deadlineMs, what, call.send(id, requestFor(id, append))), what);
+    } catch (error) {
+      // A refusal of one append names no leader, even where the node knows it.
+      if (error instanceof Refused) this.#connection.doubt();
+      throw error;
     } finally {
       call.forget(id);
     }
   }
 
-  /** The call that is open on the current connection. */
-  async #call(): Promise<Call> {
-    const inside = insideOf(this.#connection.client);
-    const client = await inside.getGRPCClient(services.StreamsClient, 'batchAppend');
+  /** The call that is open at the node. */
+  async #call({ client, gone }: Node): Promise<Call> {
+    const inside = insideOf(client);
     for (let known = this.#calls.get(client); known; known = this.#calls.get(client)) {
       const open = await known;
       if (!open.over) return open;
       // Of several that find it over, the first opens another one.
       if (this.#calls.get(client) === known) this.#calls.delete(client);
     }
-    const call = inside.GRPCStreamCreator(services.StreamsClient, 'batchAppend', (current) => current.batchAppend(...inside.callArguments({ requiresLeader: true }, { deadline: Infinity })))().then((stream) => new Call(stream));
+    const call = inside.GRPCStreamCreator(services.StreamsClient, 'batchAppend', (current) => current.batchAppend(...inside.callArguments({ requiresLeader: true }, { deadline: Infinity })))().then((stream) => new Call(stream, gone));
     this.#calls.set(client, call);
     call.catch(() => this.#calls.delete(client));
     return call;
@@ -71,8 +77,9 @@ class Call {
   #room: PromiseWithResolvers<void> | undefined;
   #reason: Error | undefined;
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, gone: AbortSignal) {
     this.#stream = stream;
+    gone.addEventListener('abort', () => this.#end(new Error('the node has stopped answering')), { once: true });
     stream.on('data', (response: BatchAppendResp) => this.#waiting.get(response.getCorrelationId()!.getString())?.resolve(response));
     stream.on('error', (error: Error) => this.#end(error));
     stream.on('drain', () => this.#open());
@@ -169,6 +176,9 @@ function answerIn(response: BatchAppendResp, what: string): ServerAnswer {
       throw new RangeError(`${what}: the server takes at most ${exceeded.getMaxappendsize()} bytes per append`);
     }
     default:
-      throw new Error(`${what}: ${error.getMessage() || 'refused without a reason'}`);
+      throw new Refused(`${what}: ${error.getMessage() || 'refused without a reason'}`);
   }
 }
+
+/** One append was refused, by a node that may take the next one. */
+class Refused extends Error {}

@@ -3,7 +3,6 @@ import { EventStoreDBClient } from '@eventstore/db-client';
 /** What the client takes (6.2.1), less what it takes and does not do. It ignores case, «-» and «_» in these names. */
 const OPTIONS = new Set(['tls', 'tlscafile', 'usercertfile', 'userkeyfile', 'nodepreference', 'maxdiscoverattempts', 'discoveryinterval', 'gossiptimeout', 'defaultdeadline', 'keepaliveinterval', 'keepalivetimeout', 'connectionname']);
 const SCHEME = /^(?:esdb|kurrentdb|kurrent)(\+discover)?:\/\//;
-const PREFERENCE = /([?&]node[_-]?preference=)([^&]*)/i;
 
 /** Made by the client's parser, which puts the whole string, the password with it, in a field of the error. */
 interface ParseError {
@@ -11,12 +10,39 @@ interface ParseError {
   readonly expected?: string;
 }
 
+/** Where a node listens. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const NODE_PREFERENCES = ['leader', 'follower', 'read-only-replica', 'random'] as const;
+export type NodePreference = (typeof NODE_PREFERENCES)[number];
+
+/** What a connection string says of where to go. */
+export interface Target {
+  /** Nodes that are asked for the others; the only one where `direct`. */
+  readonly seeds: readonly Endpoint[];
+  /** One node is meant and no other. Where it names a leader, calls that demand the leader go there all the same. */
+  readonly direct: boolean;
+  readonly preference: NodePreference;
+  /** How long a node may take to tell of the cluster. */
+  readonly gossipTimeoutMs: number;
+  /** A connection string to one node alone, with the same credentials and options. */
+  at(endpoint: Endpoint): string;
+}
+
 export interface ConnectionString {
   /** For what demands the leader. */
-  readonly leader: string;
+  readonly leader: Target;
   /** For what may lag; null where that is the leader too. */
-  readonly preferred: string | null;
+  readonly preferred: Target | null;
 }
+
+const DEFAULT_PORT = 2113;
+const GOSSIP_TIMEOUT_MS = 2_000;
+/** The client's own grammar: name and password, hosts, options. */
+const PARTS = /^([^:]+:[^@]+@)?([^?]*)(\?.*)?$/s;
 
 /**
  * Checks a connection string and throws RangeError before the client sees what it would only warn of: it prints the whole string
@@ -27,7 +53,7 @@ export function parseConnectionString(url: string): ConnectionString {
   if (!scheme) throw new RangeError('the connection string begins with none of esdb://, kurrentdb://, kurrent://, each with or without +discover');
   const [, query = ''] = url.split('?');
   for (const name of query.split('&').filter(Boolean).map((option) => option.split('=')[0]!)) {
-    if (!OPTIONS.has(name.toLowerCase().replaceAll(/[_-]/g, ''))) throw new RangeError(`the connection string has the option «${name}», which is not known or has no effect`);
+    if (!OPTIONS.has(flat(name))) throw new RangeError(`the connection string has the option «${name}», which is not known or has no effect`);
   }
   // The client knows the old name of the scheme only; they mean the same.
   const known = `esdb${scheme[1] ?? ''}://${url.slice(scheme[0].length)}`;
@@ -37,6 +63,29 @@ export function parseConnectionString(url: string): ConnectionString {
     const { location, expected } = error as ParseError;
     throw new RangeError(location ? `the connection string needs ${expected} after ${location[0] - known.length + url.length} characters` : `the connection string cannot be used: a certificate or key file cannot be read, or a number is out of range`);
   }
-  const preference = PREFERENCE.exec(known)?.[2]?.trim().toLowerCase() ?? 'leader';
-  return preference === 'leader' ? { leader: known, preferred: null } : { leader: known.replace(PREFERENCE, '$1leader'), preferred: known };
+  const target = targetOf(url.slice(scheme[0].length), scheme[1] !== undefined);
+  return { leader: { ...target, preference: 'leader' }, preferred: target.preference === 'leader' ? null : target };
 }
+
+/** `text` has passed the client's parser; `discover` says that its one host stands for all nodes. */
+function targetOf(text: string, discover: boolean): Target {
+  const [, credentials = '', hosts = '', query = ''] = PARTS.exec(text.trim().replace(/\/+$/, ''))!;
+  const options = new Map(query.slice(1).split('&').map((option) => option.split('=') as [string, string]).map(([name, value]) => [flat(name), value]));
+  const seeds = hosts.split(/[,/]/).filter((host) => host.trim() !== '').map(endpointIn);
+  const seconds = Number(options.get('gossiptimeout'));
+  return {
+    // The client takes the first where it is to discover by name.
+    seeds: discover ? seeds.slice(0, 1) : seeds,
+    direct: !discover && seeds.length === 1,
+    preference: NODE_PREFERENCES.find((name) => flat(name) === flat(options.get('nodepreference') ?? '')) ?? 'leader',
+    gossipTimeoutMs: seconds > 0 ? seconds * 1_000 : GOSSIP_TIMEOUT_MS,
+    at: ({ host, port }) => `esdb://${credentials}${host}:${port}${query}`,
+  };
+}
+
+function endpointIn(text: string): Endpoint {
+  const [host, port = DEFAULT_PORT] = text.trim().split(':') as [string, string?];
+  return { host, port: Number(port) };
+}
+
+const flat = (name: string): string => name.trim().toLowerCase().replaceAll(/[_-]/g, '');

@@ -4,17 +4,23 @@ import { parseConnectionString } from './connection-string.ts';
 
 describe('a connection string', () => {
   it.each([
-    ['esdb://127.0.0.1:2113?tls=false', 'esdb://127.0.0.1:2113?tls=false'],
-    ['kurrentdb://nva:secret@host:2113?tls=true', 'esdb://nva:secret@host:2113?tls=true'],
-    ['kurrent+discover://host:2113?keepAliveInterval=20000', 'esdb+discover://host:2113?keepAliveInterval=20000'],
-    ['esdb://a:1,b:2?nodePreference=Leader', 'esdb://a:1,b:2?nodePreference=Leader'],
-  ])('%s is for the leader in everything', (url, leader) => {
-    expect(parseConnectionString(url)).toEqual({ leader, preferred: null });
+    ['esdb://127.0.0.1:2113?tls=false', ['127.0.0.1:2113'], true, 'esdb://n:1?tls=false'],
+    ['kurrentdb://nva:secret@host?tls=true', ['host:2113'], true, 'esdb://nva:secret@n:1?tls=true'],
+    ['kurrent+discover://host:2113?keepAliveInterval=20000', ['host:2113'], false, 'esdb://n:1?keepAliveInterval=20000'],
+    ['esdb+discover://first:1,second:2', ['first:1'], false, 'esdb://n:1'],
+    ['esdb://nva:se%40cret@a:1,b:2/?nodePreference=Leader', ['a:1', 'b:2'], false, 'esdb://nva:se%40cret@n:1?nodePreference=Leader'],
+  ])('%s is for the leader in everything, which %j are asked for', (url, seeds, direct, one) => {
+    const { leader, preferred } = parseConnectionString(url);
+    expect(leader).toMatchObject({ direct, preference: 'leader', gossipTimeoutMs: 2_000 });
+    expect(leader.seeds.map(({ host, port }) => `${host}:${port}`)).toEqual(seeds);
+    expect(leader.at({ host: 'n', port: 1 })).toBe(one);
+    expect(preferred).toBeNull();
   });
 
-  it.each(['nodePreference', 'node-preference', 'NODE_PREFERENCE'])('with another «%s» has a second one, for what may lag', (option) => {
-    const url = `esdb://a:1,b:2?tls=false&${option}=follower&gossipTimeout=2`;
-    expect(parseConnectionString(url)).toEqual({ leader: url.replace('follower', 'leader'), preferred: url });
+  it.each(['nodePreference', 'node-preference', 'NODE_PREFERENCE'])('with another «%s» names another node for what may lag', (option) => {
+    const { leader, preferred } = parseConnectionString(`esdb://a:1,b:2?tls=false&${option}=follower&gossipTimeout=3`);
+    expect(leader).toMatchObject({ preference: 'leader', gossipTimeoutMs: 3_000 });
+    expect(preferred).toMatchObject({ preference: 'follower', direct: false });
   });
 
   it.each([

@@ -1,17 +1,18 @@
 import { AvroJsonCodec, type EventCodec, type NvaEvent } from '@nva/codec';
-import { silentLogger, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type LogHead, type Logger, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { silentLogger, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type Leader, type LogHead, type Logger, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
 import { Appends } from './appends.ts';
 import { BatchAppend } from './batch-append.ts';
-import { closedError, Connection } from './connection.ts';
-import { portError } from './errors.ts';
+import { Connection } from './connection.ts';
+import { isFinal, portError } from './errors.ts';
 import { EventFormat } from './event-format.ts';
-import { DEFAULT_LIMITS, type EventStoreDbLimits } from './limits.ts';
+import { DEFAULT_LIMITS, type EventStoreDbLimits, TELL_EVERY_MS } from './limits.ts';
+import { closedError } from './link.ts';
 import { LogStream } from './log-stream.ts';
 import { Observed } from './observed.ts';
 import { checkpointAt, parseCheckpoint } from './positions.ts';
 import { Reads } from './reads.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { within } from './waiting.ts';
+import { wait, within } from './waiting.ts';
 
 /** One dash, at the end: so no prefix is the beginning of another, and the server's projection by category finds them. */
 const PREFIX = /^[A-Za-z0-9_.]{1,64}-$/;
@@ -26,6 +27,8 @@ export interface EventStoreDbOptions extends Partial<EventStoreDbLimits> {
   readonly codec: EventCodec;
   readonly clock: Clock;
   readonly log?: Logger;
+  /** Ends `open`, which otherwise waits for the server without end. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -52,20 +55,26 @@ export class EventStoreDbEventStore implements EventStore {
   }
 
   /**
-   * Opens the log, or makes it if there is none under this prefix. Throws RangeError for options that are wrong, LogRefused for
-   * a server or a stream that cannot be this log, StoreUnavailable if the server does not answer.
+   * Opens the log, or makes it if there is none under this prefix. Waits for a server that does not answer, or has no leader, and says so once
+   * every 10 s. Throws what waiting cannot mend: RangeError for options that are wrong, LogRefused for a server or a stream that cannot be this
+   * log, and for access denied; and StoreUnavailable when `signal` aborts.
    */
   static async open(given: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
     const { codec, prefix = DEFAULT_PREFIX, log = silentLogger } = given;
     const { limits, connection, format, batchAppend, logStream } = connected(given);
+    const end = (): void => void connection.close();
+    given.signal?.addEventListener('abort', end);
+    if (given.signal?.aborted) end();
     try {
-      const logId = await within(limits.openDeadlineMs, 'opening the log', connection.assertVersion().then(() => logStream.open(codec.schemas, limits.openDeadlineMs)));
-      const parts = { connection, batchAppend, format, logStream, observed: new Observed(), limits, log };
+      const logId = await opened({ connection, logStream, codec, clock: given.clock, limits, log });
+      const parts = { connection, batchAppend, format, logStream, observed: new Observed(), limits, clock: given.clock, log };
       const reads = new Reads(parts);
       return new EventStoreDbEventStore(logId, connection, new Appends(parts), reads, new Subscriptions({ connection, reads, prefix, limits, log }));
     } catch (error) {
       await connection.close();
       throw portError(error, 'opening the log');
+    } finally {
+      given.signal?.removeEventListener('abort', end);
     }
   }
 
@@ -73,12 +82,17 @@ export class EventStoreDbEventStore implements EventStore {
   static async renew(given: EventStoreDbOptions, logId: string): Promise<void> {
     const { limits, connection, logStream } = connected(given);
     try {
-      await within(limits.openDeadlineMs, 'renewing the log', connection.assertVersion().then(() => logStream.renew(logId, limits.openDeadlineMs)));
+      await within(limits.openDeadlineMs, 'renewing the log', connection.assertVersion(limits.openDeadlineMs).then(() => logStream.renew(logId, limits.openDeadlineMs)));
     } catch (error) {
       throw portError(error, 'renewing the log');
     } finally {
       await connection.close();
     }
+  }
+
+  /** The leader that appends and reads go to. */
+  get leader(): Leader {
+    return this.#connection.leaderState;
   }
 
   async append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
@@ -129,12 +143,41 @@ export class EventStoreDbEventStore implements EventStore {
   }
 }
 
-function connected({ url, prefix = DEFAULT_PREFIX, codec, ...limitsGiven }: EventStoreDbOptions) {
+function connected({ url, prefix = DEFAULT_PREFIX, codec, clock, log = silentLogger, signal: _signal, ...limitsGiven }: EventStoreDbOptions) {
   if (!PREFIX.test(prefix)) throw new RangeError(`a prefix is letters, digits, «_» or «.», and one dash at its end, got «${prefix}»`);
-  const connection = new Connection(url);
+  const connection = new Connection(url, clock, log);
   const format = new EventFormat(prefix, new AvroJsonCodec<NvaEvent>(codec.schemas));
   const batchAppend = new BatchAppend(connection);
   return { limits: { ...DEFAULT_LIMITS, ...limitsGiven }, connection, format, batchAppend, logStream: new LogStream(connection, batchAppend, format) };
+}
+
+interface Opening {
+  readonly connection: Connection;
+  readonly logStream: LogStream;
+  readonly codec: EventCodec;
+  readonly clock: Clock;
+  readonly limits: EventStoreDbLimits;
+  readonly log: Logger;
+}
+
+/** The log's id, as soon as the server gives it. */
+async function opened({ connection, logStream, codec, clock, limits, log }: Opening): Promise<string> {
+  let toldMs = clock.monotonicMs();
+  for (let delayMs = limits.firstDelayMs; ; delayMs = Math.min(2 * delayMs, limits.largestDelayMs)) {
+    try {
+      await connection.assertVersion(Infinity);
+      return await logStream.open(codec.schemas, limits.openDeadlineMs);
+    } catch (error) {
+      const reason = portError(error, 'opening the log');
+      if (isFinal(reason) || connection.closed) throw reason;
+      // That no node answers is said where one is looked for; this is of a node that answers, and not with the log.
+      if (clock.monotonicMs() - toldMs >= TELL_EVERY_MS) {
+        toldMs = clock.monotonicMs();
+        log.warn('the log cannot be opened yet: waiting for the event store', { err: reason });
+      }
+      await wait(delayMs, connection.signal);
+    }
+  }
 }
 
 function assertCount(name: string, value: number): void {

@@ -8,8 +8,22 @@ export const MAX_APPEND_BYTES = 1024 * 1024;
 /** UTF-8 bytes of a stream's name without the prefix; the same as the embedded log's, so that a log can move either way. */
 export const MAX_STREAM_NAME_BYTES = 255;
 
-/** Attempts of one append when the connection breaks under it, the first included. */
-export const MAX_APPEND_ATTEMPTS = 3;
+/** Between two rounds of looking for the leader, doubled from the first to the largest. An election that is over is noticed this much later. */
+export const FIRST_SEARCH_DELAY_MS = 25;
+export const LARGEST_SEARCH_DELAY_MS = 400;
+
+/** How often the node is looked at that everything goes to. */
+export const LOOK_EVERY_MS = 1_000;
+
+/** How long a look may take. One that took longer by HELD_UP_MS was held up on this side, and says nothing of the node. */
+export const LOOK_TIMEOUT_MS = 1_000;
+export const HELD_UP_MS = 250;
+
+/** Looks in a row that a node may leave unanswered. */
+export const LOOKS_MISSED = 2;
+
+/** While there is no leader the log says so this often. */
+export const TELL_EVERY_MS = 10_000;
 
 /** Rounds of «read the log's own stream, add what is missing» when other processes open the same new log. */
 export const MAX_OPEN_ATTEMPTS = 10;
@@ -20,9 +34,6 @@ export const SEARCH_WINDOW_EVENTS = 1_000;
 /** How long `close` waits for the client to end its calls. */
 export const CLOSE_DEADLINE_MS = 2_000;
 
-/** Attempts of one read when the connection breaks under it, counted anew with every event that it gives. */
-export const MAX_READ_ATTEMPTS = 3;
-
 /** What an operator or a test may set; all have defaults. */
 export interface EventStoreDbLimits {
   /** Events accepted and not yet answered. Callers beyond it wait. One call may overshoot it by its own size. */
@@ -31,11 +42,13 @@ export interface EventStoreDbLimits {
   readonly batchEvents: number;
   /** Events that a read or a subscription takes from the network before its reader asks for them. */
   readonly readAheadEvents: number;
-  /** How long an append waits for its answer. The server has a write timeout of its own. */
+  /** How long an append may take, attempts and waits for a leader included. The server has a write timeout of its own. */
   readonly appendDeadlineMs: number;
-  /** How long `open` waits for the first answers. */
+  /** How long a read goes on trying without being given anything, waits for a leader included. */
+  readonly readDeadlineMs: number;
+  /** How long `renew` may take, and one step of `open`, which goes on until it is told to end. */
   readonly openDeadlineMs: number;
-  /** First wait before a broken subscription or append goes on; doubled up to the largest. */
+  /** First wait before a broken call goes on; doubled up to the largest. */
   readonly firstDelayMs: number;
   readonly largestDelayMs: number;
 }
@@ -45,7 +58,8 @@ export const DEFAULT_LIMITS: EventStoreDbLimits = {
   batchEvents: 1_024,
   readAheadEvents: 512,
   appendDeadlineMs: 10_000,
+  readDeadlineMs: 10_000,
   openDeadlineMs: 15_000,
   firstDelayMs: 50,
-  largestDelayMs: 5_000,
+  largestDelayMs: 500,
 };

@@ -57,7 +57,7 @@ export class LogStream {
   /** Reads the stream, and adds what it lacks. Of several that open a new log at once one creates it, and all read that one. */
   async open(schemas: EventCodec['schemas'], deadlineMs: number): Promise<string> {
     for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
-      await this.learn();
+      await this.learn(deadlineMs);
       const missing = schemas.filter(({ fingerprint }) => !this.#known.has(fingerprint)).map(({ fingerprint, schema }) => logEvent('SchemaAdded', { fingerprint, schema }));
       if (this.#logId === undefined) missing.unshift(logEvent('LogCreated', { logId: randomUUID(), format: FORMAT_VERSION }));
       if (missing.length === 0) return this.#logId!;
@@ -70,7 +70,7 @@ export class LogStream {
   /** Gives the log another id, which every process that opens it from now on has. A repeat changes nothing. Throws LogRefused if there is no such log. */
   async renew(logId: string, deadlineMs: number): Promise<void> {
     for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
-      await this.learn();
+      await this.learn(deadlineMs);
       if (this.#logId === undefined) throw new LogRefused(`there is no log to renew: «${this.name}» is empty`);
       if (this.#logId === logId) return;
       const renewed = logEvent('LogRenewed', { logId, previousLog: this.#logId });
@@ -80,17 +80,19 @@ export class LogStream {
   }
 
   /** Reads what was added since. */
-  async learn(): Promise<void> {
+  async learn(withinMs: number): Promise<void> {
+    const node = await this.#connection.leader(withinMs);
     try {
-      for await (const resolved of this.#connection.take<ResolvedEvent>(this.#connection.client.readStream(this.name, { fromRevision: BigInt(this.#revision + 1), requiresLeader: true }), READ_EVENTS)) for (const { event } of resolved) this.#apply(event!);
+      for await (const resolved of this.#connection.take<ResolvedEvent>(node, node.client.readStream(this.name, { fromRevision: BigInt(this.#revision + 1), requiresLeader: true }), READ_EVENTS)) for (const { event } of resolved) this.#apply(event!);
     } catch (error) {
       if (!isStreamNotFound(error)) throw portError(error, `reading «${this.name}»`);
     }
   }
 
   /** The last event of the server, whosever it is; null on a server without any. */
-  async tail(): Promise<AllStreamResolvedEvent | null> {
-    for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true }), 1)) return last!;
+  async tail(withinMs: number): Promise<AllStreamResolvedEvent | null> {
+    const node = await this.#connection.leader(withinMs);
+    for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(node, node.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true }), 1)) return last!;
     return null;
   }
 

@@ -26,10 +26,7 @@ export class Pull<T> {
     stream.on('readable', () => this.#wake?.());
     stream.on('end', () => this.stop());
     stream.on('close', () => this.stop());
-    stream.on('error', (error) => {
-      this.#error ??= error;
-      this.stop();
-    });
+    stream.on('error', (error) => this.fail(error));
   }
 
   /** How many items have left the stream, given to the reader or not yet: taking one can make the stream say something of its next. */
@@ -55,6 +52,12 @@ export class Pull<T> {
   /** Wakes a reader that waits for items, to look at `ready`. */
   notify(): void {
     this.#wake?.();
+  }
+
+  /** Nothing more will come, for this reason. */
+  fail(error: unknown): void {
+    this.#error ??= error;
+    this.stop();
   }
 
   /** Nothing more is wanted. */

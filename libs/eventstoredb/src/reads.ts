@@ -1,13 +1,13 @@
 import { BACKWARDS, END, type AllStreamResolvedEvent, type Position as LogPosition, type RecordedEvent as ServerEvent, type ResolvedEvent } from '@eventstore/db-client';
-import { LogRefused, type EventBatch, type LogHead, type Logger, type Position, type RecordedEvent } from '@nva/ports';
-import { closedError, type Connection } from './connection.ts';
-import { isBreak, isStreamNotFound, portError } from './errors.ts';
+import { LogRefused, type Clock, type EventBatch, type LogHead, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { Attempts } from './attempts.ts';
+import type { Connection } from './connection.ts';
+import { isStreamNotFound, portError } from './errors.ts';
 import { fingerprintOf, type EventFormat } from './event-format.ts';
-import { MAX_READ_ATTEMPTS, type EventStoreDbLimits } from './limits.ts';
+import type { EventStoreDbLimits } from './limits.ts';
 import type { LogStream } from './log-stream.ts';
 import type { Observed } from './observed.ts';
 import { checkpointAt, checkpointOf, isAfter, parseCheckpoint, placeOf, toLogPosition, type Place } from './positions.ts';
-import { wait } from './waiting.ts';
 
 interface Parts {
   readonly connection: Connection;
@@ -15,6 +15,7 @@ interface Parts {
   readonly logStream: LogStream;
   readonly observed: Observed;
   readonly limits: EventStoreDbLimits;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -33,39 +34,41 @@ export class Reads {
     const serverStream = this.#parts.format.prefix + stream;
     const end = fromRevision + limit;
     let next = fromRevision;
-    for (let attempt = 1; next < end; attempt++) {
-      const before = next;
+    for (const attempts = this.#attempts(); next < end; ) {
       try {
-        for await (const event of this.#streamOnce(serverStream, next, end - next)) {
+        for await (const event of this.#streamOnce(serverStream, next, end - next, attempts.leftMs)) {
+          attempts.won();
           if (event.revision !== next++) throw new LogRefused(`«${serverStream}» has no event ${next - 1}: it was deleted or truncated on the server`);
           yield event;
         }
         break;
       } catch (error) {
         if (isStreamNotFound(error)) break;
-        attempt = await this.#again(next > before ? 1 : attempt, error, `reading «${serverStream}»`);
+        await attempts.again(error, `reading «${serverStream}»`);
       }
     }
     this.#parts.connection.assertOpen();
   }
 
-  async *#streamOnce(serverStream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
+  async *#streamOnce(serverStream: string, fromRevision: number, limit: number, withinMs: number): AsyncGenerator<RecordedEvent, void> {
     const { connection, limits } = this.#parts;
+    const node = await connection.leader(withinMs);
     const options = { fromRevision: BigInt(fromRevision), requiresLeader: true, ...(limit === Infinity ? {} : { maxCount: limit }) };
-    const read = connection.client.readStream(serverStream, options, { highWaterMark: limits.readAheadEvents });
-    for await (const resolved of connection.take<ResolvedEvent>(read, limits.batchEvents)) yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
+    const read = node.client.readStream(serverStream, options, { highWaterMark: limits.readAheadEvents });
+    for await (const resolved of connection.take<ResolvedEvent>(node, read, limits.batchEvents)) yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
   }
 
   async *all(after: Place, limit: number): AsyncGenerator<EventBatch, void> {
     const { connection, limits } = this.#parts;
     let place = after;
     let left = limit;
-    for (let attempt = 1; left > 0; attempt++) {
-      const before = place;
+    for (const attempts = this.#attempts(); left > 0; ) {
       try {
+        const node = await connection.leader(attempts.leftMs);
         // Reading begins at a position, not after it.
-        const read = connection.client.readAll({ fromPosition: this.from(place), requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
-        for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+        const read = node.client.readAll({ fromPosition: this.from(place), requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+        for await (const resolved of connection.take<AllStreamResolvedEvent>(node, read, limits.batchEvents)) {
+          attempts.won();
           const batch = await this.batch(resolved, place, left);
           if (!batch) continue;
           place = parseCheckpoint(batch.checkpoint);
@@ -75,7 +78,7 @@ export class Reads {
         }
         break;
       } catch (error) {
-        attempt = await this.#again(place === before ? attempt : 1, error, 'reading $all');
+        await attempts.again(error, 'reading $all');
       }
     }
     connection.assertOpen();
@@ -87,13 +90,14 @@ export class Reads {
     const floor = logStream.createdAt.commit;
     let last = before;
     let left = limit;
-    for (let attempt = 1; left > 0; attempt++) {
-      const begin = last;
+    for (const attempts = this.#attempts(); left > 0; ) {
       try {
+        const node = await connection.leader(attempts.leftMs);
         // A server reads what stands before a position, where a record begins.
         const fromPosition = last === undefined ? END : toLogPosition({ commit: last, prepare: last });
-        const read = connection.client.readAll({ direction: BACKWARDS, fromPosition, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
-        for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+        const read = node.client.readAll({ direction: BACKWARDS, fromPosition, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+        for await (const resolved of connection.take<AllStreamResolvedEvent>(node, read, limits.batchEvents)) {
+          attempts.won();
           const ours = resolved.flatMap(({ event }) => (event && format.isOurs(event) ? [event as ServerEvent] : []));
           const events = await this.decode(ours.slice(0, left));
           if (events.length > 0) {
@@ -108,19 +112,14 @@ export class Reads {
         // A place that is none will be none at the next attempt.
         const refused = portError(error, 'reading $all backwards');
         if (refused instanceof RangeError) throw refused;
-        attempt = await this.#again(last === begin ? attempt : 1, error, 'reading $all backwards');
+        await attempts.again(error, 'reading $all backwards');
       }
     }
     connection.assertOpen();
   }
 
-  /** Waits before the next attempt, which it counts; throws what cannot be mended or was tried often enough. */
-  async #again(attempt: number, error: unknown, what: string): Promise<number> {
-    const { connection, limits, log } = this.#parts;
-    if (!isBreak(error) || attempt >= MAX_READ_ATTEMPTS || connection.closed) throw connection.closed ? closedError() : portError(error, what);
-    log.debug('a read goes on', { what, attempt, err: error });
-    await wait(limits.firstDelayMs * 2 ** (attempt - 1), connection.signal);
-    return attempt;
+  #attempts(): Attempts {
+    return new Attempts(this.#parts, this.#parts.limits.readDeadlineMs);
   }
 
   /** Where the server is to begin so that nothing after `after` is left out: not before the log itself. */
@@ -154,29 +153,30 @@ export class Reads {
       const fingerprint = fingerprintOf(event);
       return fingerprint !== null && !format.codec.knows(fingerprint);
     });
-    if (unknown) await logStream.learn();
+    if (unknown) await logStream.learn(this.#parts.limits.readDeadlineMs);
     return recorded.map((event) => format.decode(event));
   }
 
   /** Reads back from the end of `$all` until the last event of this log, or the last that this process has seen. */
   async head(): Promise<LogHead> {
     const { connection, observed } = this.#parts;
-    for (let attempt = 1; ; attempt++) {
+    for (const attempts = this.#attempts(); ; ) {
       try {
-        observed.own(await this.#last(observed.ownPosition));
+        observed.own(await this.#last(observed.ownPosition, attempts.leftMs));
         connection.assertOpen();
         return { position: observed.ownPosition, checkpoint: checkpointAt(observed.ownPosition) };
       } catch (error) {
-        attempt = await this.#again(attempt, error, 'reading the end of $all');
+        await attempts.again(error, 'reading the end of $all');
       }
     }
   }
 
-  async #last(known: Position): Promise<Position> {
+  async #last(known: Position, withinMs: number): Promise<Position> {
     const { connection, format, limits, logStream } = this.#parts;
     const floor = Math.max(known, logStream.createdAt.commit);
-    const read = connection.client.readAll({ direction: BACKWARDS, fromPosition: END, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
-    for await (const resolved of connection.take<AllStreamResolvedEvent>(read, limits.batchEvents)) {
+    const node = await connection.leader(withinMs);
+    const read = node.client.readAll({ direction: BACKWARDS, fromPosition: END, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+    for await (const resolved of connection.take<AllStreamResolvedEvent>(node, read, limits.batchEvents)) {
       for (const { event } of resolved) {
         if (!event) continue;
         if (format.isOurs(event) && !event.type.startsWith('$')) return placeOf(event.position, `event ${event.revision} of «${event.streamId}»`).commit;

@@ -46,6 +46,7 @@ export class Subscriptions {
           yield message;
         }
       } catch (error) {
+        if (signal.aborted) return;
         const reason = portError(error, 'subscription to $all');
         if (isFinal(reason)) throw reason;
         log.warn('the subscription broke off and begins again', { failures, commit: cursor.place.commit, err: error });
@@ -57,6 +58,7 @@ export class Subscriptions {
   /** One connection, until it ends or breaks. */
   async *#connected(cursor: { place: Place }, signal: AbortSignal): AsyncGenerator<SubscriptionMessage, void> {
     const { connection, reads, prefix, limits } = this.#parts;
+    const node = await connection.preferred(signal);
     const marks: Mark[] = [];
     let taken = 0;
     let delivered = cursor.place;
@@ -69,13 +71,16 @@ export class Subscriptions {
       pull.notify();
     };
     const filter = streamNameFilter({ prefixes: [prefix], maxSearchWindow: SEARCH_WINDOW_EVENTS, checkpointInterval: 1, checkpointReached: (_, position) => mark(false, position) });
-    const subscription = connection.preferred.subscribeToAll({ fromPosition: reads.from(cursor.place), filter }, { highWaterMark: limits.readAheadEvents });
+    const subscription = node.client.subscribeToAll({ fromPosition: reads.from(cursor.place), filter }, { highWaterMark: limits.readAheadEvents });
     const pull = new Pull<AllStreamResolvedEvent>(subscription);
     const stop = (): void => pull.stop();
+    const fail = (): void => pull.fail(new Error('the node has stopped answering'));
     const due = (): boolean => marks.length > 0 && marks[0]!.after <= taken;
     subscription.on('caughtUp', () => mark(true));
     signal.addEventListener('abort', stop);
+    node.gone.addEventListener('abort', fail);
     try {
+      if (node.gone.aborted) fail();
       for (;;) {
         while (due()) {
           const { caughtUp, place } = marks.shift()!;
@@ -98,6 +103,7 @@ export class Subscriptions {
       }
     } finally {
       signal.removeEventListener('abort', stop);
+      node.gone.removeEventListener('abort', fail);
       discard(subscription);
     }
   }

@@ -14,11 +14,13 @@ describe('when the server fails', () => {
   let server: Awaited<ReturnType<typeof startStandIn>>;
   let standIn: StandIn;
   let store: EventStoreDbEventStore;
+  let prefix: string;
 
   beforeEach(async () => {
     server = await startStandIn();
     ({ standIn } = server);
-    store = await openStore(standIn.url, { prefix: freshPrefix(), firstDelayMs: 1, largestDelayMs: 20 });
+    prefix = freshPrefix();
+    store = await openStore(standIn.url, { prefix, firstDelayMs: 1, largestDelayMs: 20 });
   });
   afterEach(async () => {
     await store.close();
@@ -40,18 +42,19 @@ describe('when the server fails', () => {
   it('goes over a short outage, and says so when it is longer', async () => {
     standIn.faults.unavailable = 1;
     expect(await store.append([fresh('a')])).toMatchObject([{ outcome: 'appended', repeated: false }]);
-    standIn.faults.unavailable = 1_000;
+    const hasty = await openStore(standIn.url, { prefix, appendDeadlineMs: 300, readDeadlineMs: 300 });
+    standIn.faults.unavailable = Infinity;
     const call = [fresh('b')];
-    await expect(store.append(call)).rejects.toThrow(StoreUnavailable);
-    await expect(allOf(store)).rejects.toThrow(StoreUnavailable);
-    await expect(store.head()).rejects.toThrow(StoreUnavailable);
+    await expect(hasty.append(call)).rejects.toThrow(StoreUnavailable);
+    await expect(allOf(hasty)).rejects.toThrow(StoreUnavailable);
+    await expect(hasty.head()).rejects.toThrow(StoreUnavailable);
     standIn.faults.unavailable = 0;
-    expect(await store.append(call)).toMatchObject([{ outcome: 'appended', revision: 0, repeated: false }]);
-    expect(await allOf(store)).toHaveLength(2);
+    expect(await hasty.append(call)).toMatchObject([{ outcome: 'appended', revision: 0, repeated: false }]);
+    expect(await allOf(hasty)).toHaveLength(2);
+    await hasty.close();
   });
 
   it('gives up at the deadline, and learns from a repeat that the append was made', async () => {
-    const prefix = freshPrefix();
     const hasty = await openStore(standIn.url, { prefix, appendDeadlineMs: 300 });
     standIn.faults.withholdAnswers = 1;
     const call = [fresh('a', NO_STREAM, 3)];
@@ -68,10 +71,13 @@ describe('when the server fails', () => {
     standIn.faults.timeouts = 2;
     const call = [fresh('a', NO_STREAM, 3)];
     expect(await store.append(call)).toMatchObject([{ outcome: 'appended', revision: 2, repeated: true }]);
-    standIn.faults.timeouts = 3;
+    const hasty = await openStore(standIn.url, { prefix, appendDeadlineMs: 300 });
+    standIn.faults.timeouts = Infinity;
     const next = [fresh('a', 2)];
-    await expect(store.append(next)).rejects.toThrow(StoreUnavailable);
-    expect(await store.append(next)).toMatchObject([{ outcome: 'appended', revision: 3, repeated: true }]);
+    await expect(hasty.append(next)).rejects.toThrow(StoreUnavailable);
+    standIn.faults.timeouts = 0;
+    expect(await hasty.append(next)).toMatchObject([{ outcome: 'appended', revision: 3, repeated: true }]);
+    await hasty.close();
     expect(await allOf(store)).toHaveLength(4);
   });
 
@@ -124,9 +130,12 @@ describe('when the server fails', () => {
   });
 
   it('leaves it to the caller when every answer is lost; the same ids tell what happened', async () => {
-    standIn.faults.loseAnswers = 3;
+    const hasty = await openStore(standIn.url, { prefix, appendDeadlineMs: 300 });
+    standIn.faults.loseAnswers = Infinity;
     const call = [fresh('a', NO_STREAM, 2)];
-    await expect(store.append(call)).rejects.toThrow(StoreUnavailable);
+    await expect(hasty.append(call)).rejects.toThrow(StoreUnavailable);
+    standIn.faults.loseAnswers = 0;
+    await hasty.close();
     await store.append([fresh('a', 1)]);
     const events = await allOf(store);
     expect(await store.append(call)).toEqual([{ outcome: 'appended', revision: 1, position: events[1]!.position, repeated: true }]);

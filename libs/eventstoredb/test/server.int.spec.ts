@@ -231,13 +231,14 @@ describe('the server as it is configured', () => {
   describe('of a leader and a follower', () => {
     let follower: StandIn;
     let cluster: string;
+    const lead = (leader: StandIn, other: StandIn): void => {
+      for (const node of [leader, other]) node.members = [{ port: leader.port, state: 'leader' }, { port: other.port, state: 'follower' }];
+    };
 
     beforeEach(async () => {
       server = await startStandIn();
       follower = await StandIn.start({ directory: server.directory, log: server.standIn.log });
-      follower.faults.notLeader = { host: '127.0.0.1', port: server.standIn.port };
-      server.standIn.members = [{ port: server.standIn.port, state: 'leader' }, { port: follower.port, state: 'follower' }];
-      follower.members = server.standIn.members;
+      lead(server.standIn, follower);
       cluster = `esdb://127.0.0.1:${follower.port},127.0.0.1:${server.standIn.port}?tls=false`;
     });
     afterEach(() => follower.stop());
@@ -263,8 +264,7 @@ describe('the server as it is configured', () => {
     it('goes to the new leader after an election, with its appends and its reads', async () => {
       const store = await openStore(cluster);
       await store.append([fresh('a')]);
-      server.standIn.faults.notLeader = { host: '127.0.0.1', port: follower.port };
-      follower.faults.notLeader = null;
+      lead(follower, server.standIn);
       expect(await collect(store.readStream('a'))).toHaveLength(1);
       server.standIn.faults.unavailable = Infinity;
       expect(await store.append([fresh('a', 0)])).toMatchObject([{ outcome: 'appended', repeated: false }]);

@@ -68,6 +68,14 @@ export interface LogHead {
   readonly checkpoint: Checkpoint;
 }
 
+/** The node of a store of several that takes appends. */
+export interface Leader {
+  /** `host:port`; null while none is known. */
+  readonly node: string | null;
+  /** Milliseconds for which that has been so. */
+  readonly forMs: number;
+}
+
 /**
  * The event log, as the NVA needs it: many short streams and one total order over all of them.
  *
@@ -80,6 +88,9 @@ export interface LogHead {
 export interface EventStore {
   /** UUID made with the log; renewed by a restore or a migration. Positions compare only within one log. */
   readonly logId: string;
+
+  /** Absent where the log is in this process: it is its own leader. */
+  readonly leader?: Leader | undefined;
 
   append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]>;
 

@@ -312,13 +312,13 @@ export class Registrar {
   }
 
   #expire(written: readonly Written[]): void {
-    for (const one of written) if (this.#inFlight.delete(one.eventId)) one.settle({ refusal: outcomeUnknown() });
+    for (const one of written) if (this.#inFlight.delete(one.eventId)) one.settle({ refusal: outcomeUnknown(this.#store) });
   }
 
   #lose(written: Written): void {
     this.#inFlight.delete(written.eventId);
     this.#forget(written.stream);
-    written.settle({ refusal: outcomeUnknown() });
+    written.settle({ refusal: outcomeUnknown(this.#store) });
   }
 
   #forget(stream: string): void {
@@ -354,7 +354,11 @@ function checkRevision(revision: number, ifRevision: number | undefined): void {
 }
 
 const overloaded = (): Refusal => new Refusal('overloaded', 'too many commands are on their way');
-const outcomeUnknown = (): Refusal => new Refusal('outcome-unknown', 'whether the command was recorded is not known yet; sending it again tells');
+/** What is known of it: that it may be there, and whether the event store has nobody to take it. */
+function outcomeUnknown({ leader }: Pick<EventStore, 'leader'>): Refusal {
+  const waits = leader?.node === null ? `: the event store has had no leader for ${Math.ceil(leader.forMs / 1_000)} s` : '';
+  return new Refusal('outcome-unknown', `whether the command was recorded is not known yet${waits}; sending it again tells`);
+}
 const answered = (answer: Answer): Outcome => ({ answer });
 
 function refused(error: unknown): Outcome {

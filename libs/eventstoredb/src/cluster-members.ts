@@ -1,0 +1,63 @@
+import { randomInt } from 'node:crypto';
+import type { EventStoreDBClient } from '@eventstore/db-client';
+import services, { type GossipClient } from '@eventstore/db-client/generated/gossip_grpc_pb.js';
+import gossip, { type ClusterInfo } from '@eventstore/db-client/generated/gossip_pb.js';
+import shared from '@eventstore/db-client/generated/shared_pb.js';
+import type { Endpoint, NodePreference } from './connection-string.ts';
+import { insideOf } from './inside.ts';
+
+const { VNodeState } = gossip.MemberInfo;
+/** gRPC codes with which a node that lives keeps to itself who is in the cluster. */
+const TELLS_NOTHING: ReadonlySet<number> = new Set([/* PERMISSION_DENIED */ 7, /* UNIMPLEMENTED */ 12, /* UNAUTHENTICATED */ 16]);
+
+/** A node that another one tells of. Only these states are told apart; while there is no leader, nodes are in others. */
+export interface Member extends Endpoint {
+  readonly state: 'leader' | 'follower' | 'read-only-replica' | 'other';
+  readonly alive: boolean;
+}
+
+/** Whom a node knows; null if it does not tell. Rejects if it does not answer in time. */
+export async function membersBy(client: EventStoreDBClient, timeoutMs: number): Promise<readonly Member[] | null> {
+  const inside = insideOf(client);
+  const stubs: GossipClient = await inside.getGRPCClient(services.GossipClient, 'gossip');
+  return new Promise((resolve, reject) => {
+    const call = stubs.read(new shared.Empty(), ...inside.callArguments({}, { deadline: Infinity }), (error, info) => {
+      clearTimeout(timer);
+      if (!error) resolve(membersIn(info!));
+      else if (TELLS_NOTHING.has(error.code)) resolve(null);
+      else reject(error);
+    });
+    // A deadline of the call's own would be by the clock on the wall.
+    const timer = setTimeout(() => {
+      reject(new Error(`no answer within ${timeoutMs} ms`));
+      call.cancel();
+    }, timeoutMs);
+  });
+}
+
+const membersIn = (info: ClusterInfo): readonly Member[] =>
+  info.getMembersList().flatMap((member): Member[] => {
+    const endpoint = member.getHttpEndPoint();
+    return endpoint ? [{ host: endpoint.getAddress(), port: endpoint.getPort(), state: stateIn(member.getState()), alive: member.getIsAlive() }] : [];
+  });
+
+function stateIn(state: number): Member['state'] {
+  if (state === VNodeState.LEADER) return 'leader';
+  if (state === VNodeState.FOLLOWER) return 'follower';
+  return state === VNodeState.READONLYREPLICA || state === VNodeState.PREREADONLYREPLICA || state === VNodeState.READONLYLEADERLESS ? 'read-only-replica' : 'other';
+}
+
+/** The leader there is, as far as whoever told knows. */
+export const leaderAmong = (members: readonly Member[]): Member | undefined => members.find(({ alive, state }) => alive && state === 'leader');
+
+/**
+ * Where to go by a preference; undefined if there is nobody. What demands the leader has no use for another. For the rest one of the preferred
+ * state is best, and any that is in a state to serve will do, as with the client's own discovery.
+ */
+export function chosen(members: readonly Member[], preference: NodePreference): Member | undefined {
+  if (preference === 'leader') return leaderAmong(members);
+  const able = members.filter(({ alive, state }) => alive && state !== 'other');
+  const best = able.filter(({ state }) => state === preference);
+  const from = best.length > 0 ? best : able;
+  return from.length > 0 ? from[randomInt(from.length)] : undefined;
+}

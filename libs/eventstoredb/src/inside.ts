@@ -1,0 +1,24 @@
+import type { EventStoreDBClient } from '@eventstore/db-client';
+import type { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js';
+
+type Constructor<C> = new (...args: never[]) => C;
+type Metadata = NonNullable<Parameters<StreamsClient['batchAppend']>[0]> & NonNullable<Parameters<StreamsClient['read']>[1]>;
+
+/** What the client has and its types keep for its own classes. */
+export interface ClientInside {
+  readonly capabilities: Promise<{ readonly serverVersion: string }>;
+  /**
+   * Called by the client with every error of a call, and waited for by nobody. Its own one looks for another node, and rejects if there is none:
+   * a rejection that no caller can catch. So it is replaced (`Link`).
+   */
+  handleError: (stubs: unknown, error: unknown) => Promise<void>;
+  getChannel(): Promise<{ close(): void }>;
+  /** The stubs of one service. */
+  getGRPCClient<C>(service: Constructor<C>, name: string): Promise<C>;
+  /** Opens a call. */
+  GRPCStreamCreator<C, S>(service: Constructor<C>, name: string, create: (stubs: C) => S): () => Promise<S>;
+  /** Metadata and credentials of a call. */
+  callArguments(options: { readonly requiresLeader?: boolean }, call: { readonly deadline: number }): [metadata: Metadata, options: object];
+}
+
+export const insideOf = (client: EventStoreDBClient): ClientInside => client as unknown as ClientInside;
