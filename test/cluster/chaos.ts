@@ -74,13 +74,15 @@ export async function chaos(cluster: Cluster, rounds: number, seed: number, tell
   };
   const load = begin(0);
   try {
-    for await (const fault of faults(cluster, rounds, seed)) tell(fault);
+    for await (const fault of faults(cluster, rounds, seed, () => load.nextAcknowledged())) tell(fault);
     await settle(load);
     // An event store of somebody else is not put back.
     const kept = cluster.eventStore ? await restored(cluster, cluster.eventStore, () => begin(1), load.acknowledged) : load.acknowledged;
     const after = begin(2);
     await sleep(AFTER_RESTORE_MS);
     await settle(after);
+    if (cluster.endings.length > 0) throw new Error(cluster.endings.join('\n'));
+    await noneNobodys(cluster);
     const proof = await prove(cluster, [...kept, ...after.acknowledged], nves.clients);
     return { seed, rounds, retries: load.retries + after.retries, lapsed: await lapsedOf(cluster, ids), lost: cluster.eventStore ? 'restored' : 'not restored', ...proof };
   } finally {
@@ -93,6 +95,14 @@ export async function chaos(cluster: Cluster, rounds: number, seed: number, tell
 async function settle(load: Load): Promise<void> {
   await load.stop();
   if (load.unexpected.length > 0) throw new Error(`${load.unexpected.length} writes were answered with what cannot be: ${load.unexpected.slice(0, 5).join('; ')}`);
+}
+
+/** No rejection was nobody's in any process, since it was started last. */
+async function noneNobodys(cluster: Cluster): Promise<void> {
+  for (const { url, process } of cluster.instances) {
+    const [, count] = /^nva_unhandled_rejections_total (\d+)$/m.exec(await (await fetch(`${url}/metrics`)).text()) ?? [];
+    if (count !== '0') throw new Error(`${process.name} counts ${count} rejections that nobody waited for; its log has them`);
+  }
 }
 
 async function put(url: string, nves: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { StandInCluster } from '../eventstore/stand-in-cluster.ts';
 import { freePort } from '../kafka/broker.ts';
 import { KafkaCluster } from './kafka-cluster.ts';
 import { ManagedProcess } from './managed-process.ts';
@@ -10,6 +11,9 @@ const DISTRIBUTOR_SHARDS = ['0-31', '32-63'];
 /** How often distributors look whether the topics are the ones that they knew. */
 export const FEED_CHECK_EVERY_S = 1;
 const FLAGS = ['--disable-warning=TimeoutNegativeWarning', '--max-semi-space-size=32', '--heap-growing-percent=200'];
+
+/** How long the event store's nodes elect a leader where nobody says otherwise. */
+const DEFAULT_ELECTION_MS = [500, 1_500] as const;
 
 export type ServiceName = 'registrar' | 'distributor' | 'admin';
 
@@ -23,26 +27,29 @@ export interface Instance {
 export interface ClusterOptions {
   /** Logs and data of everything. */
   readonly directory: string;
+  /** How long elections of the stand-in of the event store take, the first one included, and what chooses that. */
+  readonly electionMs?: readonly [least: number, most: number];
+  readonly seed?: number;
 }
 
 /**
- * The whole set on one machine: an event store (EVENTSTORE_URL, or the stand-in in a process of its own), three brokers, two
+ * The whole set on one machine: an event store (EVENTSTORE_URL, or the stand-in of three nodes), three brokers, two
  * registrars of one group, two distributors with half of the shards each, two admins. Everything on loopback.
  */
 export class Cluster {
   readonly directory: string;
   readonly kafka: KafkaCluster;
   /** null when the event store is a real one, which is left alone. */
-  readonly eventStore: ManagedProcess | null;
+  readonly eventStore: StandInCluster | null;
   readonly eventStoreUrl: string;
   readonly eventStorePrefix: string;
   readonly feedPrefix: string;
   readonly instances: readonly Instance[];
 
-  private constructor(directory: string, kafka: KafkaCluster, eventStore: { process: ManagedProcess | null; url: string }, prefix: string, instances: readonly Instance[]) {
+  private constructor(directory: string, kafka: KafkaCluster, eventStore: { nodes: StandInCluster | null; url: string }, prefix: string, instances: readonly Instance[]) {
     this.directory = directory;
     this.kafka = kafka;
-    this.eventStore = eventStore.process;
+    this.eventStore = eventStore.nodes;
     this.eventStoreUrl = eventStore.url;
     this.eventStorePrefix = `${prefix}-`;
     this.feedPrefix = prefix;
@@ -50,10 +57,11 @@ export class Cluster {
   }
 
   /** Resolves when every process does its work. */
-  static async start({ directory }: ClusterOptions): Promise<Cluster> {
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const { directory } = options;
     await mkdir(directory, { recursive: true });
     const prefix = `c${Math.floor(performance.timeOrigin + performance.now()).toString(36)}`;
-    const [kafka, eventStore] = await Promise.all([KafkaCluster.start(directory), startEventStore(directory)]);
+    const [kafka, eventStore] = await Promise.all([KafkaCluster.start(directory), startEventStore(options)]);
     const shared = { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: prefix, EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: `${prefix}-`, TOKENS_FILE: '', LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'info', FEED_CHECK_EVERY_S: String(FEED_CHECK_EVERY_S) };
     const ports = { registrar: [await freePort(), await freePort()], distributor: [await freePort(), await freePort()], admin: [await freePort(), await freePort()] };
     const groups = join(directory, 'groups.json');
@@ -72,6 +80,11 @@ export class Cluster {
       throw failure;
     }
     return cluster;
+  }
+
+  /** What ended by itself, event store included, and was not expected to: each with the last of what it said. */
+  get endings(): readonly string[] {
+    return [...this.instances.map(({ process }) => process), ...(this.eventStore?.nodes ?? [])].flatMap(({ endings }) => endings);
   }
 
   of(service: ServiceName): readonly Instance[] {
@@ -107,21 +120,12 @@ function instance(directory: string, service: ServiceName, i: number, port: numb
   return { service, url, process };
 }
 
-/** The event store to use, and the process of it if it is ours. */
-async function startEventStore(directory: string): Promise<{ process: ManagedProcess | null; url: string }> {
+/** The event store to use, and the nodes of it if they are ours. */
+async function startEventStore({ directory, electionMs = DEFAULT_ELECTION_MS, seed = 1 }: ClusterOptions): Promise<{ nodes: StandInCluster | null; url: string }> {
   const given = process.env['EVENTSTORE_URL'];
-  if (given) return { process: null, url: given };
-  const port = await freePort();
-  const store = new ManagedProcess({
-    name: 'event-store',
-    args: ['--conditions=source', join(ROOT, 'test/eventstore/start.ts'), '--port', String(port), '--data', join(directory, 'event-store')],
-    env: {},
-    logFile: join(directory, 'event-store.log'),
-    ready: () => connects(port),
-  });
-  store.start();
-  await store.ready();
-  return { process: store, url: `esdb://127.0.0.1:${port}?tls=false` };
+  if (given) return { nodes: null, url: given };
+  const nodes = await StandInCluster.start({ data: join(directory, 'event-store'), logs: directory, electionMs, seed });
+  return { nodes, url: nodes.url };
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -132,13 +136,4 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function connects(port: number): Promise<boolean> {
-  const { connect } = await import('node:net');
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => (socket.destroy(), resolve(true)));
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Seeded } from '../../libs/event-log/src/testing/seeded.ts';
+import type { StandInCluster } from '../eventstore/stand-in-cluster.ts';
 import { FEED_CHECK_EVERY_S, type Cluster } from './cluster.ts';
 import type { ManagedProcess } from './managed-process.ts';
 
@@ -9,7 +10,7 @@ const FAULT_MAX_MS = 4_000;
 const PAUSE_MS = 500;
 /** A broker that lost its disks stays away until the others have taken it out of what they replicate to (`broker.session.timeout.ms` and more). */
 const EMPTIED_MIN_MS = 6_000;
-/** Of so many rounds one deletes a topic, and one empties a broker's disks. */
+/** Of so many rounds one deletes a topic, one empties a broker's disks, and one takes the event store's leader. */
 const ROUNDS_OF_LOSSES = 4;
 
 export type FaultKind = 'killed' | 'stopped' | 'emptied' | 'deleted';
@@ -22,7 +23,13 @@ export interface Fault {
   readonly forMs: number;
   /** Until everything did its work again. */
   readonly recoveredMs: number;
+  /** Of a leader: until there was the next one, and until a write was acknowledged that was sent after it was lost. */
+  readonly electedMs?: number;
+  readonly pausedMs?: number;
 }
+
+/** Resolves when a write is acknowledged that was sent after the call. */
+export type NextAcknowledged = () => Promise<void>;
 
 interface Target {
   readonly name: string;
@@ -33,7 +40,7 @@ interface Target {
 }
 
 function targetsOf(cluster: Cluster): readonly Target[] {
-  const processes = [...cluster.instances.map(({ process }) => process), ...(cluster.eventStore ? [cluster.eventStore] : [])].map(targetOf);
+  const processes = [...cluster.instances.map(({ process }) => process), ...(cluster.eventStore?.nodes ?? [])].map(targetOf);
   const brokers = Array.from({ length: cluster.kafka.size }, (_, i) => ({
     name: `kafka-${i + 1}`,
     kill: () => cluster.kafka.kill(i),
@@ -53,19 +60,26 @@ const targetOf = (process: ManagedProcess): Target => ({
 });
 
 /**
- * One fault a round, of a random process or broker, killed or stopped, for a random while. The next comes when all are ready again, each
- * process that ended by itself having been started once more, as an orchestrator does.
+ * One fault a round, of a random process or broker, killed or stopped, for a random while. The next comes when all are ready again. No process
+ * may end by itself: throws at the first that did.
  */
-export async function* faults(cluster: Cluster, rounds: number, seed: number): AsyncGenerator<Fault> {
+export async function* faults(cluster: Cluster, rounds: number, seed: number, acknowledged: NextAcknowledged): AsyncGenerator<Fault> {
   const random = new Seeded(seed);
   const targets = targetsOf(cluster);
   for (let round = 1; round <= rounds; round++) {
     const forMs = FAULT_MIN_MS + random.below(FAULT_MAX_MS - FAULT_MIN_MS);
-    const fault = round % ROUNDS_OF_LOSSES === 2 ? await deletedTopic(cluster, random) : round % ROUNDS_OF_LOSSES === 0 ? await emptiedBroker(cluster, random, forMs) : await broken(targets[random.below(targets.length)]!, random, forMs);
+    const brokenIn = async (n: number): Promise<Broken> => {
+      if (n % ROUNDS_OF_LOSSES === 2) return deletedTopic(cluster, random);
+      if (n % ROUNDS_OF_LOSSES === 3 && cluster.eventStore) return lostLeader(cluster.eventStore, n % (2 * ROUNDS_OF_LOSSES) === 3 ? 'killed' : 'stopped', forMs, acknowledged);
+      if (n % ROUNDS_OF_LOSSES === 0) return emptiedBroker(cluster, random, forMs);
+      return broken(targets[random.below(targets.length)]!, random.below(2) === 0 ? 'killed' : 'stopped', forMs);
+    };
+    const fault = await brokenIn(round);
     const since = performance.now();
     await fault.mend();
     await healthy(cluster);
-    yield { round, target: fault.target, kind: fault.kind, forMs, recoveredMs: Math.round(performance.now() - since) };
+    if (cluster.endings.length > 0) throw new Error(`round ${round}, ${fault.target} ${fault.kind}: ${cluster.endings.join('\n')}`);
+    yield { round, target: fault.target, kind: fault.kind, forMs, recoveredMs: Math.round(performance.now() - since), ...fault.leader };
     await sleep(PAUSE_MS);
   }
 }
@@ -74,11 +88,22 @@ export async function* faults(cluster: Cluster, rounds: number, seed: number): A
 interface Broken {
   readonly target: string;
   readonly kind: FaultKind;
+  readonly leader?: Pick<Fault, 'electedMs' | 'pausedMs'>;
   mend(): Promise<void>;
 }
 
-async function broken(target: Target, random: Seeded, forMs: number): Promise<Broken> {
-  const kind = random.below(2) === 0 ? 'killed' : 'stopped';
+/** The leader of the event store, killed or stopped until its followers have elected another one and writes go on. */
+async function lostLeader(eventStore: StandInCluster, kind: 'killed' | 'stopped', forMs: number, acknowledged: NextAcknowledged): Promise<Broken> {
+  const { process, term } = await eventStore.leader();
+  const target = targetOf(process);
+  const since = performance.now();
+  const { mend } = await broken(target, kind, 0);
+  const [electedMs, pausedMs] = await Promise.all([eventStore.leader(term), acknowledged()].map(async (done) => done.then(() => Math.round(performance.now() - since))));
+  await sleep(forMs);
+  return { target: `${target.name}, the leader,`, kind, mend, leader: { electedMs: electedMs!, pausedMs: pausedMs! } };
+}
+
+async function broken(target: Target, kind: 'killed' | 'stopped', forMs: number): Promise<Broken> {
   if (kind === 'killed') await target.kill();
   else target.freeze();
   await sleep(forMs);
@@ -99,10 +124,10 @@ async function emptiedBroker(cluster: Cluster, random: Seeded, forMs: number): P
   return { target: `kafka-${i + 1}`, kind: 'emptied', mend: () => cluster.kafka.restart(i) };
 }
 
-/** Starts what has ended by itself, and waits until everything does its work. */
+/** Waits until everything does its work. */
 async function healthy(cluster: Cluster): Promise<void> {
+  await cluster.eventStore?.ready();
   for (const { process } of cluster.instances) {
-    process.start();
     await process.ready();
   }
 }

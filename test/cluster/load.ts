@@ -49,6 +49,7 @@ export class Load {
   readonly unexpected: string[] = [];
   readonly #options: LoadOptions;
   readonly #workers: Promise<void>[];
+  readonly #awaiting = new Set<{ readonly sinceMs: number; readonly resolve: () => void }>();
   #stopping = false;
   #retries = 0;
 
@@ -63,10 +64,24 @@ export class Load {
     return this.#retries;
   }
 
+  /** Resolves when a write is acknowledged that was sent after this call. */
+  nextAcknowledged(): Promise<void> {
+    const sinceMs = performance.now();
+    return new Promise((resolve) => this.#awaiting.add({ sinceMs, resolve }));
+  }
+
   /** Resolves when every write under way is answered. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(this.#workers);
+  }
+
+  #tell(sentMs: number): void {
+    for (const one of this.#awaiting) {
+      if (one.sinceMs > sentMs) continue;
+      this.#awaiting.delete(one);
+      one.resolve();
+    }
   }
 
   async #work(worker: number, random: Seeded): Promise<void> {
@@ -99,10 +114,12 @@ export class Load {
     const { registrars } = this.#options;
     const { method, path } = write;
     const key = randomUUID();
+    const sentMs = performance.now();
     for (const giveUpAt = performance.now() + GIVE_UP_MS; performance.now() < giveUpAt; ) {
       const answer = await ask(registrars[random.below(registrars.length)]!, key, write);
       if (answer && answer.status < 300) {
         this.acknowledged.push({ key, position: Number(answer.body.position) });
+        this.#tell(sentMs);
         return answer.body.position!;
       }
       if (answer && answer.status < 500) {

@@ -27,6 +27,7 @@ export class ManagedProcess {
   #tail = '';
   /** Ended by itself since it was started last. */
   #ended: string | null = null;
+  readonly #endings: string[] = [];
 
   constructor(options: ProcessOptions) {
     this.name = options.name;
@@ -42,6 +43,11 @@ export class ManagedProcess {
     return this.#ended && `${this.name} ${this.#ended}:\n${this.#tail}`;
   }
 
+  /** Every time that it has ended by itself, but for those that were waited for (`untilEnded`). */
+  get endings(): readonly string[] {
+    return this.#endings;
+  }
+
   start(): void {
     if (this.#child) return;
     const { args, env, logFile } = this.#options;
@@ -55,7 +61,10 @@ export class ManagedProcess {
     this.#child = child;
     this.#exited = once(child, 'exit').then(([code, signal]: unknown[]) => {
       log.end();
-      if (this.#child === child) this.#ended = `ended by itself with ${String(code ?? signal)}`;
+      if (this.#child === child) {
+        this.#ended = `ended by itself with ${String(code ?? signal)}`;
+        this.#endings.push(this.ended!);
+      }
       this.#child = this.#child === child ? null : this.#child;
     });
   }
@@ -76,6 +85,7 @@ export class ManagedProcess {
     for (const giveUpAt = performance.now() + limitMs; this.ended === null; await sleep(POLL_MS)) {
       if (performance.now() > giveUpAt) throw new Error(`${this.name} goes on after ${limitMs} ms`);
     }
+    this.#endings.pop();
     return this.ended;
   }
 

@@ -1,9 +1,9 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { StandInCluster } from '../eventstore/stand-in-cluster.ts';
 import type { Cluster } from './cluster.ts';
 import type { Acknowledged, Load } from './load.ts';
-import type { ManagedProcess } from './managed-process.ts';
 
 /** Written after the backup, and lost with it. */
 const LOST_FOR_MS = 3_000;
@@ -13,7 +13,7 @@ const PUBLISHED_LIMIT_MS = 240_000;
  * Takes a backup of the event store, lets a load go on, and puts the backup back beneath everything. The distributors, which find more on the
  * topics than the log has, must refuse to start; then the loss is accepted, and all go on. Returns the acknowledged writes that still hold.
  */
-export async function restored(cluster: Cluster, eventStore: ManagedProcess, lostLoad: () => Load, acknowledged: readonly Acknowledged[]): Promise<readonly Acknowledged[]> {
+export async function restored(cluster: Cluster, eventStore: StandInCluster, lostLoad: () => Load, acknowledged: readonly Acknowledged[]): Promise<readonly Acknowledged[]> {
   const [data, backup] = [join(cluster.directory, 'event-store'), join(cluster.directory, 'event-store.backup')];
   await eventStore.stop();
   await cp(data, backup, { recursive: true });
@@ -41,7 +41,7 @@ export async function restored(cluster: Cluster, eventStore: ManagedProcess, los
 }
 
 /** Everything runs and does its work. */
-async function begun(cluster: Cluster, eventStore: ManagedProcess): Promise<void> {
+async function begun(cluster: Cluster, eventStore: StandInCluster): Promise<void> {
   eventStore.start();
   await eventStore.ready();
   for (const { process } of cluster.instances) process.start();

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
 import type { Rights } from '@nva/distributor';
 import { tsNameOf } from '@nva/identifiers';
@@ -13,6 +14,8 @@ import type { FeedStreams } from './feed-streams.ts';
 
 /** VNs whose topic has a line of its own: those with the most records. */
 const MAX_TOPICS_NAMED = 50;
+/** How long a reading of the metrics waits for the head of the log. */
+const HEAD_LIMIT_MS = 2_000;
 const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
 /** What stands between the network and the core. */
@@ -90,7 +93,7 @@ export class Metrics {
       registers: [this.registry],
       async collect() {
         // Without a leader nobody knows the head: the figures stay, and these metrics are read all the same.
-        const known = store.leader?.node === null ? null : await store.head().catch(() => null);
+        const known = store.leader?.node === null ? null : await Promise.race([store.head().catch(() => null), sleep(HEAD_LIMIT_MS, null, { ref: false })]);
         if (!known) return;
         const { position } = known;
         head.set(position);
