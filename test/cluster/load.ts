@@ -114,8 +114,8 @@ export class Load {
     const { registrars } = this.#options;
     const { method, path } = write;
     const key = randomUUID();
-    const sentMs = performance.now();
     for (const giveUpAt = performance.now() + GIVE_UP_MS; performance.now() < giveUpAt; ) {
+      const sentMs = performance.now();
       const answer = await ask(registrars[random.below(registrars.length)]!, key, write);
       if (answer && answer.status < 300) {
         this.acknowledged.push({ key, position: Number(answer.body.position) });

@@ -30,6 +30,8 @@ export interface Target {
   readonly gossipTimeoutMs: number;
   /** A connection string to one node alone, with the same credentials and options. */
   at(endpoint: Endpoint): string;
+  /** The same to ask one question: without keep-alive, of which the client may print a warning each time. */
+  asking(endpoint: Endpoint): string;
 }
 
 export interface ConnectionString {
@@ -80,7 +82,13 @@ function targetOf(text: string, discover: boolean): Target {
     preference: NODE_PREFERENCES.find((name) => flat(name) === flat(options.get('nodepreference') ?? '')) ?? 'leader',
     gossipTimeoutMs: seconds > 0 ? seconds * 1_000 : GOSSIP_TIMEOUT_MS,
     at: ({ host, port }) => `esdb://${credentials}${host}:${port}${query}`,
+    asking: ({ host, port }) => `esdb://${credentials}${host}:${port}${withoutKeepAlive(query)}`,
   };
+}
+
+function withoutKeepAlive(query: string): string {
+  const options = query.slice(1).split('&').filter((option) => option !== '' && !/^keepalive(?:interval|timeout)=/.test(flat(option)));
+  return options.length > 0 ? `?${options.join('&')}` : '';
 }
 
 function endpointIn(text: string): Endpoint {

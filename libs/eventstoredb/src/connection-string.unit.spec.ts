@@ -14,6 +14,7 @@ describe('a connection string', () => {
     expect(leader).toMatchObject({ direct, preference: 'leader', gossipTimeoutMs: 2_000 });
     expect(leader.seeds.map(({ host, port }) => `${host}:${port}`)).toEqual(seeds);
     expect(leader.at({ host: 'n', port: 1 })).toBe(one);
+    expect(leader.asking({ host: 'n', port: 1 })).toBe(one.replace('?keepAliveInterval=20000', ''));
     expect(preferred).toBeNull();
   });
 

@@ -69,10 +69,14 @@ export function portError(error: unknown, what: string): Error {
       return new RangeError(`${what}: the server takes at most ${(error as { maxAppendSize?: number }).maxAppendSize} bytes per append`, { cause: error });
     default:
   }
-  const { code } = error as Status;
-  if (code === PERMISSION_DENIED || code === UNAUTHENTICATED) return new LogRefused(`${what}: access denied by the server`, { cause: error });
-  if (code === INVALID_ARGUMENT) return new RangeError(`${what}: ${messageOf(error)}`, { cause: error });
+  if ((error as Status).code === INVALID_ARGUMENT) return new RangeError(`${what}: ${messageOf(error)}`, { cause: error });
   return new StoreUnavailable(`${what}: ${messageOf(error)}`, { cause: error });
+}
+
+/** Whether the server does not know the caller, or not for this: final at a start; while a process runs it may be a server that begins. */
+export function isDenied(error: unknown): boolean {
+  const { code } = error as Status;
+  return code === PERMISSION_DENIED || code === UNAUTHENTICATED || (error instanceof StoreUnavailable && error.cause !== undefined && isDenied(error.cause));
 }
 
 export const isStreamNotFound = (error: unknown): boolean => typeOf(error) === ErrorType.STREAM_NOT_FOUND;

@@ -1,9 +1,9 @@
 import { AvroJsonCodec, type EventCodec, type NvaEvent } from '@nva/codec';
-import { silentLogger, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type Leader, type LogHead, type Logger, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { LogRefused, silentLogger, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type Leader, type LogHead, type Logger, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
 import { Appends } from './appends.ts';
 import { BatchAppend } from './batch-append.ts';
 import { Connection } from './connection.ts';
-import { isFinal, portError } from './errors.ts';
+import { isDenied, isFinal, portError } from './errors.ts';
 import { EventFormat } from './event-format.ts';
 import { DEFAULT_LIMITS, type EventStoreDbLimits, TELL_EVERY_MS } from './limits.ts';
 import { closedError } from './link.ts';
@@ -170,6 +170,7 @@ async function opened({ connection, logStream, codec, clock, limits, log }: Open
     } catch (error) {
       const reason = portError(error, 'opening the log');
       if (isFinal(reason) || connection.closed) throw reason;
+      if (isDenied(error)) throw new LogRefused(`opening the log: access denied by the server: ${reason.message}`, { cause: error });
       // That no node answers is said where one is looked for; this is of a node that answers, and not with the log.
       if (clock.monotonicMs() - toldMs >= TELL_EVERY_MS) {
         toldMs = clock.monotonicMs();

@@ -146,8 +146,9 @@ export class Link {
   /** The node to go to by what a seed tells; the seed itself if it does not tell. Rejects if there is none. */
   async #toldBy(seed: Endpoint): Promise<Endpoint> {
     const { target } = this.#options;
-    const client = this.#clientOf(seed);
+    let client: EventStoreDBClient | null = null;
     try {
+      client = clientOf(target.asking(seed));
       const members = await membersBy(client, target.gossipTimeoutMs);
       const member = members === null ? seed : chosen(members, target.preference);
       if (!member) throw new Error(target.preference === 'leader' ? 'knows no leader' : 'knows no node in a state to serve');
@@ -156,32 +157,28 @@ export class Link {
       this.#reason = `${nameOf(seed)}: ${messageOf(error)}`;
       throw error;
     } finally {
-      closeChannel(client);
+      if (client) closeChannel(client);
     }
   }
 
   /** A client of a node that answers; null if it does not, or if it is to be the leader and knows of none. */
   async #reach(endpoint: Endpoint): Promise<Node & { readonly lost: AbortController } | null> {
     const { target } = this.#options;
-    const client = this.#clientOf(endpoint);
-    const lost = new AbortController();
-    const node = { client, endpoint, lost, gone: lost.signal };
-    insideOf(client).handleError = async (_stubs, error) => this.#broke(node, error);
+    let client: EventStoreDBClient | null = null;
     try {
+      // The files of a certificate are read for each: between two of them, they may be away.
+      client = clientOf(target.at(endpoint));
+      const lost = new AbortController();
+      const node = { client, endpoint, lost, gone: lost.signal };
+      insideOf(client).handleError = async (_stubs, error) => this.#broke(node, error);
       const members = await membersBy(client, target.gossipTimeoutMs);
       if (target.preference !== 'leader' || members === null || leaderAmong(members)) return node;
       this.#reason = `${nameOf(endpoint)} knows no leader`;
     } catch (error) {
       this.#reason = `${nameOf(endpoint)}: ${messageOf(error)}`;
     }
-    closeChannel(client);
+    if (client) closeChannel(client);
     return null;
-  }
-
-  #clientOf(endpoint: Endpoint): EventStoreDBClient {
-    const client = EventStoreDBClient.connectionString(this.#options.target.at(endpoint));
-    insideOf(client).handleError = async () => undefined;
-    return client;
   }
 
   #take(node: Node & { readonly lost: AbortController }): void {
@@ -251,6 +248,13 @@ export class Link {
 }
 
 const nameOf = ({ host, port }: Endpoint): string => `${host}:${port}`;
+
+/** Throws what the client throws of a string that it cannot use. */
+function clientOf(connectionString: string): EventStoreDBClient {
+  const client = EventStoreDBClient.connectionString(connectionString);
+  insideOf(client).handleError = async () => undefined;
+  return client;
+}
 
 /** The client leaves its channel open, and with it a socket. Nobody else holds this client. */
 function closeChannel(client: EventStoreDBClient): void {

@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { NO_STREAM, StoreUnavailable, systemClock, type Clock, type Logger } from '@nva/ports';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { LogRefused, NO_STREAM, StoreUnavailable, systemClock, type Clock, type Logger } from '@nva/ports';
 import { EventStoreDBClient } from '@eventstore/db-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fresh } from '../../../test/contract/event-samples.ts';
 import { allOf, collect, ids, idsOf } from '../../../test/contract/event-store-reading.ts';
+import { failure } from '../../../test/eventstore/faults.ts';
+import type { StandIn } from '../../../test/eventstore/stand-in.ts';
 import { Trio } from '../../../test/eventstore/trio.ts';
 import type { EventStoreDbEventStore } from '../src/index.ts';
 import { openStore, REAL_URL } from './support.ts';
@@ -173,10 +179,30 @@ describe('a start during an election', () => {
     await expect(openStore(trio.url, { signal: stop.signal })).rejects.toBeInstanceOf(StoreUnavailable);
   });
 
-  it('ends on what waiting does not mend: access that is denied', async () => {
-    for (const node of trio.nodes) node.faults.credentials = 'nva:secret';
-    await expect(openStore(trio.url)).rejects.toThrow('access denied');
+  it.each([
+    ['access that is denied', (node: StandIn) => (node.faults.credentials = 'nva:secret')],
+    ['a caller that is not known', (node: StandIn) => (node.faults.denial = () => failure(status.UNAUTHENTICATED, 'Unauthenticated'))],
+  ])('ends on what waiting does not mend: %s', async (_, happens) => {
+    for (const node of trio.nodes) happens(node);
+    const refused = openStore(trio.url);
+    await expect(refused).rejects.toBeInstanceOf(LogRefused);
+    await expect(refused).rejects.toThrow('access denied');
   });
+
+  it('goes on looking while the file of its authority is away, as when it is replaced', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'nva-authority-'));
+    const file = join(directory, 'ca.crt');
+    writeFileSync(file, '');
+    const log = listening();
+    const stop = new AbortController();
+    const clock: Clock = { wallMs: systemClock.wallMs, monotonicMs: () => 100 * systemClock.monotonicMs() };
+    const opening = openStore(`${trio.url.replace('tls=false', 'tls=true')}&tlsCAFile=${file}`, { log, clock, signal: stop.signal });
+    const ended = opening.catch((reason: unknown) => reason);
+    rmSync(directory, { recursive: true });
+    while (!log.lines.some((line) => line.includes('Failed to load certificate file'))) await pause(10);
+    stop.abort();
+    expect(await ended).toBeInstanceOf(StoreUnavailable);
+  }, 60_000);
 });
 
 describe('a node answers what demands the leader as the real server does', () => {
