@@ -8,6 +8,8 @@ export interface Faults {
   credentials: string | null;
   /** What demands the leader, and whether this node may take it: by its state, and in a cluster by who is the leader now. */
   denial: (headers: Metadata) => Failure | null;
+  /** Gossip is asked for and not answered, as of a process that is stopped. */
+  silent: boolean;
   /** Calls are refused by a node that is too busy; so many, then no more. */
   tooBusy: number;
   /** Calls are refused with UNAVAILABLE; so many, then no more. */
@@ -34,7 +36,7 @@ export interface Faults {
   sentEvents: number;
 }
 
-export const noFaults = (): Faults => ({ notLeader: null, credentials: null, denial: () => null, tooBusy: 0, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, answerDelayMs: 0, notReady: 0, timeouts: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
+export const noFaults = (): Faults => ({ notLeader: null, credentials: null, denial: () => null, silent: false, tooBusy: 0, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, answerDelayMs: 0, notReady: 0, timeouts: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
 
 export type Failure = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 

@@ -102,7 +102,7 @@ export class StandIn {
         callback(null, supported);
       },
     };
-    const gossipServer: IGossipServer = { read: (_call, callback) => callback(null, clusterInfo(this.members)) };
+    const gossipServer: IGossipServer = { read: (_call, callback) => void (this.faults.silent || callback(null, clusterInfo(this.members))) };
     this.#server.addService(streamsService.StreamsService, { ...streamsServer });
     this.#server.addService(featuresService.ServerFeaturesService, { ...featuresServer });
     this.#server.addService(gossipService.GossipService, { ...gossipServer });

@@ -12,6 +12,9 @@ export const MAX_STREAM_NAME_BYTES = 255;
 export const FIRST_SEARCH_DELAY_MS = 25;
 export const LARGEST_SEARCH_DELAY_MS = 400;
 
+/** How long a round waits for who is asked; an answer that takes longer counts in the next. */
+export const SEARCH_ROUND_MS = 250;
+
 /** How often the node is looked at that everything goes to. */
 export const LOOK_EVERY_MS = 1_000;
 

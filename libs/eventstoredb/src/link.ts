@@ -5,6 +5,7 @@ import type { Endpoint, Target } from './connection-string.ts';
 import { leaderNamedIn, messageOf, losesNode } from './errors.ts';
 import { insideOf } from './inside.ts';
 import { CLOSE_DEADLINE_MS, FIRST_SEARCH_DELAY_MS, HELD_UP_MS, LARGEST_SEARCH_DELAY_MS, LOOK_EVERY_MS, LOOK_TIMEOUT_MS, LOOKS_MISSED, TELL_EVERY_MS } from './limits.ts';
+import { Rounds } from './rounds.ts';
 import { wait, within } from './waiting.ts';
 
 /** A node, and the client of it. The client has this one address, so that it looks for no other by itself. */
@@ -35,6 +36,9 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #waiting = new Set<() => void>();
   readonly #looking: NodeJS.Timeout;
+  /** What is asked, by whom: who does not answer holds up nobody else. */
+  readonly #asking = new Rounds<Endpoint>();
+  readonly #reaching = new Rounds<Node & { readonly lost: AbortController }>();
   #node: (Node & { readonly lost: AbortController }) | null = null;
   #searching = false;
   /** Named by a node that was asked for what only the leader does. */
@@ -51,6 +55,7 @@ export class Link {
     this.#looking = setInterval(() => void this.look(), LOOK_EVERY_MS).unref();
     options.closing.addEventListener('abort', () => {
       clearInterval(this.#looking);
+      this.#reaching.forget((node) => closeChannel(node.client));
       this.#wake();
     });
   }
@@ -136,11 +141,18 @@ export class Link {
     const { target } = this.#options;
     const named = this.#named;
     this.#named = null;
-    const reached = named && (await this.#reach(named));
+    const reached = named && (await this.#reaching.of(nameOf(named), () => this.#reach(named)));
     if (reached) return reached;
-    if (target.direct) return this.#reach(target.seeds[0]!);
-    const endpoint = await Promise.any(target.seeds.map((seed) => this.#toldBy(seed))).catch(() => null);
-    return endpoint && this.#reach(endpoint);
+    const [seed] = target.seeds;
+    const endpoint = target.direct ? seed! : await this.#told();
+    return endpoint && this.#reaching.of(nameOf(endpoint), () => this.#reach(endpoint));
+  }
+
+  /** Where to go by the first seed that knows; null if none does, as far as they have told in a round. */
+  async #told(): Promise<Endpoint | null> {
+    const { seeds } = this.#options.target;
+    const told = seeds.map((seed) => this.#asking.of(nameOf(seed), () => this.#toldBy(seed).catch(() => null)));
+    return Promise.any(told.map(async (one) => (await one) ?? Promise.reject(new Error('nobody')))).catch(() => null);
   }
 
   /** The node to go to by what a seed tells; the seed itself if it does not tell. Rejects if there is none. */
@@ -186,6 +198,8 @@ export class Link {
     const missingForMs = Math.round(clock.monotonicMs() - this.#sinceMs);
     this.#node = node;
     this.#missed = 0;
+    this.#asking.forget();
+    this.#reaching.forget((other) => closeChannel(other.client));
     this.#sinceMs = clock.monotonicMs();
     if (this.#toldMs !== Number.NEGATIVE_INFINITY) log.info(`the event store has a ${this.#what}`, { node: nameOf(node.endpoint), missingForMs });
     this.#toldMs = Number.NEGATIVE_INFINITY;

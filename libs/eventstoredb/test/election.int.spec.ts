@@ -115,6 +115,19 @@ describe('while the nodes of the event store elect a leader', () => {
     expect(ids(await allOf(store)).slice(1)).toEqual(idsOf(calls));
   }, 60_000);
 
+  it('a node that is stopped, and answers nobody, holds up nothing: neither as one that is asked, nor as the leader that others still name', async () => {
+    // A node may take longer to answer than this test.
+    const patient = await openStore(`${trio.url}&gossipTimeout=120`);
+    await patient.append([fresh('a')]);
+    trio.nodes[0]!.faults.silent = true;
+    await vi.waitFor(() => expect(patient.leader.node).toBeNull(), 20_000);
+    await pause(500);
+    trio.elect(1);
+    expect(await patient.append([fresh('b')])).toMatchObject([{ outcome: 'appended' }]);
+    expect(patient.leader.node).toBe(trio.nameOf(1));
+    await patient.close();
+  }, 60_000);
+
   it('a former leader that still takes itself for it is left for the one that the others know', async () => {
     await store.append([fresh('a')]);
     const before = trio.nodes[0]!.members;
