@@ -149,9 +149,14 @@ export class Core {
     return this.#distribution;
   }
 
-  /** The process does its work: the event store has a leader, the fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without anything on them being lost. */
+  /** The process does its work: what it has is whole, and the event store has a leader, without which nothing is written. */
   get ready(): boolean {
-    return this.store.leader?.node !== null && this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
+    return this.whole && this.store.leader?.node !== null;
+  }
+
+  /** The fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without anything on them being lost. */
+  get whole(): boolean {
+    return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
   }
 
   async stop(): Promise<void> {

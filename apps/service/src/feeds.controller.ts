@@ -62,7 +62,7 @@ export class FeedsController {
     const entitled = (): boolean => allows(visible);
     only(request.query as Readonly<Record<string, string>>);
     if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
-    if (!this.#core.ready) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
+    if (!this.#core.whole) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
     // What was on a deleted VN's feed stands there until it is purged; whoever asks is told what the reads tell.
     if (feed.kind === 'vn' && !this.#core.replica.network.vns.get(feed.vnid)?.alive) throw new Refusal('vn-unknown', `there is no VN ${feed.vnid}`, { field: 'vnid', received: feed.vnid });
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);

@@ -60,8 +60,9 @@ describe('an event store that has no leader', () => {
     const { body, headers } = await http.put('/v1/vns/2').set('idempotency-key', key).send(vnBody()).expect(503);
     expect(body).toMatchObject({ code: 'outcome-unknown', detail: expect.stringMatching(/the event store has had no leader for \d+ s; sending it again tells$/) });
     expect(headers['retry-after']).toBe('1');
-    // What it has is answered all the same; what only the log knows is not.
+    // What it has is answered and told all the same; what only the log knows is not.
     expect((await http.get('/v1/vns/1').expect(200)).body).toMatchObject({ vnid: 1 });
+    await http.head('/v1/vns/1/feed').expect(200);
     expect((await http.get('/v1/events').expect(503)).body).toMatchObject({ code: 'log-unavailable' });
     trio.elect(1);
     await leaderIs(true);
