@@ -137,6 +137,9 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
   '/v1/nves/{nveId}/applied': object({ items: list(object({ vnid: whole, ...applied })) }),
   '/v1/applied': page(object({ nveId: text, applied: list(object({ vnid: whole, ...applied })) })),
   '/v1/tenant-systems/{tsId}': ref('TenantSystem'),
+  '/v1/tenant-systems': page(ref('TenantSystem')),
+  '/v1/nves/{nveId}/tenant-systems': page(ref('TenantSystem')),
+  '/v1/vns/{vnid}/tenant-systems': page(ref('TenantSystem')),
   '/v1/usage': { anyOf: [object({ tenantId: text, ...usage }), object({ nveId: text, ...usage })] },
   '/v1/resolve': {
     anyOf: [object({ mode: oneOf('direct'), mappings: list(ref('Mapping')), members: list(object(member)) }), object({ mode: oneOf('redirect'), members: list(ref('Member')) })],

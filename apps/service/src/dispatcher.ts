@@ -5,6 +5,7 @@ import { actorOf, refusalFor, type Caller, type Group, type Groups, type Outcome
 import { requestOf } from './answers.ts';
 import { waves, type Piece } from './command-pieces.ts';
 import type { Core, Registration } from './core.ts';
+import { sayingByWhat } from './in-use.ts';
 import { forward } from './peers.ts';
 import { refusalOf } from './problem.ts';
 import { digestOf, type RequestContext } from './request-context.ts';
@@ -151,7 +152,7 @@ export class Dispatcher {
   }
 
   async #decide(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
-    const outcomes: readonly Result[] = await this.#submit(lines.map((line) => this.#request(line, context)));
+    const outcomes: readonly Result[] = await sayingByWhat(this.#core, context.caller, await this.#submit(lines.map((line) => this.#request(line, context))));
     const { election } = this.#registration;
     const owns = !election || election.owner() !== null;
     /** By place among the lines, the place among those passed on. */

@@ -43,6 +43,12 @@ const PROBLEM: JsonSchema = {
     row: { ...text, description: 'Row of the requirements that refuses it.' },
     expected: {},
     actual: {},
+    inUseBy: {
+      type: 'object',
+      description: 'Of what is in use (`vn-in-use`, `nve-in-use`): the first few tenant systems, and the call that lists all of them.',
+      required: ['first', 'query'],
+      properties: { first: { type: 'array', items: { type: 'object', required: ['tsId', 'tenantId'], properties: { tsId: text, tenantId: text } } }, query: text },
+    },
     correlationId: text,
   },
 };
@@ -80,7 +86,7 @@ function problemsOf(path: string, method: string): Responses {
       429: problem('Too many requests, streams or waiting commands and reads of the caller.', RETRY_AFTER),
       503: problem('It cannot be answered now; the code says why.', RETRY_AFTER),
     }),
-    ...(/[{?]|resolve|usage/.test(path) && { 404: problem('What it speaks of is not there, or not the caller\u2019s to know.') }),
+    ...(/[{?]|resolve|usage|tenant-systems$/.test(path) && { 404: problem('What it speaks of is not there, or not the caller\u2019s to know.') }),
     ...(path.endsWith('/feed') && { 409: problem('Last-Event-ID names a place beyond the end of the log (`ahead-of-log`).') }),
     ...(path.startsWith('/v1/tenant-systems') || writes ? { 409: problem('It contradicts the state of things; `expected` and `actual` say how.') } : {}),
     431: problem('The headers are larger than this server takes.'),

@@ -1,4 +1,4 @@
-import { Refusal, type RefusalCode, type RuleCode } from '@nva/identifiers';
+import { Refusal, type InUseBy, type RefusalCode, type RuleCode } from '@nva/identifiers';
 import { StoreUnavailable } from '@nva/ports';
 
 /** Statuses of what no rule refuses. */
@@ -110,11 +110,12 @@ export interface Problem {
   readonly row?: string;
   readonly expected?: unknown;
   readonly actual?: unknown;
+  readonly inUseBy?: InUseBy;
   readonly correlationId?: string;
 }
 
 export function problemOf(refusal: Refusal, correlationId?: string): Problem {
-  const { field, received, row, expected, actual } = refusal.detail;
+  const { field, received, row, expected, actual, inUseBy } = refusal.detail;
   return {
     type: `urn:nvo3:problem:${refusal.code}`,
     title: refusal.code.replaceAll('-', ' '),
@@ -126,6 +127,7 @@ export function problemOf(refusal: Refusal, correlationId?: string): Problem {
     ...(row === undefined ? {} : { row }),
     ...(expected === undefined ? {} : { expected }),
     ...(actual === undefined ? {} : { actual }),
+    ...(inUseBy === undefined ? {} : { inUseBy }),
     ...(correlationId === undefined ? {} : { correlationId }),
   };
 }

@@ -1,6 +1,6 @@
 import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { memberValue, resolve, standingOf, type FoldedNve, type FoldedVn } from '@nva/fold';
+import { memberValue, resolve, type FoldedNve, type FoldedVn } from '@nva/fold';
 import { COUNTED, NO_QUOTAS } from '@nva/domain';
 import { numeral, parseIp, parseMac, parseNveId, parseTenantId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
 import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
@@ -16,7 +16,7 @@ import { only } from './query-readers.ts';
 import { contextOf } from './request-context.ts';
 import { inTurns, walk, type Steps } from './sliced.ts';
 import { mappingEntries, memberEntries, paddedVnid, tableEntries, withheldPage } from './tables.ts';
-import { mappingBody, vnBody } from './views.ts';
+import { mappingBody, tenantSystemBody, vnBody } from './views.ts';
 import { Visibility } from './visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
@@ -117,16 +117,7 @@ export class QueriesController {
     const ts = visible.tenantSystemNamed(tsId, query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']));
     visible.tenantSystem(ts);
     if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
-    const { moves, bindings, place: _place, ...state } = ts.state;
-    return {
-      ...state,
-      attachments: visible.attachments(ts),
-      bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }) => ({ bid, vnid, vlan, ip, lifetimeS })),
-      ...standingOf(ts),
-      moveAlarm: movesTooOften({ moves }, this.#core.clock),
-      revision: ts.revision,
-      position: String(ts.position),
-    };
+    return tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, this.#core.clock));
   }
 
   @Get('usage')

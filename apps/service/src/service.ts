@@ -36,6 +36,7 @@ import { RefusedAttempts } from './refused-attempts.ts';
 import { RefusedController } from './refused.controller.ts';
 import { correlationIdOf, readContext, readCorrelationId, setContext } from './request-context.ts';
 import type { Role } from './roles.ts';
+import { TenantSystemsController } from './tenant-systems.controller.ts';
 import { WritesController } from './writes.controller.ts';
 
 /** A JSON body, in bytes. NDJSON has no bound of its own: it is streamed, line by line. */
@@ -91,7 +92,7 @@ class ServiceModule {
         RefusedController,
         ...(registration ? [WritesController, CommandsController] : []),
         ...(core.config.kafkaCommands ? [KafkaCommandsController] : []),
-        ...(roles.includes('admin') ? [QueriesController, AuditController] : []),
+        ...(roles.includes('admin') ? [QueriesController, TenantSystemsController, AuditController] : []),
         ...(distribution && roles.includes('admin') ? [FeedsController] : []),
       ],
       providers: [

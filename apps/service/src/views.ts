@@ -48,6 +48,20 @@ export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
   };
 }
 
+/** How a tenant system is registered and how that stands. `attachments` are those that the caller may see, `moveAlarm`: it moves too often. */
+export function tenantSystemBody(ts: FoldedTs, attachments: FoldedTs['state']['attachments'], moveAlarm: boolean): object {
+  const { moves: _moves, place: _place, bindings, ...state } = ts.state;
+  return {
+    ...state,
+    attachments,
+    bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }) => ({ bid, vnid, vlan, ip, lifetimeS })),
+    ...standingOf(ts),
+    moveAlarm,
+    revision: ts.revision,
+    position: String(ts.position),
+  };
+}
+
 /** Without its memberships, which may be many (`nveText`). */
 export function nveBody(nve: FoldedNve, identityAlarm: boolean): object {
   const { nveId, status, siteId, mac, addresses, incarnation, leaseS } = nve.state!;

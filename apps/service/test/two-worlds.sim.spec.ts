@@ -66,11 +66,11 @@ const command: fc.Arbitrary<Json> = fc
   .map(([line, ifRevision, idempotencyKey, tenantId]) => ({ ...(tenantId !== undefined && 'tsId' in line && { tenantId }), ...line, ...(ifRevision !== undefined && { ifRevision }), ...(idempotencyKey !== undefined && { idempotencyKey }) }));
 
 const path = fc.oneof(
-  fc.tuple(vnids, fc.constantFrom('', '/members', '/mappings', '/mappings?conflicted=true', '/mappings?limit=1')).map(([vnid, rest]) => `/v1/vns/${vnid}${rest}`),
-  fc.tuple(nveIds, fc.constantFrom('', '/table', '/applied')).map(([nveId, rest]) => `/v1/nves/${nveId}${rest}`),
+  fc.tuple(vnids, fc.constantFrom('', '/members', '/tenant-systems', '/mappings', '/mappings?conflicted=true', '/mappings?limit=1')).map(([vnid, rest]) => `/v1/vns/${vnid}${rest}`),
+  fc.tuple(nveIds, fc.constantFrom('', '/table', '/tenant-systems', '/applied')).map(([nveId, rest]) => `/v1/nves/${nveId}${rest}`),
   fc.tuple(tsIds, fc.constantFrom('', '?tenantId=red', '?tenantId=blue')).map(([tsId, tenant]) => `/v1/tenant-systems/${tsId}${tenant}`),
   fc.tuple(vnids, ips, fc.constantFrom('direct', 'redirect')).map(([vnid, ip, mode]) => `/v1/resolve?vnid=${vnid}&ip=${ip}&mode=${mode}`),
-  fc.constantFrom('/v1/oracles', '/v1/vns', '/v1/nves', '/v1/events', '/v1/usage?nveId=nve1', '/v1/usage?nveId=nve9', '/v1/usage?tenantId=blue'),
+  fc.constantFrom('/v1/tenant-systems', '/v1/tenant-systems?limit=1', '/v1/tenant-systems?state=conflicted', '/v1/tenant-systems?tenantId=blue', '/v1/tenant-systems?vnid=9', '/v1/oracles', '/v1/vns', '/v1/nves', '/v1/events', '/v1/usage?nveId=nve1', '/v1/usage?nveId=nve9', '/v1/usage?tenantId=blue'),
 );
 
 const VN3 = { command: 'putVn', vnid: 3, ...vnBody() };

@@ -5,6 +5,7 @@ export * from './digests.ts';
 export * from './model.ts';
 export type { KeptOrder } from './ordered.ts';
 export type { Namesakes } from './namesakes.ts';
+export type { Whereabouts } from './whereabouts.ts';
 export { Network } from './network.ts';
 export { FOLD_VERSION, RULES, type FoldRules } from './rules.ts';
 export * from './snapshot.ts';

@@ -15,6 +15,7 @@ import { OrderedMap } from './ordered.ts';
 import { reachedAt } from './reach.ts';
 import { RULES, type FoldRules } from './rules.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
+import { Whereabouts } from './whereabouts.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'stream' | 'revision' | 'event'>;
 
@@ -51,6 +52,7 @@ export class Network {
   /** By the name that their stream ends in (`tsNameOf`): the id, but for namesakes. */
   readonly tenantSystems = new Map<string, FoldedTs>();
   readonly namesakes = new Namesakes(this.tenantSystems);
+  readonly whereabouts = new Whereabouts(this.tenantSystems);
   readonly vns = new OrderedMap<number, FoldedVn>();
   readonly nves = new OrderedMap<string, FoldedNve>();
   readonly holdings = new Holdings();
@@ -152,14 +154,17 @@ export class Network {
       const ts: FoldedTs = { state: next, revision, position: this.position };
       this.tenantSystems.set(name, ts);
       this.namesakes.add(name, ts);
+      this.whereabouts.moved(ts, null);
       this.#enter(ts);
       return;
     }
+    const { attachments } = known.state;
     this.#redo([known], () => {
       known.state = next;
       known.revision = revision;
       known.position = this.position;
     });
+    this.whereabouts.moved(known, attachments);
   }
 
   /** The entry of an NVE, made if there is none yet. */

@@ -144,6 +144,14 @@ export interface RefusalDetail {
   readonly expected?: unknown;
   /** What was found instead. */
   readonly actual?: unknown;
+  /** Of what is in use. */
+  readonly inUseBy?: InUseBy;
+}
+
+/** The tenant systems that use something: the first few, and the call that lists all of them. */
+export interface InUseBy {
+  readonly first: readonly { readonly tsId: string; readonly tenantId: string }[];
+  readonly query: string;
 }
 
 const PLAIN_NAME = /^[A-Za-z_][\w-]*$/;
