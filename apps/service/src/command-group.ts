@@ -1,14 +1,15 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import { Refusal } from '@nva/identifiers';
 import type { Outcome } from '@nva/registrar';
-import type { Dispatcher, Line } from './dispatcher.ts';
+import type { CallersLine, CallersSweep, Dispatcher, Line, Swept } from './dispatcher.ts';
 import type { Sender } from './command-reader.ts';
+import type { SweepLine } from './sweeper.ts';
 
 interface Asked {
   readonly index: number;
-  readonly line: Line;
+  readonly line: Line | SweepLine;
   readonly sender: Sender;
-  readonly settle: (outcome: Outcome) => void;
+  readonly settle: (outcome: Outcome | Swept) => void;
 }
 
 /**
@@ -26,7 +27,7 @@ export class CommandGroup {
     this.#open = new Set(Array.from({ length: size }, (_, index) => index));
   }
 
-  decide(index: number, line: Line, sender: Sender): Promise<Outcome> {
+  decide(index: number, line: Line | SweepLine, sender: Sender): Promise<Outcome | Swept> {
     if (!this.#open.has(index)) return Promise.resolve({ refusal: new Refusal('internal', 'a command is decided once') });
     return new Promise((settle) => {
       this.#asked.push({ index, line, sender, settle });
@@ -43,7 +44,7 @@ export class CommandGroup {
   async #submit(): Promise<void> {
     const asked = this.#asked.toSorted((a, b) => a.index - b.index);
     try {
-      const outcomes = await this.#dispatcher.decideHere(asked.map(({ line, sender }) => ({ ...line, ...sender })));
+      const outcomes = await this.#dispatcher.decideHere(asked.map(({ line, sender }) => ({ ...line, ...sender }) as CallersLine | CallersSweep));
       asked.forEach(({ settle }, i) => settle(outcomes[i]!));
     } catch (cause) {
       const refusal = new Refusal('internal', `the commands could not be decided: ${(cause as Error).message}`);
@@ -55,7 +56,7 @@ export class CommandGroup {
 /** What a handler of commands from Kafka is given beside the command. */
 export class KafkaCommandContext extends BaseRpcContext<[CommandGroup, number, Sender]> {
   /** Resolves with the outcome; never rejects. */
-  decide(line: Line): Promise<Outcome> {
+  decide(line: Line | SweepLine): Promise<Outcome | Swept> {
     const [group, index, sender] = this.args;
     return group.decide(index, line, sender);
   }

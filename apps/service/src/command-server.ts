@@ -10,7 +10,7 @@ import { CommandGroup, KafkaCommandContext } from './command-group.ts';
 import { CommandReader, placeOf, type ReadCommand, type Sender } from './command-reader.ts';
 import type { NvaConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
-import type { Dispatcher } from './dispatcher.ts';
+import type { Dispatcher, Swept } from './dispatcher.ts';
 import { kafkaConnection } from './kafka.ts';
 import { outcomeMessage } from './outcome-message.ts';
 import { entityOf, type RefusedAttempts } from './refused-attempts.ts';
@@ -88,7 +88,7 @@ export class CommandServer extends Server implements CustomTransportStrategy {
 
   async #handle(records: readonly ReceivedCommand[], alive: () => void): Promise<readonly (OutcomeRecord | null)[]> {
     const read = records.map((record) => this.#reader.read(record));
-    const outcomes = new Map<ReadCommand, Outcome>();
+    const outcomes = new Map<ReadCommand, Outcome | Swept>();
     let waiting = read.filter((command) => command !== null);
     for (let pauseMs = FIRST_RETRY_MS; waiting.length > 0; pauseMs = Math.min(2 * pauseMs, MAX_RETRY_MS)) {
       alive();
@@ -104,13 +104,13 @@ export class CommandServer extends Server implements CustomTransportStrategy {
   }
 
   /** For the record of who tried what. */
-  #note(record: ReceivedCommand, { sender: { caller, correlationId }, content }: ReadCommand, outcome: Outcome): void {
+  #note(record: ReceivedCommand, { sender: { caller, correlationId }, content }: ReadCommand, outcome: Outcome | Swept): void {
     if (!('refusal' in outcome)) return;
     const line = content instanceof Refusal ? null : content;
     this.#refused.note({ caller, address: null, record: placeOf(record), command: line?.command ?? null, entity: line && entityOf(line), correlationId, refusal: outcome.refusal });
   }
 
-  #decide(commands: readonly ReadCommand[]): Promise<readonly Outcome[]> {
+  #decide(commands: readonly ReadCommand[]): Promise<readonly (Outcome | Swept)[]> {
     const group = new CommandGroup(this.#dispatcher, commands.length);
     return Promise.all(
       commands.map(async ({ content, sender }, index) => {
@@ -126,18 +126,18 @@ export class CommandServer extends Server implements CustomTransportStrategy {
     );
   }
 
-  async #call(line: CommandLine, context: KafkaCommandContext): Promise<Outcome> {
+  async #call(line: CommandLine, context: KafkaCommandContext): Promise<Outcome | Swept> {
     try {
       const handler = this.messageHandlers.get(line.command);
       if (!handler) throw new Refusal('unknown-command', 'the command does not go over Kafka', { field: 'command', received: line.command });
       const result: unknown = await handler(line, context);
-      return (isObservable(result) ? await lastValueFrom(result) : result) as Outcome;
+      return (isObservable(result) ? await lastValueFrom(result) : result) as Outcome | Swept;
     } catch (error) {
       return { refusal: error instanceof Refusal ? error : new Refusal('internal', 'the command failed; the NVA\u2019s own log has the reason') };
     }
   }
 
-  #record(sender: Sender, outcome: Outcome): OutcomeRecord {
+  #record(sender: Sender, outcome: Outcome | Swept): OutcomeRecord {
     const { caller, correlationId, idempotencyKey } = sender;
     const headers = { 'correlation-id': correlationId, 'idempotency-key': idempotencyKey };
     return { nveId: caller.nveId, key: idempotencyKey, value: this.#codec.encode(outcomeMessage(sender, outcome)), headers };
@@ -145,7 +145,7 @@ export class CommandServer extends Server implements CustomTransportStrategy {
 }
 
 /** Those without a lasting outcome, and every later one of the same key: it may have been decided on what did not come to be. */
-function undecided(commands: readonly ReadCommand[], outcomes: ReadonlyMap<ReadCommand, Outcome>): ReadCommand[] {
+function undecided(commands: readonly ReadCommand[], outcomes: ReadonlyMap<ReadCommand, Outcome | Swept>): ReadCommand[] {
   const held = new Set<string>();
   return commands.filter((command) => {
     const outcome = outcomes.get(command)!;

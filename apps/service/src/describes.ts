@@ -1,5 +1,5 @@
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
-import { CATALOGUE, commandSchema, type CommandName, type JsonSchema } from '@nva/commands';
+import { CATALOGUE, commandSchema, SWEEPS, sweepSchema, type CommandName, type JsonSchema, type SweepName } from '@nva/commands';
 import { PROBLEM_TYPE } from './problem.ts';
 
 type OpenApiSchema = NonNullable<Extract<Parameters<typeof ApiResponse>[0], { schema?: unknown }>['schema']>;
@@ -51,6 +51,38 @@ export function DescribesWrite(name: CommandName, inPath: readonly string[], res
       ApiResponse({ status: 202, description: 'Recorded, but not effective: it lost a race for an address, or its VN went away.', schema: answerSchema }),
       DescribesProblems(),
       ...(rest === 'in body' ? [ApiBody({ schema: asSchema(schema) })] : queryFields(schema)),
+    ];
+    for (const decorate of decorators) decorate(target, key, descriptor);
+  };
+}
+
+const sweepAnswerSchema = asSchema({
+  type: 'object',
+  required: ['done', 'remaining', 'items'],
+  properties: {
+    done: { type: 'integer', description: 'Tenant systems that were changed.' },
+    remaining: { type: 'integer', description: 'Those that are still there, refused ones among them.' },
+    items: {
+      type: 'array',
+      description: 'One for each tenant system that was met: what came of its command, or with dryRun the revision that it would be meant for.',
+      items: { type: 'object', required: ['tsId', 'tenantId'], properties: { tsId: text, tenantId: text, status: { type: 'integer' }, position: text, revision: { type: 'integer' }, code: text, detail: text } },
+    },
+    next: { ...text, description: 'Give it as `after` to go on behind what was met; absent at the end.' },
+  },
+});
+
+/** Documents what is asked of many tenant systems at once. */
+export function DescribesSweep(name: SweepName, inPath: readonly string[]): MethodDecorator {
+  return (target, key, descriptor) => {
+    const { doc, fields } = SWEEPS[name] as { doc: string; fields: Readonly<Record<string, { schema: JsonSchema; doc: string }>> };
+    const decorators = [
+      ApiOperation({ summary: doc }),
+      ...inPath.map((field) => ApiParam({ name: field, schema: asSchema(fields[field]!.schema), description: fields[field]!.doc })),
+      ApiHeader({ name: 'Idempotency-Key', required: false, description: 'No tenant system is changed twice under it. Per caller, 24 h.' }),
+      ApiHeader({ name: 'X-Correlation-Id', required: false, description: 'Lands in each event, and in the answer.' }),
+      ApiResponse({ status: 200, description: 'What was done, and what is left to do.', schema: sweepAnswerSchema }),
+      DescribesProblems(),
+      ApiBody({ schema: asSchema(sweepSchema(name, inPath)) }),
     ];
     for (const decorate of decorators) decorate(target, key, descriptor);
   };

@@ -9,6 +9,7 @@ import { sayingByWhat } from './in-use.ts';
 import { forward } from './peers.ts';
 import { refusalOf } from './problem.ts';
 import { digestOf, type RequestContext } from './request-context.ts';
+import { Sweeper, type SweepAnswer, type SweepLine } from './sweeper.ts';
 
 /** A command, and the line of NDJSON that it is or could have been. */
 export interface Line {
@@ -20,6 +21,19 @@ export interface CallersLine extends Line {
   readonly caller: Caller;
   readonly correlationId: string;
 }
+
+/** A sweep of a caller that has no request of its own. */
+export interface CallersSweep extends SweepLine {
+  readonly caller: Caller;
+  readonly correlationId: string;
+}
+
+/** What came of a sweep. */
+export interface Swept {
+  readonly swept: SweepAnswer;
+}
+
+const isSweep = <L extends Line, S extends SweepLine>(line: L | S): line is S => 'sweep' in line.parsed;
 
 /** What this registrar made of a line, or what another one answered: status and body in one, as a line of NDJSON. */
 export type Result = Outcome | { readonly forwarded: Readonly<Record<string, unknown>> & { readonly status: number } };
@@ -35,11 +49,15 @@ export class Dispatcher {
   readonly #core: Core;
   readonly #registration: Registration;
   readonly #groups: Groups | null;
+  readonly #sweeper: Sweeper;
+  /** By request, when all that came with it up to its last sweep is done. */
+  readonly #sweeping = new WeakMap<RequestContext, Promise<unknown>>();
 
   constructor(core: Core, registration: Registration) {
     this.#core = core;
     this.#registration = registration;
     this.#groups = registration.groups;
+    this.#sweeper = new Sweeper(core, registration.registrar);
   }
 
   /** Resolves when the rate of the caller's lines allows so many more. */
@@ -55,9 +73,34 @@ export class Dispatcher {
     return this.#core.arrivals.until(this.#core.turns.commands.run(actorOf(caller), commands, work, urgent));
   }
 
-  /** Decides in order, appends in one call; never rejects. */
-  submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
-    return this.#core.arrivals.until(this.#dispatch(lines, context));
+  /** Decides in order, appends in one call; never rejects. A sweep is over before what comes after it in its request is decided. */
+  submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]>;
+  submit(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]>;
+  submit(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]> {
+    return this.#core.arrivals.until(this.#inOrder(lines, context));
+  }
+
+  #inOrder(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]> {
+    const before = this.#sweeping.get(context);
+    if (!before && !lines.some(isSweep)) return this.#dispatch(lines as readonly Line[], context);
+    const { caller } = context;
+    const decide = (commands: number, make: () => readonly Line[]): Promise<readonly Result[]> => this.inTurn(context, commands, () => this.#dispatch(make(), context));
+    const run = (): Promise<readonly (Result | Swept)[]> => inSegments(lines, (some: readonly Line[]) => this.#dispatch(some, context), (sweep: SweepLine) => this.#sweep(sweep, { caller, decide }));
+    const done = before ? before.then(run, run) : run();
+    this.#sweeping.set(context, done);
+    const settled = (): void => void (this.#sweeping.get(context) === done && this.#sweeping.delete(context));
+    done.then(settled, settled);
+    return done;
+  }
+
+  async #sweep(line: SweepLine, asking: Parameters<Sweeper['run']>[1]): Promise<Swept | { readonly refusal: Refusal }> {
+    try {
+      return { swept: await this.#sweeper.run(line, asking) };
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      return { refusal };
+    }
   }
 
   async #dispatch(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
@@ -84,7 +127,20 @@ export class Dispatcher {
    * decision safe wherever it is made. A renewal, which records nothing and so must reach the owner of the term, is refused where that is
    * another process.
    */
-  async decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
+  decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]>;
+  decideHere(lines: readonly (CallersLine | CallersSweep)[]): Promise<readonly (Outcome | Swept)[]>;
+  decideHere(lines: readonly (CallersLine | CallersSweep)[]): Promise<readonly (Outcome | Swept)[]> {
+    if (!lines.some(isSweep)) return this.#decideAllHere(lines as readonly CallersLine[]);
+    return this.#core.arrivals.until(inSegments(lines, (some: readonly CallersLine[]) => this.#decideAllHere(some), (sweep: CallersSweep) => this.#sweepHere(sweep)));
+  }
+
+  #sweepHere(line: CallersSweep): Promise<Swept | { readonly refusal: Refusal }> {
+    const decide = (commands: number, make: () => readonly Line[]): Promise<readonly Outcome[]> =>
+      this.#core.turns.commands.run(actorOf(line.caller), commands, () => this.#submit(make().map((one) => this.#request(one, line))));
+    return this.#sweep(line, { caller: line.caller, decide });
+  }
+
+  async #decideAllHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
     const take = async (piece: Piece): Promise<void> => {
       const decided = await this.#inItsTurn(piece, lines);
@@ -197,3 +253,16 @@ function withoutLine(answer: ForwardedAnswer): ForwardedAnswer {
 
 const notOverKafka = (): Refusal => new Refusal('rest-only', 'nothing changed, and the lifetime or lease is kept by another registrar: renew it over REST', { row: 'R34' });
 const notOwner = (group: Group): Refusal => new Refusal('oracle-unreachable', `another registrar is taking the terms of group ${group.name} over; try again in a moment`, { actual: group.name });
+
+/** Lines in order, those between two sweeps at once, a sweep by itself. */
+async function inSegments<L extends Line, S extends SweepLine, R, T>(lines: readonly (L | S)[], decide: (lines: readonly L[]) => Promise<readonly R[]>, sweep: (line: S) => Promise<T>): Promise<readonly (R | T)[]> {
+  const results: (R | T)[] = [];
+  for (let from = 0; from < lines.length; ) {
+    const at = lines.findIndex((line, i) => i >= from && isSweep(line));
+    const end = at === -1 ? lines.length : at;
+    if (end > from) results.push(...(await decide(lines.slice(from, end) as readonly (L | S)[] as readonly L[])));
+    if (at !== -1) results.push(await sweep(lines[at] as S));
+    from = end + 1;
+  }
+  return results;
+}

@@ -6,6 +6,8 @@ import { Refusal } from '@nva/identifiers';
 import type { Outcome } from '@nva/registrar';
 import { throwError, type Observable } from 'rxjs';
 import type { KafkaCommandContext } from './command-group.ts';
+import type { Line, Swept } from './dispatcher.ts';
+import type { SweepLine } from './sweeper.ts';
 
 /** A refusal is the transporter's to answer, as it is. */
 @Catch(Refusal)
@@ -20,7 +22,7 @@ export class RefusalRpcFilter implements RpcExceptionFilter<Refusal> {
 @UseFilters(RefusalRpcFilter)
 export class KafkaCommandsController {
   @MessagePattern([...kafkaCommandNames])
-  decide(@Payload() line: CommandLine, @Ctx() context: KafkaCommandContext): Promise<Outcome> {
-    return context.decide({ parsed: parseLine(line), json: line });
+  decide(@Payload() line: CommandLine, @Ctx() context: KafkaCommandContext): Promise<Outcome | Swept> {
+    return context.decide({ parsed: parseLine(line), json: line } as Line | SweepLine);
   }
 }

@@ -5,12 +5,13 @@ import { cut, Refusal } from '@nva/identifiers';
 import type { Caller } from '@nva/registrar';
 import { answerBody, answerStatus } from './answers.ts';
 import { COMMANDS_PER_TURN } from './command-pieces.ts';
-import type { Dispatcher, Line, Result } from './dispatcher.ts';
+import type { Dispatcher, Line, Result, Swept } from './dispatcher.ts';
 import { readJson } from './json-input.ts';
 import { OrderedOutput } from './ordered-output.ts';
 import { problemOf, refusalOf } from './problem.ts';
 import { entityOf, type RefusedAttempts } from './refused-attempts.ts';
 import type { RequestContext } from './request-context.ts';
+import type { SweepLine } from './sweeper.ts';
 
 /** One line, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1_024;
@@ -74,7 +75,7 @@ export class NdjsonCommands {
 
   async #run(lines: readonly InputLine[]): Promise<string> {
     const results: (string | null)[] = [];
-    const parsed: Line[] = [];
+    const parsed: (Line | SweepLine)[] = [];
     for (const line of lines) {
       try {
         parsed.push(this.#parse(line));
@@ -96,10 +97,10 @@ export class NdjsonCommands {
     this.#refused.note({ ...ids, caller: callerOf(this.#context), command: typeof command === 'string' ? cut(command) : null, entity: entityOf(json), refusal });
   }
 
-  #parse({ number, content }: InputLine): Line {
+  #parse({ number, content }: InputLine): Line | SweepLine {
     if (content instanceof Refusal) throw content;
     const json = readJson(Buffer.from(content, 'latin1'), `line ${number}`, number === 1);
-    return { parsed: parseLine(json), json: json as Line['json'] };
+    return { parsed: parseLine(json), json } as Line | SweepLine;
   }
 }
 
@@ -111,8 +112,9 @@ function callerOf(context: RequestContext): Caller | null {
   }
 }
 
-function resultLine(line: number, result: Result): string {
+function resultLine(line: number, result: Result | Swept): string {
   if ('refusal' in result) return refusedLine(line, result.refusal);
+  if ('swept' in result) return `${JSON.stringify({ line, status: 200, ...result.swept })}\n`;
   return `${JSON.stringify('answer' in result ? { line, status: answerStatus(result.answer), ...answerBody(result.answer) } : { line, ...result.forwarded })}\n`;
 }
 

@@ -1,6 +1,7 @@
 import type { CommandMessage } from '@nva/codec';
 import type { Outcome } from '@nva/registrar';
 import { answerStatus } from './answers.ts';
+import type { Swept } from './dispatcher.ts';
 import { problemOf } from './problem.ts';
 
 interface Ids {
@@ -9,8 +10,12 @@ interface Ids {
 }
 
 /** An outcome as the NVE finds it on its topic: what a line of NDJSON would have been answered, field by field. */
-export function outcomeMessage({ correlationId, idempotencyKey }: Ids, outcome: Outcome): CommandMessage {
-  const none = { position: null, revision: null, effective: null, conflicts: [], memberships: [], code: null, detail: null, field: null, received: null, row: null, expected: null, actual: null };
+export function outcomeMessage({ correlationId, idempotencyKey }: Ids, outcome: Outcome | Swept): CommandMessage {
+  const none = { position: null, revision: null, effective: null, conflicts: [], memberships: [], code: null, detail: null, field: null, received: null, row: null, expected: null, actual: null, done: null, remaining: null };
+  if ('swept' in outcome) {
+    const { done, remaining } = outcome.swept;
+    return { type: 'CommandOutcome', data: { ...none, idempotencyKey, correlationId, status: 200, done, remaining } };
+  }
   if ('answer' in outcome) {
     const { position, revision, effective, conflicts, memberships } = outcome.answer;
     const named = conflicts.map(({ vnid, address, heldBy = null }) => ({ vnid, address, heldBy }));

@@ -23,7 +23,7 @@ const STEP = 64;
 /** Where a tenant system stands in a list: by id, then by tenant. `!` comes before every character of an id. */
 export const placeOf = ({ state: { tsId, tenantId } }: FoldedTs): string => `${tsId}!${tenantId}`;
 /** In the order of a VN's mappings, of one tenant. */
-const placeInVn = ({ state: { tsId } }: FoldedTs): string => `${tsId}/`;
+export const placeInVn = ({ state: { tsId } }: FoldedTs): string => `${tsId}/`;
 
 /** What is attached at an NVE, in order, and `undefined` where a step ends. One that has left meanwhile may still be met. */
 export function* attachedAt({ whereabouts }: Network, nveId: string, after = ''): Generator<FoldedTs | undefined, void> {

@@ -1,16 +1,17 @@
 import { Body, Controller, Delete, HttpCode, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { isObject, parseBody, type CommandName } from '@nva/commands';
+import { isObject, parseBody, parseSweepBody, type CommandName, type SweepName } from '@nva/commands';
 import { numeral, Refusal } from '@nva/identifiers';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { answerBody, answerStatus, type AnswerBody } from './answers.ts';
-import { DescribesWrite } from './describes.ts';
+import { DescribesSweep, DescribesWrite } from './describes.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import { DISPATCHER } from './providers.ts';
 import { only } from './query-readers.ts';
 import { contextOf, readIdempotencyKey } from './request-context.ts';
+import type { SweepAnswer } from './sweeper.ts';
 
 type Params = Readonly<Record<string, string>>;
 type Queries = Readonly<Record<string, string>>;
@@ -69,6 +70,26 @@ export class WritesController {
     return this.#write('attach', params, body, request, reply);
   }
 
+  @Put('nves/:nveId/tenant-systems')
+  @DescribesSweep('keepOnly', ['nveId'])
+  keepOnly(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest): Promise<SweepAnswer> {
+    return this.#sweep('keepOnly', params, body, request);
+  }
+
+  @Post('nves/:nveId/evacuate')
+  @HttpCode(200)
+  @DescribesSweep('evacuateNve', ['nveId'])
+  evacuateNve(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest): Promise<SweepAnswer> {
+    return this.#sweep('evacuateNve', params, body, request);
+  }
+
+  @Post('vns/:vnid/empty')
+  @HttpCode(200)
+  @DescribesSweep('emptyVn', ['vnid'])
+  emptyVn(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest): Promise<SweepAnswer> {
+    return this.#sweep('emptyVn', { vnid: numeral(params['vnid']) }, body, request);
+  }
+
   @Delete('nves/:nveId/tenant-systems/:tsId')
   @DescribesWrite('detach', ['nveId', 'tsId'], 'in query')
   detach(@Param() params: Params, @Query() query: Queries, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
@@ -113,9 +134,18 @@ export class WritesController {
     return this.#write('connectionFailure', params, body, request, reply);
   }
 
+  async #sweep(name: SweepName, path: Readonly<Record<string, unknown>>, body: unknown, request: FastifyRequest): Promise<SweepAnswer> {
+    checkJson(body, request);
+    const idempotencyKey = readIdempotencyKey(request);
+    const parsed = { ...parseSweepBody(name, path, body), ...(idempotencyKey !== undefined && { idempotencyKey }) };
+    const json = { command: name, ...path, ...(isObject(body) ? body : {}) };
+    const [result] = await this.#dispatcher.submit([{ parsed, json }], contextOf(request));
+    if (!result || !('swept' in result)) throw result && 'refusal' in result ? result.refusal : new Refusal('internal', 'the command has no outcome');
+    return result.swept;
+  }
+
   async #write(name: CommandName, path: Readonly<Record<string, unknown>>, body: unknown, request: FastifyRequest, reply: FastifyReply): Promise<AnswerBody> {
-    if (body instanceof Readable) throw new Refusal('malformed-body', 'the body is application/json', { field: 'Content-Type', received: request.headers['content-type'] });
-    if (request.method !== 'DELETE') only(request.query as Queries);
+    checkJson(body, request);
     const idempotencyKey = readIdempotencyKey(request);
     const keyed = idempotencyKey === undefined ? {} : { idempotencyKey };
     const parsed = { ...parseBody(name, path, body), ...keyed };
@@ -134,6 +164,12 @@ export class WritesController {
     reply.type(PROBLEM_TYPE);
     return result.forwarded as unknown as AnswerBody;
   }
+}
+
+/** Only a DELETE is told anything in its query. */
+function checkJson(body: unknown, request: FastifyRequest): void {
+  if (body instanceof Readable) throw new Refusal('malformed-body', 'the body is application/json', { field: 'Content-Type', received: request.headers['content-type'] });
+  if (request.method !== 'DELETE') only(request.query as Queries);
 }
 
 /** A whole number as a query has it; whether it may be below 0 is the field's business, as in a body. */

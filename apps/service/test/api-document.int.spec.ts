@@ -34,7 +34,7 @@ const OTHERS = [
   'GET /readyz',
   'GET /metrics',
 ];
-const ADDED = ['GET /v1/applied', 'GET /v1/usage', 'GET /v1/vns', 'GET /v1/nves', 'GET /v1/oracles', 'GET /v1/refused', 'GET /v1/nves/{nveId}/applied', 'GET /v1/tenant-systems', 'GET /v1/nves/{nveId}/tenant-systems', 'GET /v1/vns/{vnid}/tenant-systems'];
+const ADDED = ['GET /v1/applied', 'GET /v1/usage', 'GET /v1/vns', 'GET /v1/nves', 'GET /v1/oracles', 'GET /v1/refused', 'GET /v1/nves/{nveId}/applied', 'GET /v1/tenant-systems', 'GET /v1/nves/{nveId}/tenant-systems', 'GET /v1/vns/{vnid}/tenant-systems', 'PUT /v1/nves/{nveId}/tenant-systems', 'POST /v1/nves/{nveId}/evacuate', 'POST /v1/vns/{vnid}/empty'];
 
 interface Schema {
   readonly type?: string;

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { parseLine } from '@nva/commands';
+import { parseLine, type ParsedCommand } from '@nva/commands';
 import { COMMANDS_PER_TURN, waves } from '../src/command-pieces.ts';
 import type { CallersLine } from '../src/dispatcher.ts';
 
 /** A detach of a tenant system, sent by an NVE. */
 function sent(nveId: string, tsId: string): CallersLine {
   const json = { command: 'detach', nveId, tsId };
-  return { parsed: parseLine(json), json, caller: { kind: 'nve', nveId, tenants: null }, correlationId: 'spec' };
+  return { parsed: parseLine(json) as ParsedCommand, json, caller: { kind: 'nve', nveId, tenants: null }, correlationId: 'spec' };
 }
 
 const placesOf = (lines: readonly CallersLine[]) => [...waves(lines)].map((pieces) => pieces.map(({ caller, places }) => [caller, places]));

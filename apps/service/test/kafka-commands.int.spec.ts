@@ -38,7 +38,7 @@ async function rest(nveId: string, ...lines: CommandLine[]) {
 const counters = () => nva.server.commands!.counters;
 
 /** An outcome as NDJSON has it. */
-function asLine({ idempotencyKey: _key, correlationId: _correlation, conflicts, ...outcome }: CommandOutcome): Record<string, unknown> {
+function asLine({ idempotencyKey: _key, correlationId: _correlation, done: _done, remaining: _remaining, conflicts, ...outcome }: CommandOutcome): Record<string, unknown> {
   const { position, received, expected, actual, ...rest_ } = outcome;
   const parsed = Object.entries({ received, expected, actual }).flatMap(([name, value]) => (value === null ? [] : [[name, JSON.parse(value) as unknown]]));
   const given = Object.entries(rest_).filter(([name, value]) => value !== null && (outcome.code === null || name !== 'memberships'));
@@ -57,6 +57,25 @@ async function trace(fixture: NvaFixture, feed: CommandTopics['feed']): Promise<
 }
 
 describe('a command on Kafka', () => {
+  it('tells all that the NVE has: what is at it and not named is detached in one, and another incarnation changes nothing', async () => {
+    for (const n of [1, 2, 3, 4]) expect(await nve1.send(attach(n))).toMatchObject({ status: 200 });
+    await rest('nve2', attach(2, 'nve2', { placement: 'add' }));
+    const before = await nva.head();
+    const keepOnly = (incarnation: number): CommandLine => ({ command: 'keepOnly', nveId: 'nve1', incarnation, tenantSystems: [{ tsId: 'ts3', tenantId: 'red' }, { tsId: 'ts4' }] });
+    expect(await nve1.send(keepOnly(0))).toMatchObject({ status: 409, code: 'nve-incarnation', expected: '1', done: null });
+    expect(await nva.head()).toBe(before);
+    // Sent at once: it is of what came before it and not of what comes after.
+    const sent = [nve1.send(attach(5)), nve1.send(keepOnly(1), { idempotencyKey: 'whole', correlationId: 'restart-1' }), nve1.send(attach(6))];
+    expect((await Promise.all(sent)).map(({ status, done, remaining, position }) => [status, done, remaining, position === null])).toEqual([[200, null, null, false], [200, 3, 0, true], [200, null, null, false]]);
+    const { attachments } = nva.server.core.replica.network.nves.get('nve1')!;
+    expect(attachments).toBe(3);
+    const at = (tsId: string): string[] => nva.server.core.replica.network.tenantSystems.get(tsId)!.state.attachments.map(({ nveId }) => nveId);
+    expect(['ts1', 'ts2', 'ts3', 'ts4', 'ts5', 'ts6'].map(at)).toEqual([[], ['nve2'], ['nve1'], ['nve1'], [], ['nve1']]);
+    const caused: string[] = [];
+    for await (const batch of nva.server.core.store.readAll()) for (const { stream, event } of batch.events) if (event.data.audit.correlationId === 'restart-1') caused.push(`${stream} ${event.type} ${event.data.audit.actor}`);
+    expect(caused.toSorted()).toEqual(['ts1', 'ts2', 'ts5'].map((tsId) => `ts-${tsId} TenantSystemDetached nve:nve1`));
+  });
+
   it('ends up in log and feeds as the same one over REST (R33, R45, R55)', async () => {
     const life: CommandLine[] = [
       attach(1, 'nve1', { bindings: [{ bid: 3, vnid: 1, ip: '10.0.0.1' }] }),

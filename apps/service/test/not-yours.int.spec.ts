@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commandNames } from '@nva/commands';
+import { commandNames, sweepNames } from '@nva/commands';
 import { BLUE, CASES, ELSEWHERE, lineOf, OWN, pathOf, READS, withoutName, WORLD, WRITES, type Method } from './strangers.ts';
 import { macOf, postLines, startNva, type NvaFixture } from './support.ts';
 
@@ -136,7 +136,7 @@ describe.each(CALLERS)('to an NVE %s, what is not there, another tenant’s, or 
 
 describe('the cases', () => {
   it('are of every command, and of every call that the documentation knows', async () => {
-    expect(WRITES.map(({ command }) => command).toSorted()).toEqual(commandNames.toSorted());
+    expect(WRITES.map(({ command }) => command).toSorted()).toEqual([...commandNames, ...sweepNames].toSorted());
     const { paths } = (await nva.http.get('/openapi.json').expect(200)).body as { paths: Record<string, object> };
     const documented = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`));
     const here = new Set([...WRITES.map(({ method, path }) => `${method} ${path}`), ...READS.map(([path]) => `get ${path.replace(/\?.*/, '')}`)]);

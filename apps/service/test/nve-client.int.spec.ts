@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { NveClient, SseTransport } from '@nva/nve';
+import type { CommandLine } from '@nva/codec';
+import { NveClient, SseTransport, type WholeSetOutcome } from '@nva/nve';
 import { populate, startNva, tsBody, until, type NvaFixture } from './support.ts';
 
 const NVES = [1, 2, 3];
@@ -47,6 +48,23 @@ async function verdicts(): Promise<Record<string, string[]>> {
 }
 
 describe('NVEs that follow the server', () => {
+  it('tell it after a restart what they have left, and the NVA lets go of the rest', async () => {
+    for (const n of [1, 2, 3]) await attach(n, 1);
+    await attach(2, 2, { placement: 'add' });
+    await until(converged);
+    const client = clients[0]!;
+    client.attachLocal({ tsId: 'ts3', tenantId: 'red', mac: '02:00:00:00:00:03', state: 'activated', bindings: [{ vnid: 1, vlan: null, ip: '10.0.0.3' }] });
+    expect(client.disagreements().map(({ tsId, kind }) => `${tsId} ${kind}`)).toEqual(['ts1 not-hosted', 'ts2 not-hosted']);
+    const send = async ({ command: _command, nveId, ...fields }: CommandLine): Promise<WholeSetOutcome> => {
+      const { status, body } = await nva.http.put(`/v1/nves/${String(nveId)}/tenant-systems`).send(fields);
+      return { ...body, status };
+    };
+    await expect(client.keepOnlyHosted(0, send)).rejects.toMatchObject({ name: 'WholeSetRefused', code: 'nve-incarnation' });
+    expect(await client.keepOnlyHosted(1, send)).toBe(2);
+    await until(() => client.disagreements().length === 0);
+    expect((await nva.http.get('/v1/tenant-systems').expect(200)).body.items.map(({ tsId, attachments }: { tsId: string; attachments: { nveId: string }[] }) => `${tsId} ${attachments.map(({ nveId }) => nveId).join()}`)).toEqual(['ts2 nve2', 'ts3 nve1']);
+  });
+
   it('hold its tables after attaches, moves and detaches: every digest is the same (X8, R36, R46, R54)', async () => {
     for (let n = 1; n <= 12; n++) await attach(n, 1 + (n % 2));
     await attach(20, 3, { bindings: [{ vnid: 2, vlan: 20 }] });

@@ -1,5 +1,5 @@
 import { isObject } from '@nva/commands';
-import type { CommandName } from '@nva/commands';
+import { sweepNames, type CommandName, type SweepName } from '@nva/commands';
 import { macOf, nveBody, vnBody } from './support.ts';
 
 /** What a request names. Ids of one kind are of one length, so that answers which differ in nothing else have one length too. */
@@ -38,7 +38,7 @@ type Refused = readonly [status: number, code: string];
 const FORBIDDEN: Refused = [403, 'forbidden'];
 
 export interface Write {
-  readonly command: CommandName;
+  readonly command: CommandName | SweepName;
   readonly method: Method;
   readonly path: string;
   readonly fields: (names: Names) => object;
@@ -48,7 +48,7 @@ export interface Write {
 }
 
 const attachFields = ({ tenantId, vnid }: Names): object => ({ tenantId, vmId: 'vm-1', mac: macOf(77), bindings: [{ vnid, ip: '10.0.0.77' }] });
-const write = (command: CommandName, method: Method, path: string, fields: (names: Names) => object, varied: Varied, refused: Write['refused'] = {}): Write => ({ command, method, path, fields, varied, refused });
+const write = (command: CommandName | SweepName, method: Method, path: string, fields: (names: Names) => object, varied: Varied, refused: Write['refused'] = {}): Write => ({ command, method, path, fields, varied, refused });
 
 /** Every command. An attach may bring any tenant system of its tenants, so its `tsId` is not varied here. */
 export const WRITES: readonly Write[] = [
@@ -66,6 +66,9 @@ export const WRITES: readonly Write[] = [
   write('deregisterBinding', 'delete', '/v1/tenant-systems/{tsId}/bindings/{bid}', () => ({}), { tsId: TENANT_SYSTEMS }),
   write('changeMac', 'put', '/v1/tenant-systems/{tsId}/mac', () => ({ mac: macOf(77) }), { tsId: TENANT_SYSTEMS }),
   write('connectionFailure', 'post', '/v1/tenant-systems/{tsId}/connection-failure', ({ nveId, vnid }) => ({ nveId, vnid }), { tsId: TENANT_SYSTEMS, nveId: NVES, vnid: VNS }, { vnid: [422, 'vn-not-joined'] }),
+  write('keepOnly', 'put', '/v1/nves/{nveId}/tenant-systems', ({ tsId }) => ({ incarnation: 1, tenantSystems: [{ tsId }] }), { nveId: NVES }),
+  write('evacuateNve', 'post', '/v1/nves/{nveId}/evacuate', () => ({}), { nveId: NVES }),
+  write('emptyVn', 'post', '/v1/vns/{vnid}/empty', () => ({}), { vnid: VNS }),
 ];
 
 /** Every call that reads something of a VN, an NVE or a tenant system. */
@@ -118,7 +121,8 @@ export interface Case {
 /** Every write with every name that it has. */
 export const CASES: readonly Case[] = WRITES.flatMap((one) =>
   (Object.keys(one.varied) as (keyof Names)[]).flatMap((name) =>
-    BESIDE.filter(([, , of = name]) => of === name).map(([beside, fields]) => ({
+    // Of many streams at once, so that none has a revision for it.
+    BESIDE.filter(([what, , of = name]) => of === name && (what === 'plain' || !(sweepNames as readonly string[]).includes(one.command))).map(([beside, fields]) => ({
       what: `${one.command}, ${name}, ${beside}`,
       write: one,
       // A revision is checked before what is in the body, and is the caller's own thing there.
@@ -134,7 +138,7 @@ export const CASES: readonly Case[] = WRITES.flatMap((one) =>
 export const pathOf = (template: string, names: Names): string => template.replaceAll(/\{(\w+)\}/g, (_, name: keyof Names) => String(names[name]));
 
 /** The command as a line of NDJSON. */
-export const lineOf = ({ command, path }: Write, names: Names, fields: object): Record<string, unknown> & { readonly command: CommandName } => ({
+export const lineOf = ({ command, path }: Write, names: Names, fields: object): Record<string, unknown> & { readonly command: CommandName | SweepName } => ({
   command,
   ...Object.fromEntries([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => [name, names[name as keyof Names]])),
   ...fields,

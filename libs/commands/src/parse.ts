@@ -2,6 +2,7 @@ import type { Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
 import { CATALOGUE, commandNames, ENVELOPE, type Applied, type CommandName, type CommandSpec } from './catalogue.ts';
 import { isObject, readObject, type Fields } from './readers.ts';
+import { isSweepName, parsedSweep, sweepNames, type ParsedSweep, type SweepName } from './sweeps.ts';
 
 /** A command as a caller gave it. */
 export interface ParsedCommand {
@@ -16,24 +17,37 @@ export interface ParsedCommand {
 const LINE_FIELDS = new Map<CommandName, Fields>(commandNames.map((name) => [name, { ...CATALOGUE[name].fields, ...ENVELOPE }]));
 const REST_FIELDS = new Map<CommandName, Fields>(commandNames.map((name) => [name, { ...CATALOGUE[name].fields, ifRevision: ENVELOPE.ifRevision! }]));
 
+/** A sweep is of many streams, so none has a revision for it. */
+const { ifRevision: _, ...SWEEP_ENVELOPE } = ENVELOPE;
+
 /** A line of NDJSON: `{"command": "attach", "nveId": …}`. Throws Refusal. */
-export function parseLine(line: unknown): ParsedCommand {
+export function parseLine(line: unknown): ParsedCommand | ParsedSweep {
   if (!isObject(line)) throw new Refusal('wrong-type', 'a command is an object', { field: '', received: line });
   const { command: name, ...body } = line;
+  if (isSweepName(name)) return parsedSweep(name, SWEEP_ENVELOPE, body);
   if (typeof name !== 'string' || !Object.hasOwn(CATALOGUE, name)) {
-    throw new Refusal('unknown-command', `a command is one of ${commandNames.join(', ')}`, { field: 'command', received: name });
+    throw new Refusal('unknown-command', `a command is one of ${[...commandNames, ...sweepNames].join(', ')}`, { field: 'command', received: name });
   }
   return parsed(CATALOGUE[name as CommandName], readObject(LINE_FIELDS.get(name as CommandName)!, body, ''));
 }
 
 /** The body of a REST call with what its path says. A field that both give is refused: the path speaks. Throws Refusal. */
 export function parseBody(name: CommandName, path: Readonly<Record<string, unknown>>, body: unknown): ParsedCommand {
+  return parsed(CATALOGUE[name], readObject(REST_FIELDS.get(name)!, joined(path, body), ''));
+}
+
+/** The same of a sweep. Throws Refusal. */
+export function parseSweepBody(name: SweepName, path: Readonly<Record<string, unknown>>, body: unknown): ParsedSweep {
+  return parsedSweep(name, {}, joined(path, body));
+}
+
+function joined(path: Readonly<Record<string, unknown>>, body: unknown): Readonly<Record<string, unknown>> {
   const given = body ?? {};
   if (!isObject(given)) throw new Refusal('wrong-type', 'the request is an object', { field: '', received: body });
   for (const field in path) {
     if (Object.hasOwn(given, field)) throw new Refusal('unknown-field', `${field} is in the path already`, { field, received: given[field] });
   }
-  return parsed(CATALOGUE[name], readObject(REST_FIELDS.get(name)!, { ...given, ...path }, ''));
+  return { ...given, ...path };
 }
 
 function parsed(spec: CommandSpec, fields: Record<string, unknown>): ParsedCommand {

@@ -1,7 +1,7 @@
 import { CodecError, commandOf, commandSchemas, createCommandCodec, kafkaCommandNames, lineOf, type CommandLine, type NveCommand } from '@nva/codec';
-import { authorize } from '@nva/registrar';
+import { authorize, refusalForSweep } from '@nva/registrar';
 import { describe, expect, it } from 'vitest';
-import { CATALOGUE, commandNames, parseLine, type CommandName } from '../src/index.ts';
+import { CATALOGUE, commandNames, parseLine, SWEEPS, sweepNames, type CommandName, type SweepName } from '../src/index.ts';
 
 const LINES: readonly CommandLine[] = [
   { command: 'attach', nveId: 'nve1', tsId: 'ts1', tenantId: 'red', vmId: 'vm1', mac: '02-00-00-00-00-01' },
@@ -15,7 +15,13 @@ const LINES: readonly CommandLine[] = [
   { command: 'deregisterBinding', tsId: 'ts1', bid: 0 },
   { command: 'changeMac', tsId: 'ts1', mac: '02:00:00:00:00:02' },
   { command: 'connectionFailure', tsId: 'ts1', nveId: 'nve1' },
+  { command: 'keepOnly', nveId: 'nve1', incarnation: 3, tenantSystems: [{ tsId: 'ts1', tenantId: 'red' }, { tsId: 'ts2' }] },
+  { command: 'keepOnly', nveId: 'nve1', incarnation: 0, tenantSystems: [] },
 ];
+
+const sweepsForNves = sweepNames.filter((type) => !refusalForSweep({ kind: 'nve', nveId: 'nve1', tenants: null }, { type, nveId: 'nve1' } as never));
+/** A record has all that its sender needs; the bounds are the NVA's. */
+const NOT_ON_KAFKA = ['dryRun', 'limit', 'after'];
 
 /** Whether an NVE may ever give it: refused for what it is, or only for whom it is about. */
 const forNves = (name: CommandName): boolean => {
@@ -29,7 +35,7 @@ const forNves = (name: CommandName): boolean => {
 
 describe('commands on Kafka', () => {
   it('are those that an NVE may give, heartbeats left out: they renew soft state of one process', () => {
-    expect([...kafkaCommandNames, 'heartbeat'].toSorted()).toEqual(commandNames.filter(forNves).toSorted());
+    expect([...kafkaCommandNames, 'heartbeat'].toSorted()).toEqual([...commandNames.filter(forNves), ...sweepsForNves].toSorted());
   });
 
   it('have the fields of the catalogue, each nullable where it may be absent, and ifRevision', () => {
@@ -37,8 +43,10 @@ describe('commands on Kafka', () => {
       const schema = Object.entries(commandSchemas).find(([type]) => type.toLowerCase() === `${name}command`.toLowerCase())![1] as { fields: readonly { name: string; type: unknown }[] };
       const nullable = Object.fromEntries(schema.fields.map(({ name: field, type }) => [field, Array.isArray(type) && type.includes('null')]));
       // Only an operator forces, and commands on Kafka are NVEs'.
-      const optional = Object.fromEntries(Object.entries(CATALOGUE[name as CommandName].fields).filter(([field]) => field !== 'force').map(([field, { required }]) => [field, !required]));
-      expect(nullable, name).toEqual({ ...optional, ifRevision: true });
+      const sweep = sweepNames.includes(name as SweepName);
+      const { fields } = sweep ? SWEEPS[name as SweepName] : CATALOGUE[name as CommandName];
+      const optional = Object.fromEntries(Object.entries(fields).filter(([field]) => field !== 'force' && (!sweep || !NOT_ON_KAFKA.includes(field))).map(([field, { required }]) => [field, !required]));
+      expect(nullable, name).toEqual(sweep ? optional : { ...optional, ifRevision: true });
     }
   });
 

@@ -4,6 +4,7 @@ export * from './facts.ts';
 export * from './naming.ts';
 export * from './nve.decider.ts';
 export * from './quotas.ts';
+export * from './sweeps.ts';
 export * from './tenant-system.decider.ts';
 export * from './vn.decider.ts';
 export type { TermOwner } from './term-owner.ts';

@@ -19,3 +19,4 @@ export * from './sse-stream.ts';
 export * from './sse-transport.ts';
 export * from './timers.ts';
 export * from './vn-table.ts';
+export { WholeSetRefused, wholeSetLine, type SendWholeSet, type WholeSetOutcome } from './whole-set.ts';

@@ -9,6 +9,7 @@ const MIN_SECRET_BYTES = 32;
 export const MAX_UNANSWERED_COMMANDS = 10_000;
 const RESEND_AFTER_MS = 5_000;
 const GIVE_UP_AFTER_MS = 120_000;
+const WHOLE_SET = 'keepOnly';
 const ID = /^[\x21-\x7e]{1,128}$/;
 
 export interface KafkaCommandsOptions {
@@ -54,7 +55,8 @@ interface Pending {
 /**
  * Commands of an NVE over Kafka: signed, sent, and sent again under the same Idempotency-Key until the outcome is read from the NVE's own
  * topic. Commands about one tenant system go out one after the other, each when the one before has its outcome or is given up, so that
- * nothing that is sent again overtakes a later one. While no registrar runs, commands wait in the topic.
+ * nothing that is sent again overtakes a later one. A word on all that the NVE has (`keepOnly`) waits for everything before it, and everything after it
+ * for that. While no registrar runs, commands wait in the topic.
  */
 export class KafkaCommands {
   readonly #options: KafkaCommandsOptions;
@@ -65,6 +67,8 @@ export class KafkaCommands {
   readonly #pending = new Map<string, Pending>();
   /** The last command of each record key that has one unanswered. */
   readonly #last = new Map<string, Promise<unknown>>();
+  /** The last word on all that this NVE has that is unanswered. */
+  #wholeSet: Promise<unknown> | undefined;
   #unanswered = 0;
   #opening: Promise<void> | undefined;
   #closed = false;
@@ -93,17 +97,21 @@ export class KafkaCommands {
     const value = this.#codec.encode(commandOf(line));
     const key = typeof line['tsId'] === 'string' ? line['tsId'] : `nve/${this.#options.nveId}`;
     this.#unanswered++;
-    const before = this.#last.get(key);
+    // What is said of all tenant systems has no order on the topic with what is said of one: they are under different keys.
+    const ofAll = line.command === WHOLE_SET;
+    const before = ofAll ? [...this.#last.values()] : [this.#last.get(key), this.#wholeSet].filter((one) => one !== undefined);
     const outcome = (async () => {
-      await before?.catch(() => undefined);
+      if (before.length > 0) await Promise.allSettled(before);
       return this.#untilAnswered(this.#signed(key, value, idempotencyKey, correlationId), idempotencyKey);
     })();
     this.#last.set(key, outcome);
+    if (ofAll) this.#wholeSet = outcome;
     try {
       return await outcome;
     } finally {
       this.#unanswered--;
       if (this.#last.get(key) === outcome) this.#last.delete(key);
+      if (this.#wholeSet === outcome) this.#wholeSet = undefined;
     }
   }
 

@@ -9,6 +9,7 @@ import { MembershipTable } from './membership-table.ts';
 import type { Resolution } from './resolution.ts';
 import { systemTimers, type Timers } from './timers.ts';
 import { VnTable, type Address, type Stay } from './vn-table.ts';
+import { sayWholeSet, wholeSetLine, type SendWholeSet } from './whole-set.ts';
 
 export interface NveEvents {
   /** A VN's table changed: one whole change, the difference made by a swap, or everything lost because the NVE left the VN. */
@@ -176,6 +177,20 @@ export class NveClient {
     const before = this.#local.get(tsId, tenantId);
     this.#local.delete(tsId, tenantId);
     this.#compareAll([before]);
+  }
+
+  /**
+   * Tells the NVA at a restart that what this NVE hosts now is all that it has: what the NVA still has at it and is not among it is detached; attachments at
+   * other NVEs stay, and nothing is attached. Call it after the connect notification with this `incarnation` was answered and every tenant system
+   * that survived is known here, and before anything else is said of tenant systems: an attach that is answered meanwhile could be undone. The
+   * NVA refuses any other incarnation than the present one (`nve-incarnation`), so a word that comes late from a former life changes nothing.
+   *
+   * `send` takes the command to the NVA. Resolves with how many were detached; rejects with WholeSetRefused, with what `send` rejects with, and with
+   * RangeError as long as this client was never told what it hosts (`localAttachments`, `attachLocal`): not knowing is not having nothing.
+   */
+  async keepOnlyHosted(incarnation: number, send: SendWholeSet): Promise<number> {
+    if (!this.#knowsWhatItHosts) throw new RangeError(`NVE ${this.nveId} does not know what it hosts: give localAttachments, empty if that is nothing`);
+    return sayWholeSet(wholeSetLine(this.nveId, incarnation, this.#local.all.values()), send);
   }
 
   get localAttachments(): ReadonlyMap<string, LocalAttachment> {

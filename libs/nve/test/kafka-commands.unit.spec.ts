@@ -30,7 +30,7 @@ class PlayedTransport implements CommandTransport {
   }
 
   answer(record: CommandRecord, fields: Partial<CommandOutcome> = {}): void {
-    const none = { position: null, revision: null, effective: null, conflicts: [], memberships: [], code: null, detail: null, field: null, received: null, row: null, expected: null, actual: null };
+    const none = { position: null, revision: null, effective: null, conflicts: [], memberships: [], code: null, detail: null, field: null, received: null, row: null, expected: null, actual: null, done: null, remaining: null };
     const { 'idempotency-key': idempotencyKey, 'correlation-id': correlationId } = record.headers as Record<string, string>;
     this.#outcome(codec.encode({ type: 'CommandOutcome', data: { ...none, idempotencyKey: idempotencyKey!, correlationId: correlationId!, status: 200, ...fields } }));
   }
@@ -93,6 +93,25 @@ describe('a command of an NVE over Kafka', () => {
     await settled();
     expect(transport.sent.map(({ key }) => key)).toEqual(['nve/nve1']);
     await sender.close();
+  });
+
+  it('on all that the NVE has goes out when everything before it has its outcome, and nothing after it goes out before its own', async () => {
+    const keys = (): (string | null)[] => transport.sent.map(({ key }) => key);
+    const outcomes = [detach('ts1'), detach('ts2'), { command: 'keepOnly', nveId: 'nve1', incarnation: 1, tenantSystems: [{ tsId: 'ts3' }] }, detach('ts4')].map((line) => sender.send(line));
+    await settled();
+    expect(keys()).toEqual(['ts1', 'ts2']);
+    transport.answer(transport.sent[0]!, { status: 200 });
+    await settled();
+    expect(keys()).toEqual(['ts1', 'ts2']);
+    transport.answer(transport.sent[1]!, { status: 409, code: 'ts-not-at-nve' });
+    await settled();
+    expect(keys()).toEqual(['ts1', 'ts2', 'nve/nve1']);
+    transport.answer(transport.sent[2]!, { status: 200, done: 2, remaining: 0 });
+    await settled();
+    expect(keys()).toEqual(['ts1', 'ts2', 'nve/nve1', 'ts4']);
+    transport.answer(transport.sent[3]!, { status: 200 });
+    expect((await Promise.all(outcomes)).map(({ status, done }) => [status, done])).toEqual([[200, null], [409, null], [200, 2], [200, null]]);
+    expect(sender.unanswered).toBe(0);
   });
 
   it('goes out again, the very same record, until it has an outcome', async () => {

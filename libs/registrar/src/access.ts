@@ -1,4 +1,4 @@
-import type { Command, Facts, TenantSystem } from '@nva/domain';
+import type { Command, Facts, Sweep, TenantSystem } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
 
 /** Who asks (contract, «Callers»). */
@@ -63,6 +63,12 @@ export function refusalFor(caller: Caller, command: Command, ts: TenantSystem | 
     default:
       return forbidden(`${command.type} is for operators`);
   }
+}
+
+/** Why the caller may not give the sweep; null if it may. An NVE says what it has itself, whatever it names: what is not at it is not touched. */
+export function refusalForSweep(caller: Caller, sweep: Sweep): Refusal | null {
+  if (caller.kind !== 'nve') return null;
+  return sweep.type === 'keepOnly' ? own(caller, sweep.nveId) : forbidden(`${sweep.type} is for operators`);
 }
 
 /**

@@ -15,7 +15,7 @@ import {
   type TenantSystemCommand,
   type Vn,
 } from '@nva/domain';
-import { Refusal, tsNameOf } from '@nva/identifiers';
+import { Refusal, tsNameFor, tsNameOf, tsStream } from '@nva/identifiers';
 import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf, authorize, factsFor, toldTo, type Caller } from './access.ts';
@@ -119,6 +119,21 @@ export class Registrar {
       if (error instanceof Refusal) return null;
       throw error;
     }
+  }
+
+  /** State and revision of a stream with all that is on its way into the log. */
+  standing(stream: string): StreamState {
+    return this.#overlay.stream(stream);
+  }
+
+  /** Tenant systems that something is on its way for. */
+  pendingTenantSystems(): readonly TenantSystem[] {
+    return this.#overlay.pendingTenantSystems();
+  }
+
+  /** The name that a tenant system stands under, or will. */
+  streamOf(tsId: string, tenantId: string): string {
+    return tsStream(tsNameFor(tsId, tenantId, this.#overlay));
   }
 
   onRenewal(listener: RenewalListener): void {

@@ -3772,6 +3772,24 @@ export const commandSchemas = {
         ],
         "doc": "What was found instead, as JSON; null if that is no value.",
         "default": null
+      },
+      {
+        "name": "done",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Of a command about many tenant systems (keepOnly): how many it has changed; null in every other outcome.",
+        "default": null
+      },
+      {
+        "name": "remaining",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Of such a command: how many it has still to change, beyond its bound or refused; send it again under another key. null in every other outcome.",
+        "default": null
       }
     ]
   },
@@ -3978,6 +3996,53 @@ export const commandSchemas = {
         ],
         "doc": "Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9).",
         "default": null
+      }
+    ]
+  },
+  KeepOnlyCommand: {
+    "type": "record",
+    "name": "KeepOnlyCommand",
+    "namespace": "nvo3.v1",
+    "doc": "These are all the tenant systems that the NVE has: detach from it what is not among them. Send nothing else about tenant systems until its outcome is there.",
+    "fields": [
+      {
+        "name": "nveId",
+        "type": "string",
+        "doc": "The NVE that sends the command; it speaks for itself only."
+      },
+      {
+        "name": "incarnation",
+        "type": "long",
+        "doc": "The incarnation that it connected with, 0 where it gave none; any other than its present one is refused."
+      },
+      {
+        "name": "tenantSystems",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "HeldTenantSystem",
+            "namespace": "nvo3.v1",
+            "doc": "A tenant system that an NVE has.",
+            "fields": [
+              {
+                "name": "tsId",
+                "type": "string",
+                "doc": "The tenant system: one vNIC of one VM (R1)."
+              },
+              {
+                "name": "tenantId",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "Its tenant; null is every tenant’s of that id.",
+                "default": null
+              }
+            ]
+          }
+        },
+        "doc": "All that it has, up to 10,000; a command has at most 64 KiB. A device with more says it over REST."
       }
     ]
   },

@@ -55,6 +55,14 @@ export interface CommandBinding {
   readonly lifetimeS: number | null;
 }
 
+/** A tenant system that an NVE has. */
+export interface HeldTenantSystem {
+  /** The tenant system: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** Its tenant; null is every tenant’s of that id. */
+  readonly tenantId: string | null;
+}
+
 /** An address that the command claims and another tenant system holds (X2). */
 export interface OutcomeConflict {
   /** Virtual network identifier, 1 to 16777215. */
@@ -514,6 +522,10 @@ export interface CommandOutcome {
   readonly expected: string | null;
   /** What was found instead, as JSON; null if that is no value. */
   readonly actual: string | null;
+  /** Of a command about many tenant systems (keepOnly): how many it has changed; null in every other outcome. */
+  readonly done: number | null;
+  /** Of such a command: how many it has still to change, beyond its bound or refused; send it again under another key. null in every other outcome. */
+  readonly remaining: number | null;
 }
 
 /** Connect notification of an NVE; the key of the record is nve/<nveId>. */
@@ -580,6 +592,16 @@ export interface DisconnectNveCommand {
   readonly forget: boolean | null;
   /** Refuse unless the stream is at this revision, -1 if it must not exist; null asks for none (X9). */
   readonly ifRevision: number | null;
+}
+
+/** These are all the tenant systems that the NVE has: detach from it what is not among them. Send nothing else about tenant systems until its outcome is there. */
+export interface KeepOnlyCommand {
+  /** The NVE that sends the command; it speaks for itself only. */
+  readonly nveId: string;
+  /** The incarnation that it connected with, 0 where it gave none; any other than its present one is refused. */
+  readonly incarnation: number;
+  /** All that it has, up to 10,000; a command has at most 64 KiB. A device with more says it over REST. */
+  readonly tenantSystems: readonly HeldTenantSystem[];
 }
 
 /** Register or renew one binding by its BID (R21, R22). */
@@ -910,5 +932,6 @@ export type CommandMessage =
   | { readonly type: 'DeregisterBindingCommand'; readonly data: DeregisterBindingCommand }
   | { readonly type: 'DetachCommand'; readonly data: DetachCommand }
   | { readonly type: 'DisconnectNveCommand'; readonly data: DisconnectNveCommand }
+  | { readonly type: 'KeepOnlyCommand'; readonly data: KeepOnlyCommand }
   | { readonly type: 'RegisterBindingCommand'; readonly data: RegisterBindingCommand }
   | { readonly type: 'RegisterBindingsCommand'; readonly data: RegisterBindingsCommand };
