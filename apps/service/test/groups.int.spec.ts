@@ -73,6 +73,20 @@ afterEach(async () => {
 });
 
 describe('several NVAs for one VN, each for a group of tenant systems (R34)', () => {
+  it('carry out a sweep wherever it is asked: each tenant system’s command is decided by its own group', async () => {
+    for (const i of [1, 2, 3]) await attach('east-1', 'nve1', i).expect(200);
+    const head = (await store.head()).position;
+    await until(async () => Number((await at('rest').get('/readyz')).body.foldPosition) >= head);
+    const { body } = await at('rest').put('/v1/nves/nve1/tenant-systems').set('x-correlation-id', 'sweep').send({ incarnation: 1, tenantSystems: [{ tsId: 'ts2' }] }).expect(200);
+    expect(body).toMatchObject({ done: 2, items: [{ tsId: 'ts1', status: 200, revision: 1 }, { tsId: 'ts3', status: 200, revision: 1 }] });
+    const caused: string[] = [];
+    for await (const batch of store.readAll({ after: store.checkpointAt(head) })) for (const { stream, event } of batch.events) caused.push(`${stream} ${event.type} ${event.data.audit.correlationId}`);
+    expect(caused).toEqual(['ts-ts1 TenantSystemDetached sweep', 'ts-ts3 TenantSystemDetached sweep']);
+    await stop('east-1');
+    await stop('east-2');
+    expect((await at('rest').put('/v1/nves/nve1/tenant-systems').send({ incarnation: 1, tenantSystems: [] }).expect(503)).body.code).toMatch(/^(?:oracle-unreachable|outcome-unknown)$/);
+  });
+
   it('say which of them serves what, and who owns its terms', async () => {
     const { items } = (await at('east-2').get('/v1/oracles').expect(200)).body;
     expect(items).toEqual([

@@ -65,6 +65,10 @@ const command: fc.Arbitrary<Json> = fc
   )
   .map(([line, ifRevision, idempotencyKey, tenantId]) => ({ ...(tenantId !== undefined && 'tsId' in line && { tenantId }), ...line, ...(ifRevision !== undefined && { ifRevision }), ...(idempotencyKey !== undefined && { idempotencyKey }) }));
 
+/** What it names may be anybody's: only what is at it counts. */
+const keepOnly: fc.Arbitrary<Json> = fc.record({ command: fc.constant('keepOnly'), nveId: nveIds, incarnation: fc.constantFrom(1, 1, 1, 2), tenantSystems: fc.array(fc.record({ tsId: tsIds, tenantId: fc.constantFrom('red', 'blue', undefined) }), { maxLength: 5 }) });
+const sweep = fc.oneof(keepOnly, keepOnly, nveIds.map((nveId) => ({ command: 'evacuateNve', nveId })), vnids.map((vnid) => ({ command: 'emptyVn', vnid })));
+
 const path = fc.oneof(
   fc.tuple(vnids, fc.constantFrom('', '/members', '/tenant-systems', '/mappings', '/mappings?conflicted=true', '/mappings?limit=1')).map(([vnid, rest]) => `/v1/vns/${vnid}${rest}`),
   fc.tuple(nveIds, fc.constantFrom('', '/table', '/tenant-systems', '/applied')).map(([nveId, rest]) => `/v1/nves/${nveId}${rest}`),
@@ -75,7 +79,7 @@ const path = fc.oneof(
 
 const VN3 = { command: 'putVn', vnid: 3, ...vnBody() };
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ to: fc.constant('both' as const), who: fc.constant('nve1' as const), lines: fc.array(command, { minLength: 1, maxLength: 4 }) }) },
+  { weight: 5, arbitrary: fc.record({ to: fc.constant('both' as const), who: fc.constant('nve1' as const), lines: fc.array(fc.oneof({ weight: 9, arbitrary: command }, { weight: 1, arbitrary: sweep }), { minLength: 1, maxLength: 4 }) }) },
   { weight: 4, arbitrary: fc.record({ to: fc.constant('both' as const), who: fc.constant('nve1' as const), get: path }) },
   {
     weight: 2,

@@ -18,7 +18,7 @@ it('what is attached at each NVE is found in the order of the ids, from whicheve
         // From then on everything is taken in bit by bit, while the log goes on.
         if (i >= askedAt) {
           whereabouts.everyone.prepare(bit);
-          whereabouts.prepare(bit);
+          if (whereabouts.prepare(bit)) whereabouts.at('nve2').prepare(bit);
         }
         network.apply(event);
       }
@@ -29,6 +29,7 @@ it('what is attached at each NVE is found in the order of the ids, from whicheve
       for (const nveId of NVES) {
         const here = all.filter(({ state }) => state.attachments.some((a) => a.nveId === nveId)).map(nameOf);
         attached += here.length;
+        while (!whereabouts.at(nveId).prepare(bit));
         expect(taken(whereabouts.at(nveId)), nveId).toEqual(here.toSorted());
       }
     }),
