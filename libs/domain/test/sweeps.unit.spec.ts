@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '@nva/identifiers';
 import { checkPresentLife, endingLines, WholeSet, type Held, type Nve, type TenantSystem } from '../src/index.ts';
-import { command, World } from '../src/testing/index.ts';
+import { command, underlayOf, World } from '../src/testing/index.ts';
 
 const NVES = ['nve1', 'nve2'];
 const TENANTS = ['red', 'blue'];
@@ -18,7 +18,7 @@ const held = fc.array(fc.record({ tsId: fc.constantFrom('a', 'b', 'c', 'd', 'unk
 function worldOf(there: readonly { tsId: string; tenantId: string; at: readonly string[]; bids: readonly (number | undefined)[] }[]): World {
   const world = new World();
   for (const tenantId of TENANTS) world.given(command('putVn', { vnid: VNID[tenantId as 'red'], tenantId, name: 'n', service: 'l3', encapsulation: 'vxlan' }));
-  for (const nveId of NVES) world.given(command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:ff:01', addresses: ['198.51.100.1'], incarnation: 1 }));
+  for (const nveId of NVES) world.given(command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:ff:01', addresses: [underlayOf(nveId)], incarnation: 1 }));
   for (const [i, { tsId, tenantId, at, bids }] of there.entries()) {
     const bindings = bids.map((bid) => ({ ...(bid === undefined ? {} : { bid }), vnid: VNID[tenantId as 'red'], ip: `10.0.${i}.${bid ?? 0}` }));
     for (const nveId of at) world.given(command('attach', { nveId, tsId, tenantId, vmId: 'vm', mac: `02:00:00:00:00:0${i}`, bindings, placement: 'add' }));
