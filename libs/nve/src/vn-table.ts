@@ -151,10 +151,19 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
    * have an address and are reachable. Unreachable ones are left out, as EVPN leaves out an NVE whose routes are withdrawn: each
    * would cost a copy of every such frame, for no one as a rule. Unlike unicast, which still tries an unreachable NVE if it is the
    * only one, little is lost where it was cut off from the NVA only: addresses resolve from the table, not by flooding (R41, X4).
+   *
+   * No address is in it twice, nor one of this NVE's own, though a race or an operator gave one to two NVEs: whoever has it would get each frame twice. It is
+   * the first NVE's, by id; one that has no address of its own left is left out.
    */
   replicationList(): VnMember[] {
-    const others = [...this.#members.values()].filter(({ nveId, reachable, addresses }) => nveId !== this.nveId && reachable && addresses.length > 0);
-    return others.sort((a, b) => (a.nveId < b.nveId ? -1 : 1));
+    const taken = new Set(this.#members.get(this.nveId)?.addresses);
+    const others = [...this.#members.values()].filter(({ nveId, reachable }) => nveId !== this.nveId && reachable).sort((a, b) => (a.nveId < b.nveId ? -1 : 1));
+    return others.flatMap((member) => {
+      const addresses = [...new Set(member.addresses)].filter((address) => !taken.has(address));
+      for (const address of addresses) taken.add(address);
+      if (addresses.length === 0) return [];
+      return addresses.length === member.addresses.length ? [member] : [{ ...member, addresses }];
+    });
   }
 
   /** The address indexes in canonical order; `AddressIndex.of(table.mappings())` must give the same. */

@@ -82,6 +82,12 @@ describe('the replication list', () => {
     const table = tableAt('nve2', memberEntry('nve4'), nve2, nve1, memberEntry('nve3', { reachable: false }), memberEntry('nve5', { addresses: [] }));
     expect(table.replicationList().map(({ nveId }) => nveId)).toEqual(['nve1', 'nve4']);
   });
+
+  it('holds no address twice, and none of this NVE, whoever was given it', () => {
+    const at = (nveId: string, ...addresses: string[]): ReturnType<typeof memberEntry> => memberEntry(nveId, { addresses });
+    const table = tableAt('nve2', at('nve1', '192.0.2.1', '2001:db8::1'), at('nve2', '192.0.2.2'), at('nve3', '2001:db8::1', '192.0.2.3'), at('nve4', '192.0.2.1'), at('nve5', '192.0.2.2'), at('nve6', '192.0.2.6'));
+    expect(table.replicationList().map(({ nveId, addresses }) => [nveId, ...addresses])).toEqual([['nve1', '192.0.2.1', '2001:db8::1'], ['nve3', '192.0.2.3'], ['nve6', '192.0.2.6']]);
+  });
 });
 
 describe('mappingsHere', () => {
