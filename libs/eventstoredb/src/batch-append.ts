@@ -79,7 +79,9 @@ class Call {
 
   constructor(stream: Stream, gone: AbortSignal) {
     this.#stream = stream;
-    gone.addEventListener('abort', () => this.#end(new Error('the node has stopped answering')), { once: true });
+    const end = (): void => this.#end(new Error('the node has stopped answering'));
+    gone.addEventListener('abort', end, { once: true });
+    if (gone.aborted) end();
     stream.on('data', (response: BatchAppendResp) => this.#waiting.get(response.getCorrelationId()!.getString())?.resolve(response));
     stream.on('error', (error: Error) => this.#end(error));
     stream.on('drain', () => this.#open());
