@@ -5,6 +5,7 @@ import { startNva, type NvaFixture } from './support.ts';
 const WRITES = [
   'PUT /v1/vns/{vnid}',
   'DELETE /v1/vns/{vnid}',
+  'POST /v1/vns/{vnid}/release',
   'PUT /v1/nves/{nveId}',
   'DELETE /v1/nves/{nveId}',
   'POST /v1/nves/{nveId}/heartbeat',
