@@ -108,7 +108,7 @@ async function noneNobodys(cluster: Cluster): Promise<void> {
 async function put(url: string, nves: readonly string[]): Promise<void> {
   const lines = [
     ...VNIDS.map((vnid) => ({ command: 'putVn', vnid, tenantId: 'red', name: `VN ${vnid}`, service: 'l3', encapsulation: 'vxlan' })),
-    ...nves.map((nveId, i) => ({ command: 'connectNve', nveId, siteId: `site-${i}`, mac: `02:00:00:00:fe:0${i}`, addresses: [`203.0.113.${i + 1}`], incarnation: 1, leaseS: LEASE_S })),
+    ...nves.map((nveId, i) => ({ command: 'connectNve', nveId, siteId: `site-${i}`, mac: `02:00:00:00:fe:0${i}`, addresses: [`203.0.113.${i + 101}`], incarnation: 1, leaseS: LEASE_S })),
   ];
   const response = await fetch(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: lines.map((line) => JSON.stringify(line)).join('\n') });
   const answers = (await response.text()).trim().split('\n').map((line) => JSON.parse(line) as { status: number });
