@@ -114,11 +114,11 @@ function callerOf(context: RequestContext): Caller | null {
 
 function resultLine(line: number, result: Result | Swept): string {
   if ('refusal' in result) return refusedLine(line, result.refusal);
-  if ('swept' in result) return `${JSON.stringify({ line, status: 200, ...result.swept })}\n`;
-  return `${JSON.stringify('answer' in result ? { line, status: answerStatus(result.answer), ...answerBody(result.answer) } : { line, ...result.forwarded })}\n`;
+  if ('swept' in result) return `${JSON.stringify({ status: 200, ...result.swept, line })}\n`;
+  return `${JSON.stringify('answer' in result ? { status: answerStatus(result.answer), ...answerBody(result.answer), line } : { ...result.forwarded, line })}\n`;
 }
 
-const refusedLine = (line: number, refusal: Refusal): string => `${JSON.stringify({ line, ...problemOf(refusal) })}\n`;
+const refusedLine = (line: number, refusal: Refusal): string => `${JSON.stringify({ ...problemOf(refusal), line })}\n`;
 
 /** Lines of the input, empty ones left out, as many as are there up to a bound. A line that is too long becomes its refusal. */
 async function* chunks(input: Readable): AsyncGenerator<InputLine[]> {
