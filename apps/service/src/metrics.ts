@@ -71,6 +71,7 @@ export class Metrics {
       this.#identityAlarms.inc();
       logger.warn('an NVE keeps changing its site, MAC or addresses under one incarnation: do two hosts have its id?', { nveId: event.data.nveId, incarnation, siteId, mac, addresses, correlationId });
     } else if (event.type === 'TenantSystemMoved' || event.type === 'TenantSystemAttached' || event.type === 'TenantSystemDetached') {
+      if (event.type === 'TenantSystemDetached' && event.data.mobility === null) return;
       const { tsId, moves } = replica.network.tenantSystems.get(tsNameOf(stream)!)!.state;
       if (moves.at(-1) !== recordedAt || !movesTooOften({ moves }, clock)) return;
       this.#moveAlarms.inc();

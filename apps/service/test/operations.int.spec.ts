@@ -140,6 +140,10 @@ describe('changes of place that no command calls a move', () => {
     }
     expect(await metric(fixture, 'nva_move_alarms_total')).toBe(1);
     expect((await fixture.http.get('/v1/tenant-systems/ts1').expect(200)).body).toMatchObject({ mobility: 6, moveAlarm: true });
+    // Coming and going beside its place is no move, and no alarm of its own.
+    await fixture.http.put('/v1/nves/nve3/tenant-systems/ts1').send(tsBody(1, { placement: 'add' })).expect(200);
+    await fixture.http.delete('/v1/nves/nve3/tenant-systems/ts1').expect(200);
+    expect(await metric(fixture, 'nva_move_alarms_total')).toBe(1);
   });
 });
 
