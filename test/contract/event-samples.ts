@@ -63,7 +63,11 @@ class Values {
     if (schema.name !== undefined) this.#named.set(schema.name, schema);
     if (schema.type === 'record') return Object.fromEntries(schema.fields!.map(({ name, type }) => [name, this.of(type)]));
     if (schema.type === 'enum') return this.#pick(schema.symbols!);
-    if (schema.type === 'array') return Array.from({ length: this.#pick([0, 1, 3]) }, () => this.of(schema.items!));
+    if (schema.type === 'array') {
+      // Also of an empty one the type is known by its name from here on.
+      this.of(schema.items!);
+      return Array.from({ length: this.#pick([0, 1, 3]) }, () => this.of(schema.items!));
+    }
     if (schema.type === 'map') return Object.fromEntries(Array.from({ length: this.#pick([0, 2]) }, (_, i) => [`key ${i}`, this.of(schema.values!)]));
     return this.of(schema.type);
   }

@@ -12,7 +12,7 @@ export interface Piece {
 
 /**
  * Divides a batch of commands of many callers into pieces that take their turns one by one, wave by wave: the pieces of a wave need not wait
- * for each other. A command about a tenant system that another caller sent one about before is of a later wave, so that these are decided in
+ * for each other. A command about a tenant system (or two) that another caller sent one about before is of a later wave, so that these are decided in
  * the order in which they came; those of one caller are in any case.
  */
 export function* waves(lines: readonly CallersLine[]): Generator<readonly Piece[], void> {
@@ -24,14 +24,14 @@ export function* waves(lines: readonly CallersLine[]): Generator<readonly Piece[
     for (const place of left) {
       const { parsed: { command }, caller: sender } = lines[place]!;
       const caller = actorOf(sender);
-      const tsId = 'tsId' in command ? command.tsId : null;
-      if (tsId !== null && (senders.get(tsId) ?? caller) !== caller) {
+      const about = 'tsId' in command ? ('to' in command ? [command.tsId, command.to] : [command.tsId]) : [];
+      if (about.some((tsId) => (senders.get(tsId) ?? caller) !== caller)) {
         // Whoever sends one after it waits for it too.
-        senders.set(tsId, '');
+        for (const tsId of about) senders.set(tsId, '');
         later.push(place);
         continue;
       }
-      if (tsId !== null) senders.set(tsId, caller);
+      for (const tsId of about) senders.set(tsId, caller);
       let piece = open.get(caller);
       if (!piece || piece.places.length === COMMANDS_PER_TURN) {
         piece = { caller, places: [] };

@@ -1,4 +1,4 @@
-import { CodecError, lineOf, type CommandCodec, type CommandLine } from '@nva/codec';
+import { CodecError, commandKey, lineOf, type CommandCodec, type CommandLine } from '@nva/codec';
 import { cut, Refusal } from '@nva/identifiers';
 import type { ReceivedCommand } from '@nva/kafka';
 import type { Clock, Logger } from '@nva/ports';
@@ -89,8 +89,8 @@ export class CommandReader {
     const message = this.#codec.decode(value);
     if (message.type === 'CommandOutcome') throw new CodecError('it is an outcome');
     const line = lineOf(message);
-    const due = typeof line['tsId'] === 'string' ? line['tsId'] : `nve/${caller.nveId}`;
-    if (key !== due) throw new Refusal('out-of-range', 'the key of the record is the tenant system\u2019s id, or nve/<nveId> where there is none', { field: 'key', received: key, expected: due });
+    const due = commandKey(line, caller.nveId);
+    if (key !== due) throw new Refusal('out-of-range', 'the key of the record is the tenant system\u2019s id, of a passing the taker\u2019s, or nve/<nveId> where there is none', { field: 'key', received: key, expected: due });
     return { ...line, correlationId, idempotencyKey };
   }
 }

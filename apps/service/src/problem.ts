@@ -67,6 +67,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'duplicate-mac': 409,
   'duplicate-ip': 409,
   'address-registered': 409,
+  'address-not-held': 409,
   'revision-mismatch': 409,
   'ahead-of-log': 409,
   'quota-exceeded': 409,

@@ -134,6 +134,13 @@ export class WritesController {
     return this.#write('connectionFailure', params, body, request, reply);
   }
 
+  @Post('tenant-systems/:tsId/pass')
+  @HttpCode(200)
+  @DescribesWrite('passAddress', ['tsId'])
+  passAddress(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+    return this.#write('passAddress', params, body, request, reply);
+  }
+
   async #sweep(name: SweepName, path: Readonly<Record<string, unknown>>, body: unknown, request: FastifyRequest): Promise<SweepAnswer> {
     checkJson(body, request);
     const idempotencyKey = readIdempotencyKey(request);

@@ -17,6 +17,7 @@ const WRITES = [
   'DELETE /v1/tenant-systems/{tsId}/bindings/{bid}',
   'PUT /v1/tenant-systems/{tsId}/mac',
   'POST /v1/tenant-systems/{tsId}/connection-failure',
+  'POST /v1/tenant-systems/{tsId}/pass',
 ];
 const OTHERS = [
   'POST /v1/commands',

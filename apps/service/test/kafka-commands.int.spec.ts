@@ -83,12 +83,13 @@ describe('a command on Kafka', () => {
       attach(1, 'nve2', { mac: macOf(1).toUpperCase(), bindings: undefined }),
       { command: 'registerBinding', tsId: 'ts1', bid: 4, vnid: 2, vlan: 9, lifetimeS: 60 },
       { command: 'changeMac', tsId: 'ts1', mac: macOf(9) },
+      { command: 'passAddress', tsId: 'ts1', to: 'ts2', vnid: 1, ip: '10.0.0.1', bid: 9, lifetimeS: 60 },
       { command: 'connectionFailure', tsId: 'ts1', nveId: 'nve2', vnid: 2 },
       { command: 'deregisterBinding', tsId: 'ts1', bid: 4 },
       { command: 'detach', nveId: 'nve2', tsId: 'ts1' },
       { command: 'disconnectNve', nveId: 'nve3' },
     ];
-    const senderOf = (line: CommandLine, i: number): string => String(line['nveId'] ?? (i === 0 ? 'nve1' : 'nve2'));
+    const senderOf = (line: CommandLine, i: number): string => String(line['nveId'] ?? (i === 0 || line.command === 'passAddress' ? 'nve1' : 'nve2'));
     const answers: unknown[] = [];
     for (const [i, line] of life.entries()) answers.push(asLine(await topics.sender(senderOf(line, i)).send(line)));
     const overKafka = await trace(nva, topics.feed);
@@ -126,6 +127,8 @@ describe('a command on Kafka', () => {
     ['a detach of what is elsewhere (R55)', { command: 'detach', nveId: 'nve1', tsId: 'ts3' }],
     ['a tenant system of another NVE', { command: 'changeMac', tsId: 'ts3', mac: macOf(8) }],
     ['a BID of another VN', { command: 'registerBinding', tsId: 'ts1', bid: 70_000, vnid: 1, ip: '10.0.0.9' }],
+    ['an address for what is at another NVE', { command: 'passAddress', tsId: 'ts1', to: 'ts3', vnid: 1, ip: '10.0.0.1' }],
+    ['an address that the one it is asked of does not have', { command: 'passAddress', tsId: 'ts3', to: 'ts1', vnid: 1, ip: '10.0.0.9' }],
     ['forgetting an NVE', { command: 'disconnectNve', nveId: 'nve1', forget: true }],
     ['an older incarnation', { command: 'connectNve', nveId: 'nve1', siteId: 'site-1', mac: '02:00:00:00:ff:01', addresses: ['198.51.100.1'], incarnation: 0 }],
     ['an NVE without addresses', { command: 'connectNve', nveId: 'nve1', siteId: 'site-1', mac: '02:00:00:00:ff:01', addresses: [] }],

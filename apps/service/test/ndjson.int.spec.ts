@@ -38,6 +38,7 @@ describe('a line of NDJSON', () => {
       changeMac: { tsId: 'ts7', mac: macOf(8) },
       connectionFailure: { tsId: 'ts7', nveId: 'nve7', vnid: 2 },
       deregisterBinding: { tsId: 'ts7', bid: 3 },
+      passAddress: { tsId: 'ts7', to: 'ts9', vnid: 1, ip: '10.0.0.7' },
       detach: { tsId: 'ts7', nveId: 'nve7' },
       remove: { tsId: 'ts8' },
       deleteVn: { vnid: 7 },
@@ -45,10 +46,11 @@ describe('a line of NDJSON', () => {
       disconnectNve: { nveId: 'nve7', forget: true },
     };
     expect(Object.keys(commands).toSorted()).toEqual([...commandNames].toSorted());
-    const lines = Object.entries(commands).map(([name, fields]) => (name === 'remove' ? attachLine(8, 1) : '') + line(name, fields));
+    const first: Partial<Record<string, string>> = { remove: attachLine(8, 1), passAddress: line('attach', { nveId: 'nve1', tsId: 'ts9', ...tsBody(9, { bindings: [] }) }) };
+    const lines = Object.entries(commands).map(([name, fields]) => (first[name] ?? '') + line(name, fields));
     const results = await post(lines.join(''));
-    // What records nothing, as the heartbeat, is answered with what is there by then.
-    const positions = [7, 8, null, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+    // What records nothing, as the heartbeat, is answered with what is there by then. A passing is two events, and answered from the second.
+    const positions = [7, 8, null, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23];
     expect(results.map(({ status, position }) => [status, position])).toEqual(positions.map((position) => [200, position === null ? expect.any(String) : String(position)]));
     expect(results[4]).toEqual({ line: 5, status: 200, position: '10', revision: 1, effective: true, conflicts: [], memberships: [1, 7] });
   });

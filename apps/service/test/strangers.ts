@@ -44,7 +44,7 @@ export interface Write {
   readonly fields: (names: Names) => object;
   /** For each name that the request has: what is not there, or not the caller's, all of which is to be answered alike. */
   readonly varied: Varied;
-  readonly refused: Partial<Record<keyof Names, Refused>>;
+  readonly refused: Partial<Record<keyof Names, Refused | ((fields: Readonly<Record<string, unknown>>) => Refused)>>;
 }
 
 const attachFields = ({ tenantId, vnid }: Names): object => ({ tenantId, vmId: 'vm-1', mac: macOf(77), bindings: [{ vnid, ip: '10.0.0.77' }] });
@@ -66,6 +66,10 @@ export const WRITES: readonly Write[] = [
   write('deregisterBinding', 'delete', '/v1/tenant-systems/{tsId}/bindings/{bid}', () => ({}), { tsId: TENANT_SYSTEMS }),
   write('changeMac', 'put', '/v1/tenant-systems/{tsId}/mac', () => ({ mac: macOf(77) }), { tsId: TENANT_SYSTEMS }),
   write('connectionFailure', 'post', '/v1/tenant-systems/{tsId}/connection-failure', ({ nveId, vnid }) => ({ nveId, vnid }), { tsId: TENANT_SYSTEMS, nveId: NVES, vnid: VNS }, { vnid: [422, 'vn-not-joined'] }),
+  // Whoever takes an address over names who has it, of its tenant, wherever that is.
+  write('passAddress', 'post', '/v1/tenant-systems/{tsId}/pass', () => ({ to: OWN.tsId, vnid: OWN.vnid, ip: '10.0.0.77' }), { tsId: [NOWHERE, BLUE, BLUE_GONE].map((n) => `ts-${n}`) }, {
+    tsId: ({ tenantId, ifRevision = -1 }) => (tenantId === 'blue' ? FORBIDDEN : ifRevision === -1 ? [404, 'ts-unknown'] : [409, 'revision-mismatch']),
+  }),
   write('keepOnly', 'put', '/v1/nves/{nveId}/tenant-systems', ({ tsId }) => ({ incarnation: 1, tenantSystems: [{ tsId }] }), { nveId: NVES }),
   write('evacuateNve', 'post', '/v1/nves/{nveId}/evacuate', () => ({}), { nveId: NVES }),
   write('emptyVn', 'post', '/v1/vns/{vnid}/empty', () => ({}), { vnid: VNS }),
@@ -118,6 +122,8 @@ export interface Case {
   readonly refused: Refused;
 }
 
+const refusedAs = (refused: Write['refused'][keyof Names], fields: object): Refused => (typeof refused === 'function' ? refused(fields as Record<string, unknown>) : (refused ?? FORBIDDEN));
+
 /** Every write with every name that it has. */
 export const CASES: readonly Case[] = WRITES.flatMap((one) =>
   (Object.keys(one.varied) as (keyof Names)[]).flatMap((name) =>
@@ -126,7 +132,7 @@ export const CASES: readonly Case[] = WRITES.flatMap((one) =>
       what: `${one.command}, ${name}, ${beside}`,
       write: one,
       // A revision is checked before what is in the body, and is the caller's own thing there.
-      refused: 'ifRevision' in fields && fields.ifRevision !== 0 && name === 'vnid' && one.refused.vnid ? ([409, 'revision-mismatch'] as const) : (one.refused[name] ?? FORBIDDEN),
+      refused: 'ifRevision' in fields && fields.ifRevision !== 0 && name === 'vnid' && one.refused.vnid ? ([409, 'revision-mismatch'] as const) : refusedAs(one.refused[name], fields),
       asked: one.varied[name]!.map((value) => {
         const names = { ...OWN, [name]: value };
         return { names, named: String(value), fields: { ...one.fields(names), ...fields } };

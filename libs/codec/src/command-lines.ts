@@ -30,6 +30,12 @@ export function commandOf({ command, ...fields }: CommandLine): NveCommand {
   return { type: typeOf(command), data: complete(schema, fields, command) } as unknown as NveCommand;
 }
 
+/** The key of a command's record: what has one key is decided in the order sent. Of a passing it is the taker, which the NVE that sends it speaks for. */
+export function commandKey(line: CommandLine, nveId: string): string {
+  const about = line.command === 'passAddress' ? line['to'] : line['tsId'];
+  return typeof about === 'string' ? about : `nve/${nveId}`;
+}
+
 function given(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(given);
   if (typeof value !== 'object' || value === null) return value;

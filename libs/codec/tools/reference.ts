@@ -112,7 +112,7 @@ const OUTCOME_HEADERS = { type: 'object', required: Object.keys(COMMAND_IDS), pr
 
 function commandMessage({ name, doc }: Schema): object {
   const outcome = name === 'CommandOutcome';
-  const key = outcome ? 'The Idempotency-Key of the command' : /^(?:(?:Disc|C)onnectNve|KeepOnly)/.test(name) ? '`nve/<nveId>`' : '`<tsId>`';
+  const key = outcome ? 'The Idempotency-Key of the command' : /^(?:(?:Disc|C)onnectNve|KeepOnly)/.test(name) ? '`nve/<nveId>`' : name.startsWith('PassAddress') ? '`<to>`' : '`<tsId>`';
   return {
     name,
     summary: doc,

@@ -186,6 +186,23 @@ export const CATALOGUE = {
     doc: 'A tenant system can no longer reach a VN through an NVE; attaching there again clears it.',
     fields: { tsId, tenantId: whose, nveId, vnid: optional(parseVnid, whole(1, MAX_VNID), 'The VN; absent means all of them.') },
   },
+  passAddress: {
+    type: 'passAddress',
+    doc: 'Pass an IP, the MAC or both to another tenant system of the tenant, or exchange them, in one change.',
+    fields: {
+      tsId,
+      tenantId: whose,
+      to: required(parseTsId, id, 'The tenant system that takes what passes.'),
+      vnid: optional(parseVnid, whole(1, MAX_VNID), 'The VN of the IP; comes with it.'),
+      ip: optional(parseIp, ipSchema, 'The IP that passes: one that the holder has in the VN.'),
+      forIp: optional(parseIp, ipSchema, 'An IP of the taker in that VN that goes the other way.'),
+      mac: optional(parseMac, macSchema, 'The MAC that passes: that of the holder. In all VNs of both.'),
+      forMac: optional(parseMac, macSchema, 'The MAC that the holder has from then on; absent: the taker\u2019s former one.'),
+      bid: optional(parseBid, whole(1, MAX_BID), 'BID of the taker\u2019s binding; absent: the holder\u2019s.'),
+      vlan: optional(parseVlan, whole(1, MAX_VLAN), 'VLAN of the taker\u2019s binding; absent: the one by which it is in the VN, or else the holder\u2019s.'),
+      lifetimeS: optional(integer(1, MAX_LIFETIME_S), whole(1, MAX_LIFETIME_S), 'Lifetime of the taker\u2019s binding in seconds; absent: that of the holder\u2019s.'),
+    },
+  },
 } as const satisfies Record<string, CommandSpec>;
 
 export type CommandName = keyof typeof CATALOGUE;

@@ -203,7 +203,8 @@ function create(line: BindingLine, path: string, whole: boolean): Binding {
   };
 }
 
-function checkSet(bindings: readonly Binding[], path: string): void {
+/** Refuses a set of one tenant system that breaks R13, R18, R19 or the bound. */
+export function checkSet(bindings: readonly Binding[], path: string): void {
   if (bindings.length > MAX_BINDINGS_PER_TS) {
     throw new Refusal('too-many-bindings', `a tenant system has at most ${MAX_BINDINGS_PER_TS} bindings`, { field: path, received: bindings.length });
   }

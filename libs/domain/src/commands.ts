@@ -2,7 +2,8 @@ import type { NvaEvent } from '@nva/codec';
 import { nveStream, tsStream, vnStream } from '@nva/identifiers';
 import type { NveCommand, NveEvent } from './nve.decider.ts';
 import { tsNameOfCommand, type TenantSystemNames } from './naming.ts';
-import type { TenantSystemCommand, TenantSystemEvent } from './tenant-system.decider.ts';
+import type { TenantSystemCommand } from './tenant-system.decider.ts';
+import type { TenantSystemEvent } from './tenant-system.ts';
 import type { VnCommand, VnEvent } from './vn.decider.ts';
 
 /** Every command that the NVA decides. */
@@ -20,6 +21,7 @@ const AGGREGATE_OF_COMMAND: Readonly<Record<Command['type'], Aggregate>> = {
   lapseBindings: 'ts',
   changeMac: 'ts',
   connectionFailure: 'ts',
+  passAddress: 'ts',
   putVn: 'vn',
   deleteVn: 'vn',
   releaseVn: 'vn',
@@ -42,6 +44,8 @@ const AGGREGATE_OF_EVENT: Readonly<Record<NvaEvent['type'], Aggregate | 'fold' |
   BindingsLapsed: 'ts',
   MacChanged: 'ts',
   ConnectionFailed: 'ts',
+  AddressAwaited: 'ts',
+  AddressPassed: 'ts',
   VnCreated: 'vn',
   VnUpdated: 'vn',
   VnDeleted: 'vn',

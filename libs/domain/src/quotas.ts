@@ -1,6 +1,6 @@
 import { Refusal } from '@nva/identifiers';
 import type { Nve } from './nve.decider.ts';
-import type { TenantSystem } from './tenant-system.decider.ts';
+import type { TenantSystem } from './tenant-system.ts';
 import type { Vn } from './vn.decider.ts';
 
 /** What is counted. Of a tenant: its attached tenant systems, their bindings, its living VNs. Of an NVE: what is attached there, its bindings, the VNs that it is in. */

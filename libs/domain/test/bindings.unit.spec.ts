@@ -46,7 +46,7 @@ describe('a registration', () => {
     fc.assert(
       fc.property(fc.uniqueArray(address, { maxLength: 3, selector: ({ vnid, ip }) => `${vnid} ${ip}` }), fc.boolean(), fc.array(line, { minLength: 1, maxLength: 3 }), (addresses, numbered, lines) => {
         const bindings = addresses.map(({ vnid, ip }, i) => ({ bid: numbered || addresses.length > 1 ? addresses.length - i : null, vnid, vlan: null, ip, lifetimeS: null }));
-        const before: TenantSystem = { tsId: 't1', tenantId: 'red', vmId: 'vm', mac: MAC1, attachments: [], bindings, failures: [], mobility: 0, moves: [], place: null };
+        const before: TenantSystem = { tsId: 't1', tenantId: 'red', vmId: 'vm', mac: MAC1, attachments: [], bindings, failures: [], mobility: 0, moves: [], place: null, awaits: null };
         let resolved: ReturnType<typeof register>;
         try {
           resolved = register(bindings, lines as BindingLine[], () => '');

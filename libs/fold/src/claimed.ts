@@ -7,7 +7,7 @@ export interface Claim {
   readonly address: string;
 }
 
-export const sameClaim = (a: Claim, b: Claim): boolean => a.vn === b.vn && a.kind === b.kind && a.address === b.address;
+const sameClaim = (a: Claim, b: Claim): boolean => a.vn === b.vn && a.kind === b.kind && a.address === b.address;
 
 /** What a tenant system claims: its MAC in every VN that it is in, and the IP of each binding (R13). An L2 binding's VLAN and MAC are covered by the MAC. */
 export function eachClaim(ts: FoldedTs, visit: (vn: FoldedVn, kind: Claim['kind'], address: string, ts: FoldedTs) => void): void {
@@ -31,3 +31,33 @@ export function claimsOf(ts: FoldedTs): readonly Claim[] {
 export function firstInVn(bindings: readonly Connection[], vn: FoldedVn): number {
   return bindings.length === 1 ? 0 : bindings.findIndex((b) => b.vn === vn);
 }
+
+/**
+ * Brings the claims of tenant systems from what they were `before` to what they are. An address that one of two gives up and the other has keeps its place
+ * in the order of arrival (X2): it was passed on. Returns who else has come to hold an address.
+ */
+export function moveClaims(tenantSystems: readonly FoldedTs[], before: readonly (readonly Claim[])[]): Set<FoldedTs> {
+  const after = tenantSystems.map((ts) => claimsOf(ts));
+  const ends = (claim: Claim, i: number): boolean => has(before[i]!, claim) && !has(after[i]!, claim);
+  const partner = (i: number): number | null => (tenantSystems.length === 2 ? 1 - i : null);
+  const successors = new Set<FoldedTs>();
+  tenantSystems.forEach((ts, i) => {
+    const to = partner(i);
+    for (const claim of before[i]!) {
+      if (has(after[i]!, claim)) continue;
+      const table = claim.vn[claim.kind];
+      if (to !== null && has(after[to]!, claim)) table.pass(claim.address, ts, tenantSystems[to]!);
+      else {
+        const successor = table.release(claim.address, ts);
+        if (successor && !tenantSystems.includes(successor)) successors.add(successor);
+      }
+    }
+  });
+  tenantSystems.forEach((ts, i) => {
+    const from = partner(i);
+    for (const claim of after[i]!) if (!has(before[i]!, claim) && !(from !== null && ends(claim, from))) claim.vn[claim.kind].claim(claim.address, ts);
+  });
+  return successors;
+}
+
+const has = (claims: readonly Claim[], claim: Claim): boolean => claims.some((other) => sameClaim(claim, other));

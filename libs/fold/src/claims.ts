@@ -72,6 +72,24 @@ export class ClaimTable {
     return at === 0 ? present[0]! : null;
   }
 
+  /** Gives the claim of one to another, at the earlier of their places in the order: nobody else comes to hold the address by it. */
+  pass(address: string, from: FoldedTs, to: FoldedTs): void {
+    const present = this.claimants(address);
+    const wasThere = present.includes(to);
+    const at = present.findIndex((ts) => ts === from || ts === to);
+    const next = present.filter((ts) => ts !== from && ts !== to).toSpliced(at, 0, to);
+    this.#ended(from);
+    if (!wasThere) {
+      this.#count++;
+      this.#order?.add(to);
+    }
+    if (next.length > 1) this.#claims.set(address, next);
+    else {
+      this.#claims.set(address, to);
+      this.#contested?.delete(address);
+    }
+  }
+
   holder(address: string): FoldedTs | undefined {
     const present = this.#claims.get(address);
     return Array.isArray(present) ? present[0] : present;

@@ -1,13 +1,13 @@
 import type { Mapping, NvaEvent, VnContext, VnMember } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
-import { evolveNve, evolveTenantSystem, evolveVn, isNveEvent, isTenantSystemEvent, isVnEvent, type NveEvent, type TenantSystemEvent, type VnEvent } from '@nva/domain';
+import { evolveNve, evolveTaker, evolveTenantSystem, evolveVn, isAwaited, isNveEvent, isTenantSystemEvent, isVnEvent, type AddressPassed, type NveEvent, type TenantSystemEvent, type VnEvent } from '@nva/domain';
 import { nveIdAlike, tsNameOf } from '@nva/identifiers';
 import { LogRefused, WRITTEN_BY_NEWER, type Position, type RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
-import { isVoid, type FoldedOracle, type Lapse } from './oracles.ts';
+import { isVoid, type FoldedOracle } from './oracles.ts';
 import { Connecting } from './connecting.ts';
 import { Holdings } from './holdings.ts';
-import { claimsOf, eachClaim, firstInVn, sameClaim, type Claim } from './claimed.ts';
+import { claimsOf, eachClaim, firstInVn, moveClaims } from './claimed.ts';
 import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
 import { LogTime } from './log-time.ts';
 import { nameIn, Namesakes } from './namesakes.ts';
@@ -27,12 +27,7 @@ export interface ChangeWatcher {
 }
 
 /** A mapping record as it stood before an event. */
-interface Published {
-  readonly vn: FoldedVn;
-  readonly key: string;
-  readonly value: Mapping;
-  readonly position: Position;
-}
+type Published = Pick<RecordChange, 'key'> & { readonly vn: FoldedVn; readonly value: Mapping; readonly position: Position };
 
 /**
  * The whole network as a fold over the log: VN membership, mapping tables, address claims, reachability. `apply` takes one event
@@ -48,6 +43,8 @@ export class Network {
   /** Version of the rules that the log is at, and the revision of the stream that says so. */
   version = 1;
   versionRevision = -1;
+  /** Whether the last event counted for nothing: a lapse, or a passing, that came too late. */
+  passedOver = false;
   rules: FoldRules;
   /** By the name that their stream ends in (`tsNameOf`): the id, but for namesakes. */
   readonly tenantSystems = new Map<string, FoldedTs>();
@@ -91,7 +88,10 @@ export class Network {
   }
 
   #dispatch(event: NvaEvent, { stream, revision }: FoldedEvent): void {
-    if (isVoid(event, this.oracles)) this.#pass(event, stream, revision);
+    const taker = event.type === 'AddressPassed' ? this.takerOf(event, stream) : undefined;
+    this.passedOver = isVoid(event, this.oracles) || (event.type === 'AddressPassed' && !isAwaited(event, revision, taker?.state, taker?.revision));
+    if (this.passedOver) this.#passOver(event, stream, revision);
+    else if (taker) this.#passed(event as AddressPassed, this.tenantSystems.get(tsNameOf(stream)!)!, revision, taker);
     else if (isTenantSystemEvent(event)) this.#tenantSystem(event, nameIn(stream, event.data.tsId), revision);
     else if (isVnEvent(event)) this.#vn(event, revision);
     else if (isNveEvent(event)) this.#nve(event, revision);
@@ -99,8 +99,13 @@ export class Network {
     else if (event.type === 'OracleTookOver') this.oracles.set(event.data.group, { oracleId: event.data.oracleId, url: event.data.url, position: this.position, revision });
   }
 
+  /** Whom an address is passed to, if there is one of the holder's tenant. */
+  takerOf({ data }: AddressPassed, stream: string): FoldedTs | undefined {
+    return this.namesakes.of(data.to, this.tenantSystems.get(tsNameOf(stream)!)!.state.tenantId);
+  }
+
   /** An event that counts for nothing is still the last of its stream. */
-  #pass({ data }: Lapse, stream: string, revision: number): void {
+  #passOver({ data }: NvaEvent, stream: string, revision: number): void {
     const ts = 'tsId' in data ? this.tenantSystems.get(tsNameOf(stream)!) : undefined;
     if (ts) this.watcher?.tenantSystem(ts);
     const folded = ts ?? ('nveId' in data ? this.nves.get(data.nveId) : undefined);
@@ -167,6 +172,16 @@ export class Network {
     this.whereabouts.moved(known, attachments);
   }
 
+  /** Both at once: nobody has the address between, and nobody twice. */
+  #passed(event: AddressPassed, holder: FoldedTs, revision: number, taker: FoldedTs): void {
+    const given = this.#connecting.connected(evolveTenantSystem(holder.state, event), holder.state);
+    const taken = this.#connecting.connected(evolveTaker(taker.state, event), taker.state);
+    this.#redo([holder, taker], () => {
+      Object.assign(holder, { state: given, revision, position: this.position });
+      Object.assign(taker, { state: taken, position: this.position });
+    });
+  }
+
   /** The entry of an NVE, made if there is none yet. */
   nveNamed(nveId: string): FoldedNve {
     let nve = this.nves.get(nveId);
@@ -190,13 +205,11 @@ export class Network {
     const claims = tenantSystems.map((ts) => claimsOf(ts));
     change();
     if (this.watcher) tenantSystems.forEach((ts) => this.#tell(ts));
-    const successors = new Set<FoldedTs>();
-    tenantSystems.forEach((ts, i) => this.#release(ts, claims[i]!, claimsOf(ts), successors));
-    tenantSystems.forEach((ts, i) => this.#claim(ts, claims[i]!, claimsOf(ts)));
+    const successors = moveClaims(tenantSystems, claims);
     tenantSystems.forEach((ts) => this.#count(ts, 1, touched));
     this.#settleMembers(touched);
     tenantSystems.forEach((ts, i) => this.#settleMappings(ts, before[i]!));
-    for (const successor of successors) if (!tenantSystems.includes(successor)) this.#succeed(successor);
+    for (const successor of successors) this.#succeed(successor);
   }
 
   #succeed(successor: FoldedTs): void {
@@ -263,20 +276,6 @@ export class Network {
       this.#changes.push({ feed, key, value: { type: 'Mapping', data: value }, previous: former?.position ?? null });
     }
     if (gone) for (const { vn, key, position } of gone) this.#changes.push({ feed: vn.feed, key, value: null, previous: position });
-  }
-
-  // Claims
-
-  #release(ts: FoldedTs, before: readonly Claim[], after: readonly Claim[], successors: Set<FoldedTs>): void {
-    for (const claim of before) {
-      if (after.some((other) => sameClaim(claim, other))) continue;
-      const successor = claim.vn[claim.kind].release(claim.address, ts);
-      if (successor) successors.add(successor);
-    }
-  }
-
-  #claim(ts: FoldedTs, before: readonly Claim[], after: readonly Claim[]): void {
-    for (const claim of after) if (!before.some((other) => sameClaim(claim, other))) claim.vn[claim.kind].claim(claim.address, ts);
   }
 
   // Membership

@@ -2,14 +2,15 @@ import type { Binding, NvaEvent, PublishedAttachment } from '@nva/codec';
 import { CONTEXT_KEY, mappingKey, memberKey, membershipKey } from '@nva/codec';
 import {
   evolveNve,
+  evolveTaker,
   evolveTenantSystem,
   evolveVn,
   isNveEvent,
   isTenantSystemEvent,
   isVnEvent,
+  type AddressPassed,
   type Nve,
   type TenantSystem,
-  type TenantSystemEvent,
   type Vn,
 } from '@nva/domain';
 import { feedKey, type FeedName, type Position, type RecordedEvent } from '@nva/ports';
@@ -32,6 +33,7 @@ export class Recompute {
   #registeredIn = new Map<string, Position>();
   /** `kind vnid address stream` → the position since which it is claimed. */
   #claims = new Map<string, ClaimSince>();
+  readonly #revisions = new Map<string, number>();
   /** Group → position at which its terms were last taken over. */
   readonly #owners = new Map<string, Position>();
   readonly #feeds = new Map<string, FeedName>();
@@ -43,11 +45,16 @@ export class Recompute {
     this.#rules = versions[0]!;
   }
 
-  apply({ position, stream, event }: Pick<RecordedEvent, 'position' | 'stream' | 'event'>): readonly RecordChange[] {
+  apply({ position, stream, revision, event }: Pick<RecordedEvent, 'position' | 'stream' | 'revision' | 'event'>): readonly RecordChange[] {
     if (position <= this.position) return [];
     this.position = position;
-    this.#evolve(event, stream);
+    this.#revisions.set(stream, revision);
+    const former = this.#claims;
+    const taker = event.type === 'AddressPassed' ? this.#takerOf(event, stream, revision) : null;
+    if (taker !== null) this.#pass(event as AddressPassed, stream, taker);
+    else if (event.type !== 'AddressPassed') this.#evolve(event, stream);
     this.#claims = this.#deriveClaims();
+    if (taker !== null) this.#keepPlaces(former, [stream, taker]);
     const before = this.tables;
     this.tables = this.#deriveTables(before);
     return inOrder(this.#difference(before, this.tables));
@@ -66,11 +73,41 @@ export class Recompute {
     } else if (isTenantSystemEvent(event)) {
       const next = evolveTenantSystem(this.#tenantSystems.get(stream) ?? null, event);
       this.#tenantSystems.set(stream, next);
-      this.#registerBindings(stream, next, event);
+      this.#registerBindings(stream, next, ('bindings' in event.data ? event.data.bindings : null) ?? []);
     } else if (event.type === 'FoldUpgraded') {
       this.#rules = this.#versions[event.data.toVersion - 1]!;
     } else if (event.type === 'OracleTookOver') {
       this.#owners.set(event.data.group, this.position);
+    }
+  }
+
+  /** The stream of the one that an address is passed to; null where nothing comes of it, as its last event is not that it waits for this. */
+  #takerOf({ data }: AddressPassed, stream: string, revision: number): string | null {
+    const { tenantId } = this.#tenantSystems.get(stream)!;
+    const found = [...this.#tenantSystems].find(([, ts]) => ts.tsId === data.to && ts.tenantId === tenantId);
+    if (!found) return null;
+    const [taker, { awaits }] = found;
+    const waits = awaits !== null && awaits.from === data.tsId && awaits.revision === revision;
+    return waits && this.#revisions.get(taker) === data.toRevision ? taker : null;
+  }
+
+  #pass(event: AddressPassed, stream: string, taker: string): void {
+    const { bindings, toBindings } = event.data;
+    const next = new Map([[stream, evolveTenantSystem(this.#tenantSystems.get(stream)!, event)], [taker, evolveTaker(this.#tenantSystems.get(taker)!, event)]]);
+    for (const [name, ts] of next) {
+      this.#tenantSystems.set(name, ts);
+      this.#registerBindings(name, ts, name === stream ? bindings : toBindings);
+    }
+  }
+
+  /** What one gave up and the other has is claimed for as long as the earlier of them did. */
+  #keepPlaces(former: ReadonlyMap<string, ClaimSince>, pair: readonly [string, string]): void {
+    for (const [from, to] of [pair, pair.toReversed()] as [string, string][]) {
+      for (const { address, stream, since } of former.values()) {
+        if (stream !== from || this.#claims.has(`${address} ${from}`)) continue;
+        const taken = this.#claims.get(`${address} ${to}`);
+        if (taken) this.#claims.set(`${address} ${to}`, { ...taken, since: Math.min(since, taken.since) });
+      }
     }
   }
 
@@ -81,8 +118,7 @@ export class Recompute {
   }
 
   /** What an event registers belongs to the VN as it is now, if that lives and is the tenant's; what it leaves alone stays where it was. */
-  #registerBindings(stream: string, ts: TenantSystem, event: TenantSystemEvent): void {
-    const registered: readonly Binding[] = ('bindings' in event.data ? event.data.bindings : null) ?? [];
+  #registerBindings(stream: string, ts: TenantSystem, registered: readonly Binding[]): void {
     const next = new Map([...this.#registeredIn].filter(([key]) => !key.startsWith(`${stream} `) || ts.bindings.some((b) => bindingKey(stream, b) === key)));
     for (const binding of registered) {
       const vn = this.#vns.get(binding.vnid);

@@ -27,10 +27,11 @@ class Nva {
   play(...commands: Command[]): this {
     for (const next of commands) {
       const facts = this.blind ? { ...this.world.facts, holder: () => undefined, vnInUse: () => false } : this.world.facts;
-      const event = this.world.aggregates.decide(next, facts, { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null })!;
-      const stream = this.world.aggregates.evolve(event, this.world.aggregates.streamFor(next));
-      this.#position += 10;
-      this.changes = this.network.apply({ position: this.#position, stream, revision: 0, event }).map(show);
+      for (const { stream, event } of this.world.aggregates.decide(next, facts, auditAt(0))) {
+        this.world.aggregates.evolve(event, stream);
+        this.#position += 10;
+        this.changes = this.network.apply({ position: this.#position, stream, revision: this.world.aggregates.revision(stream), event }).map(show);
+      }
     }
     return this;
   }
@@ -182,7 +183,7 @@ describe('rules that cross streams are checked again', () => {
 
   it('registering the binding again brings it into the new VN', () => {
     const nva = empty().play(attach('t1', 'nve1', MAC1, '192.0.2.1')).racing(command('deleteVn', { vnid: 1 })).play(vn(1));
-    const event = nva.world.aggregates.decide(attach('t1', 'nve1', MAC1, '192.0.2.1'), factsOf(nva.network), { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null })!;
+    const { event } = nva.world.aggregates.decide(attach('t1', 'nve1', MAC1, '192.0.2.1'), factsOf(nva.network), auditAt(0))[0]!;
     expect(event.type).toBe('TenantSystemAttachmentChanged');
     nva.network.apply({ position: 10_000, stream: 'ts-t1', revision: 9, event });
     expect(nva.table(1)).toEqual(['context', 'mapping/t1/192.0.2.1', 'member/nve1']);
@@ -215,7 +216,7 @@ describe('a log that was renewed', () => {
     const position = nva.append(renewed);
     expect(nva.changes).toEqual([]);
     expect(takeSnapshot(nva.network)).toEqual({ ...before, position });
-    expect(recomputed.apply({ position, stream: 'log', event: renewed })).toEqual([]);
+    expect(recomputed.apply({ position, stream: 'log', revision: 0, event: renewed })).toEqual([]);
     expect(recomputed.position).toBe(position);
   });
 });

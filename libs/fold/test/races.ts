@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { NvaEvent } from '@nva/codec';
 import type { Facts } from '@nva/domain';
-import { Aggregates, auditAt, command, underlayOf } from '@nva/domain/testing';
+import { Aggregates, auditAt, command, streamOfEvent, underlayOf, type Decided } from '@nva/domain/testing';
 import { Refusal } from '@nva/identifiers';
 import type { RecordedEvent } from '@nva/ports';
 import type { Command } from '@nva/domain';
@@ -17,6 +17,8 @@ export interface Step {
   /** It does not see who holds which address: the worst case of lagging behind. */
   readonly blind: boolean;
   readonly gap: number;
+  /** What comes of the first event of a passing: it is recorded, another registrar comes before it, or after it. */
+  readonly race?: 'none' | 'before' | 'after';
 }
 
 /** A small universe, so that addresses, VNIDs and NVEs collide all the time. VN 3 changes its tenant when it is purged. */
@@ -46,6 +48,7 @@ const commands = fc.oneof(
   { weight: 6, arbitrary: fc.record({ meant, bindings: fc.uniqueArray(line, { minLength: 1, maxLength: 2, selector: (l) => l.bid }) }).map(({ meant: m, ...c }) => command('registerBindings', { ...m, ...c })) },
   { weight: 1, arbitrary: fc.record({ meant, bid }).map(({ meant: m, ...c }) => command('deregisterBinding', { ...m, ...c })) },
   { weight: 2, arbitrary: fc.record({ meant, mac }).map(({ meant: m, ...c }) => command('changeMac', { ...m, ...c })) },
+  { weight: 6, arbitrary: fc.record({ holder: fc.nat(), taker: fc.nat(), binding: fc.nat(), what: fc.constantFrom('ip', 'ip', 'ips', 'mac', 'both'), forMac: fc.option(mac, { nil: undefined }), bid: fc.option(bid, { nil: undefined }) }).map((picks) => command('passAddress', { picks })) },
   { weight: 3, arbitrary: fc.record({ meant, nveId, vnid: fc.option(vnid, { nil: undefined }) }).map(({ meant: m, ...c }) => command('connectionFailure', { ...m, ...c })) },
   { weight: 4, arbitrary: fc.record({ vnid, tenantId, name: fc.constantFrom('a', 'b') }).map((c) => command('putVn', { ...c, service: service(c.vnid), encapsulation: 'vxlan' })) },
   { weight: 2, arbitrary: vnid.map((v) => command('deleteVn', { vnid: v })) },
@@ -59,6 +62,32 @@ const commands = fc.oneof(
   { weight: 1, arbitrary: fc.record({ nveId, incarnation: fc.constantFrom(1, 2) }).map((c) => command('heartbeat', c)) },
 );
 
+interface Picks {
+  readonly holder: number;
+  readonly taker: number;
+  readonly binding: number;
+  readonly what: 'ip' | 'ips' | 'mac' | 'both';
+  readonly forMac: string | undefined;
+  readonly bid: number | undefined;
+}
+
+/** Something that there is to pass, and somebody of the tenant to take it; else a command that is refused. */
+function withPassing(wanted: Command, aggregates: Aggregates): Command {
+  const { picks } = wanted as Command & { readonly picks?: Picks };
+  if (!picks) return wanted;
+  const attached = aggregates.tenantSystems().map(({ ts: one }) => one).filter((one) => one.attachments.length > 0);
+  const holder = picked(attached.filter(({ bindings }) => bindings.length > 0), picks.holder);
+  const taker = picked(attached.filter((one) => one !== holder && one.tenantId === holder?.tenantId), picks.taker);
+  const binding = picked(holder?.bindings ?? [], picks.binding);
+  if (!holder || !taker || !binding) return command('passAddress', { tsId: 'ts1', to: 'ts1' });
+  const forIp = picks.what === 'ips' ? taker.bindings.find(({ vnid: v, ip: i }) => v === binding.vnid && i !== null)?.ip : undefined;
+  const ofIp = picks.what === 'mac' || binding.ip === null ? {} : { vnid: binding.vnid, ip: binding.ip, ...(forIp ? { forIp } : picks.bid ? { bid: picks.bid } : {}) };
+  const ofMac = picks.what === 'ip' || picks.what === 'ips' ? {} : { mac: holder.mac, ...(picks.forMac ? { forMac: picks.forMac } : {}) };
+  return command('passAddress', { tsId: holder.tsId, tenantId: holder.tenantId, to: taker.tsId, ...ofIp, ...ofMac });
+}
+
+const picked = <T>(list: readonly T[], pick: number): T | undefined => list[pick % list.length];
+
 const prelude: readonly Step[] = [
   ...[1, 2].map((v) => command('putVn', { vnid: v, tenantId: 'red', name: 'a', service: service(v), encapsulation: 'vxlan' })),
   ...['nve1', 'nve2'].map((n) => command('connectNve', { nveId: n, siteId: 's', mac: '02:00:00:00:00:0a', addresses: [underlayOf(n)], incarnation: 1 })),
@@ -70,42 +99,47 @@ const prelude: readonly Step[] = [
  */
 export const racyLog = (maxSteps = 80): fc.Arbitrary<RecordedEvent[]> =>
   fc
-    .array(fc.record({ command: commands, lag: fc.nat({ max: MAX_LAG }), blind: fc.boolean(), gap: fc.integer({ min: 1, max: 3 }) }), { minLength: 1, maxLength: maxSteps, size: 'max' })
+    .array(fc.record({ command: commands, lag: fc.nat({ max: MAX_LAG }), blind: fc.boolean(), gap: fc.integer({ min: 1, max: 3 }), race: fc.constantFrom('none' as const, 'none' as const, 'before' as const, 'after' as const) }), { minLength: 1, maxLength: maxSteps, size: 'max' })
     .map((steps) => play([...prelude, ...steps]));
 
 export function play(steps: readonly Step[]): RecordedEvent[] {
   const aggregates = new Aggregates();
-  const revisions = new Map<string, number>();
   const replicas = Array.from({ length: MAX_LAG + 1 }, () => new Network());
   const log: RecordedEvent[] = [];
   let position = 0;
   const takeovers = new Map<string, number[]>();
-  for (const { command: wanted, lag, blind, gap } of steps) {
-    const next = withOwner(wanted, takeovers);
+  for (const { command: wanted, lag, blind, gap, race } of steps) {
+    const next = withPassing(withOwner(wanted, takeovers), aggregates);
     const seen = factsOf(replicas[lag]!);
     const facts: Facts = blind ? { ...seen, holder: () => undefined, vnInUse: () => false, attachmentsAt: () => 0 } : seen;
-    let event;
-    let stream;
+    let decided: readonly Decided[];
     try {
-      stream = next.type === ('takeOver' as Command['type']) ? undefined : aggregates.streamFor(next);
-      event = takeoverBy(next) ?? aggregates.decide(next, facts, auditAt(1_790_000_000_000 + log.length * 1_000));
+      const takeover = takeoverBy(next);
+      decided = takeover ? [{ stream: streamOfEvent(takeover), event: takeover }] : aggregates.decide(next, facts, auditAt(1_790_000_000_000 + log.length * 1_000));
     } catch (error) {
       if (error instanceof Refusal) continue;
       throw error;
     }
-    if (!event) continue;
-    position += gap;
-    if (event.type === 'OracleTookOver') takeovers.set(event.data.group, [...(takeovers.get(event.data.group) ?? []), position]);
-    stream = aggregates.evolve(event, stream);
-    const revision = (revisions.get(stream) ?? -1) + 1;
-    revisions.set(stream, revision);
-    log.push({ position, stream, revision, id: `event-${position}`, event });
-    replicas.forEach((replica, behind) => {
-      const due = log.at(-1 - behind);
-      if (due) replica.apply(due);
-    });
+    for (const { stream, event } of raced(decided, race)) {
+      position += gap;
+      if (event.type === 'OracleTookOver') takeovers.set(event.data.group, [...(takeovers.get(event.data.group) ?? []), position]);
+      aggregates.evolve(event, stream);
+      log.push({ position, stream, revision: aggregates.revision(stream), id: `event-${position}`, event });
+      replicas.forEach((replica, behind) => {
+        const due = log.at(-1 - behind);
+        if (due) replica.apply(due);
+      });
+    }
   }
   return log;
+}
+
+/** Another registrar has the taker's stream: at the revision that the first event of a passing was to have, or at the next one. */
+function raced(decided: readonly Decided[], race: Step['race']): readonly Decided[] {
+  const [awaited, passed] = decided;
+  if (!passed || race === undefined || race === 'none') return decided;
+  const another: Decided = { stream: awaited!.stream, event: { type: 'MacChanged', data: { audit: auditAt(0), tsId: (awaited!.event.data as { tsId: string }).tsId, mac: '02:00:00:00:00:07' } } };
+  return race === 'before' ? [another, passed] : [awaited!, another, passed];
 }
 
 function takeoverBy(next: { readonly type: string; readonly group?: string }): NvaEvent | null {

@@ -67,6 +67,7 @@ export const REFUSAL_CODES = [
   'duplicate-mac',
   'duplicate-ip',
   'address-registered',
+  'address-not-held',
   'revision-mismatch',
   'ahead-of-log',
   'contention',

@@ -1,5 +1,5 @@
 import { createSecretKey, randomUUID, type KeyObject } from 'node:crypto';
-import { commandOf, commandSignature, createCommandCodec, type CommandLine, type CommandOutcome } from '@nva/codec';
+import { commandKey, commandOf, commandSignature, createCommandCodec, type CommandLine, type CommandOutcome } from '@nva/codec';
 import { systemClock, type Clock, type CommandRecord, type CommandTransport } from '@nva/ports';
 import { systemTimers, type Timers } from './timers.ts';
 
@@ -95,7 +95,7 @@ export class KafkaCommands {
     for (const [name, id] of Object.entries({ idempotencyKey, correlationId })) if (!ID.test(id)) throw new RangeError(`${name} is 1 to 128 printable characters, received «${id}»`);
     if (this.#unanswered >= MAX_UNANSWERED_COMMANDS) throw new RangeError(`${MAX_UNANSWERED_COMMANDS} commands have no outcome yet`);
     const value = this.#codec.encode(commandOf(line));
-    const key = typeof line['tsId'] === 'string' ? line['tsId'] : `nve/${this.#options.nveId}`;
+    const key = commandKey(line, this.#options.nveId);
     this.#unanswered++;
     // What is said of all tenant systems has no order on the topic with what is said of one: they are under different keys.
     const ofAll = line.command === WHOLE_SET;

@@ -32,7 +32,8 @@ export function nameable<T extends Pick<TenantSystem, 'attachments'>>(caller: Ca
 
 /**
  * Refuses what the caller may not do. An NVE speaks for itself, for the tenant systems attached to it, and for the tenants that it may
- * serve; an operator may do everything. `ts` is the tenant system that the command is about, as it stands.
+ * serve; an operator may do everything. `ts` is the tenant system that the command is about, as it stands;
+ * of a passing the taker: whoever may attach a tenant's systems may move them to itself, and their addresses as well.
  */
 export function authorize(caller: Caller, command: Command, ts: TenantSystem | null): void {
   const refusal = refusalFor(caller, command, ts);
@@ -60,6 +61,8 @@ export function refusalFor(caller: Caller, command: Command, ts: TenantSystem | 
     case 'deregisterBinding':
     case 'changeMac':
       return hosted(caller, ts);
+    case 'passAddress':
+      return hosted(caller, ts, 'to') ?? served(caller, ts!.tenantId);
     default:
       return forbidden(`${command.type} is for operators`);
   }
@@ -105,7 +108,7 @@ const own = (caller: NveCaller, nveId: string): Refusal | null => (nveId === cal
 const served = (caller: NveCaller, tenantId: string): Refusal | null =>
   serves(caller, tenantId) ? null : forbidden(`NVE ${caller.nveId} does not serve that tenant`, 'tenantId', tenantId);
 
-const hosted = (caller: NveCaller, ts: TenantSystem | null): Refusal | null => (nameable(caller, ts) ? null : forbidden(`the tenant system is not attached to NVE ${caller.nveId}`, 'tsId'));
+const hosted = (caller: NveCaller, ts: TenantSystem | null, field = 'tsId'): Refusal | null => (nameable(caller, ts) ? null : forbidden(`the tenant system is not attached to NVE ${caller.nveId}`, field));
 
 /** What an operator is told of a detach that comes late (R55), without where the tenant system is, and whether it is anywhere. */
 const notAtNve = (tsId: string, nveId: string): Refusal => new Refusal('ts-not-at-nve', `tenant system ${tsId} is not at NVE ${nveId}`, { field: 'nveId', received: nveId, row: 'R55' });

@@ -21,6 +21,12 @@ export function answerForTenantSystem(ts: FoldedTs | undefined, recorded: boolea
   return { recorded, position: ts.position, revision: ts.revision, effective, conflicts, memberships };
 }
 
+/** Of the holder, and effective if what came of it is so for both. */
+export function answerForPassing(holder: FoldedTs | undefined, taker: FoldedTs | undefined): Answer {
+  const [own, takers] = [answerForTenantSystem(holder, true), answerForTenantSystem(taker, true)];
+  return { ...own, effective: own.effective && takers.effective, conflicts: [...own.conflicts, ...takers.conflicts] };
+}
+
 export const plainAnswer = (position: Position, revision: number, recorded: boolean): Answer => ({
   recorded,
   position,

@@ -2,6 +2,7 @@ import { factsOf, Connection, type FoldedTs, type Network } from '@nva/fold';
 import type { Binding, NvaEvent } from '@nva/codec';
 import {
   evolveNve,
+  evolveTaker,
   evolveTenantSystem,
   evolveVn,
   isNveEvent,
@@ -10,6 +11,7 @@ import {
   type Facts,
   type NamedTenantSystem,
   type Nve,
+  type Passing,
   type TenantSystem,
   type TenantSystemNames,
   type Vn,
@@ -26,6 +28,11 @@ export interface StreamState {
   readonly revision: number;
 }
 
+interface Pending extends StreamState {
+  /** The stream of the tenant system that passes an address to this one: what is folded of this one lacks that until it is folded there. */
+  readonly from?: string;
+}
+
 /**
  * What has been decided but not folded yet, over the fold. Every decision of this process sees it, so a duplicate of something that
  * is still being written is refused as one of something written (contract, «Answers»). An entry goes when the fold has caught up with it,
@@ -36,7 +43,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
   readonly #fold: Facts;
   readonly #counting: boolean;
   readonly usage: PendingUsage;
-  readonly #pending = new TransientMap<StreamState>();
+  readonly #pending = new TransientMap<Pending>();
   /** `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka; `tunnel address` → those that will be reachable there. */
   readonly #claims = new Index();
   /** Id → names of tenant systems that are to be and whose id another tenant has. */
@@ -85,19 +92,36 @@ export class Overlay implements TenantSystemNames, PendingWork {
   /** Takes in an event that is on its way into the log. */
   expect(stream: string, event: NvaEvent): void {
     const { state, revision } = this.stream(stream);
-    this.#set(stream, { state: evolved(state, event), revision: revision + 1 });
+    const from = this.#pending.get(stream)?.from;
+    this.#set(stream, { state: evolved(state, event), revision: revision + 1, ...(from === undefined ? {} : { from }) });
+  }
+
+  /** Takes in a passing that is on its way into the log: its two events, and what the second makes of the taker. */
+  expectPassing(stream: string, toStream: string, { awaited, passed }: Passing): void {
+    this.expect(toStream, awaited);
+    this.expect(stream, passed);
+    const { state, revision } = this.stream(toStream);
+    this.#set(toStream, { state: evolveTaker(state as TenantSystem, passed), revision, from: stream });
   }
 
   /** The fold has taken in the event of that revision. Once it has the last one expected it speaks for itself again: true then. */
   folded(stream: string, revision: number): boolean {
     const pending = this.#pending.get(stream);
     if (!pending) return false;
-    if (pending.revision > revision) {
+    if (pending.revision > revision || pending.from !== undefined) {
       if (this.#counting) this.usage.set(stream, this.#folded(stream).state, pending.state);
       return false;
     }
     this.forget(stream);
     return true;
+  }
+
+  /** The fold has taken in the passing from a stream, or passed over it. True as in `folded`. */
+  passed(toStream: string, stream: string): boolean {
+    const pending = this.#pending.get(toStream);
+    if (pending?.from !== stream) return false;
+    this.#pending.set(toStream, { state: pending.state, revision: pending.revision });
+    return this.folded(toStream, this.#folded(toStream).revision);
   }
 
   /** What was expected will not come, or not as expected. */
@@ -181,7 +205,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return [...this.#pending].filter(([stream]) => tsNameOf(stream) !== undefined).map(([, { state }]) => state as TenantSystem);
   }
 
-  #set(stream: string, next: StreamState): void {
+  #set(stream: string, next: Pending): void {
     const before = this.#pending.get(stream);
     if (before) this.#unclaim(stream, before.state);
     this.#pending.set(stream, next);

@@ -64,10 +64,12 @@ export class QuotaKeeper {
     this.#pending = pending;
   }
 
-  /** Throws Refusal `quota-exceeded` if the change is above a quota. What becomes less, or stays, is never refused. */
-  check(before: State, after: State): void {
-    for (const share of sharesBeyond(sharesOf(before), sharesOf(after))) if (share.count > 0) this.#checkShare(share);
-    if (after && 'tsId' in after) this.#checkVnsOfNves(after);
+  /** Throws Refusal `quota-exceeded` if what changes from one state to the other, at once, is above a quota. What becomes less, or stays, is never refused. */
+  check(...changes: readonly (readonly [before: State, after: State])[]): void {
+    const before = changes.flatMap((change) => sharesOf(change[0]));
+    const after = changes.flatMap((change) => sharesOf(change[1]));
+    for (const share of sharesBeyond(before, after)) if (share.count > 0) this.#checkShare(share);
+    for (const [, state] of changes) if (state && 'tsId' in state) this.#checkVnsOfNves(state);
   }
 
   /** What is used, decisions under way included. */

@@ -1,29 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Audit, NvaEvent, SnapshotKey } from '@nva/codec';
-import {
-  decideNve,
-  decideTenantSystem,
-  decideVn,
-  isTenantSystemCommand,
-  isVnCommand,
-  streamOf,
-  tsNameOfCommand,
-  type Command,
-  type Nve,
-  type Quotas,
-  type TenantSystem,
-  type TenantSystemCommand,
-  type Vn,
-} from '@nva/domain';
+import { isTenantSystemCommand, streamOf, takersName, tsNameOfCommand, type AddressPassed, type Command, type Quotas, type TenantSystem, type TenantSystemCommand } from '@nva/domain';
 import { Refusal, tsNameFor, tsNameOf, tsStream } from '@nva/identifiers';
 import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
-import { actorOf, authorize, factsFor, toldTo, type Caller } from './access.ts';
-import { answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
+import { actorOf, authorize, type Caller } from './access.ts';
+import { answerForPassing, answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue, type Write } from './append-queue.ts';
+import { Decisions } from './decisions.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
-import { evolved, Overlay, type StreamState } from './overlay.ts';
+import { Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
+import { checkRevision, outcomeUnknown, overloaded } from './refusals.ts';
 import { TransientMap } from './transient-map.ts';
 
 /** A command and what came with it. */
@@ -60,6 +48,7 @@ export class Registrar {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #overlay: Overlay;
+  readonly #decisions: Decisions;
   /** null where nothing is bounded. */
   readonly quotas: QuotaKeeper | null;
   readonly #idempotency: IdempotencyIndex;
@@ -83,6 +72,7 @@ export class Registrar {
     this.#logger = logger;
     this.#overlay = new Overlay(replica.network, quotas !== null);
     this.quotas = quotas && new QuotaKeeper(quotas, replica.network, this.#overlay);
+    this.#decisions = new Decisions(replica.network, this.#overlay, this.quotas);
     this.#appends = new AppendQueue<Written>(store, {
       wanted: ({ eventId }) => this.#inFlight.has(eventId),
       overtaken: (writes, sent) => void this.#overtaken(writes, sent),
@@ -111,10 +101,10 @@ export class Registrar {
     return this.#conflicts;
   }
 
-  /** The tenant system that a command is about, as it will stand; null if there is none, or several that it could mean. */
+  /** The tenant system that a command is about, of a passing the taker, as it will stand; null if there is none, or several that it could mean. */
   tenantSystemOf(command: TenantSystemCommand, caller: Caller): TenantSystem | null {
     try {
-      return this.#overlay.tenantSystem(tsNameOfCommand(command, this.#overlay, nveOf(caller)));
+      return this.#overlay.tenantSystem(command.type === 'passAddress' ? takersName(command, this.#overlay, nveOf(caller)) : tsNameOfCommand(command, this.#overlay, nveOf(caller)));
     } catch (error) {
       if (error instanceof Refusal) return null;
       throw error;
@@ -188,12 +178,37 @@ export class Registrar {
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
     const stream = streamOf(command, this.#overlay, nveOf(caller));
-    const { state, revision } = this.#overlay.stream(stream);
-    authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
-    checkRevision(revision, request.ifRevision);
-    const event = this.#told(caller, () => this.#allowed(request, state, audit));
-    const outcome = event ? this.#write({ request, stream, decisions }, revision, event, batch) : this.#unchanged(command, stream);
-    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), event !== null);
+    const toStream = command.type === 'passAddress' ? tsStream(takersName(command, this.#overlay, nveOf(caller))) : null;
+    // Whoever speaks for the taker may ask for what is passed to it.
+    authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(toStream ?? stream).state as TenantSystem | null) : null);
+    checkRevision(this.#overlay.stream(stream).revision, request.ifRevision);
+    const decided = { request, stream, decisions };
+    const written = toStream === null ? this.#decideOne(decided, audit, batch) : this.#decidePassing(decided, toStream, audit, batch);
+    const outcome = written ?? this.#unchanged(command, stream);
+    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), written !== null);
+    return outcome;
+  }
+
+  /** null where there is nothing to record. */
+  #decideOne(decided: Decided, audit: Audit, batch: Written[]): Promise<Outcome> | null {
+    const { request, stream } = decided;
+    const event = this.#decisions.event(request, stream, audit);
+    if (!event) return null;
+    const { revision } = this.#overlay.stream(stream);
+    this.#overlay.expect(stream, event);
+    return this.#write(decided, revision, event, batch);
+  }
+
+  /** Two events, the one that counts last: between the two the fold passes over it where another registrar comes first, and it is decided again. */
+  #decidePassing(decided: Decided, toStream: string, audit: Audit, batch: Written[]): Promise<Outcome> | null {
+    const { stream, request } = decided;
+    const passing = this.#decisions.passing(request, stream, toStream, audit);
+    if (!passing) return null;
+    const [own, takers] = [this.#overlay.stream(stream).revision, this.#overlay.stream(toStream).revision];
+    this.#overlay.expectPassing(stream, toStream, passing);
+    void this.#write({ ...decided, stream: toStream, precedes: true }, takers, passing.awaited, batch);
+    const outcome = this.#write({ ...decided, toStream }, own, passing.passed, batch);
+    this.#last.set(toStream, outcome.then((known) => ('refusal' in known ? known : { answer: this.#answer(toStream, true) })));
     return outcome;
   }
 
@@ -206,36 +221,6 @@ export class Registrar {
       requestDigest: idempotency?.requestDigest ?? null,
     };
   }
-
-  /** The event, if quotas allow it. */
-  #allowed(request: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
-    const event = this.#event(request, state, audit);
-    if (event) this.quotas?.check(state, evolved(state, event));
-    return event;
-  }
-
-  /** What another NVE is and has is nothing that an NVE is told. */
-  #told<T>(caller: Caller, decide: () => T): T {
-    try {
-      return decide();
-    } catch (error) {
-      throw error instanceof Refusal ? toldTo(caller, error) : error;
-    }
-  }
-
-  #event({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
-    const { facts } = this.#overlay;
-    if (isTenantSystemCommand(command)) {
-      const ts = state as TenantSystem | null;
-      const tenantId = command.type === 'attach' ? command.tenantId : (ts?.tenantId ?? '');
-      return decideTenantSystem(command, ts, factsFor(caller, tenantId, facts, this.#isIn), audit);
-    }
-    if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
-    return decideNve(command, state as Nve | null, facts, audit);
-  }
-
-  /** Whether an NVE is in a VN. */
-  readonly #isIn = (nveId: string, vnid: number): boolean => this.#replica.network.vns.get(vnid)?.members.has(nveId) ?? false;
 
   /** Nothing to record. If something of the stream is still on its way, the answer waits for that. */
   async #unchanged(command: Command, stream: string): Promise<Outcome> {
@@ -253,7 +238,6 @@ export class Registrar {
       this.#inFlight.set(eventId, written);
       batch.push(written);
     });
-    this.#overlay.expect(stream, event);
     this.#last.set(stream, outcome);
     return outcome;
   }
@@ -266,9 +250,9 @@ export class Registrar {
   /** Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what was held. */
   async #overtaken(writes: readonly Written[], sent: number): Promise<void> {
     this.#conflicts += sent;
-    for (const { eventId, stream } of writes) {
-      this.#inFlight.delete(eventId);
-      this.#forget(stream);
+    for (const written of writes) {
+      this.#inFlight.delete(written.eventId);
+      this.#forget(written);
     }
     this.#decidingAgain++;
     const caughtUp = await this.#catchUp();
@@ -289,7 +273,7 @@ export class Registrar {
 
   #decideAgain(writes: readonly Written[]): void {
     const batch: Written[] = [];
-    const outcomes = writes.map(({ request, decisions, settle }) => {
+    const outcomes = writes.filter(({ precedes }) => !precedes).map(({ request, decisions, settle }) => {
       const outcome = decisions + 1 < MAX_DECISIONS ? this.#decide(request, decisions + 1, batch) : { refusal: new Refusal('contention', 'other writers kept coming first; try again') };
       void Promise.resolve(outcome).then(settle);
       return outcome;
@@ -300,22 +284,36 @@ export class Registrar {
   #folded(recorded: RecordedEvent): void {
     const { stream, revision, event } = recorded;
     if (this.#overlay.folded(stream, revision)) this.#last.delete(stream);
+    if (event.type === 'AddressPassed') this.#foldedPassing(event, stream);
     const { audit } = event.data;
+    const isTooLate = event.type === 'AddressPassed' && this.#replica.network.passedOver;
     if (this.#inFlight.size > 0) {
       const written = this.#inFlight.get(recorded.id);
       if (written) {
         this.#inFlight.delete(recorded.id);
-        const answer = this.#answer(stream, true);
+        if (isTooLate) return this.#decideAgain([written]);
+        const answer = this.#answerTo(recorded);
         written.settle({ answer });
         if (audit.idempotencyKey !== null) this.#idempotency.folded(audit, answer);
         return;
       }
     }
-    if (audit.idempotencyKey !== null && event.type !== HEARTBEATS_EVENT && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
-      const answer = this.#answer(stream, true);
+    if (audit.idempotencyKey !== null && !isTooLate && event.type !== HEARTBEATS_EVENT && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
+      const answer = this.#answerTo(recorded);
       this.#idempotency.remember(audit, Promise.resolve(answer), true);
       this.#idempotency.folded(audit, answer);
     }
+  }
+
+  #foldedPassing(event: AddressPassed, stream: string): void {
+    const taker = this.#replica.network.takerOf(event, stream);
+    const toStream = taker && tsStream(this.#replica.network.namesakes.nameOf(taker));
+    if (toStream !== undefined && this.#overlay.passed(toStream, stream)) this.#last.delete(toStream);
+  }
+
+  #answerTo({ stream, event }: RecordedEvent): Answer {
+    const { network } = this.#replica;
+    return event.type === 'AddressPassed' ? answerForPassing(network.tenantSystems.get(tsNameOf(stream)!), network.takerOf(event, stream)) : this.#answer(stream, true);
   }
 
   #answer(stream: string, recorded: boolean): Answer {
@@ -332,13 +330,15 @@ export class Registrar {
 
   #lose(written: Written): void {
     this.#inFlight.delete(written.eventId);
-    this.#forget(written.stream);
+    this.#forget(written);
     written.settle({ refusal: outcomeUnknown(this.#store) });
   }
 
-  #forget(stream: string): void {
-    this.#overlay.forget(stream);
-    this.#last.delete(stream);
+  #forget({ stream, toStream }: Written): void {
+    for (const gone of toStream === undefined ? [stream] : [stream, toStream]) {
+      this.#overlay.forget(gone);
+      this.#last.delete(gone);
+    }
   }
 }
 
@@ -347,6 +347,10 @@ interface Decided {
   readonly stream: string;
   /** Decisions made on it before this one. */
   readonly decisions: number;
+  /** The first event of a passing: nobody is answered for it. */
+  readonly precedes?: boolean;
+  /** The taker's stream, of the second. */
+  readonly toStream?: string;
 }
 
 interface Written extends Decided, Write {
@@ -361,19 +365,6 @@ const HEARTBEATS_EVENT: NvaEvent['type'] = 'NveRestored';
 
 const nveOf = (caller: Caller): string | undefined => (caller.kind === 'nve' ? caller.nveId : undefined);
 
-/** The stream is not named: its name may tell that another tenant had the id first. */
-function checkRevision(revision: number, ifRevision: number | undefined): void {
-  if (ifRevision === undefined || ifRevision === revision) return;
-  const message = `the command is meant for revision ${ifRevision}, and what it is about is at ${revision}`;
-  throw new Refusal('revision-mismatch', message, { field: 'ifRevision', received: ifRevision, expected: ifRevision, actual: revision, row: 'X9' });
-}
-
-const overloaded = (): Refusal => new Refusal('overloaded', 'too many commands are on their way');
-/** What is known of it: that it may be there, and whether the event store has nobody to take it. */
-function outcomeUnknown({ leader }: Pick<EventStore, 'leader'>): Refusal {
-  const waits = leader?.node === null ? `: the event store has had no leader for ${Math.ceil(leader.forMs / 1_000)} s` : '';
-  return new Refusal('outcome-unknown', `whether the command was recorded is not known yet${waits}; sending it again tells`);
-}
 const answered = (answer: Answer): Outcome => ({ answer });
 
 function refused(error: unknown): Outcome {

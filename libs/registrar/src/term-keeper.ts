@@ -1,4 +1,4 @@
-import { isNveEvent, isTenantSystemEvent, type BindingLine, type Command, type Nve, type TenantSystem, type TermOwner } from '@nva/domain';
+import { isNveEvent, isTenantSystemEvent, type AddressPassed, type BindingLine, type Command, type Nve, type TenantSystem, type TermOwner } from '@nva/domain';
 import { tsNameOf, type NveId, type TenantId, type TsId } from '@nva/identifiers';
 import type { Clock, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
@@ -160,7 +160,15 @@ export class TermKeeper {
       const { state } = this.#replica.network.tenantSystems.get(name)!;
       for (const binding of ('bindings' in event.data && event.data.bindings) || []) this.#startLifetime(name, state, binding.bid, binding.lifetimeS);
       this.#regroup(name, state);
+      if (event.type === 'AddressPassed' && !this.#replica.network.passedOver) this.#taken(event, stream);
     }
+  }
+
+  /** A lifetime passes on with its address, and begins anew. */
+  #taken(event: AddressPassed, stream: string): void {
+    const taker = this.#replica.network.takerOf(event, stream)!;
+    const name = this.#replica.network.namesakes.nameOf(taker);
+    for (const { bid, lifetimeS } of event.data.toBindings) this.#startLifetime(name, taker.state, bid, lifetimeS);
   }
 
   /** A tenant system that has moved may have come from another group, or gone to one. */

@@ -163,7 +163,7 @@ class Filling {
   readonly #place = ({ nve, logicalInterface, state }: SnapshotAttachment): Attachment => ({ nveId: this.#nveIds[nve]!, logicalInterface, state });
 
   /** Straight from the entry to the fold's own objects: at a million of them each one in between is felt. */
-  #tenantSystem({ tsId, name, tenant, vmId, mac, attachments, bindings, failures, mobility, moves, place, revision, position }: SnapshotTenantSystem): void {
+  #tenantSystem({ tsId, name, tenant, vmId, mac, attachments, bindings, failures, mobility, moves, place, awaits, revision, position }: SnapshotTenantSystem): void {
     const state = {
       tsId,
       tenantId: this.#names[tenant]!,
@@ -175,6 +175,7 @@ class Filling {
       mobility,
       moves: moves.length === 0 ? NONE : moves,
       place,
+      awaits: awaits && { ...awaits },
     };
     this.#restorer.tenantSystem({ state, revision, position }, name);
   }

@@ -189,7 +189,7 @@ class SnapshotWriter {
   }
 
   #tenantSystem({ name, state, connections, revision, position }: TenantSystemSnapshot): SnapshotTenantSystem {
-    const { tsId, tenantId, vmId, mac, attachments, bindings, failures, mobility, moves, place } = state;
+    const { tsId, tenantId, vmId, mac, attachments, bindings, failures, mobility, moves, place, awaits } = state;
     return {
       tsId,
       name,
@@ -202,6 +202,7 @@ class SnapshotWriter {
       mobility,
       moves,
       place,
+      awaits,
       revision,
       position,
     };

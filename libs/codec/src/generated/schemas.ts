@@ -1,6 +1,253 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 export const eventSchemas = {
+  AddressAwaited: {
+    "type": "record",
+    "name": "AddressAwaited",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system stands ready to take what another one passes to it in the event of the given revision (AddressPassed). By itself it changes no table. It keeps the taker's stream: whatever else comes there first, the passing does not count.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The taker: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "from",
+        "type": "string",
+        "doc": "The holder, a tenant system of the same tenant."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "The revision of the holder's stream in which it passes the address."
+      }
+    ]
+  },
+  AddressPassed: {
+    "type": "record",
+    "name": "AddressPassed",
+    "namespace": "nvo3.event.v1",
+    "doc": "A tenant system passed an IP, its MAC or both to another one of its tenant, in one change. It counts only while the taker's last event is the AddressAwaited of this revision: else another writer came first there, and nothing happens.",
+    "fields": [
+      {
+        "name": "audit",
+        "type": {
+          "type": "record",
+          "name": "Audit",
+          "namespace": "nvo3.v1",
+          "doc": "Who caused an event, when and on whose request.",
+          "fields": [
+            {
+              "name": "recordedAt",
+              "type": "long",
+              "doc": "Milliseconds since 1970-01-01T00:00:00Z, by the clock of the NVA process that decided the event."
+            },
+            {
+              "name": "actor",
+              "type": "string",
+              "doc": "The authenticated caller: operator:<name>, nve:<nveId>, or system:<part> for what the NVA decided itself."
+            },
+            {
+              "name": "correlationId",
+              "type": "string",
+              "doc": "The X-Correlation-Id of the request, or one made for it; follows the change through logs, log and feed."
+            },
+            {
+              "name": "idempotencyKey",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "The Idempotency-Key of the request, if it had one; unique per actor for 24 hours.",
+              "default": null
+            },
+            {
+              "name": "requestDigest",
+              "type": [
+                "null",
+                "string"
+              ],
+              "doc": "SHA-256 of the request in hex, present with idempotencyKey: the same key with another body is refused.",
+              "default": null
+            }
+          ]
+        },
+        "doc": "Who, when and why."
+      },
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The holder until then: one vNIC of one VM (R1)."
+      },
+      {
+        "name": "to",
+        "type": "string",
+        "doc": "The taker, a tenant system of the same tenant."
+      },
+      {
+        "name": "toRevision",
+        "type": "long",
+        "doc": "The revision of the taker's stream at which it awaits this."
+      },
+      {
+        "name": "vnid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "The VN that the IP is passed in; null where only MACs are.",
+        "default": null
+      },
+      {
+        "name": "ip",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The IP that the taker has from now on; null where only MACs are passed.",
+        "default": null
+      },
+      {
+        "name": "mac",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The holder's MAC from now on, aa:bb:cc:dd:ee:ff; null leaves it as it is.",
+        "default": null
+      },
+      {
+        "name": "bindings",
+        "type": {
+          "type": "array",
+          "items": {
+            "type": "record",
+            "name": "Binding",
+            "namespace": "nvo3.v1",
+            "doc": "One connection of a tenant system to a VN: BID and address (R16, R18, R23, R24).",
+            "fields": [
+              {
+                "name": "bid",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Binding identifier, 1 to 65535, unique per tenant system; null while the only address has none (R19).",
+                "default": null
+              },
+              {
+                "name": "vnid",
+                "type": "int",
+                "doc": "Virtual network identifier, 1 to 16777215."
+              },
+              {
+                "name": "vlan",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "VLAN id 1 to 4094 in an L2 VN, null there for frames without a tag; always null in an L3 VN.",
+                "default": null
+              },
+              {
+                "name": "ip",
+                "type": [
+                  "null",
+                  "string"
+                ],
+                "doc": "IPv4 dotted quad or IPv6 per RFC 5952; always set in an L3 VN, optional in an L2 VN.",
+                "default": null
+              },
+              {
+                "name": "lifetimeS",
+                "type": [
+                  "null",
+                  "int"
+                ],
+                "doc": "Seconds after which the binding lapses unless renewed; null lasts until detached (R24a).",
+                "default": null
+              }
+            ]
+          }
+        },
+        "doc": "Bindings of the holder as they now are: with the IP that it got in exchange, or without one.",
+        "default": []
+      },
+      {
+        "name": "deregistered",
+        "type": {
+          "type": "array",
+          "items": "int"
+        },
+        "doc": "BIDs of the holder's bindings that ended; 0 is the binding without a BID.",
+        "default": []
+      },
+      {
+        "name": "toMac",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The taker's MAC from now on, which was the holder's; null leaves it as it is.",
+        "default": null
+      },
+      {
+        "name": "toBindings",
+        "type": {
+          "type": "array",
+          "items": "nvo3.v1.Binding"
+        },
+        "doc": "Bindings of the taker as they now are. A line replaces the binding with the same BID, or with the same VN and address.",
+        "default": []
+      }
+    ]
+  },
   BindingDeregistered: {
     "type": "record",
     "name": "BindingDeregistered",
@@ -2495,6 +2742,24 @@ export const snapshotSchemas = {
       }
     ]
   },
+  SnapshotAwaited: {
+    "type": "record",
+    "name": "SnapshotAwaited",
+    "namespace": "nvo3.v1.snapshot",
+    "doc": "What a tenant system waits for: that another one passes an address to it.",
+    "fields": [
+      {
+        "name": "from",
+        "type": "string",
+        "doc": "The other one, of the same tenant."
+      },
+      {
+        "name": "revision",
+        "type": "long",
+        "doc": "The revision of its stream in which it passes the address."
+      }
+    ]
+  },
   SnapshotConflict: {
     "type": "record",
     "name": "SnapshotConflict",
@@ -3156,6 +3421,31 @@ export const snapshotSchemas = {
           }
         ],
         "doc": "NVEs that it was at when it was last counted as moved, where that is not the first of its attachments alone."
+      },
+      {
+        "name": "awaits",
+        "type": [
+          "null",
+          {
+            "type": "record",
+            "name": "SnapshotAwaited",
+            "namespace": "nvo3.v1.snapshot",
+            "doc": "What a tenant system waits for: that another one passes an address to it.",
+            "fields": [
+              {
+                "name": "from",
+                "type": "string",
+                "doc": "The other one, of the same tenant."
+              },
+              {
+                "name": "revision",
+                "type": "long",
+                "doc": "The revision of its stream in which it passes the address."
+              }
+            ]
+          }
+        ],
+        "doc": "What its last event says that it waits for."
       },
       {
         "name": "revision",
@@ -4043,6 +4333,114 @@ export const commandSchemas = {
           }
         },
         "doc": "All that it has, up to 10,000; a command has at most 64 KiB. A device with more says it over REST."
+      }
+    ]
+  },
+  PassAddressCommand: {
+    "type": "record",
+    "name": "PassAddressCommand",
+    "namespace": "nvo3.v1",
+    "doc": "Pass an IP, the MAC or both from one tenant system to another of the same tenant, in one change; or exchange them (R13, X2). The NVE of the taker sends it.",
+    "fields": [
+      {
+        "name": "tsId",
+        "type": "string",
+        "doc": "The tenant system that has the address (R1)."
+      },
+      {
+        "name": "tenantId",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The tenant of both; null where no other tenant's tenant system of the taker's id could be meant.",
+        "default": null
+      },
+      {
+        "name": "to",
+        "type": "string",
+        "doc": "The tenant system that takes it, at the NVE that sends this; the key of the record."
+      },
+      {
+        "name": "vnid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "The VN of the IP; needed with it.",
+        "default": null
+      },
+      {
+        "name": "ip",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The IP that passes; null where only the MAC does.",
+        "default": null
+      },
+      {
+        "name": "forIp",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "An IP of the taker in that VN, which goes the other way; null where none does.",
+        "default": null
+      },
+      {
+        "name": "mac",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The MAC of the holder, where it passes too.",
+        "default": null
+      },
+      {
+        "name": "forMac",
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The MAC that the holder has from then on; null is the taker's former one, so that the two are exchanged.",
+        "default": null
+      },
+      {
+        "name": "bid",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "BID of the taker's binding, 1 to 65535; null is that of the holder's, where the taker has none of it.",
+        "default": null
+      },
+      {
+        "name": "vlan",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "VLAN of the taker's binding; null is the one by which it is in that VN, or else the holder's.",
+        "default": null
+      },
+      {
+        "name": "lifetimeS",
+        "type": [
+          "null",
+          "int"
+        ],
+        "doc": "Lifetime of the taker's binding in seconds; null is that of the holder's.",
+        "default": null
+      },
+      {
+        "name": "ifRevision",
+        "type": [
+          "null",
+          "long"
+        ],
+        "doc": "Refuse unless the holder's stream is at this revision; null asks for none (X9).",
+        "default": null
       }
     ]
   },

@@ -92,6 +92,44 @@ export interface PublishedAttachment {
 /** Forwarding service of a VN: l2 carries frames by MAC and VLAN, l3 carries packets by IP (R16, R50). */
 export type Service = 'l2' | 'l3';
 
+/** A tenant system stands ready to take what another one passes to it in the event of the given revision (AddressPassed). By itself it changes no table. It keeps the taker's stream: whatever else comes there first, the passing does not count. */
+export interface AddressAwaited {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The taker: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The holder, a tenant system of the same tenant. */
+  readonly from: string;
+  /** The revision of the holder's stream in which it passes the address. */
+  readonly revision: number;
+}
+
+/** A tenant system passed an IP, its MAC or both to another one of its tenant, in one change. It counts only while the taker's last event is the AddressAwaited of this revision: else another writer came first there, and nothing happens. */
+export interface AddressPassed {
+  /** Who, when and why. */
+  readonly audit: Audit;
+  /** The holder until then: one vNIC of one VM (R1). */
+  readonly tsId: string;
+  /** The taker, a tenant system of the same tenant. */
+  readonly to: string;
+  /** The revision of the taker's stream at which it awaits this. */
+  readonly toRevision: number;
+  /** The VN that the IP is passed in; null where only MACs are. */
+  readonly vnid: number | null;
+  /** The IP that the taker has from now on; null where only MACs are passed. */
+  readonly ip: string | null;
+  /** The holder's MAC from now on, aa:bb:cc:dd:ee:ff; null leaves it as it is. */
+  readonly mac: string | null;
+  /** Bindings of the holder as they now are: with the IP that it got in exchange, or without one. */
+  readonly bindings: readonly Binding[];
+  /** BIDs of the holder's bindings that ended; 0 is the binding without a BID. */
+  readonly deregistered: readonly number[];
+  /** The taker's MAC from now on, which was the holder's; null leaves it as it is. */
+  readonly toMac: string | null;
+  /** Bindings of the taker as they now are. A line replaces the binding with the same BID, or with the same VN and address. */
+  readonly toBindings: readonly Binding[];
+}
+
 /** A binding of a tenant system was de-registered (R22). */
 export interface BindingDeregistered {
   /** Who, when and why. */
@@ -604,6 +642,34 @@ export interface KeepOnlyCommand {
   readonly tenantSystems: readonly HeldTenantSystem[];
 }
 
+/** Pass an IP, the MAC or both from one tenant system to another of the same tenant, in one change; or exchange them (R13, X2). The NVE of the taker sends it. */
+export interface PassAddressCommand {
+  /** The tenant system that has the address (R1). */
+  readonly tsId: string;
+  /** The tenant of both; null where no other tenant's tenant system of the taker's id could be meant. */
+  readonly tenantId: string | null;
+  /** The tenant system that takes it, at the NVE that sends this; the key of the record. */
+  readonly to: string;
+  /** The VN of the IP; needed with it. */
+  readonly vnid: number | null;
+  /** The IP that passes; null where only the MAC does. */
+  readonly ip: string | null;
+  /** An IP of the taker in that VN, which goes the other way; null where none does. */
+  readonly forIp: string | null;
+  /** The MAC of the holder, where it passes too. */
+  readonly mac: string | null;
+  /** The MAC that the holder has from then on; null is the taker's former one, so that the two are exchanged. */
+  readonly forMac: string | null;
+  /** BID of the taker's binding, 1 to 65535; null is that of the holder's, where the taker has none of it. */
+  readonly bid: number | null;
+  /** VLAN of the taker's binding; null is the one by which it is in that VN, or else the holder's. */
+  readonly vlan: number | null;
+  /** Lifetime of the taker's binding in seconds; null is that of the holder's. */
+  readonly lifetimeS: number | null;
+  /** Refuse unless the holder's stream is at this revision; null asks for none (X9). */
+  readonly ifRevision: number | null;
+}
+
 /** Register or renew one binding by its BID (R21, R22). */
 export interface RegisterBindingCommand {
   /** The tenant system: one vNIC of one VM; the key of the record (R1). */
@@ -644,6 +710,14 @@ export interface SnapshotAttachment {
   readonly logicalInterface: string | null;
   /** associated or activated. */
   readonly state: AttachmentState;
+}
+
+/** What a tenant system waits for: that another one passes an address to it. */
+export interface SnapshotAwaited {
+  /** The other one, of the same tenant. */
+  readonly from: string;
+  /** The revision of its stream in which it passes the address. */
+  readonly revision: number;
 }
 
 /** An address that somebody else held when an answer was given. */
@@ -816,6 +890,8 @@ export interface SnapshotTenantSystem {
   readonly moves: readonly number[];
   /** NVEs that it was at when it was last counted as moved, where that is not the first of its attachments alone. */
   readonly place: readonly string[] | null;
+  /** What its last event says that it waits for. */
+  readonly awaits: SnapshotAwaited | null;
   /** Of its last event. */
   readonly revision: number;
   /** Of its last event. */
@@ -890,6 +966,8 @@ export interface SnapshotVnMember {
 
 /** Every event of the log. */
 export type NvaEvent =
+  | { readonly type: 'AddressAwaited'; readonly data: AddressAwaited }
+  | { readonly type: 'AddressPassed'; readonly data: AddressPassed }
   | { readonly type: 'BindingDeregistered'; readonly data: BindingDeregistered }
   | { readonly type: 'BindingsLapsed'; readonly data: BindingsLapsed }
   | { readonly type: 'BindingsRegistered'; readonly data: BindingsRegistered }
@@ -933,5 +1011,6 @@ export type CommandMessage =
   | { readonly type: 'DetachCommand'; readonly data: DetachCommand }
   | { readonly type: 'DisconnectNveCommand'; readonly data: DisconnectNveCommand }
   | { readonly type: 'KeepOnlyCommand'; readonly data: KeepOnlyCommand }
+  | { readonly type: 'PassAddressCommand'; readonly data: PassAddressCommand }
   | { readonly type: 'RegisterBindingCommand'; readonly data: RegisterBindingCommand }
   | { readonly type: 'RegisterBindingsCommand'; readonly data: RegisterBindingsCommand };

@@ -2,9 +2,11 @@ import type { Audit, NvaEvent } from '@nva/codec';
 import { nveIdAlike, nveIdOnKafka, nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
 import { isNveEvent, isTenantSystemCommand, isTenantSystemEvent, isVnCommand, isVnEvent, streamOf, type Command } from '../commands.ts';
 import type { Facts } from '../facts.ts';
-import type { NamedTenantSystem, TenantSystemNames } from '../naming.ts';
+import { takersName, type NamedTenantSystem, type TenantSystemNames } from '../naming.ts';
 import { decideNve, evolveNve, type Nve } from '../nve.decider.ts';
-import { decideTenantSystem, evolveTenantSystem, type TenantSystem } from '../tenant-system.decider.ts';
+import { decidePassing, type PassAddress } from '../passing.ts';
+import { decideTenantSystem } from '../tenant-system.decider.ts';
+import { evolveTaker, evolveTenantSystem, isAwaited, type TenantSystem } from '../tenant-system.ts';
 import { decideVn, evolveVn, type Vn } from '../vn.decider.ts';
 
 export type AggregateState = TenantSystem | Vn | Nve;
@@ -15,6 +17,7 @@ export const auditAt = (recordedAt: number): Audit => ({ recordedAt, actor: 'ope
 /** The state of every aggregate, exactly, by stream: the decider's side of a log. */
 export class Aggregates implements TenantSystemNames {
   readonly states = new Map<string, AggregateState>();
+  readonly #revisions = new Map<string, number>();
 
   /** The stream that a command is about. */
   streamFor(command: Command): string {
@@ -37,21 +40,56 @@ export class Aggregates implements TenantSystemNames {
     return [...this.states].flatMap(([stream, state]) => (tsNameOf(stream) === undefined ? [] : [{ name: tsNameOf(stream)!, ts: state as TenantSystem }]));
   }
 
-  decide(command: Command, facts: Facts, audit: Audit): NvaEvent | null {
-    const state = this.states.get(this.streamFor(command)) ?? null;
-    if (isTenantSystemCommand(command)) return decideTenantSystem(command, state as TenantSystem | null, facts, audit);
-    if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
-    return decideNve(command, state as Nve | null, facts, audit);
+  revision(stream: string): number {
+    return this.#revisions.get(stream) ?? -1;
+  }
+
+  /** The events that a command makes, in order, each with its stream: none, one, or the two of a passing. */
+  decide(command: Command, facts: Facts, audit: Audit): readonly Decided[] {
+    if (command.type === 'passAddress') return this.#decidePassing(command, facts, audit);
+    const stream = this.streamFor(command);
+    const state = this.states.get(stream) ?? null;
+    const event = isTenantSystemCommand(command)
+      ? decideTenantSystem(command as Exclude<typeof command, PassAddress>, state as TenantSystem | null, facts, audit)
+      : isVnCommand(command)
+        ? decideVn(command, state as Vn | null, facts, audit)
+        : decideNve(command, state as Nve | null, facts, audit);
+    return event ? [{ stream, event }] : [];
+  }
+
+  #decidePassing(command: PassAddress, facts: Facts, audit: Audit): readonly Decided[] {
+    const stream = this.streamFor(command);
+    const toStream = tsStream(takersName(command, this, undefined));
+    const pair = { holder: this.#tenantSystem(stream), revision: this.revision(stream), taker: this.#tenantSystem(toStream), toRevision: this.revision(toStream) };
+    const passing = decidePassing(command, pair, facts, audit);
+    return passing ? [{ stream: toStream, event: passing.awaited }, { stream, event: passing.passed }] : [];
+  }
+
+  #tenantSystem(stream: string): TenantSystem | null {
+    return (this.states.get(stream) as TenantSystem | undefined) ?? null;
   }
 
   /** Takes an event in, of that stream; returns it. */
   evolve(event: NvaEvent, stream = streamOfEvent(event)): string {
     const state = this.states.get(stream) ?? null;
+    this.#revisions.set(stream, this.revision(stream) + 1);
+    if (event.type === 'AddressPassed') {
+      const { tenantId } = state as TenantSystem;
+      const toStream = tsStream(this.all(event.data.to).find(({ ts }) => ts.tenantId === tenantId)!.name);
+      const taker = this.#tenantSystem(toStream)!;
+      if (!isAwaited(event, this.revision(stream), taker, this.revision(toStream))) return stream;
+      this.states.set(toStream, evolveTaker(taker, event));
+    }
     if (isTenantSystemEvent(event)) this.states.set(stream, evolveTenantSystem(state as TenantSystem | null, event));
     else if (isVnEvent(event)) this.states.set(stream, evolveVn(state as Vn | null, event));
     else if (isNveEvent(event)) this.states.set(stream, evolveNve(state as Nve | null, event));
     return stream;
   }
+}
+
+export interface Decided {
+  readonly stream: string;
+  readonly event: NvaEvent;
 }
 
 /** But for tenant systems whose id another tenant had first. */
@@ -74,17 +112,17 @@ export class World {
     return this;
   }
 
-  /** The event that the command makes, null if it changes nothing; the world goes on with it. */
+  /** The event that the command makes, of a passing the one that counts; null if it changes nothing. The world goes on with it. */
   when(command: Command): NvaEvent | null {
-    const event = this.aggregates.decide(command, this.facts, auditAt(this.now));
-    if (event) this.aggregates.evolve(event, this.aggregates.streamFor(command));
-    return event;
+    const decided = this.aggregates.decide(command, this.facts, auditAt(this.now));
+    for (const { stream, event } of decided) this.aggregates.evolve(event, stream);
+    return decided.at(-1)?.event ?? null;
   }
 
   /** The code that the command is refused with; the world stays as it is. */
   refusal(command: Command): RefusalCode | { accepted: NvaEvent | null } {
     try {
-      return { accepted: this.aggregates.decide(command, this.facts, auditAt(this.now)) };
+      return { accepted: this.aggregates.decide(command, this.facts, auditAt(this.now)).at(-1)?.event ?? null };
     } catch (error) {
       if (error instanceof Refusal) return error.code;
       throw error;

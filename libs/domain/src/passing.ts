@@ -1,0 +1,180 @@
+import type { Audit, Binding } from '@nva/codec';
+import { Refusal, type Bid, type IpAddress, type MacAddress, type TenantId, type TsId, type VlanId, type Vnid } from '@nva/identifiers';
+import { checkFrames, checkSet, checkVns, register, sameBinding } from './bindings.ts';
+import type { Facts } from './facts.ts';
+import { attachedOrRefuse, evolveHolder, evolveTaker, mergeBindings, NONE, type AddressAwaited, type AddressPassed, type TenantSystem } from './tenant-system.ts';
+
+/**
+ * Passes an IP, the MAC or both from the holder (`tsId`) to the taker (`to`), both of one tenant, in one change; with `forIp`, `forMac` another goes the other way. What
+ * passes is named by its value, so that a repeat finds it passed and changes nothing.
+ */
+export interface PassAddress {
+  readonly type: 'passAddress';
+  readonly tsId: TsId;
+  readonly tenantId?: TenantId;
+  readonly to: TsId;
+  /** The VN of the IP; comes with it. */
+  readonly vnid?: Vnid;
+  readonly ip?: IpAddress;
+  readonly forIp?: IpAddress;
+  readonly mac?: MacAddress;
+  /** The holder's MAC from then on; the taker's former one unless given. */
+  readonly forMac?: MacAddress;
+  /** Of the taker's binding, where the IP is not exchanged. */
+  readonly bid?: Bid;
+  readonly vlan?: VlanId;
+  readonly lifetimeS?: number;
+}
+
+/** Both tenant systems of a passing, as they stand: null for one that does not exist. */
+export interface PassingPair {
+  readonly holder: TenantSystem | null;
+  /** Revision of the holder's stream. */
+  readonly revision: number;
+  readonly taker: TenantSystem | null;
+  readonly toRevision: number;
+}
+
+/** A passing is two events: the first in the taker's stream, the second in the holder's, with which everything changes. */
+export interface Passing {
+  readonly awaited: AddressAwaited;
+  readonly passed: AddressPassed;
+}
+
+/**
+ * The store knows of no transaction over two streams, and a passing changes two tenant systems, each decided on as it is. So the taker's stream gets
+ * an event first, which changes nothing but says what it waits for; then the holder's gets the one that counts. Each is appended at an exact revision, and the
+ * fold passes over the second where anything else has come between the two (`isAwaited`): what counts was decided on exactly what it changes.
+ *
+ * null where the taker has it already and the holder does not. Throws Refusal.
+ */
+export function decidePassing(command: PassAddress, pair: PassingPair, facts: Facts, audit: Audit): Passing | null {
+  checkShape(command);
+  const taker = attachedOrRefuse(pair.taker, command.to, 'to');
+  if (isPassed(command, pair.holder, taker)) return null;
+  const holder = attachedOrRefuse(pair.holder, command.tsId);
+  const ips = command.ip === undefined ? NO_LINES : command.forIp === undefined ? passIp(command, command.ip, holder, taker, facts) : exchangeIps(command, command.ip, command.forIp, holder, taker, facts);
+  const macs = macsAfter(command, holder, taker);
+  const toRevision = pair.toRevision + 1;
+  const { tsId, to, vnid, ip } = command;
+  const passed: AddressPassed = { type: 'AddressPassed', data: { audit, tsId, to, toRevision, vnid: vnid ?? null, ip: ip ?? null, ...macs, ...ips } };
+  check(evolveHolder(holder, passed), evolveTaker(taker, passed), passed, facts);
+  // An Idempotency-Key is of what counts.
+  const own: Audit = { ...audit, idempotencyKey: null, requestDigest: null };
+  return { awaited: { type: 'AddressAwaited', data: { audit: own, tsId: to, from: tsId, revision: pair.revision + 1 } }, passed };
+}
+
+/** What becomes of the bindings of both. */
+type Lines = Pick<AddressPassed['data'], 'bindings' | 'deregistered' | 'toBindings'>;
+const NO_LINES: Lines = { bindings: NONE, deregistered: NONE, toBindings: NONE };
+
+/** What must come with what. */
+function checkShape({ tsId, to, vnid, ip, forIp, mac, forMac, bid, vlan, lifetimeS }: PassAddress): void {
+  if (tsId === to) throw new Refusal('out-of-range', `tenant system ${tsId} has it already: an address passes to another one`, { field: 'to', received: to });
+  if (ip === undefined && mac === undefined) throw new Refusal('address-required', 'the command says which address passes: ip, mac or both', { field: 'ip', received: null, row: 'X2' });
+  const needs = (field: string, other: string): Refusal => new Refusal('missing-field', `${other} comes with ${field}`, { field });
+  if (ip !== undefined && vnid === undefined) throw needs('vnid', 'an ip');
+  if (ip === undefined && vnid !== undefined) throw needs('ip', 'a vnid');
+  if (ip === undefined && forIp !== undefined) throw needs('ip', 'forIp');
+  if (mac === undefined && forMac !== undefined) throw needs('mac', 'forMac');
+  if (ip !== undefined && ip === forIp) throw new Refusal('out-of-range', 'the two that are exchanged differ', { field: 'forIp', received: forIp });
+  if (mac !== undefined && mac === forMac) throw new Refusal('out-of-range', 'the two that are exchanged differ', { field: 'forMac', received: forMac });
+  for (const [field, received] of Object.entries({ bid, vlan, lifetimeS })) {
+    if (received === undefined || (ip !== undefined && forIp === undefined)) continue;
+    throw new Refusal('unknown-field', `${field} is of the binding that an ip passes to; where IPs are exchanged, and with a MAC alone, every binding stays as it is`, { field, received });
+  }
+}
+
+const at = (bindings: readonly Binding[], vnid: number | undefined, ip: string | undefined): readonly Binding[] => bindings.filter((b) => b.vnid === vnid && b.ip === ip);
+
+/** By an earlier command, or the same one. */
+function isPassed({ vnid, ip, forIp, mac, forMac }: PassAddress, holder: TenantSystem | null, taker: TenantSystem): boolean {
+  const given = holder?.bindings ?? NONE;
+  const ipIs = ip === undefined || (at(taker.bindings, vnid, ip).length > 0 && at(given, vnid, ip).length === 0 && (forIp === undefined || at(given, vnid, forIp).length > 0));
+  const macIs = mac === undefined || (taker.mac === mac && holder?.mac !== mac && (forMac === undefined || holder?.mac === forMac));
+  return ipIs && macIs;
+}
+
+/** The bindings by which a tenant system holds an IP. */
+function heldOrRefuse(field: string, ip: string, vnid: Vnid, ts: TenantSystem, facts: Facts): readonly Binding[] {
+  const bindings = at(ts.bindings, vnid, ip);
+  const holder = facts.holder(vnid, 'ip', ip);
+  if (bindings.length > 0 && holder?.tsId === ts.tsId) return bindings;
+  const who = holder ? `tenant system ${holder.tsId} holds it` : 'no tenant system of the tenant holds it';
+  throw new Refusal('address-not-held', `tenant system ${ts.tsId} does not hold ${ip} in VN ${vnid}: ${who}`, { field, received: ip, actual: { vnid, heldBy: holder?.tsId ?? null } });
+}
+
+/** In an L2 VN the holder stays, with its MAC, where it would have nothing left on the VLAN; the taker has the IP on a binding of its own, or on the one that it has there without an IP. */
+function passIp(command: PassAddress, ip: IpAddress, holder: TenantSystem, taker: TenantSystem, facts: Facts): Lines {
+  const vnid = command.vnid!;
+  const given = heldOrRefuse('ip', ip, vnid, holder, facts);
+  if (given.length > 1 && (command.bid !== undefined || command.vlan !== undefined)) {
+    throw new Refusal('bid-required', `tenant system ${holder.tsId} has ${ip} on several VLANs of VN ${vnid}, and all of them pass as they are`, { field: command.bid === undefined ? 'vlan' : 'bid', received: command.bid ?? command.vlan, row: 'R18' });
+  }
+  const l2 = facts.vn(vnid)?.service === 'l2';
+  const bindings: Binding[] = [];
+  const deregistered: number[] = [];
+  for (const binding of given) {
+    const isLast = l2 && !holder.bindings.some((b) => b !== binding && b.vnid === vnid && b.vlan === binding.vlan);
+    if (isLast) bindings.push({ ...binding, ip: null });
+    else deregistered.push(binding.bid ?? 0);
+  }
+  let standing = taker.bindings;
+  const toBindings: Binding[] = [];
+  for (const binding of given) {
+    const next = takenAs(command, ip, binding, standing, given.length > 1);
+    if (next) standing = mergeBindings(standing, [next], NONE);
+    if (next) toBindings.push(next);
+  }
+  return { bindings, deregistered, toBindings };
+}
+
+/** The taker's binding for what one of the holder's gives; null where it has it already, behind the holder's (X2). */
+function takenAs(command: PassAddress, ip: IpAddress, given: Binding, bindings: readonly Binding[], several: boolean): Binding | null {
+  const { vnid } = given;
+  const vlans = new Set(bindings.filter((b) => b.vnid === vnid).map((b) => b.vlan));
+  const vlan = command.vlan ?? (several || vlans.size !== 1 ? given.vlan : [...vlans][0]!);
+  const lifetimeS = command.lifetimeS ?? given.lifetimeS;
+  if (bindings.some((b) => b.vnid === vnid && b.ip === ip && b.vlan === vlan)) return null;
+  const bare = bindings.find((b) => b.vnid === vnid && b.vlan === vlan && b.ip === null && b.lifetimeS === lifetimeS);
+  if (bare && (command.bid === undefined || command.bid === bare.bid)) return { ...bare, ip };
+  const taken = command.bid ?? given.bid;
+  if (taken !== null && bindings.some((b) => b.bid === taken)) throw new Refusal('bid-duplicate', `tenant system ${command.to} has a binding with BID ${taken}: give another`, { field: 'bid', received: taken, row: 'R18' });
+  // Without a BID it is the taker's only address, which `register` sees to (R19).
+  const line = { vnid: vnid as Vnid, ip, ...(taken === null ? {} : { bid: taken as Bid }), ...(vlan === null ? {} : { vlan: vlan as VlanId }), ...(lifetimeS === null ? {} : { lifetimeS }) };
+  return register(bindings, [line], () => '').changed[0] ?? null;
+}
+
+/** Each binding keeps its BID, VLAN and lifetime, and gets the other's IP. */
+function exchangeIps({ vnid }: PassAddress, ip: string, forIp: string, holder: TenantSystem, taker: TenantSystem, facts: Facts): Lines {
+  const given = heldOrRefuse('ip', ip, vnid!, holder, facts);
+  const taken = heldOrRefuse('forIp', forIp, vnid!, taker, facts);
+  return { bindings: given.map((b) => ({ ...b, ip: forIp })), deregistered: NONE, toBindings: taken.map((b) => ({ ...b, ip })) };
+}
+
+function macsAfter({ mac, forMac }: PassAddress, holder: TenantSystem, taker: TenantSystem): Pick<AddressPassed['data'], 'mac' | 'toMac'> {
+  if (mac === undefined) return { mac: null, toMac: null };
+  if (holder.mac !== mac) throw new Refusal('address-not-held', `tenant system ${holder.tsId} has MAC ${holder.mac}`, { field: 'mac', received: mac, actual: holder.mac });
+  return { mac: forMac ?? taker.mac, toMac: mac };
+}
+
+/** Refuses what the taker's VNs cannot take, and addresses of a third one: by the rules of any registration. */
+function check(holder: TenantSystem, taker: TenantSystem, { data }: AddressPassed, facts: Facts): void {
+  const { bindings, toBindings, mac, toMac } = data;
+  checkVns(toBindings, taker.tenantId, facts);
+  checkFrames(taker.bindings, toBindings, facts);
+  for (const [ts, lines, newMac, field] of [[holder, bindings, mac, 'forMac'], [taker, toBindings, toMac, 'mac']] as const) {
+    if (lines.length > 0) checkSet(ts.bindings, '');
+    for (const binding of ts.bindings) {
+      // Its own MAC is new in a VN that it comes to.
+      if (newMac !== null || lines.some((line) => sameBinding(line, binding))) refuseThird(binding.vnid, 'mac', ts.mac, newMac === null ? 'to' : field);
+    }
+    for (const { vnid, ip } of lines) if (ip !== null) refuseThird(vnid, 'ip', ip, 'ip');
+  }
+
+  function refuseThird(vnid: number, kind: 'mac' | 'ip', address: string, field: string): void {
+    const other = facts.holder(vnid, kind, address);
+    if (!other || other.tsId === holder.tsId || other.tsId === taker.tsId) return;
+    throw new Refusal(`duplicate-${kind}`, `tenant system ${other.tsId} holds ${address} in VN ${vnid}`, { field, received: address, actual: { vnid, heldBy: other.tsId }, row: 'R13' });
+  }
+}

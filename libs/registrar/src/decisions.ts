@@ -1,0 +1,72 @@
+import type { Audit, NvaEvent } from '@nva/codec';
+import { decideNve, decidePassing, decideTenantSystem, decideVn, evolveTaker, isTenantSystemCommand, isVnCommand, type Nve, type PassAddress, type Passing, type TenantSystem, type Vn } from '@nva/domain';
+import type { Network } from '@nva/fold';
+import { Refusal } from '@nva/identifiers';
+import { factsFor, toldTo, type Caller } from './access.ts';
+import { evolved, type Overlay, type StreamState } from './overlay.ts';
+import type { QuotaKeeper } from './quota-keeper.ts';
+import type { Request } from './registrar.ts';
+
+/** What deciders say of a request that its caller may make: by the fold and everything decided but not folded yet, and within the quotas. Throws Refusal as the caller may hear it. */
+export class Decisions {
+  readonly #network: Network;
+  readonly #overlay: Overlay;
+  readonly #quotas: QuotaKeeper | null;
+
+  constructor(network: Network, overlay: Overlay, quotas: QuotaKeeper | null) {
+    this.#network = network;
+    this.#overlay = overlay;
+    this.#quotas = quotas;
+  }
+
+  /** null where there is nothing to record. */
+  event(request: Request, stream: string, audit: Audit): NvaEvent | null {
+    return told(request.caller, () => {
+      const { state } = this.#overlay.stream(stream);
+      const event = this.#decide(request, state, audit);
+      if (event) this.#quotas?.check([state, evolved(state, event)]);
+      return event;
+    });
+  }
+
+  /** null where there is nothing to record. */
+  passing({ command, caller }: Request, stream: string, toStream: string, audit: Audit): Passing | null {
+    return told(caller, () => {
+      const { state: holder, revision } = this.#overlay.stream(stream) as TenantSystemStanding;
+      const { state: taker, revision: toRevision } = this.#overlay.stream(toStream) as TenantSystemStanding;
+      const passing = decidePassing(command as PassAddress, { holder, revision, taker, toRevision }, this.#facts(caller, taker?.tenantId ?? ''), audit);
+      if (passing) this.#quotas?.check([holder, evolved(holder, passing.passed)], [taker, evolveTaker(taker!, passing.passed)]);
+      return passing;
+    });
+  }
+
+  #decide({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
+    const { facts } = this.#overlay;
+    if (isTenantSystemCommand(command)) {
+      const ts = state as TenantSystem | null;
+      const tenantId = command.type === 'attach' ? command.tenantId : (ts?.tenantId ?? '');
+      return decideTenantSystem(command as Exclude<typeof command, PassAddress>, ts, this.#facts(caller, tenantId), audit);
+    }
+    if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
+    return decideNve(command, state as Nve | null, facts, audit);
+  }
+
+  readonly #facts = (caller: Caller, tenantId: string): ReturnType<typeof factsFor> => factsFor(caller, tenantId, this.#overlay.facts, this.#isIn);
+
+  /** Whether an NVE is in a VN. */
+  readonly #isIn = (nveId: string, vnid: number): boolean => this.#network.vns.get(vnid)?.members.has(nveId) ?? false;
+}
+
+interface TenantSystemStanding {
+  readonly state: TenantSystem | null;
+  readonly revision: number;
+}
+
+/** What another NVE is and has is nothing that an NVE is told. */
+function told<T>(caller: Caller, decide: () => T): T {
+  try {
+    return decide();
+  } catch (error) {
+    throw error instanceof Refusal ? toldTo(caller, error) : error;
+  }
+}

@@ -1,0 +1,228 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Command } from '@nva/domain';
+import { command } from '@nva/domain/testing';
+import { feedsOf, Network, Recompute, recordsOf, resolve } from '@nva/fold';
+import { feedKey, StoreUnavailable, type EventStore } from '@nva/ports';
+import type { Caller, Outcome } from '../src/index.ts';
+import { answer, attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from './harness.ts';
+
+const VIP = '192.0.2.100';
+const MAC9 = '02:00:00:00:00:09';
+
+/** The store, with what is done instead of an append of a passing's two events. */
+function overtaking(store: EventStore, instead: (both: Parameters<EventStore['append']>[0]) => ReturnType<EventStore['append']>): EventStore {
+  let done = false;
+  return new Proxy(store, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name, target) as unknown;
+      if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value;
+      return (appends: Parameters<EventStore['append']>[0]) => {
+        if (done || !appends.some(({ events }) => events.some(({ event }) => event.type === 'AddressPassed'))) return store.append(appends);
+        done = true;
+        return instead(appends);
+      };
+    },
+  });
+}
+
+let clock: ManualClock;
+let log: LogFixture;
+let node: Node;
+let other: Node;
+
+const pass = (fields: object = {}): Command => command('passAddress', { tsId: 'a', to: 'b', vnid: 1, ip: VIP, ...fields });
+const routers = [attach('a', 'nve1', 1, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 7, vnid: 1, ip: VIP }] }), attach('b', 'nve2', 2, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.2' }] }), attach('c', 'nve3', 3, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.3' }] })];
+
+beforeEach(async () => {
+  clock = new ManualClock();
+  log = await openLog(clock);
+  node = await startNode(log.store, clock);
+  other = await startNode(log.store, clock);
+  await node.submit(vn(1), nve('nve1'), nve('nve2'), nve('nve3'), ...routers);
+  await other.replica.passed((await log.store.head()).position);
+});
+
+afterEach(async () => {
+  await node.stop();
+  await other.stop();
+  await log.dispose();
+});
+
+const holders = (network: Network, address: { ip: string } | { mac: string } = { ip: VIP }): string[] => [...new Set(resolve(network, 1, address).map(({ mapping }) => mapping.tsId))];
+const types = async (stream: string): Promise<string[]> => (await Array.fromAsync(log.store.readStream(stream))).map(({ event }) => event.type);
+
+describe('a passing', () => {
+  it('moves both streams on, and is answered from the position at which everything changed (X1, X2)', async () => {
+    const [outcome] = await node.submit(pass());
+    const { position } = await log.store.head();
+    expect(answer(outcome)).toEqual({ recorded: true, position, revision: 1, effective: true, conflicts: [], memberships: [1] });
+    const { tenantSystems } = node.replica.network;
+    expect([tenantSystems.get('a'), tenantSystems.get('b')]).toMatchObject([{ revision: 1, position }, { revision: 1, position }]);
+    expect([await types('ts-a'), await types('ts-b')]).toEqual([['TenantSystemAttached', 'AddressPassed'], ['TenantSystemAttached', 'AddressAwaited']]);
+    expect(holders(node.replica.network)).toEqual(['b']);
+    expect(answer((await node.submit(pass()))[0])).toMatchObject({ recorded: false, revision: 1 });
+  });
+
+  it('is guarded by the holder\'s revision, and refused changes nothing; what was meant for the taker before it is refused after it (X9)', async () => {
+    const { position } = await log.store.head();
+    expect(code(await node.send({ command: pass(), ifRevision: 1 }))).toBe('revision-mismatch');
+    expect(await log.store.head()).toMatchObject({ position });
+    expect(code(await node.send({ command: pass(), ifRevision: 0 }))).toBe('accepted');
+    expect(code(await node.send({ command: command('changeMac', { tsId: 'b', mac: MAC9 }), ifRevision: 0 }))).toBe('revision-mismatch');
+  });
+
+  it('is for the NVE that the taker is at, of a tenant that it serves, and for nobody else (X8)', async () => {
+    const as = (nveId: string, tenants: readonly string[] | null, to = 'b'): Promise<Outcome> => node.send({ command: pass({ to }), caller: { kind: 'nve', nveId, tenants } as Caller });
+    expect(code(await as('nve1', ['red']))).toBe('forbidden');
+    expect(code(await as('nve2', ['blue']))).toBe('forbidden');
+    expect(code(await as('nve2', ['red'], 'c'))).toBe('forbidden');
+    expect(code(await as('nve2', ['red'], 'nobody'))).toBe('forbidden');
+    expect(code(await as('nve2', ['red']))).toBe('accepted');
+    expect(code(await as('nve3', null, 'c'))).toBe('address-not-held');
+  });
+
+  it('is seen by everything behind it, in one call and across calls, and sees everything before it', async () => {
+    const [first, second] = await Promise.all([
+      node.submit(command('deregisterBinding', { tsId: 'c', bid: 1 }), command('registerBindings', { tsId: 'a', bindings: [{ bid: 8, vnid: 1, ip: '192.0.2.3' }] }), pass({ ip: '192.0.2.3' }), pass(), detach('a', 'nve1')),
+      node.submit(pass({ to: 'c' }), pass({ tsId: 'b', to: 'c' }), command('registerBinding', { tsId: 'c', bid: 7, vnid: 1, ip: VIP }), command('changeMac', { tsId: 'b', mac: '02:00:00:00:00:01' })),
+    ]);
+    expect([...first, ...second].map(code)).toEqual(['accepted', 'accepted', 'accepted', 'accepted', 'accepted', 'ts-not-attached', 'accepted', 'accepted', 'accepted']);
+    expect(answer(second[2])).toMatchObject({ recorded: false, revision: 2, position: answer(second[1]).position });
+    expect([holders(node.replica.network), holders(node.replica.network, { ip: '192.0.2.3' })]).toEqual([['c'], ['b']]);
+  });
+
+  it('counts with the quotas of where the address goes, and not as more of the tenant', async () => {
+    await node.stop();
+    node = await startNode(log.store, clock, { quotas: { tenant: new Map([['red', { bindings: 4 }]]), nve: new Map([['nve3', { bindings: 1 }]]) } });
+    expect(code((await node.submit(pass({ to: 'c' })))[0])).toBe('quota-exceeded');
+    expect(code((await node.submit(pass()))[0])).toBe('accepted');
+  });
+
+  it('is returned by its Idempotency-Key as it was answered, whatever happened since, and after a restart too', async () => {
+    const keyed = { command: pass(), idempotency: { key: 'k', requestDigest: 'd' } };
+    const first = answer(await node.send(keyed));
+    await node.submit(pass({ tsId: 'b', to: 'a' }));
+    expect(answer(await node.send(keyed))).toEqual(first);
+    await node.stop();
+    node = await startNode(log.store, clock);
+    expect(answer(await node.send(keyed))).toEqual(first);
+    expect(holders(node.replica.network)).toEqual(['a']);
+  });
+
+  it('takes a lifetime along, which begins anew (R24a)', async () => {
+    node.terms.start();
+    const bindings = (tsId: string): number => node.replica.network.tenantSystems.get(tsId)!.state.bindings.length;
+    const elapse = async (ms: number): Promise<void> => {
+      for (let passed = 0; passed < ms; passed += 100) {
+        clock.advance(100);
+        await node.terms.tick();
+      }
+    };
+    await node.submit(command('registerBinding', { tsId: 'a', bid: 7, lifetimeS: 10 }));
+    await elapse(8_000);
+    await node.submit(pass());
+    await elapse(8_000);
+    expect([bindings('a'), bindings('b')]).toEqual([1, 2]);
+    await elapse(5_000);
+    for (let i = 0; i < 500 && bindings('b') > 1; i++) await new Promise((done) => setTimeout(done, 2));
+    expect([bindings('a'), bindings('b')]).toEqual([1, 1]);
+  });
+});
+
+describe('a passing, while other registrars write', () => {
+  const slow = (instead: Parameters<typeof overtaking>[1]): Promise<Node> => startNode(overtaking(log.store, instead), clock);
+
+  it('of one address to two at one moment: one has it, and the other is told', async () => {
+    const [[first], [second]] = await Promise.all([node.submit(pass()), other.submit(pass({ to: 'c' }))]);
+    expect([code(first), code(second)].toSorted()).toEqual(['accepted', 'address-not-held']);
+    expect(holders(node.replica.network)).toEqual([code(first) === 'accepted' ? 'b' : 'c']);
+  });
+
+  it('is decided again where one of them comes to the taker first (X9)', async () => {
+    const racing = await slow(async (both) => {
+      await other.submit(command('changeMac', { tsId: 'b', mac: MAC9 }));
+      return log.store.append(both);
+    });
+    expect(code((await racing.submit(pass()))[0])).toBe('accepted');
+    // The store refused the first of the two, so the second counted for nothing.
+    const passings = (await types('ts-a')).filter((type) => type === 'AddressPassed');
+    expect(passings.length).toBeGreaterThan(1);
+    expect((await types('ts-b')).slice(0, 2)).toEqual(['TenantSystemAttached', 'MacChanged']);
+    expect(racing.replica.network.tenantSystems.get('b')!.state).toMatchObject({ mac: MAC9, bindings: [{ bid: 1 }, { bid: 7, ip: VIP }] });
+    await racing.stop();
+  });
+
+  it('is decided again where one comes between its two events, and refused if it was meant for that revision only', async () => {
+    for (const ifRevision of [undefined, 0]) {
+      const racing = await slow(async ([awaited, passed]) => {
+        const first = await log.store.append([awaited!]);
+        await other.replica.passed((await log.store.head()).position);
+        await other.submit(command('changeMac', { tsId: 'b', mac: `02:00:00:00:00:2${ifRevision ?? 1}` }));
+        return [...first, ...(await log.store.append([passed!]))];
+      });
+      const revision = racing.registrar.standing('ts-a').revision;
+      const outcome = await racing.send({ command: pass(), ...(ifRevision === undefined ? {} : { ifRevision: revision }), idempotency: { key: `k${ifRevision}`, requestDigest: 'd' } });
+      expect(code(outcome)).toBe(ifRevision === undefined ? 'accepted' : 'revision-mismatch');
+      expect(holders(racing.replica.network)).toEqual([ifRevision === undefined ? 'b' : 'a']);
+      // Nothing that did not count is the answer to a key.
+      await racing.stop();
+      const later = await startNode(log.store, clock);
+      expect(code(await later.send({ command: pass(), idempotency: { key: `k${ifRevision}`, requestDigest: 'd' } }))).toBe('accepted');
+      expect(holders(later.replica.network)).toEqual(['b']);
+      await later.submit(pass({ tsId: 'b', to: 'a' }));
+      await later.stop();
+    }
+  });
+
+  it('whose second event does not come changes nothing, and a repeat is done', async () => {
+    const shaky = await slow(async ([awaited]) => {
+      await log.store.append([awaited!]);
+      throw new StoreUnavailable('gone');
+    });
+    expect(code((await shaky.submit(pass()))[0])).toBe('outcome-unknown');
+    await shaky.replica.passed((await log.store.head()).position);
+    expect(holders(shaky.replica.network)).toEqual(['a']);
+    expect(shaky.registrar.standing('ts-b').state).toMatchObject({ bindings: [{ bid: 1 }] });
+    expect(code((await shaky.submit(pass()))[0])).toBe('accepted');
+    expect(holders(shaky.replica.network)).toEqual(['b']);
+    await shaky.stop();
+  });
+
+  it('leaves each address with one of them, whatever comes when: both folds, and a fold from scratch, agree', async () => {
+    const ids = ['a', 'b', 'c'];
+    const ips = [VIP, '192.0.2.1', '192.0.2.2', '192.0.2.3'];
+    const random = ((seed: number) => (n: number) => (seed = (seed * 48_271) % 2_147_483_647) % n)(20_261_127);
+    const some = <T>(list: readonly T[]): T => list[random(list.length)]!;
+    const next = (): Command => {
+      const [from, to] = random(2) === 0 ? [some(ids), some(ids)] : (['a', 'b'] as const);
+      if (from === to) return command('registerBinding', { tsId: some(ids), bid: 1 + random(9), lifetimeS: 100 + random(50) });
+      if (random(4) === 0) return command('passAddress', { tsId: from, to, mac: `02:00:00:00:00:0${1 + random(3)}` });
+      return command('passAddress', { tsId: from, to, vnid: 1, ip: some(ips), ...(random(3) === 0 ? { forIp: some(ips) } : { bid: 1 + random(9) }) });
+    };
+    const tally = new Map<string, number>();
+    for (let round = 0; round < 40; round++) {
+      const outcomes = await Promise.all([node, other, node, other].map((each) => each.submit(...Array.from({ length: 1 + random(4) }, next))));
+      for (const outcome of outcomes.flat()) tally.set(code(outcome), (tally.get(code(outcome)) ?? 0) + 1);
+    }
+    const { position } = await log.store.head();
+    await Promise.all([node.replica.passed(position), other.replica.passed(position)]);
+    const [recomputed, replayed] = [new Recompute(), new Network()];
+    let tooLate = 0;
+    for await (const { events } of log.store.readAll()) {
+      for (const event of events) {
+        recomputed.apply(event);
+        replayed.apply(event);
+        if (event.event.type === 'AddressPassed' && replayed.passedOver) tooLate++;
+      }
+    }
+    for (const network of [node.replica.network, other.replica.network, replayed]) {
+      for (const ip of ips) expect(holders(network, { ip })).toHaveLength(1);
+      for (const mac of [1, 2, 3]) expect(holders(network, { mac: `02:00:00:00:00:0${mac}` }).length).toBeLessThan(2);
+      for (const feed of feedsOf(network)) expect(new Map([...recordsOf(network, feed)].map((record) => [record.key, record]))).toEqual(recomputed.tables.get(feedKey(feed)) ?? new Map());
+    }
+    expect(node.registrar.commandsInFlight + other.registrar.commandsInFlight).toBe(0);
+    expect(tally.get('accepted')).toBeGreaterThan(30);
+    expect(node.registrar.conflicts + other.registrar.conflicts + tooLate).toBeGreaterThan(10);
+    expect(tally.has('internal')).toBe(false);
+  });
+});
