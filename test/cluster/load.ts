@@ -27,7 +27,7 @@ export interface Acknowledged {
 }
 
 interface Write {
-  readonly method: 'PUT' | 'DELETE';
+  readonly method: 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: object;
   /** The last one that its writer was answered. */
@@ -40,9 +40,9 @@ interface Answer {
 }
 
 /**
- * NVE agents at work: each attaches, moves and detaches tenant systems of its own, one write after the other for each, any registrar
+ * NVE agents at work: each attaches, moves and detaches tenant systems of its own and exchanges their MACs, one write after the other, any registrar
  * asked. A write without an answer is asked again with its Idempotency-Key, of any registrar, until there is one.
- * Every write changes something, so that each acknowledged one is one event.
+ * Every write changes something, so that each acknowledged one is one event that counts.
  */
 export class Load {
   readonly acknowledged: Acknowledged[] = [];
@@ -89,7 +89,9 @@ export class Load {
     const at = new Map<number, string>();
     /** What this worker was answered last: a registrar that is behind it must not decide its next write. */
     let position = '0';
-    const write = async (method: 'PUT' | 'DELETE', path: string, body?: object): Promise<boolean> => {
+    const macs = new Map<number, string>();
+    const macOf = (n: number): string => macs.get(n) ?? `02:00:00:00:01:${n.toString(16).padStart(2, '0')}`;
+    const write = async (method: Write['method'], path: string, body?: object): Promise<boolean> => {
       const answered = await this.#write(random, { method, path, position, ...(body && { body }) });
       position = answered ?? position;
       return answered !== null;
@@ -101,10 +103,16 @@ export class Load {
         if (await write('DELETE', `/v1/nves/${here}/tenant-systems/chaos-${n}`)) at.delete(n);
         continue;
       }
+      const partner = [...at.keys()].find((other) => other !== n);
+      if (here !== undefined && partner !== undefined && random.below(4) === 0) {
+        const [mac, forMac] = [macOf(n), macOf(partner)];
+        if (await write('POST', `/v1/tenant-systems/chaos-${n}/pass`, { to: `chaos-${partner}`, mac, forMac })) macs.set(n, forMac).set(partner, mac);
+        continue;
+      }
       const others = this.#options.nves.filter((nve) => nve !== here);
       const there = others[random.below(others.length)]!;
       const vnid = this.#options.vnids[n % this.#options.vnids.length]!;
-      const body = { tenantId: 'red', vmId: `vm-${n}`, mac: `02:00:00:00:01:${n.toString(16).padStart(2, '0')}`, bindings: [{ vnid, ip: `10.1.0.${n + 1}` }] };
+      const body = { tenantId: 'red', vmId: `vm-${n}`, mac: macOf(n), bindings: [{ vnid, ip: `10.1.0.${n + 1}` }] };
       if (await write('PUT', `/v1/nves/${there}/tenant-systems/chaos-${n}`, body)) at.set(n, there);
     }
   }

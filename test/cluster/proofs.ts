@@ -1,7 +1,7 @@
 import { createEventCodec } from '@nva/codec';
 import { feedValue } from '@nva/distributor';
 import { EventStoreDbEventStore } from '@nva/eventstoredb';
-import { feedsOf, recordsOf } from '@nva/fold';
+import { feedsOf, Network, recordsOf } from '@nva/fold';
 import { KafkaFeedWriter } from '@nva/kafka';
 import type { NveClient } from '@nva/nve';
 import { feedKey, silentLogger, systemClock, type FeedRecord } from '@nva/ports';
@@ -42,15 +42,18 @@ export async function prove(cluster: Cluster, acknowledged: readonly Acknowledge
   }
 }
 
-/** Every acknowledged write is in the log, once; and what was not acknowledged at most once. Returns the number of events. */
+/** Every acknowledged write is in the log, once; and what was not acknowledged at most once. A passing that came too late, which counts for nothing, was decided again. Returns the number of events. */
 async function everyWriteOnce(store: EventStoreDbEventStore, acknowledged: readonly Acknowledged[]): Promise<number> {
   const positions = new Map<string, number[]>();
+  const network = new Network();
   let events = 0;
   for await (const batch of store.readAll()) {
-    for (const { position, event } of batch.events) {
+    for (const recorded of batch.events) {
+      const { position, event } = recorded;
       events++;
+      network.apply(recorded);
       const { idempotencyKey } = event.data.audit;
-      if (idempotencyKey !== null) positions.set(idempotencyKey, [...(positions.get(idempotencyKey) ?? []), position]);
+      if (idempotencyKey !== null && !(event.type === 'AddressPassed' && network.passedOver)) positions.set(idempotencyKey, [...(positions.get(idempotencyKey) ?? []), position]);
     }
   }
   const twice = [...positions].filter(([, at]) => at.length > 1);
