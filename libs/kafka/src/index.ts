@@ -1,4 +1,4 @@
-export { KafkaFeedWriter, type KafkaFeedWriterOptions } from './writer.ts';
+export { KafkaFeedWriter } from './writer.ts';
 export { DEFAULT_PRINCIPAL, KafkaFeedAccess, type KafkaFeedAccessOptions } from './access-rights.ts';
 export { formatShards, SHARDS } from './sharding.ts';
 export { KafkaFeedTransport, type KafkaFeedTransportOptions } from './transport.ts';
@@ -7,4 +7,4 @@ export { CommandConsumer, MAX_COMMANDS_PER_GROUP, type CommandConsumerOptions } 
 export type { OutcomeRecord, ReceivedCommand } from './command-format.ts';
 export { DEFAULT_COMMAND_PARTITIONS } from './command-topics.ts';
 export { KafkaCommandTransport, type KafkaCommandTransportOptions } from './command-transport.ts';
-export type { KafkaConnection, KafkaSasl, KafkaTls, Log, LogLevel } from './options.ts';
+export type { KafkaConnection, KafkaFeedWriterOptions, KafkaSasl, KafkaTls, Log, LogLevel } from './options.ts';

@@ -34,3 +34,15 @@ export interface KafkaConnection {
 
 export const DEFAULT_PREFIX = 'nvo3';
 export const silent: Log = () => undefined;
+
+export interface KafkaFeedWriterOptions extends KafkaConnection {
+  /** Replaces or joins TOPIC_CONFIG. For tests. */
+  readonly topicConfig?: Readonly<Record<string, string>>;
+  /** Every writer of a prefix must agree on it; writers that do not, do not fence each other. SHARDS by default. */
+  readonly shards?: number;
+  /**
+   * The shards that this writer takes over and writes: what is about a VN is of the shard VNID modulo `shards`. All by default. Another
+   * process may own the others.
+   */
+  readonly owned?: readonly number[];
+}

@@ -8,7 +8,7 @@ import { createClient, PRODUCER_RETRY } from './client.ts';
 import { checkpointMessage, ownerMessage, placedCheckpoints, readCheckpoints, readOwners, writeOwners, type Owner } from './distributor-topic.ts';
 import { isMissing, isOfOneTopic, TopicFailed, translated } from './failures.ts';
 import { KnownTopics } from './known-topics.ts';
-import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
+import { DEFAULT_PREFIX, silent, type KafkaFeedWriterOptions, type Log } from './options.ts';
 import { decodeRecord, encodeRecord, type EncodedRecord } from './record-format.ts';
 import { learnSchemas, restoreSchemas } from './schema-topic.ts';
 import { ShardWriter } from './shard-writer.ts';
@@ -22,18 +22,6 @@ import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 const CHECKPOINT_BYTES = 1_000;
 /** Opening connects this many producers at a time. */
 const MAX_SHARDS_OPENING = 16;
-
-export interface KafkaFeedWriterOptions extends KafkaConnection {
-  /** Replaces or joins TOPIC_CONFIG. For tests. */
-  readonly topicConfig?: Readonly<Record<string, string>>;
-  /** Every writer of a prefix must agree on it; writers that do not, do not fence each other. SHARDS by default. */
-  readonly shards?: number;
-  /**
-   * The shards that this writer takes over and writes: what is about a VN is of the shard VNID modulo `shards`. All by default. Another
-   * process may own the others.
-   */
-  readonly owned?: readonly number[];
-}
 
 interface Administration {
   readonly admin: Admin;
@@ -77,6 +65,8 @@ export class KafkaFeedWriter implements FeedWriter {
   #schemasLost = false;
   /** The one saved last. */
   #checkpoint: FeedCheckpoint | undefined;
+  /** The topic that it stands on was lost, and it is not there again. */
+  #checkpointLost = false;
   /** A shard of ours was found without owner record. */
   #ownerless = false;
 
@@ -180,8 +170,11 @@ export class KafkaFeedWriter implements FeedWriter {
       const lost = known.compare(await this.#describe(known.names));
       const { schemas, distributor } = this.#names;
       this.#schemasLost ||= lost.includes(schemas);
+      this.#checkpointLost ||= lost.includes(distributor);
       if (!this.#opened) await this.open();
       else if (this.#ownerless || lost.includes(schemas) || lost.includes(distributor)) await this.#restoreOwn(this.#opened);
+      // A takeover writes none.
+      if (this.#checkpointLost && this.#checkpoint) await this.saveCheckpoint(this.#checkpoint);
       return lost.flatMap((topic) => {
         const feed = this.#names.feedOf(topic);
         return feed ? [{ feed, trouble: 'lost' as const, cause: new TopicFailed(topic, 'lost', `Topic ${topic} is to be filled anew: ${known.lost(topic)}`) }] : [];
@@ -255,6 +248,7 @@ export class KafkaFeedWriter implements FeedWriter {
     );
     const [failed] = await this.#settled(saved);
     if (failed) throw new FeedUnavailable(`Saving the checkpoint: ${failed.message}`, { cause: failed });
+    this.#checkpointLost = false;
   }
 
   /** Waits for what is being published. The owner records stay: nobody needs to know that the owner is gone. */
@@ -301,6 +295,7 @@ export class KafkaFeedWriter implements FeedWriter {
       const [failed] = await this.#settled([...shards].map(([shard, writer]) => writer.send({ topic, records: records(shard), bytes: 2 * CHECKPOINT_BYTES })));
       if (failed) throw failed;
       this.#ownerless = false;
+      this.#checkpointLost = false;
     } catch (failure) {
       if (failure instanceof FeedFenced) throw failure;
       this.#log('warn', `The shards are taken over anew: ${String(failure)}`);

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { createRecordCodec } from '@nva/codec';
-import { FeedRefused, FeedsFailed, feedKey } from '@nva/ports';
+import { FeedRefused, FeedsFailed, FeedUnavailable, feedKey } from '@nva/ports';
 import kafkajs from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
 import { keyAndPosition, LOG, member, membership, nve, removal, vn } from '../../../test/contract/feed-records.ts';
 import { until } from '../../../test/e2e/waiting.ts';
 import { TOPIC_CONFIG, type KafkaFeedWriter } from '../src/index.ts';
+import { ShardWriter } from '../src/shard-writer.ts';
 import { KafkaFeedUnderTest } from './kafka-feed.ts';
 
 /** What is waited for are states of a broker that other work may slow; this is only where waiting ends. */
@@ -167,6 +168,22 @@ describe('a topic that is deleted and made again by somebody else', () => {
     await successor.ensure([vn(5)]);
     await successor.publish([{ feed: vn(5), records: [member('a', 2)] }]);
     expect(await successor.loadCheckpoint()).toEqual(checkpoint);
+  });
+
+  it('of owners and checkpoints is filled with both where a write to it fails and the shards are taken over anew', async () => {
+    const checkpoint = { log: LOG, position: 7, checkpoint: '7' };
+    await writer.ensure([vn(5)]);
+    await writer.saveCheckpoint(checkpoint);
+    await again(`${feed.prefix}.distributor`);
+    const send = vi.spyOn(ShardWriter.prototype, 'send').mockRejectedValueOnce(new FeedUnavailable('no answer'));
+    await until('it is found', async () => {
+      await writer.look();
+      return (await feed.raw(`${feed.prefix}.distributor`)).length >= 128 ? null : 'not yet';
+    });
+    expect(send).toHaveResolved();
+    send.mockRestore();
+    expect(await writer.loadCheckpoint()).toEqual(checkpoint);
+    await writer.publish([{ feed: vn(5), records: [member('a', 1)] }]);
   });
 });
 
