@@ -51,7 +51,7 @@ export interface Passing {
 export function decidePassing(command: PassAddress, pair: PassingPair, facts: Facts, audit: Audit): Passing | null {
   checkShape(command);
   const taker = attachedOrRefuse(pair.taker, command.to, 'to');
-  if (isPassed(command, pair.holder, taker)) return null;
+  if (pair.holder && isPassed(command, pair.holder, taker, facts)) return null;
   const holder = attachedOrRefuse(pair.holder, command.tsId);
   const ips = command.ip === undefined ? NO_LINES : command.forIp === undefined ? passIp(command, command.ip, holder, taker, facts) : exchangeIps(command, command.ip, command.forIp, holder, taker, facts);
   const macs = macsAfter(command, holder, taker);
@@ -87,11 +87,11 @@ function checkShape({ tsId, to, vnid, ip, forIp, mac, forMac, bid, vlan, lifetim
 
 const at = (bindings: readonly Binding[], vnid: number | undefined, ip: string | undefined): readonly Binding[] => bindings.filter((b) => b.vnid === vnid && b.ip === ip);
 
-/** By an earlier command, or the same one. */
-function isPassed({ vnid, ip, forIp, mac, forMac }: PassAddress, holder: TenantSystem | null, taker: TenantSystem): boolean {
-  const given = holder?.bindings ?? NONE;
-  const ipIs = ip === undefined || (at(taker.bindings, vnid, ip).length > 0 && at(given, vnid, ip).length === 0 && (forIp === undefined || at(given, vnid, forIp).length > 0));
-  const macIs = mac === undefined || (taker.mac === mac && holder?.mac !== mac && (forMac === undefined || holder?.mac === forMac));
+/** By an earlier command, or the same one: the taker holds it, and the holder what goes the other way. */
+function isPassed({ vnid, ip, forIp, mac, forMac }: PassAddress, holder: TenantSystem, taker: TenantSystem, facts: Facts): boolean {
+  const holds = (ts: TenantSystem, address: string): boolean => at(ts.bindings, vnid, address).length > 0 && facts.holder(vnid!, 'ip', address)?.tsId === ts.tsId;
+  const ipIs = ip === undefined || (holds(taker, ip) && at(holder.bindings, vnid, ip).length === 0 && (forIp === undefined || holds(holder, forIp)));
+  const macIs = mac === undefined || (taker.mac === mac && taker.bindings.every((b) => (facts.holder(b.vnid, 'mac', mac)?.tsId ?? taker.tsId) === taker.tsId) && (forMac === undefined || holder.mac === forMac));
   return ipIs && macIs;
 }
 
@@ -116,40 +116,51 @@ function passIp(command: PassAddress, ip: IpAddress, holder: TenantSystem, taker
   const deregistered: number[] = [];
   for (const binding of given) {
     const isLast = l2 && !holder.bindings.some((b) => b !== binding && b.vnid === vnid && b.vlan === binding.vlan);
-    if (isLast) bindings.push({ ...binding, ip: null });
+    if (isLast) bindings.push({ ...plain(binding), ip: null });
     else deregistered.push(binding.bid ?? 0);
   }
   let standing = taker.bindings;
   const toBindings: Binding[] = [];
   for (const binding of given) {
-    const next = takenAs(command, ip, binding, standing, given.length > 1);
+    const next = takenAs(command, ip, binding, standing, given.length > 1, facts.orphaned(taker, vnid));
     if (next) standing = mergeBindings(standing, [next], NONE);
     if (next) toBindings.push(next);
   }
   return { bindings, deregistered, toBindings };
 }
 
-/** The taker's binding for what one of the holder's gives; null where it has it already, behind the holder's (X2). */
-function takenAs(command: PassAddress, ip: IpAddress, given: Binding, bindings: readonly Binding[], several: boolean): Binding | null {
+/** The taker's binding for what one of the holder's gives; null where it has just that already, behind the holder's (X2). */
+function takenAs(command: PassAddress, ip: IpAddress, given: Binding, bindings: readonly Binding[], several: boolean, revives: boolean): Binding | null {
   const { vnid } = given;
   const vlans = new Set(bindings.filter((b) => b.vnid === vnid).map((b) => b.vlan));
   const vlan = command.vlan ?? (several || vlans.size !== 1 ? given.vlan : [...vlans][0]!);
+  const existing = bindings.find((b) => b.vnid === vnid && b.ip === ip && (b.vlan === vlan || (command.vlan === undefined && !several)));
+  if (existing) {
+    if (command.bid !== undefined && command.bid !== existing.bid) throw new Refusal('address-registered', `tenant system ${command.to} has the address already, with BID ${existing.bid}`, { field: 'bid', received: command.bid, expected: existing.bid, row: 'R18' });
+    const next = { ...plain(existing), lifetimeS: command.lifetimeS ?? existing.lifetimeS };
+    return revives || !sameBinding(existing, next) ? next : null;
+  }
   const lifetimeS = command.lifetimeS ?? given.lifetimeS;
-  if (bindings.some((b) => b.vnid === vnid && b.ip === ip && b.vlan === vlan)) return null;
   const bare = bindings.find((b) => b.vnid === vnid && b.vlan === vlan && b.ip === null && b.lifetimeS === lifetimeS);
-  if (bare && (command.bid === undefined || command.bid === bare.bid)) return { ...bare, ip };
+  if (bare && (command.bid === undefined || command.bid === bare.bid)) return { ...plain(bare), ip };
   const taken = command.bid ?? given.bid;
   if (taken !== null && bindings.some((b) => b.bid === taken)) throw new Refusal('bid-duplicate', `tenant system ${command.to} has a binding with BID ${taken}: give another`, { field: 'bid', received: taken, row: 'R18' });
   // Without a BID it is the taker's only address, which `register` sees to (R19).
   const line = { vnid: vnid as Vnid, ip, ...(taken === null ? {} : { bid: taken as Bid }), ...(vlan === null ? {} : { vlan: vlan as VlanId }), ...(lifetimeS === null ? {} : { lifetimeS }) };
-  return register(bindings, [line], () => '').changed[0] ?? null;
+  return register(bindings, [line], () => '').changed[0]!;
 }
+
+/** A binding of the fold has more to it. */
+const plain = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
 
 /** Each binding keeps its BID, VLAN and lifetime, and gets the other's IP. */
 function exchangeIps({ vnid }: PassAddress, ip: string, forIp: string, holder: TenantSystem, taker: TenantSystem, facts: Facts): Lines {
   const given = heldOrRefuse('ip', ip, vnid!, holder, facts);
   const taken = heldOrRefuse('forIp', forIp, vnid!, taker, facts);
-  return { bindings: given.map((b) => ({ ...b, ip: forIp })), deregistered: NONE, toBindings: taken.map((b) => ({ ...b, ip })) };
+  for (const [field, address, ts] of [['forIp', forIp, holder], ['ip', ip, taker]] as const) {
+    if (at(ts.bindings, vnid, address).length > 0) throw new Refusal('address-registered', `tenant system ${ts.tsId} has ${address} in VN ${vnid} registered too, behind the other: pass one of them, without an exchange`, { field, received: address, row: 'X2' });
+  }
+  return { bindings: given.map((b) => ({ ...plain(b), ip: forIp })), deregistered: NONE, toBindings: taken.map((b) => ({ ...plain(b), ip })) };
 }
 
 function macsAfter({ mac, forMac }: PassAddress, holder: TenantSystem, taker: TenantSystem): Pick<AddressPassed['data'], 'mac' | 'toMac'> {
@@ -163,18 +174,21 @@ function check(holder: TenantSystem, taker: TenantSystem, { data }: AddressPasse
   const { bindings, toBindings, mac, toMac } = data;
   checkVns(toBindings, taker.tenantId, facts);
   checkFrames(taker.bindings, toBindings, facts);
-  for (const [ts, lines, newMac, field] of [[holder, bindings, mac, 'forMac'], [taker, toBindings, toMac, 'mac']] as const) {
+  for (const [ts, partner, lines, newMac, field] of [[holder, taker, bindings, mac, 'forMac'], [taker, holder, toBindings, toMac, 'mac']] as const) {
     if (lines.length > 0) checkSet(ts.bindings, '');
     for (const binding of ts.bindings) {
       // Its own MAC is new in a VN that it comes to.
-      if (newMac !== null || lines.some((line) => sameBinding(line, binding))) refuseThird(binding.vnid, 'mac', ts.mac, newMac === null ? 'to' : field);
+      if (newMac !== null || lines.some((line) => sameBinding(line, binding))) refuseHeld(ts, partner, binding.vnid, 'mac', ts.mac, newMac === null ? 'to' : field);
     }
-    for (const { vnid, ip } of lines) if (ip !== null) refuseThird(vnid, 'ip', ip, 'ip');
+    for (const { vnid, ip } of lines) if (ip !== null) refuseHeld(ts, partner, vnid, 'ip', ip, 'ip');
   }
 
-  function refuseThird(vnid: number, kind: 'mac' | 'ip', address: string, field: string): void {
+  /** By somebody who will not have given it up. */
+  function refuseHeld(ts: TenantSystem, partner: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string, field: string): void {
     const other = facts.holder(vnid, kind, address);
-    if (!other || other.tsId === holder.tsId || other.tsId === taker.tsId) return;
+    if (!other || other.tsId === ts.tsId) return;
+    const isPartners = partner.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? partner.mac === address : b.ip === address));
+    if (other.tsId === partner.tsId && !isPartners) return;
     throw new Refusal(`duplicate-${kind}`, `tenant system ${other.tsId} holds ${address} in VN ${vnid}`, { field, received: address, actual: { vnid, heldBy: other.tsId }, row: 'R13' });
   }
 }

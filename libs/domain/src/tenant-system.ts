@@ -130,7 +130,7 @@ function evolve(ts: TenantSystem | null, event: TenantSystemEvent): TenantSystem
     }
     case 'AddressAwaited': {
       const { from, revision } = event.data;
-      return { ...ts, awaits: { from, revision } };
+      return { ...ts, awaits: from === null ? null : { from, revision } };
     }
     case 'AddressPassed':
       return evolveHolder(ts, event);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NvaEvent } from '@nva/codec';
-import { command, World } from '@nva/domain/testing';
+import { auditAt, command, World } from '@nva/domain/testing';
 import type { Command, TenantSystem } from '../src/index.ts';
 import { attach, l3, MAC1, MAC2, network } from './fixtures.ts';
 
@@ -137,6 +137,37 @@ describe('passing an IP on', () => {
     const world = routers().given(command('remove', { tsId: 'b' }));
     expect(world.refusal(passVip())).toBe('ts-not-attached');
     expect(world.given(attach('b', 'nve2', { mac: MAC2 }), command('remove', { tsId: 'a' })).refusal(passVip())).toBe('ts-not-attached');
+  });
+
+  it('is refused where the holder would stay with the very MAC that the taker brings into the VN (R13)', () => {
+    const world = routers({}, { mac: MAC1, bindings: [{ bid: 1, vnid: 3, ip: '192.0.2.2' }] });
+    expect(world.refusal(passVip())).toBe('duplicate-mac');
+    // Equal ones need no exchange.
+    expect(world.when(pass({ mac: MAC1 }))).toBeNull();
+    // With the last of its addresses there the holder leaves the VN.
+    expect(world.given(command('deregisterBinding', { tsId: 'a', bid: 1 })).refusal(passVip())).toEqual({ accepted: expect.objectContaining({ type: 'AddressPassed' }) });
+  });
+
+  it('is no repeat where a third one has come to hold the address (X2)', () => {
+    const world = routers().given(passVip());
+    const facts = { ...world.facts, holder: (vnid: number, kind: 'mac' | 'ip', address: string) => (address === VIP ? { tsId: 'c' } : world.facts.holder(vnid, kind, address)) };
+    expect(() => world.aggregates.decide(passVip(), facts, auditAt(0))).toThrow('tenant system c holds it');
+  });
+
+  it('gives what the taker has registered already, behind the holder: with another lifetime if one is given, under its own BID', () => {
+    const world = routers({}, { bindings: [l3('192.0.2.2', { bid: 1 })] });
+    const behind = (fields: Record<string, unknown>): unknown => {
+      const facts = { ...world.facts, holder: () => undefined };
+      const { event } = world.aggregates.decide(command('registerBinding', { tsId: 'b', bid: 4, vnid: 1, ip: VIP }), facts, auditAt(0))[0]!;
+      const racing = routers({}, { bindings: [l3('192.0.2.2', { bid: 1 })] });
+      racing.aggregates.evolve(event, 'ts-b');
+      const passing = racing.aggregates.decide(passVip(fields), racing.facts, auditAt(0));
+      return passing.at(-1)!.event.data;
+    };
+    expect(behind({})).toMatchObject({ deregistered: [7], toBindings: [] });
+    expect(behind({ lifetimeS: 9 })).toMatchObject({ toBindings: [{ bid: 4, vnid: 1, vlan: null, ip: VIP, lifetimeS: 9 }] });
+    expect(() => behind({ bid: 5 })).toThrow('with BID 4');
+    expect(() => behind({ forIp: '192.0.2.2' })).toThrow('behind the other');
   });
 
   it('says what must come with what, and changes nothing', () => {

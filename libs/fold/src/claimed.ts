@@ -1,3 +1,4 @@
+import type { ClaimTable } from './claims.ts';
 import type { Connection, FoldedTs, FoldedVn } from './model.ts';
 
 /** An address that a tenant system claims in a VN. */
@@ -41,13 +42,16 @@ export function moveClaims(tenantSystems: readonly FoldedTs[], before: readonly 
   const ends = (claim: Claim, i: number): boolean => has(before[i]!, claim) && !has(after[i]!, claim);
   const partner = (i: number): number | null => (tenantSystems.length === 2 ? 1 - i : null);
   const successors = new Set<FoldedTs>();
+  const passed = new Set<ClaimTable>();
   tenantSystems.forEach((ts, i) => {
     const to = partner(i);
     for (const claim of before[i]!) {
       if (has(after[i]!, claim)) continue;
       const table = claim.vn[claim.kind];
-      if (to !== null && has(after[to]!, claim)) table.pass(claim.address, ts, tenantSystems[to]!);
-      else {
+      if (to !== null && has(after[to]!, claim)) {
+        table.pass(claim.address, ts, tenantSystems[to]!);
+        passed.add(table);
+      } else {
         const successor = table.release(claim.address, ts);
         if (successor && !tenantSystems.includes(successor)) successors.add(successor);
       }
@@ -57,6 +61,7 @@ export function moveClaims(tenantSystems: readonly FoldedTs[], before: readonly 
     const from = partner(i);
     for (const claim of after[i]!) if (!has(before[i]!, claim) && !(from !== null && ends(claim, from))) claim.vn[claim.kind].claim(claim.address, ts);
   });
+  for (const table of passed) tenantSystems.forEach((ts, i) => table.settle(ts, after[i]!.some((claim) => claim.vn[claim.kind] === table)));
   return successors;
 }
 

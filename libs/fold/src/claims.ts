@@ -72,22 +72,23 @@ export class ClaimTable {
     return at === 0 ? present[0]! : null;
   }
 
-  /** Gives the claim of one to another, at the earlier of their places in the order: nobody else comes to hold the address by it. */
+  /** Gives the claim of one to another, at the earlier of their places in the order of claims: nobody else comes to hold the address by it. `settle` both when all is done. */
   pass(address: string, from: FoldedTs, to: FoldedTs): void {
     const present = this.claimants(address);
-    const wasThere = present.includes(to);
     const at = present.findIndex((ts) => ts === from || ts === to);
     const next = present.filter((ts) => ts !== from && ts !== to).toSpliced(at, 0, to);
-    this.#ended(from);
-    if (!wasThere) {
-      this.#count++;
-      this.#order?.add(to);
-    }
+    this.#count -= present.length - next.length;
     if (next.length > 1) this.#claims.set(address, next);
     else {
       this.#claims.set(address, to);
       this.#contested?.delete(address);
     }
+  }
+
+  /** Whether it claims anything here still, after claims were passed on. */
+  settle(ts: FoldedTs, claims: boolean): void {
+    if (claims) this.#order?.add(ts);
+    else this.#order?.delete(ts);
   }
 
   holder(address: string): FoldedTs | undefined {

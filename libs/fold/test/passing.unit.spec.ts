@@ -1,8 +1,11 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
 import { auditAt, command, underlayOf, World } from '@nva/domain/testing';
 import { feedKey } from '@nva/ports';
-import { Network, recordsOf, resolve, restore, standingOf, takeSnapshot, type RecordChange } from '../src/index.ts';
+import { factsOf, Network, recordsOf, resolve, restore, standingOf, takeSnapshot, type RecordChange } from '../src/index.ts';
+import { racyLog } from './races.ts';
 
 const VIP = '192.0.2.100';
 const [MAC1, MAC2, MAC3] = ['02:00:00:00:00:01', '02:00:00:00:00:02', '02:00:00:00:00:03'] as const;
@@ -17,12 +20,17 @@ class Nva {
   readonly world = new World();
   #position = 0;
 
-  play(next: Command, blind = false): string[][] {
-    const facts = blind ? { ...this.world.facts, holder: () => undefined } : this.world.facts;
+  play(next: Command, blind = false, seen = this.world.facts): string[][] {
+    const facts = blind ? { ...seen, holder: () => undefined } : seen;
     return this.world.aggregates.decide(next, facts, auditAt(0)).map(({ stream, event }) => {
       this.world.aggregates.evolve(event, stream);
       return this.network.apply({ position: ++this.#position, stream, revision: this.world.aggregates.revision(stream), event }).map(show);
     });
+  }
+
+  append(stream: string, event: NvaEvent): void {
+    this.world.aggregates.evolve(event, stream);
+    this.network.apply({ position: ++this.#position, stream, revision: this.world.aggregates.revision(stream), event });
   }
 
   holder(address: { ip: string } | { mac: string }): string[] {
@@ -37,6 +45,29 @@ function routers(): Nva {
   for (const each of [vn, ...nves, attach('a', 'nve1', MAC1, [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 7, vnid: 1, ip: VIP }]), attach('b', 'nve2', MAC2, [{ bid: 1, vnid: 1, ip: '192.0.2.2' }])]) nva.play(each);
   return nva;
 }
+
+describe('who is in a VN, in order', () => {
+  it('is so after every event, MACs that are passed on and exchanged among them', () => {
+    let passed = 0;
+    fc.assert(
+      fc.property(racyLog(60), (log) => {
+        const network = new Network();
+        for (const event of log) {
+          network.apply(event);
+          if (event.event.type === 'AddressPassed' && !network.passedOver) passed++;
+          for (const { macs } of network.vns.values()) {
+            while (!macs.order.prepare(100));
+            const ids = macs.order.take(() => false, 100).map((ts) => ts.state.tsId);
+            expect(ids, `at ${event.position}`).toEqual([...new Set([...macs.everyone()].map((ts) => ts.state.tsId))].toSorted());
+            expect(macs.count).toBe([...macs.everyone()].length);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect(passed).toBeGreaterThan(20);
+  });
+});
 
 describe('a passing in the tables', () => {
   it('is one change at one position: the IP is never nobody\'s and never two\'s (R13, X1)', () => {
@@ -71,6 +102,17 @@ describe('a passing in the tables', () => {
     expect(takeSnapshot(resumed)).toEqual(takeSnapshot(nva.network));
     nva.play(command('deregisterBinding', { tsId: 'b', bid: 7 }));
     expect(nva.holder({ ip: VIP })).toEqual(['c']);
+  });
+
+  it('counts only what is there: a binding whose VN went away under it is registered again with the address', () => {
+    const nva = routers();
+    nva.play(attach('c', 'nve3', MAC3, [{ bid: 1, vnid: 1, ip: '192.0.2.3' }, { bid: 2, vnid: 1, ip: '192.0.2.4' }]));
+    for (const [tsId, bid] of [['a', 1], ['a', 7], ['b', 1]] as const) nva.play(command('deregisterBinding', { tsId, bid }));
+    // Another registrar deletes the VN, and makes it again, while `c` is in it.
+    for (const type of ['VnDeleted', 'VnCreated'] as const) nva.append('vn-1', { type, data: { audit: auditAt(0), vnid: 1, ...(type === 'VnCreated' ? { tenantId: 'red', name: 'VN1', service: 'l3', encapsulation: 'vxlan', policies: { access: {}, tunnel: {} } } : {}) } } as NvaEvent);
+    nva.play(command('registerBindings', { tsId: 'a', bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.4' }] }), false, factsOf(nva.network));
+    expect(nva.play(passVip('a', 'c', { ip: '192.0.2.4' }), false, factsOf(nva.network))[1]).toContain('vn/1 + mapping/c/192.0.2.4');
+    expect(nva.holder({ ip: '192.0.2.4' })).toEqual(['c']);
   });
 
   it('gives it to one that lost the race for it as well', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { NvaEvent } from '@nva/codec';
-import type { Facts } from '@nva/domain';
+import type { Facts, TenantSystem } from '@nva/domain';
 import { Aggregates, auditAt, command, streamOfEvent, underlayOf, type Decided } from '@nva/domain/testing';
 import { Refusal } from '@nva/identifiers';
 import type { RecordedEvent } from '@nva/ports';
@@ -41,14 +41,17 @@ const meant = fc.record({ tsId, tenantId: fc.option(tenantId, { nil: undefined }
 /** Of one process, or of a group whose owner it was at the time of a takeover: the last one, or an earlier. */
 const owned = fc.constantFrom({}, { group: 'east', back: 0 }, { group: 'east', back: 1 }, { group: 'west', back: 0 });
 
-const commands = fc.oneof(
+/** To be made whole by `withPassing`. */
+export const passings = fc.record({ holder: fc.nat(), taker: fc.nat(), binding: fc.nat(), what: fc.constantFrom('ip', 'ip', 'ips', 'mac', 'both'), forMac: fc.option(mac, { nil: undefined }), bid: fc.option(bid, { nil: undefined }) }).map((picks) => command('passAddress', { picks }));
+
+export const commands = fc.oneof(
   { weight: 16, arbitrary: fc.record({ ts, nveId, mac, bindings: fc.option(lines, { nil: undefined }), state: fc.constantFrom('associated', 'activated'), placement: fc.constantFrom('move', 'add') }).map(({ ts: t, bindings, ...rest }) => command('attach', { ...t, ...rest, ...(bindings ? { bindings } : {}) })) },
   { weight: 2, arbitrary: fc.record({ meant, nveId }).map(({ meant: m, ...c }) => command('detach', { ...m, ...c })) },
   { weight: 1, arbitrary: meant.map((m) => command('remove', m)) },
   { weight: 6, arbitrary: fc.record({ meant, bindings: fc.uniqueArray(line, { minLength: 1, maxLength: 2, selector: (l) => l.bid }) }).map(({ meant: m, ...c }) => command('registerBindings', { ...m, ...c })) },
   { weight: 1, arbitrary: fc.record({ meant, bid }).map(({ meant: m, ...c }) => command('deregisterBinding', { ...m, ...c })) },
   { weight: 2, arbitrary: fc.record({ meant, mac }).map(({ meant: m, ...c }) => command('changeMac', { ...m, ...c })) },
-  { weight: 6, arbitrary: fc.record({ holder: fc.nat(), taker: fc.nat(), binding: fc.nat(), what: fc.constantFrom('ip', 'ip', 'ips', 'mac', 'both'), forMac: fc.option(mac, { nil: undefined }), bid: fc.option(bid, { nil: undefined }) }).map((picks) => command('passAddress', { picks })) },
+  { weight: 6, arbitrary: passings },
   { weight: 3, arbitrary: fc.record({ meant, nveId, vnid: fc.option(vnid, { nil: undefined }) }).map(({ meant: m, ...c }) => command('connectionFailure', { ...m, ...c })) },
   { weight: 4, arbitrary: fc.record({ vnid, tenantId, name: fc.constantFrom('a', 'b') }).map((c) => command('putVn', { ...c, service: service(c.vnid), encapsulation: 'vxlan' })) },
   { weight: 2, arbitrary: vnid.map((v) => command('deleteVn', { vnid: v })) },
@@ -72,10 +75,10 @@ interface Picks {
 }
 
 /** Something that there is to pass, and somebody of the tenant to take it; else a command that is refused. */
-function withPassing(wanted: Command, aggregates: Aggregates): Command {
+export function withPassing(wanted: Command, tenantSystems: readonly TenantSystem[]): Command {
   const { picks } = wanted as Command & { readonly picks?: Picks };
   if (!picks) return wanted;
-  const attached = aggregates.tenantSystems().map(({ ts: one }) => one).filter((one) => one.attachments.length > 0);
+  const attached = tenantSystems.filter((one) => one.attachments.length > 0);
   const holder = picked(attached.filter(({ bindings }) => bindings.length > 0), picks.holder);
   const taker = picked(attached.filter((one) => one !== holder && one.tenantId === holder?.tenantId), picks.taker);
   const binding = picked(holder?.bindings ?? [], picks.binding);
@@ -88,7 +91,7 @@ function withPassing(wanted: Command, aggregates: Aggregates): Command {
 
 const picked = <T>(list: readonly T[], pick: number): T | undefined => list[pick % list.length];
 
-const prelude: readonly Step[] = [
+export const prelude: readonly Step[] = [
   ...[1, 2].map((v) => command('putVn', { vnid: v, tenantId: 'red', name: 'a', service: service(v), encapsulation: 'vxlan' })),
   ...['nve1', 'nve2'].map((n) => command('connectNve', { nveId: n, siteId: 's', mac: '02:00:00:00:00:0a', addresses: [underlayOf(n)], incarnation: 1 })),
 ].map((c) => ({ command: c, lag: 0, blind: false, gap: 1 }));
@@ -109,7 +112,7 @@ export function play(steps: readonly Step[]): RecordedEvent[] {
   let position = 0;
   const takeovers = new Map<string, number[]>();
   for (const { command: wanted, lag, blind, gap, race } of steps) {
-    const next = withPassing(withOwner(wanted, takeovers), aggregates);
+    const next = withPassing(withOwner(wanted, takeovers), aggregates.tenantSystems().map(({ ts: one }) => one));
     const seen = factsOf(replicas[lag]!);
     const facts: Facts = blind ? { ...seen, holder: () => undefined, vnInUse: () => false, attachmentsAt: () => 0 } : seen;
     let decided: readonly Decided[];

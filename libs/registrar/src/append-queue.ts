@@ -9,6 +9,8 @@ export interface Write {
   readonly stream: string;
   readonly expectedRevision: number;
   readonly toAppend: EventToAppend;
+  /** Of another stream: sent when this one is taken, and nothing else of either stream until `over` or `inVain`. */
+  readonly second?: Write;
 }
 
 export interface AppendListener<W> {
@@ -27,6 +29,9 @@ export interface AppendListener<W> {
  * on exactly what it lands on. Any number of appends of different streams are under way.
  *
  * Why not a queue per stream: a write may depend on one of another stream decided before it, such as an address that is given up there.
+ *
+ * A write with a `second` makes one stream's state depend on another's: the second is sent once the first is in the log, and both streams are busy until whoever
+ * folds the log has said whether it counted. If either is overtaken, or it did not count, all that was decided behind it on either stream goes with it.
  */
 export class AppendQueue<W extends Write> {
   readonly #store: EventStore;
@@ -35,6 +40,8 @@ export class AppendQueue<W extends Write> {
   #queued: W[] = [];
   /** Streams with an append on its way. */
   readonly #busy = new TransientMap<true>();
+  /** Writes with a second that have been sent, and of which it is not known what came. */
+  readonly #open = new Set<W>();
 
   constructor(store: EventStore, listener: AppendListener<W>) {
     this.#store = store;
@@ -51,22 +58,37 @@ export class AppendQueue<W extends Write> {
     this.#sendNext();
   }
 
+  /** The second of a write counted. */
+  over(write: W): void {
+    if (!this.#open.delete(write)) return;
+    this.#setBusy(write, false);
+    this.#sendNext();
+  }
+
+  /** The second of a write is in the log, and counted for nothing. */
+  inVain(write: W): void {
+    if (!this.#open.has(write)) return;
+    this.#overtaken([write], 0);
+    this.#sendNext();
+  }
+
   #sendNext(): void {
     const groups: W[][] = [];
     let taken = 0;
     for (; taken < this.#queued.length; taken++) {
       const write = this.#queued[taken]!;
       const group = groups.at(-1);
-      if (group?.[0]!.stream === write.stream && group.length < MAX_EVENTS_TOGETHER) group.push(write);
-      else if (this.#busy.has(write.stream)) break;
+      if (group?.[0]!.stream === write.stream && !group[0].second && !write.second && group.length < MAX_EVENTS_TOGETHER) group.push(write);
+      else if (this.#busy.has(write.stream) || (write.second && this.#busy.has(write.second.stream))) break;
       else if (this.#listener.wanted(write)) {
-        this.#busy.set(write.stream, true);
+        this.#setBusy(write, true);
+        if (write.second) this.#open.add(write);
         groups.push([write]);
       } else {
         // What was decided on it goes with it.
         this.#queued.splice(0, taken);
         taken = -1;
-        this.#listener.lost(this.#take(new Set([write.stream])), new Error('an earlier append is still on its way'));
+        this.#listener.lost(this.#take([write]), new Error('an earlier append is still on its way'));
       }
     }
     this.#queued.splice(0, taken);
@@ -74,29 +96,80 @@ export class AppendQueue<W extends Write> {
   }
 
   async #append(groups: readonly W[][]): Promise<void> {
-    let results: readonly AppendResult[] | null = null;
-    let failure: unknown = null;
-    try {
-      results = await this.#store.append(groups.map((group) => ({ stream: group[0]!.stream, expectedRevision: group[0]!.expectedRevision, events: group.map(({ toAppend }) => toAppend) })));
-    } catch (cause) {
-      failure = cause;
-    }
-    // Of a call that failed, any part may have been written.
-    const failed = results ? groups.filter((_, i) => results[i]!.outcome === 'wrong-expected-revision') : groups;
-    if (failed.length > 0) {
-      const sent = failed.flat();
-      const writes = [...sent, ...this.#take(new Set(sent.map(({ stream }) => stream)))];
-      if (results) this.#listener.overtaken(writes, sent.length);
-      else this.#listener.lost(writes, failure);
-    }
-    for (const group of groups) this.#busy.delete(group[0]!.stream);
+    const { results, failure } = await this.#sent(groups);
+    const failed: W[] = [];
+    groups.forEach((group, i) => {
+      const write = group[0]!;
+      // Of a call that failed, any part may have been written.
+      if (!results || results[i]!.outcome === 'wrong-expected-revision') failed.push(...group);
+      else if (write.second) void this.#follow(write);
+      else this.#setBusy(write, false);
+    });
+    if (results) this.#overtaken(failed, failed.length);
+    else this.#lost(failed, failure);
     this.#sendNext();
   }
 
-  /** Takes out of the queue what is of these streams. */
-  #take(streams: ReadonlySet<string>): W[] {
-    const taken = this.#queued.filter(({ stream }) => streams.has(stream));
-    if (taken.length > 0) this.#queued = this.#queued.filter(({ stream }) => !streams.has(stream));
+  /** The fold may tell what came of it before the store does. */
+  async #follow(write: W): Promise<void> {
+    const second = write.second as W;
+    const { results, failure } = this.#listener.wanted(second) ? await this.#sent([[second]]) : { results: null, failure: new Error('its time is over') };
+    if (!this.#open.has(write)) return;
+    if (!results) this.#lost([write], failure);
+    else if (results[0]!.outcome === 'wrong-expected-revision') this.#overtaken([write], 1);
+    else return;
+    this.#sendNext();
+  }
+
+  async #sent(groups: readonly W[][]): Promise<{ readonly results: readonly AppendResult[] | null; readonly failure: unknown }> {
+    try {
+      return { results: await this.#store.append(groups.map((group) => ({ stream: group[0]!.stream, expectedRevision: group[0]!.expectedRevision, events: group.map(({ toAppend }) => toAppend) }))), failure: null };
+    } catch (failure) {
+      return { results: null, failure };
+    }
+  }
+
+  #overtaken(sent: readonly W[], count: number): void {
+    if (sent.length > 0) this.#listener.overtaken(this.#ended(sent), count);
+  }
+
+  #lost(sent: readonly W[], cause: unknown): void {
+    if (sent.length > 0) this.#listener.lost(this.#ended(sent), cause);
+  }
+
+  /** With all that is queued behind them on their streams, which are free then. */
+  #ended(sent: readonly W[]): readonly W[] {
+    for (const write of sent) {
+      this.#open.delete(write);
+      this.#setBusy(write, false);
+    }
+    return [...sent, ...this.#take(sent)];
+  }
+
+  #setBusy({ stream, second }: Write, busy: boolean): void {
+    for (const one of second ? [stream, second.stream] : [stream]) {
+      if (busy) this.#busy.set(one, true);
+      else this.#busy.delete(one);
+    }
+  }
+
+  /** Takes out of the queue what is of the streams of these; of the other stream of a write that goes, all of it, as the rest would go on from what is not there any more. */
+  #take(writes: readonly W[]): W[] {
+    const streams = new Set(writes.flatMap(({ stream, second }) => (second ? [stream, second.stream] : [stream])));
+    const gone = new Set<W>();
+    for (let size = 0; size < streams.size; ) {
+      size = streams.size;
+      for (const write of this.#queued) {
+        const { stream, second } = write;
+        if (!streams.has(stream) && !(second && streams.has(second.stream))) continue;
+        gone.add(write);
+        streams.add(stream);
+        if (second) streams.add(second.stream);
+      }
+    }
+    if (gone.size === 0) return [];
+    const taken = this.#queued.filter((write) => gone.has(write));
+    this.#queued = this.#queued.filter((write) => !gone.has(write));
     return taken;
   }
 }

@@ -29,8 +29,10 @@ export interface StreamState {
 }
 
 interface Pending extends StreamState {
-  /** The stream of the tenant system that passes an address to this one: what is folded of this one lacks that until it is folded there. */
-  readonly from?: string;
+  /** The last event that passes an address to this tenant system: until it is folded, what is folded of this one lacks that. */
+  readonly from?: { readonly stream: string; readonly revision: number };
+  /** Keys of `#handed` that hang on this stream. */
+  readonly gives?: readonly string[];
 }
 
 /**
@@ -46,6 +48,8 @@ export class Overlay implements TenantSystemNames, PendingWork {
   readonly #pending = new TransientMap<Pending>();
   /** `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka; `tunnel address` → those that will be reachable there. */
   readonly #claims = new Index();
+  /** `claim from`, where a tenant system gives a claim to another → that one's stream: it gets the place in the order as well (X2). */
+  readonly #handed = new TransientMap<string>();
   /** Id → names of tenant systems that are to be and whose id another tenant has. */
   readonly #namesakes = new Index();
 
@@ -92,16 +96,31 @@ export class Overlay implements TenantSystemNames, PendingWork {
   /** Takes in an event that is on its way into the log. */
   expect(stream: string, event: NvaEvent): void {
     const { state, revision } = this.stream(stream);
-    const from = this.#pending.get(stream)?.from;
-    this.#set(stream, { state: evolved(state, event), revision: revision + 1, ...(from === undefined ? {} : { from }) });
+    this.#set(stream, { ...this.#pending.get(stream), state: evolved(state, event), revision: revision + 1 });
   }
 
   /** Takes in a passing that is on its way into the log: its two events, and what the second makes of the taker. */
   expectPassing(stream: string, toStream: string, { awaited, passed }: Passing): void {
+    const [holder, taker] = [stream, toStream].map((one) => claimKeys(this.stream(one).state as TenantSystem));
     this.expect(toStream, awaited);
     this.expect(stream, passed);
     const { state, revision } = this.stream(toStream);
-    this.#set(toStream, { state: evolveTaker(state as TenantSystem, passed), revision, from: stream });
+    this.#set(toStream, { ...this.#pending.get(toStream), state: evolveTaker(state as TenantSystem, passed), revision, from: { stream, revision: this.stream(stream).revision } });
+    this.#hand(holder!, stream, toStream);
+    this.#hand(taker!, toStream, stream);
+  }
+
+  /** What one had and the other has now. */
+  #hand(before: ReadonlySet<string>, from: string, to: string): void {
+    const [left, taken] = [from, to].map((one) => claimKeys(this.stream(one).state as TenantSystem));
+    const given = [...before].filter((claim) => !left!.has(claim) && taken!.has(claim));
+    if (given.length === 0) return;
+    for (const claim of given) {
+      this.#handed.delete(`${claim} ${to}`);
+      this.#handed.set(`${claim} ${from}`, to);
+    }
+    const pending = this.#pending.get(from)!;
+    this.#pending.set(from, { ...pending, gives: [...(pending.gives ?? []), ...given.map((claim) => `${claim} ${from}`)] });
   }
 
   /** The fold has taken in the event of that revision. Once it has the last one expected it speaks for itself again: true then. */
@@ -116,11 +135,12 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return true;
   }
 
-  /** The fold has taken in the passing from a stream, or passed over it. True as in `folded`. */
-  passed(toStream: string, stream: string): boolean {
+  /** The fold has taken in the passing that is at `revision` of a stream, or passed over it. True as in `folded`. */
+  passed(toStream: string, stream: string, revision: number): boolean {
     const pending = this.#pending.get(toStream);
-    if (pending?.from !== stream) return false;
-    this.#pending.set(toStream, { state: pending.state, revision: pending.revision });
+    if (pending?.from?.stream !== stream || pending.from.revision > revision) return false;
+    const { from: _from, ...rest } = pending;
+    this.#pending.set(toStream, rest);
     return this.folded(toStream, this.#folded(toStream).revision);
   }
 
@@ -129,6 +149,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     const pending = this.#pending.get(stream);
     if (!pending) return;
     this.#unclaim(stream, pending.state);
+    for (const given of pending.gives ?? []) this.#handed.delete(given);
     if (this.#counting) this.usage.clear(stream);
     this.#pending.delete(stream);
   }
@@ -156,13 +177,17 @@ export class Overlay implements TenantSystemNames, PendingWork {
       return like === undefined || isFree(like) ? undefined : like;
     },
     tunnelHolder: (address, nveId) => {
+      const folded = this.#network.tunnelEnds.at(address).find((nve) => nve.nveId !== nveId && !this.#pending.get(nveStream(nve.nveId)));
+      if (folded) return folded.nveId;
       for (const other of this.#claims.all(tunnelKey(address))) if (other !== nveId) return other;
-      return this.#network.tunnelEnds.at(address).find((nve) => nve.nveId !== nveId && !this.#pending.get(nveStream(nve.nveId)))?.nveId;
+      return undefined;
     },
     holder: (vnid, kind, address) => {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
         const pending = this.#pendingOf(claimant);
         if (!pending || claims(pending, vnid, kind, address)) return claimant.state;
+        const taker = this.#handed.size === 0 ? undefined : this.#takerOf(claimKey(vnid, kind, address), tsStream(this.#network.namesakes.nameOf(claimant)));
+        if (taker) return taker;
       }
       const stream = this.#claims.first(claimKey(vnid, kind, address));
       return stream === undefined ? undefined : (this.#pending.get(stream)!.state as TenantSystem);
@@ -183,6 +208,14 @@ export class Overlay implements TenantSystemNames, PendingWork {
       return this.pendingTenantSystems().reduce((sum, ts) => sum + at(ts) - at(this.#network.namesakes.of(ts.tsId, ts.tenantId)?.state), this.#fold.attachmentsAt(nveId));
     },
   };
+
+  /** Who has the claim that was of a stream, by as many hands as it went through. */
+  #takerOf(claim: string, stream: string): TenantSystem | undefined {
+    const to = this.#handed.get(`${claim} ${stream}`);
+    if (to === undefined) return undefined;
+    const taker = this.stream(to).state as TenantSystem;
+    return claimKeys(taker).has(claim) ? taker : this.#takerOf(claim, to);
+  }
 
   #folded(stream: string): StreamState {
     const folded = this.#inFold(stream);
@@ -276,6 +309,12 @@ const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => 
 
 const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
   ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
+
+/** All that a tenant system claims, or will. */
+function claimKeys(ts: TenantSystem): ReadonlySet<string> {
+  const living = ts.bindings.filter((binding) => !isOrphaned(binding));
+  return new Set(living.flatMap(({ vnid, ip }) => [claimKey(vnid, 'mac', ts.mac), ...(ip === null ? [] : [claimKey(vnid, 'ip', ip)])]));
+}
 
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 

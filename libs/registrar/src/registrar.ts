@@ -6,13 +6,15 @@ import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf, authorize, type Caller } from './access.ts';
 import { answerForPassing, answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
-import { AppendQueue, type Write } from './append-queue.ts';
+import { AppendQueue } from './append-queue.ts';
 import { Decisions } from './decisions.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
 import { checkRevision, outcomeUnknown, overloaded } from './refusals.ts';
 import { TransientMap } from './transient-map.ts';
+import { Waits } from './waits.ts';
+import { eventsOf, type Decided, type Written } from './written.ts';
 
 /** A command and what came with it. */
 export interface Request {
@@ -49,6 +51,7 @@ export class Registrar {
   readonly #logger: Logger;
   readonly #overlay: Overlay;
   readonly #decisions: Decisions;
+  readonly #waits: Waits;
   /** null where nothing is bounded. */
   readonly quotas: QuotaKeeper | null;
   readonly #idempotency: IdempotencyIndex;
@@ -73,9 +76,10 @@ export class Registrar {
     this.#overlay = new Overlay(replica.network, quotas !== null);
     this.quotas = quotas && new QuotaKeeper(quotas, replica.network, this.#overlay);
     this.#decisions = new Decisions(replica.network, this.#overlay, this.quotas);
+    this.#waits = new Waits(store, replica.network, this.#overlay, clock, logger);
     this.#appends = new AppendQueue<Written>(store, {
       wanted: ({ eventId }) => this.#inFlight.has(eventId),
-      overtaken: (writes, sent) => void this.#overtaken(writes, sent),
+      overtaken: (writes, sent) => this.#overtaken(writes, sent),
       lost: (writes, cause) => this.#lost(writes, cause),
     });
     this.#idempotency.restore(keys, clock.wallMs());
@@ -132,15 +136,26 @@ export class Registrar {
 
   /** Decides in order, and appends in that order. Never rejects: every request has its outcome. */
   submit(requests: readonly Request[]): Promise<Outcome[]> {
-    if (this.#decidingAgain === 0) return this.#submit(requests);
+    const waits = this.#waits.of(requests).length > 0;
+    if (this.#decidingAgain === 0 && !waits) return this.#submit(requests);
     if (this.commandsInFlight + requests.length > MAX_COMMANDS_IN_FLIGHT) return Promise.resolve(requests.map(() => ({ refusal: overloaded() })));
     this.#heldCommands += requests.length;
-    return new Promise((resolve) =>
+    const outcomes = new Promise<Outcome[]>((resolve) =>
       this.#held.push(() => {
         this.#heldCommands -= requests.length;
         resolve(this.#submit(requests));
       }),
     );
+    if (waits) void this.#pausing(async () => void (await this.#caughtUp(requests)));
+    return outcomes;
+  }
+
+  /** What comes meanwhile waits, and is decided after it in its order. */
+  async #pausing(work: () => Promise<void>): Promise<void> {
+    this.#decidingAgain++;
+    await work();
+    this.#decidingAgain--;
+    while (this.#decidingAgain === 0 && this.#held.length > 0) this.#held.shift()!();
   }
 
   async #submit(requests: readonly Request[]): Promise<Outcome[]> {
@@ -177,14 +192,15 @@ export class Registrar {
       if (earlier) return earlier.then(answered, refused);
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
-    const stream = streamOf(command, this.#overlay, nveOf(caller));
+    // Whoever speaks for the taker may ask for what is passed to it, and is told of the holder only then.
     const toStream = command.type === 'passAddress' ? tsStream(takersName(command, this.#overlay, nveOf(caller))) : null;
-    // Whoever speaks for the taker may ask for what is passed to it.
-    authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(toStream ?? stream).state as TenantSystem | null) : null);
+    if (toStream !== null) authorize(caller, command, this.#overlay.stream(toStream).state as TenantSystem | null);
+    const stream = streamOf(command, this.#overlay, nveOf(caller));
+    if (toStream === null) authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(stream).state as TenantSystem | null) : null);
     checkRevision(this.#overlay.stream(stream).revision, request.ifRevision);
     const decided = { request, stream, decisions };
     const written = toStream === null ? this.#decideOne(decided, audit, batch) : this.#decidePassing(decided, toStream, audit, batch);
-    const outcome = written ?? this.#unchanged(command, stream);
+    const outcome = written ?? this.#unchanged(command, stream, toStream);
     if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), written !== null);
     return outcome;
   }
@@ -199,15 +215,17 @@ export class Registrar {
     return this.#write(decided, revision, event, batch);
   }
 
-  /** Two events, the one that counts last: between the two the fold passes over it where another registrar comes first, and it is decided again. */
+  /** Two events, the one that counts second: where another registrar comes between, the fold passes over it, and it is decided again. */
   #decidePassing(decided: Decided, toStream: string, audit: Audit, batch: Written[]): Promise<Outcome> | null {
     const { stream, request } = decided;
     const passing = this.#decisions.passing(request, stream, toStream, audit);
     if (!passing) return null;
     const [own, takers] = [this.#overlay.stream(stream).revision, this.#overlay.stream(toStream).revision];
     this.#overlay.expectPassing(stream, toStream, passing);
-    void this.#write({ ...decided, stream: toStream, precedes: true }, takers, passing.awaited, batch);
-    const outcome = this.#write({ ...decided, toStream }, own, passing.passed, batch);
+    const eventId = randomUUID();
+    const second = { stream, expectedRevision: own, eventId, toAppend: { id: eventId, event: passing.passed } };
+    const outcome = this.#write({ ...decided, stream: toStream, second }, takers, passing.awaited, batch);
+    this.#last.set(stream, outcome);
     this.#last.set(toStream, outcome.then((known) => ('refusal' in known ? known : { answer: this.#answer(toStream, true) })));
     return outcome;
   }
@@ -222,12 +240,15 @@ export class Registrar {
     };
   }
 
-  /** Nothing to record. If something of the stream is still on its way, the answer waits for that. */
-  async #unchanged(command: Command, stream: string): Promise<Outcome> {
+  /** Nothing to record. If something of the streams that it is about is still on its way, the answer waits for that. */
+  async #unchanged(command: Command, stream: string, toStream: string | null): Promise<Outcome> {
     for (const listener of this.#renewalListeners) listener(command, tsNameOf(stream));
     const before = await this.#last.get(stream);
-    if (!before) return { answer: this.#answer(stream, false) };
-    return 'refusal' in before ? before : { answer: { ...before.answer, recorded: false } };
+    const beforeThere = toStream === null ? undefined : await this.#last.get(toStream);
+    if (before && 'refusal' in before) return before;
+    if (beforeThere && 'refusal' in beforeThere) return beforeThere;
+    if (toStream !== null) return { answer: { ...this.#answerOf(stream, toStream), recorded: false } };
+    return { answer: before ? { ...before.answer, recorded: false } : this.#answer(stream, false) };
   }
 
   #write(decided: Decided, expectedRevision: number, event: NvaEvent, batch: Written[]): Promise<Outcome> {
@@ -235,7 +256,7 @@ export class Registrar {
     const eventId = randomUUID();
     const outcome = new Promise<Outcome>((settle) => {
       const written: Written = { ...decided, eventId, expectedRevision, toAppend: { id: eventId, event }, settle };
-      this.#inFlight.set(eventId, written);
+      for (const one of eventsOf(written)) this.#inFlight.set(one.eventId, written);
       batch.push(written);
     });
     this.#last.set(stream, outcome);
@@ -248,18 +269,22 @@ export class Registrar {
   }
 
   /** Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what was held. */
-  async #overtaken(writes: readonly Written[], sent: number): Promise<void> {
+  #overtaken(writes: readonly Written[], sent: number): void {
     this.#conflicts += sent;
-    for (const written of writes) {
-      this.#inFlight.delete(written.eventId);
-      this.#forget(written);
-    }
-    this.#decidingAgain++;
-    const caughtUp = await this.#catchUp();
-    this.#decidingAgain--;
-    if (caughtUp) this.#decideAgain(writes);
-    else for (const written of writes) this.#lose(written);
-    while (this.#decidingAgain === 0 && this.#held.length > 0) this.#held.shift()!();
+    for (const written of writes) this.#forget(written);
+    void this.#pausing(async () => {
+      if (await this.#caughtUp(writes.map(({ request }) => request))) this.#decideAgain(writes);
+      else for (const written of writes) this.#lose(written);
+    });
+  }
+
+  /** Whether the fold is at the head of the log, and nothing that the requests are about waits for anybody. */
+  async #caughtUp(requests: readonly Request[]): Promise<boolean> {
+    if (!(await this.#catchUp())) return false;
+    const waits = this.#waits.of(requests);
+    if (waits.length === 0) return true;
+    await this.#waits.end(waits);
+    return this.#catchUp();
   }
 
   async #catchUp(): Promise<boolean> {
@@ -273,7 +298,7 @@ export class Registrar {
 
   #decideAgain(writes: readonly Written[]): void {
     const batch: Written[] = [];
-    const outcomes = writes.filter(({ precedes }) => !precedes).map(({ request, decisions, settle }) => {
+    const outcomes = writes.map(({ request, decisions, settle }) => {
       const outcome = decisions + 1 < MAX_DECISIONS ? this.#decide(request, decisions + 1, batch) : { refusal: new Refusal('contention', 'other writers kept coming first; try again') };
       void Promise.resolve(outcome).then(settle);
       return outcome;
@@ -284,14 +309,17 @@ export class Registrar {
   #folded(recorded: RecordedEvent): void {
     const { stream, revision, event } = recorded;
     if (this.#overlay.folded(stream, revision)) this.#last.delete(stream);
-    if (event.type === 'AddressPassed') this.#foldedPassing(event, stream);
+    if (event.type === 'AddressPassed') this.#foldedPassing(event, recorded);
     const { audit } = event.data;
     const isTooLate = event.type === 'AddressPassed' && this.#replica.network.passedOver;
     if (this.#inFlight.size > 0) {
       const written = this.#inFlight.get(recorded.id);
       if (written) {
         this.#inFlight.delete(recorded.id);
-        if (isTooLate) return this.#decideAgain([written]);
+        // The first of two: what comes of it, the second tells.
+        if (written.second && written.eventId === recorded.id) return;
+        if (isTooLate) return this.#appends.inVain(written);
+        if (written.second) this.#appends.over(written);
         const answer = this.#answerTo(recorded);
         written.settle({ answer });
         if (audit.idempotencyKey !== null) this.#idempotency.folded(audit, answer);
@@ -305,15 +333,22 @@ export class Registrar {
     }
   }
 
-  #foldedPassing(event: AddressPassed, stream: string): void {
+  #foldedPassing(event: AddressPassed, { stream, revision }: RecordedEvent): void {
     const taker = this.#replica.network.takerOf(event, stream);
     const toStream = taker && tsStream(this.#replica.network.namesakes.nameOf(taker));
-    if (toStream !== undefined && this.#overlay.passed(toStream, stream)) this.#last.delete(toStream);
+    if (toStream !== undefined && this.#overlay.passed(toStream, stream, revision)) this.#last.delete(toStream);
   }
 
   #answerTo({ stream, event }: RecordedEvent): Answer {
+    if (event.type !== 'AddressPassed') return this.#answer(stream, true);
     const { network } = this.#replica;
-    return event.type === 'AddressPassed' ? answerForPassing(network.tenantSystems.get(tsNameOf(stream)!), network.takerOf(event, stream)) : this.#answer(stream, true);
+    return this.#answerOf(stream, tsStream(network.namesakes.nameOf(network.takerOf(event, stream)!)));
+  }
+
+  /** Of a passing. */
+  #answerOf(stream: string, toStream: string): Answer {
+    const { tenantSystems } = this.#replica.network;
+    return answerForPassing(tenantSystems.get(tsNameOf(stream)!), tenantSystems.get(tsNameOf(toStream)!));
   }
 
   #answer(stream: string, recorded: boolean): Answer {
@@ -325,37 +360,23 @@ export class Registrar {
   }
 
   #expire(written: readonly Written[]): void {
-    for (const one of written) if (this.#inFlight.delete(one.eventId)) one.settle({ refusal: outcomeUnknown(this.#store) });
+    for (const one of written) {
+      if (eventsOf(one).filter(({ eventId }) => this.#inFlight.delete(eventId)).length > 0) one.settle({ refusal: outcomeUnknown(this.#store) });
+    }
   }
 
   #lose(written: Written): void {
-    this.#inFlight.delete(written.eventId);
     this.#forget(written);
     written.settle({ refusal: outcomeUnknown(this.#store) });
   }
 
-  #forget({ stream, toStream }: Written): void {
-    for (const gone of toStream === undefined ? [stream] : [stream, toStream]) {
-      this.#overlay.forget(gone);
-      this.#last.delete(gone);
+  #forget(written: Written): void {
+    for (const { eventId, stream } of eventsOf(written)) {
+      this.#inFlight.delete(eventId);
+      this.#overlay.forget(stream);
+      this.#last.delete(stream);
     }
   }
-}
-
-interface Decided {
-  readonly request: Request;
-  readonly stream: string;
-  /** Decisions made on it before this one. */
-  readonly decisions: number;
-  /** The first event of a passing: nobody is answered for it. */
-  readonly precedes?: boolean;
-  /** The taker's stream, of the second. */
-  readonly toStream?: string;
-}
-
-interface Written extends Decided, Write {
-  readonly eventId: string;
-  readonly settle: (outcome: Outcome) => void;
 }
 
 /** A heartbeat comes to the same however often it is given, so its key takes no memory. */

@@ -155,12 +155,12 @@ export class TermKeeper {
     if (isNveEvent(event)) {
       const state = this.#replica.network.nves.get(event.data.nveId)?.state;
       if (state) this.#startLease(state);
-    } else if (isTenantSystemEvent(event)) {
+    } else if (isTenantSystemEvent(event) && !(event.type === 'AddressPassed' && this.#replica.network.passedOver)) {
       const name = tsNameOf(stream)!;
       const { state } = this.#replica.network.tenantSystems.get(name)!;
       for (const binding of ('bindings' in event.data && event.data.bindings) || []) this.#startLifetime(name, state, binding.bid, binding.lifetimeS);
       this.#regroup(name, state);
-      if (event.type === 'AddressPassed' && !this.#replica.network.passedOver) this.#taken(event, stream);
+      if (event.type === 'AddressPassed') this.#taken(event, stream);
     }
   }
 

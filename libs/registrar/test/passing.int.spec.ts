@@ -9,17 +9,19 @@ import { answer, attach, code, detach, ManualClock, nve, openLog, startNode, vn,
 const VIP = '192.0.2.100';
 const MAC9 = '02:00:00:00:00:09';
 
-/** The store, with what is done instead of an append of a passing's two events. */
-function overtaking(store: EventStore, instead: (both: Parameters<EventStore['append']>[0]) => ReturnType<EventStore['append']>): EventStore {
+/** The store, with what comes right before the first append of such an event; where that throws, the append does not come. */
+function overtaking(store: EventStore, type: 'AddressAwaited' | 'AddressPassed', before: () => Promise<unknown>): EventStore {
   let done = false;
   return new Proxy(store, {
     get: (target, name) => {
       const value = Reflect.get(target, name, target) as unknown;
       if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value;
-      return (appends: Parameters<EventStore['append']>[0]) => {
-        if (done || !appends.some(({ events }) => events.some(({ event }) => event.type === 'AddressPassed'))) return store.append(appends);
-        done = true;
-        return instead(appends);
+      return async (appends: Parameters<EventStore['append']>[0]) => {
+        if (!done && appends.some(({ events }) => events.some(({ event }) => event.type === type))) {
+          done = true;
+          await before();
+        }
+        return store.append(appends);
       };
     },
   });
@@ -130,7 +132,13 @@ describe('a passing', () => {
 });
 
 describe('a passing, while other registrars write', () => {
-  const slow = (instead: Parameters<typeof overtaking>[1]): Promise<Node> => startNode(overtaking(log.store, instead), clock);
+  const slow = (type: 'AddressAwaited' | 'AddressPassed', before: () => Promise<unknown>): Promise<Node> => startNode(overtaking(log.store, type, before), clock);
+  /** The other registrar has all that is in the log, and writes. */
+  const meanwhile = async (...commands: Command[]): Promise<Outcome[]> => {
+    await other.replica.passed((await log.store.head()).position);
+    return other.submit(...commands);
+  };
+  const register = (tsId: string, bid: number, ip: string, fields: object = {}): Command => command('registerBinding', { tsId, bid, vnid: 1, ip, ...fields });
 
   it('of one address to two at one moment: one has it, and the other is told', async () => {
     const [[first], [second]] = await Promise.all([node.submit(pass()), other.submit(pass({ to: 'c' }))]);
@@ -139,50 +147,80 @@ describe('a passing, while other registrars write', () => {
   });
 
   it('is decided again where one of them comes to the taker first (X9)', async () => {
-    const racing = await slow(async (both) => {
-      await other.submit(command('changeMac', { tsId: 'b', mac: MAC9 }));
-      return log.store.append(both);
-    });
+    const racing = await slow('AddressAwaited', () => meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 })));
     expect(code((await racing.submit(pass()))[0])).toBe('accepted');
-    // The store refused the first of the two, so the second counted for nothing.
-    const passings = (await types('ts-a')).filter((type) => type === 'AddressPassed');
-    expect(passings.length).toBeGreaterThan(1);
-    expect((await types('ts-b')).slice(0, 2)).toEqual(['TenantSystemAttached', 'MacChanged']);
+    expect([await types('ts-a'), await types('ts-b')]).toEqual([['TenantSystemAttached', 'AddressPassed'], ['TenantSystemAttached', 'MacChanged', 'AddressAwaited']]);
     expect(racing.replica.network.tenantSystems.get('b')!.state).toMatchObject({ mac: MAC9, bindings: [{ bid: 1 }, { bid: 7, ip: VIP }] });
     await racing.stop();
   });
 
   it('is decided again where one comes between its two events, and refused if it was meant for that revision only', async () => {
-    for (const ifRevision of [undefined, 0]) {
-      const racing = await slow(async ([awaited, passed]) => {
-        const first = await log.store.append([awaited!]);
-        await other.replica.passed((await log.store.head()).position);
-        await other.submit(command('changeMac', { tsId: 'b', mac: `02:00:00:00:00:2${ifRevision ?? 1}` }));
-        return [...first, ...(await log.store.append([passed!]))];
-      });
-      const revision = racing.registrar.standing('ts-a').revision;
-      const outcome = await racing.send({ command: pass(), ...(ifRevision === undefined ? {} : { ifRevision: revision }), idempotency: { key: `k${ifRevision}`, requestDigest: 'd' } });
-      expect(code(outcome)).toBe(ifRevision === undefined ? 'accepted' : 'revision-mismatch');
-      expect(holders(racing.replica.network)).toEqual([ifRevision === undefined ? 'b' : 'a']);
-      // Nothing that did not count is the answer to a key.
+    for (const [i, guarded] of [false, true].entries()) {
+      const racing = await slow('AddressPassed', () => meanwhile(command('changeMac', { tsId: 'b', mac: `02:00:00:00:00:2${i}` })));
+      const { revision } = racing.registrar.standing('ts-a');
+      const keyed = { command: pass(), idempotency: { key: `k${i}`, requestDigest: 'd' } };
+      expect(code(await racing.send({ ...keyed, ...(guarded ? { ifRevision: revision } : {}) }))).toBe(guarded ? 'revision-mismatch' : 'accepted');
+      // It ends the waiting before it writes: so it is in the log which came first.
+      expect((await types('ts-b')).slice(guarded ? -2 : -3)).toEqual(['AddressAwaited', 'MacChanged', ...(guarded ? [] : ['AddressAwaited'])]);
+      expect(holders(racing.replica.network)).toEqual([guarded ? 'a' : 'b']);
       await racing.stop();
+      // Nothing that did not count is the answer to a key.
       const later = await startNode(log.store, clock);
-      expect(code(await later.send({ command: pass(), idempotency: { key: `k${ifRevision}`, requestDigest: 'd' } }))).toBe('accepted');
+      expect(code(await later.send(keyed))).toBe('accepted');
       expect(holders(later.replica.network)).toEqual(['b']);
       await later.submit(pass({ tsId: 'b', to: 'a' }));
       await later.stop();
     }
   });
 
-  it('whose second event does not come changes nothing, and a repeat is done', async () => {
-    const shaky = await slow(async ([awaited]) => {
-      await log.store.append([awaited!]);
-      throw new StoreUnavailable('gone');
+  it('takes what was decided behind it on either with it: nothing lands on a state that never was', async () => {
+    const another = '192.0.2.50';
+    const first = await slow('AddressAwaited', () => meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 }), register('b', 7, '192.0.2.77')));
+    // The taker has BID 7 now, so that it is refused; what the holder was to have in place of the IP that it gave away replaces that IP then, as its caller asked.
+    expect((await first.submit(pass(), register('a', 7, another), register('a', 8, '192.0.2.51'))).map(code)).toEqual(['bid-duplicate', 'accepted', 'accepted']);
+    expect(first.replica.network.tenantSystems.get('a')!.state.bindings.map(({ bid, ip }) => [bid, ip])).toEqual([[1, '192.0.2.1'], [7, another], [8, '192.0.2.51']]);
+    await first.stop();
+
+    await meanwhile(register('a', 7, VIP), command('deregisterBinding', { tsId: 'b', bid: 7 }));
+    const second = await slow('AddressPassed', () => meanwhile(pass({ to: 'c' })));
+    expect((await second.submit(pass(), register('b', 7, VIP, { lifetimeS: 60 }))).map(code)).toEqual(['address-not-held', 'duplicate-ip']);
+    expect(holders(second.replica.network)).toEqual(['c']);
+    expect(second.registrar.commandsInFlight).toBe(0);
+    await second.stop();
+  });
+
+  it('is decided again on what is in the log, and not on what it would have come to', async () => {
+    const racing = await slow('AddressPassed', () => meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 })));
+    const outcomes = await racing.submit(pass(), register('a', 9, '192.0.2.60'), register('b', 9, '192.0.2.61'));
+    expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted']);
+    expect(answer(outcomes[0])).toMatchObject({ recorded: true, effective: true });
+    expect(holders(racing.replica.network)).toEqual(['b']);
+    await racing.stop();
+  });
+
+  it('is not undone by what another decided on the taker while it waited, whatever revision that was meant for (X9)', async () => {
+    let late: Promise<Outcome> | undefined;
+    // The other knows that the taker waits, and not yet that what it waits for has come.
+    const racing = await slow('AddressPassed', async () => {
+      await other.replica.passed((await log.store.head()).position);
+      const { revision } = other.registrar.standing('ts-b');
+      late = other.send({ command: register('b', 7, '192.0.2.77'), ifRevision: revision });
     });
+    const passed = await racing.submit(pass());
+    expect(code(await late)).toBe('revision-mismatch');
+    expect(code(passed[0])).toBe('accepted');
+    expect(holders(racing.replica.network)).toEqual(['b']);
+    await racing.stop();
+  });
+
+  it('whose second event does not come changes nothing, and a repeat is done', async () => {
+    const shaky = await slow('AddressPassed', () => Promise.reject(new StoreUnavailable('gone')));
     expect(code((await shaky.submit(pass()))[0])).toBe('outcome-unknown');
     await shaky.replica.passed((await log.store.head()).position);
     expect(holders(shaky.replica.network)).toEqual(['a']);
-    expect(shaky.registrar.standing('ts-b').state).toMatchObject({ bindings: [{ bid: 1 }] });
+    expect(shaky.registrar.standing('ts-b').state).toMatchObject({ bindings: [{ bid: 1 }], awaits: { from: 'a' } });
+    expect(code((await shaky.submit(register('b', 2, '192.0.2.70')))[0])).toBe('accepted');
+    expect(await types('ts-b')).toEqual(['TenantSystemAttached', 'AddressAwaited', 'AddressAwaited', 'BindingsRegistered']);
     expect(code((await shaky.submit(pass()))[0])).toBe('accepted');
     expect(holders(shaky.replica.network)).toEqual(['b']);
     await shaky.stop();

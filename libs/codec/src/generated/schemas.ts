@@ -5,7 +5,7 @@ export const eventSchemas = {
     "type": "record",
     "name": "AddressAwaited",
     "namespace": "nvo3.event.v1",
-    "doc": "A tenant system stands ready to take what another one passes to it in the event of the given revision (AddressPassed). By itself it changes no table. It keeps the taker's stream: whatever else comes there first, the passing does not count.",
+    "doc": "A tenant system stands ready to take what another one passes to it in the event of the given revision (AddressPassed). By itself it changes no table. It keeps the taker's stream: whatever else comes there first, the passing does not count. Without a holder it says that the tenant system waits no more.",
     "fields": [
       {
         "name": "audit",
@@ -59,13 +59,18 @@ export const eventSchemas = {
       },
       {
         "name": "from",
-        "type": "string",
-        "doc": "The holder, a tenant system of the same tenant."
+        "type": [
+          "null",
+          "string"
+        ],
+        "doc": "The holder, a tenant system of the same tenant; null where it waits no more: a registrar that did not know whether what it waited for had come writes that before it decides anything about it.",
+        "default": null
       },
       {
         "name": "revision",
         "type": "long",
-        "doc": "The revision of the holder's stream in which it passes the address."
+        "doc": "The revision of the holder's stream in which it passes the address; 0 without a holder.",
+        "default": 0
       }
     ]
   },

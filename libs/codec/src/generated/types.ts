@@ -92,15 +92,15 @@ export interface PublishedAttachment {
 /** Forwarding service of a VN: l2 carries frames by MAC and VLAN, l3 carries packets by IP (R16, R50). */
 export type Service = 'l2' | 'l3';
 
-/** A tenant system stands ready to take what another one passes to it in the event of the given revision (AddressPassed). By itself it changes no table. It keeps the taker's stream: whatever else comes there first, the passing does not count. */
+/** A tenant system stands ready to take what another one passes to it in the event of the given revision (AddressPassed). By itself it changes no table. It keeps the taker's stream: whatever else comes there first, the passing does not count. Without a holder it says that the tenant system waits no more. */
 export interface AddressAwaited {
   /** Who, when and why. */
   readonly audit: Audit;
   /** The taker: one vNIC of one VM (R1). */
   readonly tsId: string;
-  /** The holder, a tenant system of the same tenant. */
-  readonly from: string;
-  /** The revision of the holder's stream in which it passes the address. */
+  /** The holder, a tenant system of the same tenant; null where it waits no more: a registrar that did not know whether what it waited for had come writes that before it decides anything about it. */
+  readonly from: string | null;
+  /** The revision of the holder's stream in which it passes the address; 0 without a holder. */
   readonly revision: number;
 }
 
