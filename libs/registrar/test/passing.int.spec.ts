@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
@@ -81,6 +82,39 @@ describe('a passing', () => {
     expect(code(await as('nve2', ['red'], 'nobody'))).toBe('forbidden');
     expect(code(await as('nve2', ['red']))).toBe('accepted');
     expect(code(await as('nve3', null, 'c'))).toBe('address-not-held');
+  });
+
+  it('tells an NVE nothing of who has an id before it is clear that the taker is its own (X8)', async () => {
+    for (const tenantId of ['red', 'blue']) await node.submit(command('attach', { tsId: 'x', nveId: 'nve2', tenantId, vmId: 'v', mac: MAC9, bindings: [] }));
+    const from = (tsId: string, to: string): Promise<Outcome> => node.send({ command: pass({ tsId, to }), caller: { kind: 'nve', nveId: 'nve2', tenants: null } });
+    expect([code(await from('a', 'x')), code(await from('nobody', 'x'))]).toEqual(['ts-ambiguous', 'ts-ambiguous']);
+    expect([code(await from('a', 'c')), code(await from('nobody', 'c'))]).toEqual(['forbidden', 'forbidden']);
+  });
+
+  it('repeated waits for what is on its way to either, and is answered with how both stand', async () => {
+    await node.submit(pass());
+    const [[registered], [repeated]] = await Promise.all([node.submit(command('registerBinding', { tsId: 'b', bid: 7, lifetimeS: 50 })), node.submit(pass())]);
+    expect(answer(registered)).toMatchObject({ recorded: true, revision: 2 });
+    expect(answer(repeated)).toMatchObject({ recorded: false, revision: 1, effective: true });
+    expect(node.replica.network.tenantSystems.get('b')!.revision).toBe(2);
+  });
+
+  it('that did not count renews no lifetime (R24a)', async () => {
+    node.terms.start();
+    await node.submit(command('registerBinding', { tsId: 'a', bid: 7, lifetimeS: 10 }));
+    const audit = { recordedAt: clock.wall, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };
+    const bindings = (): number => node.replica.network.tenantSystems.get('a')!.state.bindings.length;
+    for (let passed = 0; passed < 13_000; passed += 100) {
+      clock.advance(100);
+      await node.terms.tick();
+      if (passed !== 8_000) continue;
+      const line = { bid: 7, vnid: 1, vlan: null, ip: VIP, lifetimeS: 10 };
+      const { revision } = node.registrar.standing('ts-a');
+      await log.store.append([{ stream: 'ts-a', expectedRevision: revision, events: [{ id: randomUUID(), event: { type: 'AddressPassed', data: { audit, tsId: 'a', to: 'b', toRevision: 5, vnid: 1, ip: VIP, mac: null, bindings: [line], deregistered: [], toMac: null, toBindings: [] } } }] }]);
+      await node.replica.passed((await log.store.head()).position);
+    }
+    for (let i = 0; i < 500 && bindings() > 1; i++) await new Promise((done) => setTimeout(done, 2));
+    expect(bindings()).toBe(1);
   });
 
   it('is seen by everything behind it, in one call and across calls, and sees everything before it', async () => {
