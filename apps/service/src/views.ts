@@ -50,7 +50,7 @@ export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
 
 /** How a tenant system is registered and how that stands. `attachments` are those that the caller may see, `moveAlarm`: it moves too often. */
 export function tenantSystemBody(ts: FoldedTs, attachments: FoldedTs['state']['attachments'], moveAlarm: boolean): object {
-  const { moves: _moves, place: _place, bindings, ...state } = ts.state;
+  const { moves: _moves, place: _place, awaits: _awaits, bindings, ...state } = ts.state;
   return {
     ...state,
     attachments,

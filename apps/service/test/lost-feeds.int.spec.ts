@@ -8,6 +8,7 @@ import { until } from '../../../test/e2e/waiting.ts';
 import { KafkaFeedUnderTest } from '../../../libs/kafka/test/kafka-feed.ts';
 import { CommandTopics, OPERATOR_TOKEN, secretOf } from './kafka-commands-support.ts';
 import { populate, startNva, tsBody, type NvaFixture } from './support.ts';
+import { makeTopics } from '../../../test/kafka/made-topics.ts';
 
 /** Of a process with several connections to a broker that other work may slow; what is waited for are states. */
 const LIMIT_MS = 120_000;
@@ -53,7 +54,7 @@ describe('a process', () => {
   }, LIMIT_MS);
 
   it('is ready with a feed that is refused, and says in /readyz which and why', async () => {
-    await feed.admin((admin) => admin.createTopics({ topics: [{ topic: `${feed.prefix}.vn.2`, numPartitions: 2 }] }));
+    await feed.admin((admin) => makeTopics(admin, [{ topic: `${feed.prefix}.vn.2`, numPartitions: 2 }]));
     await start();
     await attach(1, 1);
     await published();
@@ -105,7 +106,7 @@ describe('topics of commands', () => {
   const attachOf = (n: number, nveId: string): CommandLine => ({ command: 'attach', nveId, tsId: `ts${n}`, ...tsBody(n) }) as CommandLine;
 
   it('of which one NVE’s is refused leave the commands of the others taken', async () => {
-    await topics.feed.admin((admin) => admin.createTopics({ topics: [{ topic: `${topics.feed.prefix}.nve.nve3.outcomes`, numPartitions: 2 }] }));
+    await topics.feed.admin((admin) => makeTopics(admin, [{ topic: `${topics.feed.prefix}.nve.nve3.outcomes`, numPartitions: 2 }]));
     nva = await startNva({ env: topics.env });
     await populate(nva.http, OPERATOR_TOKEN);
     expect(await topics.sender('nve1').send(attachOf(1, 'nve1'))).toMatchObject({ status: 200 });
@@ -113,7 +114,7 @@ describe('topics of commands', () => {
 
   it('of which one NVE’s is refused are looked at again by themselves, and what it was not told is counted', async () => {
     const refused = `${topics.feed.prefix}.nve.nve3.outcomes`;
-    await topics.feed.admin((admin) => admin.createTopics({ topics: [{ topic: refused, numPartitions: 2 }] }));
+    await topics.feed.admin((admin) => makeTopics(admin, [{ topic: refused, numPartitions: 2 }]));
     nva = await startNva({ env: topics.env });
     await populate(nva.http, OPERATOR_TOKEN);
     const counted = (name: string): Promise<number> => metric(`nva_kafka_command_outcomes${name}_total`, OPERATOR_TOKEN);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until as untilWithin } from '../../../test/e2e/waiting.ts';
 import { attach, detach, nve, vn } from '../../registrar/test/harness.ts';
 import { LOWER, Sharing, UPPER, type Running } from './sharing.ts';
+import { makeTopics } from '../../../test/kafka/made-topics.ts';
 
 /** What is waited for are states of a broker that other work may slow; this is only where waiting ends. */
 const LIMIT_MS = 120_000;
@@ -103,7 +104,7 @@ describe('a topic that is deleted while the distributor runs', () => {
 
 describe('a feed that is refused', () => {
   it('keeps no other from being published, is retried by itself, and is whole when it is taken again', async () => {
-    await sharing.feed.admin((admin) => admin.createTopics({ topics: [{ topic: topic('vn.1'), numPartitions: 2 }] }));
+    await sharing.feed.admin((admin) => makeTopics(admin, [{ topic: topic('vn.1'), numPartitions: 2 }]));
     const running = await sharing.start();
     await sharing.submit(vn(1), vn(65), nve('nve1'), attach('t1', 'nve1', 1, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 65, ip: '192.0.2.1' }] }));
     await sharing.published(running);

@@ -7,6 +7,7 @@ import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
 import { until } from '../../../test/e2e/waiting.ts';
 import { KafkaCommandTransport, KafkaFeedAccess, KafkaFeedWriter } from '../src/index.ts';
 import { RawUser, startSecuredBroker, userOf } from './secured-broker.ts';
+import { makeTopics } from '../../../test/kafka/made-topics.ts';
 
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
 const DENIED = 'TOPIC_AUTHORIZATION_FAILED';
@@ -106,7 +107,7 @@ describe('commands over Kafka, on brokers with an authoriser', () => {
   let withCommands: KafkaFeedAccess;
   beforeAll(async () => {
     withCommands = new KafkaFeedAccess({ brokers, sasl: NVA, commands: true });
-    await nva.asAdmin((admin) => admin.createTopics({ waitForLeaders: true, topics: ['nvo3.commands', 'nvo3.nve.a.outcomes', 'nvo3.nve.b.outcomes'].map((topic) => ({ topic, numPartitions: 1 })) }));
+    await nva.asAdmin((admin) => makeTopics(admin, ['nvo3.commands', 'nvo3.nve.a.outcomes', 'nvo3.nve.b.outcomes'].map((topic) => ({ topic, numPartitions: 1 }))));
     for (const nveId of ['a', 'b']) expect(await nva.write(`nvo3.nve.${nveId}.outcomes`)).toBe('written');
   });
   afterAll(() => withCommands?.close());

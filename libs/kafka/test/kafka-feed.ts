@@ -9,6 +9,7 @@ import { KafkaFeedTransport, KafkaFeedWriter, type KafkaFeedTransportOptions, ty
 import { silent } from '../src/options.ts';
 import { TOPIC_CONFIG } from '../src/topics.ts';
 import { readTopics } from '../src/topic-reader.ts';
+import { makeTopics } from '../../../test/kafka/made-topics.ts';
 
 /** Compacts as soon as there is something to compact behind the active segment, and forgets removals as soon. */
 export const EAGER_COMPACTION: Readonly<Record<string, string>> = {
@@ -83,7 +84,7 @@ export class KafkaFeedUnderTest {
     await this.admin(async (admin) => {
       await admin.deleteTopics({ topics: [topic] });
       await until('the topic is gone', async () => ((await admin.listTopics()).includes(topic) ? 'still there' : null));
-      await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })) }], waitForLeaders: true });
+      await makeTopics(admin, [{ topic, numPartitions: 1, configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })) }]);
     });
   }
 

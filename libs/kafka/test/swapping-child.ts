@@ -1,5 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeTopics } from '../../../test/kafka/made-topics.ts';
 
 /**
  * Deletes a topic, makes it again and writes so many records to it, from a process of its own: whoever waits for it by standing still misses all
@@ -11,7 +12,7 @@ const admin = client.admin();
 await admin.connect();
 await admin.deleteTopics({ topics: [topic] });
 while ((await admin.listTopics()).includes(topic)) await sleep(10);
-await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }], waitForLeaders: true });
+await makeTopics(admin, [{ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }]);
 const producer = client.producer({ allowAutoTopicCreation: false });
 await producer.connect();
 await producer.send({ topic, messages: records.map(({ value, ...rest }) => ({ ...rest, value: Buffer.from(value, 'base64') })) });

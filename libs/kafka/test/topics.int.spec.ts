@@ -9,6 +9,7 @@ import { until } from '../../../test/e2e/waiting.ts';
 import { TOPIC_CONFIG, type KafkaFeedWriter } from '../src/index.ts';
 import { ShardWriter } from '../src/shard-writer.ts';
 import { KafkaFeedUnderTest } from './kafka-feed.ts';
+import { makeTopics } from '../../../test/kafka/made-topics.ts';
 
 /** What is waited for are states of a broker that other work may slow; this is only where waiting ends. */
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
@@ -40,7 +41,7 @@ describe('topics', () => {
   it('that exist with another configuration are corrected, and keep what else was set', async () => {
     const topic = `${feed.prefix}.vn.9`;
     const configEntries = [{ name: 'cleanup.policy', value: 'delete' }, { name: 'retention.ms', value: '1000' }, { name: 'min.insync.replicas', value: '1' }, { name: 'max.message.bytes', value: '2000000' }];
-    await feed.admin((admin) => admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }] }));
+    await feed.admin((admin) => makeTopics(admin, [{ topic, numPartitions: 1, configEntries }]));
     // A broker tells what the controller has decided only when it has heard of it itself.
     const tells = (policy: string): Promise<void> => until(`the broker tells ${policy}`, async () => ((await configOf(topic)).get('cleanup.policy') === policy ? null : 'not yet'), 120_000);
     await tells('delete');
@@ -55,7 +56,7 @@ describe('topics', () => {
   });
 
   it('with more than one partition are refused', async () => {
-    await feed.admin((admin) => admin.createTopics({ topics: [{ topic: `${feed.prefix}.vn.9`, numPartitions: 2 }] }));
+    await feed.admin((admin) => makeTopics(admin, [{ topic: `${feed.prefix}.vn.9`, numPartitions: 2 }]));
     for (let twice = 0; twice < 2; twice++) {
       const { failures, fresh } = await writer.ensure([vn(9), vn(10 + twice)]);
       expect(failures).toMatchObject([{ feed: vn(9), trouble: 'refused', cause: { message: expect.stringContaining('has 2 partitions') } }]);
