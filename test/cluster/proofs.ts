@@ -76,7 +76,7 @@ async function topicsEqualFold(cluster: Cluster, replica: Replica): Promise<{ to
       if ('undecodable' in record) return `${feedKey(feed)} holds what cannot be decoded: ${record.cause.message}`;
       const table = last.get(feedKey(feed))!;
       const before = table.get(record.key);
-      // What was published and not acknowledged in time comes again, older values too, and the newest behind them (design, X1).
+      // What was published and not acknowledged in time comes again, older values too, and the newest behind them (contract, «What a consumer does»).
       if (before && before.position >= record.position) repeats++;
       table.set(record.key, record);
     }

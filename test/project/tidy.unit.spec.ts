@@ -124,6 +124,51 @@ describe('the code', () => {
   });
 });
 
+describe('the pages of the project', () => {
+  /** Headings, and what begins a paragraph in bold. */
+  const namesIn = (page: string): string[] => [...text(page).matchAll(/^#+ (.+)$|^(?:- )?\*\*(.+?)\*\*/gm)].map(([, heading, bold]) => (heading ?? bold)!.replaceAll('`', ''));
+  const PAGES: readonly (readonly [cited: RegExp, page: (name: string) => string])[] = [
+    [/\(?contract, «([^»]+)»/g, () => 'docs/contract.md'],
+    [/\(?ARCHITECTURE, «([^»]+)»/g, () => 'ARCHITECTURE.md'],
+    [/\(?design\/(\w+), «([^»]+)»/g, (page) => `docs/design/${page}.md`],
+  ];
+
+  it('have what comments cite', () => {
+    const missing: string[] = [];
+    let cited = 0;
+    for (const file of sources.filter((one) => one !== 'test/project/tidy.unit.spec.ts')) {
+      for (const [pattern, pageOf] of PAGES) {
+        for (const [whole, ...names] of text(file).replaceAll(/\n\s*(?:\*|\/\/) ?/g, ' ').matchAll(pattern)) {
+          cited++;
+          const page = pageOf(names[0]!);
+          if (!existsSync(join(root, page)) || !namesIn(page).some((name) => name.startsWith(names.at(-1)!))) missing.push(`${file}: ${whole}`);
+        }
+      }
+    }
+    expect(missing).toEqual([]);
+    expect(cited).toBeGreaterThan(25);
+  });
+
+  it('link to pages, and to places in them, that there are', () => {
+    const slug = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
+    const broken = trackedFiles('.md').flatMap((page) =>
+      [...text(page).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(([link, target, anchor]) => {
+        const file = target === '' ? page : join(page, '..', target!);
+        const isThere = existsSync(join(root, file)) && (anchor === undefined || !file.endsWith('.md') || namesIn(file).map(slug).includes(anchor));
+        return isThere ? [] : [`${page}: ${link}`];
+      }),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it('name files that there are', () => {
+    const gone = trackedFiles('.md').filter((page) => page.startsWith('docs/design/') || page === 'ARCHITECTURE.md').flatMap((page) =>
+      [...text(page).matchAll(/`((?:libs|apps|test|schemas|docker|docs)\/[\w./-]+?)`/g)].flatMap(([, file]) => (existsSync(join(root, file!)) || existsSync(join(root, `${file}.ts`)) ? [] : [`${page}: ${file}`])),
+    );
+    expect(gone).toEqual([]);
+  });
+});
+
 describe('docs/requirements.md', () => {
   it('is what the tests say now (npm run docs)', () => {
     expect(existsSync(requirementsPath) && readFileSync(requirementsPath, 'utf8')).toBe(requirementsPage(requirementsMap()));

@@ -56,7 +56,7 @@ interface Found {
 /**
  * Reads the feeds of all VNs that are owned and of all NVEs, and publishes what differs from the fold: a key that is missing, stands at another position or with another value, or
  * should not be there. This is what makes a checkpoint a convenience instead of a promise: a topic that was lost, a change that was cut in
- * two by a crash, and values that a corrected fold changed are all put right the same way (design, «On start and on takeover»). A VN's feed that has no
+ * two by a crash, and values that a corrected fold changed are all put right the same way (design/feeds, «A start compares the feeds with the fold»). A VN's feed that has no
  * context gets it last: until then its table is not whole, and no consumer takes it for that (contract, «Kafka»).
  */
 export async function reconcile(network: Network, writer: FeedWriter, options: ReconcileOptions): Promise<Reconciliation> {

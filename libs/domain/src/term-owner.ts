@@ -1,6 +1,6 @@
 /**
  * On whose authority a lapse is decided. Where registrars share the log, each group's terms have one owner at a time, the last that took
- * them over in the log; what an earlier one still appends is void (design, «Heartbeats and renewals are soft state»).
+ * them over in the log; what an earlier one still appends is void (design/registrars, «A group's terms have one owner»).
  */
 export interface TermOwner {
   /** Absent where one process owns every term. */

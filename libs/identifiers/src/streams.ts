@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Names of the log's streams: one per aggregate (design, «The way of a change»). */
+/** Names of the log's streams: one per aggregate (ARCHITECTURE, «The way of a change»). */
 export const tsStream = (name: string): string => `${TS}${name}`;
 export const vnStream = (vnid: number): string => `vn-${vnid}`;
 /** Who owns the terms of a group (R34). */

@@ -7,7 +7,7 @@ const MAX_VNID = 0xff_ff_ff;
 /** A topic of the NVA has one partition: its records have one order. */
 export const PARTITION = 0;
 
-/** Configuration of a topic that is compacted, contract.md «Kafka»: starting values, bytes and milliseconds. */
+/** Configuration of a topic that is compacted, contract, «Kafka»: starting values, bytes and milliseconds. */
 export const TOPIC_CONFIG: Readonly<Record<string, string>> = {
   'cleanup.policy': 'compact',
   'segment.bytes': String(16 * 1024 * 1024),

@@ -59,7 +59,7 @@ export interface PlacedCheckpoint extends FeedCheckpoint {
 /**
  * The distributor's side of the feeds. One process at a time writes what is about a VN: its feed, and its keys on the feeds of NVEs
  * (`vnidOf`). `open` makes it this one, for all VNs or for those that it was given, and whatever an earlier one still writes is refused
- * or put right (design, «One distributor at a time»).
+ * or put right (design/feeds, «Distributors share the VNs by shard»).
  */
 export interface FeedWriter {
   /** Takes its part of the feeds over. Rejects with FeedFenced if another writer took any of it over meanwhile. */

@@ -26,7 +26,7 @@ export interface ElectionOptions {
 }
 
 /**
- * One owner of a group's terms among the registrars that serve it (design, «Heartbeats and renewals are soft state»): the last that
+ * One owner of a group's terms among the registrars that serve it (design/registrars, «A group's terms have one owner»): the last that
  * wrote `OracleTookOver` to the group's stream, with the exact revision. The others look after it, and one of them takes over when it
  * does not answer. Whether an earlier owner knows that it is superseded does not matter: its lapses are void (`isVoid`).
  */

@@ -4,7 +4,7 @@ import type { Answer } from './answer.ts';
 import { CallersKeys, type Remembered } from './callers-keys.ts';
 import { Ranking } from './ranking.ts';
 
-/** How long a key names one request (contract, «Idempotency-Key»). */
+/** How long a key names one request (contract, «How many keys are kept»). */
 export const IDEMPOTENCY_WINDOW_MS = 24 * 3_600_000;
 /** Keys remembered over all callers. Beyond it whoever has the most loses one. */
 export const MAX_IDEMPOTENCY_KEYS = 200_000;
