@@ -161,6 +161,13 @@ describe('the pages of the project', () => {
     expect(broken).toEqual([]);
   });
 
+  it('have a glossary whose words of the code are in the code', () => {
+    const words = [...text('docs/glossary.md').matchAll(/^\|[^|]+\|[^|]+\|([^|]+)\|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)`/g)].map(([, word]) => word!));
+    const code = [...product, 'libs/codec/src/generated/types.ts'].map(text).join('\n');
+    expect(words.filter((word) => !new RegExp(`\\b${word}\\b`).test(code))).toEqual([]);
+    expect(words.length).toBeGreaterThan(40);
+  });
+
   it('name files that there are', () => {
     const gone = trackedFiles('.md').filter((page) => page.startsWith('docs/design/') || page === 'ARCHITECTURE.md').flatMap((page) =>
       [...text(page).matchAll(/`((?:libs|apps|test|schemas|docker|docs)\/[\w./-]+?)`/g)].flatMap(([, file]) => (existsSync(join(root, file!)) || existsSync(join(root, `${file}.ts`)) ? [] : [`${page}: ${file}`])),
