@@ -1,6 +1,7 @@
+import { randomInt } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child } from './child.ts';
@@ -8,6 +9,8 @@ import { until } from './waiting.ts';
 
 const MAIN = join(import.meta.dirname, '../../nva/dist/main.js');
 const READY_TIMEOUT_MS = 60_000;
+const LOWEST_PORT = 10_000;
+const FIRST_EPHEMERAL_PORT = 32_768;
 
 export interface KafkaPlace {
   readonly brokers: readonly string[];
@@ -48,10 +51,13 @@ function kafkaEnv(kafka: KafkaPlace | null): Readonly<Record<string, string>> {
   return { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: kafka.prefix, FEED_ADOPT: 'true' };
 }
 
+/** A port that nobody listens on, and that no outgoing connection takes before somebody does: those are of the kernel's own range. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(LOWEST_PORT, FIRST_EPHEMERAL_PORT);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)));
+    await new Promise((resolve) => server.close(resolve));
+    if (free) return port;
+  }
 }

@@ -1,5 +1,4 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
@@ -9,6 +8,7 @@ import supertest from 'supertest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createService, readConfig, type Service } from '../src/index.ts';
 import { macOf, nveBody, tsBody, until, vnBody } from './support.ts';
+import { freePort } from '../../../test/kafka/broker.ts';
 
 /** Three registrars over one log: two of group east, one of the rest. */
 const NAMES = ['east-1', 'east-2', 'rest'] as const;
@@ -22,14 +22,6 @@ let services: Map<Name, Service>;
 const urlOf = (name: Name): string => `http://127.0.0.1:${ports[name]}`;
 const at = (name: Name) => supertest(services.get(name)!.url);
 const attach = (name: Name, nveId: string, i: number, fields = {}) => at(name).put(`/v1/nves/${nveId}/tenant-systems/ts${i}`).send(tsBody(i, fields));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function start(name: Name, env: Record<string, string> = {}): Promise<void> {
   const config = readConfig({ PORT: String(ports[name]), DATA_DIR: directory, EVENTSTORE_URL: 'esdb://127.0.0.1:1', GROUPS_FILE: join(directory, 'groups.json'), GROUP: name.split('-')[0]!, ADVERTISED_URL: urlOf(name), ...env }, ['registrar']);
