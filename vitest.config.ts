@@ -29,6 +29,7 @@ function project(name: string, groupOrder: number, include: string[], exclude: s
       // Ends what hangs, and nothing that is slow: what a test waits for has its own bound.
       testTimeout: 300_000,
       hookTimeout: 300_000,
+      expect: { poll: { timeout: 240_000 } },
     },
   };
 }

@@ -20,12 +20,12 @@ let cluster: Cluster;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-cluster-'));
   cluster = await Cluster.start({ directory, electionMs: [1_000, 15_000], seed: SEED });
-}, 180_000);
+}, 600_000);
 
 afterAll(async () => {
   await cluster?.stop();
   await rm(directory, { recursive: true, force: true });
-}, 60_000);
+}, 300_000);
 
 describe('registrars, distributors and admins on three brokers and an event store', () => {
   it('play Figure 1, every NVE’s digest equal after every step (R4, R34)', { timeout: 300_000 }, async () => {

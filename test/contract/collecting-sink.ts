@@ -8,7 +8,7 @@ export type SinkCall =
   | { readonly call: 'interrupted'; readonly cause: Error }
   | { readonly call: 'resumed' };
 
-const UNTIL_TIMEOUT_MS = 20_000;
+const UNTIL_TIMEOUT_MS = 120_000;
 
 /** Keeps everything a transport tells, in order, and lets a test wait for some of it. */
 export class CollectingSink implements FeedSink {

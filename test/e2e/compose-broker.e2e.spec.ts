@@ -59,7 +59,7 @@ beforeAll(async () => {
   const { environment } = compose.services['distributor-1']!;
   const taken = Object.fromEntries(Object.entries(environment).filter(([name]) => /^KAFKA_(?:SASL|ACLS|PRINCIPAL)/.test(name)).map(([name, value]) => [name, String(value)]));
   service = await createService(readConfig({ PORT: '0', DATA_DIR: join(directory, 'data'), ...taken, KAFKA_BROKERS: broker.brokers, SNAPSHOT_EVERY_EVENTS: '0' }), ROLES, { logger: silentLogger, store, failed: (cause) => { throw cause; } });
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await service?.close();
   await store?.close();
@@ -87,4 +87,4 @@ it('the brokers of docker/compose.cluster.yaml start as they are configured, and
   await expect(new RawUser([broker.brokers], { mechanism: 'scram-sha-256', username: 'nve-a', password: 'a-secret' }).topics()).rejects.toThrow();
   await expect(new RawUser([broker.brokers], { mechanism: 'plain', username: 'nva', password: 'guessed' }).topics()).rejects.toThrow(/authentication/i);
   await expect(new RawUser([forNves], { mechanism: 'scram-sha-256', username: 'nve-a', password: 'guessed' }).topics()).rejects.toThrow(/authentication/i);
-}, 120_000);
+}, 300_000);

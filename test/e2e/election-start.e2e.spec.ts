@@ -38,11 +38,11 @@ it('a start during an election waits for its end, and does its work then (X6)', 
   await until('it is not ready without a leader', async () => ((await fetch(`${nva.url}/readyz`)).status === 503 ? null : nva.output));
   trio.elect(1);
   await nva.ready();
-}, 120_000);
+}, 300_000);
 
 it('SIGTERM ends a start that waits for the event store, cleanly', async () => {
   await waits();
   nva.signal('SIGTERM');
   expect(await nva.exited()).toBe(0);
   expect(nva.output).toMatch(/stopped before the start was done/);
-}, 120_000);
+}, 300_000);

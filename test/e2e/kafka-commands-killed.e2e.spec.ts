@@ -131,4 +131,4 @@ it('a registrar killed in the middle of its batches, several times: every comman
     expect(events.get(idempotencyKey) ?? [], code).toEqual(outcome!.code === null ? [outcome!.position] : []);
   }
   expect([...codes.keys()].toSorted().filter((code) => !['attach 200', 'changeMac 200'].includes(code))).toEqual(['detach ts-not-at-nve']);
-}, 180_000);
+}, 600_000);

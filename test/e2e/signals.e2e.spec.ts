@@ -28,7 +28,7 @@ it('SIGHUP has tokens read again at once, and ends nothing', async () => {
     await nva.kill();
     await rm(directory, { recursive: true });
   }
-}, 120_000);
+}, 300_000);
 
 it('SIGHUP ends nothing while the process starts', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'nva-signals-'));
@@ -42,7 +42,7 @@ it('SIGHUP ends nothing while the process starts', async () => {
     await nva.kill();
     await rm(directory, { recursive: true });
   }
-}, 120_000);
+}, 300_000);
 
 it('a rejection that is nobody\u2019s ends nothing, and is neither hidden from the log nor from the metrics (X6)', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'nva-rejection-'));
@@ -61,4 +61,4 @@ it('a rejection that is nobody\u2019s ends nothing, and is neither hidden from t
     await nva.kill();
     await rm(directory, { recursive: true });
   }
-}, 120_000);
+}, 300_000);

@@ -7,7 +7,7 @@ import type { Stage } from './stage.ts';
 import { until } from './waiting.ts';
 
 /** From the NVA's answer to the last NVE's table; a bus that has just got new consumers takes its time. */
-const SETTLE_TIMEOUT_MS = 30_000;
+const SETTLE_TIMEOUT_MS = 120_000;
 
 /** How much was compared; whatever differed has thrown. */
 export interface Checked {

@@ -41,7 +41,7 @@ export class Problem extends Error {
 }
 
 /** Longer than the NVA itself takes to say that an outcome is unknown. */
-const REQUEST_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 60_000;
 const PAGE_ITEMS = 100;
 
 /** The part of the NVA's REST interface that an NVE's agent and an operator need. */

@@ -8,7 +8,7 @@ import { Child } from './child.ts';
 import { until } from './waiting.ts';
 
 const MAIN = join(import.meta.dirname, '../../nva/dist/main.js');
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 240_000;
 const LOWEST_PORT = 10_000;
 const FIRST_EPHEMERAL_PORT = 32_768;
 

@@ -6,7 +6,7 @@ import { NveAgent } from './nve-agent.ts';
 import { until } from './waiting.ts';
 
 /** A lease of a second, the time that its owner needs to see it lapse, and room for a busy machine. */
-const LAPSE_TIMEOUT_MS = 20_000;
+const LAPSE_TIMEOUT_MS = 120_000;
 
 export interface StageOptions {
   readonly figure: Figure;

@@ -9,7 +9,7 @@ import { acceptLoss } from '../../service/src/accept-loss.ts';
 import { attachLine, populate, postLines, temporaryDirectory } from '../../service/test/support.ts';
 import { NvaProcess } from './nva-process.ts';
 
-const TEST_TIMEOUT_MS = 120_000;
+const TEST_TIMEOUT_MS = 600_000;
 
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
 let service: Service | null;

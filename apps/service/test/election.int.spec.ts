@@ -50,7 +50,7 @@ describe('an event store that has no leader', () => {
     await leaderIs(true);
     expect((await http.get('/readyz').expect(200)).body.eventStore).toMatchObject({ leader: true });
     expect(await metric('nva_event_store_leader')).toBe('1');
-  }, 60_000);
+  }, 300_000);
 
   it('answers a write that waits for too long with 503 and what is known, and its repeat with what came of it (X6)', async () => {
     await http.put('/v1/vns/1').send(vnBody()).expect(200);
@@ -70,5 +70,5 @@ describe('an event store that has no leader', () => {
     expect(Number(repeated.body.position)).toBeGreaterThan(0);
     const { items } = (await http.get('/v1/events?entity=vn-2').expect(200)).body as { items: unknown[] };
     expect(items).toHaveLength(1);
-  }, 90_000);
+  }, 300_000);
 });

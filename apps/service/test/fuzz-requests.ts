@@ -99,7 +99,7 @@ export interface RawAnswer {
 }
 
 /** A server that says nothing for so long hangs. */
-const SILENCE_LIMIT_MS = 30_000;
+const SILENCE_LIMIT_MS = 120_000;
 
 /** Sends it as it is. A stream is left once it has begun. */
 export function send(url: string, { head, body: bytes }: RawRequest): Promise<RawAnswer> {

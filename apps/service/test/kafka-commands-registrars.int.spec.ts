@@ -69,7 +69,7 @@ describe('registrars that share the commands on Kafka', () => {
       const events = await Array.fromAsync(store.readStream(`ts-ts${i}`));
       expect(events.map(({ event }) => event.type), `ts${i}`).toEqual(['TenantSystemAttached', 'MacChanged', 'TenantSystemDetached']);
     }
-  }, 60_000);
+  }, 300_000);
 
   it('try again what the log did not take, and what comes behind it for its tenant system', async () => {
     const service = await start();

@@ -172,7 +172,7 @@ describe('a command on Kafka', () => {
     expect(calls.flat()).toHaveLength(COMMANDS);
     expect(calls.length).toBeLessThan(COMMANDS / 20);
     // A group is counted when its outcomes are out, which a sender may hear first; it is decided in pieces, each an append.
-    await expect.poll(counters, { timeout: 30_000 }).toMatchObject({ commands: COMMANDS, outcomes: COMMANDS });
+    await expect.poll(counters, { timeout: 240_000 }).toMatchObject({ commands: COMMANDS, outcomes: COMMANDS });
     expect(counters().groups).toBeLessThanOrEqual(calls.length);
     const metrics = await nva.http.get('/metrics').set('authorization', `Bearer ${OPERATOR_TOKEN}`).expect(200);
     expect(metrics.text).toContain(`nva_kafka_commands_total ${COMMANDS}\n`);

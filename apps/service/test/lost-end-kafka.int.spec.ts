@@ -12,7 +12,7 @@ import { nveBody, temporaryDirectory, tsBody, until, vnBody } from './support.ts
 const FAR = 4_000;
 const LIMIT_MS = 240_000;
 /** With a broker to start first. */
-const TEST_TIMEOUT_MS = 120_000;
+const TEST_TIMEOUT_MS = 600_000;
 
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
 let feed: KafkaFeedUnderTest;

@@ -70,7 +70,7 @@ describe('metrics', () => {
     expect(await metric(fixture, 'nva_fold_position')).toBe(7);
     expect(await metric(fixture, 'nva_tenant_systems')).toBe(1);
     // The membership, the member and the mapping.
-    await expect.poll(() => metric(fixture, 'nva_records_published_total'), { timeout: 60_000 }).toBe(records + 3);
+    await expect.poll(() => metric(fixture, 'nva_records_published_total'), { timeout: 240_000 }).toBe(records + 3);
     expect(await metric(fixture, 'nva_published_position')).toBe(7);
     expect((await fixture.http.get('/metrics')).text).toMatch(/nva_http_request_duration_seconds_count\{method="PUT",route="\/v1\/nves\/:nveId\/tenant-systems\/:tsId",status="200"\} 1/);
   });
@@ -80,10 +80,10 @@ describe('metrics', () => {
     const held = async (): Promise<string[]> => ((await fixture.http.get('/metrics')).text.match(/^nva_vn_topics?_records.*$/gm) ?? []).toSorted();
     await attach(fixture, 1, 1);
     const context = ['nva_vn_topic_records{vnid="2"} 1', 'nva_vn_topic_records{vnid="9"} 1'];
-    await expect.poll(held, { timeout: 60_000 }).toEqual(['nva_vn_topic_records{vnid="1"} 3', ...context, 'nva_vn_topics_records 5']);
+    await expect.poll(held, { timeout: 240_000 }).toEqual(['nva_vn_topic_records{vnid="1"} 3', ...context, 'nva_vn_topics_records 5']);
     await attach(fixture, 1, 2);
     // The mapping again, another member, and the first one's removal.
-    await expect.poll(held, { timeout: 60_000 }).toEqual(['nva_vn_topic_records{vnid="1"} 6', ...context, 'nva_vn_topics_records 8']);
+    await expect.poll(held, { timeout: 240_000 }).toEqual(['nva_vn_topic_records{vnid="1"} 6', ...context, 'nva_vn_topics_records 8']);
   });
 
   it('count the leases that run', async () => {
@@ -172,7 +172,7 @@ describe('a stop', () => {
     await fixture.http.get('/healthz').expect(200);
     const from = performance.now();
     await Promise.all([once(socket, 'close'), fixture.restart()]);
-    expect(performance.now() - from).toBeLessThan(4_000);
+    expect(performance.now() - from).toBeLessThan(9_000);
   });
 });
 

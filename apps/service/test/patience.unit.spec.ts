@@ -19,7 +19,7 @@ describe('a step of a start that the event store cannot answer', () => {
     };
     expect(await patiently(step, { clock: slow(), logger: { ...silentLogger, warn: (message) => void told.push(message) }, signal: new AbortController().signal })).toBe('done');
     expect([steps, told]).toEqual([5, Array.from({ length: 2 }, () => 'the start waits for the event store')]);
-  }, 20_000);
+  }, 300_000);
 
   it.each([new LogRefused('not ours'), new TypeError('a defect')])('is not made again for what waiting does not mend: %s', async (error) => {
     let steps = 0;

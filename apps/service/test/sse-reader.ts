@@ -8,7 +8,7 @@ export interface SseEvent {
 }
 
 /** A bounded wait for what the server should send at once. */
-const EVENT_WITHIN_MS = 10_000;
+const EVENT_WITHIN_MS = 120_000;
 
 /** A plain reader of Server-Sent Events that knows nothing of their meaning. */
 export class SseReader {

@@ -20,7 +20,7 @@ const MAX_STRING_BYTES = 1_048_576;
  */
 export function recordWrites(command: readonly string[], directory: string, traceFile: string): Operation[] {
   const strace = ['-f', '-y', '-xx', '-s', String(MAX_STRING_BYTES), '-e', `trace=${CALLS}`, '-o', traceFile];
-  const run = spawnSync('strace', [...strace, ...command], { encoding: 'utf8', timeout: 60_000 });
+  const run = spawnSync('strace', [...strace, ...command], { encoding: 'utf8', timeout: 300_000 });
   if (run.error) throw new Error(`this test needs strace, in Debian «apt-get install strace»: ${run.error.message}`);
   if (run.status !== 0) throw new Error(`the recorded process ended with ${run.status ?? run.signal}; if strace may not trace here, allow ptrace. ${run.stderr}`);
   return parse(readFileSync(traceFile, 'latin1'), directory);

@@ -62,7 +62,7 @@ describe('three nodes of which the leader is killed or stopped', () => {
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'nva-election-'));
     cluster = await StandInCluster.start({ data: join(directory, 'data'), logs: directory, electionMs: [1_000, 6_000], seed: 7 });
-  }, 120_000);
+  }, 300_000);
   afterEach(async () => {
     await cluster.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -113,7 +113,7 @@ describe('three nodes of which the leader is killed or stopped', () => {
     process.off('unhandledRejection', take);
     expect(nobodys).toEqual([]);
     process.stdout.write(`four leaders lost: ${callers.acknowledged.length} acknowledged, ${stored.length} stored, ${callers.refusals} calls of unknown outcome\n`);
-  }, 180_000);
+  }, 600_000);
 
   it('take nothing without a majority, and what was asked meanwhile when there is one again', async () => {
     const store = await openStore(cluster.url, { appendDeadlineMs: 2_000 });
@@ -130,5 +130,5 @@ describe('three nodes of which the leader is killed or stopped', () => {
     expect(answer).toMatchObject([{ outcome: 'appended', revision: 0 }]);
     expect(await allOf(store)).toHaveLength(1);
     await store.close();
-  }, 120_000);
+  }, 300_000);
 });

@@ -72,7 +72,7 @@ describe('a server that is killed and started again on the same data', () => {
     expect(again.logId).toBe(logId);
     await again.close();
     process.stdout.write(`killed twice: ${acknowledged.length} acknowledged, ${stored.length} stored, ${refusals} calls of unknown outcome\n`);
-  }, 60_000);
+  }, 300_000);
 
   it('keeps what the embedded log does not carry', async () => {
     const store = await openStore(server.url);
@@ -84,5 +84,5 @@ describe('a server that is killed and started again on the same data', () => {
     expect(again.logId).toBe(store.logId);
     expect(await again.append([fresh('a', 1)])).toMatchObject([{ outcome: 'appended', revision: 2, repeated: false }]);
     await again.close();
-  }, 60_000);
+  }, 300_000);
 });

@@ -23,7 +23,7 @@ beforeEach(async () => {
   told = [];
   client.on('change', (change) => told.push(change));
   client.start();
-  await vi.waitFor(() => expect(client.applied()).toMatchObject([{ vnid: 100, position: '5' }]));
+  await vi.waitFor(() => expect(client.applied()).toMatchObject([{ vnid: 100, position: '5' }]), 120_000);
   told.splice(0);
 });
 afterEach(() => client.close());
@@ -52,7 +52,7 @@ describe('a change that has no end of its own, to a client that follows in proce
     await publish(...changeRecords(30, [vm(2)]));
     const later = new NveClient({ nveId: 'nve2', transport: new InProcessTransport(feed) });
     later.start();
-    await vi.waitFor(() => expect(later.applied()).toEqual(client.applied()));
+    await vi.waitFor(() => expect(later.applied()).toEqual(client.applied()), 120_000);
     await later.close();
   });
 });

@@ -10,7 +10,7 @@ export function startSecuredBroker(nveIds: readonly string[]): Promise<RunningBr
   return startBroker({ users: Object.fromEntries(nveIds.map((nveId) => [nveId, userOf(nveId).password])) });
 }
 
-const MAX_WAIT_MS = 15_000;
+const MAX_WAIT_MS = 240_000;
 
 /** Kafka as somebody sees it, by kafkajs alone: nothing of ours stands between. */
 export class RawUser {

@@ -46,7 +46,7 @@ class Story implements FeedSink {
     this.told.push('resumed');
   }
   async until(last: string): Promise<void> {
-    await vi.waitFor(() => expect(this.told.at(-1)).toBe(last), { timeout: 60_000, interval: 2 });
+    await vi.waitFor(() => expect(this.told.at(-1)).toBe(last), { timeout: 240_000, interval: 2 });
   }
 }
 
@@ -57,7 +57,7 @@ describe('the transport over Server-Sent Events', () => {
   let story: Story;
   const follow = (feed: FeedName = VN, resume?: string): FeedSubscription => transport.follow(feed, resume === undefined ? {} : { resume }, story);
   const retry = async (): Promise<void> => {
-    await vi.waitFor(() => expect(timers.delaysMs.some(isRetry)).toBe(true));
+    await vi.waitFor(() => expect(timers.delaysMs.some(isRetry)).toBe(true), 120_000);
     timers.fire(isRetry);
   };
 
@@ -156,7 +156,7 @@ describe('the transport over Server-Sent Events', () => {
     expect(timers.delaysMs).toEqual([SILENCE_MS]);
     timers.fire((delayMs) => delayMs === SILENCE_MS);
     await story.until('interrupted FeedUnavailable');
-    await vi.waitFor(() => expect(stream.gone).toBe(true));
+    await vi.waitFor(() => expect(stream.gone).toBe(true), 120_000);
   });
 
   it.each([
@@ -168,7 +168,7 @@ describe('the transport over Server-Sent Events', () => {
     (await server.next()).refuse(code);
     await story.until(`interrupted ${name}`);
     expect(story.cause).toBeInstanceOf(kind);
-    await vi.waitFor(() => expect(timers.delaysMs).toEqual([REFUSED_RETRY_MS]));
+    await vi.waitFor(() => expect(timers.delaysMs).toEqual([REFUSED_RETRY_MS]), 120_000);
     await retry();
     (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1);
     await story.until('complete@1');
@@ -190,20 +190,20 @@ describe('the transport over Server-Sent Events', () => {
     follow();
     (await server.next()).refuse(429, { 'retry-after': retryAfter });
     await story.until('interrupted FeedStreamDelayed');
-    await vi.waitFor(() => expect(timers.delaysMs).toEqual([delayMs]));
+    await vi.waitFor(() => expect(timers.delaysMs).toEqual([delayMs]), 120_000);
   });
 
   it('backs off while the server does not answer as it should, and tells of it once', async () => {
     follow();
     for (const delayMs of [500, 1000, 2000]) {
       (await server.next()).refuse(503);
-      await vi.waitFor(() => expect(timers.delaysMs).toEqual([delayMs]));
+      await vi.waitFor(() => expect(timers.delaysMs).toEqual([delayMs]), 120_000);
       await retry();
     }
     expect(story.told).toEqual(['interrupted FeedUnavailable']);
     (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1).end();
     await story.until('interrupted FeedUnavailable');
-    await vi.waitFor(() => expect(timers.delaysMs).toEqual([500]));
+    await vi.waitFor(() => expect(timers.delaysMs).toEqual([500]), 120_000);
   });
 
   it.each<[string, (stream: Awaited<ReturnType<SseServer['next']>>) => unknown]>([
@@ -232,7 +232,7 @@ describe('the transport over Server-Sent Events', () => {
     stopAt.sub = follow();
     const stream = await server.next();
     stream.hello(LOG, 'snapshot').write(`event: snapshot-complete\nid: ${LOG}/1\ndata: {}\n\nid: ${LOG}/2\ndata: {"key":"member/nve1","value":null,"position":"2"}\n\n`);
-    await vi.waitFor(() => expect(stream.gone).toBe(true));
+    await vi.waitFor(() => expect(stream.gone).toBe(true), 120_000);
     await stopAt.sub.close();
     expect(story.told).toEqual(['restart: read from the start']);
     expect(timers.delaysMs).toEqual([]);
@@ -247,10 +247,10 @@ describe('the transport over Server-Sent Events', () => {
     own.hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
     const vn = await server.next();
     vn.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).record(mappingKey, mapping!.data, 4).snapshotComplete(LOG, 8);
-    await vi.waitFor(() => expect(client.resolve(100, { ip: '10.0.0.1' })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } }));
+    await vi.waitFor(() => expect(client.resolve(100, { ip: '10.0.0.1' })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } }), 120_000);
     expect(client.applied()).toMatchObject([{ vnid: 100, log: LOG, position: '8' }]);
     vn.cut();
-    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('interrupted'));
+    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('interrupted'), 120_000);
     expect(client.resolve(100, { ip: '10.0.0.1' })).not.toBeNull();
     await client.close();
   });
@@ -270,7 +270,7 @@ describe('the transport over Server-Sent Events', () => {
       (await server.next()).hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
       const stream = await server.next();
       stream.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).record(mappingKey, mapping!.data, 4).record('member/nve2', ownMember!.data, 5).snapshotComplete(LOG, 8);
-      await vi.waitFor(() => expect(client.applied()).toMatchObject([{ position: '8' }]));
+      await vi.waitFor(() => expect(client.applied()).toMatchObject([{ position: '8' }]), 120_000);
       told.splice(0);
       return { client, told, stream };
     };
@@ -279,9 +279,9 @@ describe('the transport over Server-Sent Events', () => {
       const { client, told, stream } = await live();
       // vm1 passed its address on at 20, which was told anew at 40; 30 is whole.
       stream.record(mappingKey, null, 20).record(vm2Key, vm2!.data, 30, `${LOG}/30`);
-      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@30 -${mappingKey} +${vm2Key}`]));
+      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@30 -${mappingKey} +${vm2Key}`]), 120_000);
       stream.record(mappingKey, mapping!.data, 40, `${LOG}/40`);
-      await vi.waitFor(() => expect(keysOf(told).at(-1)).toBe(`change@40 +${mappingKey}`));
+      await vi.waitFor(() => expect(keysOf(told).at(-1)).toBe(`change@40 +${mappingKey}`), 120_000);
       expect(client.applied()).toMatchObject([{ position: '40' }]);
       await client.close();
     });
@@ -295,17 +295,17 @@ describe('the transport over Server-Sent Events', () => {
       expect(first.headers['last-event-id']).toBe(`${LOG}/8`);
       // An address passed on from vm1 at 20, by way of vm3, to vm2 at 40: what is left of 20 is the removal.
       first.hello(LOG, 'resume').record(mappingKey, null, 20).record('member/nve3', { ...member!.data, nveId: 'nve3' }, 30, `${LOG}/30`);
-      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('live'));
+      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('live'), 120_000);
       first.cut();
-      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('interrupted'));
+      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('interrupted'), 120_000);
       await retry();
       const second = await server.next();
       expect(second.headers['last-event-id']).toBe(`${LOG}/30`);
       second.hello(LOG, 'resume').record(vm2Key, vm2!.data, 40, `${LOG}/40`);
-      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('live'));
+      await vi.waitFor(() => expect(client.status()[0]!.state).toBe('live'), 120_000);
       expect([told, client.applied()]).toEqual([[], [before]]);
       second.snapshotComplete(LOG, 41);
-      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@40 -${mappingKey} +member/nve3 +${vm2Key}`]));
+      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@40 -${mappingKey} +member/nve3 +${vm2Key}`]), 120_000);
       expect(client.applied()).toMatchObject([{ position: '41' }]);
       await client.close();
     });
@@ -316,7 +316,7 @@ describe('the transport over Server-Sent Events', () => {
       await retry();
       const resumed = (await server.next()).hello(LOG, 'resume').record(mappingKey, null, 20).record('gateway/gw1', {}, 30);
       resumed.record(vm2Key, vm2!.data, 100, `${LOG}/100`).snapshotComplete(LOG, 100);
-      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@20 -${mappingKey}`, `change@100 +${vm2Key}`]));
+      await vi.waitFor(() => expect(keysOf(told)).toEqual([`change@20 -${mappingKey}`, `change@100 +${vm2Key}`]), 120_000);
       expect(client.status()[0]!.degraded).toEqual(['gateway/gw1']);
       await client.close();
     });
@@ -330,17 +330,17 @@ describe('the transport over Server-Sent Events', () => {
     const first = await server.next();
     const [ownKey, own] = memberEntry('nve2');
     first.hello(LOG, 'snapshot').record(memberKey, member!.data, 4).record(ownKey, own!.data, 5).snapshotComplete(LOG, 8);
-    await vi.waitFor(() => expect(client.status()).toMatchObject([{ state: 'incomplete', position: null, digest: null }]));
+    await vi.waitFor(() => expect(client.status()).toMatchObject([{ state: 'incomplete', position: null, digest: null }]), 120_000);
     expect(client.table(100)).toBeNull();
     first.record(contextKey, context!.data, 9, `${LOG}/9`);
-    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('live'));
+    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('live'), 120_000);
     expect(client.applied()).toMatchObject([{ vnid: 100, position: '9' }]);
     // The place is resumed after, and the server starts over with less than there was.
     first.cut();
     await retry();
     const second = await server.next();
     second.hello(LOG, 'snapshot').record(mappingKey, mapping!.data, 10).snapshotComplete(LOG, 10);
-    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('incomplete'));
+    await vi.waitFor(() => expect(client.status()[0]?.state).toBe('incomplete'), 120_000);
     expect([...client.table(100)!.members.keys()]).toEqual(['nve1', 'nve2']);
     await client.close();
   });

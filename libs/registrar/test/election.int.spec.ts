@@ -154,7 +154,7 @@ describe('the owner of a group (R34)', () => {
     await b.caughtUp();
     expect([a.terms.size, b.terms.size]).toEqual([1, 1]);
     await b.pass(5_000);
-    await expect.poll(() => status(a, 'nve2'), { timeout: 60_000 }).toBe('lapsed');
+    await expect.poll(() => status(a, 'nve2'), { timeout: 240_000 }).toBe('lapsed');
     expect(status(a)).toBe('reachable');
   });
 });
@@ -167,7 +167,7 @@ describe('a lease', () => {
     await b.pass(10_000);
     expect(status(b)).toBe('reachable');
     await a.pass(5_000);
-    await expect.poll(() => status(a), { timeout: 60_000 }).toBe('lapsed');
+    await expect.poll(() => status(a), { timeout: 240_000 }).toBe('lapsed');
   });
 
   it('starts anew with a takeover, however little was left', async () => {
@@ -215,6 +215,6 @@ describe('a lifetime', () => {
     await a.pass(10_000);
     expect([a.terms.size, b.terms.size, bindings(a)]).toEqual([0, 1, 1]);
     await b.pass(6_000);
-    await expect.poll(() => bindings(a), { timeout: 60_000 }).toBe(0);
+    await expect.poll(() => bindings(a), { timeout: 240_000 }).toBe(0);
   });
 });
