@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NveClient, SseTransport } from '@nva/nve';
 import { SseReader } from './sse-reader.ts';
-import { macOf, nveBody, startNva, temporaryDirectory, tsBody, vnBody, type NvaFixture } from './support.ts';
+import { macOf, nveBody, startNva, temporaryDirectory, tsBody, until, vnBody, type NvaFixture } from './support.ts';
 
 const VIP = '10.0.0.100';
 
@@ -102,7 +102,7 @@ describe('POST /v1/tenant-systems/{tsId}/pass', () => {
     await takeOver('nve2', { mac: macOf(1) }).expect(200);
     await takeOver('operator', { to: 'master', forIp: undefined, mac: macOf(1) }, 'backup').expect(200);
     const { position } = nva.server.core.replica.network;
-    for (let i = 0; i < 1_000 && Number(client.applied()[0]?.position ?? 0) < position; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => Number(client.applied()[0]?.position ?? 0) >= position);
     await client.close();
     await transport.close();
     expect(seen).not.toContain('nobody');

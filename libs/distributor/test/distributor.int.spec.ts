@@ -69,8 +69,9 @@ async function stop(): Promise<void> {
   await node.stop();
 }
 
-const settled = async (): Promise<void> => {
-  for (let i = 0; i < 1_000 && (distributor.queuedRecords > 0 || distributor.publishedPosition < node.replica.network.position); i++) await new Promise((resolve) => setTimeout(resolve, 2));
+const settled = (): Promise<void> => {
+  const { position } = node.replica.network;
+  return until('all is published', () => (distributor.queuedRecords > 0 || distributor.publishedPosition < position ? `${distributor.queuedRecords} records, at ${distributor.publishedPosition} of ${position}` : null));
 };
 
 /** Every feed, read from the start, is the fold's table, positions included. */

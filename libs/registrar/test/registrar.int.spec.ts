@@ -5,6 +5,7 @@ import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { StoreUnavailable, type EventStore } from '@nva/ports';
 import type { Answer, Caller, Outcome, Request } from '../src/index.ts';
+import { until as waitUntil } from '../../../test/e2e/waiting.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, OPERATOR, startNode, vn, type LogFixture, type Node } from './harness.ts';
 
 /** The store with one of its methods replaced. */
@@ -382,10 +383,7 @@ describe('when the log does not answer', () => {
 describe('terms', () => {
   beforeEach(() => node.terms.start());
 
-  const until = async (condition: () => boolean): Promise<void> => {
-    for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
-    expect(condition()).toBe(true);
-  };
+  const until = (condition: () => boolean): Promise<void> => waitUntil(String(condition), () => (condition() ? null : 'not so'));
   /** Time passes as a running process sees it: in ticks. */
   const pass = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 100) {
