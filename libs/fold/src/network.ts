@@ -43,8 +43,6 @@ export class Network {
   /** Version of the rules that the log is at, and the revision of the stream that says so. */
   version = 1;
   versionRevision = -1;
-  /** Those that wait for what another one passes to them: nearly always none. */
-  readonly awaiting = new Set<FoldedTs>();
   /** Whether the last event counted for nothing: a lapse, or a passing, that came too late. */
   passedOver = false;
   rules: FoldRules;
@@ -157,7 +155,6 @@ export class Network {
   #tenantSystem(event: TenantSystemEvent, name: string, revision: number): void {
     const known = this.tenantSystems.get(name);
     const next = this.#connecting.connected(evolveTenantSystem(known?.state ?? null, event), known?.state);
-    if (known) this.awaiting[next.awaits ? 'add' : 'delete'](known);
     if (!known) {
       const ts: FoldedTs = { state: next, revision, position: this.position };
       this.tenantSystems.set(name, ts);
@@ -178,7 +175,6 @@ export class Network {
   /** Both at once: nobody has the address between, and nobody twice. */
   #passed(event: AddressPassed, holder: FoldedTs, revision: number, taker: FoldedTs): void {
     const [given, taken] = [this.#connecting.connected(evolveTenantSystem(holder.state, event), holder.state), this.#connecting.connected(evolveTaker(taker.state, event), taker.state)];
-    for (const ts of [holder, taker]) this.awaiting.delete(ts);
     this.#redo([holder, taker], () => {
       Object.assign(holder, { state: given, revision, position: this.position });
       Object.assign(taker, { state: taken, position: this.position });

@@ -161,7 +161,6 @@ export class NetworkRestorer {
   tenantSystem(ts: FoldedTs, name: string | null): void {
     const { tsId, bindings, attachments } = ts.state;
     this.#network.tenantSystems.set(name ?? tsId, ts);
-    if (ts.state.awaits !== null) this.#network.awaiting.add(ts);
     if (name !== null) this.#network.namesakes.add(name, ts);
     eachClaim(ts, this.#claim);
     this.#network.holdings.tenantSystem(ts.state, 1);

@@ -9,7 +9,7 @@ export interface Write {
   readonly stream: string;
   readonly expectedRevision: number;
   readonly toAppend: EventToAppend;
-  /** Of another stream: sent when this one is taken, and nothing else of either stream until `over` or `inVain`. */
+  /** Of another stream: sent when this one is taken, and nothing else of either stream until `told`. */
   readonly second?: Write;
 }
 
@@ -40,8 +40,9 @@ export class AppendQueue<W extends Write> {
   #queued: W[] = [];
   /** Streams with an append on its way. */
   readonly #busy = new TransientMap<true>();
-  /** Writes with a second that have been sent, and of which it is not known what came. */
-  readonly #open = new Set<W>();
+  /** Writes with a second that have been sent, and of which it is not known what came; by the ids of their seconds. */
+  readonly #open = new Map<string, W>();
+  #waiting: { readonly streams: readonly string[]; readonly resolve: () => void }[] = [];
 
   constructor(store: EventStore, listener: AppendListener<W>) {
     this.#store = store;
@@ -58,18 +59,21 @@ export class AppendQueue<W extends Write> {
     this.#sendNext();
   }
 
-  /** The second of a write counted. */
-  over(write: W): void {
-    if (!this.#open.delete(write)) return;
-    this.#setBusy(write, false);
+  /** What came of a second, as the fold tells it, whoever still waits for it. False if it is none of these. */
+  told(secondId: string, counts: boolean): boolean {
+    const write = this.#open.get(secondId);
+    if (!write) return false;
+    if (counts) {
+      this.#open.delete(secondId);
+      this.#setBusy(write, false);
+    } else this.#overtaken([write], 0);
     this.#sendNext();
+    return true;
   }
 
-  /** The second of a write is in the log, and counted for nothing. */
-  inVain(write: W): void {
-    if (!this.#open.has(write)) return;
-    this.#overtaken([write], 0);
-    this.#sendNext();
+  /** Resolves once nothing of these streams is on its way. */
+  idle(streams: readonly string[]): Promise<void> {
+    return streams.some((stream) => this.#busy.has(stream)) ? new Promise((resolve) => this.#waiting.push({ streams, resolve })) : Promise.resolve();
   }
 
   #sendNext(): void {
@@ -82,7 +86,7 @@ export class AppendQueue<W extends Write> {
       else if (this.#busy.has(write.stream) || (write.second && this.#busy.has(write.second.stream))) break;
       else if (this.#listener.wanted(write)) {
         this.#setBusy(write, true);
-        if (write.second) this.#open.add(write);
+        if (write.second) this.#open.set(write.second.toAppend.id, write);
         groups.push([write]);
       } else {
         // What was decided on it goes with it.
@@ -114,7 +118,7 @@ export class AppendQueue<W extends Write> {
   async #follow(write: W): Promise<void> {
     const second = write.second as W;
     const { results, failure } = this.#listener.wanted(second) ? await this.#sent([[second]]) : { results: null, failure: new Error('its time is over') };
-    if (!this.#open.has(write)) return;
+    if (!this.#open.has(second.toAppend.id)) return;
     if (!results) this.#lost([write], failure);
     else if (results[0]!.outcome === 'wrong-expected-revision') this.#overtaken([write], 1);
     else return;
@@ -140,7 +144,7 @@ export class AppendQueue<W extends Write> {
   /** With all that is queued behind them on their streams, which are free then. */
   #ended(sent: readonly W[]): readonly W[] {
     for (const write of sent) {
-      this.#open.delete(write);
+      if (write.second) this.#open.delete(write.second.toAppend.id);
       this.#setBusy(write, false);
     }
     return [...sent, ...this.#take(sent)];
@@ -151,6 +155,10 @@ export class AppendQueue<W extends Write> {
       if (busy) this.#busy.set(one, true);
       else this.#busy.delete(one);
     }
+    if (busy || this.#waiting.length === 0) return;
+    const idle = this.#waiting.filter(({ streams }) => !streams.some((one) => this.#busy.has(one)));
+    this.#waiting = this.#waiting.filter((waiter) => !idle.includes(waiter));
+    for (const { resolve } of idle) resolve();
   }
 
   /** Takes out of the queue what is of the streams of these; of the other stream of a write that goes, all of it, as the rest would go on from what is not there any more. */

@@ -138,9 +138,14 @@ export class Overlay implements TenantSystemNames, PendingWork {
   /** The fold has taken in the passing that is at `revision` of a stream, or passed over it. True as in `folded`. */
   passed(toStream: string, stream: string, revision: number): boolean {
     const pending = this.#pending.get(toStream);
-    if (pending?.from?.stream !== stream || pending.from.revision > revision) return false;
+    if (pending?.from?.stream !== stream || pending.from.revision > revision) {
+      // What is folded of it has changed all the same.
+      if (pending && this.#counting) this.usage.set(toStream, this.#folded(toStream).state, pending.state);
+      return false;
+    }
     const { from: _from, ...rest } = pending;
     this.#pending.set(toStream, rest);
+    if (this.#counting) this.usage.set(toStream, this.#folded(toStream).state, pending.state);
     return this.folded(toStream, this.#folded(toStream).revision);
   }
 

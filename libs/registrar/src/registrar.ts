@@ -8,13 +8,14 @@ import { actorOf, authorize, type Caller } from './access.ts';
 import { answerForPassing, answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Decisions } from './decisions.ts';
+import { Holding } from './holding.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
 import { checkRevision, outcomeUnknown, overloaded } from './refusals.ts';
 import { TransientMap } from './transient-map.ts';
 import { Waits } from './waits.ts';
-import { eventsOf, type Decided, type Written } from './written.ts';
+import { answerOrThrow, eventsOf, type Decided, type Undecided, type Written } from './written.ts';
 
 /** A command and what came with it. */
 export interface Request {
@@ -61,10 +62,10 @@ export class Registrar {
   readonly #appends: AppendQueue<Written>;
   readonly #renewalListeners: RenewalListener[] = [];
   #conflicts = 0;
-  /** Calls whose commands are being decided again, and what has come since, in order. */
-  #decidingAgain = 0;
-  #held: (() => void)[] = [];
-  #heldCommands = 0;
+  readonly #holding = new Holding();
+  /** Commands about tenant systems that wait, and the streams of those. */
+  readonly #delayed: Undecided[] = [];
+  readonly #endings = new Set<string>();
 
   /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
   constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = [], quotas: Quotas | null = null, keyBounds?: KeyBounds) {
@@ -76,7 +77,7 @@ export class Registrar {
     this.#overlay = new Overlay(replica.network, quotas !== null);
     this.quotas = quotas && new QuotaKeeper(quotas, replica.network, this.#overlay);
     this.#decisions = new Decisions(replica.network, this.#overlay, this.quotas);
-    this.#waits = new Waits(store, replica.network, this.#overlay, clock, logger);
+    this.#waits = new Waits(store, this.#overlay, clock, logger);
     this.#appends = new AppendQueue<Written>(store, {
       wanted: ({ eventId }) => this.#inFlight.has(eventId),
       overtaken: (writes, sent) => this.#overtaken(writes, sent),
@@ -97,7 +98,7 @@ export class Registrar {
   }
 
   get commandsInFlight(): number {
-    return this.#inFlight.size + this.#heldCommands;
+    return this.#inFlight.size + this.#holding.commands;
   }
 
   /** Events that met another writer of their stream. */
@@ -136,26 +137,9 @@ export class Registrar {
 
   /** Decides in order, and appends in that order. Never rejects: every request has its outcome. */
   submit(requests: readonly Request[]): Promise<Outcome[]> {
-    const waits = this.#waits.of(requests).length > 0;
-    if (this.#decidingAgain === 0 && !waits) return this.#submit(requests);
+    if (!this.#holding.isOn) return this.#submit(requests);
     if (this.commandsInFlight + requests.length > MAX_COMMANDS_IN_FLIGHT) return Promise.resolve(requests.map(() => ({ refusal: overloaded() })));
-    this.#heldCommands += requests.length;
-    const outcomes = new Promise<Outcome[]>((resolve) =>
-      this.#held.push(() => {
-        this.#heldCommands -= requests.length;
-        resolve(this.#submit(requests));
-      }),
-    );
-    if (waits) void this.#pausing(async () => void (await this.#caughtUp(requests)));
-    return outcomes;
-  }
-
-  /** What comes meanwhile waits, and is decided after it in its order. */
-  async #pausing(work: () => Promise<void>): Promise<void> {
-    this.#decidingAgain++;
-    await work();
-    this.#decidingAgain--;
-    while (this.#decidingAgain === 0 && this.#held.length > 0) this.#held.shift()!();
+    return this.#holding.hold(requests.length, () => this.#submit(requests));
   }
 
   async #submit(requests: readonly Request[]): Promise<Outcome[]> {
@@ -184,7 +168,7 @@ export class Registrar {
   }
 
   #decideOrThrow(request: Request, decisions: number, batch: Written[]): Promise<Outcome> | Outcome {
-    const { command, caller, idempotency } = request;
+    const { command, idempotency } = request;
     const audit = this.#audit(request);
     if (idempotency) {
       // Whoever came first may have recorded this very command: another registrar that it was given to as well.
@@ -192,17 +176,25 @@ export class Registrar {
       if (earlier) return earlier.then(answered, refused);
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
+    // What comes behind a command that waits is decided after it.
+    const { outcome, recorded } = this.#delayed.length > 0 ? { outcome: this.#afterWaits(request, decisions, []), recorded: true } : this.#decideNow(request, decisions, audit, batch);
+    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), recorded);
+    return outcome;
+  }
+
+  #decideNow(request: Request, decisions: number, audit: Audit, batch: Written[]): { readonly outcome: Promise<Outcome>; readonly recorded: boolean } {
+    const { command, caller } = request;
     // Whoever speaks for the taker may ask for what is passed to it, and is told of the holder only then.
     const toStream = command.type === 'passAddress' ? tsStream(takersName(command, this.#overlay, nveOf(caller))) : null;
     if (toStream !== null) authorize(caller, command, this.#overlay.stream(toStream).state as TenantSystem | null);
     const stream = streamOf(command, this.#overlay, nveOf(caller));
     if (toStream === null) authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(stream).state as TenantSystem | null) : null);
     checkRevision(this.#overlay.stream(stream).revision, request.ifRevision);
+    const waiting = this.#waits.among(stream, toStream);
+    if (waiting.length > 0) return { outcome: this.#afterWaits(request, decisions, waiting), recorded: true };
     const decided = { request, stream, decisions };
     const written = toStream === null ? this.#decideOne(decided, audit, batch) : this.#decidePassing(decided, toStream, audit, batch);
-    const outcome = written ?? this.#unchanged(command, stream, toStream);
-    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), written !== null);
-    return outcome;
+    return { outcome: written ?? this.#unchanged(command, stream, toStream), recorded: written !== null };
   }
 
   /** null where there is nothing to record. */
@@ -243,8 +235,7 @@ export class Registrar {
   /** Nothing to record. If something of the streams that it is about is still on its way, the answer waits for that. */
   async #unchanged(command: Command, stream: string, toStream: string | null): Promise<Outcome> {
     for (const listener of this.#renewalListeners) listener(command, tsNameOf(stream));
-    const before = await this.#last.get(stream);
-    const beforeThere = toStream === null ? undefined : await this.#last.get(toStream);
+    const [before, beforeThere] = await Promise.all([this.#last.get(stream), toStream === null ? undefined : this.#last.get(toStream)]);
     if (before && 'refusal' in before) return before;
     if (beforeThere && 'refusal' in beforeThere) return beforeThere;
     if (toStream !== null) return { answer: { ...this.#answerOf(stream, toStream), recorded: false } };
@@ -265,26 +256,40 @@ export class Registrar {
 
   #lost(writes: readonly Written[], cause: unknown): void {
     this.#logger.error('the event log did not take an append', { err: cause, commands: writes.length });
-    for (const written of writes) this.#lose(written);
+    for (const written of writes) {
+      this.#forget(written);
+      written.settle({ refusal: outcomeUnknown(this.#store) });
+    }
+    // Of what was decided behind a passing, another stream may have something on its way still, and what is decided next must know it.
+    if (writes.some(({ second }) => second)) void this.#holding.during(() => this.#appends.idle(writes.flatMap((written) => eventsOf(written).map(({ stream }) => stream))));
   }
 
   /** Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what was held. */
   #overtaken(writes: readonly Written[], sent: number): void {
     this.#conflicts += sent;
     for (const written of writes) this.#forget(written);
-    void this.#pausing(async () => {
-      if (await this.#caughtUp(writes.map(({ request }) => request))) this.#decideAgain(writes);
-      else for (const written of writes) this.#lose(written);
+    void this.#holding.during(async () => {
+      // Of what was decided behind a passing, another stream may have something on its way still.
+      const streams = writes.flatMap((written) => eventsOf(written).map(({ stream }) => stream));
+      await this.#appends.idle(streams);
+      // A passing of which the first event is in the log and the second not.
+      await this.#waits.end(streams);
+      await this.#decideAgain(writes);
     });
   }
 
-  /** Whether the fold is at the head of the log, and nothing that the requests are about waits for anybody. */
-  async #caughtUp(requests: readonly Request[]): Promise<boolean> {
-    if (!(await this.#catchUp())) return false;
-    const waits = this.#waits.of(requests);
-    if (waits.length === 0) return true;
-    await this.#waits.end(waits);
-    return this.#catchUp();
+  /** Not decided on what waits: it is decided again when that is over. Those of one time go together. */
+  #afterWaits(request: Request, decisions: number, streams: readonly string[]): Promise<Outcome> {
+    return new Promise((settle) => {
+      this.#delayed.push({ request, decisions, settle });
+      for (const stream of streams) this.#endings.add(stream);
+      if (this.#delayed.length > 1) return;
+      void this.#holding.during(async () => {
+        await this.#waits.end([...this.#endings]);
+        this.#endings.clear();
+        await this.#decideAgain(this.#delayed.splice(0));
+      });
+    });
   }
 
   async #catchUp(): Promise<boolean> {
@@ -296,9 +301,11 @@ export class Registrar {
     }
   }
 
-  #decideAgain(writes: readonly Written[]): void {
+  /** On all that is in the log by now. */
+  async #decideAgain(decided: readonly Undecided[]): Promise<void> {
+    if (!(await this.#catchUp())) return decided.forEach(({ settle }) => settle({ refusal: outcomeUnknown(this.#store) }));
     const batch: Written[] = [];
-    const outcomes = writes.map(({ request, decisions, settle }) => {
+    const outcomes = decided.map(({ request, decisions, settle }) => {
       const outcome = decisions + 1 < MAX_DECISIONS ? this.#decide(request, decisions + 1, batch) : { refusal: new Refusal('contention', 'other writers kept coming first; try again') };
       void Promise.resolve(outcome).then(settle);
       return outcome;
@@ -309,17 +316,18 @@ export class Registrar {
   #folded(recorded: RecordedEvent): void {
     const { stream, revision, event } = recorded;
     if (this.#overlay.folded(stream, revision)) this.#last.delete(stream);
-    if (event.type === 'AddressPassed') this.#foldedPassing(event, recorded);
     const { audit } = event.data;
     const isTooLate = event.type === 'AddressPassed' && this.#replica.network.passedOver;
+    if (event.type === 'AddressPassed') {
+      this.#foldedPassing(event, recorded);
+      this.#appends.told(recorded.id, !isTooLate);
+    }
     if (this.#inFlight.size > 0) {
       const written = this.#inFlight.get(recorded.id);
       if (written) {
         this.#inFlight.delete(recorded.id);
         // The first of two: what comes of it, the second tells.
         if (written.second && written.eventId === recorded.id) return;
-        if (isTooLate) return this.#appends.inVain(written);
-        if (written.second) this.#appends.over(written);
         const answer = this.#answerTo(recorded);
         written.settle({ answer });
         if (audit.idempotencyKey !== null) this.#idempotency.folded(audit, answer);
@@ -365,11 +373,6 @@ export class Registrar {
     }
   }
 
-  #lose(written: Written): void {
-    this.#forget(written);
-    written.settle({ refusal: outcomeUnknown(this.#store) });
-  }
-
   #forget(written: Written): void {
     for (const { eventId, stream } of eventsOf(written)) {
       this.#inFlight.delete(eventId);
@@ -391,9 +394,4 @@ const answered = (answer: Answer): Outcome => ({ answer });
 function refused(error: unknown): Outcome {
   if (error instanceof Refusal) return { refusal: error };
   throw error;
-}
-
-function answerOrThrow(outcome: Outcome): Answer {
-  if ('refusal' in outcome) throw outcome.refusal;
-  return outcome.answer;
 }

@@ -1,12 +1,18 @@
+import type { Answer } from './answer.ts';
 import type { Write } from './append-queue.ts';
 import type { Outcome, Request } from './registrar.ts';
 
-/** What is decided, and on its way into the log. */
-export interface Decided {
+/** To be decided again. */
+export interface Undecided {
   readonly request: Request;
-  readonly stream: string;
   /** Decisions made on it before this one. */
   readonly decisions: number;
+  readonly settle: (outcome: Outcome) => void;
+}
+
+/** What is decided, and on its way into the log. */
+export interface Decided extends Omit<Undecided, 'settle'> {
+  readonly stream: string;
   /** Of a passing, whose first event is in the taker's stream: what counts. */
   readonly second?: WrittenEvent;
 }
@@ -15,9 +21,13 @@ export interface WrittenEvent extends Write {
   readonly eventId: string;
 }
 
-export interface Written extends Decided, WrittenEvent {
+export interface Written extends Decided, Undecided, WrittenEvent {
   readonly second?: WrittenEvent;
-  readonly settle: (outcome: Outcome) => void;
 }
 
 export const eventsOf = (written: Written): readonly WrittenEvent[] => (written.second ? [written, written.second] : [written]);
+
+export function answerOrThrow(outcome: Outcome): Answer {
+  if ('refusal' in outcome) throw outcome.refusal;
+  return outcome.answer;
+}

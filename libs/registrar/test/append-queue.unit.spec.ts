@@ -165,8 +165,7 @@ describe('writes of several registrars on one log', () => {
             const counts = heads.get(write.stream) === write.toAppend.id;
             outcomes.set(id, counts);
             for (const belief of believed.values()) belief.pairs.delete(id);
-            if (counts) queue.over(write);
-            else queue.inVain(write);
+            queue.told(id, counts);
           }
         };
         for (let step = 0; step < 80; step++) {

@@ -9,6 +9,7 @@ import type { RecordedEvent } from '@nva/ports';
 import { commands, passings, racyLog, withPassing } from '../../fold/test/races.ts';
 import { Decisions } from '../src/decisions.ts';
 import { Overlay } from '../src/overlay.ts';
+import { NOTHING_PENDING, QuotaKeeper } from '../src/quota-keeper.ts';
 import { OPERATOR } from './harness.ts';
 
 const codec = createEventCodec();
@@ -47,14 +48,22 @@ const folded = (log: readonly RecordedEvent[]): Network => {
 };
 
 describe('the overlay over what is folded', () => {
-  it('answers every fact as a network that had folded what is pending would, while that is being folded too', () => {
+  it('answers every fact, and what is used of every quota, as a network that had folded what is pending would, while that is being folded too', () => {
     let decided = 0;
     let passed = 0;
     fc.assert(
       fc.property(racyLog(40), fc.array(fc.oneof({ weight: 4, arbitrary: commands }, { weight: 1, arbitrary: passings }), { minLength: 1, maxLength: 12, size: 'max' }), (log, wanted) => {
         const network = folded(log);
         const twin = folded(log);
-        const overlay = new Overlay(network);
+        const overlay = new Overlay(network, true);
+        const quotas = { tenant: new Map(), nve: new Map() };
+        const keepers = [new QuotaKeeper(quotas, network, overlay), new QuotaKeeper(quotas, twin, NOTHING_PENDING)];
+        const used = (): unknown[] => keepers.map((keeper) => [...['red', 'blue'].map((id) => keeper.used('tenant', id)), ...['nve1', 'nve2', 'nve3'].map((id) => ({ ...keeper.used('nve', id), vns: null }))]);
+        const expectSame = (when: string): void => {
+          expect(told(overlay.facts), when).toEqual(told(factsOf(twin)));
+          const [pendingUse, foldedUse] = used();
+          expect(pendingUse, when).toEqual(foldedUse);
+        };
         const decisions = new Decisions(network, overlay, null);
         let position = network.position;
         const pending: RecordedEvent[] = [];
@@ -70,7 +79,7 @@ describe('the overlay over what is folded', () => {
             if (!(error instanceof Refusal)) throw error;
             continue;
           }
-          expect(told(overlay.facts), JSON.stringify(pending)).toEqual(told(factsOf(twin)));
+          expectSame(JSON.stringify(pending));
         }
         for (const recorded of pending) {
           network.apply(recorded);
@@ -79,7 +88,7 @@ describe('the overlay over what is folded', () => {
             passed++;
             overlay.passed(tsStream(network.namesakes.nameOf(network.takerOf(recorded.event, recorded.stream)!)), recorded.stream, recorded.revision);
           }
-          expect(told(overlay.facts), `folded up to ${recorded.position} of ${JSON.stringify(pending)}`).toEqual(told(factsOf(twin)));
+          expectSame(`folded up to ${recorded.position} of ${JSON.stringify(pending)}`);
         }
         expect(overlay.size).toBe(0);
         decided += pending.length;

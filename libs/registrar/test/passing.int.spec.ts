@@ -5,6 +5,7 @@ import { command } from '@nva/domain/testing';
 import { feedsOf, Network, Recompute, recordsOf, resolve } from '@nva/fold';
 import { feedKey, StoreUnavailable, type EventStore } from '@nva/ports';
 import type { Caller, Outcome } from '../src/index.ts';
+import { OUTCOME_DEADLINE_MS } from '../src/registrar.ts';
 import { until } from '../../../test/e2e/waiting.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from './harness.ts';
 
@@ -258,6 +259,67 @@ describe('a passing, while other registrars write', () => {
     expect(code((await shaky.submit(pass()))[0])).toBe('accepted');
     expect(holders(shaky.replica.network)).toEqual(['b']);
     await shaky.stop();
+  });
+
+  it('is over for what comes after it, though its second event comes after its caller was told that nothing is known', { timeout: 600_000 }, async () => {
+    // That it counts, and that it does not.
+    for (const counts of [true, false]) {
+      const racing = await slow('AddressPassed', async () => {
+        await new Promise((done) => setTimeout(done, OUTCOME_DEADLINE_MS + 500));
+        if (!counts) await meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 }));
+      });
+      expect(code((await racing.submit(pass()))[0])).toBe('outcome-unknown');
+      const outcomes = await racing.submit(register('a', 4, '192.0.2.44'), register('b', 4, '192.0.2.45'), register('c', 4, '192.0.2.46'));
+      expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted']);
+      await until('it is decided again where it did not count', () => (holders(racing.replica.network).join() === 'b' ? null : 'not yet'));
+      expect(racing.registrar.commandsInFlight).toBe(0);
+      await racing.stop();
+      await other.replica.passed((await log.store.head()).position);
+      await meanwhile(pass({ tsId: 'b', to: 'a' }), ...['a', 'b', 'c'].map((tsId) => command('deregisterBinding', { tsId, bid: 4 })));
+    }
+  });
+
+  it('decides nothing on a taker that waits, though ending its waiting fails at first', async () => {
+    let failures = 0;
+    const deaf = new Proxy(log.store, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name, target) as unknown;
+        if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value;
+        return (appends: Parameters<EventStore['append']>[0]) => {
+          const ends = appends.some(({ events }) => events.some(({ event }) => event.type === 'AddressAwaited' && event.data.from === null));
+          return ends && failures++ < 2 ? Promise.reject(new StoreUnavailable('no answer')) : log.store.append(appends);
+        };
+      },
+    });
+    const shaky = await slow('AddressPassed', () => Promise.reject(new StoreUnavailable('gone')));
+    await shaky.submit(pass());
+    await shaky.stop();
+    const late = await startNode(deaf, clock);
+    expect(code((await late.submit(register('b', 7, '192.0.2.77')))[0])).toBe('accepted');
+    expect(failures).toBe(3);
+    expect(await types('ts-b')).toEqual(['TenantSystemAttached', 'AddressAwaited', 'AddressAwaited', 'BindingsRegistered']);
+    await late.stop();
+  });
+
+  it('is disturbed by nobody who may not name the taker (X8)', async () => {
+    const shaky = await slow('AddressPassed', () => Promise.reject(new StoreUnavailable('gone')));
+    await shaky.submit(pass());
+    const before = await log.store.head();
+    const stranger = { kind: 'nve', nveId: 'nve3', tenants: ['blue'] } as const;
+    expect(code(await shaky.send({ command: register('b', 7, '192.0.2.77'), caller: stranger }))).toBe('forbidden');
+    expect(code(await shaky.send({ command: command('changeMac', { tsId: 'b', mac: MAC9 }), ifRevision: 9 }))).toBe('revision-mismatch');
+    expect(await log.store.head()).toEqual(before);
+    await shaky.stop();
+  });
+
+  it('takes nothing for done that is undone by what is on its way, and keeps the order of a caller\'s commands', async () => {
+    const racing = await slow('AddressPassed', () => meanwhile(command('changeMac', { tsId: 'a', mac: MAC9 })));
+    const outcomes = await racing.submit(pass(), command('deregisterBinding', { tsId: 'c', bid: 1 }), pass({ tsId: 'b', to: 'c', ip: '192.0.2.2' }), register('c', 1, '192.0.2.3'));
+    expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted', 'accepted']);
+    expect(answer(outcomes[3])).toMatchObject({ recorded: true });
+    // The passed one had BID 1 before the last command gave that another address.
+    expect(racing.registrar.standing('ts-c').state).toMatchObject({ bindings: [{ bid: 1, ip: '192.0.2.3' }] });
+    await racing.stop();
   });
 
   it('leaves each address with one of them, whatever comes when: both folds, and a fold from scratch, agree', async () => {
