@@ -190,8 +190,7 @@ export class Registrar {
     const stream = streamOf(command, this.#overlay, nveOf(caller));
     if (toStream === null) authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(stream).state as TenantSystem | null) : null);
     checkRevision(this.#overlay.stream(stream).revision, request.ifRevision);
-    const waiting = this.#waits.among(stream, toStream);
-    if (waiting.length > 0) return { outcome: this.#afterWaits(request, decisions, waiting), recorded: true };
+    if (this.#waits.has(stream) || (toStream !== null && this.#waits.has(toStream))) return { outcome: this.#afterWaits(request, decisions, [stream, toStream ?? stream]), recorded: true };
     const decided = { request, stream, decisions };
     const written = toStream === null ? this.#decideOne(decided, audit, batch) : this.#decidePassing(decided, toStream, audit, batch);
     return { outcome: written ?? this.#unchanged(command, stream, toStream), recorded: written !== null };

@@ -22,15 +22,16 @@ export class Waits {
     this.#logger = logger;
   }
 
-  /** Those of these streams whose tenant system waits. What this process passes to it itself is on its way, and does not count. */
-  among(...streams: readonly (string | null)[]): readonly string[] {
-    return streams.filter((stream) => stream !== null).filter((stream) => (this.#overlay.stream(stream).state as Partial<TenantSystem> | null)?.awaits);
+  /** Whether the tenant system of a stream waits. What this process passes to it itself is on its way, and does not count. */
+  has(stream: string): boolean {
+    const awaits = (this.#overlay.stream(stream).state as Partial<TenantSystem> | null)?.awaits;
+    return awaits !== null && awaits !== undefined;
   }
 
   /** Another writer of a stream may come first, which ends it as well. What fails leaves it as it is. */
   async end(streams: readonly string[]): Promise<void> {
     const audit = { recordedAt: this.#clock.wallMs(), actor: actorOf({ kind: 'system', part: 'registrar' }), correlationId: 'waits-no-more', idempotencyKey: null, requestDigest: null };
-    const appends = this.among(...new Set(streams)).map((stream) => {
+    const appends = [...new Set(streams)].filter((stream) => this.has(stream)).map((stream) => {
       const { state, revision } = this.#overlay.stream(stream);
       const { tsId } = state as TenantSystem;
       return { stream, expectedRevision: revision, events: [{ id: randomUUID(), event: { type: 'AddressAwaited', data: { audit, tsId, from: null, revision: 0 } } as const }] };
