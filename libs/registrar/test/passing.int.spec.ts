@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { feedsOf, Network, Recompute, recordsOf, resolve } from '@nva/fold';
@@ -13,7 +14,7 @@ const VIP = '192.0.2.100';
 const MAC9 = '02:00:00:00:00:09';
 
 /** The store, with what comes right before the first append of such an event; where that throws, the append does not come. */
-function overtaking(store: EventStore, type: 'AddressAwaited' | 'AddressPassed', before: () => Promise<unknown>): EventStore {
+function overtaking(store: EventStore, type: NvaEvent['type'], before: () => Promise<unknown>): EventStore {
   let done = false;
   return new Proxy(store, {
     get: (target, name) => {
@@ -319,6 +320,26 @@ describe('a passing, while other registrars write', () => {
     expect(answer(outcomes[3])).toMatchObject({ recorded: true });
     // The passed one had BID 1 before the last command gave that another address.
     expect(racing.registrar.standing('ts-c').state).toMatchObject({ bindings: [{ bid: 1, ip: '192.0.2.3' }] });
+    await racing.stop();
+  });
+
+  it('is decided again when nothing of its streams is on its way: what is undone by that is not taken for done', async () => {
+    const [reached, released, overtaken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const passing = overtaking(log.store, 'AddressPassed', async () => {
+      reached.resolve();
+      await released.promise;
+      await meanwhile(command('changeMac', { tsId: 'a', mac: MAC9 }));
+      // The deregistration lands well after the passing was overtaken.
+      setTimeout(overtaken.resolve, 300);
+    });
+    const racing = await startNode(overtaking(passing, 'BindingDeregistered', () => overtaken.promise), clock);
+    const first = racing.submit(pass());
+    await reached.promise;
+    const behind = racing.submit(command('deregisterBinding', { tsId: 'c', bid: 1 }), pass({ tsId: 'b', to: 'c', ip: '192.0.2.2', bid: 9 }), register('c', 1, '192.0.2.3'));
+    released.resolve();
+    expect([...(await first), ...(await behind)].map(code)).toEqual(['accepted', 'accepted', 'accepted', 'accepted']);
+    expect(answer((await behind)[2])).toMatchObject({ recorded: true });
+    expect(racing.registrar.standing('ts-c').state).toMatchObject({ bindings: [{ bid: 9, ip: '192.0.2.2' }, { bid: 1, ip: '192.0.2.3' }] });
     await racing.stop();
   });
 
