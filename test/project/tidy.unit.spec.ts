@@ -99,6 +99,12 @@ describe('the code', () => {
     expect(product.filter((file) => file !== place && pattern.test(text(file)))).toEqual([]);
   });
 
+  it('waits and names in libraries only by the ports, so that the simulator can do both', () => {
+    const places = ['libs/ports/src/clock.ts', 'libs/ports/src/ids.ts'];
+    const pattern = /\b(?:setTimeout|setInterval|setImmediate|randomUUID)\b|\bperformance\.now\b|\bnode:timers\b/;
+    expect(product.filter((file) => file.startsWith('libs/') && !places.includes(file) && pattern.test(text(file)))).toEqual([]);
+  });
+
   it('leaves HTTP statuses to the applications', () => {
     const pattern = /\b(?:statusCode|httpStatus)\b|\bstatus\s*[:=]\s*[1-5]\d\d\b/;
     expect(product.filter((file) => file.startsWith('libs/') && !file.startsWith('libs/nve/src/sse') && pattern.test(text(file)))).toEqual([]);

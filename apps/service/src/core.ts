@@ -72,7 +72,7 @@ export class Core {
   readonly turns: CallerTurns;
   readonly positions = new KnownPositions();
   /** What has reached this process and is not handled yet. */
-  readonly arrivals = new Arrivals();
+  readonly arrivals: Arrivals;
   readonly registration: Registration | null;
   /** Hears of places that this log should have, and has not. */
   readonly losses: LossWatch;
@@ -89,10 +89,11 @@ export class Core {
     this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
     this.config = config;
     this.clock = clock;
+    this.arrivals = new Arrivals(clock);
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
     this.turns = new CallerTurns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
-    this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {});
+    this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {}, clock);
     this.replica.onFolded(({ position }) => this.positions.met(position));
     const { network, digests } = this.replica;
     this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
@@ -216,7 +217,7 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
 }
 
 function register(config: NvaConfig, { store, replica, clock, arrivals }: Pick<Core, 'store' | 'replica' | 'clock' | 'arrivals'>, logger: Logger, keys: Restored['keys'] = []): Registration {
-  const registrar = new Registrar(store, replica, clock, logger, keys, config.quotas);
+  const registrar = new Registrar(store, replica, clock, logger, { keys, quotas: config.quotas });
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
   const groups = list && new Groups(list);

@@ -1,3 +1,4 @@
+import { systemTimers } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
 import { FairQueue } from '../src/fair-queue.ts';
 
@@ -8,7 +9,7 @@ function queueOf({ sliceMs = 2, ...options }: { readonly sliceMs?: number; reado
   let nowMs = 0;
   const slices: (() => void)[] = [];
   const begun: string[] = [];
-  const queue = new FairQueue({ clock: { wallMs: () => nowMs, monotonicMs: () => nowMs }, bounds: BOUNDS, sliceMs, ...options, later: (slice) => slices.push(slice) });
+  const queue = new FairQueue({ clock: { ...systemTimers, wallMs: () => nowMs, monotonicMs: () => nowMs }, bounds: BOUNDS, sliceMs, ...options, later: (slice) => slices.push(slice) });
   const run = (caller: string, cost: number, tookMs: number, urgent = false): Promise<void> =>
     queue.run(caller, cost, () => {
       begun.push(caller);

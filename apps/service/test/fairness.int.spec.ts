@@ -4,7 +4,7 @@ import { request, type ClientRequest } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createEventCodec } from '@nva/codec';
 import { SqliteEventStore } from '@nva/event-log';
-import { silentLogger, systemClock, type Clock, type EventStore } from '@nva/ports';
+import { silentLogger, systemClock, type Clock, type EventStore, systemTimers } from '@nva/ports';
 import { createService, readConfig, ROLES, type Service } from '../src/index.ts';
 import { COMMANDS_PER_TURN } from '../src/command-pieces.ts';
 import { page, pageQuery } from '../src/paging.ts';
@@ -16,7 +16,7 @@ const HEAVY = 12;
 const LINES = 600;
 /** What may be under way where the log takes no time, as it does on a clock that stands still. */
 const UNDER_WAY = 64;
-const STILL: Clock = { wallMs: () => 1_790_000_000_000, monotonicMs: () => 1_000 };
+const STILL: Clock = { ...systemTimers, wallMs: () => 1_790_000_000_000, monotonicMs: () => 1_000 };
 
 const tokenOf = (name: string): string => `token-of-${name}`;
 const bearer = (name: string) => ({ authorization: `Bearer ${tokenOf(name)}` });

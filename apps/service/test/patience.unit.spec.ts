@@ -1,11 +1,11 @@
-import { LogRefused, silentLogger, StoreUnavailable, type Clock } from '@nva/ports';
+import { LogRefused, silentLogger, StoreUnavailable, type Clock, systemTimers } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
 import { patiently, unlessEnded } from '../src/patience.ts';
 
 /** A clock on which a look takes four seconds. */
 const slow = (): Clock => {
   let ms = 0;
-  return { wallMs: () => 0, monotonicMs: () => (ms += 4_000) };
+  return { ...systemTimers, wallMs: () => 0, monotonicMs: () => (ms += 4_000) };
 };
 const away = new StoreUnavailable('no leader');
 

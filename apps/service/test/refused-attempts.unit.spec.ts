@@ -1,5 +1,5 @@
 import { Refusal, type RefusalCode } from '@nva/identifiers';
-import { silentLogger } from '@nva/ports';
+import { silentLogger, systemTimers } from '@nva/ports';
 import type { Caller } from '@nva/registrar';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ const attempt = (fields: Partial<Attempt> = {}, code: RefusalCode = 'forbidden')
 function recordOf(wallMs = 1_790_000_000_000) {
   const lines: Readonly<Record<string, unknown>>[] = [];
   let nowMs = 0;
-  const record = new RefusedAttempts({ wallMs: () => wallMs, monotonicMs: () => nowMs }, { ...silentLogger, warn: (_, fields = {}) => void lines.push(fields) });
+  const record = new RefusedAttempts({ ...systemTimers, wallMs: () => wallMs, monotonicMs: () => nowMs }, { ...silentLogger, warn: (_, fields = {}) => void lines.push(fields) });
   return { record, lines, pass: (ms: number) => (nowMs += ms), all: () => record.after(0, Infinity).map(attemptBody) };
 }
 

@@ -1,3 +1,4 @@
+import { systemTimers } from '@nva/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Network } from '@nva/fold';
@@ -34,7 +35,7 @@ describe('a walk in order', () => {
 describe('reads', () => {
   it('go on for a millisecond at a time, in turns with those of other callers', async () => {
     let nowMs = 0;
-    const clock = { wallMs: () => nowMs, monotonicMs: () => nowMs };
+    const clock = { ...systemTimers, wallMs: () => nowMs, monotonicMs: () => nowMs };
     const reads = new FairQueue({ clock, bounds: { perCaller: 10, inAll: 100 }, sliceMs: 1 });
     const order: string[] = [];
     const read = function* (name: string): Steps<string> {

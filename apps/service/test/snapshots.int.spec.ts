@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import supertest from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FeedDigests } from '@nva/fold';
-import { silentLogger, systemClock, type Clock, type Logger } from '@nva/ports';
+import { silentLogger, systemClock, type Clock, type Logger, systemTimers } from '@nva/ports';
 import { ConfigError, createService, readConfig, ROLES, type Role, type Service } from '../src/index.ts';
 import { attachLine, populate, postLines, temporaryDirectory, tsBody, until, type Environment } from './support.ts';
 
@@ -81,7 +81,7 @@ describe('a start from a snapshot', () => {
   });
 
   it('knows the Idempotency-Keys of before with their answers, for 24 hours', async () => {
-    const clock = { now: 0, wallMs: () => systemClock.wallMs() + clock.now, monotonicMs: () => systemClock.monotonicMs() };
+    const clock = { ...systemTimers, now: 0, wallMs: () => systemClock.wallMs() + clock.now, monotonicMs: () => systemClock.monotonicMs() };
     const first = await start({}, { clock });
     await populate(supertest(first.url));
     const { body } = await keyed(first, 'k1', 1).expect(200);

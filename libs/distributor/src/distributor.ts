@@ -1,5 +1,5 @@
 import type { RecordChange } from '@nva/fold';
-import { FeedFenced, feedKey, FeedRefused, LogRefused, systemClock, type Clock, type EventStore, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { FeedFenced, feedKey, FeedRefused, LogRefused, randomIds, sleep, systemClock, type Clock, type EventStore, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { Aside } from './aside.ts';
 import { Doubts } from './doubts.ts';
@@ -54,9 +54,10 @@ export class Distributor {
   /** VNIDs whose topic may be due to be deleted. */
   #purges: number[] = [];
   readonly #deleted: DeletedVns;
-  #looking: NodeJS.Timeout | undefined;
-  #tending: NodeJS.Timeout | undefined;
-  #ticking: NodeJS.Timeout | undefined;
+  /** null where nobody looks for topics to purge. */
+  #endLooks: (() => void) | null = null;
+  #endTending: () => void = () => undefined;
+  #endTicks: () => void = () => undefined;
   #lookAtMs = 0;
   #verifyAtMs = 0;
   readonly #verification: Verification | null;
@@ -89,7 +90,7 @@ export class Distributor {
     replica.onFolded((recorded, changes) => {
       this.#fillings.folded(recorded, changes);
       this.#deleted.folded(recorded.event);
-      if (recorded.event.type === 'VnReleased' && this.#looking) this.purge();
+      if (recorded.event.type === 'VnReleased' && this.#endLooks) this.purge();
       this.#folded(recorded, changes);
     });
   }
@@ -129,18 +130,18 @@ export class Distributor {
       await this.rights?.start();
       return this.#reconcile();
     });
-    if (this.rights) this.#tending = setInterval(() => void this.tendRights(), this.rights.tendEveryMs);
+    if (this.rights) this.#endTending = this.#clock.every(this.rights.tendEveryMs, () => void this.tendRights());
     this.#lookAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
-    this.#ticking = setInterval(() => this.#tick(), Math.min(TICK_MS, this.#lookEveryMs));
+    this.#endTicks = this.#clock.every(Math.min(TICK_MS, this.#lookEveryMs), () => this.#tick());
     this.#running = this.#run().catch((cause: unknown) => {
       this.#logger.error('the distributor has stopped', { err: cause });
       // Who took over sees to the rights.
-      clearInterval(this.#tending);
-      clearInterval(this.#ticking);
+      this.#endTending();
+      this.#endTicks();
       failed(cause);
     });
     const { purge } = this.#options;
-    if (purge) this.#looking = setInterval(() => this.purge(), lookEveryMs(purge));
+    if (purge) this.#endLooks = this.#clock.every(lookEveryMs(purge), () => this.purge());
     return reconciliation;
   }
 
@@ -166,9 +167,9 @@ export class Distributor {
   /** Publishes what is queued, then stops. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    clearInterval(this.#looking);
-    clearInterval(this.#tending);
-    clearInterval(this.#ticking);
+    this.#endLooks?.();
+    this.#endTending();
+    this.#endTicks();
     this.#wake();
     await this.#running;
     await this.#writer.close();
@@ -249,7 +250,7 @@ export class Distributor {
       await this.rights?.revokeAll(vnid);
       await this.#writer.delete({ kind: 'vn', vnid });
     };
-    if (await purged(vnid, { network: this.#replica.network, store: this.#store, logger: this.#logger, purge: this.#options.purge!, deleteFeed })) this.counters.vnsPurged++;
+    if (await purged(vnid, { network: this.#replica.network, store: this.#store, logger: this.#logger, purge: this.#options.purge!, ids: this.#options.ids ?? randomIds, deleteFeed })) this.counters.vnsPurged++;
   }
 
   /** Until it succeeds, is refused for good, or a stop is asked for. */
@@ -262,7 +263,7 @@ export class Distributor {
         this.#lookAtMs = 0;
         this.counters.publishFailures++;
         this.#logger.warn('the feeds do not answer; trying again', { err: error, retryMs });
-        await new Promise((resolve) => setTimeout(resolve, retryMs));
+        await sleep(this.#clock, retryMs);
         if (this.#started && this.#isLookDue) await this.#look();
       }
     }
@@ -364,6 +365,7 @@ export class Distributor {
       published: () => this.#published,
       changedAt: (feed) => this.#replica.digests.current(feedKey(feed)).position,
       fill: (feed) => this.#fillings.begin(feed),
+      timers: this.#clock,
       undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
     };
   }

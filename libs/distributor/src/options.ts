@@ -1,4 +1,4 @@
-import type { Clock } from '@nva/ports';
+import type { Clock, Ids } from '@nva/ports';
 import type { PurgeOptions } from './purge.ts';
 import type { Owns } from './records.ts';
 import type { AccessOptions } from './rights.ts';
@@ -18,6 +18,7 @@ export interface DistributorOptions {
   /** LOOK_AT_FEEDS_EVERY_MS by default. */
   readonly lookEveryMs?: number;
   readonly clock?: Clock;
+  readonly ids?: Ids;
   /** Every VN's feed is compared with the fold in turn: where what NVEs report is heard by other processes. */
   readonly verify?: boolean;
 }

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { Audit, NvaEvent } from '@nva/codec';
 import { decideVn } from '@nva/domain';
 import { factsOf, type FoldedVn, type Network } from '@nva/fold';
 import { parseVnid, vnStream } from '@nva/identifiers';
-import { FeedFenced, type Clock, type EventStore, type Logger, type StreamAppend } from '@nva/ports';
+import { FeedFenced, type Clock, type EventStore, type Ids, type Logger, type StreamAppend } from '@nva/ports';
 import type { Owns } from './records.ts';
 
 /** How long a VN stays deleted before its topic goes, in milliseconds: 14 days, twice the time for which topics keep removals. */
@@ -70,6 +69,7 @@ interface Purging {
   readonly store: EventStore;
   readonly logger: Logger;
   readonly purge: PurgeOptions;
+  readonly ids: Ids;
   readonly deleteFeed: () => Promise<void>;
 }
 
@@ -78,8 +78,8 @@ interface Purging {
  * event comes after the topic is gone, and only if nothing happened to the VN since; until then the VNID stays its tenant's. True if it was
  * recorded; what fails is tried again later, but for FeedFenced, with which it rejects.
  */
-export async function purged(vnid: number, { network, store, logger, purge, deleteFeed }: Purging): Promise<boolean> {
-  const append = purgeAppend(network, vnid, purge);
+export async function purged(vnid: number, { network, store, logger, purge, ids, deleteFeed }: Purging): Promise<boolean> {
+  const append = purgeAppend(network, vnid, purge, ids);
   if (!append) return false;
   try {
     await deleteFeed();
@@ -95,10 +95,10 @@ export async function purged(vnid: number, { network, store, logger, purge, dele
 }
 
 /** The append that records a purge, refused by the log if anything happens to the VN before; null if it is not deleted. */
-function purgeAppend(network: Network, vnid: number, { clock }: PurgeOptions): StreamAppend | null {
+function purgeAppend(network: Network, vnid: number, { clock }: PurgeOptions, ids: Ids): StreamAppend | null {
   const vn = network.vns.get(vnid);
   if (!vn) return null;
-  const audit: Audit = { recordedAt: clock.wallMs(), actor: 'system:distributor', correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };
+  const audit: Audit = { recordedAt: clock.wallMs(), actor: 'system:distributor', correlationId: ids.uuid(), idempotencyKey: null, requestDigest: null };
   const event = decideVn({ type: 'purgeVn', vnid: parseVnid(vnid) }, vn.state, factsOf(network), audit);
-  return event && { stream: vnStream(vnid), expectedRevision: vn.revision, events: [{ id: randomUUID(), event }] };
+  return event && { stream: vnStream(vnid), expectedRevision: vn.revision, events: [{ id: ids.uuid(), event }] };
 }

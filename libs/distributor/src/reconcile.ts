@@ -1,7 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
 import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, type Network } from '@nva/fold';
-import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position, type Undecodable } from '@nva/ports';
+import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position, type Timers, type Undecodable } from '@nva/ports';
 import { IF_ADOPTED } from './feed-origin.ts';
 import { further } from './lost-end.ts';
 import type { Owns } from './records.ts';
@@ -19,6 +18,7 @@ export interface Reconciliation {
 
 export interface ReconcileOptions {
   readonly log: string;
+  readonly timers: Timers;
   /** What is about other VNs is neither judged nor touched. */
   readonly owns: Owns;
   /** Whether feeds of another log are made equal to this fold instead of refused. */
@@ -190,7 +190,7 @@ const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.
  * In order of position, each change of the log ended, so that a consumer meets them as it would have live. The fold is walked in steps, between
  * which other work comes: a large VN takes long. Sorting what differs does not wait. It is the difference from the fold as it stands at the end.
  */
-async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { log, owns, fill }: ReconcileOptions): Promise<FeedRecord[]> {
+async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { log, owns, fill, timers }: ReconcileOptions): Promise<FeedRecord[]> {
   const { last, spoilt } = found;
   /** Of each key that was handed over, the newest position: what is walked after it was changed may be as it was before. */
   const newest = new Map<string, Position>();
@@ -207,7 +207,7 @@ async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { 
         if (record.value === null || same(last.get(record.key), record, codec, log)) due.delete(record.key);
         else due.set(record.key, record);
       }
-      if (filling.walking) await setImmediate();
+      if (filling.walking) await timers.turn();
     }
   } finally {
     filling.close();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { auditAt, command } from '@nva/domain/testing';
-import { systemClock, type Clock } from '@nva/ports';
+import { systemClock, type Clock, systemTimers } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until as untilWithin } from '../../../test/e2e/waiting.ts';
 import { attach, detach, nve, vn } from '../../registrar/test/harness.ts';
@@ -164,7 +164,7 @@ describe('a VN of which an NVE holds another table', () => {
 
   it('is found without any report where each VN’s feed is compared in turn, and put right; those that are right are left alone', async () => {
     // An hour is 3.6 s: a round begins so often.
-    const clock: Clock = { wallMs: () => systemClock.wallMs(), monotonicMs: () => 1_000 * systemClock.monotonicMs() };
+    const clock: Clock = { ...systemTimers, wallMs: () => systemClock.wallMs(), monotonicMs: () => 1_000 * systemClock.monotonicMs() };
     const running = await sharing.start(undefined, { lookEveryMs: 200, verify: true, clock });
     await sharing.submit(...[1, 2, 3].map((vnid) => vn(vnid)), nve('nve1'), attach('t1', 'nve1', 1));
     await whole(running);

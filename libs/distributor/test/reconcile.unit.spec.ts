@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { command } from '@nva/domain/testing';
 import { FeedDigests, feedsOf, Network, recordsOf } from '@nva/fold';
 import { InProcessFeed } from '@nva/in-process-feed';
-import { feedKey, type FeedBatch, type FeedName, type FeedRecord, type RecordedEvent } from '@nva/ports';
+import { systemTimers, feedKey, type FeedBatch, type FeedName, type FeedRecord, type RecordedEvent } from '@nva/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { member } from '../../../test/contract/feed-records.ts';
@@ -27,7 +27,8 @@ class Fixture {
   private constructor(stepRecords?: number) {
     this.#fillings = new Fillings(this.network, { log: () => LOG, writer: this.writer, owns: () => true, ...(stepRecords === undefined ? {} : { stepRecords }) });
     this.options = {
-      log: LOG,
+      timers: systemTimers,
+    log: LOG,
       owns: () => true,
       adopts: () => false,
       within: () => Promise.resolve(),

@@ -1,8 +1,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
-import { randomUUID } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { LogRefused, WRITTEN_BY_NEWER, type Clock, type Logger } from '@nva/ports';
+import { LogRefused, randomIds, WRITTEN_BY_NEWER, type Clock, type Logger } from '@nva/ports';
 import { EMPTY_END, MarkerUnreadable, readMarker, replaceMarker } from './end-marker.ts';
 import { APPLICATION_ID, CREATE_SQL, FORMAT_VERSION, FORMAT_WITHOUT_MARKER, LOCK_FILE, LOG_FILE, MARKER_FILE, PRIVATE_FILE, PRIVATE_FOLDER, UNFINISHED_FILE } from './file-format.ts';
 import { lockHolders } from './lock-holders.ts';
@@ -157,7 +156,7 @@ function createLog(directory: string, path: string, clock: Clock): void {
     try {
       db.exec(CREATE_SQL);
       const insert = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-      insert.run('logId', randomUUID());
+      insert.run('logId', randomIds.uuid());
       insert.run('createdAt', new Date(clock.wallMs()).toISOString());
       db.exec('PRAGMA journal_mode = WAL');
     } finally {

@@ -55,7 +55,7 @@ export class SqliteEventStore implements EventStore {
   readonly #decider: AppendDecider;
   readonly #reads: StoredReads;
   readonly #subscriptions: Subscriptions;
-  readonly #looking: NodeJS.Timeout;
+  readonly #endLooks: () => void;
   #closing: Promise<void> | undefined;
 
   private constructor({ directory, inspected, writer, reader, options }: Parts) {
@@ -70,7 +70,7 @@ export class SqliteEventStore implements EventStore {
     this.#reads = new StoredReads(reader, options.codec, options, inspected.heads, this.#commits);
     this.#subscriptions = new Subscriptions(this.#reads, options, this.#commits);
     this.#decider = new AppendDecider(options.codec, inspected, this.#commits, this.#reads);
-    this.#looking = setInterval(() => void this.#commits.look(), options.lookIntervalMs).unref();
+    this.#endLooks = options.clock.every(options.lookIntervalMs, () => void this.#commits.look(), { background: true });
   }
 
   /** Opens or makes the log. Throws LogRefused for what is not a whole log of this format, or is open elsewhere. */
@@ -149,7 +149,7 @@ export class SqliteEventStore implements EventStore {
     // A commit that fails now has been told to whoever waits for it.
     await this.#commits.whenDurable().catch(() => undefined);
     this.#commits.end(closed);
-    clearInterval(this.#looking);
+    this.#endLooks();
     this.#subscriptions.end(null);
     this.#reads.end(closed);
     // The reader first: the last connection to close empties the WAL into the file and removes it, unless the file has been moved away

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { Position as LogPosition } from '@eventstore/db-client';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import services, { type StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import streams, { type BatchAppendReq, type BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js';
-import { LogRefused, NO_STREAM, type StreamAppend } from '@nva/ports';
+import { LogRefused, NO_STREAM, randomIds, type StreamAppend } from '@nva/ports';
 import type { Connection } from './connection.ts';
 import type { EncodedEvent } from './event-format.ts';
 import { insideOf } from './inside.ts';
@@ -39,7 +38,7 @@ export class BatchAppend {
 
   /** Throws LogRefused and RangeError for what no attempt can change, StoreUnavailable if no answer comes in time, and any other error for what another attempt may change. */
   async send(append: ServerAppend, deadlineMs: number, what: string): Promise<ServerAnswer> {
-    const id = randomUUID();
+    const id = randomIds.uuid();
     const node = await this.#connection.leader(deadlineMs);
     const call = await within(deadlineMs, what, this.#call(node));
     try {

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { EventStoreDBClient } from '@eventstore/db-client';
+import { systemClock } from '@nva/ports';
 import services, { type GossipClient } from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import gossip, { type ClusterInfo } from '@eventstore/db-client/generated/gossip_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
@@ -22,16 +23,16 @@ export async function membersBy(client: EventStoreDBClient, timeoutMs: number): 
   const stubs: GossipClient = await inside.getGRPCClient(services.GossipClient, 'gossip');
   return new Promise((resolve, reject) => {
     const call = stubs.read(new shared.Empty(), ...inside.callArguments({}, { deadline: Infinity }), (error, info) => {
-      clearTimeout(timer);
+      callOff();
       if (!error) resolve(membersIn(info!));
       else if (TELLS_NOTHING.has(error.code)) resolve(null);
       else reject(error);
     });
     // A deadline of the call's own would be by the clock on the wall.
-    const timer = setTimeout(() => {
+    const callOff = systemClock.after(timeoutMs, () => {
       reject(new Error(`no answer within ${timeoutMs} ms`));
       call.cancel();
-    }, timeoutMs);
+    });
   });
 }
 

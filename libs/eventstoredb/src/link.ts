@@ -35,7 +35,6 @@ export interface LinkOptions {
 export class Link {
   readonly #options: LinkOptions;
   readonly #waiting = new Set<() => void>();
-  readonly #looking: NodeJS.Timeout;
   /** What is asked, by whom: who does not answer holds up nobody else. */
   readonly #asking = new Rounds<Endpoint>();
   readonly #reaching = new Rounds<Node & { readonly lost: AbortController }>();
@@ -52,9 +51,9 @@ export class Link {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#sinceMs = options.clock.monotonicMs();
-    this.#looking = setInterval(() => void this.look(), LOOK_EVERY_MS).unref();
+    const endLooks = options.clock.every(LOOK_EVERY_MS, () => void this.look(), { background: true });
     options.closing.addEventListener('abort', () => {
-      clearInterval(this.#looking);
+      endLooks();
       this.#reaching.forget((node) => closeChannel(node.client));
       this.#wake();
     });
@@ -230,12 +229,12 @@ export class Link {
   #found(leftMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
-        clearTimeout(timer);
+        callOff();
         signal?.removeEventListener('abort', done);
         this.#waiting.delete(done);
         resolve();
       };
-      const timer = leftMs === Infinity ? undefined : setTimeout(done, leftMs);
+      const callOff = leftMs === Infinity ? () => undefined : this.#options.clock.after(leftMs, done);
       signal?.addEventListener('abort', done);
       this.#waiting.add(done);
     });

@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { BACKWARDS, END, type AllStreamResolvedEvent, type ResolvedEvent } from '@eventstore/db-client';
 import { SchemaNotResolved, type EventCodec, type Fingerprint } from '@nva/codec';
-import { LogRefused, NO_STREAM, StoreUnavailable, WRITTEN_BY_NEWER } from '@nva/ports';
+import { LogRefused, NO_STREAM, randomIds, StoreUnavailable, WRITTEN_BY_NEWER } from '@nva/ports';
 import type { BatchAppend } from './batch-append.ts';
 import type { Connection } from './connection.ts';
 import { isStreamNotFound, portError } from './errors.ts';
@@ -59,7 +58,7 @@ export class LogStream {
     for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
       await this.learn(deadlineMs);
       const missing = schemas.filter(({ fingerprint }) => !this.#known.has(fingerprint)).map(({ fingerprint, schema }) => logEvent('SchemaAdded', { fingerprint, schema }));
-      if (this.#logId === undefined) missing.unshift(logEvent('LogCreated', { logId: randomUUID(), format: FORMAT_VERSION }));
+      if (this.#logId === undefined) missing.unshift(logEvent('LogCreated', { logId: randomIds.uuid(), format: FORMAT_VERSION }));
       if (missing.length === 0) return this.#logId!;
       // Whether it was this append or another one that came first, the next round reads what is there.
       await this.#batchAppend.send({ stream: this.name, expectedRevision: this.#revision, events: missing }, deadlineMs, `creating «${this.name}»`);
@@ -123,4 +122,4 @@ export class LogStream {
   }
 }
 
-const logEvent = (type: string, data: LogCreated | LogRenewed | SchemaAdded): EncodedEvent => encodedEvent(randomUUID(), { type, data });
+const logEvent = (type: string, data: LogCreated | LogRenewed | SchemaAdded): EncodedEvent => encodedEvent(randomIds.uuid(), { type, data });

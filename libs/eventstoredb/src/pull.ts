@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { systemClock } from '@nva/ports';
 
 /** What is needed of the client's streams. They are Node's, with types too narrow to be taken for them. */
 export interface ClientStream {
@@ -45,7 +45,7 @@ export class Pull<T> {
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
       // The events of one packet arrive in as many turns; together they make one batch.
-      await nextTurn();
+      await systemClock.turn();
     }
   }
 

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep, systemClock } from '@nva/ports';
 import { SEARCH_ROUND_MS } from './limits.ts';
 
 interface Question<T> {
@@ -22,7 +22,7 @@ export class Rounds<T> {
       this.#questions.set(name, asked);
       question = asked;
     }
-    const answer = await Promise.race([question.answer, delay(SEARCH_ROUND_MS, null, { ref: false })]);
+    const answer = await Promise.race([question.answer, sleep(systemClock, SEARCH_ROUND_MS, { background: true }).then(() => null)]);
     if (question.over && this.#questions.get(name) === question) this.#questions.delete(name);
     return answer;
   }

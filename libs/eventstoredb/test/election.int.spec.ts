@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { LogRefused, NO_STREAM, StoreUnavailable, systemClock, type Clock, type Logger } from '@nva/ports';
+import { LogRefused, NO_STREAM, StoreUnavailable, systemClock, type Clock, type Logger, systemTimers } from '@nva/ports';
 import { EventStoreDBClient } from '@eventstore/db-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fresh } from '../../../test/contract/event-samples.ts';
@@ -169,7 +169,7 @@ describe('a start during an election', () => {
     trio.elect(null);
     const log = listening();
     // Ten seconds pass in one.
-    const clock: Clock = { wallMs: systemClock.wallMs, monotonicMs: () => 10 * systemClock.monotonicMs() };
+    const clock: Clock = { ...systemTimers, wallMs: systemClock.wallMs, monotonicMs: () => 10 * systemClock.monotonicMs() };
     const stop = new AbortController();
     const opening = openStore(trio.url, { log, clock, signal: stop.signal }).catch((reason: unknown) => reason);
     const fromMs = performance.now();
@@ -208,7 +208,7 @@ describe('a start during an election', () => {
     writeFileSync(file, '');
     const log = listening();
     const stop = new AbortController();
-    const clock: Clock = { wallMs: systemClock.wallMs, monotonicMs: () => 100 * systemClock.monotonicMs() };
+    const clock: Clock = { ...systemTimers, wallMs: systemClock.wallMs, monotonicMs: () => 100 * systemClock.monotonicMs() };
     const opening = openStore(`${trio.url.replace('tls=false', 'tls=true')}&tlsCAFile=${file}`, { log, clock, signal: stop.signal });
     const ended = opening.catch((reason: unknown) => reason);
     rmSync(directory, { recursive: true });

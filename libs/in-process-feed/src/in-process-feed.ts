@@ -1,5 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
-import { FeedFenced, FeedRefused, feedKey, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Position } from '@nva/ports';
+import { FeedFenced, FeedRefused, feedKey, systemClock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Position } from '@nva/ports';
 import { SEGMENT_RECORDS } from './compacted-log.ts';
 import type { ReaderListener, TopicReader } from './topic-reader.ts';
 import { Topics, type FeedFollower } from './topics.ts';
@@ -69,11 +68,11 @@ export class InProcessFeed implements FeedWriter {
     const topic = this.#topics.get(feed)?.topic;
     if (!topic) return;
     // Of a large VN it takes long: others come first, a step at a time.
-    while (!topic.fillSome()) await setImmediate();
+    while (!topic.fillSome()) await systemClock.turn();
     let taken = 0;
     for (const record of topic.records()) {
       yield record;
-      if (++taken % SEGMENT_RECORDS === 0) await setImmediate();
+      if (++taken % SEGMENT_RECORDS === 0) await systemClock.turn();
     }
   }
 

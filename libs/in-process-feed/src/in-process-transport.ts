@@ -1,4 +1,4 @@
-import { FeedUnavailable, type FeedCursor, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
+import { FeedUnavailable, systemClock, type FeedCursor, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
 import type { InProcessFeed } from './in-process-feed.ts';
 
 const RETRY_MS = 100;
@@ -37,7 +37,7 @@ class Following {
   readonly #sink: FeedSink;
   #stopped = false;
   #interrupted = false;
-  #retry: NodeJS.Timeout | null = null;
+  #callOff: () => void = () => undefined;
   #stop: () => void = () => {};
 
   constructor(source: InProcessFeed, feed: FeedName, sink: FeedSink) {
@@ -69,7 +69,7 @@ class Following {
 
   stop(): void {
     this.#stopped = true;
-    if (this.#retry) clearTimeout(this.#retry);
+    this.#callOff();
     this.#stop();
   }
 
@@ -83,7 +83,7 @@ class Following {
     this.#stop();
     if (!this.#interrupted) this.#sink.interrupted(new FeedUnavailable('there is no such feed now'));
     this.#interrupted = true;
-    this.#retry = setTimeout(() => this.start(), RETRY_MS);
+    this.#callOff = systemClock.after(RETRY_MS, () => this.start());
   }
 }
 

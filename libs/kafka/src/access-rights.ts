@@ -1,6 +1,5 @@
-import { FeedRefused, FeedUnavailable, type FeedAccess, type FeedName, type FeedRight, type ListedRight } from '@nva/ports';
+import { FeedRefused, FeedUnavailable, sleep, systemClock, type FeedAccess, type FeedName, type FeedRight, type ListedRight } from '@nva/ports';
 import kafkajs, { type AclEntry, type AclFilter, type Admin, type Kafka } from 'kafkajs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from './client.ts';
 import { translated } from './failures.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection } from './options.ts';
@@ -161,7 +160,7 @@ async function untilNone(admin: Admin, rules: readonly AclEntry[], otherwise: st
     }
     if (left.length === 0) return;
     if (looks * VISIBLE_POLL_MS >= VISIBLE_TIMEOUT_MS) throw new FeedUnavailable(`${left.length} rules (${left[0]}, …) ${otherwise}, in ${looks} looks over at least ${VISIBLE_TIMEOUT_MS} ms`);
-    await sleep(VISIBLE_POLL_MS);
+    await sleep(systemClock, VISIBLE_POLL_MS);
   }
 }
 

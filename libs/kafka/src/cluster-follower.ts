@@ -1,6 +1,5 @@
-import { FeedDenied, FeedUnavailable, type Clock } from '@nva/ports';
+import { FeedDenied, FeedUnavailable, sleep, type Clock } from '@nva/ports';
 import type { Admin } from 'kafkajs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isMissing, isRefusal } from './failures.ts';
 import type { FollowedFeed } from './followed-feed.ts';
 import { Generation } from './generation.ts';
@@ -37,8 +36,9 @@ export class ClusterFollower {
   #changing: Promise<void> | undefined;
   #again = false;
   #backoffMs = FIRST_BACKOFF_MS;
-  #joinTimer: NodeJS.Timeout | undefined;
-  #apartTimer: NodeJS.Timeout | undefined;
+  /** Call off what is waited for; undefined where nothing is. */
+  #unjoin: (() => void) | undefined;
+  #unlook: (() => void) | undefined;
   #checkedDelay = false;
   readonly #closing = new AbortController();
 
@@ -50,10 +50,10 @@ export class ClusterFollower {
 
   add(feed: FollowedFeed): void {
     this.#feeds.set(feed.topic, feed);
-    this.#joinTimer ??= setTimeout(() => {
-      this.#joinTimer = undefined;
+    this.#unjoin ??= this.#options.clock.after(COALESCE_MS, () => {
+      this.#unjoin = undefined;
       this.#change();
-    }, COALESCE_MS);
+    });
   }
 
   /** Nothing more of this feed comes after the call. */
@@ -72,8 +72,8 @@ export class ClusterFollower {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    clearTimeout(this.#joinTimer);
-    clearTimeout(this.#apartTimer);
+    this.#unjoin?.();
+    this.#unlook?.();
     for (const feed of this.#feeds.values()) feed.close();
     await this.#changing;
     await this.#current?.stop();
@@ -175,7 +175,11 @@ export class ClusterFollower {
     feed.interrupted(new Trouble(`Topic ${topic} cannot be followed: ${cause.message}`, { cause }));
     // It may come back as another topic of that name.
     if (isMissing(cause)) feed.restart('the topic was made anew');
-    this.#apartTimer ??= setTimeout(() => void this.#retryApart(), APART_RETRY_MS);
+    this.#unlook ??= this.#lookSoon();
+  }
+
+  #lookSoon(): () => void {
+    return this.#options.clock.after(APART_RETRY_MS, () => void this.#retryApart());
   }
 
   async #retryApart(): Promise<void> {
@@ -191,8 +195,7 @@ export class ClusterFollower {
     } catch (failure) {
       this.#options.log('debug', `Looking for missing topics: ${String(failure)}`);
     } finally {
-      this.#apartTimer = undefined;
-      if (this.#apart.size > 0 && !this.#closing.signal.aborted) this.#apartTimer = setTimeout(() => void this.#retryApart(), APART_RETRY_MS);
+      this.#unlook = this.#apart.size > 0 && !this.#closing.signal.aborted ? this.#lookSoon() : undefined;
     }
   }
 
@@ -207,7 +210,7 @@ export class ClusterFollower {
     const cause = new FeedUnavailable(`The feeds cannot be reached: ${failure.message}`, { cause: failure });
     for (const feed of this.#feeds.values()) if (this.#current?.feeds.get(feed.topic) !== feed) feed.interrupted(cause);
     await this.#disconnectAdmin();
-    await sleep(this.#backoffMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+    await sleep(this.#options.clock, this.#backoffMs, { signal: this.#closing.signal }).catch(() => undefined);
     this.#backoffMs = Math.min(2 * this.#backoffMs, MAX_BACKOFF_MS);
   }
 

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandCodec } from '@nva/codec';
-import { FeedRefused, systemClock, type Clock } from '@nva/ports';
+import { FeedRefused, sleep, systemClock, type Clock, type Timers } from '@nva/ports';
 import type { EachBatchPayload, Producer } from 'kafkajs';
 import { createClient, PRODUCER_RETRY, RETRY } from './client.ts';
 import { outcomeMessages, receivedCommand, type OutcomeRecord, type ReceivedCommand } from './command-format.ts';
@@ -67,7 +66,7 @@ export class CommandConsumer {
   #generation = 0;
   /** Topics of outcomes that something is wrong with. */
   #unusable: ReadonlySet<string> = new Set();
-  #lookAgain: NodeJS.Timeout | undefined;
+  #callOff: () => void = () => undefined;
   #running: Promise<void> | undefined;
   #renewing: Promise<void> = Promise.resolve();
 
@@ -97,7 +96,7 @@ export class CommandConsumer {
   /** Resolves when the groups on their way are answered and committed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    clearTimeout(this.#lookAgain);
+    this.#callOff();
     await Promise.all([this.#running, this.#renewing]);
   }
 
@@ -123,7 +122,7 @@ export class CommandConsumer {
         if (error instanceof FeedRefused) return this.#options.failed(error);
         if (words === null) this.counters.restarts++;
         this.#log('warn', `${words ?? `Commands on ${this.#names.commands} wait`}: ${error.message}`, { topic: this.#names.commands, retryMs: pauseMs });
-        await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+        await sleep(this.#clock, pauseMs, { signal: this.#stopping.signal }).catch(() => undefined);
       }
     }
   }
@@ -133,8 +132,8 @@ export class CommandConsumer {
     const { partitions = DEFAULT_COMMAND_PARTITIONS, nveIds, codec } = this.#options;
     const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => createClient(this.#options, this.#clientId, this.#log, listener);
     this.#unusable = await prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log, known: this.#unusable });
-    clearTimeout(this.#lookAgain);
-    if (this.#unusable.size > 0 && !this.#stopped) this.#lookAgain = setTimeout(() => this.renew(), UNUSABLE_RETRY_MS).unref();
+    this.#callOff();
+    if (this.#unusable.size > 0 && !this.#stopped) this.#callOff = this.#clock.after(UNUSABLE_RETRY_MS, () => this.renew(), { background: true });
   }
 
   get #clientId(): string {
@@ -199,7 +198,7 @@ export class CommandConsumer {
       // Throws if the group has moved on, as after this process was stopped for a while.
       await heartbeat();
       if (!ours()) return;
-      const outcomes = await beating(heartbeat, () => this.#options.handle(messages.map((message) => receivedCommand(topic, partition, message)), () => assertOurs(ours())));
+      const outcomes = await beating(this.#clock, heartbeat, () => this.#options.handle(messages.map((message) => receivedCommand(topic, partition, message)), () => assertOurs(ours())));
       const due = outcomeMessages(this.#names, outcomes);
       const topicMessages = due.filter(({ topic: to }) => !this.#unusable.has(to));
       if (topicMessages.length > 0) await producer.sendBatch({ acks: -1, topicMessages });
@@ -219,12 +218,12 @@ export class CommandConsumer {
 const countOf = (topics: readonly { readonly messages: readonly unknown[] }[]): number => topics.reduce((count, { messages }) => count + messages.length, 0);
 
 /** Beats while the action takes its time. A beat that fails is the next one's to tell, between two groups. */
-async function beating<T>(heartbeat: () => Promise<void>, action: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_INTERVAL_MS);
+async function beating<T>(timers: Timers, heartbeat: () => Promise<void>, action: () => Promise<T>): Promise<T> {
+  const end = timers.every(HEARTBEAT_INTERVAL_MS, () => void heartbeat().catch(() => undefined));
   try {
     return await action();
   } finally {
-    clearInterval(timer);
+    end();
   }
 }
 

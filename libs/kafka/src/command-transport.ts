@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { FeedUnavailable, type CommandRecord, type CommandTransport } from '@nva/ports';
+import { FeedUnavailable, randomIds, sleep, systemClock, type CommandRecord, type CommandTransport } from '@nva/ports';
 import type { KafkaMessage, Producer } from 'kafkajs';
 import { createClient, PRODUCER_RETRY } from './client.ts';
 import { ConsumerRun, type RunHandlers } from './consumer-run.ts';
@@ -103,7 +101,7 @@ export class KafkaCommandTransport implements CommandTransport {
     let open = false;
     for (let pauseMs = FIRST_RESTART_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
       const over = Promise.withResolvers<void>();
-      const run = new ConsumerRun(this.#client, { groupId: `${this.#groupPrefix}-${randomUUID()}`, topics: [this.#outcomes], readUncommitted: true, retries: RUN_RETRIES }, this.#handlers(outcome, over.resolve));
+      const run = new ConsumerRun(this.#client, { groupId: `${this.#groupPrefix}-${randomIds.uuid()}`, topics: [this.#outcomes], readUncommitted: true, retries: RUN_RETRIES }, this.#handlers(outcome, over.resolve));
       signal.addEventListener('abort', () => over.resolve(), { once: true });
       try {
         await run.start();
@@ -119,7 +117,7 @@ export class KafkaCommandTransport implements CommandTransport {
       } finally {
         await run.stop().catch(() => undefined);
       }
-      if (!signal.aborted) await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await sleep(systemClock, pauseMs, { signal }).catch(() => undefined);
     }
   }
 

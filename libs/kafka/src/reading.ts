@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep, systemClock } from '@nva/ports';
 import type { KafkaMessage } from 'kafkajs';
 import type { RunHandlers } from './consumer-run.ts';
 
@@ -110,7 +110,7 @@ export class Reading implements RunHandlers {
           else if (looks === MAX_LOOKS || (this.#next.get(topic) ?? 0) >= (this.#ends.get(topic) ?? Infinity)) this.#finish(topic);
           else this.#quiet.set(topic, looks + 1);
         }
-        if (this.#unfinished.size > 0) await sleep(LOOK_INTERVAL_MS);
+        if (this.#unfinished.size > 0) await sleep(systemClock, LOOK_INTERVAL_MS);
       }
     } catch (cause) {
       this.failed(cause as Error);

@@ -1,6 +1,5 @@
-import { FeedFenced } from '@nva/ports';
+import { FeedFenced, sleep, systemClock } from '@nva/ports';
 import type { Kafka, Producer } from 'kafkajs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_TRANSACTION_BYTES, MAX_TRANSACTION_RECORDS, requests, type Slice } from './batching.ts';
 import { PRODUCER_RETRY } from './client.ts';
 import { asFeedError, isEpochOld, isMissing, isOfOneTopic, isRefusal, TopicFailed, topicFailed } from './failures.ts';
@@ -166,7 +165,7 @@ export class ShardWriter {
         if (attempt >= attempts) throw failure;
         // A producer asks for every topic that it ever met, so the first may have failed by one that is not among these.
         if (isOfOneTopic(failure) && (topics.length > 1 || isMissing(failure)) && (await this.#options.inTrouble(topics).catch(() => [])).length > 0) throw failure;
-        if (!isMissing(failure)) await sleep(ATTEMPT_PAUSE_MS * attempt);
+        if (!isMissing(failure)) await sleep(systemClock, ATTEMPT_PAUSE_MS * attempt);
       }
     }
   }

@@ -1,6 +1,5 @@
-import { FeedRefused, FeedUnavailable } from '@nva/ports';
+import { FeedRefused, FeedUnavailable, sleep, systemClock } from '@nva/ports';
 import kafkajs, { type Admin, type ConfigEntries, type ITopicConfig } from 'kafkajs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isMissing, isOfOneTopic, isRefusal, protocolError, TopicFailed, topicFailed } from './failures.ts';
 import { KnownTopics } from './known-topics.ts';
 import type { Log } from './options.ts';
@@ -102,7 +101,7 @@ export class TopicAdmin {
     this.#known.forget(topic);
     for (let waitedMs = 0; waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
       if (!(await this.#options.describer.describe([topic])).has(topic)) return;
-      await sleep(VISIBLE_POLL_MS);
+      await sleep(systemClock, VISIBLE_POLL_MS);
     }
     throw new FeedUnavailable(`Topic ${topic} could still be seen after it was deleted, for ${VISIBLE_TIMEOUT_MS} ms`);
   }
@@ -146,7 +145,7 @@ export class TopicAdmin {
   async #untilVisible(topics: readonly string[], failures: TopicFailed[]): Promise<ReadonlyMap<string, TopicDetails>> {
     let found = new Map<string, TopicDetails>();
     for (let waitedMs = 0; found.size < topics.length && waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
-      if (waitedMs > 0) await sleep(VISIBLE_POLL_MS);
+      if (waitedMs > 0) await sleep(systemClock, VISIBLE_POLL_MS);
       found = new Map([...(await this.#options.describer.describe(topics))].filter(([, { error }]) => error === null));
     }
     for (const topic of topics) if (!found.has(topic)) failures.push(new TopicFailed(topic, 'unavailable', `Topic ${topic} could not be used after it was created, for ${VISIBLE_TIMEOUT_MS} ms`));

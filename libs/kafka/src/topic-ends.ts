@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomIds } from '@nva/ports';
 import { ConsumerRun } from './consumer-run.ts';
 import type { ClientFactory } from './topic-reader.ts';
 
@@ -19,7 +19,7 @@ export async function findEnds(client: ClientFactory, groupPrefix: string, topic
         run!.pause(topic);
         if (ends.size === topics.length) resolve();
       };
-      run = new ConsumerRun(client, { groupId: `${groupPrefix}-ends-${randomUUID()}`, topics, readUncommitted: true, retries: RETRIES }, {
+      run = new ConsumerRun(client, { groupId: `${groupPrefix}-ends-${randomIds.uuid()}`, topics, readUncommitted: true, retries: RETRIES }, {
         position: () => null,
         records: () => Promise.resolve(),
         progress: (topic, _next, end) => found(topic, end),

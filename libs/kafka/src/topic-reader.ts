@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { randomIds, sleep, systemClock } from '@nva/ports';
 import type { Kafka } from 'kafkajs';
 import { ConsumerRun } from './consumer-run.ts';
 import { isCoordinatorNotReady } from './failures.ts';
@@ -24,7 +23,7 @@ export type Isolation = 'read-committed' | 'read-uncommitted';
  */
 export async function* readTopics(client: ClientFactory, groupPrefix: string, topics: readonly string[], isolation: Isolation = 'read-committed'): AsyncGenerator<ReadBatch> {
   for (let from = 0; from < topics.length; from += MAX_TOPICS_PER_RUN) {
-    yield* readOnce(client, `${groupPrefix}-${randomUUID()}`, topics.slice(from, from + MAX_TOPICS_PER_RUN), isolation);
+    yield* readOnce(client, `${groupPrefix}-${randomIds.uuid()}`, topics.slice(from, from + MAX_TOPICS_PER_RUN), isolation);
   }
 }
 
@@ -42,6 +41,6 @@ async function* readOnce(client: ClientFactory, groupId: string, topics: readonl
     } finally {
       await run.stop();
     }
-    await sleep(START_PAUSE_MS);
+    await sleep(systemClock, START_PAUSE_MS);
   }
 }

@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { createCommandCodec, createRecordCodec, type RecordCodec } from '@nva/codec';
-import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, feedKey, systemClock, type Clock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
+import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, feedKey, randomIds, systemClock, type Clock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { hostname } from 'node:os';
 import { slices } from './batching.ts';
@@ -266,7 +265,7 @@ export class KafkaFeedWriter implements FeedWriter {
     await (await this.#topics()).require([this.#names.schemas, this.#names.distributor]);
     const plain = this.#client.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
     const since = new Date(this.#clock.wallMs()).toISOString();
-    const owner: Owner = { writer: randomUUID(), clientId: this.#clientId, host: hostname(), pid: process.pid, since };
+    const owner: Owner = { writer: randomIds.uuid(), clientId: this.#clientId, host: hostname(), pid: process.pid, since };
     const { writer } = owner;
     const shards = new Map(this.#owned.map((shard) => [shard, this.#shard(shard, writer)]));
     this.#opened = { owner, plain, shards };

@@ -1,6 +1,6 @@
-import { createSecretKey, randomUUID, type KeyObject } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { commandKey, commandOf, commandSignature, createCommandCodec, type CommandLine, type CommandOutcome } from '@nva/codec';
-import { systemClock, type Clock, type CommandRecord, type CommandTransport } from '@nva/ports';
+import { randomIds, systemClock, type Clock, type CommandRecord, type CommandTransport } from '@nva/ports';
 import { systemTimers, type Timers } from './timers.ts';
 
 /** Bytes of a secret, at least. */
@@ -91,7 +91,7 @@ export class KafkaCommands {
    * A command as a line of NDJSON has it. Resolves with its outcome, accepted or refused (`code`). Rejects with CommandUnanswered, with CodecError
    * for a command that has no such form (a heartbeat, which goes over REST), and with RangeError beyond a bound.
    */
-  async send(line: CommandLine, { idempotencyKey = randomUUID(), correlationId = randomUUID() }: CommandIds = {}): Promise<CommandOutcome> {
+  async send(line: CommandLine, { idempotencyKey = randomIds.uuid(), correlationId = randomIds.uuid() }: CommandIds = {}): Promise<CommandOutcome> {
     for (const [name, id] of Object.entries({ idempotencyKey, correlationId })) if (!ID.test(id)) throw new RangeError(`${name} is 1 to 128 printable characters, received «${id}»`);
     if (this.#unanswered >= MAX_UNANSWERED_COMMANDS) throw new RangeError(`${MAX_UNANSWERED_COMMANDS} commands have no outcome yet`);
     const value = this.#codec.encode(commandOf(line));

@@ -1,12 +1,6 @@
-/** Waiting, as something to inject: a test lets time pass by itself. */
-export interface Timers {
-  /** Calls `act` once after `delayMs`; returns what calls it off. */
-  after(delayMs: number, act: () => void): () => void;
-}
+import { systemTimers as ofThisSystem, type Timers as AllTimers } from '@nva/ports';
 
-export const systemTimers: Timers = {
-  after: (delayMs, act) => {
-    const timer = setTimeout(act, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
+/** Waiting, as something to inject: a test lets time pass by itself. */
+export type Timers = Pick<AllTimers, 'after'>;
+
+export const systemTimers: Timers = ofThisSystem;

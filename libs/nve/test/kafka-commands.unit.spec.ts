@@ -1,5 +1,5 @@
 import { commandSignature, createCommandCodec, lineOf, type CommandLine, type CommandOutcome, type NveCommand } from '@nva/codec';
-import type { CommandRecord, CommandTransport } from '@nva/ports';
+import { systemTimers, type CommandRecord, type CommandTransport } from '@nva/ports';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CommandUnanswered, KafkaCommands, type Timers } from '../src/index.ts';
 
@@ -68,7 +68,7 @@ let sender: KafkaCommands;
 beforeEach(() => {
   transport = new PlayedTransport();
   time = new PlayedTime();
-  sender = new KafkaCommands({ nveId: 'nve1', secret: SECRET, transport, timers: time, resendAfterMs: 100, giveUpAfterMs: 350, clock: { wallMs: () => 1_790_000_000_000, monotonicMs: () => time.nowMs } });
+  sender = new KafkaCommands({ nveId: 'nve1', secret: SECRET, transport, timers: time, resendAfterMs: 100, giveUpAfterMs: 350, clock: { ...systemTimers, wallMs: () => 1_790_000_000_000, monotonicMs: () => time.nowMs } });
 });
 
 const detach = (tsId: string): CommandLine => ({ command: 'detach', nveId: 'nve1', tsId });

@@ -5,7 +5,7 @@ import { Refusal } from '@nva/identifiers';
 import { factsFor, toldTo, type Caller } from './access.ts';
 import { evolved, type Overlay, type StreamState } from './overlay.ts';
 import type { QuotaKeeper } from './quota-keeper.ts';
-import type { Request } from './registrar.ts';
+import type { Request } from './request.ts';
 
 /** What deciders say of a request that its caller may make: by the fold and everything decided but not folded yet, and within the quotas. Throws Refusal as the caller may hear it. */
 export class Decisions {

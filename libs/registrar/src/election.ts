@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import type { Nve, TenantSystem, TermOwner } from '@nva/domain';
 import { oracleStream } from '@nva/identifiers';
-import { NO_STREAM, type Clock, type EventStore, type Logger } from '@nva/ports';
+import { NO_STREAM, randomIds, type Clock, type EventStore, type Ids, type Logger } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf } from './access.ts';
 import type { Group, Groups } from './groups.ts';
@@ -23,6 +22,7 @@ export interface ElectionOptions {
   readonly url: string;
   /** Whether the registrar of that id answers there. Never rejects, and takes less than PROBE_EVERY_MS. */
   readonly probe: (url: string, oracleId: string) => Promise<boolean>;
+  readonly ids?: Ids;
 }
 
 /**
@@ -31,14 +31,15 @@ export interface ElectionOptions {
  * does not answer. Whether an earlier owner knows that it is superseded does not matter: its lapses are void (`isVoid`).
  */
 export class Election implements TermScope {
-  readonly oracleId = randomUUID();
+  readonly oracleId: string;
+  readonly #ids: Ids;
   readonly #store: EventStore;
   readonly #replica: Replica;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #options: ElectionOptions;
   readonly #listeners: (() => void)[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #endLooks: () => void = () => undefined;
   #round: Promise<void> = Promise.resolve();
   #misses = 0;
   #owns = false;
@@ -52,6 +53,8 @@ export class Election implements TermScope {
     this.#clock = clock;
     this.#logger = logger;
     this.#options = options;
+    this.#ids = options.ids ?? randomIds;
+    this.oracleId = this.#ids.uuid();
     replica.onFolded(({ event }) => {
       if (event.type === 'OracleTookOver' && event.data.group === options.group.name) this.#changed();
     });
@@ -81,13 +84,13 @@ export class Election implements TermScope {
   /** Once the replica has caught up. Resolves when it is known whether this process or another owns the group. */
   async start(): Promise<void> {
     await this.look();
-    this.#timer = setInterval(() => {
+    this.#endLooks = this.#clock.every(PROBE_EVERY_MS, () => {
       this.#round = this.#round.then(() => this.look());
-    }, PROBE_EVERY_MS);
+    });
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#endLooks();
     await this.#round;
   }
 
@@ -114,9 +117,9 @@ export class Election implements TermScope {
 
   async #takeOver(expectedRevision: number): Promise<void> {
     const { group, url } = this.#options;
-    const audit = { recordedAt: this.#clock.wallMs(), actor: actorOf(CALLER), correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };
+    const audit = { recordedAt: this.#clock.wallMs(), actor: actorOf(CALLER), correlationId: this.#ids.uuid(), idempotencyKey: null, requestDigest: null };
     const event = { type: 'OracleTookOver', data: { audit, group: group.name, oracleId: this.oracleId, url } } as const;
-    const [result] = await this.#store.append([{ stream: oracleStream(group.name), expectedRevision, events: [{ id: randomUUID(), event }] }]);
+    const [result] = await this.#store.append([{ stream: oracleStream(group.name), expectedRevision, events: [{ id: this.#ids.uuid(), event }] }]);
     this.#misses = 0;
     // Somebody else may have come first: either way the fold tells who.
     await this.#replica.passed(result!.outcome === 'appended' ? result!.position : (await this.#store.head()).position);

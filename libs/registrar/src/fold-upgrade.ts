@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import type { Clock, EventStore, Logger } from '@nva/ports';
+import { randomIds, type Clock, type EventStore, type Ids, type Logger } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf } from './access.ts';
 
@@ -13,13 +12,13 @@ const MAX_ROUNDS = 8;
  * what the rules change in the tables. Several processes may do so at once; one wins. A process of an older build stops when it meets the
  * event, since it could only guess from there on.
  */
-export async function upgradeFold(store: EventStore, replica: Replica, clock: Clock, logger: Logger): Promise<void> {
+export async function upgradeFold(store: EventStore, replica: Replica, clock: Clock, logger: Logger, ids: Ids = randomIds): Promise<void> {
   const { network } = replica;
   for (let round = 0; round < MAX_ROUNDS && network.version < network.newestVersion; round++) {
     const fromVersion = network.version;
     const toVersion = network.newestVersion;
-    const audit = { recordedAt: clock.wallMs(), actor: actorOf(CALLER), correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };
-    const append = { stream: STREAM, expectedRevision: network.versionRevision, events: [{ id: randomUUID(), event: { type: 'FoldUpgraded', data: { audit, fromVersion, toVersion } } }] } as const;
+    const audit = { recordedAt: clock.wallMs(), actor: actorOf(CALLER), correlationId: ids.uuid(), idempotencyKey: null, requestDigest: null };
+    const append = { stream: STREAM, expectedRevision: network.versionRevision, events: [{ id: ids.uuid(), event: { type: 'FoldUpgraded', data: { audit, fromVersion, toVersion } } }] } as const;
     const [result] = await store.append([append]);
     if (result!.outcome === 'appended') {
       logger.info('the rules of the fold are upgraded', { fromVersion, toVersion, position: result!.position });

@@ -1,3 +1,5 @@
+import type { Timers } from '@nva/ports';
+
 /** Turns of the event loop without a new connection in which what waits on sockets gets to its handler: it is read, and its request is taken. */
 const QUIET_TURNS = 4;
 /** In a turn one connection is accepted (libuv since 1.45); more than may wait in the queue of the system (511) were not there at the beginning. */
@@ -18,9 +20,14 @@ export interface Hearing {
  * when they arrive, so nothing is decided from somebody's silence while they wait.
  */
 export class Arrivals implements Hearing {
+  readonly #timers: Timers;
   readonly #pending = new Set<Promise<void>>();
   readonly #waysIn: (() => boolean)[] = [];
   #connections = 0;
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
 
   /** Arrived and not handled. */
   get pending(): number {
@@ -65,16 +72,16 @@ export class Arrivals implements Hearing {
     await this.#read();
     if (this.#pending.size === 0) return;
     const limit = Promise.withResolvers<void>();
-    const timer = setTimeout(limit.resolve, MAX_HANDLING_MS);
+    const callOff = this.#timers.after(MAX_HANDLING_MS, limit.resolve);
     await Promise.race([Promise.all(this.#pending), limit.promise]);
-    clearTimeout(timer);
+    callOff();
   }
 
   async #read(): Promise<void> {
     let quiet = 0;
     for (let turns = 0; quiet < QUIET_TURNS && turns < MAX_TURNS; turns++) {
       const before = this.#connections;
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#timers.turn();
       quiet = this.#connections === before ? quiet + 1 : 0;
     }
   }

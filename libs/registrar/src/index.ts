@@ -8,5 +8,6 @@ export * from './hearing.ts';
 export { IDEMPOTENCY_WINDOW_MS } from './idempotency.ts';
 export { NOTHING_PENDING, QuotaKeeper } from './quota-keeper.ts';
 export * from './registrar.ts';
+export * from './request.ts';
 export * from './term-keeper.ts';
 export { SOLE, type TermScope } from './term-scope.ts';

@@ -1,33 +1,21 @@
-import { randomUUID } from 'node:crypto';
 import type { Audit, NvaEvent, SnapshotKey } from '@nva/codec';
-import { isTenantSystemCommand, streamOf, takersName, tsNameOfCommand, type AddressPassed, type Command, type Quotas, type TenantSystem, type TenantSystemCommand } from '@nva/domain';
+import { isTenantSystemCommand, streamOf, takersName, tsNameOfCommand, type AddressPassed, type Command, type TenantSystem, type TenantSystemCommand } from '@nva/domain';
 import { Refusal, tsNameFor, tsNameOf, tsStream } from '@nva/identifiers';
-import type { Clock, EventStore, Logger, RecordedEvent } from '@nva/ports';
+import { randomIds, type Clock, type EventStore, type Ids, type Logger, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf, authorize, type Caller } from './access.ts';
 import { answerForPassing, answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Decisions } from './decisions.ts';
 import { Holding } from './holding.ts';
-import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, type KeyBounds } from './idempotency.ts';
+import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
 import { checkRevision, outcomeUnknown, overloaded } from './refusals.ts';
+import type { Outcome, RegistrarOptions, RenewalListener, Request } from './request.ts';
 import { TransientMap } from './transient-map.ts';
 import { Waits } from './waits.ts';
 import { answerOrThrow, eventsOf, type Decided, type Undecided, type Written } from './written.ts';
-
-/** A command and what came with it. */
-export interface Request {
-  readonly command: Command;
-  readonly caller: Caller;
-  readonly correlationId: string;
-  /** Refused unless the stream is at this revision (X9). */
-  readonly ifRevision?: number;
-  readonly idempotency?: { readonly key: string; readonly requestDigest: string };
-}
-
-export type Outcome = { readonly answer: Answer } | { readonly refusal: Refusal };
 
 /** Commands on their way at once; beyond it new ones are refused as `overloaded`. */
 export const MAX_COMMANDS_IN_FLIGHT = 16_384;
@@ -35,9 +23,6 @@ export const MAX_COMMANDS_IN_FLIGHT = 16_384;
 export const MAX_DECISIONS = 8;
 /** How long a command may take before its outcome is reported as unknown. */
 export const OUTCOME_DEADLINE_MS = 10_000;
-
-/** Called with every accepted command that needed no event: a renewal, a heartbeat; and with the name of the tenant system that it is about. */
-export type RenewalListener = (command: Command, tsName: string | undefined) => void;
 
 /**
  * Decides commands and appends their events. A decision is made at once, in the order of arrival, on the fold and everything decided
@@ -49,6 +34,7 @@ export class Registrar {
   readonly #store: EventStore;
   readonly #replica: Replica;
   readonly #clock: Clock;
+  readonly #ids: Ids;
   readonly #logger: Logger;
   readonly #overlay: Overlay;
   readonly #decisions: Decisions;
@@ -67,8 +53,9 @@ export class Registrar {
   readonly #delayed: Undecided[] = [];
   readonly #endings = new Set<string>();
 
-  /** Before the replica starts: the registrar learns Idempotency-Keys from the log. `keys` are those of the part that the replica does not fold again. */
-  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, keys: readonly SnapshotKey[] = [], quotas: Quotas | null = null, keyBounds?: KeyBounds) {
+  /** Before the replica starts: the registrar learns Idempotency-Keys from the log. */
+  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, { keys = [], quotas = null, keyBounds, ids = randomIds }: RegistrarOptions = {}) {
+    this.#ids = ids;
     this.#idempotency = new IdempotencyIndex(keyBounds);
     this.#store = store;
     this.#replica = replica;
@@ -77,7 +64,7 @@ export class Registrar {
     this.#overlay = new Overlay(replica.network, quotas !== null);
     this.quotas = quotas && new QuotaKeeper(quotas, replica.network, this.#overlay);
     this.#decisions = new Decisions(replica.network, this.#overlay, this.quotas);
-    this.#waits = new Waits(store, this.#overlay, clock, logger);
+    this.#waits = new Waits(store, this.#overlay, { clock, ids, logger });
     this.#appends = new AppendQueue<Written>(store, {
       wanted: ({ eventId }) => this.#inFlight.has(eventId),
       overtaken: (writes, sent) => this.#overtaken(writes, sent),
@@ -150,10 +137,10 @@ export class Registrar {
 
   async #settled(batch: readonly Written[], outcomes: readonly (Promise<Outcome> | Outcome)[]): Promise<Outcome[]> {
     if (batch.length === 0) return Promise.all(outcomes);
-    const deadline = setTimeout(() => this.#expire(batch), OUTCOME_DEADLINE_MS);
+    const callOff = this.#clock.after(OUTCOME_DEADLINE_MS, () => this.#expire(batch));
     this.#appends.send(batch);
     const settled = await Promise.all(outcomes);
-    clearTimeout(deadline);
+    callOff();
     return settled;
   }
 
@@ -213,7 +200,7 @@ export class Registrar {
     if (!passing) return null;
     const [own, takers] = [this.#overlay.stream(stream).revision, this.#overlay.stream(toStream).revision];
     this.#overlay.expectPassing(stream, toStream, passing);
-    const eventId = randomUUID();
+    const eventId = this.#ids.uuid();
     const second = { stream, expectedRevision: own, eventId, toAppend: { id: eventId, event: passing.passed } };
     const outcome = this.#write({ ...decided, stream: toStream, second }, takers, passing.awaited, batch);
     this.#last.set(stream, outcome);
@@ -243,7 +230,7 @@ export class Registrar {
 
   #write(decided: Decided, expectedRevision: number, event: NvaEvent, batch: Written[]): Promise<Outcome> {
     const { stream } = decided;
-    const eventId = randomUUID();
+    const eventId = this.#ids.uuid();
     const outcome = new Promise<Outcome>((settle) => {
       const written: Written = { ...decided, eventId, expectedRevision, toAppend: { id: eventId, event }, settle };
       for (const one of eventsOf(written)) this.#inFlight.set(one.eventId, written);

@@ -4,7 +4,8 @@ import type { Clock, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { HeardTime, OUTAGE_MS, TICK_MS } from './heard-time.ts';
 import { Arrivals, type Hearing } from './hearing.ts';
-import type { Registrar, Request } from './registrar.ts';
+import type { Registrar } from './registrar.ts';
+import type { Request } from './request.ts';
 import { SOLE, type TermScope } from './term-scope.ts';
 import { Terms } from './terms.ts';
 
@@ -30,11 +31,12 @@ export class TermKeeper {
   readonly #hearing: Hearing;
   readonly #heard: HeardTime;
   #terms: Terms;
-  #timer: NodeJS.Timeout | null = null;
+  /** null while nothing is kept: before the start, and after the stop. */
+  #endTicks: (() => void) | null = null;
   #lapsing: Promise<void> | null = null;
 
   /** Before the replica starts. */
-  constructor(registrar: Registrar, replica: Replica, clock: Clock, logger: Logger, scope: TermScope = SOLE, hearing: Hearing = new Arrivals()) {
+  constructor(registrar: Registrar, replica: Replica, clock: Clock, logger: Logger, scope: TermScope = SOLE, hearing: Hearing = new Arrivals(clock)) {
     this.#scope = scope;
     this.#hearing = hearing;
     this.#heard = new HeardTime(clock.monotonicMs());
@@ -60,13 +62,13 @@ export class TermKeeper {
   /** Once the replica has caught up: every term starts now. */
   start(): void {
     this.#heard.tick(this.#clock.monotonicMs());
-    this.#timer = setInterval(() => void this.tick(), TICK_MS);
+    this.#endTicks = this.#clock.every(TICK_MS, () => void this.tick());
     this.#begin();
   }
 
   /** Every term of the scope starts now, or none is kept any more. */
   #begin(): void {
-    if (!this.#timer) return;
+    if (!this.#endTicks) return;
     this.#terms = new Terms(this.#nowMs());
     if (this.#scope.owner() === null) return;
     const { network } = this.#replica;
@@ -77,8 +79,8 @@ export class TermKeeper {
   }
 
   async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
+    this.#endTicks?.();
+    this.#endTicks = null;
     await this.#lapsing;
   }
 
@@ -151,7 +153,7 @@ export class TermKeeper {
   }
 
   #folded({ stream, event }: RecordedEvent): void {
-    if (!this.#timer || this.#scope.owner() === null) return;
+    if (!this.#endTicks || this.#scope.owner() === null) return;
     if (isNveEvent(event)) {
       const state = this.#replica.network.nves.get(event.data.nveId)?.state;
       if (state) this.#startLease(state);

@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { TenantSystem } from '@nva/domain';
-import type { Clock, EventStore, Logger } from '@nva/ports';
+import type { Clock, EventStore, Ids, Logger } from '@nva/ports';
 import { actorOf } from './access.ts';
 import type { Overlay } from './overlay.ts';
 
@@ -13,12 +12,14 @@ export class Waits {
   readonly #store: EventStore;
   readonly #overlay: Overlay;
   readonly #clock: Clock;
+  readonly #ids: Ids;
   readonly #logger: Logger;
 
-  constructor(store: EventStore, overlay: Overlay, clock: Clock, logger: Logger) {
+  constructor(store: EventStore, overlay: Overlay, { clock, ids, logger }: { readonly clock: Clock; readonly ids: Ids; readonly logger: Logger }) {
     this.#store = store;
     this.#overlay = overlay;
     this.#clock = clock;
+    this.#ids = ids;
     this.#logger = logger;
   }
 
@@ -34,7 +35,7 @@ export class Waits {
     const appends = [...new Set(streams)].filter((stream) => this.has(stream)).map((stream) => {
       const { state, revision } = this.#overlay.stream(stream);
       const { tsId } = state as TenantSystem;
-      return { stream, expectedRevision: revision, events: [{ id: randomUUID(), event: { type: 'AddressAwaited', data: { audit, tsId, from: null, revision: 0 } } as const }] };
+      return { stream, expectedRevision: revision, events: [{ id: this.#ids.uuid(), event: { type: 'AddressAwaited', data: { audit, tsId, from: null, revision: 0 } } as const }] };
     });
     if (appends.length > 0) await this.#store.append(appends).catch((cause: unknown) => this.#logger.error('the event log did not take an append', { err: cause, commands: appends.length }));
   }

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts';
 import type { Write } from './append-queue.ts';
-import type { Outcome, Request } from './registrar.ts';
+import type { Outcome, Request } from './request.ts';
 
 /** To be decided again. */
 export interface Undecided {

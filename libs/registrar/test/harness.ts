@@ -6,7 +6,7 @@ import type { Command, Quotas } from '@nva/domain';
 import { command, underlayOf } from '@nva/domain/testing';
 import { SqliteEventStore } from '@nva/event-log';
 import { Network } from '@nva/fold';
-import { silentLogger, type Clock, type EventStore } from '@nva/ports';
+import { silentLogger, systemTimers, type Clock, type EventStore } from '@nva/ports';
 import { Replica } from '@nva/replica';
 import type { KeyBounds } from '../src/idempotency.ts';
 import { Registrar, TermKeeper, type Answer, type Caller, type Outcome, type Request } from '../src/index.ts';
@@ -14,6 +14,11 @@ import { Registrar, TermKeeper, type Answer, type Caller, type Outcome, type Req
 export class ManualClock implements Clock {
   wall = 1_790_000_000_000;
   monotonic = 1_000;
+
+  /** What is waited for passes as it does in the world. */
+  readonly after = systemTimers.after;
+  readonly every = systemTimers.every;
+  readonly turn = systemTimers.turn;
 
   wallMs(): number {
     return this.wall;
@@ -49,7 +54,7 @@ export interface NodeOptions {
 
 export async function startNode(store: EventStore, clock: Clock, { network = new Network(), keyBounds, quotas }: NodeOptions = {}): Promise<Node> {
   const replica = new Replica(store, silentLogger, { network });
-  const registrar = new Registrar(store, replica, clock, silentLogger, [], quotas, keyBounds);
+  const registrar = new Registrar(store, replica, clock, silentLogger, { ...(quotas && { quotas }), ...(keyBounds && { keyBounds }) });
   const terms = new TermKeeper(registrar, replica, clock, silentLogger);
   await replica.start((cause) => {
     throw cause;

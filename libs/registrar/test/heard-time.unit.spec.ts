@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { systemClock } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
 import { HeardTime, TICK_MS, TOLERANCE_MS } from '../src/heard-time.ts';
 import { Arrivals } from '../src/hearing.ts';
@@ -73,7 +74,7 @@ describe('heard time', () => {
 
 describe('what has arrived', () => {
   it('is waited for until it is handled, and what comes later is not', async () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(systemClock);
     const first = arrivals.arrived();
     let heard = false;
     const done = arrivals.heard().then(() => (heard = true));
@@ -89,7 +90,7 @@ describe('what has arrived', () => {
   });
 
   it('is read first, as long as connections are still being accepted', async () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(systemClock);
     let heard = false;
     const done = arrivals.heard().then(() => (heard = true));
     for (let i = 0; i < 200; i++) {
@@ -101,7 +102,7 @@ describe('what has arrived', () => {
   });
 
   it('cannot be heard while one of the ways in is closed', () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(systemClock);
     const open = [true, true];
     arrivals.comesBy(() => open[0]!);
     arrivals.comesBy(() => open[1]!);

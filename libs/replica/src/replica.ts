@@ -1,6 +1,5 @@
 import { FeedDigests, Network, type RecordChange } from '@nva/fold';
-import type { Checkpoint, EventStore, Logger, Position, RecordedEvent } from '@nva/ports';
-import { setImmediate } from 'node:timers/promises';
+import { systemClock, type Checkpoint, type EventStore, type Logger, type Position, type RecordedEvent, type Timers } from '@nva/ports';
 
 /** Called for every event right after it was folded, in order, while the network stands exactly there. Must not throw. */
 export type FoldListener = (recorded: RecordedEvent, changes: readonly RecordChange[]) => void;
@@ -34,6 +33,7 @@ export class Replica {
   readonly digests: FeedDigests;
   readonly #store: EventStore;
   readonly #logger: Logger;
+  readonly #timers: Timers;
   readonly #after: Checkpoint | undefined;
   readonly #listeners: FoldListener[] = [];
   readonly #stopping = new AbortController();
@@ -43,7 +43,8 @@ export class Replica {
   #caughtUp = false;
 
   /** Without a start it folds the whole log. */
-  constructor(store: EventStore, logger: Logger, start: Partial<ReplicaStart> = {}) {
+  constructor(store: EventStore, logger: Logger, start: Partial<ReplicaStart> = {}, timers: Timers = systemClock) {
+    this.#timers = timers;
     this.network = start.network ?? new Network();
     this.digests = start.digests ?? new FeedDigests();
     this.#after = start.checkpoint;
@@ -87,11 +88,11 @@ export class Replica {
     if (this.network.position >= position) return Promise.resolve(true);
     if (this.#waiters.length >= MAX_WAITERS) return Promise.resolve(false);
     return new Promise((settle) => {
-      const waiter = { position, resolve: () => (clearTimeout(limit), settle(true)) };
-      const limit = setTimeout(() => {
+      const waiter = { position, resolve: () => (callOff(), settle(true)) };
+      const callOff = this.#timers.after(limitMs, () => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         settle(false);
-      }, limitMs);
+      });
       this.#waiters.push(waiter);
     });
   }
@@ -117,7 +118,7 @@ export class Replica {
     for (let at = 0; at < events.length && !this.#stopping.signal.aborted; at++) {
       if (this.#caughtUp && at > 0 && at % EVENTS_PER_SLICE === 0) {
         this.#wake();
-        await setImmediate();
+        await this.#timers.turn();
       }
       this.#fold(events[at]!);
     }

@@ -66,17 +66,17 @@ export class SnapshotKeeper {
   /** When nothing is folded any more. Waits for a snapshot under way, or takes one that is worth it, for STOP_LIMIT_MS at most. */
   async stop(): Promise<void> {
     this.#serving = false;
-    const limit = setTimeout(() => this.#giveUp.abort(new Error(`it took longer than ${STOP_LIMIT_MS} ms`)), STOP_LIMIT_MS);
+    const callOff = this.#options.clock.after(STOP_LIMIT_MS, () => this.#giveUp.abort(new Error(`it took longer than ${STOP_LIMIT_MS} ms`)));
     await this.#taking;
     if (this.#since >= this.#options.everyEvents * WORTH_AT_STOP) await this.#take();
-    clearTimeout(limit);
+    callOff();
   }
 
   /** A turn later: the network is then between two events, and everyone else has heard of the last one. */
   #consider(): void {
     if (this.#due || this.#since < this.#options.everyEvents) return;
     this.#due = true;
-    setImmediate(() => {
+    void this.#options.clock.turn().then(() => {
       if (!this.#serving) return;
       this.#taking = this.#take().finally(() => (this.#due = false));
     });

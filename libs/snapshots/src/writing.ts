@@ -132,7 +132,7 @@ class SnapshotWriter {
       this.#longestSliceMs = Math.max(this.#longestSliceMs, this.#clock.monotonicMs() - from);
       // A block's own place in line: the names that its entries refer to come first.
       if (block) await this.#put(block);
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#clock.turn();
     }
     return total;
   }

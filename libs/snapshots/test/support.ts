@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SnapshotHeader, SnapshotKey } from '@nva/codec';
 import { FeedDigests, Network, NetworkCapture, takeSnapshot, type NetworkSnapshot } from '@nva/fold';
-import type { Clock, Logger, RecordedEvent } from '@nva/ports';
+import { systemTimers, type Clock, type Logger, type RecordedEvent } from '@nva/ports';
 import { racyLog } from '../../fold/test/races.ts';
 import type { SnapshotContents } from '../src/writing.ts';
 
@@ -54,6 +54,9 @@ export const someKeys: readonly SnapshotKey[] = [
 
 /** Goes on by a step each time that it is looked at. */
 export class SteppingClock implements Clock {
+  readonly after = systemTimers.after;
+  readonly every = systemTimers.every;
+  readonly turn = systemTimers.turn;
   #now = 0;
   readonly #stepMs: number;
   readonly #looked: () => void;

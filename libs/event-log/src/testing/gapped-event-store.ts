@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { EventCodec } from '@nva/codec';
-import { MAX_EVENTS_PER_APPEND, NO_STREAM, StoreUnavailable, type AppendResult, type Checkpoint, type EventBatch, type EventStore, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import { MAX_EVENTS_PER_APPEND, NO_STREAM, randomIds, StoreUnavailable, type AppendResult, type Checkpoint, type EventBatch, type EventStore, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
 import { Seeded } from './seeded.ts';
 
 const BATCH_EVENTS = 100;
@@ -26,7 +25,7 @@ export interface GappedEventStoreOptions {
  * kept as bytes, so that no object is ever shared between who appended it and who reads it.
  */
 export class GappedEventStore implements EventStore {
-  readonly logId: string = randomUUID();
+  readonly logId: string = randomIds.uuid();
   readonly #codec: EventCodec;
   readonly #random: Seeded;
   readonly #log: Kept[] = [];
