@@ -96,7 +96,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
   /** Takes in an event that is on its way into the log. */
   expect(stream: string, event: NvaEvent): void {
     const { state, revision } = this.stream(stream);
-    this.#set(stream, { ...this.#pending.get(stream), state: evolved(state, event), revision: revision + 1 });
+    this.#set(stream, { ...this.#pending.get(stream), state: evolved(state, asWritten(event)), revision: revision + 1 });
   }
 
   /** Takes in a passing that is on its way into the log: its two events, and what the second makes of the taker. */
@@ -105,7 +105,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     this.expect(toStream, awaited);
     this.expect(stream, passed);
     const { state, revision } = this.stream(toStream);
-    this.#set(toStream, { ...this.#pending.get(toStream), state: evolveTaker(state as TenantSystem, passed), revision, from: { stream, revision: this.stream(stream).revision } });
+    this.#set(toStream, { ...this.#pending.get(toStream), state: evolveTaker(state as TenantSystem, asWritten(passed)), revision, from: { stream, revision: this.stream(stream).revision } });
     this.#hand(holder!, stream, toStream);
     this.#hand(taker!, toStream, stream);
   }
@@ -204,7 +204,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     vnInUse: (vnid) => {
       for (const ts of this.#network.vns.get(vnid)?.macs.everyone() ?? []) {
         const pending = this.#pendingOf(ts);
-        if (!pending || pending.bindings.some((b) => b.vnid === vnid)) return true;
+        if (!pending || pending.bindings.some((b) => b.vnid === vnid && !isOrphaned(b))) return true;
       }
       return this.pendingTenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid && !isOrphaned(b)));
     },
@@ -313,7 +313,7 @@ class Index {
 const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => `${vnid} ${kind} ${address}`;
 
 const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
-  ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address));
+  ts.bindings.some((b) => b.vnid === vnid && !isOrphaned(b) && (kind === 'mac' ? ts.mac === address : b.ip === address));
 
 /** All that a tenant system claims, or will. */
 function claimKeys(ts: TenantSystem): ReadonlySet<string> {
@@ -322,6 +322,15 @@ function claimKeys(ts: TenantSystem): ReadonlySet<string> {
 }
 
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
+
+/** An event as whoever folds it will read it: what it registers is registered anew, whatever it was decided on. */
+function asWritten<E extends NvaEvent>(event: E): E {
+  const { bindings, toBindings } = event.data as { readonly bindings?: readonly Binding[] | null; readonly toBindings?: readonly Binding[] };
+  if (!bindings?.some(isOrphaned) && !toBindings?.some(isOrphaned)) return event;
+  return { ...event, data: { ...event.data, ...(bindings && { bindings: bindings.map(plain) }), ...(toBindings && { toBindings: toBindings.map(plain) }) } };
+}
+
+const plain = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
 
 const nameKey = (nveId: string): string => `nve ${nveIdAlike(nveId)}`;
 

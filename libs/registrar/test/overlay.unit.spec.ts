@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isTenantSystemCommand, streamOf, takersName, type Command, type Facts, type PassAddress } from '@nva/domain';
 import { createEventCodec } from '@nva/codec';
-import { auditAt } from '@nva/domain/testing';
+import { auditAt, command } from '@nva/domain/testing';
 import { factsOf, Network } from '@nva/fold';
 import { Refusal, tsNameOf, tsStream } from '@nva/identifiers';
 import type { RecordedEvent } from '@nva/ports';
-import { commands, passings, racyLog, withPassing } from '../../fold/test/races.ts';
+import { commands, passings, play, prelude, racyLog, withPassing } from '../../fold/test/races.ts';
 import { Decisions } from '../src/decisions.ts';
 import { Overlay } from '../src/overlay.ts';
 import { NOTHING_PENDING, QuotaKeeper } from '../src/quota-keeper.ts';
@@ -46,6 +46,22 @@ const folded = (log: readonly RecordedEvent[]): Network => {
   for (const event of log) network.apply(event);
   return network;
 };
+
+/** Every registrar is up to date but for who uses what, so that a VN may go under a tenant system. */
+const logOf = (...given: Command[]): RecordedEvent[] => play([...prelude, ...given.map((one) => ({ command: one, lag: 0, blind: true, gap: 1 }))]);
+const putVn = command('putVn', { vnid: 1, tenantId: 'red', name: 'a', service: 'l3', encapsulation: 'vxlan' });
+const attach = (tsId: string, mac: string, bindings: readonly object[]): Command => command('attach', { tsId, tenantId: 'red', vmId: tsId, nveId: 'nve1', mac, bindings });
+const ts1 = attach('ts1', '02:00:00:00:00:01', [{ bid: 2, vnid: 1, ip: '192.0.2.1' }]);
+const deleteVn = command('deleteVn', { vnid: 1 });
+
+/** Of a VN that went under ts1, and is there again: what ts1 has of the one before is in none, and what it registers now is in the new one. */
+const ORPHANED: [RecordedEvent[], Command[]][] = [
+  [
+    logOf(ts1, deleteVn, putVn, attach('ts5', '02:00:00:00:00:04', []), command('registerBindings', { tsId: 'ts1', bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.5' }] })),
+    [command('passAddress', { tsId: 'ts1', to: 'ts5', vnid: 1, ip: '192.0.2.5' })],
+  ],
+  [logOf(ts1, deleteVn), [putVn, ts1, deleteVn]],
+];
 
 describe('the overlay over what is folded', () => {
   it('answers every fact, and what is used of every quota, as a network that had folded what is pending would, while that is being folded too', () => {
@@ -118,7 +134,7 @@ describe('the overlay over what is folded', () => {
           expect(isTenantSystemCommand(next)).toBe(tsNameOf(stream) !== undefined);
         }
       }),
-      { numRuns: 1_500 },
+      { numRuns: 1_500, examples: ORPHANED },
     );
     expect(decided).toBeGreaterThan(1_000);
     expect(passed).toBeGreaterThan(40);
