@@ -71,9 +71,13 @@ export class AppendQueue<W extends Write> {
     return true;
   }
 
-  /** Resolves once nothing of these streams is on its way. */
+  /** Resolves once nothing of these streams is on its way, or waits to be sent. */
   idle(streams: readonly string[]): Promise<void> {
-    return streams.some((stream) => this.#busy.has(stream)) ? new Promise((resolve) => this.#waiting.push({ streams, resolve })) : Promise.resolve();
+    return this.#areIdle(streams) ? Promise.resolve() : new Promise((resolve) => this.#waiting.push({ streams, resolve }));
+  }
+
+  #areIdle(streams: readonly string[]): boolean {
+    return !streams.some((stream) => this.#busy.has(stream) || this.#queued.some((write) => write.stream === stream || write.second?.stream === stream));
   }
 
   #sendNext(): void {
@@ -93,6 +97,7 @@ export class AppendQueue<W extends Write> {
         this.#queued.splice(0, taken);
         taken = -1;
         this.#listener.lost(this.#take([write]), new Error('an earlier append is still on its way'));
+        this.#wake();
       }
     }
     this.#queued.splice(0, taken);
@@ -147,7 +152,9 @@ export class AppendQueue<W extends Write> {
       if (write.second) this.#open.delete(write.second.toAppend.id);
       this.#setBusy(write, false);
     }
-    return [...sent, ...this.#take(sent)];
+    const taken = this.#take(sent);
+    this.#wake();
+    return [...sent, ...taken];
   }
 
   #setBusy({ stream, second }: Write, busy: boolean): void {
@@ -155,8 +162,12 @@ export class AppendQueue<W extends Write> {
       if (busy) this.#busy.set(one, true);
       else this.#busy.delete(one);
     }
-    if (busy || this.#waiting.length === 0) return;
-    const idle = this.#waiting.filter(({ streams }) => !streams.some((one) => this.#busy.has(one)));
+    if (!busy) this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0) return;
+    const idle = this.#waiting.filter(({ streams }) => this.#areIdle(streams));
     this.#waiting = this.#waiting.filter((waiter) => !idle.includes(waiter));
     for (const { resolve } of idle) resolve();
   }

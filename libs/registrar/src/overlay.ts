@@ -79,6 +79,15 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return (folded?.state ?? (this.#pending.get(tsStream(name))?.state as TenantSystem | undefined))?.tenantId;
   }
 
+  /**
+   * Whether a stream is that of its tenant's own name only because another tenant's attach of that id is on its way. That one may never come into the log; and where
+   * another registrar has given the plain name to this tenant meanwhile, no revision of this stream would tell.
+   */
+  isNamedOnTrust(stream: string, tsId: string): boolean {
+    const name = tsNameOf(stream)!;
+    return isTenantsOwnName(name) && !this.#network.tenantSystems.has(tsId) && !this.#network.tenantSystems.has(name);
+  }
+
   hasNamesakes(tsId: string): boolean {
     return this.#network.namesakes.hasOthers(tsId) || (this.#namesakes.size > 0 && this.#namesakes.has(tsId));
   }

@@ -178,6 +178,7 @@ export class Registrar {
     if (toStream === null) authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(stream).state as TenantSystem | null) : null);
     checkRevision(this.#overlay.stream(stream).revision, request.ifRevision);
     if (this.#waits.has(stream) || (toStream !== null && this.#waits.has(toStream))) return { outcome: this.#afterWaits(request, decisions, [stream, toStream ?? stream]), recorded: true };
+    if (command.type === 'attach' && this.#overlay.isNamedOnTrust(stream, command.tsId)) return { outcome: this.#afterWaits(request, decisions, [tsStream(command.tsId)]), recorded: true };
     const decided = { request, stream, decisions };
     const written = toStream === null ? this.#decideOne(decided, audit, batch) : this.#decidePassing(decided, toStream, audit, batch);
     return { outcome: written ?? this.#unchanged(command, stream, toStream), recorded: written !== null };
@@ -264,15 +265,18 @@ export class Registrar {
     });
   }
 
-  /** Not decided on what waits: it is decided again when that is over. Those of one time go together. */
+  /** Not decided on what waits, or is on its way: it is decided again when that is over. Those of one time go together. */
   #afterWaits(request: Request, decisions: number, streams: readonly string[]): Promise<Outcome> {
     return new Promise((settle) => {
       this.#delayed.push({ request, decisions, settle });
       for (const stream of streams) this.#endings.add(stream);
       if (this.#delayed.length > 1) return;
       void this.#holding.during(async () => {
-        await this.#waits.end([...this.#endings]);
+        await Promise.resolve();
+        const endings = [...this.#endings];
         this.#endings.clear();
+        await this.#appends.idle(endings);
+        await this.#waits.end(endings);
         await this.#decideAgain(this.#delayed.splice(0));
       });
     });

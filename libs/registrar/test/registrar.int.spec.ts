@@ -128,6 +128,28 @@ describe('an id of a tenant system that two tenants have', () => {
     await other.stop();
   });
 
+  it('names the later one only once it is known what came of the earlier: a command that was recorded is found again, and not done twice', async () => {
+    const keyed = { command: attach('t1', 'nve2', 2, blue), idempotency: { key: 'k', requestDigest: 'd' } };
+    await node.submit(vn(9, 'blue'));
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    let slow = true;
+    const other = await startNode(replaced(log.store, 'append', async (appends) => {
+      if (!slow) return log.store.append(appends);
+      await released;
+      throw new StoreUnavailable('the answer was lost');
+    }), clock);
+    // The first attempt is recorded by one registrar; its answer is lost, and the other one, which has another tenant's attach on its way, is asked.
+    const red = other.submit(attach('t1', 'nve1', 1));
+    const first = answer(await node.send(keyed));
+    slow = false;
+    const again = other.send(keyed);
+    release();
+    expect(code((await red)[0])).toBe('outcome-unknown');
+    expect(answer(await again)).toEqual(first);
+    expect(await streams()).toEqual(['ts-t1 TenantSystemAttached']);
+    await other.stop();
+  });
+
   it('keeps the streams of a log in which an earlier build gave one stream to both, one after the other', async () => {
     const audit = { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };
     const attached = (tenantId: string): NvaEvent => ({ type: 'TenantSystemAttached', data: { audit, tsId: 't5', tenantId, vmId: 'vm', mac: '02:00:00:00:00:05', attachment: { nveId: 'nve1', logicalInterface: null, state: 'activated' }, bindings: [], mobility: 0 } });
