@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, startBroker, type RunningBroker } from './broker.ts';
@@ -33,8 +33,20 @@ export class EmptiableBroker {
     await rm(join(this.#directory, 'broker'), { recursive: true, force: true });
   }
 
+  /** What was on its topics is gone, as with a disk that was replaced; the cluster still knows them, by the same ids. It does not run. */
+  async loseRecords(): Promise<void> {
+    await this.stop();
+    for (const log of await this.#logs()) await rm(log, { recursive: true, force: true });
+  }
+
   async start(): Promise<void> {
     this.#running = await startBroker({ port: this.#port, dataDir: join(this.#directory, 'broker') });
+  }
+
+  /** The folders of partitions, but for those of the cluster itself and of its offsets and transactions. */
+  async #logs(): Promise<readonly string[]> {
+    const folders = await readdir(join(this.#directory, 'broker'), { recursive: true, withFileTypes: true });
+    return folders.filter((one) => one.isDirectory() && /^(?!__).+-\d+$/.test(one.name)).map(({ parentPath, name }) => join(parentPath, name));
   }
 
   async dispose(): Promise<void> {

@@ -66,6 +66,21 @@ describe('a broker that comes back with empty disks', () => {
     expect(again.distributor.counters.recordsPublished).toBe(0);
   }, LIMIT_MS);
 
+  it('but the topics that it had, by their ids: what was on them is missed without any change, and made anew whole (X6)', async () => {
+    const running = await sharing.start(undefined, { lookEveryMs: LOOK_EVERY_MS });
+    await sharing.submit(...VNIDS.map((vnid) => vn(vnid)), ...NVES.map((nveId) => nve(nveId)), attach('t1', 'nve1', 1), attach('t2', 'nve2', 2));
+    await settled(running);
+    const seen = watch(running);
+    await broker.loseRecords();
+    await broker.start();
+    await until('it is found', () => (seen.length > 0 ? null : 'not yet'), LIMIT_MS);
+    expect(seen[0]!.whole).toBe(false);
+    await settled(running);
+    await sharing.submit(attach('t3', 'nve1', 3), detach('t2', 'nve2'));
+    await settled(running);
+    expect(running.failures).toEqual([]);
+  }, LIMIT_MS);
+
   it('while changes come, is filled by each distributor with what is its own, and with what came meanwhile', async () => {
     const both = [await sharing.start(LOWER, { lookEveryMs: LOOK_EVERY_MS, clientId: 'lower' }), await sharing.start(UPPER, { lookEveryMs: LOOK_EVERY_MS, clientId: 'upper' })];
     const everywhere = (n: number): object => ({ bindings: VNIDS.map((vnid, i) => ({ bid: i + 1, vnid, ip: `192.0.2.${n}` })) });

@@ -55,6 +55,21 @@ export class KnownTopics {
     return true;
   }
 
+  /** How far each reached, as far as is known; a topic without any known record is left out. */
+  ends(): ReadonlyMap<string, number> {
+    return new Map([...this.#known].flatMap(([topic, { end }]) => (end > 0 ? [[topic, end] as const] : [])));
+  }
+
+  /** Compares where topics had come to (`ends`, taken before brokers were asked) with where they end now. One that has become shorter is lost, whatever its id. */
+  compareEnds(reached: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): void {
+    for (const [topic, end] of ends) {
+      const had = reached.get(topic) ?? 0;
+      if (end < had) this.lose(topic, `it ends at offset ${end}, although it had already reached ${had}: it was emptied or cut short`);
+      // By whoever wrote there.
+      else this.reaches(topic, end);
+    }
+  }
+
   /** Compares with what a broker says of some topics, of all that are known by default; returns those that are known and lost now. */
   compare(details: ReadonlyMap<string, TopicDetails>, topics: readonly string[] = this.names): readonly string[] {
     for (const topic of topics) {

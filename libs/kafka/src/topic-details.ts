@@ -1,4 +1,5 @@
 import type { Kafka } from 'kafkajs';
+import { PARTITION } from './topics.ts';
 
 /** Metadata, version 10: the first with topic ids, from Kafka 2.8 on (Kafka, «MetadataRequest.json»). kafkajs 2.2.4 stops at version 6. */
 const METADATA_KEY = 3;
@@ -14,6 +15,9 @@ const REPLICA_NOT_AVAILABLE = 9;
 /** Protocol errors that a broker gives for one topic, by number (Kafka, «Errors»). */
 const ERRORS: Readonly<Record<number, string>> = { [LEADER_NOT_AVAILABLE]: 'LEADER_NOT_AVAILABLE', [REPLICA_NOT_AVAILABLE]: 'REPLICA_NOT_AVAILABLE', 17: 'INVALID_TOPIC_EXCEPTION', 29: 'TOPIC_AUTHORIZATION_FAILED', 56: 'KAFKA_STORAGE_ERROR' };
 const NO_LEADER = -1;
+/** ListOffsets: where the next record goes, whether or not what is before it is committed (Kafka, «ListOffsetsRequest.json»). */
+const LATEST = -1;
+const READ_UNCOMMITTED = 0;
 /** How kafkajs names the way to a cluster of its own on a client. */
 const CREATE_CLUSTER = 'private:Kafka:createCluster';
 
@@ -22,6 +26,8 @@ export interface TopicDetails {
   /** Made with the topic, and never that of another: a topic that was deleted and made again has a new one. 32 hex digits. */
   readonly id: string;
   readonly partitions: number;
+  /** The broker that takes what is written to its first partition; null while there is none. */
+  readonly leader: number | null;
   /** The protocol’s name of what keeps the topic from being used now; null if nothing does. */
   readonly error: string | null;
 }
@@ -31,10 +37,18 @@ interface Protocol<T> {
   readonly response: { decode(raw: Buffer): Promise<T>; parse(data: T): Promise<T> };
 }
 
+interface PartitionsAsked {
+  readonly topic: string;
+  readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[];
+}
+
 /** The part of kafkajs’s inside that is used here; its types do not tell of it. */
 interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
+  /** Which brokers there are, for `findBroker`. */
+  refreshMetadataIfNecessary(): Promise<void>;
+  findBroker(of: { readonly nodeId: string }): Promise<{ listOffsets(request: { readonly isolationLevel: number; readonly topics: readonly PartitionsAsked[] }): Promise<{ readonly responses: readonly { readonly topic: string; readonly partitions: readonly { readonly offset: string }[] }[] }> }>;
   readonly brokerPool: { findConnectedBroker(): Promise<{ connect(): Promise<void>; readonly connectionPool: { send<T>(protocol: Protocol<T>): Promise<T> } }> };
 }
 
@@ -57,6 +71,33 @@ export class TopicDescriber {
       for (const [topic, details] of await this.#ask(topics.slice(from, from + MAX_TOPICS_PER_REQUEST))) found.set(topic, details);
     }
     return found;
+  }
+
+  /** Where the next record of each goes, as the leaders of their first partitions tell it now. What no leader tells is left out. Throws what kafkajs throws. */
+  async ends(details: ReadonlyMap<string, TopicDetails>): Promise<ReadonlyMap<string, number>> {
+    const byLeader = new Map<number, string[]>();
+    for (const [topic, { leader, error }] of details) if (leader !== null && error === null) byLeader.set(leader, [...(byLeader.get(leader) ?? []), topic]);
+    const ends = new Map<string, number>();
+    for (const [leader, topics] of byLeader) {
+      for (let from = 0; from < topics.length; from += MAX_TOPICS_PER_REQUEST) {
+        for (const [topic, end] of await this.#endsAt(leader, topics.slice(from, from + MAX_TOPICS_PER_REQUEST))) ends.set(topic, end);
+      }
+    }
+    return ends;
+  }
+
+  async #endsAt(leader: number, topics: readonly string[]): Promise<readonly (readonly [topic: string, end: number])[]> {
+    const cluster = (this.#cluster ??= clusterOf(this.#client));
+    try {
+      await cluster.connect();
+      await cluster.refreshMetadataIfNecessary();
+      const broker = await cluster.findBroker({ nodeId: String(leader) });
+      const { responses } = await broker.listOffsets({ isolationLevel: READ_UNCOMMITTED, topics: topics.map((topic) => ({ topic, partitions: [{ partition: PARTITION, timestamp: LATEST }] })) });
+      return responses.map(({ topic, partitions }) => [topic, Number(partitions[0]!.offset)]);
+    } catch (failure) {
+      await this.close().catch(() => undefined);
+      throw failure;
+    }
   }
 
   async close(): Promise<void> {
@@ -133,26 +174,26 @@ function decoded(raw: Buffer): ReadonlyMap<string, TopicDetails> {
     const name = from.text()!;
     const id = from.bytes(UUID_BYTES).toString('hex');
     from.bytes(1);
-    const errors = from.list(() => partition(from));
+    const partitions = from.list(() => partition(from));
     from.int32();
     from.tags();
     if (error === UNKNOWN_TOPIC_OR_PARTITION) return;
-    const failed = [error, ...errors].find((code) => code !== NONE);
-    topics.set(name, { id, partitions: errors.length, error: failed === undefined ? null : (ERRORS[failed] ?? `error ${failed}`) });
+    const failed = [error, ...partitions.map((one) => one.error)].find((code) => code !== NONE);
+    topics.set(name, { id, partitions: partitions.length, leader: partitions.find(({ index }) => index === PARTITION)?.leader ?? null, error: failed === undefined ? null : (ERRORS[failed] ?? `error ${failed}`) });
   });
   return topics;
 }
 
 /** The error of a partition; one without a leader has one, whether or not the broker says so, and one with a leader needs no other replica. */
-function partition(from: Reader): number {
+function partition(from: Reader): { readonly index: number; readonly leader: number | null; readonly error: number } {
   const error = from.int16();
-  from.int32();
+  const index = from.int32();
   const leader = from.int32();
   from.int32();
   for (let list = 0; list < 3; list++) from.list(() => from.int32());
   from.tags();
-  if (leader === NO_LEADER) return error === NONE ? LEADER_NOT_AVAILABLE : error;
-  return error === REPLICA_NOT_AVAILABLE ? NONE : error;
+  if (leader === NO_LEADER) return { index, leader: null, error: error === NONE ? LEADER_NOT_AVAILABLE : error };
+  return { index, leader, error: error === REPLICA_NOT_AVAILABLE ? NONE : error };
 }
 
 /** An unsigned varint (Kafka protocol, «UNSIGNED_VARINT»). */

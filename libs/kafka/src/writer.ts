@@ -161,12 +161,15 @@ export class KafkaFeedWriter implements FeedWriter {
     if (failures.length > 0) throw new FeedsFailed(failures);
   }
 
-  /** Compares the ids of all topics that were met with those that brokers tell. */
+  /** Compares the ids and the ends of all topics that were met with those that brokers tell. */
   async look(): Promise<readonly FeedFailure[]> {
     return translated('Looking at the feeds', async () => {
       const known = this.#known;
       if (known.names.length === 0) return [];
-      const lost = known.compare(await this.#describe(known.names));
+      const reached = known.ends();
+      const details = await this.#describe(known.names);
+      known.compareEnds(reached, await (await this.#administration!).describer.ends(details));
+      const lost = known.compare(details);
       const { schemas, distributor } = this.#names;
       this.#schemasLost ||= lost.includes(schemas);
       this.#checkpointLost ||= lost.includes(distributor);
