@@ -9,7 +9,7 @@ import { until as waitUntil } from '../../../test/e2e/waiting.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, OPERATOR, startNode, vn, type LogFixture, type Node } from './harness.ts';
 
 /** The store with one of its methods replaced. */
-const replaced = <M extends 'append' | 'head'>(store: EventStore, method: M, by: EventStore[M]): EventStore =>
+const replaced = <M extends 'append' | 'head' | 'subscribe'>(store: EventStore, method: M, by: EventStore[M]): EventStore =>
   new Proxy(store, {
     get: (target, name) => {
       if (name === method) return by;
@@ -133,18 +133,29 @@ describe('an id of a tenant system that two tenants have', () => {
     await node.submit(vn(9, 'blue'));
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     let slow = true;
-    const other = await startNode(replaced(log.store, 'append', async (appends) => {
+    let seen = Promise.resolve();
+    const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+    const late = replaced(log.store, 'subscribe', async function* (options) {
+      for await (const message of log.store.subscribe(options)) {
+        await seen;
+        yield message;
+      }
+    });
+    const other = await startNode(replaced(late, 'append', async (appends) => {
       if (!slow) return log.store.append(appends);
       await released;
       throw new StoreUnavailable('the answer was lost');
     }), clock);
-    // The first attempt is recorded by one registrar; its answer is lost, and the other one, which has another tenant's attach on its way, is asked.
+    await other.replica.passed((await log.store.head()).position);
+    seen = told;
+    // The first attempt is recorded by one registrar; its answer is lost, and the other one, which lags and has another tenant's attach on its way, is asked.
     const red = other.submit(attach('t1', 'nve1', 1));
     const first = answer(await node.send(keyed));
     slow = false;
     const again = other.send(keyed);
     release();
     expect(code((await red)[0])).toBe('outcome-unknown');
+    tell();
     expect(answer(await again)).toEqual(first);
     expect(await streams()).toEqual(['ts-t1 TenantSystemAttached']);
     await other.stop();
