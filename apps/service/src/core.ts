@@ -81,10 +81,13 @@ export class Core {
   readonly #snapshots: SnapshotKeeper | null;
   #distribution: Distribution | null = null;
   readonly #ownStore: boolean;
+  /** Where the log ended at the start, if this process alone writes to it. */
+  readonly #endedAt: Position | null;
   #distributing = false;
   #stopping = false;
 
-  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, snapshots: SnapshotDirectory, from: Restored | null) {
+  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, snapshots: SnapshotDirectory, from: Restored | null, endedAt: Position | null) {
+    this.#endedAt = endedAt;
     const { roles, clock, logger } = options;
     this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
     this.config = config;
@@ -127,7 +130,8 @@ export class Core {
     // While the log is folded.
     const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
     feedsWithin.catch(() => undefined);
-    const core = new Core(config, opened, options, snapshots, config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null);
+    const endedAt = config.eventStore || options.store ? null : (await opened.head()).position;
+    const core = new Core(config, opened, options, snapshots, config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null, endedAt);
     const { store, replica, registration } = core;
     replica.onFolded(({ event, revision }) => {
       if (event.type === 'LogRenewed' && revision > lineage.revision) failed(new LogRefused(`the loss of the end of log ${store.logId} was accepted, and it is log ${event.data.log} from here on: start again`));
@@ -190,7 +194,7 @@ export class Core {
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const access = feedAccess(this, logger, peerAuthorization);
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(access && { access }) });
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(this.#endedAt !== null && { endedAt: this.#endedAt }), ...(access && { access }) });
     const streams = inProcessFeed && new FeedStreams(inProcessFeed, store.logId, clock, config);
     this.#distribution = { distributor, writer, inProcessFeed, streams };
     // A stop in the middle of the first reconciliation is no failure.

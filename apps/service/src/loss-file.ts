@@ -101,16 +101,17 @@ function keptIn(json: unknown): KeptLoss {
 
 const isPosition = (value: unknown): value is Position => Number.isSafeInteger(value) && (value as number) >= 0;
 const isMark = ({ where, position, eventId }: Partial<LogMark>): boolean => typeof where === 'string' && isPosition(position) && (eventId === undefined || typeof eventId === 'string');
-const isLoss = (loss: Partial<LogLoss> | undefined): loss is LogLoss => typeof loss?.log === 'string' && isPosition(loss.head) && Array.isArray(loss.marks) && loss.marks.every(isMark);
+const isLoss = (loss: Partial<LogLoss> | undefined): loss is LogLoss => typeof loss?.log === 'string' && isPosition(loss.head) && Array.isArray(loss.marks) && loss.marks.every(isMark) && (loss.grown === undefined || isMark({ where: '', ...loss.grown }));
 const isAccepting = (accepting: KeptLoss['accepting'] | undefined): accepting is NonNullable<KeptLoss['accepting']> =>
   (accepting?.acknowledged === null || isPosition(accepting?.acknowledged)) && (accepting?.log === undefined || typeof accepting.log === 'string');
 
 /**
- * Whether an embedded log is whole again: it reaches as far as was seen, and holds the events that were named. As long as a loss is kept no
- * process writes to such a log, so it has not merely grown.
+ * Whether an embedded log is whole again: it reaches as far as was seen, holds the events that were named, and not the one that was written in place of what is
+ * missing. As long as a loss is kept no process writes to such a log, so it has not merely grown.
  */
 export async function isWholeAgain(loss: LogLoss, store: EventStore): Promise<boolean> {
   if (reached(loss) > (await store.head()).position) return false;
+  if (loss.grown && (await eventAt(store, loss.grown.position)) === loss.grown.eventId) return false;
   for (const { position, eventId } of loss.marks) {
     if (eventId !== undefined && (await eventAt(store, position)) !== eventId) return false;
   }

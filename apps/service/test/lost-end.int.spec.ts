@@ -8,7 +8,7 @@ import supertest from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { acceptLoss, MAX_REASON_CHARACTERS, readAcceptLoss } from '../src/accept-loss.ts';
 import { ConfigError, createService, readConfig, ROLES, type Service } from '../src/index.ts';
-import { LossFile } from '../src/loss-file.ts';
+import { isWholeAgain, LossFile } from '../src/loss-file.ts';
 import { SseReader } from './sse-reader.ts';
 import { attachLine, nveBody, populate, postLines, temporaryDirectory, tsBody, until, vnBody, type Environment } from './support.ts';
 
@@ -429,6 +429,21 @@ describe('accepting a loss', () => {
     await store.append([{ stream: 'log', expectedRevision: -1, events: [{ id: randomUUID(), event: { type: 'LogRenewed', data: { audit, log, previousLog: store.logId, head: 0, lostTo: null, reason: 'spec' } } }] }]);
     expect((await ended()).message).toBe(`the loss of the end of log ${store.logId} was accepted, and it is log ${log} from here on: start again`);
     await stop();
+    await store.close();
+  });
+});
+
+describe('a log that was written to before it was found that its end is missing', () => {
+  it('is not whole as long as it holds what was written in place of that, however far it reaches; once the newer one is put back, it is', async () => {
+    const store = await openLog();
+    const audit = { recordedAt: 0, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null };
+    const created = (vnid: number) => ({ id: randomUUID(), event: { type: 'VnCreated', data: { audit, vnid, tenantId: 't', name: 'n', service: 'l3', encapsulation: 'vxlan', policies: { access: {}, tunnel: {} } } } as const });
+    const written = [1, 2, 3].map((vnid) => ({ stream: `vn-${vnid}`, expectedRevision: -1, events: [created(vnid)] }));
+    await store.append(written);
+    const loss = { log: store.logId, head: 1, marks: [{ where: 'a topic', position: 3 }] };
+    lossFile().add({ ...loss, grown: { position: 2, eventId: written[1]!.events[0]!.id } });
+    expect(await isWholeAgain(lossFile().read()!.loss!, store)).toBe(false);
+    expect(await isWholeAgain({ ...loss, grown: { position: 2, eventId: randomUUID() } }, store)).toBe(true);
     await store.close();
   });
 });

@@ -6,7 +6,7 @@ import { Doubts } from './doubts.ts';
 import { Fillings } from './filling.ts';
 import { GuardedFeedWriter } from './guarded-writer.ts';
 import { FeedOrigin } from './feed-origin.ts';
-import { assertWithin } from './lost-end.ts';
+import { assertWithin, OwnEnd } from './lost-end.ts';
 import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
 import { DeletedVns, lookEveryMs, purged } from './purge.ts';
 import { Queue } from './queue.ts';
@@ -23,7 +23,7 @@ const MAX_PUBLISHES_IN_FLIGHT = 4;
 const CHECKPOINT_EVERY_EVENTS = 50_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 10_000;
-/** How often it looks whether a feed that was set aside, or is in doubt, is due. */
+/** How often it looks what is due. */
 const TICK_MS = 500;
 
 /**
@@ -47,6 +47,7 @@ export class Distributor {
   /** null where nobody asks who may read. */
   readonly rights: Rights | null;
   readonly #origin: FeedOrigin;
+  readonly #ownEnd: OwnEnd;
   readonly aside: Aside;
   readonly doubts: Doubts;
   readonly #clock: Clock;
@@ -54,7 +55,6 @@ export class Distributor {
   /** VNIDs whose topic may be due to be deleted. */
   #purges: number[] = [];
   readonly #deleted: DeletedVns;
-  /** null where nobody looks for topics to purge. */
   #endLooks: (() => void) | null = null;
   #endTending: () => void = () => undefined;
   #endTicks: () => void = () => undefined;
@@ -77,7 +77,8 @@ export class Distributor {
     this.#deleted = new DeletedVns(replica.network, options.purge?.clock ?? this.#clock);
     this.aside = new Aside(replica.network, this.#clock, logger, () => this.#published, (feed) => topicOf(writer, feed));
     this.doubts = new Doubts(this.#clock);
-    this.#writer = new GuardedFeedWriter(writer, this.rights, this.aside);
+    this.#ownEnd = new OwnEnd(store, options.endedAt ?? null);
+    this.#writer = new GuardedFeedWriter(writer, this.rights, this.aside, this.#ownEnd);
     this.#replica = replica;
     this.#store = store;
     this.#logger = logger;
@@ -360,6 +361,7 @@ export class Distributor {
       isClosed: (feed) => this.aside.isClosed(feed),
       failed: (failures) => this.aside.put(failures),
       adopts: (log) => this.#origin.adopts(log),
+      ownEnd: this.#ownEnd,
       within: (mark) => assertWithin(this.#store, [mark]),
       batchRecords: MAX_BATCH_RECORDS,
       published: () => this.#published,
@@ -387,7 +389,6 @@ export class Distributor {
   }
 }
 
-/** Of a feed whose name makes no topic, that name. */
 function topicOf(writer: FeedWriter, feed: FeedName): string {
   try {
     return writer.address(feed).topic;

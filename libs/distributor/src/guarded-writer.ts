@@ -1,5 +1,6 @@
 import { FeedsFailed, vnidOf, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
 import type { Aside } from './aside.ts';
+import type { OwnEnd } from './lost-end.ts';
 import type { Rights } from './rights.ts';
 
 /**
@@ -11,11 +12,13 @@ export class GuardedFeedWriter implements FeedWriter {
   readonly #writer: FeedWriter;
   readonly #rights: Rights | null;
   readonly #aside: Aside;
+  readonly #ownEnd: OwnEnd;
   readonly fillWhenRead?: NonNullable<FeedWriter['fillWhenRead']>;
   readonly look?: NonNullable<FeedWriter['look']>;
 
   /** `rights` is null where nobody asks who may read. */
-  constructor(writer: FeedWriter, rights: Rights | null, aside: Aside) {
+  constructor(writer: FeedWriter, rights: Rights | null, aside: Aside, ownEnd: OwnEnd) {
+    this.#ownEnd = ownEnd;
     this.#writer = writer;
     this.#rights = rights;
     this.#aside = aside;
@@ -90,6 +93,7 @@ export class GuardedFeedWriter implements FeedWriter {
   async #publish(batches: readonly FeedBatch[]): Promise<void> {
     const open = this.#open(batches);
     if (open.length === 0) return;
+    this.#ownEnd.publishes(open);
     try {
       await this.#writer.publish(open);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { LogEndLost, type EventStore, type FeedName, type FeedRecord, type FeedWriter, type LogMark } from '@nva/ports';
+import { feedKey, LogEndLost, type EventStore, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position } from '@nva/ports';
 
 /** Throws LogEndLost if a mark of this log stands beyond its head as it is now. The fold may be behind the head, so it is the log that is asked. */
 export async function assertWithin(store: EventStore, marks: readonly LogMark[]): Promise<void> {
@@ -23,4 +23,36 @@ export async function assertFeedWithin(store: EventStore, writer: Pick<FeedWrite
 export async function assertCheckpointsWithin(store: EventStore, writer: Pick<FeedWriter, 'checkpoints'>): Promise<void> {
   const own = (await writer.checkpoints()).filter(({ log }) => log === store.logId);
   await assertWithin(store, own.map(({ where, position }) => ({ where, position })));
+}
+
+/**
+ * The end that a log had when this process opened it, where nobody else writes to it. What stands on a feed beyond that, before this process has published
+ * there, is of events that the log has lost, although it may have grown past them since: looking at the head alone would not show it.
+ */
+export class OwnEnd {
+  readonly #store: Pick<EventStore, 'logId' | 'checkpointAt' | 'readAll'>;
+  readonly #endedAt: Position | null;
+  /** Feeds that this process has published to. */
+  readonly #published = new Set<string>();
+
+  /** `endedAt` is null where others write the log, too. */
+  constructor(store: Pick<EventStore, 'logId' | 'checkpointAt' | 'readAll'>, endedAt: Position | null) {
+    this.#store = store;
+    this.#endedAt = endedAt;
+  }
+
+  publishes(batches: readonly FeedBatch[]): void {
+    if (this.#endedAt !== null) for (const { feed } of batches) this.#published.add(feedKey(feed));
+  }
+
+  /** The last position that may stand on the feed. */
+  of(feed: FeedName): Position {
+    return this.#endedAt === null || this.#published.has(feedKey(feed)) ? Number.POSITIVE_INFINITY : this.#endedAt;
+  }
+
+  async lost(mark: LogMark): Promise<LogEndLost> {
+    const [log, head] = [this.#store.logId, this.#endedAt!];
+    for await (const { events } of this.#store.readAll({ after: this.#store.checkpointAt(head), limit: 1 })) return new LogEndLost({ log, head, marks: [mark], grown: { position: events[0]!.position, eventId: events[0]!.id } });
+    return new LogEndLost({ log, head, marks: [mark] });
+  }
 }

@@ -1,4 +1,4 @@
-import type { Clock, Ids } from '@nva/ports';
+import type { Clock, Ids, Position } from '@nva/ports';
 import type { PurgeOptions } from './purge.ts';
 import type { Owns } from './records.ts';
 import type { AccessOptions } from './rights.ts';
@@ -7,6 +7,8 @@ import type { AccessOptions } from './rights.ts';
 export const LOOK_AT_FEEDS_EVERY_MS = 10_000;
 
 export interface DistributorOptions {
+  /** Where the log ended when this process opened it, if nobody else writes to it (`OwnEnd`). */
+  readonly endedAt?: Position;
   /** Make the feeds of another log equal to this one (FEED_ADOPT). */
   readonly adopt: boolean;
   /** Absent: topics of deleted VNs stay. */

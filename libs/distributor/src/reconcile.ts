@@ -2,7 +2,7 @@ import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, type Network } from '@nva/fold';
 import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position, type Timers, type Undecodable } from '@nva/ports';
 import { IF_ADOPTED } from './feed-origin.ts';
-import { further } from './lost-end.ts';
+import { further, type OwnEnd } from './lost-end.ts';
 import type { Owns } from './records.ts';
 
 export interface Reconciliation {
@@ -23,6 +23,8 @@ export interface ReconcileOptions {
   readonly owns: Owns;
   /** Whether feeds of another log are made equal to this fold instead of refused. */
   readonly adopts: (log: string) => boolean;
+  /** How far the records on a feed may reach, and what is wrong if one is beyond it. */
+  readonly ownEnd: Pick<OwnEnd, 'of' | 'lost'>;
   /** Rejects if the log does not reach so far: a record of it stands there. */
   readonly within: (mark: LogMark) => Promise<void>;
   /** Records published in one call at most. */
@@ -152,9 +154,10 @@ async function* reading(writer: FeedWriter, feeds: readonly FeedName[]): AsyncGe
   }
 }
 
-async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopts, within, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
+async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopts, within, ownEnd, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
   const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() }]));
   let furthest: LogMark | null = null;
+  let beyond: LogMark | null = null;
   for await (const { feed, record } of reading(writer, feeds)) {
     const { last, spoilt } = found.get(feedKey(feed))!;
     if (record.key !== null && !owns(vnidOf(feed, record.key))) continue;
@@ -168,11 +171,13 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
       }
       continue;
     }
+    if (record.log === log && record.position > ownEnd.of(feed)) beyond = further(beyond, record, writer.address(feed).topic);
     if (record.log === log && record.position > (furthest?.position ?? 0)) furthest = further(furthest, record, writer.address(feed).topic);
     spoilt.delete(nameOf(record.key, record.keyBytes));
     if (record.keyBytes === undefined) last.set(record.key, record);
   }
   // Nothing of these feeds has been written yet, so whoever accepts the loss, or puts the log back, finds them as they were.
+  if (beyond) throw await ownEnd.lost(beyond);
   if (furthest) await within(furthest);
   // What stands superseded or removed in a feed that was adopted is of the log before, until compaction takes it.
   for (const { feed, last } of found.values()) {

@@ -28,7 +28,8 @@ class Fixture {
     this.#fillings = new Fillings(this.network, { log: () => LOG, writer: this.writer, owns: () => true, ...(stepRecords === undefined ? {} : { stepRecords }) });
     this.options = {
       timers: systemTimers,
-    log: LOG,
+      ownEnd: { of: () => Number.POSITIVE_INFINITY, lost: () => Promise.reject(new Error('nothing is lost')) },
+      log: LOG,
       owns: () => true,
       adopts: () => false,
       within: () => Promise.resolve(),
