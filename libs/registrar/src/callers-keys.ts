@@ -3,8 +3,10 @@ import type { Answer } from './answer.ts';
 export interface Remembered {
   readonly key: string;
   readonly requestDigest: string;
-  /** Milliseconds since the epoch. */
+  /** By the wall clock of whoever recorded it, milliseconds since the epoch. */
   readonly recordedAt: number;
+  /** By `KeyTime`: what its time is reckoned from. */
+  readonly heardMs: number;
   readonly answer: Promise<Answer>;
   /** The answer, once the event that it was given for is in the fold: until then the command may still fail. */
   folded: Answer | null;
@@ -86,6 +88,6 @@ export class CallersKeys {
 
   /** One from before a time, if the oldest of either kind is. */
   before(time: number): Remembered | undefined {
-    return [this.#unrecorded.first, this.#recorded.first].find((oldest) => oldest !== undefined && oldest.recordedAt < time);
+    return [this.#unrecorded.first, this.#recorded.first].find((oldest) => oldest !== undefined && oldest.heardMs < time);
   }
 }

@@ -1,5 +1,6 @@
 import type { Audit, SnapshotKey } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
+import type { Clock } from '@nva/ports';
 import type { Answer } from './answer.ts';
 import { CallersKeys, type Remembered } from './callers-keys.ts';
 import { Ranking } from './ranking.ts';
@@ -10,7 +11,7 @@ export const IDEMPOTENCY_WINDOW_MS = 24 * 3_600_000;
 export const MAX_IDEMPOTENCY_KEYS = 200_000;
 /** Keys remembered of one caller. Beyond it that caller loses one. */
 export const MAX_KEYS_PER_CALLER = 50_000;
-/** Keys that are over are looked for so often, by the times of the commands. */
+/** Keys that are over are looked for so often, by `KeyTime`. */
 const SWEEP_EVERY_MS = 60_000;
 
 export interface KeyBounds {
@@ -19,6 +20,29 @@ export interface KeyBounds {
 }
 
 const BOUNDS: KeyBounds = { inAll: MAX_IDEMPOTENCY_KEYS, perCaller: MAX_KEYS_PER_CALLER };
+
+/**
+ * The time by which keys are over: that of the wall when the process started, and from then on that of the monotonic clock. A wall clock that jumps ends no key, so that a
+ * command which is repeated across the jump is not done twice.
+ */
+export class KeyTime {
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #startMs: number;
+
+  constructor(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>) {
+    this.#clock = clock;
+    this.#startMs = clock.wallMs() - clock.monotonicMs();
+  }
+
+  nowMs(): number {
+    return this.#startMs + this.#clock.monotonicMs();
+  }
+
+  /** When an event was heard of: now, if it is news; else when its audit says, though never later than now. */
+  heardMs({ recordedAt }: Audit, isNews: boolean): number {
+    return isNews ? this.nowMs() : Math.min(recordedAt, this.nowMs());
+  }
+}
 
 /**
  * The answers given under an Idempotency-Key. Keys of recorded commands are in their events, so the registrar fills this again from
@@ -52,21 +76,21 @@ export class IdempotencyIndex {
   }
 
   /** `onlyRecorded` leaves out what this process itself has on its way. */
-  find(actor: string, key: string, requestDigest: string, now: number, onlyRecorded = false): Promise<Answer> | undefined {
+  find(actor: string, key: string, requestDigest: string, nowMs: number, onlyRecorded = false): Promise<Answer> | undefined {
     const remembered = this.#callers.get(actor)?.get(key);
-    if (!remembered || (onlyRecorded && remembered.folded === null) || remembered.recordedAt < now - IDEMPOTENCY_WINDOW_MS) return undefined;
+    if (!remembered || (onlyRecorded && remembered.folded === null) || remembered.heardMs < nowMs - IDEMPOTENCY_WINDOW_MS) return undefined;
     if (remembered.requestDigest !== requestDigest) {
       throw new Refusal('idempotency-key-reused', 'this Idempotency-Key came with another request before', { field: 'Idempotency-Key', received: key });
     }
     return remembered.answer;
   }
 
-  /** `recorded`: the command has an event, or is to have one. */
-  remember(audit: Audit, answer: Promise<Answer>, recorded: boolean): void {
+  /** `recorded`: the command has an event, or is to have one. `heardMs` by `KeyTime`. */
+  remember(audit: Audit, answer: Promise<Answer>, recorded: boolean, heardMs: number): void {
     const { actor, idempotencyKey: key, requestDigest, recordedAt } = audit;
     if (key === null || requestDigest === null) return;
-    this.#sweep(recordedAt);
-    this.#put(actor, { key, requestDigest, recordedAt, answer, folded: null }, recorded);
+    this.#sweep(heardMs);
+    this.#put(actor, { key, requestDigest, recordedAt, heardMs, answer, folded: null }, recorded);
     answer.catch(() => {
       if (this.#callers.get(actor)?.get(key)?.answer === answer) this.#drop(actor, key);
     });
@@ -83,12 +107,13 @@ export class IdempotencyIndex {
     return snapshotKeys([...this.#callers].map(([actor, keys]) => [actor, keys.all().filter(({ folded }) => folded !== null)] as const));
   }
 
-  /** Takes in keys of a snapshot, those that are still good at `now`. */
-  restore(keys: Iterable<SnapshotKey>, now: number): void {
+  /** Takes in keys of a snapshot, those that are still good at `nowMs` of `KeyTime`. */
+  restore(keys: Iterable<SnapshotKey>, nowMs: number): void {
     for (const { actor, key, requestDigest, recordedAt, position, revision, effective, conflicts, memberships } of keys) {
-      if (recordedAt < now - IDEMPOTENCY_WINDOW_MS) continue;
+      const heardMs = Math.min(recordedAt, nowMs);
+      if (heardMs < nowMs - IDEMPOTENCY_WINDOW_MS) continue;
       const answer: Answer = { recorded: true, position, revision, effective, conflicts: conflicts.map((conflict) => ({ ...conflict })), memberships };
-      this.#put(actor, { key, requestDigest, recordedAt, answer: Promise.resolve(answer), folded: answer }, true);
+      this.#put(actor, { key, requestDigest, recordedAt, heardMs, answer: Promise.resolve(answer), folded: answer }, true);
     }
   }
 

@@ -8,7 +8,7 @@ import { answerForPassing, answerForTenantSystem, plainAnswer, type Answer } fro
 import { AppendQueue } from './append-queue.ts';
 import { Decisions } from './decisions.ts';
 import { Holding } from './holding.ts';
-import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from './idempotency.ts';
+import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, KeyTime } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
 import { checkRevision, outcomeUnknown, overloaded } from './refusals.ts';
@@ -42,6 +42,7 @@ export class Registrar {
   /** null where nothing is bounded. */
   readonly quotas: QuotaKeeper | null;
   readonly #idempotency: IdempotencyIndex;
+  readonly #keyTime: KeyTime;
   readonly #inFlight = new TransientMap<Written>();
   /** The last command on its way to each stream that has one. */
   readonly #last = new TransientMap<Promise<Outcome>>();
@@ -70,7 +71,8 @@ export class Registrar {
       overtaken: (writes, sent) => this.#overtaken(writes, sent),
       lost: (writes, cause) => this.#lost(writes, cause),
     });
-    this.#idempotency.restore(keys, clock.wallMs());
+    this.#keyTime = new KeyTime(clock);
+    this.#idempotency.restore(keys, this.#keyTime.nowMs());
     replica.onFolded((recorded) => this.#folded(recorded));
   }
 
@@ -159,13 +161,13 @@ export class Registrar {
     const audit = this.#audit(request);
     if (idempotency) {
       // Whoever came first may have recorded this very command: another registrar that it was given to as well.
-      const earlier = this.#idempotency.find(audit.actor, idempotency.key, idempotency.requestDigest, audit.recordedAt, decisions > 0);
+      const earlier = this.#idempotency.find(audit.actor, idempotency.key, idempotency.requestDigest, this.#keyTime.nowMs(), decisions > 0);
       if (earlier) return earlier.then(answered, refused);
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
     // What comes behind a command that waits is decided after it.
     const { outcome, recorded } = this.#delayed.length > 0 ? { outcome: this.#afterWaits(request, decisions, []), recorded: true } : this.#decideNow(request, decisions, audit, batch);
-    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), recorded);
+    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), recorded, this.#keyTime.nowMs());
     return outcome;
   }
 
@@ -324,9 +326,11 @@ export class Registrar {
         return;
       }
     }
-    if (audit.idempotencyKey !== null && !isTooLate && event.type !== HEARTBEATS_EVENT && audit.recordedAt >= this.#clock.wallMs() - IDEMPOTENCY_WINDOW_MS) {
+    if (audit.idempotencyKey === null || isTooLate || event.type === HEARTBEATS_EVENT) return;
+    const heardMs = this.#keyTime.heardMs(audit, this.#replica.caughtUp);
+    if (heardMs >= this.#keyTime.nowMs() - IDEMPOTENCY_WINDOW_MS) {
       const answer = this.#answerTo(recorded);
-      this.#idempotency.remember(audit, Promise.resolve(answer), true);
+      this.#idempotency.remember(audit, Promise.resolve(answer), true, heardMs);
       this.#idempotency.folded(audit, answer);
     }
   }

@@ -11,7 +11,7 @@ const audit = (actor: string, key: string, recordedAt = NOW): Audit => ({ actor,
 /** What is done under a key: recorded and folded, unless it changed nothing. */
 function done(index: IdempotencyIndex, actor: string, key: string, { recorded = true, at = NOW } = {}): void {
   const answer = { ...plainAnswer(1, 0, recorded) };
-  index.remember(audit(actor, key, at), Promise.resolve(answer), recorded);
+  index.remember(audit(actor, key, at), Promise.resolve(answer), recorded, at);
   if (recorded) index.folded(audit(actor, key, at), answer);
 }
 
@@ -86,7 +86,7 @@ describe('the Idempotency-Keys that are remembered', () => {
 
   it('of a command that was refused after all are free, and counted out', async () => {
     const index = new IdempotencyIndex();
-    index.remember(audit('one', 'k'), Promise.reject(new Error('refused')), true);
+    index.remember(audit('one', 'k'), Promise.reject(new Error('refused')), true, NOW);
     await Promise.resolve();
     await Promise.resolve();
     expect([index.find('one', 'k', 'd', NOW), index.size]).toEqual([undefined, 0]);

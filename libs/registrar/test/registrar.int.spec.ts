@@ -337,6 +337,16 @@ describe('an Idempotency-Key', () => {
     expect(code(await node.send({ command: attach('t3', 'nve1', 3), ...keyed('k', 'f') }))).toBe('accepted');
   });
 
+  it('is in force though the wall clock jumps, of the registrar that recorded it or of another', async () => {
+    const other = await startNode(log.store, Object.assign(new ManualClock(), { wall: clock.wall + 40 * 24 * 3_600_000 }));
+    const first = answer(await node.send({ command: attach('t1', 'nve1', 1), ...keyed('k', 'd') }));
+    await other.replica.passed(first.position);
+    await node.submit(detach('t1', 'nve1'));
+    clock.wall += 40 * 24 * 3_600_000;
+    for (const one of [node, other]) expect(answer(await one.send({ command: attach('t1', 'nve1', 1), ...keyed('k', 'd') }))).toEqual(first);
+    await other.stop();
+  });
+
   it('of a refused command decides again', async () => {
     expect(code(await node.send({ command: attach('t1', 'nve9', 1), ...keyed('k', 'd') }))).toBe('nve-unknown');
     await node.submit(nve('nve9'));
