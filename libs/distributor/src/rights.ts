@@ -145,10 +145,14 @@ export class Rights {
     await this.#revoke(names);
   }
 
-  /** VNs whose rights are there now, each told once; whoever asks reconciles their feeds. */
+  /**
+   * VNs whose rights are there now, each told once; whoever asks reconciles their feeds, and has nothing else under way. Until then they are withheld: a change
+   * published to one of them before what was left out would make a table that never was.
+   */
   takeReleased(): number[] {
     const released = this.#released;
     this.#released = [];
+    for (const vnid of released) this.#withheld.delete(vnid);
     return released;
   }
 
@@ -291,12 +295,12 @@ export class Rights {
   #release(): void {
     if (this.#withheld.size === 0) return;
     const waiting = new Set(this.#lacking().flatMap(({ feed }) => (feed.kind === 'vn' ? [feed.vnid] : [])));
+    const released: number[] = [];
     for (const vnid of this.#withheld) {
-      if (waiting.has(vnid)) continue;
-      this.#withheld.delete(vnid);
-      this.#released.push(vnid);
+      if (!waiting.has(vnid) && !this.#released.includes(vnid)) released.push(vnid);
     }
-    if (this.#released.length > 0) this.#view.logger.info('VNs that were withheld are published again', { vnids: this.#released.slice(0, 16) });
+    this.#released.push(...released);
+    if (released.length > 0) this.#view.logger.info('VNs that were withheld are published again', { vnids: released.slice(0, 16) });
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
-import { feedKey, FeedRefused, FeedUnavailable, silentLogger, type FeedAccess, type FeedBatch, type FeedRight, type ListedRight } from '@nva/ports';
+import { feedKey, FeedRefused, FeedUnavailable, silentLogger, type FeedAccess, type Ensured, type FeedBatch, type FeedName, type FeedRight, type ListedRight } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../test/e2e/waiting.ts';
 import { answer, attach, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
@@ -54,10 +54,16 @@ class RecordingAccess implements FeedAccess {
 
 class TellingFeed extends InProcessFeed {
   readonly story: string[];
+  beforeEnsuring: () => Promise<void> = () => Promise.resolve();
 
   constructor(topics: Topics, story: string[]) {
     super('nvo3', topics);
     this.story = story;
+  }
+
+  override async ensure(feeds: readonly FeedName[]): Promise<Ensured> {
+    await this.beforeEnsuring();
+    return super.ensure(feeds);
   }
 
   override async publish(batches: readonly FeedBatch[]): Promise<void> {
@@ -75,13 +81,15 @@ let node: Node;
 let topics: Topics;
 let access: RecordingAccess;
 let distributor: Distributor;
+let feed: TellingFeed;
 let following: Set<string>;
 const failures: unknown[] = [];
 
 async function start(heartbeats = true): Promise<void> {
   node = await startNode(log.store, clock);
   const stillFollows = async (nveId: string, vnid: number): Promise<boolean> => following.has(`${nveId} ${vnid}`);
-  distributor = new Distributor(new TellingFeed(topics, story), node.replica, log.store, silentLogger, {
+  feed = new TellingFeed(topics, story);
+  distributor = new Distributor(feed, node.replica, log.store, silentLogger, {
     adopt: false,
     purge: { afterMs: PURGE_AFTER_MS, clock },
     access: { access, clock, graceMs: GRACE_MS, ...(heartbeats && { stillFollows }) },
@@ -249,6 +257,24 @@ describe('rights that cannot be granted', () => {
     await until('the VN is told', () => (story.includes('tell nve/a vn/1') && story.includes('tell vn/1 mapping/t1/192.0.2.1') ? null : story.join('\n')));
     expect(story.indexOf('grant a vn/1')).toBeLessThan(story.indexOf('tell nve/a vn/1'));
     expect(distributor.rights!.withheld.size).toBe(0);
+  });
+
+  it('leave their VN untold until what was left out is told first: nothing that is under way when they are there comes before it', async () => {
+    access.refused.add('a vn/1');
+    await submit(attach('t1', 'a', 1));
+    expect([...distributor.rights!.withheld]).toEqual([1]);
+    story.length = 0;
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+    feed.beforeEnsuring = () => (reach(), gate);
+    for (const outcome of await node.submit(attach('t2', 'b', 2))) answer(outcome);
+    await reached;
+    access.refused.clear();
+    await after(1_000);
+    open();
+    await settled();
+    await until('the VN is told', () => (story.some((line) => line.startsWith('tell vn/1 mapping/t2')) ? null : 'not yet'));
+    expect(story.filter((line) => line.startsWith('tell vn/1 mapping')).map((line) => line.split('/')[2])).toEqual(['t1', 't2']);
   });
 
   it('keep no other right from being revoked', async () => {
