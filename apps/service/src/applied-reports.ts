@@ -18,19 +18,27 @@ export interface Report extends Applied {
 /**
  * What NVEs say they have applied, VN by VN: soft state, from their heartbeats. Each report is compared with the digests from its own position on,
  * so an NVE that is merely behind, or further than it can tell, is never called different; where not all of them are held the verdict is unknown.
+ *
+ * An NVE may be further than this fold as well, and its position not tell: so what differs is unknown until the fold has passed all that was in the log when the
+ * report came, and differs then if it still does.
  */
 export class AppliedReports {
   readonly #log: string;
   readonly #digests: FeedDigests;
   readonly #foldPosition: () => Position;
   readonly #isIn: (nveId: string, vnid: number) => boolean;
+  readonly #caughtUp: () => Promise<boolean>;
+  /** Reports that seem to differ, and came after the log was last asked for its end. */
+  #seeming: { readonly nveId: string; readonly report: Report }[] = [];
+  #confirming = false;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
   /** Told of every VN of which an NVE holds another table than the fold. */
   onDiffers: (vnid: number) => void = () => undefined;
 
-  /** `isIn` says whether an NVE is in a VN. */
-  constructor(log: string, digests: FeedDigests, foldPosition: () => Position, isIn: (nveId: string, vnid: number) => boolean) {
+  /** `isIn` says whether an NVE is in a VN; `caughtUp` resolves when the fold has passed all that is in the log now, with false if that is not known. */
+  constructor(log: string, digests: FeedDigests, foldPosition: () => Position, isIn: (nveId: string, vnid: number) => boolean, caughtUp: () => Promise<boolean>) {
+    this.#caughtUp = caughtUp;
     this.#isIn = isIn;
     this.#log = log;
     this.#digests = digests;
@@ -53,12 +61,38 @@ export class AppliedReports {
       if (this.#isIn(nveId, one.vnid)) reports.push({ ...one, verdict: ahead.has(one.vnid) ? 'ahead' : this.#verdict(one) });
       else if (before.has(one.vnid)) reports.push({ ...one, verdict: 'unknown' });
     }
-    const differing = reports.filter(({ verdict }) => verdict === 'differs');
-    this.#mismatches += differing.length;
-    for (const { vnid } of differing) this.onDiffers(vnid);
+    const kept = reports.map((report) => (report.verdict === 'differs' ? { ...report, verdict: this.#stillDiffers(before.get(report.vnid), report) ? ('differs' as const) : ('unknown' as const) } : report));
     this.#reports.delete(nveId);
-    this.#reports.set(nveId, new Map(reports.map((report) => [report.vnid, report])));
+    this.#reports.set(nveId, new Map(kept.map((report) => [report.vnid, report])));
     if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);
+    for (const [i, { verdict }] of reports.entries()) if (verdict === 'differs') this.#seeming.push({ nveId, report: kept[i]! });
+    if (this.#seeming.length > 0 && !this.#confirming) void this.#confirm();
+  }
+
+  /** The same was found to differ before: it is not unknown again until it is looked at. */
+  #stillDiffers(before: Report | undefined, { log, position, digest }: Report): boolean {
+    return before?.verdict === 'differs' && before.log === log && before.position === position && before.digest === digest;
+  }
+
+  /** Judges what seems to differ once the fold has passed all that was in the log after it came. Never rejects. */
+  async #confirm(): Promise<void> {
+    this.#confirming = true;
+    while (this.#seeming.length > 0) {
+      const seeming = this.#seeming.splice(0);
+      if (await this.#caughtUp()) for (const { nveId, report } of seeming) this.#judgeAgain(nveId, report);
+    }
+    this.#confirming = false;
+  }
+
+  #judgeAgain(nveId: string, report: Report): void {
+    const reports = this.#reports.get(nveId) as Map<number, Report> | undefined;
+    // It has said something else since, or has left.
+    if (reports?.get(report.vnid) !== report || !this.#isIn(nveId, report.vnid)) return;
+    const verdict = this.#verdict(report);
+    reports.set(report.vnid, { ...report, verdict });
+    if (verdict !== 'differs') return;
+    this.#mismatches++;
+    this.onDiffers(report.vnid);
   }
 
   /** The first NVEs that have reported, by id, after one. */

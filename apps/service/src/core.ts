@@ -25,6 +25,9 @@ import { CallerTurns } from './caller-turns.ts';
 /** The group of registrars that share a log and serve all of it. */
 export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
 
+/** How long a doubt about an NVE's table waits for the fold. */
+const CATCH_UP_LIMIT_MS = 10_000;
+
 /** What a registrar has. */
 export interface Registration {
   readonly registrar: Registrar;
@@ -99,7 +102,7 @@ export class Core {
     this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {}, clock);
     this.replica.onFolded(({ position }) => this.positions.met(position));
     const { network, digests } = this.replica;
-    this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false);
+    this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false, () => this.#caughtUp());
     this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
     this.registration = roles.includes('registrar') ? register(config, this, logger, from?.keys) : null;
     this.#snapshotDirectory = snapshots;
@@ -175,6 +178,15 @@ export class Core {
     await this.#snapshots?.stop();
     if (this.#ownStore) await this.store.close();
     await this.tracing?.stop().catch(() => undefined);
+  }
+
+  /** False if the log does not tell where it ends, or the fold does not come so far in time. */
+  async #caughtUp(): Promise<boolean> {
+    try {
+      return await this.replica.passedWithin((await this.store.head()).position, CATCH_UP_LIMIT_MS);
+    } catch {
+      return false;
+    }
   }
 
   /** What this process, or one before it, keeps of the log elsewhere. Rejects with LogEndLost if the log does not bear it out. */
