@@ -32,7 +32,7 @@ const BEHIND: Readonly<Record<string, string>> = { kafkajs: 'libs/kafka/', avsc:
 
 const MAX_LINES = 400;
 
-const isTest = (file: string): boolean => /\.spec\.ts$|\/test\/|^test\/|\/testing\/|\/bench\/|\/tools\/|^apps\/(?:bench|demo)\//.test(file);
+const isTest = (file: string): boolean => /\.spec\.ts$|\/test\/|^test\/|\/testing\/|\/bench\/|\/tools\/|^apps\/(?:bench|demo|sim)\//.test(file);
 const text = (file: string): string => readFileSync(join(root, file), 'utf8');
 const sources = trackedFiles('.ts').filter((file) => /^(?:libs|apps|test)\//.test(file));
 const product = sources.filter((file) => !isTest(file) && file.includes('/src/'));

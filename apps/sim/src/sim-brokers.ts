@@ -1,0 +1,197 @@
+import { feedKey, type FeedCheckpoint, type FeedName, type FeedRecord } from '@nva/ports';
+import type { World } from './world.ts';
+
+/** Shards of the simulated feeds: as on Kafka one transactional id each, but few, so that they meet. */
+export const SIM_SHARDS = 4;
+/** A transaction that has not ended by then is aborted. */
+const TRANSACTION_LIMIT_MS = 10_000;
+/** Removals are kept for so long, in milliseconds (`delete.retention.ms`). */
+export const REMOVALS_KEPT_MS = 60_000;
+
+/** A transaction: what it wrote can be read once it is committed, and nothing behind it before it has ended. */
+export interface Transaction {
+  readonly shard: number;
+  readonly epoch: number;
+  state: 'open' | 'committed' | 'aborted';
+}
+
+export interface Stored {
+  readonly offset: number;
+  readonly record: FeedRecord;
+  readonly transaction: Transaction;
+  readonly atMs: number;
+}
+
+/** A topic of one partition. One that is made again has another id; one that was emptied has not, and begins with offset 0 again. */
+export class SimTopic {
+  readonly id: string;
+  readonly feed: FeedName;
+  readonly name: string;
+  stored: Stored[] = [];
+  #next = 0;
+  #emptied = 0;
+
+  constructor(id: string, name: string, feed: FeedName) {
+    this.id = id;
+    this.name = name;
+    this.feed = feed;
+  }
+
+  /** By what a consumer knows that it reads what it has read before. */
+  get print(): string {
+    return `${this.id}/${this.#emptied}`;
+  }
+
+  /** The offset that the next record gets. */
+  get end(): number {
+    return this.#next;
+  }
+
+  /** What a reader of committed records sees ends here: before the first open transaction. */
+  get stableEnd(): number {
+    return this.stored.find(({ transaction }) => transaction.state === 'open')?.offset ?? this.#next;
+  }
+
+  add(record: FeedRecord, transaction: Transaction, atMs: number): number {
+    this.stored.push({ offset: this.#next, record, transaction, atMs });
+    return this.#next++;
+  }
+
+  /** The marker at the end of a transaction takes an offset, too. */
+  mark(): void {
+    this.#next++;
+  }
+
+  empty(): void {
+    this.#emptied++;
+    this.stored = [];
+    this.#next = 0;
+  }
+
+  /** Committed records from an offset on, in order. */
+  committedFrom(offset: number): readonly Stored[] {
+    const end = this.stableEnd;
+    return this.stored.filter((one) => one.offset >= offset && one.offset < end && one.transaction.state === 'committed');
+  }
+
+  /** Takes out what is superseded, removals whose time is over, and what was aborted, before the last `keep` records. */
+  compact(nowMs: number, keep: number): void {
+    const end = this.stored[this.stored.length - keep]?.offset ?? 0;
+    const last = new Map(this.stored.filter(({ transaction }) => transaction.state === 'committed').map(({ record, offset }) => [record.key, offset]));
+    this.stored = this.stored.filter(({ offset, record, transaction, atMs }) => {
+      if (offset >= end || transaction.state === 'open') return true;
+      if (transaction.state === 'aborted' || last.get(record.key) !== offset) return false;
+      return record.value !== null || nowMs - atMs <= REMOVALS_KEPT_MS;
+    });
+  }
+}
+
+/** Kafka, as far as the feeds know it: topics, transactions with epochs, compaction, who may read. */
+export class SimBrokers {
+  readonly #world: World;
+  readonly #guarded: boolean;
+  readonly topics = new Map<string, SimTopic>();
+  readonly #epochs = new Map<number, number>();
+  readonly checkpoints = new Map<number, FeedCheckpoint>();
+  /** `nveId feed` (Kafka's rules about topics). */
+  readonly rights = new Set<string>();
+  readonly #open = new Set<Transaction>();
+  readonly #readers = new Set<(topic: string) => void>();
+  #madeTopics = 0;
+
+  /** `guarded`: they ask who may read. */
+  constructor(world: World, guarded: boolean) {
+    this.#world = world;
+    this.#guarded = guarded;
+  }
+
+  /** Calls with the name of every topic that has something new for readers. */
+  onNews(reader: (topic: string) => void): () => void {
+    this.#readers.add(reader);
+    return () => this.#readers.delete(reader);
+  }
+
+  make(name: string, feed: FeedName): SimTopic {
+    const topic = new SimTopic(`topic-${++this.#madeTopics}`, name, feed);
+    this.topics.set(name, topic);
+    this.#tell(name);
+    return topic;
+  }
+
+  delete(name: string): void {
+    this.topics.delete(name);
+    this.#tell(name);
+  }
+
+  /** Every topic loses what is on it, and the brokers forget how far distributors had come. */
+  empty(): void {
+    for (const transaction of this.#open) this.end(transaction, 'aborted');
+    this.checkpoints.clear();
+    for (const topic of this.topics.values()) topic.empty();
+    for (const name of this.topics.keys()) this.#tell(name);
+  }
+
+  /** The brokers come back with empty disks: no topic is there, no right, and nothing of how far distributors had come. */
+  forget(): void {
+    this.empty();
+    const names = [...this.topics.keys()];
+    this.topics.clear();
+    this.rights.clear();
+    for (const name of names) this.#tell(name);
+  }
+
+  compact(keep: number): void {
+    for (const topic of this.topics.values()) topic.compact(this.#world.nowMs, keep);
+  }
+
+  /** A writer comes to own the shard: what its former one has under way is aborted, and what that still sends is refused. */
+  nextEpoch(shard: number): number {
+    for (const transaction of this.#open) if (transaction.shard === shard) this.end(transaction, 'aborted');
+    const epoch = (this.#epochs.get(shard) ?? 0) + 1;
+    this.#epochs.set(shard, epoch);
+    return epoch;
+  }
+
+  isFenced(shard: number, epoch: number): boolean {
+    return (this.#epochs.get(shard) ?? 0) !== epoch;
+  }
+
+  begin(shard: number, epoch: number): Transaction {
+    const transaction: Transaction = { shard, epoch, state: 'open' };
+    this.#open.add(transaction);
+    this.#world.after(TRANSACTION_LIMIT_MS, null, () => this.end(transaction, 'aborted'));
+    return transaction;
+  }
+
+  end(transaction: Transaction, state: 'committed' | 'aborted'): void {
+    if (transaction.state !== 'open') return;
+    transaction.state = state;
+    this.#open.delete(transaction);
+    for (const topic of this.topics.values()) {
+      if (!topic.stored.some((one) => one.transaction === transaction)) continue;
+      topic.mark();
+      this.#tell(topic.name);
+    }
+  }
+
+  mayRead(nveId: string, feed: FeedName): boolean {
+    return !this.#guarded || this.rights.has(rightName(nveId, feed));
+  }
+
+  /** What is on a topic for whoever reads it from its start: by key, the last record. */
+  table(name: string): ReadonlyMap<string, FeedRecord> {
+    const table = new Map<string, FeedRecord>();
+    for (const { record } of this.topics.get(name)?.committedFrom(0) ?? []) {
+      if (record.value === null) table.delete(record.key);
+      else table.set(record.key, record);
+    }
+    return table;
+  }
+
+  #tell(name: string): void {
+    for (const reader of this.#readers) reader(name);
+  }
+}
+
+export const topicName = (feed: FeedName): string => (feed.kind === 'vn' ? `nvo3.vn.${feed.vnid}` : `nvo3.nve.${feed.nveId}`);
+export const rightName = (nveId: string, feed: FeedName): string => `${nveId} ${feedKey(feed)}`;
