@@ -23,6 +23,8 @@ export interface FollowerObserver<C extends FeedChange> {
   complete(): void;
   /** The feed was read to its end, and what was read is not whole. The table before it, if any, forwards until enough has come. */
   incomplete(): void;
+  /** A table that was not whole has got more of its feed, and is not whole still. */
+  filled(): void;
   /** The list of degraded keys is another than was told before. */
   degraded(): void;
   interrupted(cause: Error): void;
@@ -178,7 +180,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
       const shadow = this.#shadow ?? this.#restart();
       shadow.add(record);
       if (!this.#endReached) return;
-      if (!shadow.isMidChange) this.#swapIfWhole(shadow);
+      if (!shadow.isMidChange && !this.#swapIfWhole(shadow)) this.#observer.filled();
       if (this.#shadow === shadow && shadow.removals > this.#removalsLimit) this.#readAnew(shadow);
       return;
     }

@@ -317,6 +317,7 @@ export class NveClient {
       interrupted: (cause: Error) => (this.#events.emit('interrupted', { feed, cause }), then()),
       resumed: () => (this.#events.emit('resumed', { feed }), then()),
       incomplete: () => (this.#events.emit('incomplete', { feed }), then()),
+      filled: then,
     };
   }
 

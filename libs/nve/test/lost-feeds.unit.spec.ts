@@ -163,6 +163,16 @@ describe('a membership that is absent from a new read of the own feed', () => {
     expect(told.slice(2).map((line) => line.split('@')[0])).toEqual(['swap 100', 'doubtful 100 over', 'left 100', 'left 100']);
   });
 
+  it('ends when the VN’s feed was read empty and is filled with a VN that was changed meanwhile, and does not name this NVE', () => {
+    const { client, transport, told } = clientInVn();
+    transport.vn(100).restart().complete();
+    transport.nve('nve2').restart().complete();
+    expect(client.doubts()).toEqual([{ vnid: 100, reason: 'reading' }]);
+    // Filled from the fold: members first, and the context, which has another name now, last.
+    transport.vn(100).change(4, nve1, vm(1, 'nve1')).change(40, contextEntry(100, 'renamed'));
+    expect(told.slice(2).map((line) => line.split('@')[0])).toEqual(['doubtful 100 over', 'left 100', 'left 100']);
+  });
+
   it('stays while the VN’s feed is missing, however long', () => {
     const { client, transport, timers, vmAt } = clientInVn();
     transport.vn(100).interrupted(new Error('no such topic'));
