@@ -10,8 +10,8 @@ import { shortened } from './shortening.ts';
 /** Histories that broke a promise, shortened: `npm test` plays them all. */
 const HISTORIES = join(dirname(fileURLToPath(import.meta.url)), '..', 'histories');
 const TELL_EVERY_MS = 10_000;
-/** Failures that are shortened; the rest are named. */
-const MAX_SHORTENED = 5;
+/** Histories that break a promise, after which nothing more is played. */
+const MAX_BROKEN = 5;
 const USAGE = `usage: npm run sim -- [--seed N] [--histories M] [--minutes T] [--threads K]
        npm run sim -- --seed N --trace
        npm run sim -- --replay FILE [--trace]
@@ -55,7 +55,7 @@ async function playMany(seed: number, histories: number, minutes: number | undef
   const failed: Told[] = [];
   let toldMs = startMs;
   say(`seeds from ${seed} on`);
-  const goesOn = (): boolean => minutes === undefined || performance.now() - startMs < minutes * 60_000;
+  const goesOn = (): boolean => failed.length < MAX_BROKEN && (minutes === undefined || performance.now() - startMs < minutes * 60_000);
   await playAll(seed, histories, goesOn, (told) => {
     const { played } = told;
     sums.histories++;
@@ -73,7 +73,7 @@ async function playMany(seed: number, histories: number, minutes: number | undef
   const took = (performance.now() - startMs) / 60_000;
   const hours = sums.simulatedMs / 3_600_000;
   say(`${sums.histories} histories in ${(60 * took).toFixed(1)} s, ${Math.round(sums.histories / took)} a minute: ${hours.toFixed(1)} simulated hours, ${(hours / took).toFixed(1)} a minute; ${sums.events} events, ${sums.checks} things compared; ${failed.length} broken`);
-  for (const one of failed.slice(0, MAX_SHORTENED)) await keep(one.seed, one.played);
+  for (const one of failed.slice(0, MAX_BROKEN)) await keep(one.seed, one.played);
   return failed.length === 0 ? 0 : 1;
 }
 
