@@ -1,4 +1,5 @@
 import { createEventCodec } from '@nva/codec';
+import { AGGREGATES } from '@nva/domain';
 import { readPosition } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
 import type { Position, RecordedEvent } from '@nva/ports';
@@ -11,7 +12,7 @@ export type Queries = Readonly<Record<string, string | readonly string[]>>;
 /** Streams, or types, that one question names at most. */
 export const MAX_NAMES = 16;
 
-const ENTITY = /^(?:(?:ts|vn|nve|interconnect)-[A-Za-z0-9._:@-]{1,252}|fold|log)$/;
+const ENTITY = new RegExp(`^(?:(?:${[...Object.values(AGGREGATES).map(({ prefix }) => prefix), 'interconnect-'].join('|')})[A-Za-z0-9._:@-]{1,252}|fold|log)$`);
 const NAME = /^[\x21-\x7e]{1,256}$/;
 const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
 const TYPES: readonly string[] = createEventCodec().schemas.map(({ schema }) => (schema as { name: string }).name).toSorted();

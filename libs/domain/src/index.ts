@@ -1,3 +1,4 @@
+export * from './aggregates.ts';
 export { MAX_BINDINGS_PER_TS, sameAddress, type BindingLine } from './bindings.ts';
 export * from './commands.ts';
 export * from './facts.ts';

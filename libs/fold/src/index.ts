@@ -2,6 +2,7 @@ export { LogTime, MAX_STEP_MS, type LogTimeState } from './log-time.ts';
 export * from './capture.ts';
 export * from './changes.ts';
 export * from './digests.ts';
+export * from './folded.ts';
 export * from './model.ts';
 export type { KeptOrder } from './ordered.ts';
 export type { Namesakes } from './namesakes.ts';

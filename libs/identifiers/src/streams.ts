@@ -1,20 +1,22 @@
 import { createHash } from 'node:crypto';
 
+/** What the names of an aggregate's streams begin with. */
+export const STREAM_PREFIX = { ts: 'ts-', vn: 'vn-', nve: 'nve-' } as const;
+
 /** Names of the log's streams: one per aggregate (ARCHITECTURE, «The way of a change»). */
-export const tsStream = (name: string): string => `${TS}${name}`;
-export const vnStream = (vnid: number): string => `vn-${vnid}`;
+export const tsStream = (name: string): string => `${STREAM_PREFIX.ts}${name}`;
+export const vnStream = (vnid: number): string => `${STREAM_PREFIX.vn}${vnid}`;
 /** Who owns the terms of a group (R34). */
 export const oracleStream = (group: string): string => `oracle-${group}`;
-export const nveStream = (nveId: string): string => `nve-${nveId}`;
+export const nveStream = (nveId: string): string => `${STREAM_PREFIX.nve}${nveId}`;
 
-const TS = 'ts-';
 /** In no id. */
 const OF = '@';
 /** Event stores take stream names of up to 255 bytes. */
-const MAX_TS_NAME_LENGTH = 255 - TS.length;
+const MAX_TS_NAME_LENGTH = 255 - STREAM_PREFIX.ts.length;
 
 /** The name that a tenant system's stream ends in; undefined for a stream of something else. */
-export const tsNameOf = (stream: string): string | undefined => (stream.startsWith(TS) ? stream.slice(TS.length) : undefined);
+export const tsNameOf = (stream: string): string | undefined => (stream.startsWith(STREAM_PREFIX.ts) ? stream.slice(STREAM_PREFIX.ts.length) : undefined);
 
 /**
  * Ids of tenant systems are their tenants' own. The stream of the first tenant to have an id is named by the id alone, and that of every

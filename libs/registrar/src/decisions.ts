@@ -1,9 +1,9 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { decideNve, decidePassing, decideTenantSystem, decideVn, evolveTaker, isTenantSystemCommand, isVnCommand, type Nve, type PassAddress, type Passing, type TenantSystem, type Vn } from '@nva/domain';
+import { decide, decidePassing, evolve, evolveTaker, tenantOfCommand, type Command, type PassAddress, type Passing, type TenantSystem } from '@nva/domain';
 import type { Network } from '@nva/fold';
 import { Refusal } from '@nva/identifiers';
 import { factsFor, toldTo, type Caller } from './access.ts';
-import { evolved, type Overlay, type StreamState } from './overlay.ts';
+import type { Overlay, StreamState } from './overlay.ts';
 import type { QuotaKeeper } from './quota-keeper.ts';
 import type { Request } from './request.ts';
 
@@ -24,7 +24,7 @@ export class Decisions {
     return told(request.caller, () => {
       const { state } = this.#overlay.stream(stream);
       const event = this.#decide(request, state, audit);
-      if (event) this.#quotas?.check([state, evolved(state, event)]);
+      if (event) this.#quotas?.check([state, evolve(state, event)]);
       return event;
     });
   }
@@ -35,20 +35,14 @@ export class Decisions {
       const { state: holder, revision } = this.#overlay.stream(stream) as TenantSystemStanding;
       const { state: taker, revision: toRevision } = this.#overlay.stream(toStream) as TenantSystemStanding;
       const passing = decidePassing(command as PassAddress, { holder, revision, taker, toRevision }, this.#facts(caller, taker?.tenantId ?? ''), audit);
-      if (passing) this.#quotas?.check([holder, evolved(holder, passing.passed)], [taker, evolveTaker(taker!, passing.passed)]);
+      if (passing) this.#quotas?.check([holder, evolve(holder, passing.passed)], [taker, evolveTaker(taker!, passing.passed)]);
       return passing;
     });
   }
 
   #decide({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
-    const { facts } = this.#overlay;
-    if (isTenantSystemCommand(command)) {
-      const ts = state as TenantSystem | null;
-      const tenantId = command.type === 'attach' ? command.tenantId : (ts?.tenantId ?? '');
-      return decideTenantSystem(command as Exclude<typeof command, PassAddress>, ts, this.#facts(caller, tenantId), audit);
-    }
-    if (isVnCommand(command)) return decideVn(command, state as Vn | null, facts, audit);
-    return decideNve(command, state as Nve | null, facts, audit);
+    const tenantId = tenantOfCommand(command, state);
+    return decide(command as Exclude<Command, PassAddress>, state, tenantId === null ? this.#overlay.facts : this.#facts(caller, tenantId), audit);
   }
 
   readonly #facts = (caller: Caller, tenantId: string): ReturnType<typeof factsFor> => factsFor(caller, tenantId, this.#overlay.facts, this.#isIn);
@@ -63,9 +57,9 @@ interface TenantSystemStanding {
 }
 
 /** What another NVE is and has is nothing that an NVE is told. */
-function told<T>(caller: Caller, decide: () => T): T {
+function told<T>(caller: Caller, decided: () => T): T {
   try {
-    return decide();
+    return decided();
   } catch (error) {
     throw error instanceof Refusal ? toldTo(caller, error) : error;
   }

@@ -1,30 +1,13 @@
-import { factsOf, Connection, type FoldedTs, type Network } from '@nva/fold';
+import { factsOf, foldedOf, Connection, type FoldedTs, type Network } from '@nva/fold';
 import type { Binding, NvaEvent } from '@nva/codec';
-import {
-  evolveNve,
-  evolveTaker,
-  evolveTenantSystem,
-  evolveVn,
-  isNveEvent,
-  isTenantSystemEvent,
-  isVnEvent,
-  type Facts,
-  type NamedTenantSystem,
-  type Nve,
-  type Passing,
-  type TenantSystem,
-  type TenantSystemNames,
-  type Vn,
-} from '@nva/domain';
+import { evolve, evolveTaker, type AggregateState, type Facts, type NamedTenantSystem, type Nve, type Passing, type TenantSystem, type TenantSystemNames, type Vn } from '@nva/domain';
 import { NO_STREAM } from '@nva/ports';
 import { isTenantsOwnName, nveIdAlike, nveIdOnKafka, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
 import { PendingUsage, type PendingWork } from './quota-keeper.ts';
 import { TransientMap } from './transient-map.ts';
 
-type State = TenantSystem | Vn | Nve;
-
 export interface StreamState {
-  readonly state: State | null;
+  readonly state: AggregateState | null;
   readonly revision: number;
 }
 
@@ -105,7 +88,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
   /** Takes in an event that is on its way into the log. */
   expect(stream: string, event: NvaEvent): void {
     const { state, revision } = this.stream(stream);
-    this.#set(stream, { ...this.#pending.get(stream), state: evolved(state, asWritten(event)), revision: revision + 1 });
+    this.#set(stream, { ...this.#pending.get(stream), state: evolve(state, asWritten(event)), revision: revision + 1 });
   }
 
   /** Takes in a passing that is on its way into the log: its two events, and what the second makes of the taker. */
@@ -199,7 +182,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     holder: (vnid, kind, address) => {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
         const pending = this.#pendingOf(claimant);
-        if (!pending || claims(pending, vnid, kind, address)) return claimant.state;
+        if (!pending || claimKeys(pending).has(claimKey(vnid, kind, address))) return claimant.state;
         const taker = this.#handed.size === 0 ? undefined : this.#takerOf(claimKey(vnid, kind, address), tsStream(this.#network.namesakes.nameOf(claimant)));
         if (taker) return taker;
       }
@@ -232,19 +215,12 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   #folded(stream: string): StreamState {
-    const folded = this.#inFold(stream);
+    const folded = foldedOf(this.#network, stream);
     return folded ? { state: folded.state, revision: folded.revision } : { state: null, revision: NO_STREAM };
   }
 
   #pendingOf(ts: FoldedTs): TenantSystem | undefined {
     return this.#pending.size === 0 ? undefined : (this.#pending.get(tsStream(this.#network.namesakes.nameOf(ts)))?.state as TenantSystem | undefined);
-  }
-
-  #inFold(stream: string): { readonly state: State | null; readonly revision: number } | undefined {
-    const name = tsNameOf(stream);
-    if (name !== undefined) return this.#network.tenantSystems.get(name);
-    if (stream.startsWith('vn-')) return this.#network.vns.get(Number(stream.slice(3)));
-    return this.#network.nves.get(stream.slice(4));
   }
 
   pendingTenantSystems(): readonly TenantSystem[] {
@@ -261,23 +237,19 @@ export class Overlay implements TenantSystemNames, PendingWork {
     this.#eachIndexed(stream, next.state, (index, key, entry, binding) => binding && isOrphaned(binding) ? undefined : index.add(key, entry));
   }
 
-  #unclaim(stream: string, state: State | null): void {
+  #unclaim(stream: string, state: AggregateState | null): void {
     this.#eachIndexed(stream, state, (index, key, entry) => index.delete(key, entry));
   }
 
   /** Where what is to be can be found: a tenant system by what it claims, and by its id if that is not its name; an NVE by its name on Kafka. */
-  #eachIndexed(stream: string, state: State | null, visit: (index: Index, key: string, entry: string, claimedBy?: Binding) => void): void {
+  #eachIndexed(stream: string, state: AggregateState | null, visit: (index: Index, key: string, entry: string, claimedBy?: Binding) => void): void {
     if (!state) return;
     if ('siteId' in state) {
       visit(this.#claims, nameKey(state.nveId), state.nveId);
       if (state.status === 'reachable') for (const address of state.addresses) visit(this.#claims, tunnelKey(address), state.nveId);
     }
     if (!('tsId' in state)) return;
-    for (const binding of state.bindings) {
-      const { vnid, ip } = binding;
-      visit(this.#claims, claimKey(vnid, 'mac', state.mac), stream, binding);
-      if (ip !== null) visit(this.#claims, claimKey(vnid, 'ip', ip), stream, binding);
-    }
+    for (const binding of state.bindings) for (const claim of claimsBy(state, binding)) visit(this.#claims, claim, stream, binding);
     const name = tsNameOf(stream)!;
     if (isTenantsOwnName(name)) visit(this.#namesakes, state.tsId, name);
   }
@@ -321,14 +293,13 @@ class Index {
 
 const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => `${vnid} ${kind} ${address}`;
 
-const claims = (ts: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string): boolean =>
-  ts.bindings.some((b) => b.vnid === vnid && !isOrphaned(b) && (kind === 'mac' ? ts.mac === address : b.ip === address));
-
 /** All that a tenant system claims, or will. */
 function claimKeys(ts: TenantSystem): ReadonlySet<string> {
-  const living = ts.bindings.filter((binding) => !isOrphaned(binding));
-  return new Set(living.flatMap(({ vnid, ip }) => [claimKey(vnid, 'mac', ts.mac), ...(ip === null ? [] : [claimKey(vnid, 'ip', ip)])]));
+  return new Set(ts.bindings.flatMap((binding) => (isOrphaned(binding) ? [] : claimsBy(ts, binding))));
 }
+
+/** What it claims by a binding: its MAC in that VN, and the IP if there is one. */
+const claimsBy = ({ mac }: TenantSystem, { vnid, ip }: Binding): readonly string[] => (ip === null ? [claimKey(vnid, 'mac', mac)] : [claimKey(vnid, 'mac', mac), claimKey(vnid, 'ip', ip)]);
 
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 
@@ -344,11 +315,3 @@ const plain = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, 
 const nameKey = (nveId: string): string => `nve ${nveIdAlike(nveId)}`;
 
 const tunnelKey = (address: string): string => `tunnel ${address}`;
-
-/** The state that an event makes of one. */
-export function evolved(state: State | null, event: NvaEvent): State {
-  if (isTenantSystemEvent(event)) return evolveTenantSystem(state as TenantSystem | null, event);
-  if (isVnEvent(event)) return evolveVn(state as Vn | null, event);
-  if (isNveEvent(event)) return evolveNve(state as Nve | null, event);
-  throw new Error(`${event.type} belongs to no aggregate`);
-}

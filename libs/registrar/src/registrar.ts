@@ -1,5 +1,6 @@
 import type { Audit, NvaEvent, SnapshotKey } from '@nva/codec';
 import { isTenantSystemCommand, streamOf, takersName, tsNameOfCommand, type AddressPassed, type Command, type TenantSystem, type TenantSystemCommand } from '@nva/domain';
+import { foldedOf } from '@nva/fold';
 import { Refusal, tsNameFor, tsNameOf, tsStream } from '@nva/identifiers';
 import { randomIds, type Clock, type EventStore, type Ids, type Logger, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
@@ -357,7 +358,7 @@ export class Registrar {
     const { network } = this.#replica;
     const tsName = tsNameOf(stream);
     if (tsName !== undefined) return answerForTenantSystem(network.tenantSystems.get(tsName), recorded);
-    const folded = stream.startsWith('vn-') ? network.vns.get(Number(stream.slice(3))) : network.nves.get(stream.slice(4));
+    const folded = foldedOf(network, stream);
     return plainAnswer(folded?.position ?? 0, folded?.revision ?? -1, recorded);
   }
 

@@ -1,15 +1,13 @@
 import type { Audit, NvaEvent } from '@nva/codec';
 import { nveIdAlike, nveIdOnKafka, nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
-import { isNveEvent, isTenantSystemCommand, isTenantSystemEvent, isVnCommand, isVnEvent, streamOf, type Command } from '../commands.ts';
+import { aggregateOfEvent, decide, evolve, isNveEvent, isTenantSystemEvent, isVnEvent, streamOf, type AggregateState } from '../aggregates.ts';
+import type { Command } from '../commands.ts';
 import type { Facts } from '../facts.ts';
 import { takersName, type NamedTenantSystem, type TenantSystemNames } from '../naming.ts';
-import { decideNve, evolveNve, type Nve } from '../nve.decider.ts';
+import type { Nve } from '../nve.decider.ts';
 import { decidePassing, type PassAddress } from '../passing.ts';
-import { decideTenantSystem } from '../tenant-system.decider.ts';
-import { evolveTaker, evolveTenantSystem, isAwaited, type TenantSystem } from '../tenant-system.ts';
-import { decideVn, evolveVn, type Vn } from '../vn.decider.ts';
-
-export type AggregateState = TenantSystem | Vn | Nve;
+import { evolveTaker, isAwaited, type TenantSystem } from '../tenant-system.ts';
+import type { Vn } from '../vn.decider.ts';
 
 /** Audit fields for specs: constant but for the time. */
 export const auditAt = (recordedAt: number): Audit => ({ recordedAt, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null });
@@ -49,11 +47,7 @@ export class Aggregates implements TenantSystemNames {
     if (command.type === 'passAddress') return this.#decidePassing(command, facts, audit);
     const stream = this.streamFor(command);
     const state = this.states.get(stream) ?? null;
-    const event = isTenantSystemCommand(command)
-      ? decideTenantSystem(command as Exclude<typeof command, PassAddress>, state as TenantSystem | null, facts, audit)
-      : isVnCommand(command)
-        ? decideVn(command, state as Vn | null, facts, audit)
-        : decideNve(command, state as Nve | null, facts, audit);
+    const event = decide(command, state, facts, audit);
     return event ? [{ stream, event }] : [];
   }
 
@@ -80,9 +74,7 @@ export class Aggregates implements TenantSystemNames {
       if (!isAwaited(event, this.revision(stream), taker, this.revision(toStream))) return stream;
       this.states.set(toStream, evolveTaker(taker, event));
     }
-    if (isTenantSystemEvent(event)) this.states.set(stream, evolveTenantSystem(state as TenantSystem | null, event));
-    else if (isVnEvent(event)) this.states.set(stream, evolveVn(state as Vn | null, event));
-    else if (isNveEvent(event)) this.states.set(stream, evolveNve(state as Nve | null, event));
+    if (aggregateOfEvent(event) !== null) this.states.set(stream, evolve(state, event));
     return stream;
   }
 }
