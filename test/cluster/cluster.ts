@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePort } from '@nva/processes';
 import { StandInCluster } from '../eventstore/stand-in-cluster.ts';
-import { freePort } from '../kafka/broker.ts';
 import { KafkaCluster } from './kafka-cluster.ts';
 import { ManagedProcess } from './managed-process.ts';
 

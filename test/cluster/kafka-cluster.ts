@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
-import { freePort, startBroker, type RunningBroker } from '../kafka/broker.ts';
+import { freePort } from '@nva/processes';
+import { startBroker, type RunningBroker } from '../kafka/broker.ts';
 
 const BROKERS = 3;
 

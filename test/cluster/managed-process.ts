@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tethered } from '../../apps/demo/src/tethered.ts';
+import { tethered } from '@nva/processes';
 
 const POLL_MS = 50;
 const READY_LIMIT_MS = 240_000;

@@ -1,10 +1,10 @@
 import { command } from '@nva/domain/testing';
+import { until } from '@nva/processes';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { EAGER_COMPACTION } from '../../libs/kafka/test/kafka-feed.ts';
 import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
 import { RepeatingWriter } from './odd-writers.ts';
-import { until } from './waiting.ts';
 import { World } from './world.ts';
 
 /** `segment.ms` of the topics, with a margin: the next record begins another segment. */

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
 import { GappedEventStore } from '@nva/event-log/testing';
 import { silentLogger } from '@nva/ports';
+import { freePort, until } from '@nva/processes';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { createService, readConfig, ROLES, type Service } from '../../apps/service/src/index.ts';
 import { RawUser } from '../../libs/kafka/test/secured-broker.ts';
-import { freePort, startBroker, type RunningBroker } from '../kafka/broker.ts';
-import { until } from './waiting.ts';
+import { startBroker, type RunningBroker } from '../kafka/broker.ts';
 
 const PASSWORD = 'nva-secret';
 const DENIED = 'TOPIC_AUTHORIZATION_FAILED';

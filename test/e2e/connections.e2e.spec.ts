@@ -6,9 +6,9 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '@nva/processes';
 import { Pressing } from '../../apps/service/test/raw-connections.ts';
 import { NvaProcess } from './nva-process.ts';
-import { until } from './waiting.ts';
 
 const OPEN_FILES = 256;
 const PRESSING = 400;

@@ -1,10 +1,10 @@
 import { createRecordCodec } from '@nva/codec';
+import { until } from '@nva/processes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeRecord } from '../../libs/kafka/src/record-format.ts';
 import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
 import type { LocalNve } from './nves.ts';
 import { DyingWriter } from './odd-writers.ts';
-import { until } from './waiting.ts';
 import { World } from './world.ts';
 
 let world: World;

@@ -4,7 +4,7 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { until } from './waiting.ts';
+import { until } from '@nva/processes';
 
 const MAIN = join(import.meta.dirname, '../../apps/nva/dist/main.js');
 /** Of what a busy machine may take for what must come. */

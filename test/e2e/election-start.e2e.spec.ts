@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { until } from '@nva/processes';
 import { Trio } from '../eventstore/trio.ts';
 import { NvaProcess } from './nva-process.ts';
-import { until } from './waiting.ts';
 
 let directory: string;
 let trio: Trio;

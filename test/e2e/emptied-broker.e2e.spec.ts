@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { until } from '@nva/processes';
 import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
 import { EmptiableBroker } from '../kafka/emptied.ts';
-import { until } from './waiting.ts';
 import { World } from './world.ts';
 
 /** A broker starts twice, in ten seconds or more; what is waited for are states, and this is only where waiting ends. */

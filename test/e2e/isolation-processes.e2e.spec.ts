@@ -7,12 +7,12 @@ import { GappedEventStore } from '@nva/event-log/testing';
 import { KafkaCommandTransport } from '@nva/kafka';
 import { KafkaCommands } from '@nva/nve';
 import { silentLogger } from '@nva/ports';
+import { freePort, until } from '@nva/processes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createService, readConfig, type Role, type Service } from '../../apps/service/src/index.ts';
 import { temporaryDirectory } from '../../apps/service/test/support.ts';
 import { RawUser, startSecuredBroker, userOf } from '../../libs/kafka/test/secured-broker.ts';
-import { freePort, NVA, type RunningBroker } from '../kafka/broker.ts';
-import { until } from './waiting.ts';
+import { NVA, type RunningBroker } from '../kafka/broker.ts';
 
 const DENIED = 'TOPIC_AUTHORIZATION_FAILED';
 const GRACE_MS = 3_000;

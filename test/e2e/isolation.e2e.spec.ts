@@ -5,6 +5,7 @@ import type { Command } from '@nva/domain';
 import { recordsOf } from '@nva/fold';
 import { KafkaFeedAccess, KafkaFeedWriter } from '@nva/kafka';
 import { silentLogger, systemClock } from '@nva/ports';
+import { until } from '@nva/processes';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createService, readConfig, ROLES } from '../../apps/service/src/index.ts';
 import { temporaryDirectory } from '../../apps/service/test/support.ts';
@@ -12,7 +13,6 @@ import { RawUser, startSecuredBroker, userOf } from '../../libs/kafka/test/secur
 import { answer, attach, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../libs/registrar/test/harness.ts';
 import { NVA, type RunningBroker } from '../kafka/broker.ts';
 import { LocalNve } from './nves.ts';
-import { until } from './waiting.ts';
 
 const DENIED = 'TOPIC_AUTHORIZATION_FAILED';
 const GRACE_MS = 400;

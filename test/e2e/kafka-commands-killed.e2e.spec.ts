@@ -8,10 +8,10 @@ import { SqliteEventStore } from '@nva/event-log';
 import { KafkaCommandTransport } from '@nva/kafka';
 import { KafkaCommands } from '@nva/nve';
 import { systemClock } from '@nva/ports';
+import { until } from '@nva/processes';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { KafkaFeedUnderTest } from '../../libs/kafka/test/kafka-feed.ts';
 import { NvaProcess } from './nva-process.ts';
-import { until } from './waiting.ts';
 
 const ROUNDS = 4;
 const NVES = ['nve1', 'nve2', 'nve3'];

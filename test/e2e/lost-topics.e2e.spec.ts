@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '@nva/processes';
 import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
 import type { LocalNve } from './nves.ts';
-import { until } from './waiting.ts';
 import { World } from './world.ts';
 
 const GONE_POLL_MS = 10;

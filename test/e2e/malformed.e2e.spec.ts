@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
+import { until } from '@nva/processes';
 import { attach, nve, vn } from '../../libs/registrar/test/harness.ts';
-import { until } from './waiting.ts';
 import { World } from './world.ts';
 
 let world: World;

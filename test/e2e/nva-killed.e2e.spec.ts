@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Mapping } from '@nva/codec';
 import type { FeedName } from '@nva/ports';
+import { until } from '@nva/processes';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { KafkaFeedUnderTest } from '../../libs/kafka/test/kafka-feed.ts';
 import { NvaProcess } from './nva-process.ts';
 import { sorted, type Entry } from './nve-state.ts';
 import { LocalNve } from './nves.ts';
-import { until } from './waiting.ts';
 
 const ROUNDS = 4;
 const LINES_PER_REQUEST = 40;

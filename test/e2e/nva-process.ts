@@ -2,9 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../kafka/broker.ts';
-import { until } from './waiting.ts';
-import { tethered } from '../../apps/demo/src/tethered.ts';
+import { freePort, tethered, until } from '@nva/processes';
 
 const MAIN = join(import.meta.dirname, '../../apps/nva/dist/main.js');
 const MAX_OUTPUT_CHARS = 4_000;

@@ -5,8 +5,8 @@ import { createInterface } from 'node:readline';
 import { KafkaFeedTransport, type KafkaSasl, type LogLevel } from '@nva/kafka';
 import { NveClient, type NveEvents } from '@nva/nve';
 import type { FeedTransport } from '@nva/ports';
+import { tethered } from '@nva/processes';
 import { stateOf, type VnState } from './nve-state.ts';
-import { tethered } from '../../apps/demo/src/tethered.ts';
 
 export interface Feeds {
   readonly brokers: readonly string[];

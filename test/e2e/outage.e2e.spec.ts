@@ -2,9 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { freePort, until } from '@nva/processes';
 import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
-import { freePort, startBroker, type RunningBroker } from '../kafka/broker.ts';
-import { until } from './waiting.ts';
+import { startBroker, type RunningBroker } from '../kafka/broker.ts';
 import { World } from './world.ts';
 
 /** Longer than a publish takes when the broker answers; shorter than a request that waits for it. */

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { until } from '@nva/processes';
 import { NvaProcess } from './nva-process.ts';
-import { until } from './waiting.ts';
 
 const fileOf = (...names: readonly string[]): string => JSON.stringify({ operators: names.map((name) => ({ name, sha256: createHash('sha256').update(`${name}-token`).digest('hex') })) });
 

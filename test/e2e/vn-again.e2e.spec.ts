@@ -1,9 +1,9 @@
 import { PURGE_AFTER_MS } from '@nva/distributor';
 import { command } from '@nva/domain/testing';
 import type { FeedName, FeedSink, FeedTransport } from '@nva/ports';
+import { until } from '@nva/processes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { attach, detach, nve, vn } from '../../libs/registrar/test/harness.ts';
-import { until } from './waiting.ts';
 import { World } from './world.ts';
 
 /** Feeds of one kind that can be held back on their way from a real transport: what they tell comes later, all of it and in order. */

@@ -4,13 +4,13 @@ import { feedsOf, recordsOf } from '@nva/fold';
 import { KafkaFeedWriter, type KafkaFeedWriterOptions } from '@nva/kafka';
 import { feedKey, type FeedName, type FeedTransport, type Logger } from '@nva/ports';
 import type { Answer } from '@nva/registrar';
+import { until } from '@nva/processes';
 import { expect } from 'vitest';
 import { KafkaFeedUnderTest } from '../../libs/kafka/test/kafka-feed.ts';
 import { answer, attach, ManualClock, openLog, startNode, type LogFixture, type Node } from '../../libs/registrar/test/harness.ts';
 import { kafkaBrokers } from '../kafka/brokers.ts';
 import { sorted, type Entry } from './nve-state.ts';
 import { ChildNve, LocalNve, type Nve } from './nves.ts';
-import { until } from './waiting.ts';
 
 type NewWriter = (options: KafkaFeedWriterOptions) => KafkaFeedWriter;
 

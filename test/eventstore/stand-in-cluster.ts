@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@nva/processes';
 import { ManagedProcess } from '../cluster/managed-process.ts';
-import { freePort } from '../kafka/broker.ts';
 import type { View } from './majority.ts';
 import { leaderAmong } from './roles.ts';
 

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { tethered } from '../../apps/demo/src/tethered.ts';
+import { tethered } from '@nva/processes';
 
 const START = join(import.meta.dirname, 'start.ts');
 

@@ -1,15 +1,15 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+// By their paths: this runs before anything is built, and without the condition by which sources are found.
+import { freePort } from '../../libs/processes/src/free-port.ts';
+import { tethered } from '../../libs/processes/src/tethered.ts';
 import { answersApiVersions } from './answers.ts';
 import { brokerClassPath, findJava } from './jars.ts';
-import { tethered } from '../../apps/demo/src/tethered.ts';
 
 const run = promisify(execFile);
 
@@ -19,9 +19,6 @@ const STOP_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 50;
 /** A port that was free when asked for may be taken when the broker binds it. */
 const MAX_START_ATTEMPTS = 3;
-/** Linux takes ports from 32768 on for outgoing connections (`ip_local_port_range`). */
-const FIRST_EPHEMERAL_PORT = 32_768;
-const LOWEST_PORT = 10_000;
 const LOG_TAIL_CHARS = 4_000;
 const NVA_PASSWORD = 'nva-secret';
 /** Any 16 bytes in base64url: the clusters of tests never meet. */
@@ -178,18 +175,4 @@ async function end(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
   await ended;
   clearTimeout(timer);
-}
-
-/**
- * A port that nobody listens on. Not one of the kernel's own choice: those are of the range that it takes for outgoing connections, and whoever is to listen may take
- * seconds until it does.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(LOWEST_PORT, FIRST_EPHEMERAL_PORT);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)));
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
-  }
 }

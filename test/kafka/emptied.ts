@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, startBroker, type RunningBroker } from './broker.ts';
+import { freePort } from '@nva/processes';
+import { startBroker, type RunningBroker } from './broker.ts';
 
 /** A broker of a test's own whose disks can be lost: it comes back on the same port, as the same cluster, and knows nothing any more. */
 export class EmptiableBroker {

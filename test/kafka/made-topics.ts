@@ -1,5 +1,5 @@
 import type { Admin, ITopicConfig } from 'kafkajs';
-import { until } from '../e2e/waiting.ts';
+import { until } from '@nva/processes';
 
 /** Made, and told by brokers with a leader for each partition. kafkajs's own waiting throws where a broker has not heard of the topic from the controller yet. */
 export async function makeTopics(admin: Admin, topics: ITopicConfig[]): Promise<void> {

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { it } from 'vitest';
-import { tethered } from '../../apps/demo/src/tethered.ts';
+// By its path, as in test/kafka/broker.ts.
+import { tethered } from '../../libs/processes/src/tethered.ts';
 
 /** Not a spec of the suite: killed-run.e2e.spec.ts runs it, and kills the run. Tells its worker's process id, and that of a process it starts. */
 it('hangs', { timeout: 60_000 }, async () => {

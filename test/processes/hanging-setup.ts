@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
-import { tethered } from '../../apps/demo/src/tethered.ts';
+// By its path, as in test/kafka/broker.ts.
+import { tethered } from '../../libs/processes/src/tethered.ts';
 
 /** As test/kafka/global-setup.ts has a broker: a process of the run itself. */
 export default function setup(): void {

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tethered } from '@nva/processes';
 import { root } from './files.ts';
-import { tethered } from '../../apps/demo/src/tethered.ts';
 
 const run = promisify(execFile);
 const main = join(root, 'apps/nva/dist/main.js');

@@ -9,6 +9,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   identifiers: [],
   codec: ['identifiers'],
   ports: ['identifiers', 'codec'],
+  processes: ['ports'],
   domain: ['identifiers', 'codec'],
   fold: ['identifiers', 'codec', 'domain', 'ports'],
   commands: ['identifiers', 'codec', 'domain'],

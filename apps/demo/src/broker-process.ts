@@ -1,7 +1,6 @@
 import { join } from 'node:path';
+import { freePort, until } from '@nva/processes';
 import { Child } from './child.ts';
-import { freePort } from './nva-process.ts';
-import { until } from './waiting.ts';
 
 /** The broker that the tests run on; what it needs is said by itself if it is missing. */
 const START = join(import.meta.dirname, '../../../test/kafka/start.ts');
@@ -12,9 +11,13 @@ const READY_TIMEOUT_MS = 360_000;
 export async function startBroker(children: AsyncDisposableStack): Promise<string> {
   const port = await freePort();
   const child = children.adopt(new Child({ name: 'Kafka broker', args: [START, '--port', String(port)] }), (broker) => broker.stop());
-  await until('The Kafka broker is ready', READY_TIMEOUT_MS, () => {
-    child.assertRunning();
-    return child.output.includes('Kafka is ready') ? null : 'it has not said so';
-  });
+  await until(
+    'The Kafka broker is ready',
+    () => {
+      child.assertRunning();
+      return child.output.includes('Kafka is ready') ? null : 'it has not said so';
+    },
+    READY_TIMEOUT_MS,
+  );
   return `127.0.0.1:${port}`;
 }

@@ -1,10 +1,10 @@
 import { mappingKey, memberKey, type Mapping, type VnMember } from '@nva/codec';
 import { sameValue, type VnTable } from '@nva/nve';
+import { until } from '@nva/processes';
 import { CheckFailed } from './check-failed.ts';
 import type { Listed, NvaApi } from './nva-api.ts';
 import type { NveAgent } from './nve-agent.ts';
 import type { Stage } from './stage.ts';
-import { until } from './waiting.ts';
 
 /** From the NVA's answer to the last NVE's table; a bus that has just got new consumers takes its time. */
 const SETTLE_TIMEOUT_MS = 120_000;
@@ -35,14 +35,15 @@ export async function checkTables(stage: Stage): Promise<Checked> {
 async function checkDigests(agent: NveAgent, { api, names }: Stage): Promise<number> {
   const { nveId, client } = agent;
   const meant = (await api.nve(nveId)).memberships.map(({ vnid }) => vnid);
-  await until(`${nveId} has applied what the NVA has recorded`, SETTLE_TIMEOUT_MS, async () => {
+  const lacking = async (): Promise<string | null> => {
     if (client.membershipStatus().state !== 'live') return 'it has not read its own feed';
     const told = [...client.memberships.keys()].sort((a, b) => a - b);
     if (!sameValue(told, meant)) return `it is in ${listed(told)}, and should be in ${listed(meant)}`;
     const catchingUp = client.status().find(({ state, digest }) => state !== 'live' || digest === null);
     if (catchingUp) return `${names.vnNamed(catchingUp.vnid)} is ${catchingUp.state}`;
     return judged(agent, api, names.vnNamed.bind(names));
-  });
+  };
+  await until(`${nveId} has applied what the NVA has recorded`, lacking, SETTLE_TIMEOUT_MS);
   const disagreements = client.disagreements();
   if (disagreements.length > 0) throw new CheckFailed(`${nveId} hosts other things than the NVA says: ${JSON.stringify(disagreements)}`);
   return meant.length;

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tethered } from './tethered.ts';
+import { tethered } from '@nva/processes';
 
 const STOP_TIMEOUT_MS = 25_000;
 const END_NOTICE_MS = 500;

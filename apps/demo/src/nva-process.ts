@@ -1,16 +1,12 @@
-import { randomInt } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort, until } from '@nva/processes';
 import { Child } from './child.ts';
-import { until } from './waiting.ts';
 
 const MAIN = join(import.meta.dirname, '../../nva/dist/main.js');
 const READY_TIMEOUT_MS = 240_000;
-const LOWEST_PORT = 10_000;
-const FIRST_EPHEMERAL_PORT = 32_768;
 
 export interface KafkaPlace {
   readonly brokers: readonly string[];
@@ -35,13 +31,14 @@ export async function startNva(kafka: KafkaPlace | null, children: AsyncDisposab
   children.defer(() => rm(dataDir, { recursive: true, force: true }));
   const child = new Child({ name: 'NVA', args: [MAIN], env: { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, TOKENS_FILE: '', ...kafkaEnv(kafka) } });
   children.defer(() => child.stop());
-  await until('The NVA is ready', READY_TIMEOUT_MS, async () => {
+  const lacking = async (): Promise<string | null> => {
     child.assertRunning();
     const answer = await fetch(`${baseUrl}/readyz`).catch((cause: Error) => cause);
     if (answer instanceof Error) return 'it does not answer';
     await answer.body?.cancel();
     return answer.ok ? null : `it answers ${answer.status}`;
-  });
+  };
+  await until('The NVA is ready', lacking, READY_TIMEOUT_MS);
   return { baseUrl, assertStillRunning: () => child.assertStillRunning() };
 }
 
@@ -49,15 +46,4 @@ export async function startNva(kafka: KafkaPlace | null, children: AsyncDisposab
 function kafkaEnv(kafka: KafkaPlace | null): Readonly<Record<string, string>> {
   if (!kafka) return { KAFKA_BROKERS: '' };
   return { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: kafka.prefix, FEED_ADOPT: 'true' };
-}
-
-/** A port that nobody listens on, and that no outgoing connection takes before somebody does: those are of the kernel's own range. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(LOWEST_PORT, FIRST_EPHEMERAL_PORT);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)));
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
-  }
 }

@@ -1,9 +1,9 @@
 import type { LocalAttachment } from '@nva/nve';
+import { until } from '@nva/processes';
 import { FigureIndex, type Figure, type FigureBinding, type FigureTs } from './figure.ts';
 import { NvaApi, Problem, type Answer } from './nva-api.ts';
 import type { KafkaPlace } from './nva-process.ts';
 import { NveAgent } from './nve-agent.ts';
-import { until } from './waiting.ts';
 
 /** A lease of a second, the time that its owner needs to see it lapse, and room for a busy machine. */
 const LAPSE_TIMEOUT_MS = 120_000;
@@ -77,7 +77,7 @@ export class Stage {
     this.#agents.delete(nveId);
     this.#orphans.set(nveId, [...agent.client.localAttachments.values()]);
     await agent.close();
-    await until(`The lease of ${nveId} lapses`, LAPSE_TIMEOUT_MS, async () => ((await this.api.nve(nveId)).reachable ? 'it is still reachable' : null));
+    await until(`The lease of ${nveId} lapses`, async () => ((await this.api.nve(nveId)).reachable ? 'it is still reachable' : null), LAPSE_TIMEOUT_MS);
     this.note(`${nveId} has sent no heartbeat for the second that its lease lasts`);
   }
 

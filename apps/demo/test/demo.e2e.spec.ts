@@ -3,13 +3,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { tethered, until } from '@nva/processes';
 import { loadFigure1 } from '../src/figure.ts';
 import { remote } from '../src/lookups.ts';
 import { startNva, type RunningNva } from '../src/nva-process.ts';
 import { play } from '../src/play.ts';
 import { figure1Scenario, type Step } from '../src/scenario.ts';
-import { until } from '../src/waiting.ts';
-import { tethered } from '../src/tethered.ts';
 
 const MAIN = join(import.meta.dirname, '../dist/main.js');
 const SOON_MS = 20_000;
@@ -78,7 +77,7 @@ describe('the program', () => {
     let output = '';
     for (const stream of [demo.stdout, demo.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
     const ended = new Promise<number | null>((resolve) => void demo.once('close', resolve));
-    await until('The first step is told', SOON_MS, () => (output.includes('✓') ? null : output));
+    await until('The first step is told', () => (output.includes('✓') ? null : output), SOON_MS);
     const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=', '--ppid', String(demo.pid)]);
     const nvaPid = Number(stdout.trim().split(/\s+/)[0]);
     return { nvaPid, output: () => output, ended, process: demo };

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
-import { tethered } from '../../demo/src/tethered.ts';
+import { tethered } from '@nva/processes';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 /** A start, or an end, that takes longer is a failure. */

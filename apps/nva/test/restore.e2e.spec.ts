@@ -1,11 +1,11 @@
 import { cp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NveClient, SILENCE_MS, SseTransport, systemTimers, type Timers } from '@nva/nve';
+import { freePort } from '@nva/processes';
 import supertest from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KafkaFeedUnderTest } from '../../../libs/kafka/test/kafka-feed.ts';
 import { LocalNve } from '../../../test/e2e/nves.ts';
-import { freePort } from '../../../test/kafka/broker.ts';
 import { attachLine, populate, postLines, temporaryDirectory, until } from '../../service/test/support.ts';
 import { NvaProcess } from './nva-process.ts';
 

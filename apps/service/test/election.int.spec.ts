@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@nva/ports';
+import { freePort } from '@nva/processes';
 import supertest from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Trio } from '../../../test/eventstore/trio.ts';
-import { freePort } from '../../../test/kafka/broker.ts';
 import { createService, readConfig, ROLES, type Service } from '../src/index.ts';
 import { until, vnBody, type Http } from './support.ts';
 

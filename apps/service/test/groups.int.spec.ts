@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
 import { GappedEventStore } from '@nva/event-log/testing';
 import { silentLogger } from '@nva/ports';
+import { freePort } from '@nva/processes';
 import supertest from 'supertest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createService, readConfig, type Service } from '../src/index.ts';
 import { macOf, nveBody, tsBody, until, vnBody } from './support.ts';
-import { freePort } from '../../../test/kafka/broker.ts';
 
 /** Three registrars over one log: two of group east, one of the rest. */
 const NAMES = ['east-1', 'east-2', 'rest'] as const;

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, type Clock, type Logger } from '@nva/ports';
+import { until as untilNothingLacks } from '@nva/processes';
 import supertest from 'supertest';
 import { createService, readConfig, ROLES, type NvaConfig, type Service } from '../src/index.ts';
 
@@ -80,11 +81,7 @@ export async function startNva({ env = {}, clock, logger = silentLogger, config 
 
 /** Waits, bounded, for what no event tells of. */
 export async function until(condition: () => boolean | Promise<boolean>, limitMs = 120_000): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not so within ${limitMs} ms: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await untilNothingLacks(String(condition), async () => ((await condition()) ? null : 'not so'), limitMs);
 }
 
 export const vnBody = (fields: object = {}): object => ({ tenantId: 'red', name: 'VN', service: 'l3', encapsulation: 'vxlan', ...fields });

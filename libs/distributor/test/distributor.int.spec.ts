@@ -3,7 +3,7 @@ import { auditAt, command } from '@nva/domain/testing';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { FeedRefused, FeedUnavailable, feedKey, LogEndLost, silentLogger, type EventStore, type FeedBatch, type FeedItem, type FeedName, type FeedRecord, type SubscriptionMessage } from '@nva/ports';
-import { until } from '../../../test/e2e/waiting.ts';
+import { until } from '@nva/processes';
 import { attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
 import { Distributor, feedValue, MAX_QUEUED_RECORDS, PURGE_AFTER_MS } from '../src/index.ts';
 

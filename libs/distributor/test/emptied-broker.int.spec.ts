@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { until } from '../../../test/e2e/waiting.ts';
+import { until } from '@nva/processes';
 import { EmptiableBroker } from '../../../test/kafka/emptied.ts';
 import { KafkaFeedUnderTest } from '../../kafka/test/kafka-feed.ts';
 import { attach, detach, nve, vn } from '../../registrar/test/harness.ts';

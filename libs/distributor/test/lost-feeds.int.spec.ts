@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { auditAt, command } from '@nva/domain/testing';
 import { systemClock, type Clock, systemTimers } from '@nva/ports';
+import { until as untilWithin } from '@nva/processes';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { until as untilWithin } from '../../../test/e2e/waiting.ts';
 import { attach, detach, nve, vn } from '../../registrar/test/harness.ts';
 import { LOWER, Sharing, UPPER, type Running } from './sharing.ts';
 import { makeTopics } from '../../../test/kafka/made-topics.ts';

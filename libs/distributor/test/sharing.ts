@@ -3,9 +3,9 @@ import type { Command } from '@nva/domain';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { KafkaFeedWriter, type KafkaFeedWriterOptions } from '@nva/kafka';
 import { feedKey, silentLogger, systemClock, type Clock, type EventStore, type FeedName } from '@nva/ports';
+import { until } from '@nva/processes';
 import { expect } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
-import { until } from '../../../test/e2e/waiting.ts';
 import { KafkaFeedUnderTest } from '../../kafka/test/kafka-feed.ts';
 import { answer, ManualClock, openLog, startNode, type LogFixture, type Node } from '../../registrar/test/harness.ts';
 

@@ -5,13 +5,12 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { command } from '@nva/domain/testing';
 import { feedKey } from '@nva/ports';
+import { tethered, until } from '@nva/processes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { until } from '../../../test/e2e/waiting.ts';
 import { EAGER_COMPACTION } from '../../kafka/test/kafka-feed.ts';
 import { attach, nve, vn } from '../../registrar/test/harness.ts';
 import type { ChildTask } from './distributing-child.ts';
 import { LOWER, Sharing, topicOf, UPPER } from './sharing.ts';
-import { tethered } from '../../../apps/demo/src/tethered.ts';
 
 /** Of the lower half of the shards, three of them, and of the upper one. */
 const VNIDS = [1, 2, 65, 33];

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { tethered } from '../../../apps/demo/src/tethered.ts';
+import { tethered } from '@nva/processes';
 
 const WRITER = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
 

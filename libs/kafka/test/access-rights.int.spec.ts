@@ -1,10 +1,10 @@
 import { FeedRefused, type FeedRight } from '@nva/ports';
+import { until } from '@nva/processes';
 import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { member, membership, nve, vn } from '../../../test/contract/feed-records.ts';
 import { NVA, type RunningBroker } from '../../../test/kafka/broker.ts';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
-import { until } from '../../../test/e2e/waiting.ts';
 import { KafkaCommandTransport, KafkaFeedAccess, KafkaFeedWriter } from '../src/index.ts';
 import { RawUser, startSecuredBroker, userOf } from './secured-broker.ts';
 import { makeTopics } from '../../../test/kafka/made-topics.ts';

@@ -3,10 +3,10 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { FeedFenced, FeedsFailed } from '@nva/ports';
+import { tethered } from '@nva/processes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LOG, member, membership, nve, vn } from '../../../test/contract/feed-records.ts';
 import { EAGER_COMPACTION, KafkaFeedUnderTest } from './kafka-feed.ts';
-import { tethered } from '../../../apps/demo/src/tethered.ts';
 
 const KEYS = 20;
 /** Of shards 1 and 2, which is all that the writers own that supersede each other. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigResourceTypes, Kafka, logLevel, type KafkaMessage } from 'kafkajs';
+import { until } from '@nva/processes';
 import { collected } from '../../../test/contract/collected.ts';
-import { until } from '../../../test/e2e/waiting.ts';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
 import { createClient } from '../src/client.ts';
 import { KafkaFeedTransport, KafkaFeedWriter, type KafkaFeedTransportOptions, type KafkaFeedWriterOptions, type Log } from '../src/index.ts';

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { createRecordCodec } from '@nva/codec';
 import { FeedRefused, FeedsFailed, FeedUnavailable, feedKey } from '@nva/ports';
+import { until } from '@nva/processes';
 import kafkajs from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collected } from '../../../test/contract/collected.ts';
 import { keyAndPosition, LOG, member, membership, nve, removal, vn } from '../../../test/contract/feed-records.ts';
-import { until } from '../../../test/e2e/waiting.ts';
 import { TOPIC_CONFIG, type KafkaFeedWriter } from '../src/index.ts';
 import { ShardWriter } from '../src/shard-writer.ts';
 import { KafkaFeedUnderTest } from './kafka-feed.ts';

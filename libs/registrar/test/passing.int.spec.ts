@@ -5,9 +5,9 @@ import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { feedsOf, Network, Recompute, recordsOf, resolve } from '@nva/fold';
 import { feedKey, StoreUnavailable, type EventStore } from '@nva/ports';
+import { until } from '@nva/processes';
 import type { Caller, Outcome } from '../src/index.ts';
 import { OUTCOME_DEADLINE_MS } from '../src/registrar.ts';
-import { until } from '../../../test/e2e/waiting.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from './harness.ts';
 
 const VIP = '192.0.2.100';

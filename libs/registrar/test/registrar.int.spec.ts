@@ -4,8 +4,8 @@ import type { NvaEvent } from '@nva/codec';
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { StoreUnavailable, type EventStore } from '@nva/ports';
+import { until as waitUntil } from '@nva/processes';
 import type { Answer, Caller, Outcome, Request } from '../src/index.ts';
-import { until as waitUntil } from '../../../test/e2e/waiting.ts';
 import { answer, attach, code, detach, ManualClock, nve, openLog, OPERATOR, startNode, vn, type LogFixture, type Node } from './harness.ts';
 
 /** The store with one of its methods replaced. */

@@ -4,9 +4,9 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { silentLogger, systemClock } from '@nva/ports';
+import { tethered } from '@nva/processes';
 import { SnapshotDirectory } from '../src/index.ts';
 import { Folded, NEVER, someLog, sorted, temporary } from './support.ts';
-import { tethered } from '../../../apps/demo/src/tethered.ts';
 
 const KILLED_AT_BYTES = 1_000_000;
 
