@@ -5,6 +5,7 @@ import { membershipKey } from '@nva/codec';
 import { feedKey, type FeedName, type FeedRecord, type Position, type RecordedEvent } from '@nva/ports';
 import { tsNameOf } from '@nva/identifiers';
 import { rightName, topicName, type SimBrokers } from './sim-brokers.ts';
+import { EPOCH_MS } from './process-clock.ts';
 import type { SimLog } from './sim-log.ts';
 import type { World } from './world.ts';
 
@@ -49,6 +50,7 @@ export class Judge {
   readonly #log: SimLog;
   readonly #brokers: SimBrokers;
   readonly #world: World;
+  readonly #clocksAreRight: boolean;
   network = new Network();
   digests = new FeedDigests();
   /** feed → key → what it has been, in order; of all the log's lives. */
@@ -71,7 +73,8 @@ export class Judge {
   #broken: Broken | null = null;
   checks = 0;
 
-  constructor(log: SimLog, brokers: SimBrokers, world: World) {
+  constructor(log: SimLog, brokers: SimBrokers, world: World, clocksAreRight = true) {
+    this.#clocksAreRight = clocksAreRight;
     this.#log = log;
     this.#brokers = brokers;
     this.#world = world;
@@ -231,7 +234,8 @@ export class Judge {
       this.#moment(feed, key, value, position);
       if (feed.kind === 'nve' && value?.type === 'Membership') this.#joined(feed.nveId, value.data.vnid);
     }
-    if (event.type === 'NveLeaseLapsed' && !this.#again) this.#lapsed(event.data.nveId);
+    // What a superseded owner decided is void. What was decided long ago may land late; where clocks jump, nobody knows when it was decided.
+    if (event.type === 'NveLeaseLapsed' && !this.#again && !this.network.passedOver && this.#clocksAreRight) this.#lapsed(event.data.nveId, event.data.audit.recordedAt - EPOCH_MS);
     const { idempotencyKey } = event.data.audit;
     if (idempotencyKey === null || event.type === 'AddressAwaited' || (event.type === 'AddressPassed' && this.network.passedOver)) return;
     const ts = event.type === 'AddressPassed' ? undefined : this.network.tenantSystems.get(tsNameOf(stream) ?? '');
@@ -253,11 +257,11 @@ export class Judge {
   }
 
   /** A lease runs out of an NVE that was not heard: not of one whose heartbeats were answered, nor of one that sent them in vain because the registrar was busy, stood still or was not there. */
-  #lapsed(nveId: string): void {
+  #lapsed(nveId: string, atMs: number): void {
     this.checks++;
     const leaseMs = (this.network.nves.get(nveId)?.state?.leaseS ?? 0) * 1_000;
-    const since = this.#world.nowMs - leaseMs;
-    const beats = (this.#beats.get(nveId) ?? []).filter(({ sentMs, answered, unhindered }) => sentMs > since && (answered || unhindered));
+    const since = atMs - leaseMs;
+    const beats = (this.#beats.get(nveId) ?? []).filter(({ sentMs, answered, unhindered }) => sentMs > since && sentMs <= atMs && (answered || unhindered));
     if (beats.length >= 3) this.breaks(`the lease of NVE ${nveId} ran out after ${leaseMs} ms in which it sent ${beats.length} heartbeats`);
   }
 }

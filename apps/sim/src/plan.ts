@@ -77,6 +77,8 @@ const IPS = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5'] as cons
 const ENCAPSULATION = 'vxlan';
 const LAST_STEP_MS = 24_000;
 const FIRST_STEP_MS = 1_500;
+/** Half of the commands come in bursts, so that they meet. */
+const BURST_MS = 30;
 
 /** Which process of the setting a registrar, or a distributor, is. */
 export const processesOf = ({ log, registrars, distributors }: Setting): number => (log === 'embedded' ? 1 : registrars + distributors);
@@ -101,7 +103,8 @@ export function planOf(seed: number): Plan {
   };
   const commands = 10 + random.below(30);
   const steps: Step[] = VNIDS.map((vnid) => ({ atMs: 0, caller: 0, nve: null, command: putVn(vnid, vnTenant(vnid), 'first') }));
-  for (let i = 0; i < commands; i++) steps.push(commandStep(random, setting, pick, chance));
+  const bursts = Array.from({ length: 1 + random.below(4) }, () => random.below(LAST_STEP_MS));
+  for (let i = 0; i < commands; i++) steps.push(commandStep(random, setting, chance(50) ? pick(bursts) + random.below(BURST_MS) : random.below(LAST_STEP_MS), pick, chance));
   const faults: FaultStep[] = [];
   for (let left = chance(15) ? 0 : 1 + random.below(5); left > 0; left--) faults.push({ atMs: FIRST_STEP_MS + random.below(LAST_STEP_MS), ...fault(random, setting, pick) });
   return { seed, setting, steps: [...steps, ...survivable(faults)].toSorted((a, b) => a.atMs - b.atMs) };
@@ -118,19 +121,22 @@ type Chance = (percent: number) => boolean;
 
 const putVn = (vnid: number, tenantId: string, name: string) => ({ type: 'putVn', vnid, tenantId, name, service: vnid % 4 < 2 ? 'l3' : 'l2', encapsulation: ENCAPSULATION });
 
+/** The address that a tenant system mostly has, so that there is something to pass, and to contend for. */
+const ipOf = (tsId: string): string => IPS[(TS_IDS as readonly string[]).indexOf(tsId)]!;
+
 /** An L3 VN wants an IP; an L2 VN takes one. */
-function line(random: Seeded, vnid: number, pick: Pick, chance: Chance): Record<string, unknown> {
+function line(random: Seeded, tsId: string, vnid: number, pick: Pick, chance: Chance): Record<string, unknown> {
   return {
     vnid,
-    ...((vnid % 4 < 2 || chance(50)) && { ip: pick(IPS) }),
+    ...((vnid % 4 < 2 || chance(50)) && { ip: chance(60) ? ipOf(tsId) : pick(IPS) }),
     ...(chance(12) && { lifetimeS: 2 + random.below(8) }),
     ...(chance(90) && { bid: 1 + (vnid % 4) + (chance(10) ? 4 : 0) }),
   };
 }
 
-function commandStep(random: Seeded, { nves }: Setting, pick: Pick, chance: Chance): CommandStep {
+function commandStep(random: Seeded, { nves }: Setting, laterMs: number, pick: Pick, chance: Chance): CommandStep {
   const caller = random.below(CALLERS);
-  const atMs = FIRST_STEP_MS + random.below(LAST_STEP_MS);
+  const atMs = FIRST_STEP_MS + laterMs;
   const nve = random.below(nves);
   const tenantId = pick(TENANTS);
   const tsId = pick(TS_IDS);
@@ -138,14 +144,14 @@ function commandStep(random: Seeded, { nves }: Setting, pick: Pick, chance: Chan
   const by = (command: CommandStep['command'], operator = chance(50)): CommandStep => ({ atMs, caller, nve: operator ? null : nve, command });
   const kind = random.below(100);
   if (kind < 40) {
-    const bindings = vnids.filter(() => chance(65)).map((vnid) => line(random, vnid, pick, chance));
+    const bindings = vnids.filter(() => chance(65)).map((vnid) => line(random, tsId, vnid, pick, chance));
     const extra = { ...(chance(15) && { placement: 'add' }), ...(chance(15) && { state: 'associated' }), ...(chance(85) && { bindings }) };
     return by({ type: 'attach', nveId: nveName(nve), tsId, tenantId, vmId: `${tenantId}-${tsId}`, mac: chance(70) ? MACS[TS_IDS.indexOf(tsId)]! : pick(MACS), ...extra });
   }
   if (kind < 52) return by({ type: 'detach', nveId: nveName(nve), tsId, tenantId });
   if (kind < 56) return by({ type: 'remove', tsId, tenantId }, true);
   if (kind < 61) return by({ type: 'changeMac', tsId, tenantId, mac: pick(MACS) });
-  if (kind < 69) return by({ type: 'registerBinding', tsId, tenantId, ...line(random, pick(vnids), pick, chance) });
+  if (kind < 69) return by({ type: 'registerBinding', tsId, tenantId, ...line(random, tsId, pick(vnids), pick, chance) });
   if (kind < 73) return by({ type: 'deregisterBinding', tsId, tenantId, bid: 1 + (pick(vnids) % 4) });
   if (kind < 84) return by(passing(random, tenantId, tsId, vnids, pick, chance));
   if (kind < 87) return by({ type: 'connectionFailure', tsId, tenantId, nveId: nveName(nve), ...(chance(50) && { vnid: pick(vnids) }) });
@@ -165,7 +171,7 @@ function passing(random: Seeded, tenantId: string, tsId: string, vnids: readonly
     tsId,
     tenantId,
     to,
-    ...(ip && { vnid: pick(vnids), ip: pick(IPS), ...(chance(30) && { forIp: pick(IPS) }), ...(chance(20) && { lifetimeS: 2 + random.below(8) }) }),
+    ...(ip && { vnid: pick(vnids), ip: chance(80) ? ipOf(tsId) : pick(IPS), ...(chance(30) && { forIp: ipOf(to) }), ...(chance(20) && { lifetimeS: 2 + random.below(8) }) }),
     ...((!ip || chance(30)) && { mac: macOf(tsId), forMac: macOf(to) }),
   };
 }

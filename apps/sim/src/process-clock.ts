@@ -2,7 +2,7 @@ import type { Clock, Ids, Timers } from '@nva/ports';
 import type { Life, World } from './world.ts';
 
 /** The wall's time at the beginning of every world. */
-const EPOCH_MS = 1_790_000_000_000;
+export const EPOCH_MS = 1_790_000_000_000;
 
 /** The time as one process has it: the world's, with a wall clock of its own that may jump. */
 export class ProcessClock implements Clock {

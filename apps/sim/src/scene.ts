@@ -5,7 +5,7 @@ import { Caller } from './caller.ts';
 import { Judge } from './judge.ts';
 import { Link } from './link.ts';
 import { CALLERS, isFault, nveName, type Fault, type Plan, type Setting } from './plan.ts';
-import { SeededIds } from './process-clock.ts';
+import { EPOCH_MS, SeededIds } from './process-clock.ts';
 import { SIM_SHARDS, SimBrokers } from './sim-brokers.ts';
 import { SimLog } from './sim-log.ts';
 import { SimNva, type Asked } from './sim-nva.ts';
@@ -42,7 +42,7 @@ export class Scene {
     this.#ids = new SeededIds(this.world);
     this.log = new SimLog(this.world, plan.setting.log, this.#ids.uuid());
     this.brokers = new SimBrokers(this.world, plan.setting.rights);
-    this.judge = new Judge(this.log, this.brokers, this.world);
+    this.judge = new Judge(this.log, this.brokers, this.world, !plan.steps.some((step) => isFault(step) && step.fault === 'clock'));
     const { registrars, distributors, nves } = plan.setting;
     const all = Array.from({ length: SIM_SHARDS }, (_, shard) => shard);
     if (plan.setting.log === 'embedded') this.nvas.push(new SimNva(this, { name: 'nva', registers: true, shards: all }));
@@ -142,7 +142,7 @@ export class Scene {
   #acceptLoss(): void {
     for (const nva of this.nvas) nva.crash(10);
     const log = this.#ids.uuid();
-    const audit = { recordedAt: 1_790_000_000_000 + this.world.nowMs, actor: 'operator:sim', correlationId: 'accept-loss', idempotencyKey: null, requestDigest: null };
+    const audit = { recordedAt: EPOCH_MS + this.world.nowMs, actor: 'operator:sim', correlationId: 'accept-loss', idempotencyKey: null, requestDigest: null };
     const stream = this.log.stream(LOG_STREAM);
     const data = { audit, log, previousLog: this.log.logId, head: this.log.head, lostTo: null, reason: 'put back' };
     const result = this.log.append({ stream: LOG_STREAM, expectedRevision: stream.length - 1, events: [{ id: this.#ids.uuid(), event: { type: 'LogRenewed', data } }] });

@@ -3,6 +3,7 @@ import type { Command } from '@nva/domain';
 import type { Answer } from '@nva/registrar';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Judge } from '../src/judge.ts';
+import { EPOCH_MS } from '../src/process-clock.ts';
 import { SimBrokers } from '../src/sim-brokers.ts';
 import { SimLog } from '../src/sim-log.ts';
 import { World } from '../src/world.ts';
@@ -15,7 +16,7 @@ let commands: Commands;
 
 /** Appends what a command comes to; returns its position. */
 function given(next: Command, key: string | null = null): number {
-  const decided = commands.aggregates.decide(next, commands.facts, { ...auditAt(0), idempotencyKey: key });
+  const decided = commands.aggregates.decide(next, commands.facts, { ...auditAt(EPOCH_MS + world.nowMs), idempotencyKey: key });
   for (const { stream, event } of decided) {
     commands.aggregates.evolve(event, stream);
     log.append({ stream, expectedRevision: commands.aggregates.revision(stream) - 1, events: [{ id: `${log.size}`, event }] });
