@@ -1,3 +1,4 @@
+import { rankInChange } from '@nva/codec';
 import { NveClient, SseTransport, sameValue, type LocalAttachment, type TableChange } from '@nva/nve';
 import { KafkaFeedTransport } from '@nva/kafka';
 import type { FeedTransport } from '@nva/ports';
@@ -52,7 +53,7 @@ export class NveAgent {
   takeDifferences(): TableDifference[] {
     const all = [...this.#differences.values()].filter(({ before, after }) => !sameValue(before, after));
     this.#differences.clear();
-    return all.sort((a, b) => a.vnid - b.vnid || RANK[a.kind] - RANK[b.kind] || a.key.localeCompare(b.key, 'en', { numeric: true }));
+    return all.sort((a, b) => a.vnid - b.vnid || rankInChange(a.key, false) - rankInChange(b.key, false) || a.key.localeCompare(b.key, 'en', { numeric: true }));
   }
 
   async close(): Promise<void> {
@@ -67,5 +68,3 @@ export class NveAgent {
     this.#differences.set(name, earlier ? ({ ...change, before: earlier.before } as TableDifference) : change);
   }
 }
-
-const RANK = { context: 0, member: 1, mapping: 2 } as const;

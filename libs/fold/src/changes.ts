@@ -1,5 +1,4 @@
-import type { Mapping, VnContext, VnMember } from '@nva/codec';
-import { CONTEXT_KEY } from '@nva/codec';
+import { rankInChange, type Mapping, type VnContext, type VnMember } from '@nva/codec';
 import type { FeedName, Position } from '@nva/ports';
 
 /** What a record says, before the distributor adds where to find it. */
@@ -26,18 +25,9 @@ export interface TableRecord {
   readonly position: Position;
 }
 
-const RANK = { VnContext: 3, VnMember: 4, Mapping: 5, Membership: 0 } as const;
-const RANK_REMOVED = { mapping: 0, member: 1, context: 2 } as const;
-
 function phase(change: RecordChange): number {
   if (change.feed.kind === 'vn') return 1;
   return change.value ? 0 : 2;
-}
-
-function rank(change: RecordChange): number {
-  if (change.value) return RANK[change.value.type];
-  if (change.key.startsWith('mapping/')) return RANK_REMOVED.mapping;
-  return change.key === CONTEXT_KEY ? RANK_REMOVED.context : RANK_REMOVED.member;
 }
 
 const feedOrder = (feed: FeedName): string => (feed.kind === 'vn' ? String(feed.vnid).padStart(8, '0') : feed.nveId);
@@ -50,6 +40,10 @@ const compare = (a: string | number, b: string | number): number => (a < b ? -1 
 export function inOrder(changes: RecordChange[]): readonly RecordChange[] {
   if (changes.length < 2) return changes;
   return changes.toSorted(
-    (a, b) => phase(a) - phase(b) || compare(feedOrder(a.feed), feedOrder(b.feed)) || rank(a) - rank(b) || compare(a.key, b.key),
+    (a, b) =>
+      phase(a) - phase(b) ||
+      compare(feedOrder(a.feed), feedOrder(b.feed)) ||
+      rankInChange(a.key, a.value === null) - rankInChange(b.key, b.value === null) ||
+      compare(a.key, b.key),
   );
 }

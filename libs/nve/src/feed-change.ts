@@ -1,4 +1,4 @@
-import type { FeedValue, Mapping, Membership, VnContext, VnMember } from '@nva/codec';
+import { rankInChange, RANKS_IN_CHANGE, type FeedValue, type Mapping, type Membership, type VnContext, type VnMember } from '@nva/codec';
 import type { Position } from '@nva/ports';
 
 interface Change<K extends string, V> {
@@ -51,13 +51,9 @@ export function asOne<C extends FeedChange>(changes: readonly C[]): readonly C[]
   return inContractOrder([...byKey.values()].filter(({ before, after }) => !sameValue(before, after)));
 }
 
-const RANK_LOST = { mapping: 0, member: 1, context: 2, membership: 2 } as const;
-const RANK_HELD = { membership: 3, context: 3, member: 4, mapping: 5 } as const;
-const RANKS = 6;
-
 /** The order of the contract within one change: lost mappings, lost members, then context, members, mappings; of equals as given. */
 export function inContractOrder<C extends FeedChange>(changes: readonly C[]): readonly C[] {
-  const ranks: C[][] = Array.from({ length: RANKS }, () => []);
-  for (const change of changes) ranks[(change.after === null ? RANK_LOST : RANK_HELD)[change.kind]]!.push(change);
+  const ranks: C[][] = Array.from({ length: RANKS_IN_CHANGE }, () => []);
+  for (const change of changes) ranks[rankInChange(change.key, change.after === null)]!.push(change);
   return ranks.flat();
 }
