@@ -8,6 +8,7 @@ const CLUSTER = `test/cluster/${SPECS}`;
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    reporters: ['default', './test/project/slowest.ts'],
     // One after the other: the cluster's dozen processes would leave the other specs no time to be in time.
     projects: [project('specs', 0, [`{libs,apps,test}/${SPECS}`], [CLUSTER]), project('cluster', 1, [CLUSTER])],
   },
