@@ -222,13 +222,14 @@ export class Distributor {
 
   /** A look that fails says nothing of the feeds, and keeps nothing from being published. */
   async #look(): Promise<void> {
-    this.#lookAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
     try {
       await this.#writer.look!();
     } catch (error) {
       if (error instanceof FeedFenced) throw error;
       this.#logger.warn('the check whether a feed was deleted or emptied failed; it is made again by itself', { err: error });
     }
+    // However long it took: what is to be published comes first then.
+    this.#lookAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
   }
 
   /** Fills the feeds whose time has come: those that were lost, and those that could not be written to. */

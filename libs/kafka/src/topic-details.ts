@@ -5,7 +5,7 @@ import { PARTITION } from './topics.ts';
 const METADATA_KEY = 3;
 const METADATA_VERSION = 10;
 /** Names in one request: an answer is taken apart in one go, some milliseconds for so many. */
-const MAX_TOPICS_PER_REQUEST = 500;
+export const MAX_TOPICS_PER_REQUEST = 500;
 const NO_TOPIC_ID = Buffer.alloc(16);
 const UUID_BYTES = 16;
 const NONE = 0;
@@ -15,9 +15,6 @@ const REPLICA_NOT_AVAILABLE = 9;
 /** Protocol errors that a broker gives for one topic, by number (Kafka, «Errors»). */
 const ERRORS: Readonly<Record<number, string>> = { [LEADER_NOT_AVAILABLE]: 'LEADER_NOT_AVAILABLE', [REPLICA_NOT_AVAILABLE]: 'REPLICA_NOT_AVAILABLE', 17: 'INVALID_TOPIC_EXCEPTION', 29: 'TOPIC_AUTHORIZATION_FAILED', 56: 'KAFKA_STORAGE_ERROR' };
 const NO_LEADER = -1;
-/** ListOffsets: where the next record goes, whether or not what is before it is committed (Kafka, «ListOffsetsRequest.json»). */
-const LATEST = -1;
-const READ_UNCOMMITTED = 0;
 /** How kafkajs names the way to a cluster of its own on a client. */
 const CREATE_CLUSTER = 'private:Kafka:createCluster';
 
@@ -37,13 +34,13 @@ interface Protocol<T> {
   readonly response: { decode(raw: Buffer): Promise<T>; parse(data: T): Promise<T> };
 }
 
-interface PartitionsAsked {
+export interface PartitionsAsked {
   readonly topic: string;
   readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[];
 }
 
 /** The part of kafkajs’s inside that is used here; its types do not tell of it. */
-interface Cluster {
+export interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
   /** Which brokers there are, for `findBroker`. */
@@ -73,33 +70,6 @@ export class TopicDescriber {
     return found;
   }
 
-  /** Where the next record of each goes, as the leaders of their first partitions tell it now. What no leader tells is left out. Throws what kafkajs throws. */
-  async ends(details: ReadonlyMap<string, TopicDetails>): Promise<ReadonlyMap<string, number>> {
-    const byLeader = new Map<number, string[]>();
-    for (const [topic, { leader, error }] of details) if (leader !== null && error === null) byLeader.set(leader, [...(byLeader.get(leader) ?? []), topic]);
-    const ends = new Map<string, number>();
-    for (const [leader, topics] of byLeader) {
-      for (let from = 0; from < topics.length; from += MAX_TOPICS_PER_REQUEST) {
-        for (const [topic, end] of await this.#endsAt(leader, topics.slice(from, from + MAX_TOPICS_PER_REQUEST))) ends.set(topic, end);
-      }
-    }
-    return ends;
-  }
-
-  async #endsAt(leader: number, topics: readonly string[]): Promise<readonly (readonly [topic: string, end: number])[]> {
-    const cluster = (this.#cluster ??= clusterOf(this.#client));
-    try {
-      await cluster.connect();
-      await cluster.refreshMetadataIfNecessary();
-      const broker = await cluster.findBroker({ nodeId: String(leader) });
-      const { responses } = await broker.listOffsets({ isolationLevel: READ_UNCOMMITTED, topics: topics.map((topic) => ({ topic, partitions: [{ partition: PARTITION, timestamp: LATEST }] })) });
-      return responses.map(({ topic, partitions }) => [topic, Number(partitions[0]!.offset)]);
-    } catch (failure) {
-      await this.close().catch(() => undefined);
-      throw failure;
-    }
-  }
-
   async close(): Promise<void> {
     const cluster = this.#cluster;
     this.#cluster = undefined;
@@ -121,7 +91,8 @@ export class TopicDescriber {
   }
 }
 
-function clusterOf(client: Kafka): Cluster {
+/** A cluster of its own on a client. */
+export function clusterOf(client: Kafka): Cluster {
   const symbol = Object.getOwnPropertySymbols(client).find(({ description }) => description === CREATE_CLUSTER);
   if (!symbol) throw new Error(`this kafkajs has no «${CREATE_CLUSTER}», by which topics are described`);
   const create = (client as unknown as Readonly<Record<symbol, (options: object) => Cluster>>)[symbol]!;

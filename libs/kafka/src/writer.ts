@@ -7,6 +7,7 @@ import { createClient, PRODUCER_RETRY } from './client.ts';
 import { checkpointMessage, ownerMessage, placedCheckpoints, readCheckpoints, readOwners, writeOwners, type Owner } from './distributor-topic.ts';
 import { isMissing, isOfOneTopic, TopicFailed, translated } from './failures.ts';
 import { KnownTopics } from './known-topics.ts';
+import { LeaderEnds } from './leader-ends.ts';
 import { DEFAULT_PREFIX, silent, type KafkaFeedWriterOptions, type Log } from './options.ts';
 import { decodeRecord, encodeRecord, type EncodedRecord } from './record-format.ts';
 import { learnSchemas, restoreSchemas } from './schema-topic.ts';
@@ -25,6 +26,7 @@ const MAX_SHARDS_OPENING = 16;
 interface Administration {
   readonly admin: Admin;
   readonly describer: TopicDescriber;
+  readonly ends: LeaderEnds;
   readonly topics: TopicAdmin;
 }
 
@@ -166,9 +168,8 @@ export class KafkaFeedWriter implements FeedWriter {
     return translated('Looking at the feeds', async () => {
       const known = this.#known;
       if (known.names.length === 0) return [];
-      const reached = known.ends();
       const details = await this.#describe(known.names);
-      known.compareEnds(reached, await (await this.#administration!).describer.ends(details));
+      await (await this.#administration!).ends.compare(details);
       const lost = known.compare(details);
       const { schemas, distributor } = this.#names;
       this.#schemasLost ||= lost.includes(schemas);
@@ -261,7 +262,7 @@ export class KafkaFeedWriter implements FeedWriter {
     const administration = this.#administration;
     this.#administration = undefined;
     const administered = await administration?.catch(() => undefined);
-    await Promise.all([administered?.admin.disconnect(), administered?.describer.close()]);
+    await Promise.all([administered?.admin.disconnect(), administered?.describer.close(), administered?.ends.close()]);
   }
 
   async #takeOver(): Promise<void> {
@@ -389,7 +390,8 @@ export class KafkaFeedWriter implements FeedWriter {
       for await (const _batch of readTopics(this.#readClient, this.#groupPrefix, topics, 'read-uncommitted')) continue;
     };
     const describer = new TopicDescriber(this.#client);
-    return { admin, describer, topics: new TopicAdmin({ admin, describer, config: { ...TOPIC_CONFIG, ...this.#options.topicConfig }, log: this.#log, untilReadable, known: this.#known }) };
+    const ends = new LeaderEnds({ client: this.#client, known: this.#known, timers: this.#clock, log: this.#log });
+    return { admin, describer, ends, topics: new TopicAdmin({ admin, describer, config: { ...TOPIC_CONFIG, ...this.#options.topicConfig }, log: this.#log, untilReadable, known: this.#known }) };
   }
 }
 

@@ -1,0 +1,75 @@
+import { sleep, type Timers } from '@nva/ports';
+import type { Kafka } from 'kafkajs';
+import type { KnownTopics } from './known-topics.ts';
+import type { Log } from './options.ts';
+import { clusterOf, MAX_TOPICS_PER_REQUEST, type Cluster, type TopicDetails } from './topic-details.ts';
+import { PARTITION } from './topics.ts';
+
+/** ListOffsets: where the next record goes, whether or not what is before it is committed (Kafka, «ListOffsetsRequest.json»). */
+const LATEST = -1;
+const READ_UNCOMMITTED = 0;
+/** A look waits so long for the leaders. What comes later counts for the next one: a broker that hangs holds no publication up. */
+const WAITED_FOR_MS = 1_000;
+
+export interface LeaderEndsOptions {
+  readonly client: Kafka;
+  readonly known: KnownTopics;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+/** Holds where topics end against how far they are known to have come. A topic whose disk was replaced keeps its id, and is empty: only its leader shows that. */
+export class LeaderEnds {
+  readonly #options: LeaderEndsOptions;
+  /** By leader, those that have not answered yet: none is asked twice at once. */
+  readonly #asking = new Map<number, Promise<void>>();
+  readonly #clusters = new Map<number, Cluster>();
+
+  constructor(options: LeaderEndsOptions) {
+    this.#options = options;
+  }
+
+  /** Marks as lost what has become shorter. Resolves when all leaders have told, or after WAITED_FOR_MS. Never rejects: a leader that does not answer says nothing of its topics. */
+  async compare(details: ReadonlyMap<string, TopicDetails>): Promise<void> {
+    const { known, timers } = this.#options;
+    const reached = known.ends();
+    const byLeader = new Map<number, string[]>();
+    for (const [topic, { leader, error }] of details) if (leader !== null && error === null && reached.has(topic)) byLeader.set(leader, [...(byLeader.get(leader) ?? []), topic]);
+    for (const [leader, topics] of byLeader) {
+      if (!this.#asking.has(leader)) this.#asking.set(leader, this.#ask(leader, topics, reached).finally(() => this.#asking.delete(leader)));
+    }
+    await Promise.race([Promise.all(this.#asking.values()), sleep(timers, WAITED_FOR_MS, { background: true })]);
+  }
+
+  async close(): Promise<void> {
+    for (const leader of this.#clusters.keys()) await this.#disconnect(leader);
+  }
+
+  async #ask(leader: number, topics: readonly string[], reached: ReadonlyMap<string, number>): Promise<void> {
+    try {
+      for (let from = 0; from < topics.length; from += MAX_TOPICS_PER_REQUEST) {
+        this.#options.known.compareEnds(reached, await this.#endsAt(leader, topics.slice(from, from + MAX_TOPICS_PER_REQUEST)));
+      }
+    } catch (failure) {
+      this.#options.log('debug', `Where topics end was not told by broker ${leader}: ${String(failure)}`);
+      // A connection that failed once is not used again.
+      await this.#disconnect(leader);
+    }
+  }
+
+  async #endsAt(leader: number, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const cluster = this.#clusters.get(leader) ?? clusterOf(this.#options.client);
+    this.#clusters.set(leader, cluster);
+    await cluster.connect();
+    await cluster.refreshMetadataIfNecessary();
+    const broker = await cluster.findBroker({ nodeId: String(leader) });
+    const { responses } = await broker.listOffsets({ isolationLevel: READ_UNCOMMITTED, topics: topics.map((topic) => ({ topic, partitions: [{ partition: PARTITION, timestamp: LATEST }] })) });
+    return new Map(responses.map(({ topic, partitions }) => [topic, Number(partitions[0]!.offset)]));
+  }
+
+  async #disconnect(leader: number): Promise<void> {
+    const cluster = this.#clusters.get(leader);
+    this.#clusters.delete(leader);
+    await cluster?.disconnect().catch(() => undefined);
+  }
+}
