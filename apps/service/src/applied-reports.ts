@@ -28,8 +28,8 @@ export class AppliedReports {
   readonly #foldPosition: () => Position;
   readonly #isIn: (nveId: string, vnid: number) => boolean;
   readonly #caughtUp: () => Promise<boolean>;
-  /** Reports that seem to differ, and came after the log was last asked for its end. */
-  #seeming: { readonly nveId: string; readonly report: Report }[] = [];
+  /** By NVE and VN, the last reports that seem to differ and came after the log was last asked for its end. */
+  #seeming = new Map<string, { readonly nveId: string; readonly report: Report }>();
   #confirming = false;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
@@ -65,29 +65,31 @@ export class AppliedReports {
     this.#reports.delete(nveId);
     this.#reports.set(nveId, new Map(kept.map((report) => [report.vnid, report])));
     if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);
-    for (const [i, { verdict }] of reports.entries()) if (verdict === 'differs') this.#seeming.push({ nveId, report: kept[i]! });
-    if (this.#seeming.length > 0 && !this.#confirming) void this.#confirm();
+    for (const [i, { verdict }] of reports.entries()) if (verdict === 'differs') this.#seeming.set(`${nveId} ${kept[i]!.vnid}`, { nveId, report: kept[i]! });
+    if (this.#seeming.size > 0 && !this.#confirming) void this.#confirm();
   }
 
   /** The same was found to differ before: it is not unknown again until it is looked at. */
-  #stillDiffers(before: Report | undefined, { log, position, digest }: Report): boolean {
-    return before?.verdict === 'differs' && before.log === log && before.position === position && before.digest === digest;
+  #stillDiffers(before: Report | undefined, report: Report): boolean {
+    return before?.verdict === 'differs' && isSame(before, report);
   }
 
   /** Judges what seems to differ once the fold has passed all that was in the log after it came. Never rejects. */
   async #confirm(): Promise<void> {
     this.#confirming = true;
-    while (this.#seeming.length > 0) {
-      const seeming = this.#seeming.splice(0);
-      if (await this.#caughtUp()) for (const { nveId, report } of seeming) this.#judgeAgain(nveId, report);
+    while (this.#seeming.size > 0) {
+      const seeming = this.#seeming;
+      this.#seeming = new Map();
+      if (await this.#caughtUp()) for (const { nveId, report } of seeming.values()) this.#judgeAgain(nveId, report);
     }
     this.#confirming = false;
   }
 
   #judgeAgain(nveId: string, report: Report): void {
     const reports = this.#reports.get(nveId) as Map<number, Report> | undefined;
+    const last = reports?.get(report.vnid);
     // It has said something else since, or has left.
-    if (reports?.get(report.vnid) !== report || !this.#isIn(nveId, report.vnid)) return;
+    if (!reports || !last || !isSame(last, report) || !this.#isIn(nveId, report.vnid)) return;
     const verdict = this.#verdict(report);
     reports.set(report.vnid, { ...report, verdict });
     if (verdict !== 'differs') return;
@@ -109,3 +111,5 @@ export class AppliedReports {
     return this.#digests.judge(`vn/${vnid}`, position, digest);
   }
 }
+
+const isSame = (a: Report, b: Report): boolean => a.log === b.log && a.position === b.position && a.digest === b.digest;

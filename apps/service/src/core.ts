@@ -206,7 +206,7 @@ export class Core {
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const access = feedAccess(this, logger, peerAuthorization);
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(this.#endedAt !== null && { endedAt: this.#endedAt }), ...(access && { access }) });
+    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(this.#endedAt !== null && !inProcessFeed && { endedAt: this.#endedAt }), ...(access && { access }) });
     const streams = inProcessFeed && new FeedStreams(inProcessFeed, store.logId, clock, config);
     this.#distribution = { distributor, writer, inProcessFeed, streams };
     // A stop in the middle of the first reconciliation is no failure.

@@ -155,11 +155,11 @@ async function* reading(writer: FeedWriter, feeds: readonly FeedName[]): AsyncGe
 }
 
 async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopts, within, ownEnd, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
-  const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() }]));
+  const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, reach: ownEnd.of(feed), last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() }]));
   let furthest: LogMark | null = null;
   let beyond: LogMark | null = null;
   for await (const { feed, record } of reading(writer, feeds)) {
-    const { last, spoilt } = found.get(feedKey(feed))!;
+    const { last, spoilt, reach } = found.get(feedKey(feed))!;
     if (record.key !== null && !owns(vnidOf(feed, record.key))) continue;
     total.read++;
     if ('undecodable' in record) {
@@ -171,7 +171,7 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
       }
       continue;
     }
-    if (record.log === log && record.position > ownEnd.of(feed)) beyond = further(beyond, record, writer.address(feed).topic);
+    if (record.log === log && record.position > reach) beyond = further(beyond, record, writer.address(feed).topic);
     if (record.log === log && record.position > (furthest?.position ?? 0)) furthest = further(furthest, record, writer.address(feed).topic);
     spoilt.delete(nameOf(record.key, record.keyBytes));
     if (record.keyBytes === undefined) last.set(record.key, record);

@@ -58,7 +58,7 @@ export class Rights {
   #held = new Map<string, FeedRight>();
   readonly #surplus = new Map<string, Surplus>();
   readonly #withheld = new Set<number>();
-  #released: number[] = [];
+  readonly #released = new Set<number>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** Granting failed: what needs it is withheld until it has succeeded. */
   #failing = false;
@@ -150,14 +150,14 @@ export class Rights {
    * published to one of them before what was left out would make a table that never was.
    */
   takeReleased(): number[] {
-    const released = this.#released;
-    this.#released = [];
+    const released = [...this.#released];
+    this.#released.clear();
     for (const vnid of released) this.#withheld.delete(vnid);
     return released;
   }
 
   get hasReleased(): boolean {
-    return this.#released.length > 0;
+    return this.#released.size > 0;
   }
 
   /** Called by the timer, again and again. Never rejects. */
@@ -297,9 +297,9 @@ export class Rights {
     const waiting = new Set(this.#lacking().flatMap(({ feed }) => (feed.kind === 'vn' ? [feed.vnid] : [])));
     const released: number[] = [];
     for (const vnid of this.#withheld) {
-      if (!waiting.has(vnid) && !this.#released.includes(vnid)) released.push(vnid);
+      if (!waiting.has(vnid) && !this.#released.has(vnid)) released.push(vnid);
     }
-    this.#released.push(...released);
+    for (const vnid of released) this.#released.add(vnid);
     if (released.length > 0) this.#view.logger.info('VNs that were withheld are published again', { vnids: released.slice(0, 16) });
   }
 

@@ -24,6 +24,7 @@ export class LeaderEnds {
   /** By leader, those that have not answered yet: none is asked twice at once. */
   readonly #asking = new Map<number, Promise<void>>();
   readonly #clusters = new Map<number, Cluster>();
+  #closed = false;
 
   constructor(options: LeaderEndsOptions) {
     this.#options = options;
@@ -34,7 +35,12 @@ export class LeaderEnds {
     const { known, timers } = this.#options;
     const reached = known.ends();
     const byLeader = new Map<number, string[]>();
-    for (const [topic, { leader, error }] of details) if (leader !== null && error === null && reached.has(topic)) byLeader.set(leader, [...(byLeader.get(leader) ?? []), topic]);
+    for (const [topic, { leader, error }] of details) {
+      if (leader === null || error !== null || !reached.has(topic)) continue;
+      const topics = byLeader.get(leader);
+      if (topics) topics.push(topic);
+      else byLeader.set(leader, [topic]);
+    }
     for (const [leader, topics] of byLeader) {
       if (!this.#asking.has(leader)) this.#asking.set(leader, this.#ask(leader, topics, reached).finally(() => this.#asking.delete(leader)));
     }
@@ -42,26 +48,30 @@ export class LeaderEnds {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const leader of this.#clusters.keys()) await this.#disconnect(leader);
   }
 
   async #ask(leader: number, topics: readonly string[], reached: ReadonlyMap<string, number>): Promise<void> {
-    try {
-      for (let from = 0; from < topics.length; from += MAX_TOPICS_PER_REQUEST) {
+    for (let from = 0; from < topics.length && !this.#closed; from += MAX_TOPICS_PER_REQUEST) {
+      try {
         this.#options.known.compareEnds(reached, await this.#endsAt(leader, topics.slice(from, from + MAX_TOPICS_PER_REQUEST)));
+      } catch (failure) {
+        this.#options.log('debug', `Where topics end was not told by broker ${leader}: ${String(failure)}`);
+        // A connection that failed once is not used again.
+        await this.#disconnect(leader);
       }
-    } catch (failure) {
-      this.#options.log('debug', `Where topics end was not told by broker ${leader}: ${String(failure)}`);
-      // A connection that failed once is not used again.
-      await this.#disconnect(leader);
     }
+    // It may have been connected since.
+    if (this.#closed) await this.#disconnect(leader);
   }
 
   async #endsAt(leader: number, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const cluster = this.#clusters.get(leader) ?? clusterOf(this.#options.client);
     this.#clusters.set(leader, cluster);
     await cluster.connect();
-    await cluster.refreshMetadataIfNecessary();
+    // Of one topic: asked for none, a broker tells of all that there are.
+    if (!(leader in cluster.brokerPool.brokers)) await cluster.brokerPool.refreshMetadata([topics[0]!]);
     const broker = await cluster.findBroker({ nodeId: String(leader) });
     const { responses } = await broker.listOffsets({ isolationLevel: READ_UNCOMMITTED, topics: topics.map((topic) => ({ topic, partitions: [{ partition: PARTITION, timestamp: LATEST }] })) });
     return new Map(responses.map(({ topic, partitions }) => [topic, Number(partitions[0]!.offset)]));

@@ -43,10 +43,8 @@ export interface PartitionsAsked {
 export interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
-  /** Which brokers there are, for `findBroker`. */
-  refreshMetadataIfNecessary(): Promise<void>;
   findBroker(of: { readonly nodeId: string }): Promise<{ listOffsets(request: { readonly isolationLevel: number; readonly topics: readonly PartitionsAsked[] }): Promise<{ readonly responses: readonly { readonly topic: string; readonly partitions: readonly { readonly offset: string }[] }[] }> }>;
-  readonly brokerPool: { findConnectedBroker(): Promise<{ connect(): Promise<void>; readonly connectionPool: { send<T>(protocol: Protocol<T>): Promise<T> } }> };
+  readonly brokerPool: { readonly brokers: Readonly<Record<number, unknown>>; refreshMetadata(topics: readonly string[]): Promise<void>; findConnectedBroker(): Promise<{ connect(): Promise<void>; readonly connectionPool: { send<T>(protocol: Protocol<T>): Promise<T> } }> };
 }
 
 /**

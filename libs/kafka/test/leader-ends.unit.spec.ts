@@ -17,7 +17,7 @@ function ends(known: KnownTopics, told: Readonly<Record<number, Readonly<Record<
       return of ? { responses: topics.map(({ topic }) => ({ topic, partitions: [{ offset: String(of[topic]) }] })) } : never;
     },
   });
-  const cluster = { connect: async () => undefined, disconnect: async () => undefined, refreshMetadataIfNecessary: async () => undefined, findBroker };
+  const cluster = { connect: async () => undefined, disconnect: async () => undefined, brokerPool: { brokers: {}, refreshMetadata: async () => undefined }, findBroker };
   const client = { [Symbol('private:Kafka:createCluster')]: () => cluster } as unknown as Kafka;
   // What is waited for by time is over at once, after everything that can answer has.
   const after = (_delayMs: number, act: () => void): (() => void) => (setImmediate(act), () => undefined);

@@ -76,8 +76,12 @@ export class AppendQueue<W extends Write> {
     return this.#areIdle(streams) ? Promise.resolve() : new Promise((resolve) => this.#waiting.push({ streams, resolve }));
   }
 
-  #areIdle(streams: readonly string[]): boolean {
-    return !streams.some((stream) => this.#busy.has(stream) || this.#queued.some((write) => write.stream === stream || write.second?.stream === stream));
+  #areIdle(streams: readonly string[], queued = this.#queuedStreams()): boolean {
+    return !streams.some((stream) => this.#busy.has(stream) || queued.has(stream));
+  }
+
+  #queuedStreams(): ReadonlySet<string> {
+    return new Set(this.#queued.flatMap(({ stream, second }) => (second ? [stream, second.stream] : [stream])));
   }
 
   #sendNext(): void {
@@ -167,7 +171,8 @@ export class AppendQueue<W extends Write> {
 
   #wake(): void {
     if (this.#waiting.length === 0) return;
-    const idle = this.#waiting.filter(({ streams }) => this.#areIdle(streams));
+    const queued = this.#queuedStreams();
+    const idle = this.#waiting.filter(({ streams }) => this.#areIdle(streams, queued));
     this.#waiting = this.#waiting.filter((waiter) => !idle.includes(waiter));
     for (const { resolve } of idle) resolve();
   }
