@@ -89,10 +89,12 @@ export class Judge {
     this.#broken ??= new Broken(`at ${this.#world.nowMs} ms: ${promise}`);
   }
 
+  /** A command came twice by itself. */
   askedAgain(key: string): void {
     this.#twice.add(key);
   }
 
+  /** A caller has been told what came of its command; judged at the end (`judgeTold`). */
   told(told: Told): void {
     this.#told.push(told);
   }

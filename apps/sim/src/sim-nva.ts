@@ -1,6 +1,6 @@
 import { assertCheckpointsWithin, Distributor } from '@nva/distributor';
 import { Refusal } from '@nva/identifiers';
-import { FeedFenced, LogEndLost, LogRefused, silentLogger, StoreUnavailable, type Logger, type Position } from '@nva/ports';
+import { FeedFenced, LogEndLost, LogRefused, silentLogger, StoreUnavailable, type Position } from '@nva/ports';
 import { Arrivals, Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Outcome, type Request } from '@nva/registrar';
 import { readLineage, Replica } from '@nva/replica';
 import { Link } from './link.ts';
@@ -228,5 +228,3 @@ export class SimNva {
 }
 
 const renews = (type: string): boolean => type === 'heartbeat' || type === 'connectNve' || type === 'attach' || type === 'registerBinding' || type === 'registerBindings';
-
-export type { Logger };
