@@ -191,11 +191,13 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         await store.append(Array.from({ length: 600 }, (_, i) => fresh(`s-${i}`)));
         const batches = await collect(store.readAll());
         const all = batches.flatMap(({ events }) => events);
+        // Where a batch is one event, not after each: the rests would be 180,000 events.
+        const every = Math.ceil(batches.length / 50);
         let before = 0;
-        for (const { events, checkpoint } of batches) {
+        for (const [index, { events, checkpoint }] of batches.entries()) {
           before += events.length;
           expect(events.length).toBeGreaterThan(0);
-          expect(ids(await allOf(store, { after: checkpoint }))).toEqual(ids(all.slice(before)));
+          if (index % every === 0) expect(ids(await allOf(store, { after: checkpoint }))).toEqual(ids(all.slice(before)));
         }
         for (const index of [0, 255, 256, 257, 598, 599]) expect(ids(await allOf(store, { after: store.checkpointAt(all[index]!.position) }))).toEqual(ids(all.slice(index + 1)));
         expect(await allOf(store, { after: (await store.head()).checkpoint })).toEqual([]);

@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const HERE = import.meta.dirname;
 const POM = join(HERE, 'pom.xml');
-const CACHE = join(HERE, '..', '..', '.cache', 'kafka');
+/** What is fetched and made once for this checkout. */
+export const KAFKA_CACHE = join(HERE, '..', '..', '.cache', 'kafka');
 
 /** Oldest Java that a Kafka 4 broker runs on. */
 const MIN_JAVA = 17;
@@ -20,19 +21,25 @@ export class BrokerMissing extends Error {
   override readonly name = 'BrokerMissing';
 }
 
-/** Path of a Java that can run the broker. Throws BrokerMissing. */
-export async function findJava(): Promise<string> {
+export interface Java {
+  readonly command: string;
+  /** What it says that it is. */
+  readonly banner: string;
+}
+
+/** A Java that can run the broker. Throws BrokerMissing. */
+export async function findJava(): Promise<Java> {
   const home = process.env['JAVA_HOME'];
-  const java = home && existsSync(join(home, 'bin', 'java')) ? join(home, 'bin', 'java') : 'java';
+  const command = home && existsSync(join(home, 'bin', 'java')) ? join(home, 'bin', 'java') : 'java';
   let banner: string;
   try {
-    banner = (await run(java, ['-version'])).stderr;
+    banner = (await run(command, ['-version'])).stderr;
   } catch (cause) {
     throw new BrokerMissing(`No Kafka to test on: neither Java (${MIN_JAVA} or newer, on PATH or under JAVA_HOME) nor KAFKA_BROKERS was found`, { cause });
   }
   const major = Number(/version "(\d+)/.exec(banner)?.[1]);
   if (!(major >= MIN_JAVA)) throw new BrokerMissing(`No Kafka to test on: the broker needs Java ${MIN_JAVA} or newer, found «${banner.split('\n')[0]}», and KAFKA_BROKERS is not set`);
-  return java;
+  return { command, banner };
 }
 
 /**
@@ -40,10 +47,10 @@ export async function findJava(): Promise<string> {
  * once; each fills a folder of its own, and the first to be done names it. Throws BrokerMissing.
  */
 export async function brokerClassPath(): Promise<string> {
-  const folder = join(CACHE, KAFKA_VERSION);
+  const folder = join(KAFKA_CACHE, KAFKA_VERSION);
   if (!existsSync(folder)) {
-    await mkdir(CACHE, { recursive: true });
-    const partial = await mkdtemp(join(CACHE, 'partial-'));
+    await mkdir(KAFKA_CACHE, { recursive: true });
+    const partial = await mkdtemp(join(KAFKA_CACHE, 'partial-'));
     try {
       await run('mvn', ['-B', '-q', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`, '-DincludeScope=runtime'], { timeout: RESOLVE_TIMEOUT_MS });
       await rename(partial, folder);

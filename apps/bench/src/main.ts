@@ -42,7 +42,7 @@ const context: BenchContext = {
   async brokers() {
     const given = process.env['KAFKA_BROKERS'];
     if (given) return given.split(',');
-    broker ??= await startBroker();
+    broker ??= await startBroker({ measured: true });
     return [broker.brokers];
   },
   say: (line) => void process.stderr.write(`  ${line}\n`),
