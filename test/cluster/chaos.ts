@@ -51,7 +51,12 @@ class Nves {
 async function beat(client: NveClient, urls: readonly string[]): Promise<void> {
   for (const url of urls) {
     try {
-      const response = await fetch(`${url}/v1/nves/${client.nveId}/heartbeat`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ incarnation: 1, applied: client.applied() }), signal: AbortSignal.timeout(HEARTBEAT_MS) });
+      const response = await fetch(`${url}/v1/nves/${client.nveId}/heartbeat`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ incarnation: 1, applied: client.applied() }),
+        signal: AbortSignal.timeout(HEARTBEAT_MS),
+      });
       await response.body?.cancel();
       if (response.ok) return;
     } catch {
@@ -84,7 +89,14 @@ export async function chaos(cluster: Cluster, rounds: number, seed: number, tell
     if (cluster.endings.length > 0) throw new Error(cluster.endings.join('\n'));
     await noneNobodys(cluster);
     const proof = await prove(cluster, [...kept, ...after.acknowledged], nves.clients);
-    return { seed, rounds, retries: load.retries + after.retries, lapsed: await lapsedOf(cluster, ids), lost: cluster.eventStore ? 'restored' : 'not restored', ...proof };
+    return {
+      seed,
+      rounds,
+      retries: load.retries + after.retries,
+      lapsed: await lapsedOf(cluster, ids),
+      lost: cluster.eventStore ? 'restored' : 'not restored',
+      ...proof,
+    };
   } finally {
     await Promise.all(loads.map((one) => one.stop()));
     await nves.close();
@@ -94,7 +106,8 @@ export async function chaos(cluster: Cluster, rounds: number, seed: number, tell
 /** Every write under way is answered, and with what may be. */
 async function settle(load: Load): Promise<void> {
   await load.stop();
-  if (load.unexpected.length > 0) throw new Error(`${load.unexpected.length} writes were answered with what cannot be: ${load.unexpected.slice(0, 5).join('; ')}`);
+  if (load.unexpected.length > 0)
+    throw new Error(`${load.unexpected.length} writes were answered with what cannot be: ${load.unexpected.slice(0, 5).join('; ')}`);
 }
 
 /** No rejection was nobody's in any process, since it was started last. */
@@ -108,10 +121,25 @@ async function noneNobodys(cluster: Cluster): Promise<void> {
 async function put(url: string, nves: readonly string[]): Promise<void> {
   const lines = [
     ...VNIDS.map((vnid) => ({ command: 'putVn', vnid, tenantId: 'red', name: `VN ${vnid}`, service: 'l3', encapsulation: 'vxlan' })),
-    ...nves.map((nveId, i) => ({ command: 'connectNve', nveId, siteId: `site-${i}`, mac: `02:00:00:00:fe:0${i}`, addresses: [`203.0.113.${i + 101}`], incarnation: 1, leaseS: LEASE_S })),
+    ...nves.map((nveId, i) => ({
+      command: 'connectNve',
+      nveId,
+      siteId: `site-${i}`,
+      mac: `02:00:00:00:fe:0${i}`,
+      addresses: [`203.0.113.${i + 101}`],
+      incarnation: 1,
+      leaseS: LEASE_S,
+    })),
   ];
-  const response = await fetch(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: lines.map((line) => JSON.stringify(line)).join('\n') });
-  const answers = (await response.text()).trim().split('\n').map((line) => JSON.parse(line) as { status: number });
+  const response = await fetch(`${url}/v1/commands`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: lines.map((line) => JSON.stringify(line)).join('\n'),
+  });
+  const answers = (await response.text())
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { status: number });
   if (answers.some(({ status }) => status !== 200)) throw new Error(`the stage could not be set: ${JSON.stringify(answers)}`);
 }
 

@@ -46,7 +46,13 @@ export class Cluster {
   readonly feedPrefix: string;
   readonly instances: readonly Instance[];
 
-  private constructor(directory: string, kafka: KafkaCluster, eventStore: { nodes: StandInCluster | null; url: string }, prefix: string, instances: readonly Instance[]) {
+  private constructor(
+    directory: string,
+    kafka: KafkaCluster,
+    eventStore: { nodes: StandInCluster | null; url: string },
+    prefix: string,
+    instances: readonly Instance[],
+  ) {
     this.directory = directory;
     this.kafka = kafka;
     this.eventStore = eventStore.nodes;
@@ -62,13 +68,29 @@ export class Cluster {
     await mkdir(directory, { recursive: true });
     const prefix = `c${Math.floor(performance.timeOrigin + performance.now()).toString(36)}`;
     const [kafka, eventStore] = await Promise.all([KafkaCluster.start(directory), startEventStore(options)]);
-    const shared = { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: prefix, EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: `${prefix}-`, TOKENS_FILE: '', LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'info', FEED_CHECK_EVERY_S: String(FEED_CHECK_EVERY_S) };
-    const ports = { registrar: [await freePort(), await freePort()], distributor: [await freePort(), await freePort()], admin: [await freePort(), await freePort()] };
+    const shared = {
+      KAFKA_BROKERS: kafka.brokers.join(','),
+      FEED_PREFIX: prefix,
+      EVENTSTORE_URL: eventStore.url,
+      EVENTSTORE_PREFIX: `${prefix}-`,
+      TOKENS_FILE: '',
+      LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'info',
+      FEED_CHECK_EVERY_S: String(FEED_CHECK_EVERY_S),
+    };
+    const ports = {
+      registrar: [await freePort(), await freePort()],
+      distributor: [await freePort(), await freePort()],
+      admin: [await freePort(), await freePort()],
+    };
     const groups = join(directory, 'groups.json');
     await writeFile(groups, JSON.stringify({ groups: [{ name: 'all', urls: ports.registrar.map(urlOf), rest: true }] }));
     const instances = [
-      ...ports.registrar.map((port, i) => instance(directory, 'registrar', i, port, { ...shared, GROUPS_FILE: groups, GROUP: 'all', ADVERTISED_URL: urlOf(port) })),
-      ...ports.distributor.map((port, i) => instance(directory, 'distributor', i, port, { ...shared, DISTRIBUTOR_SHARDS: DISTRIBUTOR_SHARDS[i]! })),
+      ...ports.registrar.map((port, i) =>
+        instance(directory, 'registrar', i, port, { ...shared, GROUPS_FILE: groups, GROUP: 'all', ADVERTISED_URL: urlOf(port) }),
+      ),
+      ...ports.distributor.map((port, i) =>
+        instance(directory, 'distributor', i, port, { ...shared, DISTRIBUTOR_SHARDS: DISTRIBUTOR_SHARDS[i]! }),
+      ),
       ...ports.admin.map((port, i) => instance(directory, 'admin', i, port, shared)),
     ];
     const cluster = new Cluster(directory, kafka, eventStore, prefix, instances);
@@ -121,7 +143,11 @@ function instance(directory: string, service: ServiceName, i: number, port: numb
 }
 
 /** The event store to use, and the nodes of it if they are ours. */
-async function startEventStore({ directory, electionMs = DEFAULT_ELECTION_MS, seed = 1 }: ClusterOptions): Promise<{ nodes: StandInCluster | null; url: string }> {
+async function startEventStore({
+  directory,
+  electionMs = DEFAULT_ELECTION_MS,
+  seed = 1,
+}: ClusterOptions): Promise<{ nodes: StandInCluster | null; url: string }> {
   const given = process.env['EVENTSTORE_URL'];
   if (given) return { nodes: null, url: given };
   const nodes = await StandInCluster.start({ data: join(directory, 'event-store'), logs: directory, electionMs, seed });

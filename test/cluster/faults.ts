@@ -8,7 +8,10 @@ const FAULT_MIN_MS = 300;
 const FAULT_MAX_MS = 4_000;
 /** Between two faults, in which the cluster may show that it works. */
 const PAUSE_MS = 500;
-/** A broker that lost its disks stays away until the others have taken it out of what they replicate to (`broker.session.timeout.ms` and more). */
+/**
+ * A broker that lost its disks stays away until the others have taken it out of what they replicate to (`broker.session.timeout.ms`
+ * and more).
+ */
 const EMPTIED_MIN_MS = 6_000;
 /** Of so many rounds one deletes a topic, one empties a broker's disks, and one takes the event store's leader. */
 const ROUNDS_OF_LOSSES = 4;
@@ -60,8 +63,8 @@ const targetOf = (process: ManagedProcess): Target => ({
 });
 
 /**
- * One fault a round, of a random process or broker, killed or stopped, for a random while. The next comes when all are ready again. No process
- * may end by itself: throws at the first that did.
+ * One fault a round, of a random process or broker, killed or stopped, for a random while. The next comes when all are ready again.
+ * No process may end by itself: throws at the first that did.
  */
 export async function* faults(cluster: Cluster, rounds: number, seed: number, acknowledged: NextAcknowledged): AsyncGenerator<Fault> {
   const random = new Seeded(seed);
@@ -70,7 +73,8 @@ export async function* faults(cluster: Cluster, rounds: number, seed: number, ac
     const forMs = FAULT_MIN_MS + random.below(FAULT_MAX_MS - FAULT_MIN_MS);
     const brokenIn = async (n: number): Promise<Broken> => {
       if (n % ROUNDS_OF_LOSSES === 2) return deletedTopic(cluster, random);
-      if (n % ROUNDS_OF_LOSSES === 3 && cluster.eventStore) return lostLeader(cluster.eventStore, n % (2 * ROUNDS_OF_LOSSES) === 3 ? 'killed' : 'stopped', forMs, acknowledged);
+      if (n % ROUNDS_OF_LOSSES === 3 && cluster.eventStore)
+        return lostLeader(cluster.eventStore, n % (2 * ROUNDS_OF_LOSSES) === 3 ? 'killed' : 'stopped', forMs, acknowledged);
       if (n % ROUNDS_OF_LOSSES === 0) return emptiedBroker(cluster, random, forMs);
       return broken(targets[random.below(targets.length)]!, random.below(2) === 0 ? 'killed' : 'stopped', forMs);
     };
@@ -93,12 +97,19 @@ interface Broken {
 }
 
 /** The leader of the event store, killed or stopped until its followers have elected another one and writes go on. */
-async function lostLeader(eventStore: StandInCluster, kind: 'killed' | 'stopped', forMs: number, acknowledged: NextAcknowledged): Promise<Broken> {
+async function lostLeader(
+  eventStore: StandInCluster,
+  kind: 'killed' | 'stopped',
+  forMs: number,
+  acknowledged: NextAcknowledged,
+): Promise<Broken> {
   const { process, term } = await eventStore.leader();
   const target = targetOf(process);
   const since = performance.now();
   const { mend } = await broken(target, kind, 0);
-  const [electedMs, pausedMs] = await Promise.all([eventStore.leader(term), acknowledged()].map(async (done) => done.then(() => Math.round(performance.now() - since))));
+  const [electedMs, pausedMs] = await Promise.all(
+    [eventStore.leader(term), acknowledged()].map(async (done) => done.then(() => Math.round(performance.now() - since))),
+  );
   await sleep(forMs);
   return { target: `${target.name}, the leader,`, kind, mend, leader: { electedMs: electedMs!, pausedMs: pausedMs! } };
 }

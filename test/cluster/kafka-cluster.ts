@@ -22,7 +22,9 @@ export class KafkaCluster {
   }
 
   static async start(directory: string): Promise<KafkaCluster> {
-    const ports = await Promise.all(Array.from({ length: BROKERS }, async () => ({ client: await freePort(), controller: await freePort() })));
+    const ports = await Promise.all(
+      Array.from({ length: BROKERS }, async () => ({ client: await freePort(), controller: await freePort() })),
+    );
     const voters = ports.map(({ controller }, i) => `${i + 1}@127.0.0.1:${controller}`).join(',');
     const cluster = new KafkaCluster(
       ports.map(({ client, controller }, i) => ({
@@ -31,7 +33,7 @@ export class KafkaCluster {
         overrides: {
           'node.id': i + 1,
           'controller.quorum.voters': voters,
-          listeners: `PLAINTEXT://127.0.0.1:${client},CONTROLLER://127.0.0.1:${controller}`,
+          'listeners': `PLAINTEXT://127.0.0.1:${client},CONTROLLER://127.0.0.1:${controller}`,
           'default.replication.factor': BROKERS,
           'min.insync.replicas': 2,
           'offsets.topic.replication.factor': BROKERS,

@@ -40,9 +40,9 @@ interface Answer {
 }
 
 /**
- * NVE agents at work: each attaches, moves and detaches tenant systems of its own and exchanges their MACs, one write after the other, any registrar
- * asked. A write without an answer is asked again with its Idempotency-Key, of any registrar, until there is one.
- * Every write changes something, so that each acknowledged one is one event that counts.
+ * NVE agents at work: each attaches, moves and detaches tenant systems of its own and exchanges their MACs, one write after the
+ * other, any registrar asked. A write without an answer is asked again with its Idempotency-Key, of any registrar, until there is
+ * one. Every write changes something, so that each acknowledged one is one event that counts.
  */
 export class Load {
   readonly acknowledged: Acknowledged[] = [];
@@ -106,7 +106,8 @@ export class Load {
       const partner = [...at.keys()].find((other) => other !== n);
       if (here !== undefined && partner !== undefined && random.below(4) === 0) {
         const [mac, forMac] = [macOf(n), macOf(partner)];
-        if (await write('POST', `/v1/tenant-systems/chaos-${n}/pass`, { to: `chaos-${partner}`, mac, forMac })) macs.set(n, forMac).set(partner, mac);
+        if (await write('POST', `/v1/tenant-systems/chaos-${n}/pass`, { to: `chaos-${partner}`, mac, forMac }))
+          macs.set(n, forMac).set(partner, mac);
         continue;
       }
       const others = this.#options.nves.filter((nve) => nve !== here);
@@ -122,7 +123,7 @@ export class Load {
     const { registrars } = this.#options;
     const { method, path } = write;
     const key = randomUUID();
-    for (const giveUpAt = performance.now() + GIVE_UP_MS; performance.now() < giveUpAt; ) {
+    for (const giveUpAt = performance.now() + GIVE_UP_MS; performance.now() < giveUpAt;) {
       const sentMs = performance.now();
       const answer = await ask(registrars[random.below(registrars.length)]!, key, write);
       if (answer && answer.status < 300) {

@@ -51,7 +51,10 @@ export class ManagedProcess {
   start(): void {
     if (this.#child) return;
     const { args, env, logFile } = this.#options;
-    const child = spawn(...tethered(process.execPath, args), { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(...tethered(process.execPath, args), {
+      env: { ...process.env, NODE_OPTIONS: '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const log = createWriteStream(logFile, { flags: 'a' });
     for (const stream of [child.stdout, child.stderr]) {
       stream.pipe(log, { end: false });
@@ -69,13 +72,20 @@ export class ManagedProcess {
     });
   }
 
-  /** Runs it to its end with arguments of its own, while it does not run as a service. Rejects with the last of what it said if it fails. */
+  /**
+   * Runs it to its end with arguments of its own, while it does not run as a service. Rejects with the last of what it said if it
+   * fails.
+   */
   async once(args: readonly string[]): Promise<void> {
     if (this.#child) throw new Error(`${this.name} runs`);
     const { args: own, env } = this.#options;
-    const child = spawn(...tethered(process.execPath, [...own, ...args]), { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(...tethered(process.execPath, [...own, ...args]), {
+      env: { ...process.env, NODE_OPTIONS: '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let said = '';
-    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-TAIL_CHARS)));
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-TAIL_CHARS)));
     const [code, signal] = (await once(child, 'close')) as unknown[];
     if (code !== 0) throw new Error(`${this.name} ${args.join(' ')} ended with ${String(code ?? signal)}:\n${said}`);
   }
@@ -91,7 +101,7 @@ export class ManagedProcess {
 
   /** Rejects with the last of what it said if it ends by itself, or is not ready in time. */
   async ready(limitMs = READY_LIMIT_MS): Promise<void> {
-    for (const giveUpAt = performance.now() + limitMs; ; ) {
+    for (const giveUpAt = performance.now() + limitMs; ;) {
       if (await this.#options.ready()) return;
       if (!this.#child) throw new Error(this.ended ?? `${this.name} was not started`);
       if (performance.now() > giveUpAt) throw new Error(`${this.name} was not ready within ${limitMs} ms:\n${this.#tail}`);

@@ -10,10 +10,16 @@ const LOST_FOR_MS = 3_000;
 const PUBLISHED_LIMIT_MS = 240_000;
 
 /**
- * Takes a backup of the event store, lets a load go on, and puts the backup back beneath everything. The distributors, which find more on the
- * topics than the log has, must refuse to start; then the loss is accepted, and all go on. Returns the acknowledged writes that still hold.
+ * Takes a backup of the event store, lets a load go on, and puts the backup back beneath everything. The distributors, which find
+ * more on the topics than the log has, must refuse to start; then the loss is accepted, and all go on. Returns the acknowledged
+ * writes that still hold.
  */
-export async function restored(cluster: Cluster, eventStore: StandInCluster, lostLoad: () => Load, acknowledged: readonly Acknowledged[]): Promise<readonly Acknowledged[]> {
+export async function restored(
+  cluster: Cluster,
+  eventStore: StandInCluster,
+  lostLoad: () => Load,
+  acknowledged: readonly Acknowledged[],
+): Promise<readonly Acknowledged[]> {
   const [data, backup] = [join(cluster.directory, 'event-store'), join(cluster.directory, 'event-store.backup')];
   await eventStore.stop();
   await cp(data, backup, { recursive: true });
@@ -55,7 +61,8 @@ async function published(cluster: Cluster, position: number): Promise<void> {
       const { publishedPosition } = (await (await fetch(`${url}/readyz`)).json()) as { publishedPosition?: string };
       if (Number(publishedPosition) >= position) break;
       if (process.ended !== null) throw new Error(process.ended);
-      if (performance.now() > giveUpAt) throw new Error(`${process.name} has published up to ${publishedPosition}, not ${position}, after ${PUBLISHED_LIMIT_MS} ms`);
+      if (performance.now() > giveUpAt)
+        throw new Error(`${process.name} has published up to ${publishedPosition}, not ${position}, after ${PUBLISHED_LIMIT_MS} ms`);
     }
   }
 }

@@ -42,7 +42,11 @@ export class CollectingSink implements FeedSink {
         clearTimeout(timer);
         resolve();
       };
-      const timer = setTimeout(() => reject(new Error(`Waited ${UNTIL_TIMEOUT_MS} ms for: ${what}. Told: ${this.story.join(', ')}; ${this.records.length} records`)), UNTIL_TIMEOUT_MS);
+      const timer = setTimeout(
+        () =>
+          reject(new Error(`Waited ${UNTIL_TIMEOUT_MS} ms for: ${what}. Told: ${this.story.join(', ')}; ${this.records.length} records`)),
+        UNTIL_TIMEOUT_MS,
+      );
       this.#waiting.add(look);
     });
   }

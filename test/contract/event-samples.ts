@@ -7,12 +7,22 @@ export const toAppend = (event: NvaEvent): EventToAppend => ({ id: randomUUID(),
 let serial = 0;
 /** A small event; each differs from all others. */
 export function sample(): NvaEvent {
-  const audit = { recordedAt: 1_790_000_000_000 + serial, actor: 'operator:contract', correlationId: randomUUID(), idempotencyKey: null, requestDigest: null };
+  const audit = {
+    recordedAt: 1_790_000_000_000 + serial,
+    actor: 'operator:contract',
+    correlationId: randomUUID(),
+    idempotencyKey: null,
+    requestDigest: null,
+  };
   return { type: 'MacChanged', data: { audit, tsId: `ts${serial++}`, mac: '02:00:00:00:00:01' } };
 }
 
 /** An append of `count` fresh events. */
-export const fresh = (stream: string, expectedRevision = NO_STREAM, count = 1): StreamAppend => ({ stream, expectedRevision, events: Array.from({ length: count }, () => toAppend(sample())) });
+export const fresh = (stream: string, expectedRevision = NO_STREAM, count = 1): StreamAppend => ({
+  stream,
+  expectedRevision,
+  events: Array.from({ length: count }, () => toAppend(sample())),
+});
 
 interface Complex {
   readonly type: string;
@@ -68,7 +78,8 @@ class Values {
       this.of(schema.items!);
       return Array.from({ length: this.#pick([0, 1, 3]) }, () => this.of(schema.items!));
     }
-    if (schema.type === 'map') return Object.fromEntries(Array.from({ length: this.#pick([0, 2]) }, (_, i) => [`key ${i}`, this.of(schema.values!)]));
+    if (schema.type === 'map')
+      return Object.fromEntries(Array.from({ length: this.#pick([0, 2]) }, (_, i) => [`key ${i}`, this.of(schema.values!)]));
     return this.of(schema.type);
   }
 
@@ -80,5 +91,10 @@ class Values {
 const SAMPLES_PER_TYPE = 7;
 
 export function samplesOfEveryType(): NvaEvent[] {
-  return Object.entries(eventSchemas).flatMap(([type, schema]) => Array.from({ length: SAMPLES_PER_TYPE }, (_, turn) => ({ type, data: new Values(turn).of(schema as unknown as Schema) }) as unknown as NvaEvent));
+  return Object.entries(eventSchemas).flatMap(([type, schema]) =>
+    Array.from(
+      { length: SAMPLES_PER_TYPE },
+      (_, turn) => ({ type, data: new Values(turn).of(schema as unknown as Schema) }) as unknown as NvaEvent,
+    ),
+  );
 }

@@ -51,12 +51,16 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         ['of no stream', NO_STREAM],
       ])('refuses an expected revision %s the actual one, and says both', async (_, expectedRevision) => {
         await store.append([fresh('a', NO_STREAM, 2)]);
-        expect(await store.append([fresh('a', expectedRevision)])).toEqual([{ outcome: 'wrong-expected-revision', expectedRevision, actualRevision: 1 }]);
+        expect(await store.append([fresh('a', expectedRevision)])).toEqual([
+          { outcome: 'wrong-expected-revision', expectedRevision, actualRevision: 1 },
+        ]);
         expect(await collect(store.readStream('a'))).toHaveLength(2);
       });
 
       it('refuses any revision but NO_STREAM of a stream that does not exist', async () => {
-        expect(await store.append([fresh('a', 0)])).toEqual([{ outcome: 'wrong-expected-revision', expectedRevision: 0, actualRevision: NO_STREAM }]);
+        expect(await store.append([fresh('a', 0)])).toEqual([
+          { outcome: 'wrong-expected-revision', expectedRevision: 0, actualRevision: NO_STREAM },
+        ]);
         expect(await store.head()).toMatchObject(ZERO);
       });
 
@@ -95,13 +99,18 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         await store.append([call]);
         const longer = { ...call, events: [...call.events, toAppend(sample())] };
         const altered = { ...call, events: [call.events[0]!, toAppend(sample())] };
-        expect((await store.append([longer, altered])).map(({ outcome }) => outcome)).toEqual(['wrong-expected-revision', 'wrong-expected-revision']);
+        expect((await store.append([longer, altered])).map(({ outcome }) => outcome)).toEqual([
+          'wrong-expected-revision',
+          'wrong-expected-revision',
+        ]);
         expect(await allOf(store)).toHaveLength(2);
       });
 
       it('lets exactly one of many racing appends through at each revision', async () => {
         for (let revision = NO_STREAM; revision < 4; revision++) {
-          const outcomes = (await Promise.all(Array.from({ length: 8 }, () => store.append([fresh('a', revision)])))).flat().map(({ outcome }) => outcome);
+          const outcomes = (await Promise.all(Array.from({ length: 8 }, () => store.append([fresh('a', revision)]))))
+            .flat()
+            .map(({ outcome }) => outcome);
           expect(outcomes.filter((outcome) => outcome === 'appended')).toHaveLength(1);
         }
         expect((await collect(store.readStream('a'))).map(({ revision }) => revision)).toEqual([0, 1, 2, 3, 4]);
@@ -116,7 +125,9 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
 
       it('refuses an event that its schema does not allow, with nothing of the call landed', async () => {
         const broken = { type: 'MacChanged', data: { ...sample().data, mac: 7 } } as unknown as NvaEvent;
-        await expect(store.append([fresh('a'), { stream: 'b', expectedRevision: NO_STREAM, events: [toAppend(broken)] }])).rejects.toThrow('MacChanged');
+        await expect(store.append([fresh('a'), { stream: 'b', expectedRevision: NO_STREAM, events: [toAppend(broken)] }])).rejects.toThrow(
+          'MacChanged',
+        );
         expect(await allOf(store)).toEqual([]);
         expect(await store.append([fresh('a')])).toMatchObject([{ revision: 0 }]);
       });
@@ -158,7 +169,8 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
       it('reads a stream from a revision, to a limit', async () => {
         const call = fresh('a', NO_STREAM, 10);
         await store.append([fresh('b', NO_STREAM, 2), call, fresh('b', 1)]);
-        const revisions = async (options: { fromRevision?: number; limit?: number }) => (await collect(store.readStream('a', options))).map(({ revision }) => revision);
+        const revisions = async (options: { fromRevision?: number; limit?: number }) =>
+          (await collect(store.readStream('a', options))).map(({ revision }) => revision);
         expect(await revisions({ fromRevision: 7 })).toEqual([7, 8, 9]);
         expect(await revisions({ limit: 2 })).toEqual([0, 1]);
         expect(await revisions({ fromRevision: 3, limit: 4 })).toEqual([3, 4, 5, 6]);
@@ -199,7 +211,8 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
           expect(events.length).toBeGreaterThan(0);
           if (index % every === 0) expect(ids(await allOf(store, { after: checkpoint }))).toEqual(ids(all.slice(before)));
         }
-        for (const index of [0, 255, 256, 257, 598, 599]) expect(ids(await allOf(store, { after: store.checkpointAt(all[index]!.position) }))).toEqual(ids(all.slice(index + 1)));
+        for (const index of [0, 255, 256, 257, 598, 599])
+          expect(ids(await allOf(store, { after: store.checkpointAt(all[index]!.position) }))).toEqual(ids(all.slice(index + 1)));
         expect(await allOf(store, { after: (await store.head()).checkpoint })).toEqual([]);
         expect(ids(await allOf(store, { after: store.checkpointAt(0) }))).toEqual(ids(all));
       });
@@ -207,7 +220,8 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
       it('stops at a limit, and goes on from its checkpoint', async () => {
         await store.append(Array.from({ length: 700 }, (_, i) => fresh(`s-${i}`)));
         const all = ids(await allOf(store));
-        for (const limit of [0, 1, 255, 256, 300, 700, 701]) expect(ids(await allOf(store, { limit })), `limit ${limit}`).toEqual(all.slice(0, limit));
+        for (const limit of [0, 1, 255, 256, 300, 700, 701])
+          expect(ids(await allOf(store, { limit })), `limit ${limit}`).toEqual(all.slice(0, limit));
         const first = await collect(store.readAll({ limit: 300 }));
         expect(ids(await allOf(store, { after: first.at(-1)!.checkpoint, limit: 10 }))).toEqual(all.slice(300, 310));
       });
@@ -215,9 +229,11 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
       it('reads backwards what it reads forwards, from the end and from before any event', async () => {
         await store.append(Array.from({ length: 700 }, (_, i) => fresh(`s-${i}`, NO_STREAM, 1 + (i % 3))));
         const all = (await allOf(store)).map(plain);
-        const back = async (options?: { before?: number; limit?: number }) => (await collect(store.readAllBackwards(options))).flat().map(plain);
+        const back = async (options?: { before?: number; limit?: number }) =>
+          (await collect(store.readAllBackwards(options))).flat().map(plain);
         expect(await back()).toEqual(all.toReversed());
-        for (const index of [0, 1, 255, 256, 257, all.length - 1]) expect(await back({ before: all[index]!.position }), `before event ${index}`).toEqual(all.slice(0, index).toReversed());
+        for (const index of [0, 1, 255, 256, 257, all.length - 1])
+          expect(await back({ before: all[index]!.position }), `before event ${index}`).toEqual(all.slice(0, index).toReversed());
         for (const batch of await collect(store.readAllBackwards())) expect(batch.length).toBeGreaterThan(0);
       });
 
@@ -225,7 +241,8 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         await store.append(Array.from({ length: 700 }, (_, i) => fresh(`s-${i}`)));
         const newest = ids(await allOf(store)).toReversed();
         const back = async (options: { before?: number; limit?: number }) => (await collect(store.readAllBackwards(options))).flat();
-        for (const limit of [0, 1, 255, 256, 300, 700, 701]) expect(ids(await back({ limit })), `limit ${limit}`).toEqual(newest.slice(0, limit));
+        for (const limit of [0, 1, 255, 256, 300, 700, 701])
+          expect(ids(await back({ limit })), `limit ${limit}`).toEqual(newest.slice(0, limit));
         const first = await back({ limit: 300 });
         expect(ids(await back({ before: first.at(-1)!.position, limit: 10 }))).toEqual(newest.slice(300, 310));
       });

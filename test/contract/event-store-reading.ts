@@ -10,6 +10,7 @@ export async function collect<T>(iterable: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-export const allOf = async (store: EventStore, options: { after?: Checkpoint; limit?: number } = {}): Promise<RecordedEvent[]> => (await collect(store.readAll(options))).flatMap(({ events }) => [...events]);
+export const allOf = async (store: EventStore, options: { after?: Checkpoint; limit?: number } = {}): Promise<RecordedEvent[]> =>
+  (await collect(store.readAll(options))).flatMap(({ events }) => [...events]);
 export const ids = (events: readonly { readonly id: string }[]): string[] => events.map(({ id }) => id);
 export const idsOf = (appends: readonly StreamAppend[]): string[] => appends.flatMap(({ events }) => ids(events));

@@ -4,7 +4,12 @@ import { fresh } from './event-samples.ts';
 import { allOf, collect, ids, plain } from './event-store-reading.ts';
 
 /** Reads a subscription until `enough` says so of what was received, then aborts it. */
-async function follow(store: EventStore, after: Checkpoint | undefined, enough: (events: readonly RecordedEvent[], messages: readonly SubscriptionMessage[]) => boolean, eachMessage: () => Promise<void> = () => Promise.resolve()) {
+async function follow(
+  store: EventStore,
+  after: Checkpoint | undefined,
+  enough: (events: readonly RecordedEvent[], messages: readonly SubscriptionMessage[]) => boolean,
+  eachMessage: () => Promise<void> = () => Promise.resolve(),
+) {
   const stop = new AbortController();
   const events: RecordedEvent[] = [];
   const messages: SubscriptionMessage[] = [];
@@ -74,7 +79,12 @@ export function subscriptionContract(current: () => EventStore): void {
       const total = 8_000;
       let release = (): void => undefined;
       const held = new Promise<void>((resolve) => (release = resolve));
-      const slow = follow(store, undefined, (events) => events.length >= total, () => held);
+      const slow = follow(
+        store,
+        undefined,
+        (events) => events.length >= total,
+        () => held,
+      );
       for (let i = 0; i < total; i += 1_000) await store.append(Array.from({ length: 1_000 }, (_, k) => fresh(`s-${i + k}`)));
       release();
       expect(ids((await slow).events)).toEqual(ids(await allOf(store)));

@@ -98,7 +98,10 @@ export function feedContract(name: string, makeFeed: () => Promise<FeedUnderTest
       const two = follow(transport, 2);
       await two.untilComplete();
       await subscription.close();
-      await writer.publish([{ feed: vn(1), records: [member('a', 1)] }, { feed: vn(2), records: [member('b', 1)] }]);
+      await writer.publish([
+        { feed: vn(1), records: [member('a', 1)] },
+        { feed: vn(2), records: [member('b', 1)] },
+      ]);
       await two.until(() => two.records.length === 1, 'a record of the feed that stays');
       expect(one.records).toEqual([]);
     });

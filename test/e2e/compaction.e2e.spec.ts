@@ -23,7 +23,12 @@ describe('a distributor that repeats, and a compaction that came half way', () =
     await world.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2), attach('t4', 'nve2', 4));
     await world.expectConverged();
     const firstHalf = writer.calls;
-    await world.submit(attach('t2', 'nve1', 2), detach('t4', 'nve2'), attach('t3', 'nve3', 3), command('changeMac', { tsId: 't3', mac: '02:00:00:00:00:33' }));
+    await world.submit(
+      attach('t2', 'nve1', 2),
+      detach('t4', 'nve2'),
+      attach('t3', 'nve3', 3),
+      command('changeMac', { tsId: 't3', mac: '02:00:00:00:00:33' }),
+    );
     await world.expectConverged();
     await writer.repeat(0, firstHalf);
     await sleep(SEGMENT_ROLLS_MS);
@@ -31,7 +36,8 @@ describe('a distributor that repeats, and a compaction that came half way', () =
     await writer.repeat(firstHalf);
     await until('a key is met first behind a newer record of another key', async () => {
       const first = new Map<string, number>();
-      for (const { key, headers } of await world.feed.raw(world.topic(1))) if (!first.has(key!.toString())) first.set(key!.toString(), Number(headers!['position']));
+      for (const { key, headers } of await world.feed.raw(world.topic(1)))
+        if (!first.has(key!.toString())) first.set(key!.toString(), Number(headers!['position']));
       const positions = [...first.values()];
       return positions.some((position, i) => position < (positions[i - 1] ?? 0)) ? null : String(positions);
     });

@@ -28,7 +28,9 @@ describe('a change that a crash of the distributor cut in two', () => {
     writer.dieAfter(1);
     // The member of nve2 gets through, the mapping with the end of the change does not.
     await world.submit(attach('t2', 'nve2', 2));
-    await until('half of the change is on the topic', async () => ((await world.feed.raw(world.topic(1))).at(-1)?.key?.toString() === 'member/nve2' && writer.dead ? null : 'not yet'));
+    await until('half of the change is on the topic', async () =>
+      (await world.feed.raw(world.topic(1))).at(-1)?.key?.toString() === 'member/nve2' && writer.dead ? null : 'not yet',
+    );
     expect(keysAt(nves[0]!)).toEqual(before);
     await world.stop();
     await world.start();
@@ -41,7 +43,14 @@ describe('a change that a crash of the distributor cut in two', () => {
 
   it('and more changes after it, never published: each key ends at its newest position', async () => {
     writer.dieAfter(2);
-    await world.submit(attach('t1', 'nve2', 1), attach('t2', 'nve3', 2), detach('t3', 'nve3'), attach('t1', 'nve3', 1), detach('t2', 'nve3'), attach('t2', 'nve1', 2));
+    await world.submit(
+      attach('t1', 'nve2', 1),
+      attach('t2', 'nve3', 2),
+      detach('t3', 'nve3'),
+      attach('t1', 'nve3', 1),
+      detach('t2', 'nve3'),
+      attach('t2', 'nve1', 2),
+    );
     await until('the distributor is dead', () => (writer.dead ? null : 'not yet'));
     await world.stop();
     await world.start();
@@ -54,7 +63,10 @@ describe('a change that a crash of the distributor cut in two', () => {
     const producer = client.producer({ transactionalId: `${prefix}-shard-1`, maxInFlightRequests: 1, allowAutoTopicCreation: false });
     await producer.connect();
     const transaction = await producer.transaction();
-    const half = encodeRecord({ key: 'member/nve3', value: null, position: 5, log: world.logId, changeEnd: false }, createRecordCodec()).message;
+    const half = encodeRecord(
+      { key: 'member/nve3', value: null, position: 5, log: world.logId, changeEnd: false },
+      createRecordCodec(),
+    ).message;
     await transaction.send({ topic: world.topic(1), messages: [half] });
     await world.start();
     await world.expectConverged();
@@ -73,7 +85,9 @@ describe('a topic deleted under the checkpoint of a distributor that is down', (
     const { withdrawn } = nves[1]!;
     await world.stop();
     await world.feed.admin((admin) => admin.deleteTopics({ topics: [world.topic(1)] }));
-    await until('the NVE notices', () => (nves[1]!.client.status()[0]!.state === 'interrupted' ? null : nves[1]!.client.status()[0]!.state));
+    await until('the NVE notices', () =>
+      nves[1]!.client.status()[0]!.state === 'interrupted' ? null : nves[1]!.client.status()[0]!.state,
+    );
     expect(keysAt(nves[1]!)).toEqual(before);
     await world.start();
     await world.expectConverged();
@@ -85,7 +99,9 @@ describe('a topic deleted under the checkpoint of a distributor that is down', (
   it('and so is the topic on which an NVE listens (X8)', async () => {
     await world.stop();
     await world.feed.admin((admin) => admin.deleteTopics({ topics: [`${world.feed.prefix}.nve.nve3`, `${world.feed.prefix}.nve.nve2`] }));
-    await until('the NVE notices', () => (nves[2]!.client.membershipStatus().state === 'interrupted' ? null : nves[2]!.client.membershipStatus().state));
+    await until('the NVE notices', () =>
+      nves[2]!.client.membershipStatus().state === 'interrupted' ? null : nves[2]!.client.membershipStatus().state,
+    );
     await world.start();
     await world.submit(attach('t2', 'nve2', 2));
     await world.expectConverged();

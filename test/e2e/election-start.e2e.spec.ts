@@ -14,7 +14,12 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-election-start-'));
   trio = await Trio.start();
   trio.elect(null);
-  nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { EVENTSTORE_URL: trio.url, ADVERTISED_URL: 'http://127.0.0.1:1' } });
+  nva = await NvaProcess.start({
+    brokers: [],
+    prefix: 'nvo3',
+    dataDir: join(directory, 'data'),
+    env: { EVENTSTORE_URL: trio.url, ADVERTISED_URL: 'http://127.0.0.1:1' },
+  });
 });
 
 afterEach(async () => {
@@ -23,7 +28,10 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const waits = (): Promise<void> => until('it says that it waits', () => (nva.output.includes('the event store has no leader that answers: waiting for one') ? null : nva.output));
+const waits = (): Promise<void> =>
+  until('it says that it waits', () =>
+    nva.output.includes('the event store has no leader that answers: waiting for one') ? null : nva.output,
+  );
 
 it('a start during an election waits for its end, and does its work then (X6)', async () => {
   await waits();

@@ -23,7 +23,10 @@ const TOKEN = 'operators-token';
 const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` };
 const secretOf = (nveId: string): Buffer => createHash('sha256').update(nveId).digest();
 
-/** A registrar and two distributors with half of the shards each, over one log: only the registrar hears heartbeats, and is asked for what they said. */
+/**
+ * A registrar and two distributors with half of the shards each, over one log: only the registrar hears heartbeats, and is asked
+ * for what they said.
+ */
 let broker: RunningBroker;
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
 let store: GappedEventStore;
@@ -33,10 +36,26 @@ const failures: unknown[] = [];
 let reads = 0;
 
 async function start(role: Role, env: Record<string, string> = {}): Promise<Service> {
-  const config = readConfig({
-    PORT: '0', DATA_DIR: join(directory.path, role), EVENTSTORE_URL: 'esdb://127.0.0.1:1', ADVERTISED_URL: 'http://127.0.0.1:1', SNAPSHOT_EVERY_EVENTS: '0',
-    KAFKA_BROKERS: broker.brokers, KAFKA_SASL_USERNAME: NVA.username, KAFKA_SASL_PASSWORD: NVA.password, KAFKA_ACLS: 'true', ACL_GRACE_S: String(GRACE_MS / 1_000), KAFKA_COMMANDS: 'true', COMMAND_KEYS_FILE: join(directory.path, 'keys.json'), TOKENS_FILE: join(directory.path, 'tokens.json'), PEER_TOKEN_FILE: join(directory.path, 'peer-token'), ...env,
-  }, [role]);
+  const config = readConfig(
+    {
+      PORT: '0',
+      DATA_DIR: join(directory.path, role),
+      EVENTSTORE_URL: 'esdb://127.0.0.1:1',
+      ADVERTISED_URL: 'http://127.0.0.1:1',
+      SNAPSHOT_EVERY_EVENTS: '0',
+      KAFKA_BROKERS: broker.brokers,
+      KAFKA_SASL_USERNAME: NVA.username,
+      KAFKA_SASL_PASSWORD: NVA.password,
+      KAFKA_ACLS: 'true',
+      ACL_GRACE_S: String(GRACE_MS / 1_000),
+      KAFKA_COMMANDS: 'true',
+      COMMAND_KEYS_FILE: join(directory.path, 'keys.json'),
+      TOKENS_FILE: join(directory.path, 'tokens.json'),
+      PEER_TOKEN_FILE: join(directory.path, 'peer-token'),
+      ...env,
+    },
+    [role],
+  );
   return createService(config, [role], { logger: silentLogger, store, failed: (cause) => failures.push(cause) });
 }
 
@@ -57,15 +76,27 @@ async function stop(shards: string): Promise<void> {
 }
 
 const call = async (method: string, path: string, body?: object): Promise<void> => {
-  const response = await fetch(`${registrar.url}/v1${path}`, { method, headers: { ...AUTHORIZATION, ...(body && { 'content-type': 'application/json' }) }, ...(body && { body: JSON.stringify(body) }) });
+  const response = await fetch(`${registrar.url}/v1${path}`, {
+    method,
+    headers: { ...AUTHORIZATION, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
   expect(response.status, await response.text()).toBeLessThan(300);
 };
 const topic = (vnid: number): string => `nvo3.vn.${vnid}`;
 /** As the NVE, with its own password, by kafkajs alone. */
-const read = (nveId: string, of: string): Promise<string[] | string> => new RawUser([broker.brokers], userOf(nveId)).read(of, `nvo3-nve-${nveId}:raw-${reads++}`);
-const reading = (nveId: string, of: string): Promise<void> => until(`${nveId} reads ${of}`, async () => (Array.isArray(await read(nveId, of)) ? null : 'denied'));
-const denied = (nveId: string, of: string): Promise<void> => until(`${nveId} is denied ${of}`, async () => ((await read(nveId, of)) === DENIED ? null : 'it still reads it'));
-const both = { bindings: [{ bid: 1, vnid: LOW, ip: '192.0.2.1' }, { bid: 2, vnid: HIGH, ip: '192.0.2.1' }] };
+const read = (nveId: string, of: string): Promise<string[] | string> =>
+  new RawUser([broker.brokers], userOf(nveId)).read(of, `nvo3-nve-${nveId}:raw-${reads++}`);
+const reading = (nveId: string, of: string): Promise<void> =>
+  until(`${nveId} reads ${of}`, async () => (Array.isArray(await read(nveId, of)) ? null : 'denied'));
+const denied = (nveId: string, of: string): Promise<void> =>
+  until(`${nveId} is denied ${of}`, async () => ((await read(nveId, of)) === DENIED ? null : 'it still reads it'));
+const both = {
+  bindings: [
+    { bid: 1, vnid: LOW, ip: '192.0.2.1' },
+    { bid: 2, vnid: HIGH, ip: '192.0.2.1' },
+  ],
+};
 const attached = { tenantId: 'red', vmId: 'v', mac: '02:00:5e:10:00:01', ...both };
 const figure = async (shards: string, name: string): Promise<number> => {
   const text = await (await fetch(`${distributors.get(shards)!.url}/metrics`, { headers: AUTHORIZATION })).text();
@@ -76,14 +107,29 @@ beforeAll(async () => {
   broker = await startSecuredBroker(['a', 'b']);
   directory = await temporaryDirectory();
   await mkdir(directory.path, { recursive: true });
-  await writeFile(join(directory.path, 'keys.json'), JSON.stringify({ nves: ['a', 'b'].map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), { mode: 0o600 });
-  await writeFile(join(directory.path, 'tokens.json'), JSON.stringify({ operators: [{ name: 'peer', sha256: createHash('sha256').update(TOKEN).digest('hex') }], nves: [] }));
+  await writeFile(
+    join(directory.path, 'keys.json'),
+    JSON.stringify({ nves: ['a', 'b'].map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }),
+    { mode: 0o600 },
+  );
+  await writeFile(
+    join(directory.path, 'tokens.json'),
+    JSON.stringify({ operators: [{ name: 'peer', sha256: createHash('sha256').update(TOKEN).digest('hex') }], nves: [] }),
+  );
   await writeFile(join(directory.path, 'peer-token'), `${TOKEN}\n`);
   store = new GappedEventStore({ codec: createEventCodec(), seed: 1 });
   registrar = await register();
   for (const shards of ['0-31', '32-63']) await distribute(shards);
-  for (const vnid of [LOW, HIGH]) await call('PUT', `/vns/${vnid}`, { tenantId: 'red', name: `vn${vnid}`, service: 'l3', encapsulation: 'vxlan' });
-  for (const [i, nveId] of ['a', 'b'].entries()) await call('PUT', `/nves/${nveId}`, { siteId: 's', mac: `02:00:5e:00:00:0${i}`, addresses: [`198.51.100.${1 + i}`], incarnation: 1, leaseS: 600 });
+  for (const vnid of [LOW, HIGH])
+    await call('PUT', `/vns/${vnid}`, { tenantId: 'red', name: `vn${vnid}`, service: 'l3', encapsulation: 'vxlan' });
+  for (const [i, nveId] of ['a', 'b'].entries())
+    await call('PUT', `/nves/${nveId}`, {
+      siteId: 's',
+      mac: `02:00:5e:00:00:0${i}`,
+      addresses: [`198.51.100.${1 + i}`],
+      incarnation: 1,
+      leaseS: 600,
+    });
 });
 afterAll(async () => {
   for (const shards of distributors.keys()) await stop(shards);
@@ -116,11 +162,17 @@ describe('a registrar and two distributors, on brokers that know who reads', () 
   });
 
   it('revoke after the grace time what the registrar hears no heartbeat name any more, each of them what is its own', async () => {
-    const beat = (...vnids: number[]): Promise<void> => call('POST', '/nves/a/heartbeat', { incarnation: 1, applied: vnids.map((vnid) => ({ vnid, log: store.logId, position: '1', digest: '0'.repeat(16) })) });
+    const beat = (...vnids: number[]): Promise<void> =>
+      call('POST', '/nves/a/heartbeat', {
+        incarnation: 1,
+        applied: vnids.map((vnid) => ({ vnid, log: store.logId, position: '1', digest: '0'.repeat(16) })),
+      });
     await beat(LOW, HIGH);
     await call('DELETE', '/nves/a/tenant-systems/t1');
     await beat(LOW);
-    await until('both wait', async () => ((await figure('0-31', 'nva_feed_rights_waiting')) + (await figure('32-63', 'nva_feed_rights_waiting')) === 2 ? null : 'not yet'));
+    await until('both wait', async () =>
+      (await figure('0-31', 'nva_feed_rights_waiting')) + (await figure('32-63', 'nva_feed_rights_waiting')) === 2 ? null : 'not yet',
+    );
     expect(await read('a', topic(HIGH)), 'within the grace time').toContain('member/a');
     await denied('a', topic(HIGH));
     await sleep(GRACE_MS);
@@ -134,7 +186,9 @@ describe('a registrar and two distributors, on brokers that know who reads', () 
     for (const vnid of [LOW, HIGH]) await reading('a', topic(vnid));
     await call('DELETE', '/nves/a/tenant-systems/t1');
     await registrar.close();
-    await until('both wait', async () => ((await figure('0-31', 'nva_feed_rights_waiting')) + (await figure('32-63', 'nva_feed_rights_waiting')) === 2 ? null : 'not yet'));
+    await until('both wait', async () =>
+      (await figure('0-31', 'nva_feed_rights_waiting')) + (await figure('32-63', 'nva_feed_rights_waiting')) === 2 ? null : 'not yet',
+    );
     await stop('32-63');
     await denied('a', topic(LOW));
     await sleep(GRACE_MS);
@@ -156,7 +210,14 @@ describe('a registrar and two distributors, on brokers that know who reads', () 
     broker.kill('SIGSTOP');
     try {
       await call('PUT', '/nves/b/tenant-systems/t2', { ...attached, vmId: 'w', mac: '02:00:5e:10:00:02' });
-      await until('it is counted', async () => ((await figure('0-31', 'nva_feed_rights_failures_total')) + (await figure('0-31', 'nva_publish_failures_total')) > 0 ? null : 'not yet'), 60_000);
+      await until(
+        'it is counted',
+        async () =>
+          (await figure('0-31', 'nva_feed_rights_failures_total')) + (await figure('0-31', 'nva_publish_failures_total')) > 0
+            ? null
+            : 'not yet',
+        60_000,
+      );
     } finally {
       broker.kill('SIGCONT');
     }

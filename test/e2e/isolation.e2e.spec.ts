@@ -10,7 +10,18 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createService, readConfig, ROLES } from '../../apps/service/src/index.ts';
 import { temporaryDirectory } from '../../apps/service/test/support.ts';
 import { RawUser, startSecuredBroker, userOf } from '../../libs/kafka/test/secured-broker.ts';
-import { answer, attach, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../libs/registrar/test/harness.ts';
+import {
+  answer,
+  attach,
+  detach,
+  ManualClock,
+  nve,
+  openLog,
+  startNode,
+  vn,
+  type LogFixture,
+  type Node,
+} from '../../libs/registrar/test/harness.ts';
 import { NVA, type RunningBroker } from '../kafka/broker.ts';
 import { LocalNve } from './nves.ts';
 
@@ -37,7 +48,13 @@ const failures: unknown[] = [];
 /** `<nveId> <vnid>`: what heartbeats name though the NVE has left. */
 const naming = new Set<string>();
 /** What a heartbeat of the NVE would name; one that is not there names nothing. */
-const stillFollows = async (nveId: string, vnid: number): Promise<boolean> => naming.has(`${nveId} ${vnid}`) || (clients.get(nveId)?.client.applied().some((applied) => applied.vnid === vnid) ?? false);
+const stillFollows = async (nveId: string, vnid: number): Promise<boolean> =>
+  naming.has(`${nveId} ${vnid}`) ||
+  (clients
+    .get(nveId)
+    ?.client.applied()
+    .some((applied) => applied.vnid === vnid) ??
+    false);
 
 async function start(): Promise<void> {
   const connection = { brokers: [broker.brokers], sasl: NVA, prefix };
@@ -56,7 +73,9 @@ async function stop(): Promise<void> {
 
 async function submit(...commands: Command[]): Promise<void> {
   for (const outcome of await node.submit(...commands)) answer(outcome);
-  await until('all is published', () => (distributor.queuedRecords === 0 && distributor.publishedPosition === node.replica.network.position ? null : 'not yet'));
+  await until('all is published', () =>
+    distributor.queuedRecords === 0 && distributor.publishedPosition === node.replica.network.position ? null : 'not yet',
+  );
 }
 
 function follow(nveId: string): LocalNve {
@@ -68,8 +87,10 @@ function follow(nveId: string): LocalNve {
 const topic = (vnid: number): string => `${prefix}.vn.${vnid}`;
 let reads = 0;
 /** As the NVE, with its own password, by kafkajs alone. */
-const read = (nveId: string, of: string): Promise<string[] | string> => new RawUser([broker.brokers], userOf(nveId)).read(of, `${prefix}-nve-${nveId}:raw-${reads++}`);
-const denied = (nveId: string, of: string): Promise<void> => until(`${nveId} is denied ${of}`, async () => ((await read(nveId, of)) === DENIED ? null : 'it still reads it'));
+const read = (nveId: string, of: string): Promise<string[] | string> =>
+  new RawUser([broker.brokers], userOf(nveId)).read(of, `${prefix}-nve-${nveId}:raw-${reads++}`);
+const denied = (nveId: string, of: string): Promise<void> =>
+  until(`${nveId} is denied ${of}`, async () => ((await read(nveId, of)) === DENIED ? null : 'it still reads it'));
 
 /** The NVE’s tables are what the fold says, VN by VN. */
 const converged = (client: LocalNve): Promise<void> =>
@@ -79,7 +100,10 @@ const converged = (client: LocalNve): Promise<void> =>
     const held = await client.state();
     if (JSON.stringify(held.map(({ vnid }) => vnid)) !== JSON.stringify(due)) return `in ${held.map(({ vnid }) => vnid)}, not ${due}`;
     for (const { vnid, entries } of held) {
-      const [keys, wanted] = [entries.map(([key, at]) => `${key}@${at}`), [...recordsOf(network, { kind: 'vn', vnid })].map(({ key, position }) => `${key}@${position}`)].map((list) => list.toSorted().join());
+      const [keys, wanted] = [
+        entries.map(([key, at]) => `${key}@${at}`),
+        [...recordsOf(network, { kind: 'vn', vnid })].map(({ key, position }) => `${key}@${position}`),
+      ].map((list) => list.toSorted().join());
       if (keys !== wanted) return `VN ${vnid}: ${keys} is not ${wanted}`;
     }
     return null;
@@ -135,11 +159,15 @@ describe('brokers that know who reads', () => {
         const { type, data } = codec.decode(message.value) as { type: string; data: { topic: string } };
         expect(type).toBe('Membership');
         const seen = await eager.attempt((admin) => admin.fetchTopicMetadata({ topics: [data.topic] }));
-        came.push(typeof seen === 'string' ? seen : data.topic, typeof seen === 'string' ? seen : Array.isArray(await eager.read(data.topic, `${prefix}-nve-a:${data.topic}`)));
+        came.push(
+          typeof seen === 'string' ? seen : data.topic,
+          typeof seen === 'string' ? seen : Array.isArray(await eager.read(data.topic, `${prefix}-nve-a:${data.topic}`)),
+        );
       },
     });
     const vnids = Array.from({ length: 8 }, (_, i) => 11 + i);
-    for (const vnid of vnids) await submit(vn(vnid), attach(`t${vnid}`, 'a', 1, { bindings: [{ vnid, ip: '192.0.2.1' }], mac: `02:00:00:00:01:${vnid}` }));
+    for (const vnid of vnids)
+      await submit(vn(vnid), attach(`t${vnid}`, 'a', 1, { bindings: [{ vnid, ip: '192.0.2.1' }], mac: `02:00:00:00:01:${vnid}` }));
     await until('all have been tried', () => (came.length === 2 * vnids.length ? null : `${came.length}`));
     expect(came).toEqual(vnids.flatMap((vnid) => [topic(vnid), true]));
     await consumer.disconnect();
@@ -165,7 +193,11 @@ describe('brokers that know who reads', () => {
     await converged(a);
     await stop();
     await takeAway('a', topic(1));
-    await until('the NVE has noticed', () => (a.logged.some(({ level, message }) => level === 'warn' && message.startsWith(`Topic ${topic(1)} cannot be followed`)) ? null : 'not yet'));
+    await until('the NVE has noticed', () =>
+      a.logged.some(({ level, message }) => level === 'warn' && message.startsWith(`Topic ${topic(1)} cannot be followed`))
+        ? null
+        : 'not yet',
+    );
     expect(a.client.resolve(1, { ip: '192.0.2.5' })).toMatchObject({ outcome: 'remote' });
     expect(a.withdrawn).toEqual([]);
 
@@ -198,20 +230,48 @@ describe('a whole NVA, told by its environment to log in and to keep rights', ()
   it('grants, heeds heartbeats, revokes, and says no password', async () => {
     const directory = await temporaryDirectory();
     const said: string[] = [];
-    const say = (message: string, fields?: object): void => void said.push(`${message} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? `${value.message} ${value.stack} ${String(value.cause)}` : value))}`);
+    const say = (message: string, fields?: object): void =>
+      void said.push(
+        `${message} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? `${value.message} ${value.stack} ${String(value.cause)}` : value))}`,
+      );
     const own = `${prefix}-whole`;
-    const env = { PORT: '0', DATA_DIR: directory.path, FEED_PREFIX: own, KAFKA_BROKERS: broker.brokers, KAFKA_ACLS: 'true', ACL_GRACE_S: '1', KAFKA_SASL_USERNAME: NVA.username, KAFKA_SASL_PASSWORD: NVA.password };
-    const service = await createService(readConfig(env), ROLES, { logger: { debug: say, info: say, warn: say, error: say }, failed: (cause) => failures.push(cause) });
+    const env = {
+      PORT: '0',
+      DATA_DIR: directory.path,
+      FEED_PREFIX: own,
+      KAFKA_BROKERS: broker.brokers,
+      KAFKA_ACLS: 'true',
+      ACL_GRACE_S: '1',
+      KAFKA_SASL_USERNAME: NVA.username,
+      KAFKA_SASL_PASSWORD: NVA.password,
+    };
+    const service = await createService(readConfig(env), ROLES, {
+      logger: { debug: say, info: say, warn: say, error: say },
+      failed: (cause) => failures.push(cause),
+    });
     const call = async (method: string, path: string, body?: object): Promise<void> => {
-      const response = await fetch(`${service.url}/v1${path}`, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) });
+      const response = await fetch(`${service.url}/v1${path}`, {
+        method,
+        ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      });
       expect(response.status, await response.text()).toBeLessThan(300);
     };
-    const heartbeat = (vnids: number[]): Promise<void> => call('POST', '/nves/a/heartbeat', { incarnation: 1, applied: vnids.map((vnid) => ({ vnid, log: service.core.store.logId, position: '1', digest: '0'.repeat(16) })) });
-    const readVn = (): Promise<string[] | string> => new RawUser([broker.brokers], userOf('a')).read(`${own}.vn.1`, `${own}-nve-a:raw-${reads++}`);
+    const heartbeat = (vnids: number[]): Promise<void> =>
+      call('POST', '/nves/a/heartbeat', {
+        incarnation: 1,
+        applied: vnids.map((vnid) => ({ vnid, log: service.core.store.logId, position: '1', digest: '0'.repeat(16) })),
+      });
+    const readVn = (): Promise<string[] | string> =>
+      new RawUser([broker.brokers], userOf('a')).read(`${own}.vn.1`, `${own}-nve-a:raw-${reads++}`);
 
     await call('PUT', '/vns/1', { tenantId: 'red', name: 'web', service: 'l3', encapsulation: 'vxlan' });
     await call('PUT', '/nves/a', { siteId: 's', mac: '02:00:5e:00:00:01', addresses: ['198.51.100.1'], incarnation: 1, leaseS: 60 });
-    await call('PUT', '/nves/a/tenant-systems/t1', { tenantId: 'red', vmId: 'v', mac: '02:00:5e:10:00:01', bindings: [{ vnid: 1, ip: '192.0.2.1' }] });
+    await call('PUT', '/nves/a/tenant-systems/t1', {
+      tenantId: 'red',
+      vmId: 'v',
+      mac: '02:00:5e:10:00:01',
+      bindings: [{ vnid: 1, ip: '192.0.2.1' }],
+    });
     await until('the NVE reads its VN', async () => (Array.isArray(await readVn()) ? null : 'denied'));
     await heartbeat([1]);
     await call('DELETE', '/nves/a/tenant-systems/t1');
@@ -224,7 +284,10 @@ describe('a whole NVA, told by its environment to log in and to keep rights', ()
 
     const wrong = { ...env, DATA_DIR: directory.path, KAFKA_SASL_PASSWORD: 'wr0ng-s3cret' };
     const ended: unknown[] = [];
-    const refused = await createService(readConfig(wrong), ROLES, { logger: { debug: say, info: say, warn: say, error: say }, failed: (cause) => ended.push(cause) });
+    const refused = await createService(readConfig(wrong), ROLES, {
+      logger: { debug: say, info: say, warn: say, error: say },
+      failed: (cause) => ended.push(cause),
+    });
     await until('it ends', () => (ended.length > 0 ? null : 'not yet'));
     await refused.close();
     await directory.remove();

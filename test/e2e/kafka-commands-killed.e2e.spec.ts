@@ -55,15 +55,32 @@ const secretOf = (nveId: string): Buffer => createHash('sha256').update(nveId).d
 const hex = (n: number): string => n.toString(16).padStart(2, '0');
 const mac = (n: number): string => `02:00:00:${hex((n >> 16) & 255)}:${hex((n >> 8) & 255)}:${hex(n & 255)}`;
 
-it('a registrar killed in the middle of its batches, several times: every command from Kafka has one event and an outcome (X1, R33)', async ({ annotate }) => {
+it('a registrar killed in the middle of its batches, several times: every command from Kafka has one event and an outcome (X1, R33)', async ({
+  annotate,
+}) => {
   const seed = Number(process.env['E2E_SEED'] ?? randomInt(1, 2 ** 31));
   await annotate(`E2E_SEED=${seed}`);
   process.stdout.write(`kafka-commands-killed: E2E_SEED=${seed}\n`);
   const below = chance(seed);
   const keysFile = join(directory, 'keys.json');
-  await writeFile(keysFile, JSON.stringify({ nves: NVES.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), { mode: 0o600 });
-  const options = { brokers: feed.brokers, prefix: feed.prefix, dataDir: join(directory, 'data'), env: { KAFKA_COMMANDS: 'true', KAFKA_COMMAND_PARTITIONS: '4', COMMAND_KEYS_FILE: keysFile } };
-  senders = NVES.map((nveId) => new KafkaCommands({ nveId, secret: secretOf(nveId), transport: new KafkaCommandTransport({ brokers: feed.brokers, prefix: feed.prefix, nveId }), resendAfterMs: 3_000 }));
+  await writeFile(keysFile, JSON.stringify({ nves: NVES.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), {
+    mode: 0o600,
+  });
+  const options = {
+    brokers: feed.brokers,
+    prefix: feed.prefix,
+    dataDir: join(directory, 'data'),
+    env: { KAFKA_COMMANDS: 'true', KAFKA_COMMAND_PARTITIONS: '4', COMMAND_KEYS_FILE: keysFile },
+  };
+  senders = NVES.map(
+    (nveId) =>
+      new KafkaCommands({
+        nveId,
+        secret: secretOf(nveId),
+        transport: new KafkaCommandTransport({ brokers: feed.brokers, prefix: feed.prefix, nveId }),
+        resendAfterMs: 3_000,
+      }),
+  );
 
   const sent: Sent[] = [];
   const waiting = new Set<Promise<void>>();
@@ -74,7 +91,8 @@ it('a registrar killed in the middle of its batches, several times: every comman
     const nveId = NVES[nve]!;
     const mine = sent.filter(({ line }) => line.command === 'attach' && line['nveId'] === nveId);
     const choice = below(8);
-    if (choice < 4 || mine.length < 10) return { command: 'attach', nveId, tsId: `${nveId}-${tenantSystems++}`, tenantId: 'red', vmId: 'vm', mac: mac(macs++), bindings: [] };
+    if (choice < 4 || mine.length < 10)
+      return { command: 'attach', nveId, tsId: `${nveId}-${tenantSystems++}`, tenantId: 'red', vmId: 'vm', mac: mac(macs++), bindings: [] };
     if (choice === 7) return { command: 'detach', nveId, tsId: `${nveId}-never` };
     return { command: 'changeMac', tsId: String(mine[below(mine.length)]!.line['tsId']), mac: mac(macs++) };
   };
@@ -97,7 +115,13 @@ it('a registrar killed in the middle of its batches, several times: every comman
     nva = await NvaProcess.start(options);
     await nva.ready();
     if (round === 0) {
-      const connect = NVES.map((nveId, i) => ({ command: 'connectNve', nveId, siteId: 's', mac: `02:00:00:00:ff:0${i}`, addresses: [`198.51.100.${i + 1}`] }));
+      const connect = NVES.map((nveId, i) => ({
+        command: 'connectNve',
+        nveId,
+        siteId: 's',
+        mac: `02:00:00:00:ff:0${i}`,
+        addresses: [`198.51.100.${i + 1}`],
+      }));
       expect(await nva.commands(connect)).toEqual(connect.map(() => OK));
     }
     let killed = false;

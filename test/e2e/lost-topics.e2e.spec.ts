@@ -12,7 +12,12 @@ beforeEach(async () => {
   world = await World.make();
   await world.start();
   await world.submit(vn(1), vn(3), vn(4), nve('nve1'), nve('nve2'), nve('nve3'));
-  await world.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2), attach('t3', 'nve3', 3), attach('t4', 'nve2', 4, { bindings: [{ vnid: 3, ip: '192.0.2.4' }] }));
+  await world.submit(
+    attach('t1', 'nve1', 1),
+    attach('t2', 'nve2', 2),
+    attach('t3', 'nve3', 3),
+    attach('t4', 'nve2', 4, { bindings: [{ vnid: 3, ip: '192.0.2.4' }] }),
+  );
 });
 afterEach(() => world.dispose());
 
@@ -27,7 +32,9 @@ const restart = async (): Promise<void> => {
   await world.start();
 };
 const verdicts = ({ client }: LocalNve): string[] =>
-  client.applied().map(({ vnid, position, digest }) => `VN ${vnid} ${world.nva.node.replica.digests.judge(`vn/${vnid}`, Number(position), digest)}`);
+  client
+    .applied()
+    .map(({ vnid, position, digest }) => `VN ${vnid} ${world.nva.node.replica.digests.judge(`vn/${vnid}`, Number(position), digest)}`);
 
 describe('a topic that is deleted under a running NVA', () => {
   it('of a VN, and is made again with one change in it, withdraws nothing from anybody (X6)', async () => {
@@ -42,10 +49,16 @@ describe('a topic that is deleted under a running NVA', () => {
     await lose(world.topic(1));
     await world.submit(attach('t5', 'nve1', 5));
     await until('every NVE has noticed', () => (losses.every((noticed) => noticed()) ? null : 'not all have'));
-    await until('the topic is there again', async () => ((await world.feed.admin((admin) => admin.listTopics())).includes(world.topic(1)) ? null : 'it is not'));
+    await until('the topic is there again', async () =>
+      (await world.feed.admin((admin) => admin.listTopics())).includes(world.topic(1)) ? null : 'it is not',
+    );
     await restart();
     await world.expectConverged();
-    expect(nves.map(({ withdrawn, left }) => [withdrawn, left])).toEqual([[[], []], [[], []], [[], []]]);
+    expect(nves.map(({ withdrawn, left }) => [withdrawn, left])).toEqual([
+      [[], []],
+      [[], []],
+      [[], []],
+    ]);
     expect(nves[2]!.client.resolve(1, { ip: '192.0.2.5' })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } });
   });
 
@@ -56,7 +69,11 @@ describe('a topic that is deleted under a running NVA', () => {
     await world.expectConverged();
     await lose(ownTopic('nve2'));
     await world.submit(attach('t6', 'nve2', 6, { bindings: [{ vnid: 4, ip: '192.0.2.6' }] }));
-    await until('the topic was read again', () => (own.client.membershipStatus().state === 'live' && (doubts.length > 0 || own.joined.includes(4)) ? null : own.client.membershipStatus().state));
+    await until('the topic was read again', () =>
+      own.client.membershipStatus().state === 'live' && (doubts.length > 0 || own.joined.includes(4))
+        ? null
+        : own.client.membershipStatus().state,
+    );
     expect(own.left).toEqual([]);
     await restart();
     await world.expectConverged();
@@ -70,7 +87,9 @@ describe('a topic that is deleted under a running NVA', () => {
     await world.expectConverged();
     await world.stop();
     await lose(ownTopic('nve2'), world.topic(1), world.topic(3));
-    await until('the NVE has noticed', () => (own.client.status().every(({ state }) => state === 'interrupted') ? null : JSON.stringify(own.client.status())));
+    await until('the NVE has noticed', () =>
+      own.client.status().every(({ state }) => state === 'interrupted') ? null : JSON.stringify(own.client.status()),
+    );
     await world.start();
     await world.submit(detach('t4', 'nve2'));
     await world.expectConverged();

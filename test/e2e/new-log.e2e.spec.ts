@@ -10,7 +10,12 @@ it('topics of a log whose data directory was removed are refused, naming FEED_AD
   world = await World.make();
   await world.start();
   await world.submit(vn(1), vn(3), nve('nve1'), nve('nve2'), nve('nve3'));
-  await world.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2), attach('t3', 'nve3', 3), attach('t4', 'nve3', 4, { bindings: [{ vnid: 3, ip: '192.0.2.4' }] }));
+  await world.submit(
+    attach('t1', 'nve1', 1),
+    attach('t2', 'nve2', 2),
+    attach('t3', 'nve3', 3),
+    attach('t4', 'nve3', 4, { bindings: [{ vnid: 3, ip: '192.0.2.4' }] }),
+  );
   await world.submit(attach('t1', 'nve2', 1), attach('t1', 'nve1', 1));
   const nves = ['nve1', 'nve2', 'nve3'].map((nveId) => world.nve(nveId));
   await world.expectConverged();
@@ -18,7 +23,10 @@ it('topics of a log whose data directory was removed are refused, naming FEED_AD
   await world.stop();
   await world.loseData();
 
-  const refused = await world.start().then(() => null, (cause: unknown) => cause);
+  const refused = await world.start().then(
+    () => null,
+    (cause: unknown) => cause,
+  );
   expect(refused).toBeInstanceOf(FeedRefused);
   expect(String(refused)).toMatch(new RegExp(`${before}.*${world.logId}.*FEED_ADOPT=true`));
   // Refused: nothing was written, and nothing is taken away.

@@ -62,9 +62,10 @@ type ListedMapping = Mapping & { readonly position: string };
 /** What REST says a VN distributes, all pages of it, keyed as on the topic. */
 async function mappings(vnid: number): Promise<Entry[]> {
   const entries: Entry[] = [];
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const { items, next } = await nva!.get<{ items: ListedMapping[]; next?: string }>(`/v1/vns/${vnid}/mappings?limit=1000${after}`);
-    for (const { position, ...data } of items) entries.push([`mapping/${data.tsId}/${data.ip}`, Number(position), { type: 'Mapping', data }]);
+    for (const { position, ...data } of items)
+      entries.push([`mapping/${data.tsId}/${data.ip}`, Number(position), { type: 'Mapping', data }]);
     if (next === undefined) return sorted(entries);
     after = `&after=${encodeURIComponent(next)}`;
   }
@@ -82,7 +83,9 @@ async function mappingsOnTopic(name: FeedName): Promise<Entry[]> {
   return sorted([...table.values()]);
 }
 
-it('the whole NVA, killed at random under load, several times: nothing acknowledged is lost, topics equal the tables, digests are the same (X1, R42)', async ({ annotate }) => {
+it('the whole NVA, killed at random under load, several times: nothing acknowledged is lost, topics equal the tables, digests are the same (X1, R42)', async ({
+  annotate,
+}) => {
   const seed = Number(process.env['E2E_SEED'] ?? randomInt(1, 2 ** 31));
   await annotate(`E2E_SEED=${seed}`);
   process.stdout.write(`nva-killed: E2E_SEED=${seed}\n`);
@@ -111,7 +114,14 @@ it('the whole NVA, killed at random under load, several times: nothing acknowled
     if (round === 0) {
       const first = [
         ...VNIDS.map((vnid) => ({ command: 'putVn', vnid, tenantId: 'red', name: `VN${vnid}`, service: 'l3', encapsulation: 'vxlan' })),
-        ...NVES.map((nveId, i) => ({ command: 'connectNve', nveId, siteId: 's', mac: `02:00:00:00:ff:0${i}`, addresses: [`198.51.100.${i + 1}`], incarnation: 1 })),
+        ...NVES.map((nveId, i) => ({
+          command: 'connectNve',
+          nveId,
+          siteId: 's',
+          mac: `02:00:00:00:ff:0${i}`,
+          addresses: [`198.51.100.${i + 1}`],
+          incarnation: 1,
+        })),
       ];
       expect(await nva.commands(first)).toEqual(first.map(() => NODE_OK));
     }
@@ -132,7 +142,9 @@ it('the whole NVA, killed at random under load, several times: nothing acknowled
   expect([...acknowledged].filter((tsId) => !attached.has(tsId))).toEqual([]);
   expect(acknowledged.size).toBeGreaterThan(0);
   for (const vnid of VNIDS) {
-    await until(`VN ${vnid} on its topic is what REST says`, async () => (JSON.stringify(await mappingsOnTopic({ kind: 'vn', vnid })).length === JSON.stringify(tables.get(vnid)).length ? null : 'not yet'));
+    await until(`VN ${vnid} on its topic is what REST says`, async () =>
+      JSON.stringify(await mappingsOnTopic({ kind: 'vn', vnid })).length === JSON.stringify(tables.get(vnid)).length ? null : 'not yet',
+    );
     expect(await mappingsOnTopic({ kind: 'vn', vnid })).toEqual(tables.get(vnid));
   }
   for (const { nveId, client } of nves) {
@@ -141,7 +153,9 @@ it('the whole NVA, killed at random under load, several times: nothing acknowled
       const { memberships } = await nva!.get<{ memberships: { vnid: number; applied: { verdict: string } | null }[] }>(`/v1/nves/${nveId}`);
       const verdicts = memberships.map(({ vnid, applied }) => `${vnid} ${applied?.verdict}`);
       if (verdicts.some((verdict) => verdict.endsWith('differs'))) throw new Error(`${nveId}: ${verdicts}`);
-      return status === NODE_OK && memberships.length > 0 && verdicts.every((verdict) => verdict.endsWith('same')) ? null : `status ${status}, ${verdicts}`;
+      return status === NODE_OK && memberships.length > 0 && verdicts.every((verdict) => verdict.endsWith('same'))
+        ? null
+        : `status ${status}, ${verdicts}`;
     });
   }
 }, 300_000);

@@ -25,10 +25,23 @@ export class NvaProcess {
 
   private constructor(port: number, { brokers, prefix, dataDir, env: more = {}, openFiles }: NvaProcessOptions) {
     this.url = `http://127.0.0.1:${port}`;
-    const env = { ...process.env, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, FEED_ADOPT: 'false', TOKENS_FILE: '', ...more };
-    const [command, ...args] = openFiles === undefined ? [process.execPath, MAIN] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$1"`, process.execPath, MAIN];
+    const env = {
+      ...process.env,
+      NODE_OPTIONS: '',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      DATA_DIR: dataDir,
+      KAFKA_BROKERS: brokers.join(','),
+      FEED_PREFIX: prefix,
+      FEED_ADOPT: 'false',
+      TOKENS_FILE: '',
+      ...more,
+    };
+    const [command, ...args] =
+      openFiles === undefined ? [process.execPath, MAIN] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$1"`, process.execPath, MAIN];
     this.#process = spawn(...tethered(command!, args), { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [this.#process.stdout!, this.#process.stderr!]) stream.on('data', (data: Buffer) => (this.#output = (this.#output + data.toString()).slice(-MAX_OUTPUT_CHARS)));
+    for (const stream of [this.#process.stdout!, this.#process.stderr!])
+      stream.on('data', (data: Buffer) => (this.#output = (this.#output + data.toString()).slice(-MAX_OUTPUT_CHARS)));
     this.#exited = once(this.#process, 'exit');
   }
 
@@ -39,26 +52,37 @@ export class NvaProcess {
 
   /** Resolves when it says so itself: its feeds are equal to its fold. */
   async ready(): Promise<void> {
-    await until('the NVA is ready', async () => {
-      if (this.#process.exitCode !== null) throw new Error(`The NVA has ended:\n${this.#output}`);
-      const answer = await fetch(`${this.url}/readyz`).catch(() => null);
-      await answer?.body?.cancel();
-      return answer?.ok ? null : `${answer?.status ?? 'no answer'}: ${this.#output.slice(-500)}`;
-    }, 30_000);
+    await until(
+      'the NVA is ready',
+      async () => {
+        if (this.#process.exitCode !== null) throw new Error(`The NVA has ended:\n${this.#output}`);
+        const answer = await fetch(`${this.url}/readyz`).catch(() => null);
+        await answer?.body?.cancel();
+        return answer?.ok ? null : `${answer?.status ?? 'no answer'}: ${this.#output.slice(-500)}`;
+      },
+      30_000,
+    );
   }
 
   /** Sends commands and returns the statuses of those that were answered, in order; fewer if it is killed meanwhile. */
   async commands(lines: readonly object[]): Promise<number[]> {
     let text = '';
     try {
-      const answer = await fetch(`${this.url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: lines.map((line) => `${JSON.stringify(line)}\n`).join('') });
+      const answer = await fetch(`${this.url}/v1/commands`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: lines.map((line) => `${JSON.stringify(line)}\n`).join(''),
+      });
       const decoder = new TextDecoder();
       for await (const chunk of answer.body!) text += decoder.decode(chunk, { stream: true });
     } catch {
       // Killed: what came before counts.
     }
     // Behind the last line end there is half an answer, or nothing.
-    return text.split('\n').slice(0, -1).map((line) => (JSON.parse(line) as { status: number }).status);
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as { status: number }).status);
   }
 
   async get<T>(path: string): Promise<T> {

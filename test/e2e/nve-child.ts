@@ -3,8 +3,16 @@ import { KafkaFeedTransport } from '@nva/kafka';
 import { NveClient } from '@nva/nve';
 import { stateOf } from './nve-state.ts';
 
-/** An NVE in a process of its own, for histories in which it is stopped for a while: answers every line on standard input with its state. */
-const { nveId, brokers, prefix, deleteRetentionMs } = JSON.parse(process.argv[2]!) as { nveId: string; brokers: string[]; prefix: string; deleteRetentionMs?: number };
+/**
+ * An NVE in a process of its own, for histories in which it is stopped for a while: answers every line on standard input with its
+ * state.
+ */
+const { nveId, brokers, prefix, deleteRetentionMs } = JSON.parse(process.argv[2]!) as {
+  nveId: string;
+  brokers: string[];
+  prefix: string;
+  deleteRetentionMs?: number;
+};
 const transport = new KafkaFeedTransport({ nveId, brokers, prefix, ...(deleteRetentionMs === undefined ? {} : { deleteRetentionMs }) });
 const client = new NveClient({ nveId, transport });
 client.start();

@@ -42,7 +42,11 @@ export class LocalNve implements Nve {
   /** `by`: the transport that it follows by, made of the real one. */
   constructor(feeds: Feeds, nveId: string, by: (transport: FeedTransport) => FeedTransport = (transport) => transport) {
     this.nveId = nveId;
-    this.#transport = new KafkaFeedTransport({ ...feeds, nveId, log: (level, message, fields = {}) => this.logged.push({ level, message, fields }) });
+    this.#transport = new KafkaFeedTransport({
+      ...feeds,
+      nveId,
+      log: (level, message, fields = {}) => this.logged.push({ level, message, fields }),
+    });
     this.client = new NveClient({ nveId, transport: by(this.#transport) });
     this.client.on('change', (change) => this.changes.push(change));
     this.client.on('joined', ({ vnid }) => this.joined.push(vnid));
@@ -76,7 +80,9 @@ export class ChildNve implements Nve {
   constructor(feeds: Feeds, nveId: string, options: { readonly deleteRetentionMs?: number } = {}) {
     this.nveId = nveId;
     const argument = JSON.stringify({ ...options, ...feeds, nveId });
-    this.#process = spawn(...tethered(process.execPath, ['--conditions=source', join(import.meta.dirname, 'nve-child.ts'), argument]), { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#process = spawn(...tethered(process.execPath, ['--conditions=source', join(import.meta.dirname, 'nve-child.ts'), argument]), {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     this.#exited = once(this.#process, 'exit');
     this.#answers = createInterface({ input: this.#process.stdout! })[Symbol.asyncIterator]();
   }

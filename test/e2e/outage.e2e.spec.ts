@@ -37,7 +37,12 @@ afterEach(async () => {
 /** Writes are answered as if nothing were. */
 async function write(n: number): Promise<void> {
   const began = performance.now();
-  const answers = await world.submit(attach(`t${n}`, 'nve2', n), attach('t1', n % 2 === 0 ? 'nve2' : 'nve1', 1), attach('passing', 'nve3', 8), detach('passing', 'nve3'));
+  const answers = await world.submit(
+    attach(`t${n}`, 'nve2', n),
+    attach('t1', n % 2 === 0 ? 'nve2' : 'nve1', 1),
+    attach('passing', 'nve3', 8),
+    detach('passing', 'nve3'),
+  );
   expect(answers.every(({ effective }) => effective)).toBe(true);
   expect(performance.now() - began).toBeLessThan(ANSWERED_WITHIN_MS);
 }
@@ -47,14 +52,25 @@ async function freeze(): Promise<void> {
   broker.kill('SIGSTOP');
   await until('every thread of the broker stands still', async () => {
     const tasks = await readdir(`/proc/${broker.pid}/task`);
-    const states = await Promise.all(tasks.map(async (task) => /\) (\w)/.exec(await readFile(`/proc/${broker.pid}/task/${task}/stat`, 'utf8'))?.[1]));
+    const states = await Promise.all(
+      tasks.map(async (task) => /\) (\w)/.exec(await readFile(`/proc/${broker.pid}/task/${task}/stat`, 'utf8'))?.[1]),
+    );
     return states.every((state) => state === 'T') ? null : states.join('');
   });
 }
 
 it('a broker that freezes, and one that is killed and started again: writes are answered, nothing is withdrawn, all converges after (X6)', async () => {
   await world.start();
-  await world.submit(vn(1), nve('nve1'), nve('nve2'), nve('nve3'), attach('t1', 'nve1', 1), attach('t2', 'nve2', 2), attach('t3', 'nve3', 3), attach('t9', 'nve1', 9));
+  await world.submit(
+    vn(1),
+    nve('nve1'),
+    nve('nve2'),
+    nve('nve3'),
+    attach('t1', 'nve1', 1),
+    attach('t2', 'nve2', 2),
+    attach('t3', 'nve3', 3),
+    attach('t9', 'nve1', 9),
+  );
   const nves = ['nve1', 'nve2', 'nve3'].map((nveId) => world.nve(nveId));
   await world.expectConverged();
   const entries = nves.map(({ client }) => client.table(1)!.size);
@@ -76,7 +92,9 @@ it('a broker that freezes, and one that is killed and started again: writes are 
     return states.every((state) => state === 'interrupted') ? null : String(states);
   });
   await write(6);
-  expect(nves.map(({ client }) => client.resolve(1, { ip: '192.0.2.2' }))).toEqual(nves.map(() => expect.objectContaining({ mapping: expect.objectContaining({ tsId: 't2' }) })));
+  expect(nves.map(({ client }) => client.resolve(1, { ip: '192.0.2.2' }))).toEqual(
+    nves.map(() => expect.objectContaining({ mapping: expect.objectContaining({ tsId: 't2' }) })),
+  );
   broker = await startBroker({ port, dataDir, overrides: OVERRIDES });
   await world.expectConverged();
   // Nobody lost more than what came and went.

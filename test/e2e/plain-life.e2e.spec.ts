@@ -19,7 +19,12 @@ const second = { bindings: [{ vnid: 3, ip: '192.0.2.3' }] };
 
 describe('over a real broker', () => {
   it('attach, move, MAC change and detach reach the table of every NVE in the VN (R36, R46)', async () => {
-    await world.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2), attach('t3', 'nve3', 3, second), attach('t4', 'nve1', 4, { bindings: [{ vnid: 3, ip: '192.0.2.4' }] }));
+    await world.submit(
+      attach('t1', 'nve1', 1),
+      attach('t2', 'nve2', 2),
+      attach('t3', 'nve3', 3, second),
+      attach('t4', 'nve1', 4, { bindings: [{ vnid: 3, ip: '192.0.2.4' }] }),
+    );
     await world.expectConverged();
     expect(nves.map(({ client }) => [...client.memberships.keys()].toSorted())).toEqual([[1, 3], [1], [3]]);
     expect(nves[1]!.client.resolve(1, { ip: '192.0.2.1' })).toMatchObject({ outcome: 'remote' });
@@ -57,17 +62,24 @@ describe('over a real broker', () => {
       removal: value === null,
       headers: Object.fromEntries(Object.entries(headers!).map(([name, text]) => [name, String(text)])),
     }));
-    expect(records.map(({ key, removal, headers }) => `${key}${removal ? ' removed' : ''}${headers['change-end'] === '1' ? ' end' : ''}`)).toEqual([
-      'context end',
-      'member/nve1',
-      'mapping/t1/192.0.2.1 end',
-      'mapping/t1/192.0.2.1 removed',
-      'member/nve1 removed end',
-    ]);
+    expect(
+      records.map(({ key, removal, headers }) => `${key}${removal ? ' removed' : ''}${headers['change-end'] === '1' ? ' end' : ''}`),
+    ).toEqual(['context end', 'member/nve1', 'mapping/t1/192.0.2.1 end', 'mapping/t1/192.0.2.1 removed', 'member/nve1 removed end']);
     for (const { headers } of records) {
-      expect(headers).toMatchObject({ log: world.logId, position: expect.stringMatching(/^\d+$/), 'correlation-id': 'spec', 'recorded-at': expect.stringMatching(/^\d+$/) });
+      expect(headers).toMatchObject({
+        'log': world.logId,
+        'position': expect.stringMatching(/^\d+$/),
+        'correlation-id': 'spec',
+        'recorded-at': expect.stringMatching(/^\d+$/),
+      });
     }
-    expect(records.map(({ headers }) => headers['event-type'])).toEqual(['VnCreated', 'TenantSystemAttached', 'TenantSystemAttached', 'TenantSystemDetached', 'TenantSystemDetached']);
+    expect(records.map(({ headers }) => headers['event-type'])).toEqual([
+      'VnCreated',
+      'TenantSystemAttached',
+      'TenantSystemAttached',
+      'TenantSystemDetached',
+      'TenantSystemDetached',
+    ]);
   });
 
   it('an NVE that fails and comes back is one record in each VN, and takes nothing away (X6, X8)', async () => {

@@ -6,7 +6,8 @@ import { expect, it } from 'vitest';
 import { until } from '@nva/processes';
 import { NvaProcess } from './nva-process.ts';
 
-const fileOf = (...names: readonly string[]): string => JSON.stringify({ operators: names.map((name) => ({ name, sha256: createHash('sha256').update(`${name}-token`).digest('hex') })) });
+const fileOf = (...names: readonly string[]): string =>
+  JSON.stringify({ operators: names.map((name) => ({ name, sha256: createHash('sha256').update(`${name}-token`).digest('hex') })) });
 
 it('SIGHUP has tokens read again at once, and ends nothing', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'nva-signals-'));
@@ -15,7 +16,8 @@ it('SIGHUP has tokens read again at once, and ends nothing', async () => {
   const nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { TOKENS_FILE: tokens } });
   try {
     await nva.ready();
-    const status = async (name: string): Promise<number> => (await fetch(`${nva.url}/v1/vns`, { headers: { authorization: `Bearer ${name}-token` } })).status;
+    const status = async (name: string): Promise<number> =>
+      (await fetch(`${nva.url}/v1/vns`, { headers: { authorization: `Bearer ${name}-token` } })).status;
     expect([await status('alice'), await status('bob')]).toEqual([200, 401]);
     await writeFile(tokens, fileOf('bob'));
     nva.signal('SIGHUP');
@@ -33,8 +35,14 @@ it('SIGHUP has tokens read again at once, and ends nothing', async () => {
 it('SIGHUP ends nothing while the process starts', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'nva-signals-'));
   // As soon as the start has begun, which is when it listens for rejections.
-  const early = 'process.on("newListener", (event) => event === "unhandledRejection" && setImmediate(() => process.kill(process.pid, "SIGHUP")));';
-  const nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(early)}` } });
+  const early =
+    'process.on("newListener", (event) => event === "unhandledRejection" && setImmediate(() => process.kill(process.pid, "SIGHUP")));';
+  const nva = await NvaProcess.start({
+    brokers: [],
+    prefix: 'nvo3',
+    dataDir: join(directory, 'data'),
+    env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(early)}` },
+  });
   try {
     await nva.ready();
     expect(nva.running).toBe(true);
@@ -47,8 +55,14 @@ it('SIGHUP ends nothing while the process starts', async () => {
 it('a rejection that is nobody\u2019s ends nothing, and is neither hidden from the log nor from the metrics (X6)', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'nva-rejection-'));
   // Once somebody listens for such a thing, or after a while in which nobody did.
-  const defect = 'let looks = 0; const timer = setInterval(() => { if (process.listenerCount("unhandledRejection") === 0 && ++looks < 500) return; clearInterval(timer); Promise.reject(new Error("nobody waits for me")); }, 20);';
-  const nva = await NvaProcess.start({ brokers: [], prefix: 'nvo3', dataDir: join(directory, 'data'), env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(defect)}` } });
+  const defect =
+    'let looks = 0; const timer = setInterval(() => { if (process.listenerCount("unhandledRejection") === 0 && ++looks < 500) return; clearInterval(timer); Promise.reject(new Error("nobody waits for me")); }, 20);';
+  const nva = await NvaProcess.start({
+    brokers: [],
+    prefix: 'nvo3',
+    dataDir: join(directory, 'data'),
+    env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(defect)}` },
+  });
   try {
     await nva.ready();
     await until('it is counted', async () => {

@@ -85,7 +85,14 @@ describe('a VN deleted and created again under the same VNID within a second', (
     expect(nves[2]!.left).toEqual([1]);
     expect(nves[0]!.client.resolve(1, { ip: '192.0.2.3' })).toBeNull();
     for (let time = 0; time < 5; time++) {
-      await world.submit(detach('t1', 'nve2'), detach('t5', 'nve1'), command('deleteVn', { vnid: 1 }), vn(1), attach('t1', 'nve2', 1), attach('t5', 'nve1', 5));
+      await world.submit(
+        detach('t1', 'nve2'),
+        detach('t5', 'nve1'),
+        command('deleteVn', { vnid: 1 }),
+        vn(1),
+        attach('t1', 'nve2', 1),
+        attach('t5', 'nve1', 5),
+      );
     }
     await world.expectConverged();
   });
@@ -97,7 +104,9 @@ describe('a VN deleted and created again under the same VNID within a second', (
     const sinceBefore = leaf.client.memberships.get(1)!.since;
     own.hold();
     await again();
-    await until('the new VN is shown', () => (leaf.client.resolve(1, { ip: '192.0.2.5' })?.outcome === 'local' ? null : String(leaf.withdrawn)));
+    await until('the new VN is shown', () =>
+      leaf.client.resolve(1, { ip: '192.0.2.5' })?.outcome === 'local' ? null : String(leaf.withdrawn),
+    );
     expect([leaf.client.memberships.get(1)!.since, leaf.left, leaf.rejoined]).toEqual([sinceBefore, [], []]);
     await world.expectTopicsEqualFold();
     const reports = leaf.changes.length;
@@ -117,11 +126,15 @@ describe('a VN deleted and created again under the same VNID within a second', (
     const sinceBefore = leaf.client.memberships.get(1)!.since;
     late.hold();
     await again();
-    await until('the new stay is known', () => ((leaf.client.memberships.get(1)?.since ?? 0) > sinceBefore ? null : `left ${leaf.left}, in ${[...leaf.client.memberships.keys()]}`));
+    await until('the new stay is known', () =>
+      (leaf.client.memberships.get(1)?.since ?? 0) > sinceBefore ? null : `left ${leaf.left}, in ${[...leaf.client.memberships.keys()]}`,
+    );
     expect([leaf.left, leaf.client.table(1), leaf.client.applied()]).toEqual([[1], null, []]);
     late.release();
     await world.expectConverged();
-    expect(leaf.changes.filter(({ changes }) => changes.some(({ key, after }) => key === 'mapping/t5/192.0.2.5' && after !== null))).toHaveLength(1);
+    expect(
+      leaf.changes.filter(({ changes }) => changes.some(({ key, after }) => key === 'mapping/t5/192.0.2.5' && after !== null)),
+    ).toHaveLength(1);
   });
 
   it('and while an NVE was asleep, another one gone, and the NVA restarted meanwhile', async () => {
@@ -148,7 +161,9 @@ describe('a VN deleted for long', () => {
     await world.expectConverged();
     world.clock.advance(PURGE_AFTER_MS);
     world.nva.distributor.purge();
-    await until('the purge of VN 1', () => (world.nva.node.replica.network.vns.get(1)!.state.status === 'purged' ? null : 'it is only deleted'));
+    await until('the purge of VN 1', () =>
+      world.nva.node.replica.network.vns.get(1)!.state.status === 'purged' ? null : 'it is only deleted',
+    );
     expect(await world.feed.admin((admin) => admin.listTopics())).not.toContain(world.topic(1));
 
     await world.submit(vn(1, 'blue'), attach('t9', 'nve1', 9, { tenantId: 'blue' }), attach('t8', 'nve2', 8, { tenantId: 'blue' }));

@@ -46,7 +46,10 @@ export class World {
   }
 
   /** On the test run's broker, unless it is given another. */
-  static async make({ brokers, topicConfig }: { brokers?: readonly string[]; topicConfig?: Readonly<Record<string, string>> } = {}): Promise<World> {
+  static async make({
+    brokers,
+    topicConfig,
+  }: { brokers?: readonly string[]; topicConfig?: Readonly<Record<string, string>> } = {}): Promise<World> {
     return new World(new KafkaFeedUnderTest(brokers ?? (await kafkaBrokers())), topicConfig);
   }
 
@@ -63,8 +66,15 @@ export class World {
     this.#log ??= await openLog(this.clock);
     const node = await startNode(this.#log.store, this.clock);
     const failures: unknown[] = [];
-    const options = { brokers: this.feed.brokers, prefix: this.feed.prefix, ...(this.#topicConfig ? { topicConfig: this.#topicConfig } : {}) };
-    const distributor = new Distributor(writer(options), node.replica, this.#log.store, this.#logger(), { adopt, purge: { afterMs: PURGE_AFTER_MS, clock: this.clock } });
+    const options = {
+      brokers: this.feed.brokers,
+      prefix: this.feed.prefix,
+      ...(this.#topicConfig ? { topicConfig: this.#topicConfig } : {}),
+    };
+    const distributor = new Distributor(writer(options), node.replica, this.#log.store, this.#logger(), {
+      adopt,
+      purge: { afterMs: PURGE_AFTER_MS, clock: this.clock },
+    });
     this.#nva = { node, distributor, failures };
     await distributor.start((cause) => failures.push(cause));
   }
@@ -107,8 +117,12 @@ export class World {
 
   /** The fold's table of a feed. */
   table(feed: FeedName): Entry[] {
-    const where = { address: (name: FeedName) => ({ topic: name.kind === 'vn' ? this.topic(name.vnid) : `${this.feed.prefix}.nve.${name.nveId}` }) };
-    return sorted([...recordsOf(this.nva.node.replica.network, feed)].map(({ key, value, position }) => [key, position, feedValue(value, where)]));
+    const where = {
+      address: (name: FeedName) => ({ topic: name.kind === 'vn' ? this.topic(name.vnid) : `${this.feed.prefix}.nve.${name.nveId}` }),
+    };
+    return sorted(
+      [...recordsOf(this.nva.node.replica.network, feed)].map(({ key, value, position }) => [key, position, feedValue(value, where)]),
+    );
   }
 
   /** Every topic, read from the start, is the fold's table: key, position and value. */
@@ -117,7 +131,9 @@ export class World {
     await until('the distributor has published all', () => {
       if (failures.length > 0) throw failures[0];
       const { position } = node.replica.network;
-      return distributor.queuedRecords === 0 && distributor.publishedPosition >= position ? null : `at ${distributor.publishedPosition} of ${position}`;
+      return distributor.queuedRecords === 0 && distributor.publishedPosition >= position
+        ? null
+        : `at ${distributor.publishedPosition} of ${position}`;
     });
     const reader = this.feed.writer();
     const feeds = new Map([...(await reader.list()), ...feedsOf(node.replica.network)].map((feed) => [feedKey(feed), feed]));
@@ -149,7 +165,8 @@ export class World {
       if (log !== this.logId) return `VN ${vnid} is of log ${log}, not ${this.logId}`;
       if (degraded.length > 0) return `VN ${vnid} is degraded: ${degraded}`;
       const current = digests.current(name);
-      if (digests.judge(name, position, digest) === 'differs') return `VN ${vnid}: digest ${digest} is not the NVA's at ${position}, nor since`;
+      if (digests.judge(name, position, digest) === 'differs')
+        return `VN ${vnid}: digest ${digest} is not the NVA's at ${position}, nor since`;
       if (digest !== current.digest) return `VN ${vnid} is at ${position} of ${current.position}`;
       const wanted = JSON.stringify(plain(this.table({ kind: 'vn', vnid })));
       if (JSON.stringify(plain(entries)) !== wanted) return `VN ${vnid} holds ${JSON.stringify(entries)}, not ${wanted}`;
@@ -161,9 +178,16 @@ export class World {
   async compacted(vnid: number, done: (left: readonly { key: string; position: number }[]) => boolean): Promise<void> {
     let round = 0;
     const churn = async (): Promise<void> => {
-      await this.submit(attach('churn', 'nve1', 9, { bindings: [{ vnid, ip: '192.0.2.99' }], mac: `02:00:00:00:09:${(++round % 256).toString(16).padStart(2, '0')}` }));
+      await this.submit(
+        attach('churn', 'nve1', 9, {
+          bindings: [{ vnid, ip: '192.0.2.99' }],
+          mac: `02:00:00:00:09:${(++round % 256).toString(16).padStart(2, '0')}`,
+        }),
+      );
     };
-    await this.feed.compacted(this.topic(vnid), churn, (left) => done(left.map(({ key, headers }) => ({ key: key!.toString(), position: Number(headers!['position']) }))));
+    await this.feed.compacted(this.topic(vnid), churn, (left) =>
+      done(left.map(({ key, headers }) => ({ key: key!.toString(), position: Number(headers!['position']) }))),
+    );
   }
 
   async dispose(): Promise<void> {
@@ -185,5 +209,10 @@ export class World {
 }
 
 /** As JSON has it: what came over a pipe and what did not compare alike. */
-const plain = (entries: readonly Entry[]): unknown => JSON.parse(JSON.stringify(entries, (_, value: unknown) => (isRecord(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value)));
+const plain = (entries: readonly Entry[]): unknown =>
+  JSON.parse(
+    JSON.stringify(entries, (_, value: unknown) =>
+      isRecord(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value,
+    ),
+  );
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -3,7 +3,17 @@ import { status, type sendUnaryData, type ServerDuplexStream, type ServerReadabl
 import streams from '@eventstore/db-client/generated/streams_pb.js';
 import type { AppendReq, AppendResp, BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js';
 import { deleted, failure, faultOf, maxAppendSizeExceeded, noLeaderInfo, serverNotReady, serverTooBusy, type Faults } from './faults.ts';
-import { appended, idIn, maximumAppendSizeExceeded, nameIn, refused, streamDeleted, timedOut, unnamed, wrongExpectedVersion } from './messages.ts';
+import {
+  appended,
+  idIn,
+  maximumAppendSizeExceeded,
+  nameIn,
+  refused,
+  streamDeleted,
+  timedOut,
+  unnamed,
+  wrongExpectedVersion,
+} from './messages.ts';
 import type { StandInLog } from './stand-in-log.ts';
 import { NO_STREAM, type Expected, type Proposed } from './stored.ts';
 import { systemClock } from '@nva/ports';
@@ -32,7 +42,10 @@ export class Appending {
     this.#maxAppendBytes = maxAppendBytes;
   }
 
-  /** Follows Streams.BatchAppend of KurrentDB: an append is complete with its final message; whatever goes wrong with one leaves the others alone. */
+  /**
+   * Follows Streams.BatchAppend of KurrentDB: an append is complete with its final message; whatever goes wrong with one leaves the
+   * others alone.
+   */
   batch(call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>): void {
     const pending = new Map<string, Pending>();
     let open = 0;
@@ -111,25 +124,28 @@ export class Appending {
       const fault = faultOf(this.#faults, call.metadata);
       if (fault) return callback(fault);
       if (append!.bytes > this.#maxAppendBytes) return callback(maxAppendSizeExceeded(this.#maxAppendBytes));
-      void this.#log.append(append!.stream, append!.expected, append!.events).then((outcome) => {
-        const response = new streams.AppendResp();
-        if (outcome.kind === 'deleted') return callback(deleted(append!.stream));
-        if (outcome.kind === 'wrong-version') {
-          const wrong = new streams.AppendResp.WrongExpectedVersion();
-          if (outcome.actual >= 0) wrong.setCurrentRevision(String(outcome.actual));
-          if (typeof outcome.expected === 'number' && outcome.expected >= 0) wrong.setExpectedRevision(String(outcome.expected));
-          response.setWrongExpectedVersion(wrong);
-        } else {
-          const position = new streams.AppendResp.Position();
-          position.setCommitPosition(String(outcome.position));
-          position.setPreparePosition(String(outcome.position));
-          const success = new streams.AppendResp.Success();
-          success.setCurrentRevision(String(outcome.revision));
-          success.setPosition(position);
-          response.setSuccess(success);
-        }
-        callback(null, response);
-      }, (error: Error) => callback(failure(status.UNKNOWN, error.message)));
+      void this.#log.append(append!.stream, append!.expected, append!.events).then(
+        (outcome) => {
+          const response = new streams.AppendResp();
+          if (outcome.kind === 'deleted') return callback(deleted(append!.stream));
+          if (outcome.kind === 'wrong-version') {
+            const wrong = new streams.AppendResp.WrongExpectedVersion();
+            if (outcome.actual >= 0) wrong.setCurrentRevision(String(outcome.actual));
+            if (typeof outcome.expected === 'number' && outcome.expected >= 0) wrong.setExpectedRevision(String(outcome.expected));
+            response.setWrongExpectedVersion(wrong);
+          } else {
+            const position = new streams.AppendResp.Position();
+            position.setCommitPosition(String(outcome.position));
+            position.setPreparePosition(String(outcome.position));
+            const success = new streams.AppendResp.Success();
+            success.setCurrentRevision(String(outcome.revision));
+            success.setPosition(position);
+            response.setSuccess(success);
+          }
+          callback(null, response);
+        },
+        (error: Error) => callback(failure(status.UNKNOWN, error.message)),
+      );
     });
   }
 
@@ -150,7 +166,13 @@ export class Appending {
       const data = Buffer.from(message.getData_asU8());
       const metadata = Buffer.from(message.getCustomMetadata_asU8());
       const type = message.getMetadataMap().get('type')!;
-      append.events.push({ id: idIn(message.getId()!), type, isJson: message.getMetadataMap().get('content-type') === 'application/json', data, metadata });
+      append.events.push({
+        id: idIn(message.getId()!),
+        type,
+        isJson: message.getMetadataMap().get('content-type') === 'application/json',
+        data,
+        metadata,
+      });
       // As Event.SizeOnDisk counts: the type is held in UTF-16.
       append.bytes += data.length + metadata.length + 2 * type.length;
     }

@@ -1,4 +1,20 @@
-import { credentials, makeGenericClientConstructor, Metadata, Server, ServerCredentials, type ClientDuplexStream, type ClientReadableStream, type ClientWritableStream, type sendUnaryData, type ServerDuplexStream, type ServerReadableStream, type ServerUnaryCall, type ServerWritableStream, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
+import {
+  credentials,
+  makeGenericClientConstructor,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientWritableStream,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import gossipService, { type IGossipServer } from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
@@ -33,8 +49,9 @@ export interface ClusterNodeOptions {
 }
 
 /**
- * A node of a cluster: what clients see of it. It tells by gossip what it was told last by the majority, denies by its own state what demands the
- * leader, and passes the rest on to the log with its term, by which the majority denies it to one that is the leader no longer.
+ * A node of a cluster: what clients see of it. It tells by gossip what it was told last by the majority, denies by its own state
+ * what demands the leader, and passes the rest on to the log with its term, by which the majority denies it to one that is the
+ * leader no longer.
  */
 export class ClusterNode {
   readonly #port: number;
@@ -52,8 +69,16 @@ export class ClusterNode {
     this.#majority = `http://127.0.0.1:${majorityPort}`;
     const address = `127.0.0.1:${logPort}`;
     const options = { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES };
-    this.#upstream = new (makeGenericClientConstructor(raw(streamsService.StreamsService), 'Streams'))(address, credentials.createInsecure(), options) as unknown as Upstream;
-    this.#features = new (makeGenericClientConstructor(raw(featuresService.ServerFeaturesService), 'Features'))(address, credentials.createInsecure(), options) as unknown as Features;
+    this.#upstream = new (makeGenericClientConstructor(raw(streamsService.StreamsService), 'Streams'))(
+      address,
+      credentials.createInsecure(),
+      options,
+    ) as unknown as Upstream;
+    this.#features = new (makeGenericClientConstructor(raw(featuresService.ServerFeaturesService), 'Features'))(
+      address,
+      credentials.createInsecure(),
+      options,
+    ) as unknown as Features;
     this.#beating = setInterval(() => void this.#beat(), BEAT_MS);
   }
 
@@ -61,7 +86,9 @@ export class ClusterNode {
     const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
     const node = new ClusterNode(options, server);
     node.#serve();
-    await new Promise<void>((resolve, reject) => server.bindAsync(`127.0.0.1:${options.port}`, ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve())));
+    await new Promise<void>((resolve, reject) =>
+      server.bindAsync(`127.0.0.1:${options.port}`, ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve())),
+    );
     return node;
   }
 
@@ -70,7 +97,10 @@ export class ClusterNode {
     this.#server.forceShutdown();
   }
 
-  /** Tells that it lives, and is told what is agreed on. What it was told last stands while it is told nothing, as with a node that is cut off. */
+  /**
+   * Tells that it lives, and is told what is agreed on. What it was told last stands while it is told nothing, as with a node that
+   * is cut off.
+   */
   async #beat(): Promise<void> {
     if (this.#beats) return;
     this.#beats = true;
@@ -126,7 +156,10 @@ export class ClusterNode {
       },
     };
     const gossip: IGossipServer = { read: (_call, callback) => callback(null, clusterInfo(this.#view.members)) };
-    const features = { getSupportedMethods: (call: ServerUnaryCall<Bytes, Bytes>, callback: sendUnaryData<Bytes>) => this.#features.getSupportedMethods(call.request, new Metadata(), callback) };
+    const features = {
+      getSupportedMethods: (call: ServerUnaryCall<Bytes, Bytes>, callback: sendUnaryData<Bytes>) =>
+        this.#features.getSupportedMethods(call.request, new Metadata(), callback),
+    };
     this.#server.addService(raw(streamsService.StreamsService), streams);
     this.#server.addService(raw(featuresService.ServerFeaturesService), features);
     this.#server.addService(gossipService.GossipService, { ...gossip });
@@ -134,7 +167,10 @@ export class ClusterNode {
 }
 
 /** An error of the log's is the node's, and a client that has gone has gone from both. */
-function joined(call: ServerWritableStream<Bytes, Bytes> | ServerDuplexStream<Bytes, Bytes>, upstream: ClientReadableStream<Bytes> | ClientDuplexStream<Bytes, Bytes>): void {
+function joined(
+  call: ServerWritableStream<Bytes, Bytes> | ServerDuplexStream<Bytes, Bytes>,
+  upstream: ClientReadableStream<Bytes> | ClientDuplexStream<Bytes, Bytes>,
+): void {
   upstream.on('error', ({ code, details, metadata }: ServiceError) => {
     if (!call.cancelled) call.emit('error', { code, details, metadata });
   });
@@ -147,4 +183,9 @@ const piped = (from: Pick<NodeJS.ReadableStream, 'pipe'>, to: object): unknown =
 
 const same = (bytes: Bytes): Bytes => bytes;
 const raw = (service: object): ServiceDefinition =>
-  Object.fromEntries(Object.entries(service as Record<string, object>).map(([name, method]) => [name, { ...method, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same }])) as unknown as ServiceDefinition;
+  Object.fromEntries(
+    Object.entries(service as Record<string, object>).map(([name, method]) => [
+      name,
+      { ...method, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same },
+    ]),
+  ) as unknown as ServiceDefinition;

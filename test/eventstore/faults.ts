@@ -2,7 +2,10 @@ import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 
 /** What the stand-in is told to do wrong, changed while it runs. Everything off by default. */
 export interface Faults {
-  /** Calls that demand the leader are answered «not leader» with this endpoint, as by a follower; it serves the others, appends by passing them on. */
+  /**
+   * Calls that demand the leader are answered «not leader» with this endpoint, as by a follower; it serves the others, appends by
+   * passing them on.
+   */
   notLeader: { readonly host: string; readonly port: number } | null;
   /** Calls without these credentials, `name:password`, are denied access. */
   credentials: string | null;
@@ -36,7 +39,24 @@ export interface Faults {
   sentEvents: number;
 }
 
-export const noFaults = (): Faults => ({ notLeader: null, credentials: null, denial: () => null, silent: false, tooBusy: 0, unavailable: 0, loseAnswers: 0, withholdAnswers: 0, answerDelayMs: 0, notReady: 0, timeouts: 0, dropAfterEvents: 0, drops: 0, dropWith: 'unavailable', eventDelayMs: 0, sentEvents: 0 });
+export const noFaults = (): Faults => ({
+  notLeader: null,
+  credentials: null,
+  denial: () => null,
+  silent: false,
+  tooBusy: 0,
+  unavailable: 0,
+  loseAnswers: 0,
+  withholdAnswers: 0,
+  answerDelayMs: 0,
+  notReady: 0,
+  timeouts: 0,
+  dropAfterEvents: 0,
+  drops: 0,
+  dropWith: 'unavailable',
+  eventDelayMs: 0,
+  sentEvents: 0,
+});
 
 export type Failure = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 
@@ -48,19 +68,30 @@ export function failure(code: status, details: string, trailers: Readonly<Record
 }
 
 /** Texts and trailers as in RpcExceptions of KurrentDB. */
-export const notLeader = ({ host, port }: { readonly host: string; readonly port: number }): Failure => failure(status.NOT_FOUND, 'Leader info available', { exception: 'not-leader', 'leader-endpoint-host': host, 'leader-endpoint-port': String(port) });
+export const notLeader = ({ host, port }: { readonly host: string; readonly port: number }): Failure =>
+  failure(status.NOT_FOUND, 'Leader info available', {
+    'exception': 'not-leader',
+    'leader-endpoint-host': host,
+    'leader-endpoint-port': String(port),
+  });
 export const accessDenied = (): Failure => failure(status.PERMISSION_DENIED, 'Access Denied', { exception: 'access-denied' });
 export const noLeaderInfo = (): Failure => failure(status.UNKNOWN, 'No leader info available in response');
 export const serverTooBusy = (): Failure => failure(status.UNAVAILABLE, 'Server Is Too Busy');
 export const serverNotReady = (): Failure => failure(status.UNAVAILABLE, 'Server Is Not Ready');
 export const cancelled = (): Failure => failure(status.CANCELLED, 'the node is going down');
-export const deleted = (stream: string): Failure => failure(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { exception: 'stream-deleted', 'stream-name': stream });
+export const deleted = (stream: string): Failure =>
+  failure(status.FAILED_PRECONDITION, `Event stream '${stream}' is deleted.`, { 'exception': 'stream-deleted', 'stream-name': stream });
 export const invalidPosition = (): Failure => failure(status.INVALID_ARGUMENT, 'Trying to read from an invalid position.');
-export const maxAppendSizeExceeded = (bytes: number): Failure => failure(status.INVALID_ARGUMENT, `Maximum Append Size of ${bytes} Exceeded.`, { exception: 'maximum-append-size-exceeded', 'maximum-append-size': String(bytes) });
+export const maxAppendSizeExceeded = (bytes: number): Failure =>
+  failure(status.INVALID_ARGUMENT, `Maximum Append Size of ${bytes} Exceeded.`, {
+    'exception': 'maximum-append-size-exceeded',
+    'maximum-append-size': String(bytes),
+  });
 
 /** The fault that meets a call with these headers now, if any. */
 export function faultOf(faults: Faults, headers: Metadata): Failure | null {
-  if (faults.credentials !== null && headers.get('authorization')[0] !== `Basic ${Buffer.from(faults.credentials).toString('base64')}`) return accessDenied();
+  if (faults.credentials !== null && headers.get('authorization')[0] !== `Basic ${Buffer.from(faults.credentials).toString('base64')}`)
+    return accessDenied();
   if (faults.notLeader && headers.get('requires-leader')[0] === 'true') return notLeader(faults.notLeader);
   const denied = faults.denial(headers);
   if (denied) return denied;

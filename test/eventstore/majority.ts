@@ -19,7 +19,10 @@ export interface View {
   /** Grows with each leader, over restarts too. */
   readonly term: number;
   readonly members: readonly Member[];
-  /** Elections that were held, the first one of a start included, and how long the last one took: from when the leader was taken for dead. */
+  /**
+   * Elections that were held, the first one of a start included, and how long the last one took: from when the leader was taken for
+   * dead.
+   */
   readonly elections: number;
   readonly lastElectionMs: number;
 }
@@ -38,9 +41,10 @@ export interface MajorityOptions {
 }
 
 /**
- * What a majority of three nodes is to each of them: the log that they have in common, and who leads. Nodes are processes of their own that pass
- * on to it what they take (`ClusterNode`), so that one can be killed or stopped at any moment. An append is acknowledged only while its node is the
- * leader of the present term and a majority lives; so a leader that was stopped, goes on and does not know of its successor acknowledges nothing.
+ * What a majority of three nodes is to each of them: the log that they have in common, and who leads. Nodes are processes of their
+ * own that pass on to it what they take (`ClusterNode`), so that one can be killed or stopped at any moment. An append is
+ * acknowledged only while its node is the leader of the present term and a majority lives; so a leader that was stopped, goes on
+ * and does not know of its successor acknowledges nothing.
  */
 export class Majority {
   readonly #options: MajorityOptions;
@@ -120,7 +124,8 @@ export class Majority {
   #stateOf(port: number): NodeState {
     if (this.#leader !== null) return port === this.#leader ? 'leader' : 'follower';
     const { nodes } = this.#options;
-    if (this.#election && performance.now() - this.#election.sinceMs > this.#election.forMs - PRE_MS) return nodes.indexOf(port) % 2 === 0 ? 'pre-replica' : 'catching-up';
+    if (this.#election && performance.now() - this.#election.sinceMs > this.#election.forMs - PRE_MS)
+      return nodes.indexOf(port) % 2 === 0 ? 'pre-replica' : 'catching-up';
     return 'unknown';
   }
 

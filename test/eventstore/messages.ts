@@ -89,7 +89,12 @@ export function appended(correlationId: string, stream: string, revision: number
 }
 
 /** `details` say which error it is; the client goes by their type, not by the code. */
-export function refused(correlationId: string, stream: string, message: string, details: { readonly type: string; serializeBinary(): Uint8Array }): BatchAppendRespMessage {
+export function refused(
+  correlationId: string,
+  stream: string,
+  message: string,
+  details: { readonly type: string; serializeBinary(): Uint8Array },
+): BatchAppendRespMessage {
   const packed = new Any();
   packed.pack(details.serializeBinary(), details.type);
   const error = new status.Status();
@@ -131,13 +136,20 @@ export function maximumAppendSizeExceeded(bytes: number): { readonly type: strin
 }
 
 /** Details that name no error, as of a node that cannot take appends now. */
-export const unnamed = (): { readonly type: string; serializeBinary(): Uint8Array } => ({ type: 'google.protobuf.Empty', serializeBinary: () => new Empty().serializeBinary() });
+export const unnamed = (): { readonly type: string; serializeBinary(): Uint8Array } => ({
+  type: 'google.protobuf.Empty',
+  serializeBinary: () => new Empty().serializeBinary(),
+});
 
 export const timedOut = (): { readonly type: string; serializeBinary(): Uint8Array } => withType('Timeout', new shared.Timeout());
 
-const withType = (name: string, message: { serializeBinary(): Uint8Array }): { readonly type: string; serializeBinary(): Uint8Array } => ({ type: `event_store.client.${name}`, serializeBinary: () => message.serializeBinary() });
+const withType = (name: string, message: { serializeBinary(): Uint8Array }): { readonly type: string; serializeBinary(): Uint8Array } => ({
+  type: `event_store.client.${name}`,
+  serializeBinary: () => message.serializeBinary(),
+});
 
-export const nameIn = (identifier: { getStreamName_asU8(): Uint8Array } | undefined): string => Buffer.from(identifier!.getStreamName_asU8()).toString('utf8');
+export const nameIn = (identifier: { getStreamName_asU8(): Uint8Array } | undefined): string =>
+  Buffer.from(identifier!.getStreamName_asU8()).toString('utf8');
 
 /** UUIDs come as text or as two 64-bit halves. */
 export function idIn(uuid: InstanceType<typeof shared.UUID>): string {

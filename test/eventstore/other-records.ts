@@ -15,8 +15,9 @@ export interface SoftDelete {
 }
 
 /**
- * What is no event of ours in today's schema, of which the embedded log holds no other: system events, links, foreign events,
- * the log's own stream, events under old schemas, tombstones, soft deletes. A line of JSON each, synced before it is answered; a torn last line is no record.
+ * What is no event of ours in today's schema, of which the embedded log holds no other: system events, links, foreign events, the
+ * log's own stream, events under old schemas, tombstones, soft deletes. A line of JSON each, synced before it is answered; a torn
+ * last line is no record.
  */
 export class OtherRecords {
   readonly #file: number;

@@ -54,9 +54,15 @@ export class Reading {
       await send(call, streamNotFound(name));
       return undefined;
     }
-    const revision = options.getStream()!.hasRevision() ? Number(options.getStream()!.getRevision()) : options.getStream()!.hasEnd() ? Infinity : 0;
+    const revision = options.getStream()!.hasRevision()
+      ? Number(options.getStream()!.getRevision())
+      : options.getStream()!.hasEnd()
+        ? Infinity
+        : 0;
     const backwards = Number(options.getReadDirection()) === BACKWARDS;
-    const chosen = backwards ? events.filter((event) => event.revision <= revision).toReversed() : events.slice(Math.max(0, revision - (events[0]?.revision ?? 0)));
+    const chosen = backwards
+      ? events.filter((event) => event.revision <= revision).toReversed()
+      : events.slice(Math.max(0, revision - (events[0]?.revision ?? 0)));
     for (const event of chosen.slice(0, Number(options.getCount()))) await send(call, eventMessage(event));
     return undefined;
   }
@@ -90,7 +96,11 @@ export class Reading {
     const prefixes = filter?.getStreamIdentifier()?.getPrefixList() ?? [''];
     const allowed = ({ stream }: Stored): boolean => prefixes.some((prefix) => stream.startsWith(prefix));
     const interval = (filter?.getMax() || DEFAULT_WINDOW_EVENTS) * (filter?.getCheckpointintervalmultiplier() || 1);
-    let index = from.hasEnd() ? records.length : from.hasStart() ? 0 : indexAt(records, Number(from.getPosition()!.getCommitPosition())) + 1;
+    let index = from.hasEnd()
+      ? records.length
+      : from.hasStart()
+        ? 0
+        : indexAt(records, Number(from.getPosition()!.getCommitPosition())) + 1;
     if (index === 0 && from.hasPosition() && Number(from.getPosition()!.getCommitPosition()) > 0) return invalidPosition();
     await send(call, confirmation(randomUUID()));
     let considered = 0;

@@ -7,14 +7,14 @@ const { VNodeState } = gossip.MemberInfo;
 
 /** As gossip tells of them. During an election nodes are in the latter ones, and none is leader or follower. */
 const STATES = {
-  leader: VNodeState.LEADER,
-  follower: VNodeState.FOLLOWER,
+  'leader': VNodeState.LEADER,
+  'follower': VNodeState.FOLLOWER,
   'read-only-replica': VNodeState.READONLYREPLICA,
-  unknown: VNodeState.UNKNOWN,
+  'unknown': VNodeState.UNKNOWN,
   'pre-leader': VNodeState.PRELEADER,
   'pre-replica': VNodeState.PREREPLICA,
   'catching-up': VNodeState.CATCHINGUP,
-  clone: VNodeState.CLONE,
+  'clone': VNodeState.CLONE,
 } as const;
 
 export type NodeState = keyof typeof STATES;
@@ -29,11 +29,13 @@ export interface Member {
 /** Appends and reads of ours do; subscriptions do not. */
 export const demandsLeader = (headers: Metadata): boolean => headers.get('requires-leader')[0] === 'true';
 
-export const leaderAmong = (members: readonly Member[]): Member | undefined => members.find(({ state, alive = true }) => alive && state === 'leader');
+export const leaderAmong = (members: readonly Member[]): Member | undefined =>
+  members.find(({ state, alive = true }) => alive && state === 'leader');
 
 /**
- * What a node answers, by its state, to what demands the leader; null if it takes the call (KurrentDB, `ClusterVNodeController`: in no state of a
- * replica it is not ready; a replica denies by the leader that it knows, if any, `RpcExceptions.TryHandleNotHandled`).
+ * What a node answers, by its state, to what demands the leader; null if it takes the call (KurrentDB, `ClusterVNodeController`: in
+ * no state of a replica it is not ready; a replica denies by the leader that it knows, if any,
+ * `RpcExceptions.TryHandleNotHandled`).
  */
 export function denial(members: readonly Member[], port: number): Failure | null {
   const state = members.find((member) => member.port === port)?.state ?? 'unknown';

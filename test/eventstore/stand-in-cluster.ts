@@ -21,8 +21,8 @@ export interface StandInClusterOptions {
 }
 
 /**
- * The stand-in as a cluster of three nodes that hold elections, each a process that can be killed and stopped; and what a majority of them has in
- * common, which only `stop` ends.
+ * The stand-in as a cluster of three nodes that hold elections, each a process that can be killed and stopped; and what a majority
+ * of them has in common, which only `stop` ends.
  */
 export class StandInCluster {
   readonly nodes: readonly ManagedProcess[];
@@ -31,12 +31,40 @@ export class StandInCluster {
   readonly #majority: ManagedProcess;
   readonly #majorityPort: number;
 
-  private constructor(ports: readonly number[], [majorityPort, logPort]: readonly [number, number], { data, logs, electionMs = [1_000, 15_000], seed = 1 }: StandInClusterOptions) {
-    const process = (name: string, args: readonly string[], ready: () => Promise<boolean>): ManagedProcess => new ManagedProcess({ name, args: ['--conditions=source', START, ...args], env: {}, logFile: join(logs, `${name}.log`), ready });
+  private constructor(
+    ports: readonly number[],
+    [majorityPort, logPort]: readonly [number, number],
+    { data, logs, electionMs = [1_000, 15_000], seed = 1 }: StandInClusterOptions,
+  ) {
+    const process = (name: string, args: readonly string[], ready: () => Promise<boolean>): ManagedProcess =>
+      new ManagedProcess({ name, args: ['--conditions=source', START, ...args], env: {}, logFile: join(logs, `${name}.log`), ready });
     this.#ports = ports;
     this.#majorityPort = majorityPort;
-    this.#majority = process('event-store', ['--port', String(majorityPort), '--log', String(logPort), '--data', data, '--nodes', ports.join(','), '--elections', electionMs.join('-'), '--seed', String(seed)], async () => (await this.#ask()) !== null);
-    this.nodes = ports.map((port, i) => process(`event-store-${i + 1}`, ['--port', String(port), '--majority', String(majorityPort), '--log', String(logPort)], async () => (await this.#ask())?.members.some((member) => member.port === port && member.alive) ?? false));
+    this.#majority = process(
+      'event-store',
+      [
+        '--port',
+        String(majorityPort),
+        '--log',
+        String(logPort),
+        '--data',
+        data,
+        '--nodes',
+        ports.join(','),
+        '--elections',
+        electionMs.join('-'),
+        '--seed',
+        String(seed),
+      ],
+      async () => (await this.#ask()) !== null,
+    );
+    this.nodes = ports.map((port, i) =>
+      process(
+        `event-store-${i + 1}`,
+        ['--port', String(port), '--majority', String(majorityPort), '--log', String(logPort)],
+        async () => (await this.#ask())?.members.some((member) => member.port === port && member.alive) ?? false,
+      ),
+    );
     this.url = `esdb://${ports.map((port) => `127.0.0.1:${port}`).join(',')}?tls=false`;
   }
 

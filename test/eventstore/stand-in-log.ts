@@ -9,7 +9,10 @@ import { OtherRecords, type OtherRecord } from './other-records.ts';
 import { TOMBSTONE_REVISION, TOMBSTONE_TYPE, type Expected, type Outcome, type Proposed, type Stored } from './stored.ts';
 import { Streams } from './streams.ts';
 
-/** Room behind each position of the embedded log for records that it does not carry. Positions stay safe up to nine thousand million events. */
+/**
+ * Room behind each position of the embedded log for records that it does not carry. Positions stay safe up to nine thousand million
+ * events.
+ */
 const POSITIONS_PER_EVENT = 1_000_000;
 const MAX_GROUP_APPENDS = 1_024;
 
@@ -48,10 +51,16 @@ export class StandInLog {
   static async open(directory: string): Promise<StandInLog> {
     mkdirSync(directory, { recursive: true });
     const others = new OtherRecords(directory);
-    const log = new StandInLog(await SqliteEventStore.open({ directory: join(directory, 'log'), codec: createEventCodec(), clock: systemClock }), others);
+    const log = new StandInLog(
+      await SqliteEventStore.open({ directory: join(directory, 'log'), codec: createEventCodec(), clock: systemClock }),
+      others,
+    );
     await log.#load();
     // A server is never without records of its own.
-    if (log.records.length === 0) await log.append('$$$stats-127.0.0.1:2113', 'any', [{ id: randomUUID(), type: '$metadata', isJson: true, data: Buffer.from('{"$maxAge":86400}'), metadata: Buffer.alloc(0) }]);
+    if (log.records.length === 0)
+      await log.append('$$$stats-127.0.0.1:2113', 'any', [
+        { id: randomUUID(), type: '$metadata', isJson: true, data: Buffer.from('{"$maxAge":86400}'), metadata: Buffer.alloc(0) },
+      ]);
     return log;
   }
 
@@ -63,7 +72,9 @@ export class StandInLog {
 
   /** A hard delete: the stream takes nothing any more, and its tombstone stands in `$all`. */
   async tombstone(stream: string): Promise<void> {
-    await this.append(stream, 'any', [{ id: randomUUID(), type: TOMBSTONE_TYPE, isJson: false, data: Buffer.alloc(0), metadata: Buffer.alloc(0) }]);
+    await this.append(stream, 'any', [
+      { id: randomUUID(), type: TOMBSTONE_TYPE, isJson: false, data: Buffer.alloc(0), metadata: Buffer.alloc(0) },
+    ]);
   }
 
   /** A soft delete: readers find no stream, an append that expects none begins behind the last revision. */
@@ -123,7 +134,9 @@ export class StandInLog {
       if (embedded.length === 0) return;
       const results = await this.#store.append(embedded);
       // An answer gives the place of an append's last event; where there are more, the log is read for theirs.
-      const single = results.map((result, index) => (result.outcome === 'appended' && embedded[index]!.events.length === 1 ? recordedOf(embedded[index]!, result) : null));
+      const single = results.map((result, index) =>
+        result.outcome === 'appended' && embedded[index]!.events.length === 1 ? recordedOf(embedded[index]!, result) : null,
+      );
       if (results.some(({ outcome }) => outcome !== 'appended')) throw new Error('the embedded log refused what had been decided');
       const written = single.every((event) => event !== null) ? single : await this.#after(this.#anchor);
       for (const event of written) this.#publish(this.#fromEmbedded(event, bytes.get(event.id)));
@@ -173,7 +186,13 @@ export class StandInLog {
         const { schemaFingerprint } = JSON.parse(metadata.toString()) as { schemaFingerprint: string };
         const event = this.#codec.decode(schemaFingerprint, JSON.parse(data.toString()));
         const again = toJsonEvent(this.#codec, event);
-        if (!isJson || again.type !== type || JSON.stringify(again.data) !== data.toString() || JSON.stringify(again.metadata) !== metadata.toString()) throw new Error('not the same bytes');
+        if (
+          !isJson ||
+          again.type !== type ||
+          JSON.stringify(again.data) !== data.toString() ||
+          JSON.stringify(again.metadata) !== metadata.toString()
+        )
+          throw new Error('not the same bytes');
         return { id, event };
       });
     } catch {
@@ -183,14 +202,30 @@ export class StandInLog {
 
   #writeOthers(stream: string, events: readonly Proposed[]): void {
     const createdMs = systemClock.wallMs();
-    const records = events.map(({ id, type, isJson, data, metadata }): OtherRecord => ({ anchor: this.#anchor, nth: ++this.#nth, stream, id, type, isJson, data: data.toString('base64'), metadata: metadata.toString('base64'), createdMs }));
+    const records = events.map(({ id, type, isJson, data, metadata }): OtherRecord => ({
+      anchor: this.#anchor,
+      nth: ++this.#nth,
+      stream,
+      id,
+      type,
+      isJson,
+      data: data.toString('base64'),
+      metadata: metadata.toString('base64'),
+      createdMs,
+    }));
     this.#others.add(records);
     for (const record of records) this.#publish(this.#fromOther(record));
   }
 
   #fromOther({ anchor, nth, data, metadata, ...record }: OtherRecord): Stored {
     const revision = record.type === TOMBSTONE_TYPE ? TOMBSTONE_REVISION : this.streams.next(record.stream);
-    return { ...record, position: anchor * POSITIONS_PER_EVENT + nth, revision, data: Buffer.from(data, 'base64'), metadata: Buffer.from(metadata, 'base64') };
+    return {
+      ...record,
+      position: anchor * POSITIONS_PER_EVENT + nth,
+      revision,
+      data: Buffer.from(data, 'base64'),
+      metadata: Buffer.from(metadata, 'base64'),
+    };
   }
 
   /** `written` are the bytes as they came; after a restart they are made again. */
@@ -199,7 +234,17 @@ export class StandInLog {
     this.#nth = 0;
     this.#embeddedRevisions.set(stream, Math.max(embeddedRevision, this.#embeddedRevisions.get(stream) ?? -1));
     const { data, metadata } = written ?? asBytes(toJsonEvent(this.#codec, event));
-    return { position: position * POSITIONS_PER_EVENT, stream, revision: this.streams.next(stream), id, type: event.type, isJson: true, createdMs: event.data.audit.recordedAt, data, metadata };
+    return {
+      position: position * POSITIONS_PER_EVENT,
+      stream,
+      revision: this.streams.next(stream),
+      id,
+      type: event.type,
+      isJson: true,
+      createdMs: event.data.audit.recordedAt,
+      data,
+      metadata,
+    };
   }
 
   #publish(stored: Stored): void {
@@ -208,6 +253,12 @@ export class StandInLog {
   }
 }
 
-const asBytes = ({ data, metadata }: JsonEvent): Pick<Proposed, 'data' | 'metadata'> => ({ data: Buffer.from(JSON.stringify(data)), metadata: Buffer.from(JSON.stringify(metadata)) });
+const asBytes = ({ data, metadata }: JsonEvent): Pick<Proposed, 'data' | 'metadata'> => ({
+  data: Buffer.from(JSON.stringify(data)),
+  metadata: Buffer.from(JSON.stringify(metadata)),
+});
 
-const recordedOf = ({ stream, events }: StreamAppend, { position, revision }: { readonly position: number; readonly revision: number }): RecordedEvent => ({ position, stream, revision, ...events[0]! });
+const recordedOf = (
+  { stream, events }: StreamAppend,
+  { position, revision }: { readonly position: number; readonly revision: number },
+): RecordedEvent => ({ position, stream, revision, ...events[0]! });

@@ -20,7 +20,9 @@ export class StandInProcess {
 
   /** Resolves when it is ready. With port 0 it takes a free one. */
   static async start(directory: string, port = 0): Promise<StandInProcess> {
-    const child = spawn(...tethered(process.execPath, ['--conditions=source', START, '--port', String(port), '--data', directory]), { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(...tethered(process.execPath, ['--conditions=source', START, '--port', String(port), '--data', directory]), {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     for await (const line of createInterface({ input: child.stdout! })) {
       const url = /EVENTSTORE_URL=(\S+)/.exec(line)?.[1];
       if (url !== undefined) return new StandInProcess(child, url);

@@ -54,10 +54,19 @@ export class StandIn {
     return `esdb://127.0.0.1:${this.port}?tls=false`;
   }
 
-  static async start({ directory, port = 0, maxAppendBytes = DEFAULT_MAX_APPEND_BYTES, version = VERSION, credentials = ServerCredentials.createInsecure(), log: shared }: StandInOptions): Promise<StandIn> {
+  static async start({
+    directory,
+    port = 0,
+    maxAppendBytes = DEFAULT_MAX_APPEND_BYTES,
+    version = VERSION,
+    credentials = ServerCredentials.createInsecure(),
+    log: shared,
+  }: StandInOptions): Promise<StandIn> {
     const log = shared ?? (await StandInLog.open(directory));
     const server = new Server({ 'grpc.max_receive_message_length': 17 * 1024 * 1024 });
-    const bound = await new Promise<number>((resolve, reject) => server.bindAsync(`127.0.0.1:${port}`, credentials, (error, given) => (error ? reject(error) : resolve(given))));
+    const bound = await new Promise<number>((resolve, reject) =>
+      server.bindAsync(`127.0.0.1:${port}`, credentials, (error, given) => (error ? reject(error) : resolve(given))),
+    );
     const standIn = new StandIn(server, log, bound, shared === undefined);
     standIn.#serve(maxAppendBytes, version);
     return standIn;
@@ -86,7 +95,9 @@ export class StandIn {
         callback(null, new streams.DeleteResp());
       },
       tombstone: (call, callback) => {
-        void this.log.tombstone(nameIn(call.request.getOptions()!.getStreamIdentifier())).then(() => callback(null, new streams.TombstoneResp()));
+        void this.log
+          .tombstone(nameIn(call.request.getOptions()!.getStreamIdentifier()))
+          .then(() => callback(null, new streams.TombstoneResp()));
       },
     };
     const featuresServer: IServerFeaturesServer = {
@@ -102,7 +113,9 @@ export class StandIn {
         callback(null, supported);
       },
     };
-    const gossipServer: IGossipServer = { read: (_call, callback) => void (this.faults.silent || callback(null, clusterInfo(this.members))) };
+    const gossipServer: IGossipServer = {
+      read: (_call, callback) => void (this.faults.silent || callback(null, clusterInfo(this.members))),
+    };
     this.#server.addService(streamsService.StreamsService, { ...streamsServer });
     this.#server.addService(featuresService.ServerFeaturesService, { ...featuresServer });
     this.#server.addService(gossipService.GossipService, { ...gossipServer });

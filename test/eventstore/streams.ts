@@ -9,7 +9,10 @@ class Stream {
   truncateBefore = 0;
 }
 
-export type Decision = { readonly kind: 'write'; readonly firstRevision: number } | { readonly kind: 'idempotent'; readonly lastRevision: number } | Exclude<Outcome, { readonly kind: 'written' | 'idempotent' }>;
+export type Decision =
+  | { readonly kind: 'write'; readonly firstRevision: number }
+  | { readonly kind: 'idempotent'; readonly lastRevision: number }
+  | Exclude<Outcome, { readonly kind: 'written' | 'idempotent' }>;
 
 /**
  * What the server keeps of its streams to decide an append. Follows `IndexWriter.CheckCommit` of KurrentDB: an exact revision is
@@ -21,7 +24,10 @@ export class Streams {
 
   decide(name: string, expected: Expected, events: readonly Proposed[]): Decision {
     const stream = this.#streams.get(name);
-    if (!stream) return expected === NO_STREAM || expected === 'any' ? { kind: 'write', firstRevision: 0 } : { kind: 'wrong-version', expected, actual: NO_STREAM };
+    if (!stream)
+      return expected === NO_STREAM || expected === 'any'
+        ? { kind: 'write', firstRevision: 0 }
+        : { kind: 'wrong-version', expected, actual: NO_STREAM };
     if (stream.tombstoned) return { kind: 'deleted' };
     const last = stream.ids.length - 1;
     if (typeof expected !== 'number') {
@@ -31,7 +37,8 @@ export class Streams {
     }
     if (expected === last) return { kind: 'write', firstRevision: last + 1 };
     if (expected > last) return { kind: 'wrong-version', expected, actual: last };
-    if (events.every(({ id }, index) => stream.ids[expected + 1 + index] === id)) return { kind: 'idempotent', lastRevision: expected + events.length };
+    if (events.every(({ id }, index) => stream.ids[expected + 1 + index] === id))
+      return { kind: 'idempotent', lastRevision: expected + events.length };
     const begunAgain = expected === NO_STREAM && this.isSoftDeleted(name) && stream.ids[0] !== events[0]!.id;
     return begunAgain ? { kind: 'write', firstRevision: last + 1 } : { kind: 'wrong-version', expected, actual: last };
   }

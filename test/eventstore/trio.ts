@@ -21,7 +21,11 @@ export class Trio {
   static async start(): Promise<Trio> {
     const directory = mkdtempSync(join(tmpdir(), 'nva-trio-'));
     const first = await StandIn.start({ directory });
-    const trio = new Trio(directory, [first, await StandIn.start({ directory, log: first.log }), await StandIn.start({ directory, log: first.log })]);
+    const trio = new Trio(directory, [
+      first,
+      await StandIn.start({ directory, log: first.log }),
+      await StandIn.start({ directory, log: first.log }),
+    ]);
     trio.elect(0);
     return trio;
   }
@@ -36,7 +40,10 @@ export class Trio {
 
   /** Makes one the leader of the others; null begins an election, in which nobody is leader or follower. */
   elect(leader: number | null): void {
-    const members = this.nodes.map(({ port }, i): Member => ({ port, state: leader === null ? ELECTING[i]! : i === leader ? 'leader' : 'follower' }));
+    const members = this.nodes.map(({ port }, i): Member => ({
+      port,
+      state: leader === null ? ELECTING[i]! : i === leader ? 'leader' : 'follower',
+    }));
     for (const node of this.nodes) node.members = members;
   }
 

@@ -34,13 +34,16 @@ export interface BrokerOptions {
   /** Lines of server.properties that replace or join those below. */
   readonly overrides?: Readonly<Record<string, string | number | boolean>>;
   /**
-   * Passwords by name: the broker then knows who it speaks to (SASL_PLAINTEXT, SCRAM-SHA-256), and allows only what a rule allows. `NVA` may
-   * do everything.
+   * Passwords by name: the broker then knows who it speaks to (SASL_PLAINTEXT, SCRAM-SHA-256), and allows only what a rule allows.
+   * `NVA` may do everything.
    */
   readonly users?: Readonly<Record<string, string>>;
   /** Passwords by name, for `overrides` that say where the broker asks for them; nothing else is set. */
   readonly scramUsers?: Readonly<Record<string, string>>;
-  /** Its throughput is measured: Java compiles for that. By default Java does what makes a start cheap, since most brokers of tests live for seconds. */
+  /**
+   * Its throughput is measured: Java compiles for that. By default Java does what makes a start cheap, since most brokers of tests
+   * live for seconds.
+   */
   readonly measured?: boolean;
 }
 
@@ -95,13 +98,40 @@ async function startOnce(jvm: Jvm, options: BrokerOptions, brokerFlags: readonly
   const port = options.port ?? (await freePort());
   const properties = join(home, 'server.properties');
   const logFile = join(home, 'server.log');
-  const settings = { ...serverProperties(port, await freePort(), join(home, 'data')), ...(options.users && secured(port, await freePort())), ...options.overrides };
-  await writeFile(properties, Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join(''));
-  const flags = [...jvm.flags, `-Xmx${HEAP_MB}m`, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-Dorg.slf4j.simpleLogger.showDateTime=true', '-cp', jvm.classPath];
+  const settings = {
+    ...serverProperties(port, await freePort(), join(home, 'data')),
+    ...(options.users && secured(port, await freePort())),
+    ...options.overrides,
+  };
+  await writeFile(
+    properties,
+    Object.entries(settings)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(''),
+  );
+  const flags = [
+    ...jvm.flags,
+    `-Xmx${HEAP_MB}m`,
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    '-Dorg.slf4j.simpleLogger.showDateTime=true',
+    '-cp',
+    jvm.classPath,
+  ];
   if (!existsSync(join(home, 'data', 'meta.properties'))) {
-    await run(jvm.java.command, [...flags, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties, ...scram(options.users ? { ...options.users, [NVA.username]: NVA.password } : (options.scramUsers ?? {}))]);
+    await run(jvm.java.command, [
+      ...flags,
+      'kafka.tools.StorageTool',
+      'format',
+      '-t',
+      CLUSTER_ID,
+      '-c',
+      properties,
+      ...scram(options.users ? { ...options.users, [NVA.username]: NVA.password } : (options.scramUsers ?? {})),
+    ]);
   }
-  const child = spawn(...tethered(jvm.java.command, [...flags, ...brokerFlags, 'kafka.Kafka', properties]), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(...tethered(jvm.java.command, [...flags, ...brokerFlags, 'kafka.Kafka', properties]), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log = createWriteStream(logFile, { flags: 'a' });
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
@@ -173,7 +203,8 @@ function secured(port: number, controllerPort: number): Record<string, string | 
   };
 }
 
-const scram = (users: Readonly<Record<string, string>>): string[] => Object.entries(users).flatMap(([name, password]) => ['--add-scram', `SCRAM-SHA-256=[name=${name},password=${password}]`]);
+const scram = (users: Readonly<Record<string, string>>): string[] =>
+  Object.entries(users).flatMap(([name, password]) => ['--add-scram', `SCRAM-SHA-256=[name=${name},password=${password}]`]);
 
 async function untilAnswering(child: ChildProcess, port: number, logFile: string): Promise<void> {
   const giveUpAt = performance.now() + START_TIMEOUT_MS;

@@ -12,7 +12,10 @@ const MAX_CLAIM_AGE_MS = 120_000;
  * There is one under .cache for each Java and each version of Kafka. The first caller has it made: `start` runs a broker with the
  * flags that it is given, in the folder that it is given, and ends it by SIGTERM. Callers that come meanwhile get null and go without.
  */
-export async function classArchive({ banner }: Java, start: (flags: readonly string[], home: string) => Promise<void>): Promise<string | null> {
+export async function classArchive(
+  { banner }: Java,
+  start: (flags: readonly string[], home: string) => Promise<void>,
+): Promise<string | null> {
   const archive = join(KAFKA_CACHE, `${KAFKA_VERSION}-${createHash('sha256').update(banner).digest('hex').slice(0, 12)}.jsa`);
   if (existsSync(archive)) return archive;
   const claim = `${archive}.claimed`;
@@ -35,7 +38,10 @@ async function take(claim: string): Promise<boolean> {
     await mkdir(claim);
     return true;
   } catch {
-    const since = await stat(claim).then(({ mtimeMs }) => mtimeMs, () => Number.POSITIVE_INFINITY);
+    const since = await stat(claim).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Number.POSITIVE_INFINITY,
+    );
     if (Date.now() - since > MAX_CLAIM_AGE_MS) await rmdir(claim).catch(() => undefined);
     return false;
   }

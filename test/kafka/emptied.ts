@@ -47,7 +47,9 @@ export class EmptiableBroker {
   /** The folders of partitions, but for those of the cluster itself and of its offsets and transactions. */
   async #logs(): Promise<readonly string[]> {
     const folders = await readdir(join(this.#directory, 'broker'), { recursive: true, withFileTypes: true });
-    return folders.filter((one) => one.isDirectory() && /^(?!__).+-\d+$/.test(one.name)).map(({ parentPath, name }) => join(parentPath, name));
+    return folders
+      .filter((one) => one.isDirectory() && /^(?!__).+-\d+$/.test(one.name))
+      .map(({ parentPath, name }) => join(parentPath, name));
   }
 
   async dispose(): Promise<void> {

@@ -35,10 +35,16 @@ export async function findJava(): Promise<Java> {
   try {
     banner = (await run(command, ['-version'])).stderr;
   } catch (cause) {
-    throw new BrokerMissing(`No Kafka to test on: neither Java (${MIN_JAVA} or newer, on PATH or under JAVA_HOME) nor KAFKA_BROKERS was found`, { cause });
+    throw new BrokerMissing(
+      `No Kafka to test on: neither Java (${MIN_JAVA} or newer, on PATH or under JAVA_HOME) nor KAFKA_BROKERS was found`,
+      { cause },
+    );
   }
   const major = Number(/version "(\d+)/.exec(banner)?.[1]);
-  if (!(major >= MIN_JAVA)) throw new BrokerMissing(`No Kafka to test on: the broker needs Java ${MIN_JAVA} or newer, found «${banner.split('\n')[0]}», and KAFKA_BROKERS is not set`);
+  if (!(major >= MIN_JAVA))
+    throw new BrokerMissing(
+      `No Kafka to test on: the broker needs Java ${MIN_JAVA} or newer, found «${banner.split('\n')[0]}», and KAFKA_BROKERS is not set`,
+    );
   return { command, banner };
 }
 
@@ -52,11 +58,17 @@ export async function brokerClassPath(): Promise<string> {
     await mkdir(KAFKA_CACHE, { recursive: true });
     const partial = await mkdtemp(join(KAFKA_CACHE, 'partial-'));
     try {
-      await run('mvn', ['-B', '-q', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`, '-DincludeScope=runtime'], { timeout: RESOLVE_TIMEOUT_MS });
+      await run('mvn', ['-B', '-q', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`, '-DincludeScope=runtime'], {
+        timeout: RESOLVE_TIMEOUT_MS,
+      });
       await rename(partial, folder);
     } catch (cause) {
       await rm(partial, { recursive: true, force: true });
-      if (!existsSync(folder)) throw new BrokerMissing(`The jars of Kafka ${KAFKA_VERSION} are not in ${folder} and «mvn» could not fetch them (is Maven installed, and the network there?); or set KAFKA_BROKERS`, { cause });
+      if (!existsSync(folder))
+        throw new BrokerMissing(
+          `The jars of Kafka ${KAFKA_VERSION} are not in ${folder} and «mvn» could not fetch them (is Maven installed, and the network there?); or set KAFKA_BROKERS`,
+          { cause },
+        );
     }
   }
   return join(folder, '*');

@@ -21,8 +21,18 @@ async function alive(pid: number): Promise<boolean> {
 it('a test run that is killed leaves no broker, no worker and no process of a spec behind', { timeout: 2 * LIMIT_MS }, async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-killed-run-'));
   const told = join(directory, 'pids');
-  const run = spawn(...tethered(process.execPath, [VITEST, 'run', '--config', 'test/processes/hanging.config.ts']), { cwd: join(import.meta.dirname, '../..'), env: { ...process.env, HANGING_RUN_PIDS: told }, stdio: 'ignore' });
-  const pids = async (): Promise<Map<string, number>> => new Map((await readFile(told, 'utf8').catch(() => '')).split('\n').filter(Boolean).map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])]));
+  const run = spawn(...tethered(process.execPath, [VITEST, 'run', '--config', 'test/processes/hanging.config.ts']), {
+    cwd: join(import.meta.dirname, '../..'),
+    env: { ...process.env, HANGING_RUN_PIDS: told },
+    stdio: 'ignore',
+  });
+  const pids = async (): Promise<Map<string, number>> =>
+    new Map(
+      (await readFile(told, 'utf8').catch(() => ''))
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])]),
+    );
   await expect.poll(async () => [...(await pids()).keys()].toSorted(), { timeout: LIMIT_MS }).toEqual(['broker', 'child', 'worker']);
   const started = [...(await pids()).values()];
   for (const pid of started) expect(await alive(pid)).toBe(true);

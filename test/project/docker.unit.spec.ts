@@ -12,7 +12,11 @@ beforeAll(() => writeFileSync(peerToken, 'a-token\n'));
 afterAll(() => rmSync(dirname(peerToken), { recursive: true }));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
 const instruction = (name: string): string => new RegExp(`^${name} (.*)$`, 'm').exec(dockerfile.slice(dockerfile.lastIndexOf('FROM')))![1]!;
-const imageEnv = Object.fromEntries(instruction('ENV').split(' ').map((pair) => pair.split('=') as [string, string]));
+const imageEnv = Object.fromEntries(
+  instruction('ENV')
+    .split(' ')
+    .map((pair) => pair.split('=') as [string, string]),
+);
 
 interface Service {
   readonly image: string;
@@ -97,7 +101,9 @@ describe.each(['compose.yaml', 'compose.cluster.yaml'])('docker/%s', (file) => {
       expect(service.volumes, name).toEqual([`${name}-data:${imageEnv['DATA_DIR']}`]);
       for (const port of service.ports ?? []) expect(port, name).toMatch(new RegExp(`^\\d+:${imageEnv['PORT']}$`));
     }
-    const published = Object.values(project.services).flatMap((service) => service.ports ?? []).map((port) => port.split(':')[0]);
+    const published = Object.values(project.services)
+      .flatMap((service) => service.ports ?? [])
+      .map((port) => port.split(':')[0]);
     expect(new Set(published).size).toBe(published.length);
   });
 
@@ -111,15 +117,27 @@ describe.each(['compose.yaml', 'compose.cluster.yaml'])('docker/%s', (file) => {
         expect(condition).toBe('service_healthy');
         expect(services[other]!.healthcheck, other).toBeDefined();
       }
-      expect(String(service.environment!['KAFKA_BROKERS']).split(',').map((broker) => broker.split(':')[0]).toSorted()).toEqual(brokers.toSorted());
-      expect(/\/\/([^?/]+)/.exec(String(service.environment!['EVENTSTORE_URL']))![1]!.split(',').map((node) => node.split(':')[0]).toSorted()).toEqual(nodes.toSorted());
+      expect(
+        String(service.environment!['KAFKA_BROKERS'])
+          .split(',')
+          .map((broker) => broker.split(':')[0])
+          .toSorted(),
+      ).toEqual(brokers.toSorted());
+      expect(
+        /\/\/([^?/]+)/
+          .exec(String(service.environment!['EVENTSTORE_URL']))![1]!
+          .split(',')
+          .map((node) => node.split(':')[0])
+          .toSorted(),
+      ).toEqual(nodes.toSorted());
     }
   });
 
   it('declares every volume that is mounted, and no other; names no image without a version', () => {
     const mounted = Object.values(project.services).flatMap((service) => (service.volumes ?? []).map((volume) => volume.split(':')[0]!));
     expect(mounted.toSorted()).toEqual(Object.keys(project.volumes).toSorted());
-    for (const [name, service] of Object.entries(project.services)) if (!service.build) expect(service.image, name).toMatch(/^[\w-]+\/[\w-]+:\d+\.\d+\.\d+$/);
+    for (const [name, service] of Object.entries(project.services))
+      if (!service.build) expect(service.image, name).toMatch(/^[\w-]+\/[\w-]+:\d+\.\d+\.\d+$/);
   });
 
   it('has brokers that find each other and keep what they acknowledge', () => {
@@ -127,9 +145,22 @@ describe.each(['compose.yaml', 'compose.cluster.yaml'])('docker/%s', (file) => {
     const voters = brokers.map(([name, { environment }]) => `${environment!['KAFKA_NODE_ID']}@${name}:9093`).join(',');
     const replicas = Math.min(3, brokers.length);
     for (const [name, { environment = {} }] of brokers) {
-      expect(environment).toMatchObject({ KAFKA_CONTROLLER_QUORUM_VOTERS: voters, KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: replicas, KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: replicas, KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false', KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: 0 });
-      expect(String(environment['KAFKA_ADVERTISED_LISTENERS']).split(',')[0]).toMatch(new RegExp(`^(?:PLAINTEXT|INTERNAL)://${name}:9092$`));
-      if (brokers.length > 1) expect(environment).toMatchObject({ KAFKA_DEFAULT_REPLICATION_FACTOR: 3, KAFKA_MIN_INSYNC_REPLICAS: 2, KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: 2 });
+      expect(environment).toMatchObject({
+        KAFKA_CONTROLLER_QUORUM_VOTERS: voters,
+        KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: replicas,
+        KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: replicas,
+        KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false',
+        KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: 0,
+      });
+      expect(String(environment['KAFKA_ADVERTISED_LISTENERS']).split(',')[0]).toMatch(
+        new RegExp(`^(?:PLAINTEXT|INTERNAL)://${name}:9092$`),
+      );
+      if (brokers.length > 1)
+        expect(environment).toMatchObject({
+          KAFKA_DEFAULT_REPLICATION_FACTOR: 3,
+          KAFKA_MIN_INSYNC_REPLICAS: 2,
+          KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: 2,
+        });
     }
   });
 });
@@ -138,10 +169,12 @@ describe('docker/compose.cluster.yaml', () => {
   const { services } = compose('compose.cluster.yaml');
 
   it('divides all shards among the distributors', () => {
-    const shards = Object.entries(services).filter(([name]) => name.startsWith('distributor')).flatMap(([, { environment }]) => {
-      const [from, to] = String(environment!['DISTRIBUTOR_SHARDS']).split('-').map(Number) as [number, number];
-      return Array.from({ length: to - from + 1 }, (_, i) => from + i);
-    });
+    const shards = Object.entries(services)
+      .filter(([name]) => name.startsWith('distributor'))
+      .flatMap(([, { environment }]) => {
+        const [from, to] = String(environment!['DISTRIBUTOR_SHARDS']).split('-').map(Number) as [number, number];
+        return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+      });
     expect(shards.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 64 }, (_, i) => i));
   });
 
@@ -154,11 +187,14 @@ describe('docker/compose.cluster.yaml', () => {
         KAFKA_SUPER_USERS: 'User:nva',
         KAFKA_LISTENER_NAME_NVE_SASL_ENABLED_MECHANISMS: 'SCRAM-SHA-256',
       });
-      for (const listener of String(environment!['KAFKA_LISTENER_SECURITY_PROTOCOL_MAP']).split(',')) expect(listener, name).toMatch(/^(?:INTERNAL|CONTROLLER|NVE):SASL_PLAINTEXT$/);
+      for (const listener of String(environment!['KAFKA_LISTENER_SECURITY_PROTOCOL_MAP']).split(','))
+        expect(listener, name).toMatch(/^(?:INTERNAL|CONTROLLER|NVE):SASL_PLAINTEXT$/);
       // The one that is published is the one of NVEs, under the port that brokers tell them.
       expect(ports, name).toEqual([`${19_091 + i}:9094`]);
       expect(environment!['KAFKA_LISTENERS']).toBe('INTERNAL://:9092,CONTROLLER://:9093,NVE://:9094');
-      expect(String(environment!['KAFKA_ADVERTISED_LISTENERS'])).toMatch(new RegExp(`,NVE://\\$\\{NVE_KAFKA_HOST:-127\\.0\\.0\\.1\\}:${19_091 + i}$`));
+      expect(String(environment!['KAFKA_ADVERTISED_LISTENERS'])).toMatch(
+        new RegExp(`,NVE://\\$\\{NVE_KAFKA_HOST:-127\\.0\\.0\\.1\\}:${19_091 + i}$`),
+      );
     }
     for (const [name, service] of Object.entries(services).filter(([other]) => other.startsWith('distributor'))) {
       const config = readConfig(environmentOf(service), ['distributor']);
@@ -171,7 +207,9 @@ describe('docker/compose.cluster.yaml', () => {
     const nodes = Object.keys(services).filter((name) => name.startsWith('kurrentdb'));
     for (const name of nodes) {
       const { environment } = services[name]!;
-      expect(String(environment!['KURRENTDB_GOSSIP_SEED']).split(',')).toEqual(nodes.filter((other) => other !== name).map((other) => `${other}:2113`));
+      expect(String(environment!['KURRENTDB_GOSSIP_SEED']).split(',')).toEqual(
+        nodes.filter((other) => other !== name).map((other) => `${other}:2113`),
+      );
       expect(environment).toMatchObject({ KURRENTDB_CLUSTER_SIZE: nodes.length });
     }
   });

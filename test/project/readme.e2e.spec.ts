@@ -22,7 +22,10 @@ const lines: { msg: string; url?: string }[] = [];
 beforeAll(async () => {
   if (!existsSync(main)) throw new Error('apps/nva is not built: npm run build');
   directory = await mkdtemp(join(tmpdir(), 'nva-readme-'));
-  nva = spawn(...tethered(process.execPath, [main]), { env: { ...process.env, PORT: '0', DATA_DIR: directory }, stdio: ['ignore', 'pipe', 'inherit'] });
+  nva = spawn(...tethered(process.execPath, [main]), {
+    env: { ...process.env, PORT: '0', DATA_DIR: directory },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const started = new Promise<string>((resolve, reject) => {
     createInterface({ input: nva.stdout! }).on('line', (line) => {
       const entry = JSON.parse(line) as (typeof lines)[number];
@@ -42,20 +45,33 @@ afterAll(async () => {
 });
 
 /** The commands of the README's shell block, one a line, against the NVA of this test. */
-const commands = (): string[] => /```sh\n([\s\S]*?)```/.exec(readme)![1]!.trim().split('\n').map((line) => line.replaceAll('http://127.0.0.1:3000', url));
+const commands = (): string[] =>
+  /```sh\n([\s\S]*?)```/
+    .exec(readme)![1]!
+    .trim()
+    .split('\n')
+    .map((line) => line.replaceAll('http://127.0.0.1:3000', url));
 
 describe('the README', () => {
   it('shows what npm start prints', () => {
-    const shown = [...readme.matchAll(/^ {4}(\{"level".*\})$/gm)].map((match) => Object.keys(JSON.parse(match[1]!.replaceAll('…', 'x')) as object));
+    const shown = [...readme.matchAll(/^ {4}(\{"level".*\})$/gm)].map((match) =>
+      Object.keys(JSON.parse(match[1]!.replaceAll('…', 'x')) as object),
+    );
     expect(shown).toHaveLength(2);
     expect(lines.map((line) => Object.keys(line)).toSorted()).toEqual(shown.toSorted());
   });
 
   it('has three commands that do what it says', async () => {
     const [write, resolve, follow] = commands();
-    const answers = (await run('bash', ['-c', write!])).stdout.trim().split('\n').map((line) => JSON.parse(line) as { status: number });
+    const answers = (await run('bash', ['-c', write!])).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { status: number });
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
-    expect(JSON.parse((await run('bash', ['-c', resolve!])).stdout)).toMatchObject({ mappings: [{ tsId: 'vm1-eth0' }], members: [{ nveId: 'leaf-1', addresses: ['198.51.100.1'] }] });
+    expect(JSON.parse((await run('bash', ['-c', resolve!])).stdout)).toMatchObject({
+      mappings: [{ tsId: 'vm1-eth0' }],
+      members: [{ nveId: 'leaf-1', addresses: ['198.51.100.1'] }],
+    });
     const table = await run('bash', ['-c', `timeout 2 ${follow}`]).catch((error: { stdout: string }) => error);
     expect(table.stdout).toContain('"key":"mapping/vm1-eth0/192.0.2.1"');
     expect(table.stdout).toContain('snapshot-complete');

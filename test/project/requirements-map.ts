@@ -21,12 +21,16 @@ export function requirementsMap(): readonly Row[] {
     for (const [, , name] of readFileSync(join(root, file), 'utf8').matchAll(TEST_NAME)) {
       for (const row of new Set(name!.match(ROW))) {
         if (!(row in rows)) throw new Error(`${file} quotes ${row}, which is no row`);
-        quoted.set(row, [...(quoted.get(row) ?? []), `${file}: ${name}`]);
+        quoted.set(row, [...(quoted.get(row) ?? []), `${file}: ${unescaped(name!)}`]);
       }
     }
   }
   return Object.entries(rows).map(([row, [statement, claimed]]) => ({ row, statement, claimed, tests: quoted.get(row) ?? [] }));
 }
+
+/** The text that the source of a string stands for. */
+const unescaped = (source: string): string =>
+  source.replace(/\\u([0-9a-f]{4})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16))).replace(/\\(.)/g, '$1');
 
 export function requirementsPage(rows: readonly Row[]): string {
   const lines = rows.map(({ row, statement, claimed, tests }) => {

@@ -9,6 +9,8 @@ export default class Slowest implements Reporter {
     if (tests.length <= TOLD) return;
     const took = (test: TestCase): number => test.diagnostic()?.duration ?? 0;
     const slowest = tests.toSorted((a, b) => took(b) - took(a)).slice(0, TOLD);
-    process.stdout.write(`\nThe slowest ${TOLD} of ${tests.length} tests:\n${slowest.map((test) => `${(took(test) / 1_000).toFixed(1).padStart(7)} s  ${test.module.relativeModuleId}: ${test.fullName}`).join('\n')}\n`);
+    process.stdout.write(
+      `\nThe slowest ${TOLD} of ${tests.length} tests:\n${slowest.map((test) => `${(took(test) / 1_000).toFixed(1).padStart(7)} s  ${test.module.relativeModuleId}: ${test.fullName}`).join('\n')}\n`,
+    );
   }
 }

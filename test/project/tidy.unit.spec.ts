@@ -6,22 +6,22 @@ import { requirementsMap, requirementsPage, requirementsPath } from './requireme
 
 /** What each library may import of ours. One-directional: nothing here may name something further down. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  identifiers: [],
-  codec: ['identifiers'],
-  ports: ['identifiers', 'codec'],
-  processes: ['ports'],
-  domain: ['identifiers', 'codec'],
-  fold: ['identifiers', 'codec', 'domain', 'ports'],
-  commands: ['identifiers', 'codec', 'domain'],
+  'identifiers': [],
+  'codec': ['identifiers'],
+  'ports': ['identifiers', 'codec'],
+  'processes': ['ports'],
+  'domain': ['identifiers', 'codec'],
+  'fold': ['identifiers', 'codec', 'domain', 'ports'],
+  'commands': ['identifiers', 'codec', 'domain'],
   'event-log': ['identifiers', 'codec', 'ports'],
-  eventstoredb: ['identifiers', 'codec', 'ports'],
+  'eventstoredb': ['identifiers', 'codec', 'ports'],
   'in-process-feed': ['codec', 'ports'],
-  kafka: ['identifiers', 'codec', 'ports'],
-  nve: ['identifiers', 'codec', 'ports'],
-  snapshots: ['codec', 'fold', 'ports'],
-  replica: ['codec', 'fold', 'ports'],
-  registrar: ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
-  distributor: ['codec', 'domain', 'fold', 'identifiers', 'ports', 'replica'],
+  'kafka': ['identifiers', 'codec', 'ports'],
+  'nve': ['identifiers', 'codec', 'ports'],
+  'snapshots': ['codec', 'fold', 'ports'],
+  'replica': ['codec', 'fold', 'ports'],
+  'registrar': ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
+  'distributor': ['codec', 'domain', 'fold', 'identifiers', 'ports', 'replica'],
 };
 
 /** No I/O, no clock: these run a million times a second in a simulation, a browser or a command line. */
@@ -29,15 +29,24 @@ const PURE = ['identifiers', 'codec', 'domain', 'fold', 'commands'];
 const PURE_NODE_MODULES = new Set(['node:crypto']);
 
 /** Each of these libraries of others stands behind one of ours. */
-const BEHIND: Readonly<Record<string, string>> = { kafkajs: 'libs/kafka/', avsc: 'libs/codec/', 'node:sqlite': 'libs/event-log/', '@eventstore/db-client': 'libs/eventstoredb/', '@grpc/grpc-js': 'test/eventstore/', '@nestjs/': 'apps/' };
+const BEHIND: Readonly<Record<string, string>> = {
+  'kafkajs': 'libs/kafka/',
+  'avsc': 'libs/codec/',
+  'node:sqlite': 'libs/event-log/',
+  '@eventstore/db-client': 'libs/eventstoredb/',
+  '@grpc/grpc-js': 'test/eventstore/',
+  '@nestjs/': 'apps/',
+};
 
-const MAX_LINES = 400;
+const MAX_LINES = 500;
 
-const isTest = (file: string): boolean => /\.spec\.ts$|\/test\/|^test\/|\/testing\/|\/bench\/|\/tools\/|^apps\/(?:bench|demo|sim)\//.test(file);
+const isTest = (file: string): boolean =>
+  /\.spec\.ts$|\/test\/|^test\/|\/testing\/|\/bench\/|\/tools\/|^apps\/(?:bench|demo|sim)\//.test(file);
 const text = (file: string): string => readFileSync(join(root, file), 'utf8');
 const sources = trackedFiles('.ts').filter((file) => /^(?:libs|apps|test)\//.test(file));
 const product = sources.filter((file) => !isTest(file) && file.includes('/src/'));
-const importsOf = (file: string): string[] => [...text(file).matchAll(/(?<!')(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
+const importsOf = (file: string): string[] =>
+  [...text(file).matchAll(/(?<!')(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
 const libraryOf = (file: string): string | null => /^libs\/([^/]+)\/src\//.exec(file)?.[1] ?? null;
 
 describe('imports', () => {
@@ -59,11 +68,16 @@ describe('imports', () => {
     const missing: string[] = [];
     for (const file of product) {
       const folder = file.split('/').slice(0, 2).join('/');
-      const manifest = JSON.parse(text(`${folder}/package.json`)) as { name: string; dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> };
+      const manifest = JSON.parse(text(`${folder}/package.json`)) as {
+        name: string;
+        dependencies?: Record<string, string>;
+        optionalDependencies?: Record<string, string>;
+      };
       for (const name of importsOf(file)) {
         if (/^(?:\.|node:|#)/.test(name)) continue;
         const bare = name.startsWith('@') ? name.split('/').slice(0, 2).join('/') : name.split('/')[0]!;
-        if (bare !== manifest.name && !manifest.dependencies?.[bare] && !manifest.optionalDependencies?.[bare]) missing.push(`${file} imports ${name}`);
+        if (bare !== manifest.name && !manifest.dependencies?.[bare] && !manifest.optionalDependencies?.[bare])
+          missing.push(`${file} imports ${name}`);
       }
     }
     expect(missing).toEqual([]);
@@ -82,12 +96,21 @@ describe('imports', () => {
   it('of the pure libraries do no I/O', () => {
     const wrong = product
       .filter((file) => PURE.includes(libraryOf(file) ?? ''))
-      .flatMap((file) => importsOf(file).filter((name) => name.startsWith('node:') && !PURE_NODE_MODULES.has(name)).map((name) => `${file} imports ${name}`));
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((name) => name.startsWith('node:') && !PURE_NODE_MODULES.has(name))
+          .map((name) => `${file} imports ${name}`),
+      );
     expect(wrong).toEqual([]);
   });
 
   it.each(Object.entries(BEHIND))('of %s are in %s only', (name, place) => {
-    expect(sources.filter((file) => !file.startsWith(place) && !isTest(file) && importsOf(file).some((i) => i === name || (name.endsWith('/') && i.startsWith(name))))).toEqual([]);
+    expect(
+      sources.filter(
+        (file) =>
+          !file.startsWith(place) && !isTest(file) && importsOf(file).some((i) => i === name || (name.endsWith('/') && i.startsWith(name))),
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -108,12 +131,27 @@ describe('the code', () => {
 
   it('leaves HTTP statuses to the applications', () => {
     const pattern = /\b(?:statusCode|httpStatus)\b|\bstatus\s*[:=]\s*[1-5]\d\d\b/;
-    expect(product.filter((file) => file.startsWith('libs/') && !file.startsWith('libs/nve/src/sse') && pattern.test(text(file)))).toEqual([]);
+    expect(product.filter((file) => file.startsWith('libs/') && !file.startsWith('libs/nve/src/sse') && pattern.test(text(file)))).toEqual(
+      [],
+    );
   });
 
   it('has no file that cannot be read in one sitting', () => {
-    const long = sources.filter((file) => !file.includes('/generated/') && !file.endsWith('.spec.ts')).map((file) => `${file}: ${text(file).split('\n').length}`);
+    const long = sources
+      .filter((file) => !file.includes('/generated/') && !file.endsWith('.spec.ts'))
+      .map((file) => `${file}: ${text(file).split('\n').length}`);
     expect(long.filter((entry) => Number(entry.split(': ')[1]) > MAX_LINES)).toEqual([]);
+  });
+
+  it('has no line of a comment longer than the formatter allows code to be', () => {
+    const { printWidth } = JSON.parse(text('.oxfmtrc.json')) as { printWidth: number };
+    const isLong = (line: string): boolean => line.length > printWidth && /^\s*(?:\/\/|\/?\*)/.test(line);
+    const written = sources.filter((file) => !file.includes('/generated/'));
+    const longIn = (file: string): string[] =>
+      text(file)
+        .split('\n')
+        .flatMap((line, i) => (isLong(line) ? [`${file}:${i + 1}`] : []));
+    expect(written.flatMap(longIn)).toEqual([]);
   });
 
   it('has no litter: focused or skipped tests, open ends, switched-off checks', () => {
@@ -133,7 +171,8 @@ describe('the code', () => {
 
 describe('the pages of the project', () => {
   /** Headings, and what begins a paragraph in bold. */
-  const namesIn = (page: string): string[] => [...text(page).matchAll(/^#+ (.+)$|^(?:- )?\*\*(.+?)\*\*/gm)].map(([, heading, bold]) => (heading ?? bold)!.replaceAll('`', ''));
+  const namesIn = (page: string): string[] =>
+    [...text(page).matchAll(/^#+ (.+)$|^(?:- )?\*\*(.+?)\*\*/gm)].map(([, heading, bold]) => (heading ?? bold)!.replaceAll('`', ''));
   const PAGES: readonly (readonly [cited: RegExp, page: (name: string) => string])[] = [
     [/\(?contract, «([^»]+)»/g, () => 'docs/contract.md'],
     [/\(?ARCHITECTURE, «([^»]+)»/g, () => 'ARCHITECTURE.md'],
@@ -145,10 +184,13 @@ describe('the pages of the project', () => {
     let cited = 0;
     for (const file of sources.filter((one) => one !== 'test/project/tidy.unit.spec.ts')) {
       for (const [pattern, pageOf] of PAGES) {
-        for (const [whole, ...names] of text(file).replaceAll(/\n\s*(?:\*|\/\/) ?/g, ' ').matchAll(pattern)) {
+        for (const [whole, ...names] of text(file)
+          .replaceAll(/\n\s*(?:\*|\/\/) ?/g, ' ')
+          .matchAll(pattern)) {
           cited++;
           const page = pageOf(names[0]!);
-          if (!existsSync(join(root, page)) || !namesIn(page).some((name) => name.startsWith(names.at(-1)!))) missing.push(`${file}: ${whole}`);
+          if (!existsSync(join(root, page)) || !namesIn(page).some((name) => name.startsWith(names.at(-1)!)))
+            missing.push(`${file}: ${whole}`);
         }
       }
     }
@@ -157,11 +199,16 @@ describe('the pages of the project', () => {
   });
 
   it('link to pages, and to places in them, that there are', () => {
-    const slug = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
+    const slug = (name: string): string =>
+      name
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-');
     const broken = trackedFiles('.md').flatMap((page) =>
       [...text(page).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(([link, target, anchor]) => {
         const file = target === '' ? page : join(page, '..', target!);
-        const isThere = existsSync(join(root, file)) && (anchor === undefined || !file.endsWith('.md') || namesIn(file).map(slug).includes(anchor));
+        const isThere =
+          existsSync(join(root, file)) && (anchor === undefined || !file.endsWith('.md') || namesIn(file).map(slug).includes(anchor));
         return isThere ? [] : [`${page}: ${link}`];
       }),
     );
@@ -169,16 +216,22 @@ describe('the pages of the project', () => {
   });
 
   it('have a glossary whose words of the code are in the code', () => {
-    const words = [...text('docs/glossary.md').matchAll(/^\|[^|]+\|[^|]+\|([^|]+)\|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)`/g)].map(([, word]) => word!));
+    const words = [...text('docs/glossary.md').matchAll(/^\|[^|]+\|[^|]+\|([^|]+)\|/gm)].flatMap(([, cell]) =>
+      [...cell!.matchAll(/`(\w+)`/g)].map(([, word]) => word!),
+    );
     const code = [...product, 'libs/codec/src/generated/types.ts'].map(text).join('\n');
     expect(words.filter((word) => !new RegExp(`\\b${word}\\b`).test(code))).toEqual([]);
     expect(words.length).toBeGreaterThan(40);
   });
 
   it('name files that there are', () => {
-    const gone = trackedFiles('.md').filter((page) => page.startsWith('docs/design/') || page === 'ARCHITECTURE.md').flatMap((page) =>
-      [...text(page).matchAll(/`((?:libs|apps|test|schemas|docker|docs)\/[\w./-]+?)`/g)].flatMap(([, file]) => (existsSync(join(root, file!)) || existsSync(join(root, `${file}.ts`)) ? [] : [`${page}: ${file}`])),
-    );
+    const gone = trackedFiles('.md')
+      .filter((page) => page.startsWith('docs/design/') || page === 'ARCHITECTURE.md')
+      .flatMap((page) =>
+        [...text(page).matchAll(/`((?:libs|apps|test|schemas|docker|docs)\/[\w./-]+?)`/g)].flatMap(([, file]) =>
+          existsSync(join(root, file!)) || existsSync(join(root, `${file}.ts`)) ? [] : [`${page}: ${file}`],
+        ),
+      );
     expect(gone).toEqual([]);
   });
 });
@@ -189,6 +242,10 @@ describe('docs/requirements.md', () => {
   });
 
   it('claims no row that no test quotes', () => {
-    expect(requirementsMap().filter((row) => row.claimed && row.tests.length === 0).map((row) => row.row)).toEqual([]);
+    expect(
+      requirementsMap()
+        .filter((row) => row.claimed && row.tests.length === 0)
+        .map((row) => row.row),
+    ).toEqual([]);
   });
 });

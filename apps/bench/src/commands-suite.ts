@@ -29,7 +29,10 @@ export const commandsSuite: Suite = {
     const raw: number[] = [];
     try {
       await sendAll(nva.url, foundationLines(WORKLOAD));
-      await sendAll(nva.url, Array.from({ length: LINES / 4 }, (_, i) => attachLine(WORKLOAD, 10_000_000 + i)));
+      await sendAll(
+        nva.url,
+        Array.from({ length: LINES / 4 }, (_, i) => attachLine(WORKLOAD, 10_000_000 + i)),
+      );
       for (let round = 0; round < ROUNDS; round++) {
         const lines = Array.from({ length: LINES }, (_, i) => attachLine(WORKLOAD, round * LINES + i));
         ours.push(LINES / (await seconds(nva.url, lines)));
@@ -39,7 +42,9 @@ export const commandsSuite: Suite = {
       echo.kill('SIGTERM');
       await nva.stop();
     }
-    say(`rounds: ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}; the limit is a bare node:http server that parses and answers each line`);
+    say(
+      `rounds: ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}; the limit is a bare node:http server that parses and answers each line`,
+    );
     return [rate('commands_per_s', 'commands/s', median(ours), { target: 25_000, limit: median(raw) })];
   },
 };

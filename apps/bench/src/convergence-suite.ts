@@ -26,11 +26,19 @@ const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 function call(method: string, url: string, body?: object): Promise<void> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const sent = request(url, { method, agent, headers: text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) } }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`${method} ${url}: ${response.statusCode}`));
-      response.resume();
-      response.on('end', resolve);
-    });
+    const sent = request(
+      url,
+      {
+        method,
+        agent,
+        headers: text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
+      },
+      (response) => {
+        if (response.statusCode !== 200) reject(new Error(`${method} ${url}: ${response.statusCode}`));
+        response.resume();
+        response.on('end', resolve);
+      },
+    );
     sent.on('error', reject);
     sent.end(text);
   });
@@ -98,7 +106,11 @@ async function measure(watch: (timer: LastOfTen) => void, act: (name: number, ti
   return { idle: await part(1_000, IDLE_ATTACHES, IDLE_GAP_MS), loaded: await part(100_000, LOADED_ATTACHES, 1_000 / LOADED_PER_S) };
 }
 
-async function ours(directory: string, brokers: readonly string[], say: (line: string) => void): Promise<Latencies & { readonly roundTripMs: number }> {
+async function ours(
+  directory: string,
+  brokers: readonly string[],
+  say: (line: string) => void,
+): Promise<Latencies & { readonly roundTripMs: number }> {
   const prefix = `bench-${randomUUID().slice(0, 8)}`;
   const nva = await NvaProcess.start(directory, { KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix });
   const transports: KafkaFeedTransport[] = [];
@@ -117,7 +129,8 @@ async function ours(directory: string, brokers: readonly string[], say: (line: s
       client.start();
       return live;
     });
-    for (let n = 0; n < NVES; n++) await call('PUT', `${nva.url}/v1/nves/${nveIdOf(n)}/tenant-systems/${tsIdOf(n)}`, attachBody(WORKLOAD, n));
+    for (let n = 0; n < NVES; n++)
+      await call('PUT', `${nva.url}/v1/nves/${nveIdOf(n)}/tenant-systems/${tsIdOf(n)}`, attachBody(WORKLOAD, n));
     await Promise.all(joined);
     const trips: number[] = [];
     for (let i = 0; i < 300; i++) {
@@ -177,12 +190,22 @@ export const convergenceSuite: Suite = {
     const limit = await raw(addresses);
     const measured = await ours(directory, addresses, say);
     const fsync = await fsyncMs(directory);
-    say(`HTTP round trip ${measured.roundTripMs.toFixed(2)} ms, fsync ${fsync.toFixed(2)} ms (medians); the limit is one raw transactional kafkajs send to ${NVES} kafkajs consumers`);
+    say(
+      `HTTP round trip ${measured.roundTripMs.toFixed(2)} ms, fsync ${fsync.toFixed(2)} ms (medians); the limit is one raw transactional kafkajs send to ${NVES} kafkajs consumers`,
+    );
     const figures: Figure[] = [];
     for (const part of ['idle', 'loaded'] as const) {
-      for (const [name, p] of [['p50', 0.5], ['p99', 0.99]] as const) {
+      for (const [name, p] of [
+        ['p50', 0.5],
+        ['p99', 0.99],
+      ] as const) {
         const bound = percentile(limit[part], p);
-        figures.push(cost(`convergence_${part}_${name}_ms`, 'ms', percentile(measured[part], p), { target: 2 * bound + measured.roundTripMs + fsync, limit: bound }));
+        figures.push(
+          cost(`convergence_${part}_${name}_ms`, 'ms', percentile(measured[part], p), {
+            target: 2 * bound + measured.roundTripMs + fsync,
+            limit: bound,
+          }),
+        );
       }
     }
     return figures;

@@ -1,4 +1,7 @@
-/** `fair-load-child.ts ndjson|paging <url> <first> <token>…`: loads an NVA as much as it takes, one caller a token, until it is ended. Prints a line when every caller has been answered once. */
+/**
+ * `fair-load-child.ts ndjson|paging <url> <first> <token>…`: loads an NVA as much as it takes, one caller a token, until it is
+ * ended. Prints a line when every caller has been answered once.
+ */
 import { request } from 'node:http';
 import { IDS_PER_CALLER, LOAD_WORKLOAD } from './fair-load.ts';
 import { attachLine } from './workload.ts';
@@ -16,9 +19,13 @@ function answered(token: string): void {
 
 /** Attaches of tenant systems that were not there before, over one connection, as fast as they are taken. */
 function attaching(token: string, from: number): void {
-  const call = request(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', authorization: `Bearer ${token}` } }, (response) => {
-    response.once('data', () => answered(token)).resume();
-  });
+  const call = request(
+    `${url}/v1/commands`,
+    { method: 'POST', headers: { 'content-type': 'application/x-ndjson', 'authorization': `Bearer ${token}` } },
+    (response) => {
+      response.once('data', () => answered(token)).resume();
+    },
+  );
   let next = from;
   const push = (): void => {
     while (next < from + IDS_PER_CALLER) {
@@ -33,7 +40,7 @@ function attaching(token: string, from: number): void {
 
 /** The table of VN 1, page after page, over and over. */
 async function paging(token: string): Promise<void> {
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const response = await fetch(`${url}/v1/vns/1/mappings?limit=${PAGE}${after}`, { headers: { authorization: `Bearer ${token}` } });
     const { next } = (await response.json()) as { next?: string };
     if (!response.ok) throw new Error(`a page was answered with ${response.status}`);

@@ -47,10 +47,14 @@ async function probe(calls: readonly { readonly method: string; readonly url: st
     if (performance.now() > deadline) break;
     const from = performance.now();
     await new Promise<void>((resolve, reject) => {
-      const call = request(url, { method, agent, headers: { authorization: `Bearer ${tokenOf('prober')}`, ...(body && { 'content-type': 'application/json' }) } }, (response) => {
-        if (response.statusCode !== 200) reject(new Error(`${method} ${url} was answered with ${response.statusCode}`));
-        response.resume().on('end', resolve);
-      });
+      const call = request(
+        url,
+        { method, agent, headers: { authorization: `Bearer ${tokenOf('prober')}`, ...(body && { 'content-type': 'application/json' }) } },
+        (response) => {
+          if (response.statusCode !== 200) reject(new Error(`${method} ${url} was answered with ${response.statusCode}`));
+          response.resume().on('end', resolve);
+        },
+      );
       call.on('error', reject).end(body && JSON.stringify(body));
     });
     took.push(performance.now() - from);
@@ -60,12 +64,19 @@ async function probe(calls: readonly { readonly method: string; readonly url: st
   return took;
 }
 
-const attaches = (url: string, from: number) => Array.from({ length: PROBES }, (_, i) => ({ method: 'PUT', url: `${url}/v1/nves/${nveIdOf(0)}/tenant-systems/${tsIdOf(from + i)}`, body: attachBody(WORKLOAD, from + i) }));
+const attaches = (url: string, from: number) =>
+  Array.from({ length: PROBES }, (_, i) => ({
+    method: 'PUT',
+    url: `${url}/v1/nves/${nveIdOf(0)}/tenant-systems/${tsIdOf(from + i)}`,
+    body: attachBody(WORKLOAD, from + i),
+  }));
 const looks = (url: string) => Array.from({ length: PROBES }, () => ({ method: 'GET', url: `${url}/healthz` }));
 
 async function loading(url: string, { kind, callers }: Load, first: number): Promise<ChildProcess> {
   const tokens = Array.from({ length: callers }, (_, c) => tokenOf(`caller-${c}`));
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'fair-load-child.ts'), kind, url, String(first), ...tokens], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'fair-load-child.ts'), kind, url, String(first), ...tokens], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(child.stdout, 'data');
   return child;
 }
@@ -79,30 +90,55 @@ async function measure({ directory, say }: BenchContext): Promise<readonly Figur
   try {
     const headers = { authorization: `Bearer ${tokenOf('prober')}` };
     await sendAll(nva.url, foundationLines(WORKLOAD), headers);
-    await sendAll(nva.url, Array.from({ length: TABLE }, (_, i) => JSON.stringify({ command: 'attach', nveId: nveIdOf(i % WORKLOAD.nves), tsId: tsIdOf(TABLE_FROM + i), tenantId: 'tenant-0', vmId: `vm-${i}`, mac: macOf(TABLE_FROM + i), bindings: [{ vnid: 1, ip: ipOf(TABLE_FROM + i) }] })), headers);
+    await sendAll(
+      nva.url,
+      Array.from({ length: TABLE }, (_, i) =>
+        JSON.stringify({
+          command: 'attach',
+          nveId: nveIdOf(i % WORKLOAD.nves),
+          tsId: tsIdOf(TABLE_FROM + i),
+          tenantId: 'tenant-0',
+          vmId: `vm-${i}`,
+          mac: macOf(TABLE_FROM + i),
+          bindings: [{ vnid: 1, ip: ipOf(TABLE_FROM + i) }],
+        }),
+      ),
+      headers,
+    );
     let probed = PROBES_FROM;
     const probing = async (): Promise<readonly [attach: readonly number[], health: readonly number[]]> => {
       const done = await Promise.all([probe(attaches(nva.url, probed)), probe(looks(nva.url))]);
       probed += PROBES;
       return done;
     };
-    const position = async (): Promise<number> => ((await (await fetch(`${nva.url}/readyz`)).json()) as { foldPosition: number }).foldPosition;
+    const position = async (): Promise<number> =>
+      ((await (await fetch(`${nva.url}/readyz`)).json()) as { foldPosition: number }).foldPosition;
     /** What a load has left in buffers of sockets is taken after it has ended: each load is measured alone. */
     const settled = async (): Promise<void> => {
-      for (let before = -1, now = await position(); before !== now; [before, now] = [now, await position()]) await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+      for (let before = -1, now = await position(); before !== now; [before, now] = [now, await position()])
+        await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
     };
     await probing();
     const [quiet, quietHealth] = await probing();
     for (const [i, load] of LOADS.entries()) {
       await settled();
-      const child = await loading(nva.url, load, i * 12 * IDS_PER_CALLER / 2);
+      const child = await loading(nva.url, load, (i * 12 * IDS_PER_CALLER) / 2);
       const [from, fromMs] = [await position(), performance.now()];
       const [attach, health] = await probing();
       const perS = ((await position()) - from) / ((performance.now() - fromMs) / 1_000);
       child.kill('SIGKILL');
-      say(`${load.name}: attach p50 ${median(attach).toFixed(1)}, p99 ${percentile(attach, 0.99).toFixed(1)}, max ${Math.max(...attach).toFixed(1)} ms; /healthz p50 ${median(health).toFixed(1)}, p99 ${percentile(health, 0.99).toFixed(1)}, max ${Math.max(...health).toFixed(1)} ms; ${Math.round(perS)} events/s`);
-      figures.push(cost(`fair_attach_${load.name}_p99_ms`, 'ms', percentile(attach, 0.99), { target: TARGET_MS, limit: percentile(quiet, 0.99) }));
-      figures.push(cost(`fair_healthz_${load.name}_p99_ms`, 'ms', percentile(health, 0.99), { target: TARGET_MS, limit: percentile(quietHealth, 0.99) }));
+      say(
+        `${load.name}: attach p50 ${median(attach).toFixed(1)}, p99 ${percentile(attach, 0.99).toFixed(1)}, max ${Math.max(...attach).toFixed(1)} ms; /healthz p50 ${median(health).toFixed(1)}, p99 ${percentile(health, 0.99).toFixed(1)}, max ${Math.max(...health).toFixed(1)} ms; ${Math.round(perS)} events/s`,
+      );
+      figures.push(
+        cost(`fair_attach_${load.name}_p99_ms`, 'ms', percentile(attach, 0.99), { target: TARGET_MS, limit: percentile(quiet, 0.99) }),
+      );
+      figures.push(
+        cost(`fair_healthz_${load.name}_p99_ms`, 'ms', percentile(health, 0.99), {
+          target: TARGET_MS,
+          limit: percentile(quietHealth, 0.99),
+        }),
+      );
     }
   } finally {
     await nva.stop();
@@ -111,7 +147,8 @@ async function measure({ directory, say }: BenchContext): Promise<readonly Figur
 }
 
 export const fairnessSuite: Suite = {
-  title: 'an attach of one caller, and /healthz, while others load a standalone NVA as much as it takes; the limit is the same without them',
+  title:
+    'an attach of one caller, and /healthz, while others load a standalone NVA as much as it takes; the limit is the same without them',
   figures: LOADS.flatMap(({ name }) => [`fair_attach_${name}_p99_ms`, `fair_healthz_${name}_p99_ms`]),
   run: measure,
 };

@@ -16,10 +16,15 @@ const ROUNDS = 3;
 /** Noise of this machine; a cost for each NVE would be ten and a hundred times as much. */
 const TOLERANCE = 1.3;
 
-const append = (store: EventStore, events: readonly NvaEvent[]): Promise<unknown> => store.append(events.map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: randomUUID(), event }] })));
+const append = (store: EventStore, events: readonly NvaEvent[]): Promise<unknown> =>
+  store.append(events.map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: randomUUID(), event }] })));
 
 /** Microseconds and records of one change in a VN that has so many NVEs, each of which was told before that it is in it. */
-async function changeCost(directory: string, brokers: readonly string[], nves: number): Promise<{ readonly us: number; readonly records: number }> {
+async function changeCost(
+  directory: string,
+  brokers: readonly string[],
+  nves: number,
+): Promise<{ readonly us: number; readonly records: number }> {
   const workload = { vns: 1, nves };
   const store = await SqliteEventStore.open({ directory, codec: createEventCodec(), clock: systemClock });
   const replica = new Replica(store, silentLogger);
@@ -29,12 +34,18 @@ async function changeCost(directory: string, brokers: readonly string[], nves: n
     throw cause;
   };
   await append(store, foundation(workload));
-  await append(store, Array.from({ length: nves }, (_, i) => attached(workload, i)));
+  await append(
+    store,
+    Array.from({ length: nves }, (_, i) => attached(workload, i)),
+  );
   await replica.start(fail);
   await distributor.start(fail);
   const before = distributor.counters.recordsPublished;
   const start = performance.now();
-  await append(store, Array.from({ length: CHANGES }, (_, i) => attached(workload, nves + i)));
+  await append(
+    store,
+    Array.from({ length: CHANGES }, (_, i) => attached(workload, nves + i)),
+  );
   const { position } = await store.head();
   while (distributor.publishedPosition < position) await new Promise((resolve) => setTimeout(resolve, 1));
   const us = ((performance.now() - start) * 1_000) / CHANGES;
@@ -60,7 +71,11 @@ export const fanOutSuite: Suite = {
       }
     }
     const us = (nves: number): number => median(rounds.get(nves)!.map((one) => one.us));
-    context.say(`records per change: ${NVES.map((nves) => `${rounds.get(nves)![0]!.records} with ${nves}`).join(', ')}; the target is ${TOLERANCE} times what one NVE costs`);
-    return NVES.map((nves) => cost(`publish_us_per_change_${nves}_nves`, '\u00b5s', us(nves), nves === 1 ? {} : { target: TOLERANCE * us(1) }));
+    context.say(
+      `records per change: ${NVES.map((nves) => `${rounds.get(nves)![0]!.records} with ${nves}`).join(', ')}; the target is ${TOLERANCE} times what one NVE costs`,
+    );
+    return NVES.map((nves) =>
+      cost(`publish_us_per_change_${nves}_nves`, '\u00b5s', us(nves), nves === 1 ? {} : { target: TOLERANCE * us(1) }),
+    );
   },
 };

@@ -3,11 +3,21 @@ import type { FeedRecord } from '@nva/ports';
 import type { Message } from 'kafkajs';
 
 /** A record as the contract has it on Kafka, made without the library that is measured. */
-export function feedMessage({ key, value, position, log, changeEnd, eventType, correlationId, recordedAt }: FeedRecord, codec: RecordCodec): Message {
+export function feedMessage(
+  { key, value, position, log, changeEnd, eventType, correlationId, recordedAt }: FeedRecord,
+  codec: RecordCodec,
+): Message {
   return {
     key,
     value: value && codec.encode(value),
     partition: 0,
-    headers: { position: String(position), log, ...(changeEnd ? { 'change-end': '1' } : {}), 'event-type': eventType ?? '', 'correlation-id': correlationId ?? '', 'recorded-at': String(recordedAt ?? 0) },
+    headers: {
+      'position': String(position),
+      log,
+      ...(changeEnd ? { 'change-end': '1' } : {}),
+      'event-type': eventType ?? '',
+      'correlation-id': correlationId ?? '',
+      'recorded-at': String(recordedAt ?? 0),
+    },
   };
 }

@@ -48,5 +48,6 @@ export const cost = (name: string, unit: string, value: number, extra: { target?
   ...(extra.limit === undefined ? {} : { ratio: extra.limit / value }),
 });
 
-export const percentile = (values: readonly number[], p: number): number => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))]!;
+export const percentile = (values: readonly number[], p: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))]!;
 export const median = (values: readonly number[]): number => percentile(values, 0.5);

@@ -1,4 +1,7 @@
-/** Measures the fold in a process of its own, so that the heap holds nothing else. Arguments: memory <mappings> <vns> | replay <directory>. */
+/**
+ * Measures the fold in a process of its own, so that the heap holds nothing else. Arguments: memory <mappings> <vns> | replay
+ * <directory>.
+ */
 import { createEventCodec } from '@nva/codec';
 import { SqliteEventStore } from '@nva/event-log';
 import { Network } from '@nva/fold';
@@ -12,7 +15,8 @@ function memory(mappings: number, workload: { vns: number; nves: number }): obje
   const network = new Network();
   const codec = createEventCodec();
   let position = 0;
-  const apply = (event: Parameters<typeof codec.encode>[0]): void => void network.apply({ position: ++position, stream: streamOf(event), revision: 0, event: codec.decode(codec.encode(event)) });
+  const apply = (event: Parameters<typeof codec.encode>[0]): void =>
+    void network.apply({ position: ++position, stream: streamOf(event), revision: 0, event: codec.decode(codec.encode(event)) });
   collect();
   const before = process.memoryUsage();
   for (const event of foundation(workload)) apply(event);

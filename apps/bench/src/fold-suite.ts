@@ -15,7 +15,14 @@ const APPENDS_PER_CALL = 4_096;
 const HEAP_MB = 6_000;
 
 async function child<T>(...args: string[]): Promise<T> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', `--max-old-space-size=${HEAP_MB}`, '--max-semi-space-size=64', '--conditions=source', join(import.meta.dirname, 'fold-child.ts'), ...args]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--expose-gc',
+    `--max-old-space-size=${HEAP_MB}`,
+    '--max-semi-space-size=64',
+    '--conditions=source',
+    join(import.meta.dirname, 'fold-child.ts'),
+    ...args,
+  ]);
   return JSON.parse(stdout) as T;
 }
 
@@ -28,11 +35,17 @@ export const foldSuite: Suite = {
     const workload = { vns: 2_000, nves: 200 };
     const events = [...foundation(workload), ...Array.from({ length: REPLAYED }, (_, i) => attached(workload, i))];
     for (let at = 0; at < events.length; at += APPENDS_PER_CALL) {
-      await store.append(events.slice(at, at + APPENDS_PER_CALL).map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: crypto.randomUUID(), event }] })));
+      await store.append(
+        events
+          .slice(at, at + APPENDS_PER_CALL)
+          .map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: crypto.randomUUID(), event }] })),
+      );
     }
     await store.close();
     const { rates } = await child<{ rates: number[] }>('replay', directory);
-    context.say(`${REPLAYED.toLocaleString('en')} attaches into ${workload.vns} VNs, read from the file; rounds: ${rates.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`);
+    context.say(
+      `${REPLAYED.toLocaleString('en')} attaches into ${workload.vns} VNs, read from the file; rounds: ${rates.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`,
+    );
     return [rate('replay_fold_events_per_s', 'events/s', median(rates), { target: 300_000 })];
   },
 };

@@ -25,15 +25,37 @@ function records(topic: string, first: number): Message[] {
   return Array.from({ length: COMMANDS }, (_, i) => {
     const line = JSON.parse(attachLine(WORKLOAD, first + i)) as CommandLine;
     const nveId = String(line['nveId']);
-    const parts = { topic, key: String(line['tsId']), nveId, correlationId: randomUUID(), idempotencyKey: randomUUID(), timestamp: Date.now(), value: codec.encode(commandOf(line)) };
+    const parts = {
+      topic,
+      key: String(line['tsId']),
+      nveId,
+      correlationId: randomUUID(),
+      idempotencyKey: randomUUID(),
+      timestamp: Date.now(),
+      value: codec.encode(commandOf(line)),
+    };
     const signature = commandSignature(secretOf(nveId), parts).toString('hex');
-    return { key: parts.key, value: parts.value, timestamp: String(parts.timestamp), headers: { nve: nveId, signature, 'correlation-id': parts.correlationId, 'idempotency-key': parts.idempotencyKey } };
+    return {
+      key: parts.key,
+      value: parts.value,
+      timestamp: String(parts.timestamp),
+      headers: { 'nve': nveId, signature, 'correlation-id': parts.correlationId, 'idempotency-key': parts.idempotencyKey },
+    };
   });
 }
 
 /** Reads topics from their starts until `done` likes what it has been given; returns the seconds from the first record on. */
-async function read(kafka: Kafka, topics: string[], done: (messages: readonly { readonly value: Buffer | null }[]) => boolean): Promise<number> {
-  const consumer: Consumer = kafka.consumer({ groupId: `bench-${randomUUID()}`, maxWaitTimeInMs: 25, maxBytesPerPartition: 512 * 1_024, allowAutoTopicCreation: false });
+async function read(
+  kafka: Kafka,
+  topics: string[],
+  done: (messages: readonly { readonly value: Buffer | null }[]) => boolean,
+): Promise<number> {
+  const consumer: Consumer = kafka.consumer({
+    groupId: `bench-${randomUUID()}`,
+    maxWaitTimeInMs: 25,
+    maxBytesPerPartition: 512 * 1_024,
+    allowAutoTopicCreation: false,
+  });
   await consumer.connect();
   await consumer.subscribe({ topics, fromBeginning: true });
   const { promise, resolve } = Promise.withResolvers<number>();
@@ -51,9 +73,13 @@ async function read(kafka: Kafka, topics: string[], done: (messages: readonly { 
   return seconds;
 }
 
-/** Seconds in which a registrar that starts with the commands in the topic answers them, from its first outcomes on, and how many those were. */
+/**
+ * Seconds in which a registrar that starts with the commands in the topic answers them, from its first outcomes on, and how many
+ * those were.
+ */
 async function answered(url: string): Promise<{ readonly seconds: number; readonly commands: number }> {
-  const counter = async (): Promise<number> => Number(/^nva_kafka_command_outcomes_total (\d+)$/m.exec(await (await fetch(`${url}/metrics`)).text())![1]);
+  const counter = async (): Promise<number> =>
+    Number(/^nva_kafka_command_outcomes_total (\d+)$/m.exec(await (await fetch(`${url}/metrics`)).text())![1]);
   const deadline = performance.now() + LIMIT_MS;
   let first: { readonly at: number; readonly outcomes: number } | undefined;
   for (;;) {
@@ -66,7 +92,8 @@ async function answered(url: string): Promise<{ readonly seconds: number; readon
 }
 
 export const kafkaCommandsSuite: Suite = {
-  title: 'attaches from Kafka into a registrar: proved, decided, durable, folded, answered on the topics of the NVEs; its log on the stand-in of EventStoreDB',
+  title:
+    'attaches from Kafka into a registrar: proved, decided, durable, folded, answered on the topics of the NVEs; its log on the stand-in of EventStoreDB',
   figures: ['kafka_commands_per_s'],
   onlyWhenNamed: true,
   run: (context) => withEventStore(context, (eventStore) => measure(context, eventStore)),
@@ -77,14 +104,25 @@ async function measure({ directory, brokers: broker, say }: BenchContext, eventS
   const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
   const nves = Array.from({ length: WORKLOAD.nves }, (_, n) => nveIdOf(n));
   const keys = join(directory, 'command-keys.json');
-  await writeFile(keys, JSON.stringify({ nves: nves.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), { mode: 0o600 });
+  await writeFile(keys, JSON.stringify({ nves: nves.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), {
+    mode: 0o600,
+  });
   const ours: number[] = [];
   const raw: number[] = [];
   const codec = createCommandCodec();
   for (let round = 0; round < ROUNDS; round++) {
     const prefix = `bench-${randomUUID().slice(0, 8)}`;
     const topic = `${prefix}.commands`;
-    const env = { KAFKA_BROKERS: brokers.join(','), FEED_PREFIX: prefix, KAFKA_COMMANDS: 'true', COMMAND_KEYS_FILE: keys, DATA_DIR: await mkdtemp(join(directory, 'registrar-')), EVENTSTORE_URL: eventStore, EVENTSTORE_PREFIX: `${prefix.replace('-', '_')}-`, ADVERTISED_URL: 'http://127.0.0.1:1' };
+    const env = {
+      KAFKA_BROKERS: brokers.join(','),
+      FEED_PREFIX: prefix,
+      KAFKA_COMMANDS: 'true',
+      COMMAND_KEYS_FILE: keys,
+      DATA_DIR: await mkdtemp(join(directory, 'registrar-')),
+      EVENTSTORE_URL: eventStore,
+      EVENTSTORE_PREFIX: `${prefix.replace('-', '_')}-`,
+      ADVERTISED_URL: 'http://127.0.0.1:1',
+    };
     const first = await NvaProcess.start(directory, env, 'registrar');
     await sendAll(first.url, foundationLines(WORKLOAD));
     await topicsMade(kafka, [topic, ...nves.map((nveId) => `${prefix}.nve.${nveId}.outcomes`)]);
@@ -92,7 +130,8 @@ async function measure({ directory, brokers: broker, say }: BenchContext, eventS
     const messages = records(topic, 0);
     const producer = kafka.producer({ allowAutoTopicCreation: false });
     await producer.connect();
-    for (let at = 0; at < messages.length; at += RECORDS_PER_SEND) await producer.send({ topic, messages: messages.slice(at, at + RECORDS_PER_SEND) });
+    for (let at = 0; at < messages.length; at += RECORDS_PER_SEND)
+      await producer.send({ topic, messages: messages.slice(at, at + RECORDS_PER_SEND) });
     await producer.disconnect();
     let left = COMMANDS;
     raw.push(COMMANDS / (await read(kafka, [topic], (batch) => (left -= batch.length) <= 0)));
@@ -101,15 +140,21 @@ async function measure({ directory, brokers: broker, say }: BenchContext, eventS
     ours.push(commands / seconds);
     await registrar.stop();
     left = COMMANDS;
-    await read(kafka, nves.map((nveId) => `${prefix}.nve.${nveId}.outcomes`), (batch) => {
-      for (const { value } of batch) {
-        const { type, data } = codec.decode(value!);
-        if (type !== 'CommandOutcome' || data.status !== OK) throw new Error(`a command was not accepted: ${JSON.stringify(data)}`);
-      }
-      return (left -= batch.length) <= 0;
-    });
+    await read(
+      kafka,
+      nves.map((nveId) => `${prefix}.nve.${nveId}.outcomes`),
+      (batch) => {
+        for (const { value } of batch) {
+          const { type, data } = codec.decode(value!);
+          if (type !== 'CommandOutcome' || data.status !== OK) throw new Error(`a command was not accepted: ${JSON.stringify(data)}`);
+        }
+        return (left -= batch.length) <= 0;
+      },
+    );
   }
-  say(`rounds: ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}; the limit is bare kafkajs consuming the same records: ${raw.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`);
+  say(
+    `rounds: ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}; the limit is bare kafkajs consuming the same records: ${raw.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`,
+  );
   return [rate('kafka_commands_per_s', 'commands/s', median(ours), { limit: median(raw) })];
 }
 

@@ -16,7 +16,19 @@ const LIMIT_MS = 60_000;
 function mapping(i: number, round: number, log: string): FeedRecord {
   return {
     key: `mapping/${tsIdOf(i)}/${ipOf(i)}`,
-    value: { type: 'Mapping', data: { tsId: tsIdOf(i), bid: null, mac: macOf(i), ip: ipOf(i), vlan: null, attachments: [{ nveId: nveIdOf((i + round) % NVES), state: 'activated' }], mobility: round, via: null } },
+    value: {
+      type: 'Mapping',
+      data: {
+        tsId: tsIdOf(i),
+        bid: null,
+        mac: macOf(i),
+        ip: ipOf(i),
+        vlan: null,
+        attachments: [{ nveId: nveIdOf((i + round) % NVES), state: 'activated' }],
+        mobility: round,
+        via: null,
+      },
+    },
     position: round * MAPPINGS + i + 1,
     log,
     changeEnd: true,
@@ -28,7 +40,9 @@ function mapping(i: number, round: number, log: string): FeedRecord {
 
 async function fill(writer: KafkaFeedWriter, round: number, log: string): Promise<void> {
   for (let at = 0; at < MAPPINGS; at += BATCH) {
-    await writer.publish([{ feed: VN, records: Array.from({ length: Math.min(BATCH, MAPPINGS - at) }, (_, i) => mapping(at + i, round, log)) }]);
+    await writer.publish([
+      { feed: VN, records: Array.from({ length: Math.min(BATCH, MAPPINGS - at) }, (_, i) => mapping(at + i, round, log)) },
+    ]);
   }
 }
 
@@ -40,18 +54,22 @@ async function join(brokers: readonly string[], prefix: string, n: number): Prom
   try {
     await new Promise<void>((resolve, reject) => {
       const limit = setTimeout(() => reject(new Error('the late joiner did not get through')), LIMIT_MS);
-      transport.follow(VN, {}, {
-        restart: () => undefined,
-        record: (record) => table.add(record),
-        complete: () => {
-          table.flush();
-          clearTimeout(limit);
-          resolve();
+      transport.follow(
+        VN,
+        {},
+        {
+          restart: () => undefined,
+          record: (record) => table.add(record),
+          complete: () => {
+            table.flush();
+            clearTimeout(limit);
+            resolve();
+          },
+          undecodable: ({ cause }) => reject(cause),
+          interrupted: reject,
+          resumed: () => undefined,
         },
-        undecodable: ({ cause }) => reject(cause),
-        interrupted: reject,
-        resumed: () => undefined,
-      });
+      );
     });
     const seconds = (performance.now() - start) / 1_000;
     let held = 0;
@@ -80,7 +98,9 @@ export const lateJoinSuite: Suite = {
       for (let round = 1; round <= REWRITES; round++) await fill(writer, round, log);
       const worn: number[] = [];
       for (let round = 0; round < ROUNDS; round++) worn.push(await join(addresses, prefix, ROUNDS + round));
-      say(`fresh: ${fresh.map((s) => s.toFixed(2)).join(', ')} s; after every key was rewritten ${REWRITES} times: ${worn.map((s) => s.toFixed(2)).join(', ')} s`);
+      say(
+        `fresh: ${fresh.map((s) => s.toFixed(2)).join(', ')} s; after every key was rewritten ${REWRITES} times: ${worn.map((s) => s.toFixed(2)).join(', ')} s`,
+      );
       return [cost('late_join_s', 's', median(fresh), { target: 1 }), cost('late_join_worn_s', 's', median(worn))];
     } finally {
       await writer.close();

@@ -8,7 +8,9 @@ export const appendSuite: Suite = {
   figures: ['append_events_per_s'],
   async run({ directory, say }) {
     const { eventsPerS, rawEventsPerS, eventsPerCommit, bytesPerEvent } = await measureAppend({ clock: systemClock, directory });
-    say(`${eventsPerCommit.toFixed(0)} events a commit, ${bytesPerEvent.toFixed(0)} bytes an event; the limit is node:sqlite writing the same bytes in the same batches`);
+    say(
+      `${eventsPerCommit.toFixed(0)} events a commit, ${bytesPerEvent.toFixed(0)} bytes an event; the limit is node:sqlite writing the same bytes in the same batches`,
+    );
     return [rate('append_events_per_s', 'events/s', eventsPerS, { target: 100_000, limit: rawEventsPerS })];
   },
 };

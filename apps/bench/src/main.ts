@@ -1,4 +1,7 @@
-/** `npm run bench [-- --json] [-- --only name,…]`: measures and prints each figure beside its limit of the same run. A name may be the first words of several. */
+/**
+ * `npm run bench [-- --json] [-- --only name,…]`: measures and prints each figure beside its limit of the same run. A name may be
+ * the first words of several.
+ */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +23,24 @@ import { distributorsSuite, registrarsSuite } from './services-suite.ts';
 import { streamsSuite } from './streams-suite.ts';
 import { table } from './table.ts';
 
-const SUITES: readonly Suite[] = [appendSuite, replaySuite, foldSuite, memorySuite, restartSuite, commandsSuite, fairnessSuite, publishSuite, fanOutSuite, registrarsSuite, distributorsSuite, convergenceSuite, streamsSuite, lateJoinSuite, oneWriterSuite, kafkaCommandsSuite];
+const SUITES: readonly Suite[] = [
+  appendSuite,
+  replaySuite,
+  foldSuite,
+  memorySuite,
+  restartSuite,
+  commandsSuite,
+  fairnessSuite,
+  publishSuite,
+  fanOutSuite,
+  registrarsSuite,
+  distributorsSuite,
+  convergenceSuite,
+  streamsSuite,
+  lateJoinSuite,
+  oneWriterSuite,
+  kafkaCommandsSuite,
+];
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',');
@@ -67,4 +87,6 @@ try {
   await rm(directory, { recursive: true, force: true });
 }
 process.stderr.write(values.json ? table(figures) : '');
-process.stdout.write(values.json ? `${JSON.stringify({ figures: figures.map(({ less: _less, ...figure }) => figure) })}\n` : table(figures));
+process.stdout.write(
+  values.json ? `${JSON.stringify({ figures: figures.map(({ less: _less, ...figure }) => figure) })}\n` : table(figures),
+);

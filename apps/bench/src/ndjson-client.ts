@@ -1,22 +1,33 @@
 import { request } from 'node:http';
 
-/** Sends lines over one connection and resolves with the statuses of the answers, when the last has come. Backpressure is heeded both ways. */
-export function sendLines(url: string, lines: readonly string[], headers: Readonly<Record<string, string>> = {}): Promise<{ readonly answered: number; readonly refused: number }> {
+/**
+ * Sends lines over one connection and resolves with the statuses of the answers, when the last has come. Backpressure is heeded
+ * both ways.
+ */
+export function sendLines(
+  url: string,
+  lines: readonly string[],
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ readonly answered: number; readonly refused: number }> {
   return new Promise((resolve, reject) => {
-    const call = request(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', ...headers } }, (response) => {
-      let answered = 0;
-      let refused = 0;
-      let rest = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        const parts = (rest + chunk).split('\n');
-        rest = parts.pop()!;
-        answered += parts.length;
-        for (const part of parts) if (!part.startsWith('{"status":20')) refused++;
-      });
-      response.on('end', () => resolve({ answered, refused }));
-      response.on('error', reject);
-    });
+    const call = request(
+      `${url}/v1/commands`,
+      { method: 'POST', headers: { 'content-type': 'application/x-ndjson', ...headers } },
+      (response) => {
+        let answered = 0;
+        let refused = 0;
+        let rest = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          const parts = (rest + chunk).split('\n');
+          rest = parts.pop()!;
+          answered += parts.length;
+          for (const part of parts) if (!part.startsWith('{"status":20')) refused++;
+        });
+        response.on('end', () => resolve({ answered, refused }));
+        response.on('error', reject);
+      },
+    );
     call.on('error', reject);
     let next = 0;
     const LINES_PER_WRITE = 256;

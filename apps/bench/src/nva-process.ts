@@ -17,10 +17,17 @@ export class NvaProcess {
     this.#child = child;
   }
 
-  static async start(parent: string, env: Readonly<Record<string, string>> = {}, app: 'nva' | 'registrar' | 'distributor' = 'nva'): Promise<NvaProcess> {
+  static async start(
+    parent: string,
+    env: Readonly<Record<string, string>> = {},
+    app: 'nva' | 'registrar' | 'distributor' = 'nva',
+  ): Promise<NvaProcess> {
     const main = join(import.meta.dirname, `../../${app}/dist/main.js`);
     const dataDir = await mkdtemp(join(parent, 'nva-'));
-    const child = spawn(process.execPath, ['--max-semi-space-size=32', '--heap-growing-percent=200', main], { env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000', ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--max-semi-space-size=32', '--heap-growing-percent=200', main], {
+      env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000', ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const listening = new Promise<string>((resolve, reject) => {
       createInterface({ input: child.stdout! }).on('line', (line) => {
         const { url, level, msg } = JSON.parse(line) as { url?: string; level: string; msg: string };

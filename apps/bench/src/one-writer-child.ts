@@ -9,7 +9,11 @@ const [kind, brokerList, prefix, firstPosition] = process.argv.slice(2) as [stri
 const brokers = brokerList.split(',');
 let position = Number(firstPosition);
 
-async function opened(): Promise<{ readonly publish: (batches: readonly FeedBatch[]) => Promise<void>; readonly done: () => Promise<void>; readonly close: () => Promise<void> }> {
+async function opened(): Promise<{
+  readonly publish: (batches: readonly FeedBatch[]) => Promise<void>;
+  readonly done: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}> {
   if (kind === 'transactions') {
     const writer = new KafkaFeedWriter({ brokers, prefix, clientId: 'bench' });
     await writer.open();

@@ -18,10 +18,16 @@ const LIMIT_MS = 30_000;
 const DOWN_MS = 1_000;
 
 const positionOf = ({ headers }: KafkaMessage): number => Number(headers!['position']!.toString());
-const within = <T>(what: string, promise: Promise<T>): Promise<T> => Promise.race([promise, sleep(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error(`${what}: not in time`)))]);
+const within = <T>(what: string, promise: Promise<T>): Promise<T> =>
+  Promise.race([promise, sleep(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error(`${what}: not in time`)))]);
 
 /** Tells what a consumer in this process sees while something is done. */
-async function watching<T>(kafka: Kafka, topics: readonly string[], seen: (key: string, position: number, atMs: number) => void, act: () => Promise<T>): Promise<T> {
+async function watching<T>(
+  kafka: Kafka,
+  topics: readonly string[],
+  seen: (key: string, position: number, atMs: number) => void,
+  act: () => Promise<T>,
+): Promise<T> {
   const dead = Promise.withResolvers<never>();
   dead.promise.catch(() => undefined);
   const tail = await Tail.start(kafka, {
@@ -40,25 +46,46 @@ async function watching<T>(kafka: Kafka, topics: readonly string[], seen: (key: 
   }
 }
 
-export async function singles(brokers: readonly string[], prefix: string, writer: WriterProcess): Promise<{ readonly visibleMs: readonly number[]; readonly ackedMs: readonly number[] }> {
+export async function singles(
+  brokers: readonly string[],
+  prefix: string,
+  writer: WriterProcess,
+): Promise<{ readonly visibleMs: readonly number[]; readonly ackedMs: readonly number[] }> {
   const seen = new Map<number, number>();
-  const { first, sentMs, ackedMs } = await watching(clientOf(brokers), [topicOf(prefix, WATCHED)], (_key, position, at) => seen.set(position, at), async () => {
-    const answer = await writer.call('singles', { count: WARM_UP + SINGLES, gapMs: GAP_MS });
-    await sleep(4 * GAP_MS);
-    return answer;
-  });
+  const { first, sentMs, ackedMs } = await watching(
+    clientOf(brokers),
+    [topicOf(prefix, WATCHED)],
+    (_key, position, at) => seen.set(position, at),
+    async () => {
+      const answer = await writer.call('singles', { count: WARM_UP + SINGLES, gapMs: GAP_MS });
+      await sleep(4 * GAP_MS);
+      return answer;
+    },
+  );
   return { visibleMs: sentMs.map((at, i) => seen.get(first + i)! - at).slice(WARM_UP), ackedMs: ackedMs.slice(WARM_UP) };
 }
 
-async function staleSender(kafka: Kafka, prefix: string): Promise<{ readonly send: (i: number) => Promise<unknown>; readonly close: () => Promise<void> }> {
+async function staleSender(
+  kafka: Kafka,
+  prefix: string,
+): Promise<{ readonly send: (i: number) => Promise<unknown>; readonly close: () => Promise<void> }> {
   const codec = createRecordCodec();
   const producer = kafka.producer({ allowAutoTopicCreation: false });
   await producer.connect();
-  return { send: (i) => producer.send({ topic: topicOf(prefix, WATCHED), messages: [feedMessage(mapping(i, STALE_POSITION), codec)] }), close: () => producer.disconnect() };
+  return {
+    send: (i) => producer.send({ topic: topicOf(prefix, WATCHED), messages: [feedMessage(mapping(i, STALE_POSITION), codec)] }),
+    close: () => producer.disconnect(),
+  };
 }
 
 /** How long each of `count` stale values stood as the last of its key, ms, as a consumer of the topic saw it. */
-export async function stood(brokers: readonly string[], prefix: string, writer: WriterProcess, count: number, gapMs: number): Promise<readonly number[]> {
+export async function stood(
+  brokers: readonly string[],
+  prefix: string,
+  writer: WriterProcess,
+  count: number,
+  gapMs: number,
+): Promise<readonly number[]> {
   const kafka = clientOf(brokers);
   await writer.call('hold', { keys: count });
   const staleAt = new Map<string, number>();
@@ -67,20 +94,25 @@ export async function stood(brokers: readonly string[], prefix: string, writer: 
   const all = new Promise<void>((resolve) => (repaired = resolve));
   const sender = await staleSender(kafka, prefix);
   try {
-    await watching(kafka, [topicOf(prefix, WATCHED)], (key, position, at) => {
-      if (position === STALE_POSITION) staleAt.set(key, at);
-      else if (staleAt.has(key)) {
-        times.push(at - staleAt.get(key)!);
-        staleAt.delete(key);
-        if (times.length === count) repaired();
-      }
-    }, async () => {
-      for (let i = 0; i < count; i++) {
-        await sender.send(i);
-        await sleep(gapMs);
-      }
-      await within('The repairs', all);
-    });
+    await watching(
+      kafka,
+      [topicOf(prefix, WATCHED)],
+      (key, position, at) => {
+        if (position === STALE_POSITION) staleAt.set(key, at);
+        else if (staleAt.has(key)) {
+          times.push(at - staleAt.get(key)!);
+          staleAt.delete(key);
+          if (times.length === count) repaired();
+        }
+      },
+      async () => {
+        for (let i = 0; i < count; i++) {
+          await sender.send(i);
+          await sleep(gapMs);
+        }
+        await within('The repairs', all);
+      },
+    );
   } finally {
     await sender.close();
   }
@@ -91,10 +123,15 @@ export async function stood(brokers: readonly string[], prefix: string, writer: 
  * A superseded KafkaFeedWriter writes one stale record into a feed of each shard. Every one must be refused by the brokers with
  * FeedFenced (it finds out by itself only after a refusal, shard by shard). Returns how many got into the topics all the same.
  */
-export async function refusals(brokers: readonly string[], prefix: string, newest: number): Promise<{ readonly attempts: number; readonly accepted: number }> {
+export async function refusals(
+  brokers: readonly string[],
+  prefix: string,
+  newest: number,
+): Promise<{ readonly attempts: number; readonly accepted: number }> {
   const superseded = new KafkaFeedWriter({ brokers, prefix, clientId: 'superseded' });
   const successor = new KafkaFeedWriter({ brokers, prefix, clientId: 'successor' });
-  const batches = (position: number): { feed: (typeof BUSY)[number]; records: FeedRecord[] }[] => BUSY.map((feed, i) => ({ feed, records: [mapping(i, position)] }));
+  const batches = (position: number): { feed: (typeof BUSY)[number]; records: FeedRecord[] }[] =>
+    BUSY.map((feed, i) => ({ feed, records: [mapping(i, position)] }));
   let accepted = 0;
   let closing = 0;
   let closed: () => void = () => undefined;
@@ -103,17 +140,25 @@ export async function refusals(brokers: readonly string[], prefix: string, newes
     await superseded.open();
     await superseded.publish(batches(newest));
     await successor.open();
-    await watching(clientOf(brokers), BUSY.map((feed) => topicOf(prefix, feed)), (_key, position) => {
-      if (position === STALE_POSITION) accepted++;
-      else if (position === newest + 1 && ++closing === BUSY.length) closed();
-    }, async () => {
-      const attempts = await Promise.allSettled(batches(STALE_POSITION).map((batch) => superseded.publish([batch])));
-      const wrong = attempts.filter((attempt) => attempt.status === 'fulfilled' || !(attempt.reason instanceof FeedFenced));
-      if (wrong.length > 0) throw new Error(`${wrong.length} of ${BUSY.length} stale writes were not refused as such: ${String((wrong[0] as { reason?: unknown }).reason)}`);
-      // What stands behind these has been seen, so a stale record would have been.
-      await successor.publish(batches(newest + 1));
-      await within('The closing records', all);
-    });
+    await watching(
+      clientOf(brokers),
+      BUSY.map((feed) => topicOf(prefix, feed)),
+      (_key, position) => {
+        if (position === STALE_POSITION) accepted++;
+        else if (position === newest + 1 && ++closing === BUSY.length) closed();
+      },
+      async () => {
+        const attempts = await Promise.allSettled(batches(STALE_POSITION).map((batch) => superseded.publish([batch])));
+        const wrong = attempts.filter((attempt) => attempt.status === 'fulfilled' || !(attempt.reason instanceof FeedFenced));
+        if (wrong.length > 0)
+          throw new Error(
+            `${wrong.length} of ${BUSY.length} stale writes were not refused as such: ${String((wrong[0] as { reason?: unknown }).reason)}`,
+          );
+        // What stands behind these has been seen, so a stale record would have been.
+        await successor.publish(batches(newest + 1));
+        await within('The closing records', all);
+      },
+    );
   } finally {
     await superseded.close();
     await successor.close();
@@ -121,8 +166,15 @@ export async function refusals(brokers: readonly string[], prefix: string, newes
   return { attempts: BUSY.length, accepted };
 }
 
-/** A stale write comes while the owner is away: ms that it stood until another owner came, and from the call of its `open` on. Throws if it was not the last all the while. */
-export async function ownerAway(brokers: readonly string[], prefix: string, newest: number): Promise<{ readonly awayMs: number; readonly openingMs: number }> {
+/**
+ * A stale write comes while the owner is away: ms that it stood until another owner came, and from the call of its `open` on.
+ * Throws if it was not the last all the while.
+ */
+export async function ownerAway(
+  brokers: readonly string[],
+  prefix: string,
+  newest: number,
+): Promise<{ readonly awayMs: number; readonly openingMs: number }> {
   const kafka = clientOf(brokers);
   const known = [{ feed: WATCHED, records: [mapping(0, newest)] }];
   const owner = new ReadBackWriter(brokers, prefix);
@@ -136,21 +188,26 @@ export async function ownerAway(brokers: readonly string[], prefix: string, newe
   let repaired: () => void = () => undefined;
   const last = new Promise<void>((resolve) => (repaired = resolve));
   try {
-    return await watching(kafka, [topicOf(prefix, WATCHED)], (_key, position, at) => {
-      if (position === STALE_POSITION) staleAt = at;
-      else if (position === newest) {
-        repairedAt = at;
-        repaired();
-      }
-    }, async () => {
-      await sender.send(0);
-      await sleep(DOWN_MS);
-      if (staleAt === 0 || repairedAt !== 0) throw new Error('the stale value was not the last one while the owner was away');
-      const opening = monotonicMs();
-      await next.open([WATCHED], known);
-      await within('The repair', last);
-      return { awayMs: opening - staleAt, openingMs: repairedAt - opening };
-    });
+    return await watching(
+      kafka,
+      [topicOf(prefix, WATCHED)],
+      (_key, position, at) => {
+        if (position === STALE_POSITION) staleAt = at;
+        else if (position === newest) {
+          repairedAt = at;
+          repaired();
+        }
+      },
+      async () => {
+        await sender.send(0);
+        await sleep(DOWN_MS);
+        if (staleAt === 0 || repairedAt !== 0) throw new Error('the stale value was not the last one while the owner was away');
+        const opening = monotonicMs();
+        await next.open([WATCHED], known);
+        await within('The repair', last);
+        return { awayMs: opening - staleAt, openingMs: repairedAt - opening };
+      },
+    );
   } finally {
     await next.close();
     await sender.close();

@@ -17,7 +17,9 @@ export class WriterProcess {
 
   static async start(kind: WriterKind, brokers: readonly string[], prefix: string, firstPosition: number): Promise<WriterProcess> {
     const script = join(import.meta.dirname, 'one-writer-child.ts');
-    const child = fork(script, [kind, brokers.join(','), prefix, String(firstPosition)], { execArgv: ['--disable-warning=TimeoutNegativeWarning', '--conditions=source'] });
+    const child = fork(script, [kind, brokers.join(','), prefix, String(firstPosition)], {
+      execArgv: ['--disable-warning=TimeoutNegativeWarning', '--conditions=source'],
+    });
     const writer = new WriterProcess(kind, child);
     try {
       await writer.#answer('open');
@@ -48,9 +50,14 @@ export class WriterProcess {
         this.#child.off('message', message).off('exit', exit);
         settled();
       };
-      const message = ({ answer, failure }: { readonly answer?: unknown; readonly failure?: string }): void => settle(() => (failure === undefined ? resolve(answer) : reject(new Error(failure))));
-      const exit = (code: number | null): void => settle(() => reject(new Error(`the writer (${this.#kind}) ended with ${code} at «${call}»`)));
-      const limit = setTimeout(() => settle(() => reject(new Error(`the writer (${this.#kind}) did not answer «${call}» in time`))), ANSWER_LIMIT_MS);
+      const message = ({ answer, failure }: { readonly answer?: unknown; readonly failure?: string }): void =>
+        settle(() => (failure === undefined ? resolve(answer) : reject(new Error(failure))));
+      const exit = (code: number | null): void =>
+        settle(() => reject(new Error(`the writer (${this.#kind}) ended with ${code} at «${call}»`)));
+      const limit = setTimeout(
+        () => settle(() => reject(new Error(`the writer (${this.#kind}) did not answer «${call}» in time`))),
+        ANSWER_LIMIT_MS,
+      );
       this.#child.on('message', message).on('exit', exit);
     });
   }

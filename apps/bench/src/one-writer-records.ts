@@ -19,7 +19,19 @@ const LOG = '5a6ff1b2-9c43-4b5e-8f5c-0b8f1f6f3f10';
 export function mapping(i: number, position: number): FeedRecord {
   return {
     key: `mapping/${tsIdOf(i)}/${ipOf(i)}`,
-    value: { type: 'Mapping', data: { tsId: tsIdOf(i), bid: i + 1, mac: macOf(i), ip: ipOf(i), vlan: 1 + (i % 4_000), attachments: [0, 1].map((n) => ({ nveId: nveIdOf((i + n) % NVES), state: 'activated' as const })), mobility: 0, via: null } },
+    value: {
+      type: 'Mapping',
+      data: {
+        tsId: tsIdOf(i),
+        bid: i + 1,
+        mac: macOf(i),
+        ip: ipOf(i),
+        vlan: 1 + (i % 4_000),
+        attachments: [0, 1].map((n) => ({ nveId: nveIdOf((i + n) % NVES), state: 'activated' as const })),
+        mobility: 0,
+        via: null,
+      },
+    },
     position,
     log: LOG,
     changeEnd: true,
@@ -32,7 +44,8 @@ export function mapping(i: number, position: number): FeedRecord {
 /** A call's records, spread evenly over the busy VNs; a key always falls into the same VN. */
 export function spread(count: number, position: number): FeedBatch[] {
   const byVn = BUSY.map((feed) => ({ feed, records: [] as FeedRecord[] }));
-  for (let n = position; n < position + count; n++) byVn[n % VNS]!.records.push(mapping(Math.floor(n / VNS) % KEYS_PER_VN * VNS + n % VNS, n));
+  for (let n = position; n < position + count; n++)
+    byVn[n % VNS]!.records.push(mapping((Math.floor(n / VNS) % KEYS_PER_VN) * VNS + (n % VNS), n));
   return byVn;
 }
 
@@ -41,7 +54,10 @@ export type WriterKind = 'transactions' | 'read_back';
 /** What the writer's process is told, and what it answers. */
 export interface Calls {
   /** Single records into WATCHED. */
-  readonly singles: { readonly told: { readonly count: number; readonly gapMs: number }; readonly answer: { readonly first: number; readonly sentMs: readonly number[]; readonly ackedMs: readonly number[] } };
+  readonly singles: {
+    readonly told: { readonly count: number; readonly gapMs: number };
+    readonly answer: { readonly first: number; readonly sentMs: readonly number[]; readonly ackedMs: readonly number[] };
+  };
   readonly sustained: {
     readonly told: { readonly calls: number; readonly records: number; readonly inFlight: number };
     readonly answer: { readonly sentS: number; readonly doneS: number; readonly cpuMs: number };
@@ -49,7 +65,10 @@ export interface Calls {
   /** Publishes the keys that are then written to by another. */
   readonly hold: { readonly told: { readonly keys: number }; readonly answer: null };
   /** Publishes until `rest`, each lane with a pause after each call. */
-  readonly load: { readonly told: { readonly records: number; readonly inFlight: number; readonly pauseMs: number }; readonly answer: null };
+  readonly load: {
+    readonly told: { readonly records: number; readonly inFlight: number; readonly pauseMs: number };
+    readonly answer: null;
+  };
   readonly rest: { readonly told: object; readonly answer: { readonly published: number; readonly seconds: number } };
   readonly close: { readonly told: object; readonly answer: null };
 }

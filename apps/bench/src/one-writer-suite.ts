@@ -49,9 +49,17 @@ class Rounds {
   }
 }
 
-async function common(brokers: readonly string[], prefix: string, writer: WriterProcess, note: (name: string, value: number) => void): Promise<void> {
+async function common(
+  brokers: readonly string[],
+  prefix: string,
+  writer: WriterProcess,
+  note: (name: string, value: number) => void,
+): Promise<void> {
   const { visibleMs, ackedMs } = await singles(brokers, prefix, writer);
-  for (const [name, p] of [['p50', 0.5], ['p99', 0.99]] as const) {
+  for (const [name, p] of [
+    ['p50', 0.5],
+    ['p99', 0.99],
+  ] as const) {
     note(`visible_${name}_ms`, percentile(visibleMs, p));
     note(`acked_${name}_ms`, percentile(ackedMs, p));
   }
@@ -64,7 +72,12 @@ async function common(brokers: readonly string[], prefix: string, writer: Writer
   note('serial_records_per_s', records / (await writer.call('sustained', { calls: CALLS, records: RECORDS_PER_CALL, inFlight: 1 })).doneS);
 }
 
-async function stale(brokers: readonly string[], prefix: string, writer: WriterProcess, note: (name: string, value: number) => void): Promise<void> {
+async function stale(
+  brokers: readonly string[],
+  prefix: string,
+  writer: WriterProcess,
+  note: (name: string, value: number) => void,
+): Promise<void> {
   for (const { name, load } of LOADS) {
     if (load) await writer.call('load', load);
     const times = await stood(brokers, prefix, writer, STALE, STALE_GAP_MS);
@@ -83,7 +96,11 @@ async function stale(brokers: readonly string[], prefix: string, writer: WriterP
  */
 export const oneWriterSuite: Suite = {
   title: `one writer at a time: transactions against reading back and repairing, ${ROUNDS} rounds each in turn`,
-  figures: [...KINDS.flatMap((kind) => COMMON.map(({ name }) => `one_writer_${kind}_${name}`)), ACCEPTED, ...STOOD.map((name) => `one_writer_read_back_${name}`)],
+  figures: [
+    ...KINDS.flatMap((kind) => COMMON.map(({ name }) => `one_writer_${kind}_${name}`)),
+    ACCEPTED,
+    ...STOOD.map((name) => `one_writer_read_back_${name}`),
+  ],
   onlyWhenNamed: true,
   async run(context) {
     const brokers = await context.brokers();
@@ -117,13 +134,25 @@ export const oneWriterSuite: Suite = {
     }
     const away = await ownerAway(brokers, prefixOf('read_back'), (ROUNDS + 1) * POSITIONS);
     context.say(`transactions: ${attempts} stale writes of superseded writers, ${attempts - accepted} refused, ${accepted} in the topics`);
-    context.say(`reading back: with the owner away a stale value stood for the ${away.awayMs.toFixed(0)} ms until another came, and ${away.openingMs.toFixed(0)} ms of its opening`);
+    context.say(
+      `reading back: with the owner away a stale value stood for the ${away.awayMs.toFixed(0)} ms until another came, and ${away.openingMs.toFixed(0)} ms of its opening`,
+    );
     const of = (name: string): readonly number[] => rounds.of(name);
-    context.say(`reading back: sent ${Math.round(median(of('one_writer_read_back_sent_per_s'))).toLocaleString('en')}/s, sent and read back ${Math.round(median(of('one_writer_read_back_records_per_s'))).toLocaleString('en')}/s`);
-    for (const { name, load } of LOADS) if (load) context.say(`reading back: «${name}» was ${Math.round(median(of(`one_writer_read_back_stale_${name}_load_per_s`))).toLocaleString('en')} records/s`);
+    context.say(
+      `reading back: sent ${Math.round(median(of('one_writer_read_back_sent_per_s'))).toLocaleString('en')}/s, sent and read back ${Math.round(median(of('one_writer_read_back_records_per_s'))).toLocaleString('en')}/s`,
+    );
+    for (const { name, load } of LOADS)
+      if (load)
+        context.say(
+          `reading back: «${name}» was ${Math.round(median(of(`one_writer_read_back_stale_${name}_load_per_s`))).toLocaleString('en')} records/s`,
+        );
     const figures: Figure[] = [];
     const add = (name: string, unit: string, less: boolean): void => {
-      context.say(`${name}: ${of(name).map((value) => (value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toFixed(1))).join(' · ')}`);
+      context.say(
+        `${name}: ${of(name)
+          .map((value) => (value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toFixed(1)))
+          .join(' · ')}`,
+      );
       figures.push((less ? cost : rate)(name, unit, median(of(name))));
     };
     for (const { name, unit, less } of COMMON) for (const kind of KINDS) add(`one_writer_${kind}_${name}`, unit, less);

@@ -55,7 +55,10 @@ class Watched extends KafkaFeedWriter {
   }
 }
 
-async function round(inner: EventStore, brokers: readonly string[]): Promise<{ records: number; seconds: number; calls: (readonly FeedBatch[])[] }> {
+async function round(
+  inner: EventStore,
+  brokers: readonly string[],
+): Promise<{ records: number; seconds: number; calls: (readonly FeedBatch[])[] }> {
   const held = new HeldBack(inner);
   const replica = new Replica(held.store, silentLogger);
   const writer = new Watched({ brokers, prefix: `bench-${randomUUID().slice(0, 8)}`, clientId: 'bench' });
@@ -66,7 +69,10 @@ async function round(inner: EventStore, brokers: readonly string[]): Promise<{ r
   await replica.start(fail);
   await distributor.start(fail);
   // Topics are made before the clock starts: that is paid once in the life of a VN.
-  await writer.ensure([...Array.from({ length: WORKLOAD.vns }, (_, v) => ({ kind: 'vn', vnid: v + 1 }) as const), ...Array.from({ length: WORKLOAD.nves }, (_, n) => ({ kind: 'nve', nveId: `nve-${n}` }) as const)]);
+  await writer.ensure([
+    ...Array.from({ length: WORKLOAD.vns }, (_, v) => ({ kind: 'vn', vnid: v + 1 }) as const),
+    ...Array.from({ length: WORKLOAD.nves }, (_, n) => ({ kind: 'nve', nveId: `nve-${n}` }) as const),
+  ]);
   const { position } = await inner.head();
   const start = performance.now();
   held.release();
@@ -88,7 +94,11 @@ export const publishSuite: Suite = {
     const store = await SqliteEventStore.open({ directory, codec: createEventCodec(), clock: systemClock });
     const events = [...foundation(WORKLOAD), ...Array.from({ length: EVENTS }, (_, i) => attached(WORKLOAD, i))];
     for (let at = 0; at < events.length; at += APPENDS_PER_CALL) {
-      await store.append(events.slice(at, at + APPENDS_PER_CALL).map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: randomUUID(), event }] })));
+      await store.append(
+        events
+          .slice(at, at + APPENDS_PER_CALL)
+          .map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: randomUUID(), event }] })),
+      );
     }
     const ours: number[] = [];
     const raw: number[] = [];
@@ -102,7 +112,9 @@ export const publishSuite: Suite = {
       sizes = `${measured.records.toLocaleString('en')} records in ${measured.calls.length} calls`;
     }
     await store.close();
-    context.say(`${sizes}; ours ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}, raw ${raw.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`);
+    context.say(
+      `${sizes}; ours ${ours.map((r) => Math.round(r).toLocaleString('en')).join(', ')}, raw ${raw.map((r) => Math.round(r).toLocaleString('en')).join(', ')}`,
+    );
     return [rate('publish_records_per_s', 'records/s', median(ours), { limit: median(raw) })];
   },
 };

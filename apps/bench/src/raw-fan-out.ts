@@ -8,7 +8,10 @@ interface Waiting {
   readonly reject: (cause: unknown) => void;
 }
 
-/** Bare kafkajs: one transactional producer, one topic, consumers each in a group of its own that read as NVEs do. The limit of convergence. */
+/**
+ * Bare kafkajs: one transactional producer, one topic, consumers each in a group of its own that read as NVEs do. The limit of
+ * convergence.
+ */
 export class RawFanOut {
   readonly #topic: string;
   readonly #producer: Producer;
@@ -23,21 +26,36 @@ export class RawFanOut {
   }
 
   static async start(brokers: readonly string[], count: number, seen: (key: string) => void): Promise<RawFanOut> {
-    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 2, multiplier: 2, retries: 11 } });
+    const kafka = new Kafka({
+      brokers: [...brokers],
+      logLevel: logLevel.NOTHING,
+      retry: { initialRetryTime: 2, multiplier: 2, retries: 11 },
+    });
     const topic = `bench-raw-${randomUUID().slice(0, 8)}`;
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }], waitForLeaders: true });
+    await admin.createTopics({
+      topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }],
+      waitForLeaders: true,
+    });
     await admin.disconnect();
     const producer = kafka.producer({ transactionalId: topic, maxInFlightRequests: 1, idempotent: true, allowAutoTopicCreation: false });
     await producer.connect();
     const consumers = await Promise.all(
       Array.from({ length: count }, async (_, n) => {
-        const consumer = kafka.consumer({ groupId: `${topic}-${n}`, maxWaitTimeInMs: 20, readUncommitted: true, allowAutoTopicCreation: false });
+        const consumer = kafka.consumer({
+          groupId: `${topic}-${n}`,
+          maxWaitTimeInMs: 20,
+          readUncommitted: true,
+          allowAutoTopicCreation: false,
+        });
         await consumer.connect();
         await consumer.subscribe({ topic, fromBeginning: true });
         const joined = new Promise<void>((resolve) => consumer.on(consumer.events.GROUP_JOIN, () => resolve()));
-        await consumer.run({ autoCommit: false, eachBatch: async ({ batch }) => batch.messages.forEach(({ key }) => seen(key!.toString())) });
+        await consumer.run({
+          autoCommit: false,
+          eachBatch: async ({ batch }) => batch.messages.forEach(({ key }) => seen(key!.toString())),
+        });
         await joined;
         return consumer;
       }),

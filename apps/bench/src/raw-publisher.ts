@@ -6,11 +6,18 @@ import { feedMessage } from './feed-message.ts';
 
 const SHARDS = 64;
 
-/** Bare kafkajs sending records that were made ready before, in the same calls, one transaction a shard and call as ours are. The limit of publishing. */
+/**
+ * Bare kafkajs sending records that were made ready before, in the same calls, one transaction a shard and call as ours are. The
+ * limit of publishing.
+ */
 export class RawPublisher {
   /** Seconds. */
   static async measure(brokers: readonly string[], calls: readonly (readonly FeedBatch[])[]): Promise<number> {
-    const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 2, multiplier: 2, retries: 16 } });
+    const kafka = new Kafka({
+      brokers: [...brokers],
+      logLevel: logLevel.NOTHING,
+      retry: { initialRetryTime: 2, multiplier: 2, retries: 16 },
+    });
     const prefix = `bench-raw-${randomUUID().slice(0, 8)}`;
     const codec = createRecordCodec();
     const topicOf = (feed: string): string => `${prefix}.${feed.replace('/', '.')}`;
@@ -24,14 +31,22 @@ export class RawPublisher {
     const topics = [...new Set(ready.flat().map(({ topic }) => topic))];
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] })), waitForLeaders: true });
+    await admin.createTopics({
+      topics: topics.map((topic) => ({ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] })),
+      waitForLeaders: true,
+    });
     // A broker announces a topic before its log is there; a transaction that meets that moment is held up.
     for (const topic of topics) await readable(admin, topic);
     await admin.disconnect();
     const producers = new Map<number, Producer>();
     for (const { shard } of ready.flat()) {
       if (producers.has(shard)) continue;
-      const producer = kafka.producer({ transactionalId: `${prefix}-${shard}`, maxInFlightRequests: 1, idempotent: true, allowAutoTopicCreation: false });
+      const producer = kafka.producer({
+        transactionalId: `${prefix}-${shard}`,
+        maxInFlightRequests: 1,
+        idempotent: true,
+        allowAutoTopicCreation: false,
+      });
       producers.set(shard, producer);
       await producer.connect();
     }

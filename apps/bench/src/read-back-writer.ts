@@ -18,7 +18,11 @@ interface Own {
 }
 
 export const clientOf = (brokers: readonly string[]): Kafka =>
-  new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 2, multiplier: 2, maxRetryTime: 200, retries: 9 } });
+  new Kafka({
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 2, multiplier: 2, maxRetryTime: 200, retries: 9 },
+  });
 export const topicOf = (prefix: string, feed: FeedName): string => `${prefix}.${feedKey(feed).replace('/', '.')}`;
 
 /**
@@ -54,20 +58,31 @@ export class ReadBackWriter {
     for (const { feed, records } of known ?? []) for (const record of records) this.#hold(topicOf(this.#prefix, feed), record);
     await this.#producer.connect();
     this.#live = known === undefined;
-    this.#tail = await Tail.start(this.#kafka, { topics, from: known ? 'start' : 'end', records: (topic, messages) => this.#read(topic, messages), failed: (cause) => this.#fail(cause) });
+    this.#tail = await Tail.start(this.#kafka, {
+      topics,
+      from: known ? 'start' : 'end',
+      records: (topic, messages) => this.#read(topic, messages),
+      failed: (cause) => this.#fail(cause),
+    });
     for (const [topic, end] of this.#tail.ends) this.#topics.get(topic)!.sent = end;
     if (this.#live) return;
     await this.caughtUp();
     this.#live = true;
-    for (const [topic, { keys }] of this.#topics) this.#repair(topic, [...keys.values()].filter(({ position, seen }) => seen !== position));
+    for (const [topic, { keys }] of this.#topics)
+      this.#repair(
+        topic,
+        [...keys.values()].filter(({ position, seen }) => seen !== position),
+      );
   }
 
   async publish(batches: readonly FeedBatch[]): Promise<void> {
     if (this.#failure) throw this.#failure;
-    await this.#send(batches.map(({ feed, records }) => {
-      const topic = topicOf(this.#prefix, feed);
-      return { topic, messages: records.map((record) => this.#hold(topic, record)) };
-    }));
+    await this.#send(
+      batches.map(({ feed, records }) => {
+        const topic = topicOf(this.#prefix, feed);
+        return { topic, messages: records.map((record) => this.#hold(topic, record)) };
+      }),
+    );
   }
 
   /** Resolves when all that is acknowledged by now has been read back. */

@@ -29,7 +29,11 @@ class Started {
 
   constructor(dataDir: string) {
     const main = join(import.meta.dirname, '../../nva/dist/main.js');
-    this.child = spawn(process.execPath, ['--import', join(import.meta.dirname, 'thread-cpu.ts'), '--max-semi-space-size=32', '--heap-growing-percent=200', main], { env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000' }, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.child = spawn(
+      process.execPath,
+      ['--import', join(import.meta.dirname, 'thread-cpu.ts'), '--max-semi-space-size=32', '--heap-growing-percent=200', main],
+      { env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000' }, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     createInterface({ input: this.child.stdout! }).on('line', (text) => {
       const line = JSON.parse(text) as Line;
       this.lines.push(line);
@@ -84,9 +88,13 @@ async function answerTimes(url: string, until: Promise<unknown>): Promise<number
 
 async function write(dataDir: string): Promise<void> {
   const store = await SqliteEventStore.open({ directory: join(dataDir, 'log'), codec: createEventCodec(), clock: systemClock });
-  const append = async (events: ReturnType<typeof foundation>): Promise<unknown> => store.append(events.map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: crypto.randomUUID(), event }] })));
+  const append = async (events: ReturnType<typeof foundation>): Promise<unknown> =>
+    store.append(
+      events.map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: crypto.randomUUID(), event }] })),
+    );
   await append(foundation(WORKLOAD));
-  for (let at = 0; at < MAPPINGS; at += APPENDS_PER_CALL) await append(Array.from({ length: Math.min(APPENDS_PER_CALL, MAPPINGS - at) }, (_, i) => attached(WORKLOAD, at + i)));
+  for (let at = 0; at < MAPPINGS; at += APPENDS_PER_CALL)
+    await append(Array.from({ length: Math.min(APPENDS_PER_CALL, MAPPINGS - at) }, (_, i) => attached(WORKLOAD, at + i)));
   await store.close();
 }
 
@@ -102,9 +110,16 @@ export const restartSuite: Suite = {
       // The start has folded more than SNAPSHOT_EVERY_EVENTS, so that it takes a snapshot as soon as it serves.
       const taking = nva.said('a snapshot is written');
       const meanwhile = await answerTimes(replayed.url, taking);
-      const { bytes, ms, longestPauseMs } = (await taking) as { readonly bytes: number; readonly ms: number; readonly longestPauseMs: number };
+      const { bytes, ms, longestPauseMs } = (await taking) as {
+        readonly bytes: number;
+        readonly ms: number;
+        readonly longestPauseMs: number;
+      };
       const idle = await answerTimes(replayed.url, new Promise((resolve) => setTimeout(resolve, ms)));
-      await sendAll(replayed.url, Array.from({ length: TAIL_EVENTS }, (_, i) => attachLine(WORKLOAD, MAPPINGS + i)));
+      await sendAll(
+        replayed.url,
+        Array.from({ length: TAIL_EVENTS }, (_, i) => attachLine(WORKLOAD, MAPPINGS + i)),
+      );
       await nva.kill();
       const rounds: number[] = [];
       const computed: number[] = [];
@@ -115,8 +130,11 @@ export const restartSuite: Suite = {
         await nva.said('the fold goes on from a snapshot');
         await nva.kill();
       }
-      const worst = (times: readonly number[]): string => `${percentile(times, 0.5).toFixed(1)} ms at the median, ${Math.max(...times).toFixed(1)} at most`;
-      say(`rounds: ${rounds.map((s) => s.toFixed(2)).join(', ')} s, of which the main thread computed ${computed.map((s) => s.toFixed(2)).join(', ')}; the limit is a start by replay of the whole log`);
+      const worst = (times: readonly number[]): string =>
+        `${percentile(times, 0.5).toFixed(1)} ms at the median, ${Math.max(...times).toFixed(1)} at most`;
+      say(
+        `rounds: ${rounds.map((s) => s.toFixed(2)).join(', ')} s, of which the main thread computed ${computed.map((s) => s.toFixed(2)).join(', ')}; the limit is a start by replay of the whole log`,
+      );
       say(`a request while the snapshot was taken: ${worst(meanwhile)}; without: ${worst(idle)}`);
       return [
         cost('restart_s', 's', median(rounds), { target: 5, limit: replayed.seconds }),

@@ -32,7 +32,11 @@ export async function withEventStore<T>({ directory }: Pick<BenchContext, 'direc
 
 async function appendAll(store: EventStore, events: readonly NvaEvent[]): Promise<void> {
   for (let at = 0; at < events.length; at += APPENDS_PER_CALL) {
-    await store.append(events.slice(at, at + APPENDS_PER_CALL).map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: randomUUID(), event }] })));
+    await store.append(
+      events
+        .slice(at, at + APPENDS_PER_CALL)
+        .map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: randomUUID(), event }] })),
+    );
   }
 }
 
@@ -43,14 +47,27 @@ async function registrars(context: BenchContext, url: string, count: number, fro
   try {
     for (let i = 0; i < count; i++) {
       const port = String(await freePort());
-      running.push(await NvaProcess.start(context.directory, { ...env, PORT: port, ADVERTISED_URL: `http://127.0.0.1:${port}` }, 'registrar'));
+      running.push(
+        await NvaProcess.start(context.directory, { ...env, PORT: port, ADVERTISED_URL: `http://127.0.0.1:${port}` }, 'registrar'),
+      );
     }
     await sendAll(running[0]!.url, foundationLines(WORKLOAD));
     // So that all have folded it.
-    for (const [i, one] of running.entries()) await sendAll(one.url, Array.from({ length: 2_000 }, (_, n) => attachLine(WORKLOAD, 10_000_000 + i * 2_000 + n)));
+    for (const [i, one] of running.entries())
+      await sendAll(
+        one.url,
+        Array.from({ length: 2_000 }, (_, n) => attachLine(WORKLOAD, 10_000_000 + i * 2_000 + n)),
+      );
     const share = COMMANDS / count;
     const start = performance.now();
-    await Promise.all(running.map((one, i) => sendAll(one.url, Array.from({ length: share }, (_, n) => attachLine(WORKLOAD, i * share + n)))));
+    await Promise.all(
+      running.map((one, i) =>
+        sendAll(
+          one.url,
+          Array.from({ length: share }, (_, n) => attachLine(WORKLOAD, i * share + n)),
+        ),
+      ),
+    );
     return COMMANDS / ((performance.now() - start) / 1_000);
   } finally {
     for (const one of running) await one.stop();
@@ -75,11 +92,20 @@ export const registrarsSuite: Suite = {
     withEventStore(context, async (url) => {
       const measured: { readonly one: number; readonly two: number; readonly limit: number }[] = [];
       for (let round = 0; round < ROUNDS; round++) {
-        measured.push({ one: await registrars(context, url, 1, 2 * round), two: await registrars(context, url, 2, 2 * round + 1), limit: await appends(url, round) });
+        measured.push({
+          one: await registrars(context, url, 1, 2 * round),
+          two: await registrars(context, url, 2, 2 * round + 1),
+          limit: await appends(url, round),
+        });
       }
-      context.say('the limit is the adapter alone, appending the same events from one process; stand-in, registrars and their caller share the cores');
+      context.say(
+        'the limit is the adapter alone, appending the same events from one process; stand-in, registrars and their caller share the cores',
+      );
       const limit = median(measured.map((one) => one.limit));
-      return [rate('registrars_1_commands_per_s', 'commands/s', median(measured.map(({ one }) => one)), { limit }), rate('registrars_2_commands_per_s', 'commands/s', median(measured.map(({ two }) => two)), { limit })];
+      return [
+        rate('registrars_1_commands_per_s', 'commands/s', median(measured.map(({ one }) => one)), { limit }),
+        rate('registrars_2_commands_per_s', 'commands/s', median(measured.map(({ two }) => two)), { limit }),
+      ];
     }),
 };
 
@@ -89,11 +115,23 @@ async function distributors(context: BenchContext, url: string, shards: readonly
   const running: NvaProcess[] = [];
   try {
     // One tenant system a VN, so that topics are there before the clock starts.
-    await appendAll(store, [...foundation(WORKLOAD), ...Array.from({ length: WORKLOAD.vns * WORKLOAD.nves }, (_, i) => attached(WORKLOAD, i))]);
-    const env = { EVENTSTORE_URL: url, EVENTSTORE_PREFIX: `${prefix}-`, FEED_PREFIX: `bench-${prefix}`, KAFKA_BROKERS: (await context.brokers()).join(','), SNAPSHOT_EVERY_EVENTS: '0' };
+    await appendAll(store, [
+      ...foundation(WORKLOAD),
+      ...Array.from({ length: WORKLOAD.vns * WORKLOAD.nves }, (_, i) => attached(WORKLOAD, i)),
+    ]);
+    const env = {
+      EVENTSTORE_URL: url,
+      EVENTSTORE_PREFIX: `${prefix}-`,
+      FEED_PREFIX: `bench-${prefix}`,
+      KAFKA_BROKERS: (await context.brokers()).join(','),
+      SNAPSHOT_EVERY_EVENTS: '0',
+    };
     for (const part of shards) running.push(await NvaProcess.start(context.directory, { ...env, DISTRIBUTOR_SHARDS: part }, 'distributor'));
     for (const one of running) one.signal('SIGSTOP');
-    await appendAll(store, Array.from({ length: CHANGES }, (_, i) => attached(WORKLOAD, 1_000_000 + i)));
+    await appendAll(
+      store,
+      Array.from({ length: CHANGES }, (_, i) => attached(WORKLOAD, 1_000_000 + i)),
+    );
     const { position } = await store.head();
     const start = performance.now();
     for (const one of running) one.signal('SIGCONT');
@@ -106,7 +144,7 @@ async function distributors(context: BenchContext, url: string, shards: readonly
 }
 
 async function published(url: string, position: number): Promise<void> {
-  for (const giveUpAt = performance.now() + LIMIT_MS; ; ) {
+  for (const giveUpAt = performance.now() + LIMIT_MS; ;) {
     const { publishedPosition } = (await (await fetch(`${url}/readyz`)).json()) as { publishedPosition: string };
     if (Number(publishedPosition) >= position) return;
     if (performance.now() > giveUpAt) throw new Error(`${url} stands at ${publishedPosition} and did not publish ${position} in time`);

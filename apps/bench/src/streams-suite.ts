@@ -19,7 +19,10 @@ const SETTLE_MS = 8_000;
 
 /** Readers that read a whole snapshot as fast as it comes, on a thread of their own: what they cost is not to be taken for the server's. */
 async function readWhole(url: string): Promise<void> {
-  const thread = new Worker(new URL('./stream-readers.ts', import.meta.url), { workerData: { url, readers: READERS }, execArgv: ['--conditions=source'] });
+  const thread = new Worker(new URL('./stream-readers.ts', import.meta.url), {
+    workerData: { url, readers: READERS },
+    execArgv: ['--conditions=source'],
+  });
   const [code] = (await once(thread, 'exit')) as [number];
   if (code !== 0) throw new Error('a reader did not get a whole snapshot in time');
 }
@@ -31,7 +34,11 @@ async function heartbeats(url: string, until: Promise<unknown>): Promise<number[
   const end = until.finally(() => over.abort());
   while (!over.signal.aborted) {
     const from = performance.now();
-    const response = await fetch(`${url}/v1/nves/${nveIdOf(0)}/heartbeat`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"incarnation":0}' });
+    const response = await fetch(`${url}/v1/nves/${nveIdOf(0)}/heartbeat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"incarnation":0}',
+    });
     if (!response.ok) throw new Error(`a heartbeat was answered ${response.status}`);
     await response.text();
     times.push(performance.now() - from);
@@ -65,8 +72,11 @@ export const streamsSuite: Suite = {
       for (const socket of silent) socket.destroy();
       const from = performance.now();
       const loaded = await heartbeats(nva.url, readWhole(nva.url));
-      const worst = (times: readonly number[]): string => `p50 ${percentile(times, 0.5).toFixed(1)} ms, p99 ${percentile(times, 0.99).toFixed(1)}, at most ${Math.max(...times).toFixed(1)}`;
-      say(`heartbeats in quiet: ${worst(quiet)}; while ${SILENT_READERS} silent readers came: ${worst(meanwhile)}; while ${READERS} read everything, in ${((performance.now() - from) / 1_000).toFixed(1)} s: ${worst(loaded)}`);
+      const worst = (times: readonly number[]): string =>
+        `p50 ${percentile(times, 0.5).toFixed(1)} ms, p99 ${percentile(times, 0.99).toFixed(1)}, at most ${Math.max(...times).toFixed(1)}`;
+      say(
+        `heartbeats in quiet: ${worst(quiet)}; while ${SILENT_READERS} silent readers came: ${worst(meanwhile)}; while ${READERS} read everything, in ${((performance.now() - from) / 1_000).toFixed(1)} s: ${worst(loaded)}`,
+      );
       say(`the longest turn of encoding and sending: ${(1_000 * (await metric(nva.url, 'nva_feed_turn_longest_seconds'))).toFixed(1)} ms`);
       say(`resident: ${idleMb.toFixed(0)} MB idle, ${withSilentMb.toFixed(0)} MB with the silent readers`);
       return [

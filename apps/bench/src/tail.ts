@@ -40,11 +40,13 @@ export class Tail {
     const tail = new Tail(consumer);
     const admin = kafka.admin();
     await admin.connect();
-    await Promise.all(topics.map(async (topic) => {
-      const [{ offset, low } = { offset: '0', low: '0' }] = await admin.fetchTopicOffsets(topic);
-      tail.ends.set(topic, Number(offset));
-      tail.next.set(topic, Number(from === 'end' ? offset : low));
-    }));
+    await Promise.all(
+      topics.map(async (topic) => {
+        const [{ offset, low } = { offset: '0', low: '0' }] = await admin.fetchTopicOffsets(topic);
+        tail.ends.set(topic, Number(offset));
+        tail.next.set(topic, Number(from === 'end' ? offset : low));
+      }),
+    );
     await admin.disconnect();
     await consumer.connect();
     await consumer.subscribe({ topics: [...topics], fromBeginning: true });

@@ -16,18 +16,40 @@ export const underlayOf = (n: number): string => `198.18.${(n >> 8) & 255}.${n &
 export const nveIdOf = (n: number): string => `nve-${n}`;
 export const tsIdOf = (i: number): string => `vm-${i}-eth0`;
 
-const audit = (i: number): Audit => ({ recordedAt: 1_790_000_000_000 + i, actor: `nve:nve-${i % 100}`, correlationId: randomUUID(), idempotencyKey: null, requestDigest: null });
+const audit = (i: number): Audit => ({
+  recordedAt: 1_790_000_000_000 + i,
+  actor: `nve:nve-${i % 100}`,
+  correlationId: randomUUID(),
+  idempotencyKey: null,
+  requestDigest: null,
+});
 
 /** Events that create the VNs and connect the NVEs. */
 export function foundation({ vns, nves }: Workload): NvaEvent[] {
   return [
     ...Array.from({ length: vns }, (_, v): NvaEvent => ({
       type: 'VnCreated',
-      data: { audit: audit(v), vnid: v + 1, tenantId: `tenant-${v % 50}`, name: `VN ${v + 1}`, service: 'l3', encapsulation: 'vxlan', policies: { access: {}, tunnel: {} } },
+      data: {
+        audit: audit(v),
+        vnid: v + 1,
+        tenantId: `tenant-${v % 50}`,
+        name: `VN ${v + 1}`,
+        service: 'l3',
+        encapsulation: 'vxlan',
+        policies: { access: {}, tunnel: {} },
+      },
     })),
     ...Array.from({ length: nves }, (_, n): NvaEvent => ({
       type: 'NveConnected',
-      data: { audit: audit(n), nveId: nveIdOf(n), siteId: `site-${n}`, mac: macOf(0x0a_00_00_00 + n), addresses: [underlayOf(n)], incarnation: 1, leaseS: null },
+      data: {
+        audit: audit(n),
+        nveId: nveIdOf(n),
+        siteId: `site-${n}`,
+        mac: macOf(0x0a_00_00_00 + n),
+        addresses: [underlayOf(n)],
+        incarnation: 1,
+        leaseS: null,
+      },
     })),
   ];
 }
@@ -60,14 +82,37 @@ export function streamOf(event: NvaEvent): string {
 /** The same as lines of NDJSON. */
 export function foundationLines({ vns, nves }: Workload): string[] {
   return [
-    ...Array.from({ length: vns }, (_, v) => JSON.stringify({ command: 'putVn', vnid: v + 1, tenantId: `tenant-${v % 50}`, name: `VN ${v + 1}`, service: 'l3', encapsulation: 'vxlan' })),
-    ...Array.from({ length: nves }, (_, n) => JSON.stringify({ command: 'connectNve', nveId: nveIdOf(n), siteId: `site-${n}`, mac: macOf(0x0a_00_00_00 + n), addresses: [underlayOf(n)] })),
+    ...Array.from({ length: vns }, (_, v) =>
+      JSON.stringify({
+        command: 'putVn',
+        vnid: v + 1,
+        tenantId: `tenant-${v % 50}`,
+        name: `VN ${v + 1}`,
+        service: 'l3',
+        encapsulation: 'vxlan',
+      }),
+    ),
+    ...Array.from({ length: nves }, (_, n) =>
+      JSON.stringify({
+        command: 'connectNve',
+        nveId: nveIdOf(n),
+        siteId: `site-${n}`,
+        mac: macOf(0x0a_00_00_00 + n),
+        addresses: [underlayOf(n)],
+      }),
+    ),
   ];
 }
 
 export function attachBody({ vns }: Workload, i: number): object {
   const v = i % vns;
-  return { tenantId: `tenant-${v % 50}`, vmId: `vm-${i}`, mac: macOf(i), logicalInterface: `tap${i}`, bindings: [{ vnid: v + 1, ip: ipOf(i) }] };
+  return {
+    tenantId: `tenant-${v % 50}`,
+    vmId: `vm-${i}`,
+    mac: macOf(i),
+    logicalInterface: `tap${i}`,
+    bindings: [{ vnid: v + 1, ip: ipOf(i) }],
+  };
 }
 
 export const attachLine = (workload: Workload, i: number): string =>

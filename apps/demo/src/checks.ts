@@ -31,7 +31,10 @@ export async function checkTables(stage: Stage): Promise<Checked> {
   return { nves: stage.agents.length, digests, entries };
 }
 
-/** The NVA judges the reported digest at the reported position, so one that is merely behind is asked again, and one that differs is not. */
+/**
+ * The NVA judges the reported digest at the reported position, so one that is merely behind is asked again, and one that differs is
+ * not.
+ */
 async function checkDigests(agent: NveAgent, { api, names }: Stage): Promise<number> {
   const { nveId, client } = agent;
   const meant = (await api.nve(nveId)).memberships.map(({ vnid }) => vnid);
@@ -63,7 +66,9 @@ async function judged(agent: NveAgent, api: NvaApi, nameOf: (vnid: number) => st
       case 'behind':
         return `it is behind in ${nameOf(vnid)}, at ${applied.position}`;
       default:
-        throw new CheckFailed(`${agent.nveId} reported ${applied?.digest ?? 'nothing'} at ${applied?.position ?? 'no position'} for ${nameOf(vnid)}: the NVA says «${applied?.verdict ?? 'nothing'}»`);
+        throw new CheckFailed(
+          `${agent.nveId} reported ${applied?.digest ?? 'nothing'} at ${applied?.position ?? 'no position'} for ${nameOf(vnid)}: the NVA says «${applied?.verdict ?? 'nothing'}»`,
+        );
     }
   }
   return null;
@@ -80,12 +85,20 @@ async function checkEntries(stage: Stage, name: string, vnid: number): Promise<n
 }
 
 /** Of what the NVA lists, the fields that NVEs are told. */
-const memberOf = ({ nveId, mac, addresses, reachable, position }: Listed<VnMember>): Listed<VnMember> => ({ nveId, mac, addresses, reachable, position });
+const memberOf = ({ nveId, mac, addresses, reachable, position }: Listed<VnMember>): Listed<VnMember> => ({
+  nveId,
+  mac,
+  addresses,
+  reachable,
+  position,
+});
 
 /** What an NVE holds, in the shape of the NVA's lists. */
 function heldIn(table: VnTable): Map<string, Listed<Mapping> | Listed<VnMember>> {
   const position = (key: string): string => String(table.positionOf(key));
-  const members = [...table.members].map(([nveId, member]) => [memberKey(nveId), { ...member, position: position(memberKey(nveId)) }] as const);
+  const members = [...table.members].map(
+    ([nveId, member]) => [memberKey(nveId), { ...member, position: position(memberKey(nveId)) }] as const,
+  );
   const mappings = [...table.mappings()].map(([key, mapping]) => [key, { ...mapping, position: position(key) }] as const);
   return new Map<string, Listed<Mapping> | Listed<VnMember>>([...members, ...mappings]);
 }
@@ -93,6 +106,8 @@ function heldIn(table: VnTable): Map<string, Listed<Mapping> | Listed<VnMember>>
 function checkSame(where: string, held: ReadonlyMap<string, unknown>, meant: ReadonlyMap<string, unknown>): void {
   for (const key of new Set([...held.keys(), ...meant.keys()])) {
     if (sameValue(held.get(key), meant.get(key))) continue;
-    throw new CheckFailed(`${where}, ${key}: the NVE holds ${JSON.stringify(held.get(key) ?? null)}, the NVA ${JSON.stringify(meant.get(key) ?? null)}`);
+    throw new CheckFailed(
+      `${where}, ${key}: the NVE holds ${JSON.stringify(held.get(key) ?? null)}, the NVA ${JSON.stringify(meant.get(key) ?? null)}`,
+    );
   }
 }

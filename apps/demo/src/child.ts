@@ -16,8 +16,8 @@ export interface ChildOptions {
 }
 
 /**
- * Another Node process, for as long as this one needs it. It is ended by `stop`, and told to end if this process exits before that: told and
- * not killed, so that it takes its own children along. Where this process is killed, it goes with it.
+ * Another Node process, for as long as this one needs it. It is ended by `stop`, and told to end if this process exits before that:
+ * told and not killed, so that it takes its own children along. Where this process is killed, it goes with it.
  */
 export class Child {
   readonly #name: string;
@@ -30,7 +30,10 @@ export class Child {
   constructor({ name, args, env }: ChildOptions) {
     this.#name = name;
     // A loader or test runner that this process was started with is not the child's.
-    this.#process = spawn(...tethered(process.execPath, args), { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn(...tethered(process.execPath, args), {
+      env: { ...process.env, NODE_OPTIONS: '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
       stream.setEncoding('utf8').on('data', (text: string) => (this.#output = (this.#output + text).slice(-MAX_OUTPUT_CHARS)));
     }

@@ -57,7 +57,16 @@ async function demo({ kafka: onKafka, quiet, json }: Options, children: AsyncDis
     await nva.assertStillRunning();
     throw cause;
   }
-  if (!json) say(summaryText(outcomes, names, kafka ? `by Kafka at ${kafka.brokers.join(',')}` : 'by Server-Sent Events', performance.now() - begin, paint));
+  if (!json)
+    say(
+      summaryText(
+        outcomes,
+        names,
+        kafka ? `by Kafka at ${kafka.brokers.join(',')}` : 'by Server-Sent Events',
+        performance.now() - begin,
+        paint,
+      ),
+    );
 }
 
 /**

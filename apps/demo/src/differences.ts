@@ -7,7 +7,7 @@ export interface DifferenceLine {
   readonly cells: readonly string[];
 }
 
-const ENCAPSULATION_NAMES = { vxlan: 'VXLAN', nvgre: 'NVGRE', 'mpls-gre': 'MPLS over GRE' } as const;
+const ENCAPSULATION_NAMES = { 'vxlan': 'VXLAN', 'nvgre': 'NVGRE', 'mpls-gre': 'MPLS over GRE' } as const;
 
 export const encapsulationName = (encapsulation: string): string => ENCAPSULATION_NAMES[encapsulation as keyof typeof ENCAPSULATION_NAMES];
 
@@ -30,7 +30,13 @@ function merged<T>(before: T | null, after: T | null, cellsOf: (value: T) => rea
   return cellsOf(after).map((cell, i) => (cell === old[i] ? cell : `${old[i] || 'none'} → ${cell || 'none'}`));
 }
 
-const contextCells = ({ name, vnid, service, encapsulation }: VnContext): readonly string[] => [name, '', `VNID ${vnid}`, `${service.toUpperCase()} over ${encapsulationName(encapsulation)}`, 'context'];
+const contextCells = ({ name, vnid, service, encapsulation }: VnContext): readonly string[] => [
+  name,
+  '',
+  `VNID ${vnid}`,
+  `${service.toUpperCase()} over ${encapsulationName(encapsulation)}`,
+  'context',
+];
 
 function memberCells({ nveId, addresses, mac, reachable }: VnMember, sign: DifferenceLine['sign']): readonly string[] {
   return [nveId, '', addresses.join(' '), mac, sign === '~' ? (reachable ? 'reachable' : 'unreachable') : 'member'];
@@ -38,6 +44,9 @@ function memberCells({ nveId, addresses, mac, reachable }: VnMember, sign: Diffe
 
 function mappingCells({ tsId, bid, vlan, ip, mac, attachments }: Mapping, nveId: string): readonly string[] {
   const address = [vlan === null ? '' : `vlan ${vlan}`, ip ?? ''].filter((part) => part !== '').join(' ') || 'untagged';
-  const places = attachments.map((attachment) => `${attachment.nveId === nveId ? 'here' : `at ${attachment.nveId}`}${attachment.state === 'associated' ? ' (associated)' : ''}`);
+  const places = attachments.map(
+    (attachment) =>
+      `${attachment.nveId === nveId ? 'here' : `at ${attachment.nveId}`}${attachment.state === 'associated' ? ' (associated)' : ''}`,
+  );
   return [tsId, bid === null ? '' : `BID ${bid}`, address, mac, places.join(', ')];
 }

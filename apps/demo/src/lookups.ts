@@ -39,7 +39,12 @@ export interface LookedUp {
   readonly found: Found;
 }
 
-export const here = (at: string, vn: string, address: string, tsId: string): Lookup => ({ at, vn, address, expected: { is: 'here', tsId } });
+export const here = (at: string, vn: string, address: string, tsId: string): Lookup => ({
+  at,
+  vn,
+  address,
+  expected: { is: 'here', tsId },
+});
 export const nobody = (at: string, vn: string, address: string): Lookup => ({ at, vn, address, expected: { is: 'nobody' } });
 
 /** `tsId` behind the NVE `nveId`. */
@@ -53,7 +58,8 @@ export function lookUp(stage: Stage, lookup: Lookup): LookedUp {
   const asked: Address = /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(address) ? { mac: address } : { ip: address };
   const found = foundIn(stage.agent(at).client.resolve(stage.names.vn(vn).vnid, asked));
   const wrong = Object.entries(expected).some(([field, value]) => (found as Record<string, unknown>)[field] !== value);
-  if (wrong) throw new CheckFailed(`${at} looks up ${address} in ${vn}: found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
+  if (wrong)
+    throw new CheckFailed(`${at} looks up ${address} in ${vn}: found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
   return { lookup, found };
 }
 
@@ -69,7 +75,17 @@ function foundIn(resolution: Hosted | Resolution | null): Found {
     case 'remote': {
       const { via, mapping, tunnel } = resolution;
       const { encapsulation, vnid, addresses } = tunnel;
-      return { is: 'remote', tsId: mapping.tsId, nveId: via.nveId, reachable: via.reachable, mac: mapping.mac, bid: mapping.bid, encapsulation, vnid, endpoint: addresses[0]! };
+      return {
+        is: 'remote',
+        tsId: mapping.tsId,
+        nveId: via.nveId,
+        reachable: via.reachable,
+        mac: mapping.mac,
+        bid: mapping.bid,
+        encapsulation,
+        vnid,
+        endpoint: addresses[0]!,
+      };
     }
   }
 }

@@ -12,7 +12,11 @@ export interface Answer {
 /** A VN that an NVE is in, and what the NVA makes of the table that the NVE last reported of it. */
 export interface MembershipState {
   readonly vnid: number;
-  readonly applied: { readonly position: string; readonly digest: string; readonly verdict: 'same' | 'behind' | 'differs' | 'unknown' } | null;
+  readonly applied: {
+    readonly position: string;
+    readonly digest: string;
+    readonly verdict: 'same' | 'behind' | 'differs' | 'unknown';
+  } | null;
 }
 
 export interface NveState {
@@ -32,7 +36,11 @@ export class Problem extends Error {
   /** The requirement that refuses it, where one does. */
   readonly row: string | null;
 
-  constructor(request: string, status: number, body: { readonly code?: string; readonly detail?: string; readonly title?: string; readonly row?: string }) {
+  constructor(
+    request: string,
+    status: number,
+    body: { readonly code?: string; readonly detail?: string; readonly title?: string; readonly row?: string },
+  ) {
     super(`${request}: ${status} ${body.code ?? ''} ${body.detail ?? body.title ?? ''}`.trim());
     this.status = status;
     this.code = body.code ?? '';
@@ -83,8 +91,11 @@ export class NvaApi {
 
   async #list<T>(path: string): Promise<readonly T[]> {
     const all: T[] = [];
-    for (let after = ''; ; ) {
-      const page = (await this.#request('GET', `${path}?limit=${PAGE_ITEMS}${after}`)) as { readonly items: readonly T[]; readonly next?: string };
+    for (let after = ''; ;) {
+      const page = (await this.#request('GET', `${path}?limit=${PAGE_ITEMS}${after}`)) as {
+        readonly items: readonly T[];
+        readonly next?: string;
+      };
       all.push(...page.items);
       if (page.next === undefined) return all;
       after = `&after=${encodeURIComponent(page.next)}`;

@@ -29,7 +29,11 @@ export async function startNva(kafka: KafkaPlace | null, children: AsyncDisposab
   const baseUrl = `http://127.0.0.1:${port}`;
   const dataDir = mkdtempSync(join(tmpdir(), 'nvo3-demo-'));
   children.defer(() => rm(dataDir, { recursive: true, force: true }));
-  const child = new Child({ name: 'NVA', args: [MAIN], env: { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, TOKENS_FILE: '', ...kafkaEnv(kafka) } });
+  const child = new Child({
+    name: 'NVA',
+    args: [MAIN],
+    env: { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir, TOKENS_FILE: '', ...kafkaEnv(kafka) },
+  });
   children.defer(() => child.stop());
   const lacking = async (): Promise<string | null> => {
     child.assertRunning();

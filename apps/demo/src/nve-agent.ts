@@ -37,7 +37,13 @@ export class NveAgent {
   /** Connect notification. With a lease the NVA wants heartbeats. */
   connect(leaseS?: number): Promise<Answer> {
     const { nveId, siteId, mac, addresses } = this.#figure;
-    return this.#api.write('PUT', `/v1/nves/${nveId}`, { siteId, mac, addresses, incarnation: this.incarnation, ...(leaseS === undefined ? {} : { leaseS }) });
+    return this.#api.write('PUT', `/v1/nves/${nveId}`, {
+      siteId,
+      mac,
+      addresses,
+      incarnation: this.incarnation,
+      ...(leaseS === undefined ? {} : { leaseS }),
+    });
   }
 
   /** Begins to follow its feeds; the NVA knows it by now. */
@@ -53,7 +59,10 @@ export class NveAgent {
   takeDifferences(): TableDifference[] {
     const all = [...this.#differences.values()].filter(({ before, after }) => !sameValue(before, after));
     this.#differences.clear();
-    return all.sort((a, b) => a.vnid - b.vnid || rankInChange(a.key, false) - rankInChange(b.key, false) || a.key.localeCompare(b.key, 'en', { numeric: true }));
+    return all.sort(
+      (a, b) =>
+        a.vnid - b.vnid || rankInChange(a.key, false) - rankInChange(b.key, false) || a.key.localeCompare(b.key, 'en', { numeric: true }),
+    );
   }
 
   async close(): Promise<void> {

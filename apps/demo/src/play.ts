@@ -60,9 +60,25 @@ async function playOne(step: Step, number: number, stage: Stage): Promise<StepOu
   await step.act(stage);
   const checked = await checkTables(stage);
   const lookups = (step.lookups ?? []).map((lookup) => lookUp(stage, lookup));
-  const nves = stage.agents.map((agent): NveView => ({ nveId: agent.nveId, differences: agent.takeDifferences(), tables: tablesOf(agent.nveId, stage) }));
+  const nves = stage.agents.map((agent): NveView => ({
+    nveId: agent.nveId,
+    differences: agent.takeDifferences(),
+    tables: tablesOf(agent.nveId, stage),
+  }));
   const { id, title, rows, tells } = step;
-  return { number, id, title, rows, tells, position: stage.position, notes: stage.takeNotes(), nves, lookups, checked, elapsedMs: performance.now() - begin };
+  return {
+    number,
+    id,
+    title,
+    rows,
+    tells,
+    position: stage.position,
+    notes: stage.takeNotes(),
+    nves,
+    lookups,
+    checked,
+    elapsedMs: performance.now() - begin,
+  };
 }
 
 function tablesOf(nveId: string, stage: Stage): Record<string, TableView> {

@@ -20,7 +20,10 @@ export function stepText(outcome: StepOutcome, names: FigureIndex, paint: Paint,
     lookups.map((lookedUp) => lookupLine(lookedUp, paint)),
     [checkLine(outcome, paint)],
   ];
-  return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join('\n')).join('\n\n')}\n`;
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
 }
 
 function heading({ number, title, rows }: StepOutcome, paint: Paint): string {
@@ -31,7 +34,9 @@ function heading({ number, title, rows }: StepOutcome, paint: Paint): string {
 
 /** Each NVE's name stands where its lines begin, and so does each VN's. */
 function differenceLines(nves: readonly NveView[], names: FigureIndex, paint: Paint): string[] {
-  const rows = nves.flatMap(({ nveId, differences }) => differences.map((difference) => ({ nveId, vn: names.vnNamed(difference.vnid), ...differenceLine(difference, nveId) })));
+  const rows = nves.flatMap(({ nveId, differences }) =>
+    differences.map((difference) => ({ nveId, vn: names.vnNamed(difference.vnid), ...differenceLine(difference, nveId) })),
+  );
   const widths = columnWidths(rows);
   const lines = rows.map(({ nveId, vn, sign, cells }, i) => {
     const former = rows[i - 1];
@@ -77,7 +82,12 @@ function lookupLine({ lookup: { at, vn, address }, found }: LookedUp, paint: Pai
 }
 
 function checkLine({ checked: { nves, digests, entries }, lookups, position, elapsedMs }: StepOutcome, paint: Paint): string {
-  const facts = [`position ${position}`, counted(nves, 'NVE'), `${counted(digests, 'digest')} equal to the NVA's`, `${counted(entries, 'entry', 'entries')} compared`];
+  const facts = [
+    `position ${position}`,
+    counted(nves, 'NVE'),
+    `${counted(digests, 'digest')} equal to the NVA's`,
+    `${counted(entries, 'entry', 'entries')} compared`,
+  ];
   if (lookups.length > 0) facts.push(counted(lookups.length, 'look-up'));
   return `${INDENT}${paint.good('✓')} ${paint.dim(`${facts.join(' · ')} · ${Math.round(elapsedMs)} ms`)}`;
 }
@@ -86,13 +96,17 @@ const counted = (count: number, one: string, many = `${one}s`): string => `${cou
 
 /** What was played, at a glance. */
 export function summaryText(outcomes: readonly StepOutcome[], names: FigureIndex, feeds: string, elapsedMs: number, paint: Paint): string {
-  const sum = (count: (outcome: StepOutcome) => number): string => outcomes.reduce((total, outcome) => total + count(outcome), 0).toLocaleString('en');
+  const sum = (count: (outcome: StepOutcome) => number): string =>
+    outcomes.reduce((total, outcome) => total + count(outcome), 0).toLocaleString('en');
   const { figure } = names;
   const differences = outcomes.flatMap(({ nves }) => nves.flatMap((nve) => nve.differences));
   const signs = differences.map((difference) => differenceLine(difference, '').sign);
   const count = (sign: DifferenceLine['sign']): string => `${sign}${signs.filter((one) => one === sign).length}`;
   const lines = [
-    ['played', `${outcomes.length} steps: ${figure.tenantSystems.length} VMs, ${figure.nves.length} NVEs, ${figure.vns.length} VNs, fed ${feeds}`],
+    [
+      'played',
+      `${outcomes.length} steps: ${figure.tenantSystems.length} VMs, ${figure.nves.length} NVEs, ${figure.vns.length} VNs, fed ${feeds}`,
+    ],
     ['log', `${outcomes.at(-1)?.position ?? 0} is the newest position`],
     ['records', `${differences.length.toLocaleString('en')} changes of entries (${count('+')} ${count('~')} ${count('-')}) over all NVEs`],
     ['digests', `${sum(({ checked }) => checked.digests)} reported, all equal to the NVA's`],

@@ -54,7 +54,9 @@ const building: readonly Step[] = [
       for (const { name } of stage.names.figure.vns) await stage.createVn(name);
     },
   },
-  server('NVE1', 'R45, R47', 'The first TS of VN1 anywhere puts NVE1 into it; the others just add entries.', [here('NVE1', 'VN1', '192.0.2.1', 'VM1')]),
+  server('NVE1', 'R45, R47', 'The first TS of VN1 anywhere puts NVE1 into it; the others just add entries.', [
+    here('NVE1', 'VN1', '192.0.2.1', 'VM1'),
+  ]),
   server('NVE2', 'R46, R47', 'NVE2 joins VN1: it gets all of the VN, and NVE1 gets what is new.', [
     remote('NVE1', 'VN1', '192.0.2.4', 'VM4', 'NVE2'),
     remote('NVE2', 'VN1', '192.0.2.1', 'VM1', 'NVE1'),
@@ -63,11 +65,16 @@ const building: readonly Step[] = [
     here('NVE3', 'VN2', '192.0.2.1', 'VM7'),
     remote('NVE2', 'VN1', '192.0.2.1', 'VM1', 'NVE1'),
   ]),
-  server('NVE4', 'R17, R23, R24, R46', 'VMa is in VN2 by BID 1 and in VN3 by BID 2, on one vNIC with one MAC; that puts NVE4 into VN3 too.', [
-    remote('NVE3', 'VN2', '192.0.2.4', 'VMa', 'NVE4'),
-    remote('NVE3', 'VN2', '02:00:00:00:00:0c', 'VMc', 'NVE4'),
-    remote('NVE4', 'VN2', '192.0.2.1', 'VM7', 'NVE3'),
-  ]),
+  server(
+    'NVE4',
+    'R17, R23, R24, R46',
+    'VMa is in VN2 by BID 1 and in VN3 by BID 2, on one vNIC with one MAC; that puts NVE4 into VN3 too.',
+    [
+      remote('NVE3', 'VN2', '192.0.2.4', 'VMa', 'NVE4'),
+      remote('NVE3', 'VN2', '02:00:00:00:00:0c', 'VMc', 'NVE4'),
+      remote('NVE4', 'VN2', '192.0.2.1', 'VM7', 'NVE3'),
+    ],
+  ),
   server('NVE5', 'R2, R46', 'Two VMs in VN1, two in VN3: one site in two VNs, with two tables that know nothing of each other.', [
     remote('NVE1', 'VN1', '192.0.2.14', 'VMe', 'NVE5'),
     remote('NVE5', 'VN3', '203.0.113.10', 'VMa', 'NVE4'),
@@ -89,7 +96,8 @@ const living: readonly Step[] = [
     title: 'VMb wants a second address, without BIDs',
     rows: 'R19',
     tells: 'As soon as a TS has several addresses each needs a BID, the first one too. Refused, so no table changes.',
-    act: (stage) => stage.refused('a second address for VMb', 'bid-required', () => stage.addBinding('VMb', { vn: 'VN3', ip: '203.0.113.11' })),
+    act: (stage) =>
+      stage.refused('a second address for VMb', 'bid-required', () => stage.addBinding('VMb', { vn: 'VN3', ip: '203.0.113.11' })),
   },
   {
     id: 'second-address',
@@ -105,7 +113,11 @@ const living: readonly Step[] = [
     rows: 'R43, R55',
     tells: 'One record, so there is no moment without an entry. NVE1 keeps VN1, for it still serves VM2 and VM3.',
     act: (stage) => stage.arrive('VM1', 'NVE2'),
-    lookups: [here('NVE2', 'VN1', '192.0.2.1', 'VM1'), remote('NVE1', 'VN1', '192.0.2.1', 'VM1', 'NVE2'), remote('NVE5', 'VN1', '192.0.2.1', 'VM1', 'NVE2')],
+    lookups: [
+      here('NVE2', 'VN1', '192.0.2.1', 'VM1'),
+      remote('NVE1', 'VN1', '192.0.2.1', 'VM1', 'NVE2'),
+      remote('NVE5', 'VN1', '192.0.2.1', 'VM1', 'NVE2'),
+    ],
   },
   {
     id: 'mac',
@@ -113,7 +125,11 @@ const living: readonly Step[] = [
     rows: 'R14, R15',
     tells: 'Every entry of the TS, in both of its VNs, in one step.',
     act: (stage) => stage.changeMac('VMa', 'NVE4', VMA_NEW_MAC),
-    lookups: [remote('NVE3', 'VN2', VMA_NEW_MAC, 'VMa', 'NVE4'), remote('NVE6', 'VN3', '203.0.113.10', 'VMa', 'NVE4'), nobody('NVE3', 'VN2', '02:00:00:00:00:0a')],
+    lookups: [
+      remote('NVE3', 'VN2', VMA_NEW_MAC, 'VMa', 'NVE4'),
+      remote('NVE6', 'VN3', '203.0.113.10', 'VMa', 'NVE4'),
+      nobody('NVE3', 'VN2', '02:00:00:00:00:0a'),
+    ],
   },
   {
     id: 'stranger',
@@ -122,7 +138,11 @@ const living: readonly Step[] = [
     tells: 'VN and TS must be of one tenant. Refused, so no table changes.',
     act: (stage) =>
       stage.refused('a VM of tenant mallory in VN1', 'vn-of-another-tenant', () =>
-        stage.attachAs('mallory', { tsId: 'VMx', mac: '02:00:00:00:00:99', logicalInterface: 'vport-x', bindings: [{ vn: 'VN1', ip: '192.0.2.99' }] }, 'NVE6'),
+        stage.attachAs(
+          'mallory',
+          { tsId: 'VMx', mac: '02:00:00:00:00:99', logicalInterface: 'vport-x', bindings: [{ vn: 'VN1', ip: '192.0.2.99' }] },
+          'NVE6',
+        ),
       ),
   },
 ];
@@ -175,7 +195,11 @@ const failing: readonly Step[] = [
     rows: 'R35, R43, R49',
     tells: 'NVE5 leaves VN1 and drops its table; VN3 goes on there as if nothing had happened.',
     act: (stage) => stage.depart('VMe', 'NVE5'),
-    lookups: [nobody('NVE5', 'VN1', '192.0.2.1'), here('NVE5', 'VN3', '203.0.113.15', 'VMf'), remote('NVE5', 'VN3', '203.0.113.10', 'VMa', 'NVE4')],
+    lookups: [
+      nobody('NVE5', 'VN1', '192.0.2.1'),
+      here('NVE5', 'VN3', '203.0.113.15', 'VMf'),
+      remote('NVE5', 'VN3', '203.0.113.10', 'VMa', 'NVE4'),
+    ],
   },
 ];
 

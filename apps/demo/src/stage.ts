@@ -77,7 +77,11 @@ export class Stage {
     this.#agents.delete(nveId);
     this.#orphans.set(nveId, [...agent.client.localAttachments.values()]);
     await agent.close();
-    await until(`The lease of ${nveId} lapses`, async () => ((await this.api.nve(nveId)).reachable ? 'it is still reachable' : null), LAPSE_TIMEOUT_MS);
+    await until(
+      `The lease of ${nveId} lapses`,
+      async () => ((await this.api.nve(nveId)).reachable ? 'it is still reachable' : null),
+      LAPSE_TIMEOUT_MS,
+    );
     this.note(`${nveId} has sent no heartbeat for the second that its lease lasts`);
   }
 
@@ -163,7 +167,13 @@ export class Stage {
   }
 
   async #attach({ tsId, mac, logicalInterface, bindings }: Standing, nveId: string, tenantId: string): Promise<void> {
-    await this.#write('PUT', `/v1/nves/${nveId}/tenant-systems/${tsId}`, { tenantId, vmId: tsId, mac, logicalInterface, bindings: this.#lines(bindings) });
+    await this.#write('PUT', `/v1/nves/${nveId}/tenant-systems/${tsId}`, {
+      tenantId,
+      vmId: tsId,
+      mac,
+      logicalInterface,
+      bindings: this.#lines(bindings),
+    });
   }
 
   #lines(bindings: readonly FigureBinding[]): readonly object[] {

@@ -32,14 +32,22 @@ describe('a check', () => {
 
   it('of a look-up that finds another NVE ends the play, and says what was found', async () => {
     const wrong = step({ lookups: [remote('NVE2', 'VN1', '192.0.2.1', 'VM1', 'NVE5')] });
-    await expect(playWith(wrong)).rejects.toThrow(/^Step 5, «More»: NVE2 looks up 192\.0\.2\.1 in VN1: found .*"nveId":"NVE1".*, expected .*"nveId":"NVE5"/);
+    await expect(playWith(wrong)).rejects.toThrow(
+      /^Step 5, «More»: NVE2 looks up 192\.0\.2\.1 in VN1: found .*"nveId":"NVE1".*, expected .*"nveId":"NVE5"/,
+    );
   });
 
   it('of a digest that the NVA does not have ends the play', async () => {
     const ghost = step({
       act: async (stage) => {
         const table = stage.agent('NVE1').client.table(10001)!;
-        table.add({ key: 'member/ghost', value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:ff:99', addresses: [], reachable: true } }, position: table.position!, log: table.log!, changeEnd: true });
+        table.add({
+          key: 'member/ghost',
+          value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:ff:99', addresses: [], reachable: true } },
+          position: table.position!,
+          log: table.log!,
+          changeEnd: true,
+        });
       },
     });
     await expect(playWith(ghost)).rejects.toThrow(/^Step 5, «More»: NVE1 reported [0-9a-f]{16} at \d+ for VN1: the NVA says «differs»/);
@@ -85,7 +93,10 @@ describe('the program', () => {
 
   const isGone = (pid: number): boolean => !existsSync(`/proc/${pid}`);
 
-  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('ends its NVA with itself on %s', async (signal, code) => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('ends its NVA with itself on %s', async (signal, code) => {
     const demo = await start();
     demo.process.kill(signal);
     expect(await demo.ended).toBe(code);

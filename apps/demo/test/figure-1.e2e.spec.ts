@@ -14,14 +14,20 @@ const figure = loadFigure1();
 
 /** Figure 1 when all its VMs are attached: the NVEs of each VN, and its tenant systems with the NVE of each. */
 const BUILT = {
-  VN1: { nves: ['NVE1', 'NVE2', 'NVE5'], systems: ['VM1@NVE1', 'VM2@NVE1', 'VM3@NVE1', 'VM4@NVE2', 'VM5@NVE2', 'VM6@NVE2', 'VMd@NVE5', 'VMe@NVE5'] },
+  VN1: {
+    nves: ['NVE1', 'NVE2', 'NVE5'],
+    systems: ['VM1@NVE1', 'VM2@NVE1', 'VM3@NVE1', 'VM4@NVE2', 'VM5@NVE2', 'VM6@NVE2', 'VMd@NVE5', 'VMe@NVE5'],
+  },
   VN2: { nves: ['NVE3', 'NVE4'], systems: ['VM7@NVE3', 'VM8@NVE3', 'VM9@NVE3', 'VMa@NVE4', 'VMb@NVE4', 'VMc@NVE4'] },
   VN3: { nves: ['NVE4', 'NVE5', 'NVE6'], systems: ['VMa@NVE4', 'VMf@NVE5', 'VMg@NVE5', 'VMh@NVE6', 'VMi@NVE6', 'VMj@NVE6', 'VMk@NVE6'] },
 } as const;
 type VnName = keyof typeof BUILT;
 const VN_NAMES = Object.keys(BUILT) as VnName[];
 
-describe.each([['Server-Sent Events', false], ['Kafka', true]] as const)('Figure 1 over %s (R4)', (_feeds, onKafka) => {
+describe.each([
+  ['Server-Sent Events', false],
+  ['Kafka', true],
+] as const)('Figure 1 over %s (R4)', (_feeds, onKafka) => {
   const outcomes = new Map<string, StepOutcome>();
   const children = new AsyncDisposableStack();
   let api: NvaApi;
@@ -36,11 +42,21 @@ describe.each([['Server-Sent Events', false], ['Kafka', true]] as const)('Figure
 
   const nve = (step: string, nveId: string): NveView => outcomes.get(step)!.nves.find((view) => view.nveId === nveId)!;
   const table = (step: string, nveId: string, vn: VnName): TableView => nve(step, nveId).tables[vn]!;
-  const holders = (view: TableView): string[] => view.mappings.map(({ tsId, attachments }) => `${tsId}@${attachments.map(({ nveId }) => nveId).join('+')}`).sort();
-  const inVn = (step: string, vn: VnName): string[] => outcomes.get(step)!.nves.filter(({ tables }) => vn in tables).map(({ nveId }) => nveId);
+  const holders = (view: TableView): string[] =>
+    view.mappings.map(({ tsId, attachments }) => `${tsId}@${attachments.map(({ nveId }) => nveId).join('+')}`).sort();
+  const inVn = (step: string, vn: VnName): string[] =>
+    outcomes
+      .get(step)!
+      .nves.filter(({ tables }) => vn in tables)
+      .map(({ nveId }) => nveId);
   /** What each NVE saw of a step, `+ key`, `- key` or `~ key`; NVEs that saw nothing are left out. */
   const seen = (step: string): Record<string, string[]> =>
-    Object.fromEntries(outcomes.get(step)!.nves.filter(({ differences }) => differences.length > 0).map(({ nveId, differences }) => [nveId, differences.map(signed)]));
+    Object.fromEntries(
+      outcomes
+        .get(step)!
+        .nves.filter(({ differences }) => differences.length > 0)
+        .map(({ nveId, differences }) => [nveId, differences.map(signed)]),
+    );
   const differences = (step: string): TableDifference[] => outcomes.get(step)!.nves.flatMap((view) => view.differences);
 
   it('plays to the end, every digest and every entry equal to the NVA’s after each step', () => {
@@ -60,21 +76,29 @@ describe.each([['Server-Sent Events', false], ['Kafka', true]] as const)('Figure
   });
 
   it('lets a tenant reach several VNs with one VM or many, over one NVE or several (R3)', () => {
-    const vnsOf = (nveId: string, tsId: string): string[] => Object.entries(nve('server-6', nveId).tables).flatMap(([vn, view]) => (view.mappings.some((mapping) => mapping.tsId === tsId) ? [vn] : [])).toSorted();
+    const vnsOf = (nveId: string, tsId: string): string[] =>
+      Object.entries(nve('server-6', nveId).tables)
+        .flatMap(([vn, view]) => (view.mappings.some((mapping) => mapping.tsId === tsId) ? [vn] : []))
+        .toSorted();
     expect(vnsOf('NVE4', 'VMa')).toEqual(['VN2', 'VN3']);
     expect([vnsOf('NVE5', 'VMd'), vnsOf('NVE5', 'VMf')]).toEqual([['VN1'], ['VN3']]);
-    expect(holders(table('server-6', 'NVE1', 'VN1')).map((holder) => holder.split('@')[1])).toEqual(expect.arrayContaining(['NVE1', 'NVE2', 'NVE5']));
+    expect(holders(table('server-6', 'NVE1', 'VN1')).map((holder) => holder.split('@')[1])).toEqual(
+      expect.arrayContaining(['NVE1', 'NVE2', 'NVE5']),
+    );
   });
 
   it('gives every NVE of a VN an entry for every tenant system of it (R7)', () => {
-    for (const vn of VN_NAMES) for (const nveId of BUILT[vn].nves) expect(holders(table('server-6', nveId, vn)), `${nveId} in ${vn}`).toEqual(BUILT[vn].systems);
+    for (const vn of VN_NAMES)
+      for (const nveId of BUILT[vn].nves) expect(holders(table('server-6', nveId, vn)), `${nveId} in ${vn}`).toEqual(BUILT[vn].systems);
   });
 
   it('gives every NVE of a VN the underlay address of every other, so that its sites send to each other directly (R6)', () => {
     for (const vn of VN_NAMES) {
       for (const nveId of BUILT[vn].nves) {
         const known = Object.fromEntries(table('server-6', nveId, vn).members.map((member) => [member.nveId, member.addresses]));
-        expect(known, `${nveId} in ${vn}`).toEqual(Object.fromEntries(BUILT[vn].nves.map((other) => [other, figure.nves.find((one) => one.nveId === other)!.addresses])));
+        expect(known, `${nveId} in ${vn}`).toEqual(
+          Object.fromEntries(BUILT[vn].nves.map((other) => [other, figure.nves.find((one) => one.nveId === other)!.addresses])),
+        );
       }
     }
   });
@@ -87,20 +111,38 @@ describe.each([['Server-Sent Events', false], ['Kafka', true]] as const)('Figure
   });
 
   it('sets a VN’s table up locally with its first tenant system (R45)', () => {
-    expect(seen('server-1')).toEqual({ NVE1: ['+ context', '+ member/NVE1', '+ mapping/VM1/192.0.2.1', '+ mapping/VM2/192.0.2.2', '+ mapping/VM3/192.0.2.3'] });
+    expect(seen('server-1')).toEqual({
+      NVE1: ['+ context', '+ member/NVE1', '+ mapping/VM1/192.0.2.1', '+ mapping/VM2/192.0.2.2', '+ mapping/VM3/192.0.2.3'],
+    });
   });
 
   it('gives a new NVE the whole VN, and the others what is new (R46, R47)', () => {
     const added = ['+ mapping/VM4/192.0.2.4', '+ mapping/VM5/192.0.2.5', '+ mapping/VM6/192.0.2.6'];
     expect(seen('server-2')).toEqual({
       NVE1: ['+ member/NVE2', ...added],
-      NVE2: ['+ context', '+ member/NVE1', '+ member/NVE2', '+ mapping/VM1/192.0.2.1', '+ mapping/VM2/192.0.2.2', '+ mapping/VM3/192.0.2.3', ...added],
+      NVE2: [
+        '+ context',
+        '+ member/NVE1',
+        '+ member/NVE2',
+        '+ mapping/VM1/192.0.2.1',
+        '+ mapping/VM2/192.0.2.2',
+        '+ mapping/VM3/192.0.2.3',
+        ...added,
+      ],
     });
   });
 
   it('tells each NVE the service and encapsulation of its VNs, every kind of them (R50)', () => {
-    const kinds = VN_NAMES.map((vn) => table('server-6', BUILT[vn].nves[0], vn).context!).map(({ name, service, encapsulation }) => [name, service, encapsulation]);
-    expect(kinds).toEqual([['VN1', 'l3', 'vxlan'], ['VN2', 'l2', 'nvgre'], ['VN3', 'l3', 'mpls-gre']]);
+    const kinds = VN_NAMES.map((vn) => table('server-6', BUILT[vn].nves[0], vn).context!).map(({ name, service, encapsulation }) => [
+      name,
+      service,
+      encapsulation,
+    ]);
+    expect(kinds).toEqual([
+      ['VN1', 'l3', 'vxlan'],
+      ['VN2', 'l2', 'nvgre'],
+      ['VN3', 'l3', 'mpls-gre'],
+    ]);
   });
 
   it('keeps one address apart in two VNs (R13)', () => {
@@ -151,14 +193,16 @@ describe.each([['Server-Sent Events', false], ['Kafka', true]] as const)('Figure
   it('moves a tenant system with one record: away from the old NVE, to the new one, elsewhere for every remote one (R55)', () => {
     const moved = ['~ mapping/VM1/192.0.2.1'];
     expect(seen('move')).toEqual({ NVE1: moved, NVE2: moved, NVE5: moved });
-    for (const difference of differences('move')) expect(difference).toMatchObject({ before: { attachments: [{ nveId: 'NVE1' }] }, after: { attachments: [{ nveId: 'NVE2' }] } });
+    for (const difference of differences('move'))
+      expect(difference).toMatchObject({ before: { attachments: [{ nveId: 'NVE1' }] }, after: { attachments: [{ nveId: 'NVE2' }] } });
     expect(positions(differences('move'))).toHaveLength(1);
   });
 
   it('changes the MAC in every entry of the tenant system, in both VNs, in one step (R14, R15)', () => {
     const [inVn2, inVn3] = ['~ mapping/VMa/vlan-20/192.0.2.4', '~ mapping/VMa/203.0.113.10'];
     expect(seen('mac')).toEqual({ NVE3: [inVn2], NVE4: [inVn2, inVn3], NVE5: [inVn3], NVE6: [inVn3] });
-    for (const difference of differences('mac')) expect(difference).toMatchObject({ before: { mac: '02:00:00:00:00:0a' }, after: { mac: '02:00:00:00:aa:0a' } });
+    for (const difference of differences('mac'))
+      expect(difference).toMatchObject({ before: { mac: '02:00:00:00:00:0a' }, after: { mac: '02:00:00:00:aa:0a' } });
     expect(positions(differences('mac'))).toHaveLength(1);
   });
 
@@ -198,14 +242,26 @@ describe.each([['Server-Sent Events', false], ['Kafka', true]] as const)('Figure
     const vn1 = ['VM1@NVE2', 'VM2@NVE1', 'VM3@NVE1', 'VM4@NVE2', 'VM5@NVE2', 'VM6@NVE2'];
     const vn2 = ['VM7@NVE3', 'VM8@NVE3', 'VM9@NVE3', 'VMa@NVE4', 'VMb@NVE4', 'VMc@NVE4'];
     const vn3 = ['VMa@NVE4', 'VMb@NVE4', 'VMf@NVE5', 'VMg@NVE5', 'VMh@NVE6', 'VMi@NVE6', 'VMj@NVE6', 'VMk@NVE6'];
-    const held = Object.fromEntries(outcomes.get('last')!.nves.map(({ nveId, tables }) => [nveId, Object.fromEntries(Object.entries(tables).map(([vn, view]) => [vn, holders(view)]))]));
-    expect(held).toEqual({ NVE1: { VN1: vn1 }, NVE2: { VN1: vn1 }, NVE3: { VN2: vn2 }, NVE4: { VN2: vn2, VN3: vn3 }, NVE5: { VN3: vn3 }, NVE6: { VN3: vn3 } });
+    const held = Object.fromEntries(
+      outcomes
+        .get('last')!
+        .nves.map(({ nveId, tables }) => [nveId, Object.fromEntries(Object.entries(tables).map(([vn, view]) => [vn, holders(view)]))]),
+    );
+    expect(held).toEqual({
+      NVE1: { VN1: vn1 },
+      NVE2: { VN1: vn1 },
+      NVE3: { VN2: vn2 },
+      NVE4: { VN2: vn2, VN3: vn3 },
+      NVE5: { VN3: vn3 },
+      NVE6: { VN3: vn3 },
+    });
   });
 
   it('lists one entry per connection at the NVA, without what only an NVE can know (R9)', async () => {
     const entries = await Promise.all(figure.vns.map(({ vnid }) => api.mappings(vnid)));
     expect(entries.map((list) => list.length)).toEqual([6, 6, 8]);
-    for (const entry of entries.flat()) expect(Object.keys(entry).sort()).toEqual(['attachments', 'bid', 'ip', 'mac', 'mobility', 'position', 'tsId', 'via', 'vlan']);
+    for (const entry of entries.flat())
+      expect(Object.keys(entry).sort()).toEqual(['attachments', 'bid', 'ip', 'mac', 'mobility', 'position', 'tsId', 'via', 'vlan']);
   });
 
   it('sends the logical interface to no NVE; the NVA knows it (R11)', async () => {

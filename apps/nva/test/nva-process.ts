@@ -28,7 +28,10 @@ export class NvaProcess {
   constructor(env: Environment, args: readonly string[] = []) {
     if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run «npm run build» first`);
     const { NODE_OPTIONS: _, ...inherited } = process.env;
-    this.#child = spawn(...tethered(process.execPath, [MAIN, ...args]), { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(...tethered(process.execPath, [MAIN, ...args]), {
+      env: { ...inherited, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#child.stderr!.on('data', (data: Buffer) => (this.#errors += data.toString()));
     this.exited = new Promise((resolve) => this.#child.on('close', (code, signal) => resolve({ code, signal })));
     this.#url = new Promise((resolve, reject) => {

@@ -26,13 +26,24 @@ function run(app: string, ...flags: string[]): Promise<{ code: number; stdout: s
   const main = join(ROOT, `apps/${app}/dist/main.js`);
   if (!existsSync(main)) throw new Error(`${main} is missing: run «npm run build» first`);
   const { NODE_OPTIONS: _, ...env } = process.env;
-  return new Promise((resolve) => execFile(process.execPath, ['--no-experimental-sqlite', ...flags, main], { env: { ...env, DATA_DIR: join(directory, 'data'), PORT: '0' } }, (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })));
+  return new Promise((resolve) =>
+    execFile(
+      process.execPath,
+      ['--no-experimental-sqlite', ...flags, main],
+      { env: { ...env, DATA_DIR: join(directory, 'data'), PORT: '0' } },
+      (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+    ),
+  );
 }
 
 describe('on a Node that is too old', () => {
   it.each(APPS)('apps/%s/dist/main.js says which Node it needs, and nothing else', async (app) => {
     const { code, stdout, stderr } = await run(app, '--require', fake);
-    expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: `${app}: needs Node ${OLDEST_NODE} or newer, and ${process.execPath} is Node 20.20.2. npm ci brings one that is new enough: npm start uses it, and it is node_modules/.bin/node\n` });
+    expect({ code, stdout, stderr }).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `${app}: needs Node ${OLDEST_NODE} or newer, and ${process.execPath} is Node 20.20.2. npm ci brings one that is new enough: npm start uses it, and it is node_modules/.bin/node\n`,
+    });
     expect(existsSync(join(directory, 'data'))).toBe(false);
   });
 
@@ -42,7 +53,10 @@ describe('on a Node that is too old', () => {
     expect(stderr).toContain('node:sqlite');
     for (const app of APPS) {
       const text = readFileSync(join(ROOT, `apps/${app}/dist/main.js`), 'utf8');
-      expect([...text.matchAll(/^import .*$/gm)].map(([line]) => line), app).toEqual([expect.stringMatching(/^import \{ startOnNode \} from '@nva\/(?:service|ports)\/node-version';$/)]);
+      expect(
+        [...text.matchAll(/^import .*$/gm)].map(([line]) => line),
+        app,
+      ).toEqual([expect.stringMatching(/^import \{ startOnNode \} from '@nva\/(?:service|ports)\/node-version';$/)]);
     }
   });
 });
@@ -52,6 +66,14 @@ it('which Node is needed is what package.json says', () => {
   expect(engines.node).toBe(`>=${OLDEST_NODE}`);
 });
 
-it.each([['24.0.0', false], ['24.21.0', false], ['25.1.0', false], ['100.0.0', false], ['23.11.1', true], ['20.20.2', true], ['9.11.2', true]])('Node %s: too old is %s', (version, tooOld) => {
+it.each([
+  ['24.0.0', false],
+  ['24.21.0', false],
+  ['25.1.0', false],
+  ['100.0.0', false],
+  ['23.11.1', true],
+  ['20.20.2', true],
+  ['9.11.2', true],
+])('Node %s: too old is %s', (version, tooOld) => {
   expect(nodeFault('nva', version, '/usr/bin/node') !== null).toBe(tooOld);
 });

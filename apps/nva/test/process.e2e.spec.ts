@@ -55,12 +55,14 @@ function load(url: string, lines: readonly string[]): Load {
     call.on('error', () => resolve('broken'));
     call.on('response', (response) => {
       response.on('error', () => resolve('broken')).on('end', () => resolve('whole'));
-      createInterface({ input: response }).on('line', (line) => {
-        // The last line of an answer that broke off may be cut.
-        if (!line.endsWith('}')) return;
-        results.push(JSON.parse(line) as Record<string, unknown>);
-        if (waiting && results.length >= waiting.count) waiting.resolve();
-      }).on('error', () => resolve('broken'));
+      createInterface({ input: response })
+        .on('line', (line) => {
+          // The last line of an answer that broke off may be cut.
+          if (!line.endsWith('}')) return;
+          results.push(JSON.parse(line) as Record<string, unknown>);
+          if (waiting && results.length >= waiting.count) waiting.resolve();
+        })
+        .on('error', () => resolve('broken'));
     });
   });
   call.end(lines.join(''));
@@ -70,8 +72,11 @@ function load(url: string, lines: readonly string[]): Load {
 /** Every event after a position, by position. */
 async function eventsOf(url: string, after = 0): Promise<Map<string, { stream: string; revision: number }>> {
   const events = new Map<string, { stream: string; revision: number }>();
-  for (let next: string | undefined = String(after); next !== undefined; ) {
-    const page = (await (await fetch(`${url}/v1/events?limit=1000&after=${next}`)).json()) as { items: { position: string; stream: string; revision: number }[]; next?: string };
+  for (let next: string | undefined = String(after); next !== undefined;) {
+    const page = (await (await fetch(`${url}/v1/events?limit=1000&after=${next}`)).json()) as {
+      items: { position: string; stream: string; revision: number }[];
+      next?: string;
+    };
     for (const { position, stream, revision } of page.items) events.set(position, { stream, revision });
     next = page.next;
   }
@@ -84,7 +89,9 @@ async function tableOf(url: string, vnid: number): Promise<{ records: unknown[];
   const [, ...events] = await feed.snapshot();
   feed.close();
   const digest = new TableDigest();
-  const records = events.slice(0, -1).map(({ data: { key, value, position } }) => ({ key: String(key), value, position: String(position) }));
+  const records = events
+    .slice(0, -1)
+    .map(({ data: { key, value, position } }) => ({ key: String(key), value, position: String(position) }));
   for (const { key, position } of records) digest.set(key, Number(position), null);
   return { records: records.toSorted((a, b) => (a.key < b.key ? -1 : 1)), digest: digest.toString(), end: events.at(-1)!.id };
 }
@@ -92,7 +99,14 @@ async function tableOf(url: string, vnid: number): Promise<{ records: unknown[];
 describe('the process', () => {
   it('tells where it listens in a line of JSON, takes writes, and ends with 0 on SIGTERM', async () => {
     const { process, url, http } = await started();
-    expect(process.lines.find((line) => 'url' in line)).toMatchObject({ level: 'info', msg: 'the NVA listens', url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), docs: `${url}/docs`, dataDir: directory.path, position: '0' });
+    expect(process.lines.find((line) => 'url' in line)).toMatchObject({
+      level: 'info',
+      msg: 'the NVA listens',
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      docs: `${url}/docs`,
+      dataDir: directory.path,
+      position: '0',
+    });
     await populate(http);
     const feed = await SseReader.open(`${url}/v1/vns/1/feed`);
     await feed.snapshot();
@@ -132,13 +146,26 @@ describe('the process', () => {
     await populate(http);
     await postLines(url, Array.from({ length: 300 }, (_, n) => attachLine(n, 1 + (n % 3))).join(''));
     await postLines(url, Array.from({ length: 100 }, (_, n) => attachLine(n, 1 + ((n + 1) % 3))).join(''));
-    const before = { table: await tableOf(url, 1), nve: (await http.get('/v1/nves/nve1/table?limit=1000')).body, members: (await http.get('/v1/vns/1/members')).body, events: await eventsOf(url) };
+    const before = {
+      table: await tableOf(url, 1),
+      nve: (await http.get('/v1/nves/nve1/table?limit=1000')).body,
+      members: (await http.get('/v1/vns/1/members')).body,
+      events: await eventsOf(url),
+    };
     expect(await process.end()).toMatchObject({ code: 0 });
     const again = await started();
     const { url: newUrl, http: newHttp } = again;
-    expect({ table: await tableOf(newUrl, 1), nve: (await newHttp.get('/v1/nves/nve1/table?limit=1000')).body, members: (await newHttp.get('/v1/vns/1/members')).body, events: await eventsOf(newUrl) }).toEqual(before);
+    expect({
+      table: await tableOf(newUrl, 1),
+      nve: (await newHttp.get('/v1/nves/nve1/table?limit=1000')).body,
+      members: (await newHttp.get('/v1/vns/1/members')).body,
+      events: await eventsOf(newUrl),
+    }).toEqual(before);
     const [log, position] = String(before.table.end).split('/');
-    await newHttp.post('/v1/nves/nve1/heartbeat').send({ incarnation: 1, applied: [{ vnid: 1, log, position, digest: before.table.digest }] }).expect(200);
+    await newHttp
+      .post('/v1/nves/nve1/heartbeat')
+      .send({ incarnation: 1, applied: [{ vnid: 1, log, position, digest: before.table.digest }] })
+      .expect(200);
     expect((await newHttp.get('/v1/nves/nve1')).body.memberships).toMatchObject([{ vnid: 1, applied: { verdict: 'same' } }]);
   });
 

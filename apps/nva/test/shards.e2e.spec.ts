@@ -19,13 +19,22 @@ afterEach(async () => {
 });
 
 it('a server of some shards publishes their VNs only, and ends with an error that names the shard and its new owner when one is taken over', async () => {
-  process = new NvaProcess({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: directory.path, KAFKA_BROKERS: feed.brokers.join(','), FEED_PREFIX: feed.prefix, DISTRIBUTOR_SHARDS: '0-31' });
-  const http = supertest(await process.url());
-  const put = (vnid: number, name: string): Promise<unknown> => http.put(`/v1/vns/${vnid}`).send({ tenantId: 'red', name, service: 'l3', encapsulation: 'vxlan' }).expect(200);
-  const published = (): Promise<void> => until(async () => {
-    const { body, status } = await http.get('/readyz');
-    return status === 200 && body.publishedPosition === body.foldPosition;
+  process = new NvaProcess({
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATA_DIR: directory.path,
+    KAFKA_BROKERS: feed.brokers.join(','),
+    FEED_PREFIX: feed.prefix,
+    DISTRIBUTOR_SHARDS: '0-31',
   });
+  const http = supertest(await process.url());
+  const put = (vnid: number, name: string): Promise<unknown> =>
+    http.put(`/v1/vns/${vnid}`).send({ tenantId: 'red', name, service: 'l3', encapsulation: 'vxlan' }).expect(200);
+  const published = (): Promise<void> =>
+    until(async () => {
+      const { body, status } = await http.get('/readyz');
+      return status === 200 && body.publishedPosition === body.foldPosition;
+    });
   await published();
   for (const vnid of [1, 33, 65]) await put(vnid, 'a');
   await published();
@@ -38,5 +47,7 @@ it('a server of some shards publishes their VNs only, and ends with an error tha
   await published();
   await put(1, 'b');
   expect(await process.exited).toEqual({ code: 1, signal: null });
-  expect(process.lines.map(({ msg, err }) => `${String(msg)} ${JSON.stringify(err)}`).join('\n')).toMatch(/the NVA cannot go on .*Shard 1 of the feeds was taken over by other on \S+, process \d+ /);
+  expect(process.lines.map(({ msg, err }) => `${String(msg)} ${JSON.stringify(err)}`).join('\n')).toMatch(
+    /the NVA cannot go on .*Shard 1 of the feeds was taken over by other on \S+, process \d+ /,
+  );
 });

@@ -23,7 +23,12 @@ afterEach(async () => {
 });
 
 async function started(everyEvents = EVERY_EVENTS): Promise<{ process: NvaProcess; url: string; said: (message: string) => number }> {
-  const process = (last = new NvaProcess({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: directory.path, SNAPSHOT_EVERY_EVENTS: String(everyEvents) }));
+  const process = (last = new NvaProcess({
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATA_DIR: directory.path,
+    SNAPSHOT_EVERY_EVENTS: String(everyEvents),
+  }));
   const url = await process.url();
   await until(async () => (await fetch(`${url}/readyz`)).status === 200);
   return { process, url, said: (message) => process.lines.filter(({ msg }) => msg === message).length };
@@ -37,18 +42,29 @@ async function state(url: string): Promise<unknown> {
     const [, ...events] = await feed.snapshot();
     feed.close();
     const digest = new TableDigest();
-    const records = events.slice(0, -1).map(({ data: { key, value, position } }) => ({ key: String(key), value, position: String(position) }));
+    const records = events
+      .slice(0, -1)
+      .map(({ data: { key, value, position } }) => ({ key: String(key), value, position: String(position) }));
     for (const { key, position } of records) digest.set(key, Number(position), null);
     tables.push({ vnid, records: records.toSorted((a, b) => (a.key < b.key ? -1 : 1)), digest: digest.toString() });
   }
   const get = async (path: string): Promise<unknown> => (await supertest(url).get(path)).body as unknown;
-  return { tables, vn: await get('/v1/vns/1'), nves: [await get('/v1/nves/nve1'), await get('/v1/nves/nve2')], ts: await get('/v1/tenant-systems/ts7') };
+  return {
+    tables,
+    vn: await get('/v1/vns/1'),
+    nves: [await get('/v1/nves/nve1'), await get('/v1/nves/nve2')],
+    ts: await get('/v1/tenant-systems/ts7'),
+  };
 }
 
 it('a process killed with snapshots on shows the same tables, positions, digests and idempotent answers after every restart', async () => {
   const first = await started();
   await populate(supertest(first.url));
-  const keyed = (url: string, n: number) => supertest(url).put(`/v1/nves/nve3/tenant-systems/keyed${n}`).set('idempotency-key', `key-${n}`).send(tsBody(200 + n, { mac: `02:00:00:aa:00:0${n}`, bindings: [{ vnid: 1, ip: `10.9.0.${n}` }] }));
+  const keyed = (url: string, n: number) =>
+    supertest(url)
+      .put(`/v1/nves/nve3/tenant-systems/keyed${n}`)
+      .set('idempotency-key', `key-${n}`)
+      .send(tsBody(200 + n, { mac: `02:00:00:aa:00:0${n}`, bindings: [{ vnid: 1, ip: `10.9.0.${n}` }] }));
   const answers: unknown[] = [];
   let { url, process, said } = first;
   for (let round = 0; round < ROUNDS; round++) {

@@ -15,8 +15,10 @@ export function readAcceptLoss(args: readonly string[]): string | null {
   if (args.length === 0) return null;
   const [command, option, reason, ...rest] = args;
   const expected = `expected nothing, or ${ACCEPT_LOSS_COMMAND} --reason "<why>"`;
-  if (command !== ACCEPT_LOSS_COMMAND || option !== '--reason' || reason === undefined || rest.length > 0) throw new ConfigError(`arguments: ${expected}, got «${args.join(' ')}»`);
-  if (reason.trim() === '' || reason.length > MAX_REASON_CHARACTERS || !reason.isWellFormed()) throw new ConfigError(`--reason: expected text of 1 to ${MAX_REASON_CHARACTERS} characters, got ${reason.length}`);
+  if (command !== ACCEPT_LOSS_COMMAND || option !== '--reason' || reason === undefined || rest.length > 0)
+    throw new ConfigError(`arguments: ${expected}, got «${args.join(' ')}»`);
+  if (reason.trim() === '' || reason.length > MAX_REASON_CHARACTERS || !reason.isWellFormed())
+    throw new ConfigError(`--reason: expected text of 1 to ${MAX_REASON_CHARACTERS} characters, got ${reason.length}`);
   return reason;
 }
 
@@ -42,7 +44,10 @@ export async function acceptLoss(config: NvaConfig, reason: string, clock: Clock
   logger.info('the loss is accepted: the log goes on under another UUID', { log });
 }
 
-/** Opens the log; one that is refused because acknowledged events are missing is first made to end where it does. No process starts meanwhile. */
+/**
+ * Opens the log; one that is refused because acknowledged events are missing is first made to end where it does. No process starts
+ * meanwhile.
+ */
 async function openedAsItIs(config: NvaConfig, file: LossFile, clock: Clock, logger: Logger): Promise<EventStore> {
   try {
     return await openLog(config, clock, logger);
@@ -54,7 +59,11 @@ async function openedAsItIs(config: NvaConfig, file: LossFile, clock: Clock, log
   try {
     const { position, acknowledged, walSetAside } = await acceptLogEnd(config);
     file.write({ loss: kept?.loss ?? null, accepting: { acknowledged } });
-    logger.info('the log is taken to end at the last event that it holds', { position: String(position), acknowledged: acknowledged === null ? null : String(acknowledged), walSetAside });
+    logger.info('the log is taken to end at the last event that it holds', {
+      position: String(position),
+      acknowledged: acknowledged === null ? null : String(acknowledged),
+      walSetAside,
+    });
   } catch (error) {
     if (kept) file.write(kept);
     else file.remove();
@@ -71,9 +80,18 @@ async function renewed(store: EventStore, file: LossFile, reason: string, clock:
   const kept = readable(file);
   if (kept?.accepting) file.write({ ...kept, accepting: { ...kept.accepting, log } });
   const data = { audit: auditOf(clock), log, previousLog: store.logId, head, lostTo: lostTo(file, store.logId, head), reason };
-  const [result] = await store.append([{ stream: LOG_STREAM, expectedRevision: revision, events: [{ id: randomUUID(), event: { type: 'LogRenewed', data } }] }]);
-  if (result!.outcome !== 'appended') throw new Error(`somebody else accepted a loss at the same time: stream «${LOG_STREAM}» is at revision ${result!.actualRevision}`);
-  logger.info('the end of the log is given up', { previousLog: store.logId, head: String(head), lostTo: data.lostTo === null ? null : String(data.lostTo), reason, position: String(result!.position) });
+  const [result] = await store.append([
+    { stream: LOG_STREAM, expectedRevision: revision, events: [{ id: randomUUID(), event: { type: 'LogRenewed', data } }] },
+  ]);
+  if (result!.outcome !== 'appended')
+    throw new Error(`somebody else accepted a loss at the same time: stream «${LOG_STREAM}» is at revision ${result!.actualRevision}`);
+  logger.info('the end of the log is given up', {
+    previousLog: store.logId,
+    head: String(head),
+    lostTo: data.lostTo === null ? null : String(data.lostTo),
+    reason,
+    position: String(result!.position),
+  });
   return log;
 }
 
@@ -92,7 +110,13 @@ function lostTo(file: LossFile, log: string, head: Position): Position | null {
   return furthest > head ? furthest : null;
 }
 
-const auditOf = (clock: Clock) => ({ recordedAt: clock.wallMs(), actor: actorOf({ kind: 'operator', name: whoRunsThis() }), correlationId: randomUUID(), idempotencyKey: null, requestDigest: null });
+const auditOf = (clock: Clock) => ({
+  recordedAt: clock.wallMs(),
+  actor: actorOf({ kind: 'operator', name: whoRunsThis() }),
+  correlationId: randomUUID(),
+  idempotencyKey: null,
+  requestDigest: null,
+});
 
 /** A user without an entry, as containers have them, is a number. */
 function whoRunsThis(): string {

@@ -9,9 +9,15 @@ export interface IdentityRate {
 }
 
 /** Whether a tenant system has moved too often of late (X9, RFC 7432 section 15.1). */
-export const movesTooOften = ({ moves }: Pick<TenantSystem, 'moves'>, clock: Clock): boolean => since(moves, clock, MOVE_ALARM_WINDOW_MS) > MOVE_ALARM_MOVES;
+export const movesTooOften = ({ moves }: Pick<TenantSystem, 'moves'>, clock: Clock): boolean =>
+  since(moves, clock, MOVE_ALARM_WINDOW_MS) > MOVE_ALARM_MOVES;
 
 /** Whether an NVE has told another site, MAC or address too often of late without a greater incarnation, as two hosts under one id do. */
-export const changesTooOften = ({ identityChanges }: Pick<Nve, 'identityChanges'>, clock: Clock, { changes, withinS }: IdentityRate): boolean => since(identityChanges, clock, withinS * 1_000) > changes;
+export const changesTooOften = (
+  { identityChanges }: Pick<Nve, 'identityChanges'>,
+  clock: Clock,
+  { changes, withinS }: IdentityRate,
+): boolean => since(identityChanges, clock, withinS * 1_000) > changes;
 
-const since = (times: readonly number[], clock: Clock, windowMs: number): number => times.filter((at) => at > clock.wallMs() - windowMs).length;
+const since = (times: readonly number[], clock: Clock, windowMs: number): number =>
+  times.filter((at) => at > clock.wallMs() - windowMs).length;

@@ -26,10 +26,17 @@ const attributes: JsonSchema = { type: 'object', additionalProperties: text };
 const attachment = object({ nveId: text, state: oneOf('associated', 'activated') });
 const conflict = object({ vnid: whole, address: text, heldBy: text });
 const address = { bid: nullable(whole), mac: text, ip: nullable(text), vlan: nullable(whole) };
-const mapping = { tsId: text, ...address, attachments: list(attachment), mobility: described(whole, 'Moves so far; never decreases.'), via: nullable(described(text, 'The interconnect that it was imported by.')) };
+const mapping = {
+  tsId: text,
+  ...address,
+  attachments: list(attachment),
+  mobility: described(whole, 'Moves so far; never decreases.'),
+  via: nullable(described(text, 'The interconnect that it was imported by.')),
+};
 const member = { nveId: text, mac: text, addresses: list(text), reachable: flag };
 const applied = { log: uuid, position, digest, verdict: ref('Verdict') };
-const page = (items: JsonSchema): JsonSchema => object({ items: list(items) }, { next: described(text, 'Give it as `after` for the next page; absent on the last.') });
+const page = (items: JsonSchema): JsonSchema =>
+  object({ items: list(items) }, { next: described(text, 'Give it as `after` for the next page; absent on the last.') });
 const used = object({ used: whole, limit: nullable(whole) });
 const usage = Object.fromEntries(COUNTED.map((counted) => [counted, used]));
 
@@ -65,7 +72,10 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     status: oneOf('reachable', 'lapsed', 'disconnected', 'forgotten'),
     reachable: flag,
     tenantSystems: whole,
-    identityAlarm: described(flag, 'It told another site, MAC or addresses more than NVE_CHANGES_ALARM times within NVE_CHANGES_ALARM_S without a greater incarnation: two hosts may have its id.'),
+    identityAlarm: described(
+      flag,
+      'It told another site, MAC or addresses more than NVE_CHANGES_ALARM times within NVE_CHANGES_ALARM_S without a greater incarnation: two hosts may have its id.',
+    ),
     memberships: list(object({ vnid: whole, since: position, applied: nullable(object(applied)) })),
     revision: whole,
     position,
@@ -111,7 +121,10 @@ export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     code: text,
     detail: text,
     correlationId: nullable(text),
-    leftOut: described(whole, 'Attempts of the same caller, or address, before this one and after the one before it here, of which only the number is kept.'),
+    leftOut: described(
+      whole,
+      'Attempts of the same caller, or address, before this one and after the one before it here, of which only the number is kept.',
+    ),
   }),
 };
 
@@ -142,12 +155,24 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
   '/v1/vns/{vnid}/tenant-systems': page(ref('TenantSystem')),
   '/v1/usage': { anyOf: [object({ tenantId: text, ...usage }), object({ nveId: text, ...usage })] },
   '/v1/resolve': {
-    anyOf: [object({ mode: oneOf('direct'), mappings: list(ref('Mapping')), members: list(object(member)) }), object({ mode: oneOf('redirect'), members: list(ref('Member')) })],
+    anyOf: [
+      object({ mode: oneOf('direct'), mappings: list(ref('Mapping')), members: list(object(member)) }),
+      object({ mode: oneOf('redirect'), members: list(ref('Member')) }),
+    ],
   },
   '/v1/events': page(ref('Event')),
-  '/v1/refused': object({ items: list(ref('RefusedAttempt')), forgotten: described(whole, 'Attempts since the start of which nothing is kept, and which no `leftOut` counts.') }, { next: described(text, 'Give it as `after` for the next page; absent on the last.') }),
+  '/v1/refused': object(
+    {
+      items: list(ref('RefusedAttempt')),
+      forgotten: described(whole, 'Attempts since the start of which nothing is kept, and which no `leftOut` counts.'),
+    },
+    { next: described(text, 'Give it as `after` for the next page; absent on the last.') },
+  ),
   '/v1/oracles': object({ items: list(group) }),
   '/v1/schemas/{fingerprint}': described({ type: 'object' }, 'The Avro schema.'),
   '/healthz': object({ status: oneOf('ok') }, { oracleId: text }),
-  '/readyz': object({ ready: flag, log: uuid, foldPosition: position }, { publishedPosition: position, eventStore: object({ leader: flag, forS: { type: 'integer', minimum: 0 } }) }),
+  '/readyz': object(
+    { ready: flag, log: uuid, foldPosition: position },
+    { publishedPosition: position, eventStore: object({ leader: flag, forS: { type: 'integer', minimum: 0 } }) },
+  ),
 };

@@ -10,7 +10,13 @@ export interface AnswerBody {
   readonly memberships: readonly number[];
 }
 
-export const answerBody = ({ position, revision, effective, conflicts, memberships }: Answer): AnswerBody => ({ position: String(position), revision, effective, conflicts, memberships });
+export const answerBody = ({ position, revision, effective, conflicts, memberships }: Answer): AnswerBody => ({
+  position: String(position),
+  revision,
+  effective,
+  conflicts,
+  memberships,
+});
 
 /** 202: recorded, but it does not count. */
 export const answerStatus = (answer: Answer): 200 | 202 => (answer.effective ? 200 : 202);

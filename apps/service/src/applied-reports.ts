@@ -16,11 +16,12 @@ export interface Report extends Applied {
 }
 
 /**
- * What NVEs say they have applied, VN by VN: soft state, from their heartbeats. Each report is compared with the digests from its own position on,
- * so an NVE that is merely behind, or further than it can tell, is never called different; where not all of them are held the verdict is unknown.
+ * What NVEs say they have applied, VN by VN: soft state, from their heartbeats. Each report is compared with the digests from its
+ * own position on, so an NVE that is merely behind, or further than it can tell, is never called different; where not all of them
+ * are held the verdict is unknown.
  *
- * An NVE may be further than this fold as well, and its position not tell: so what differs is unknown until the fold has passed all that was in the log when the
- * report came, and differs then if it still does.
+ * An NVE may be further than this fold as well, and its position not tell: so what differs is unknown until the fold has passed all
+ * that was in the log when the report came, and differs then if it still does.
  */
 export class AppliedReports {
   readonly #log: string;
@@ -36,8 +37,17 @@ export class AppliedReports {
   /** Told of every VN of which an NVE holds another table than the fold. */
   onDiffers: (vnid: number) => void = () => undefined;
 
-  /** `isIn` says whether an NVE is in a VN; `caughtUp` resolves when the fold has passed all that is in the log now, with false if that is not known. */
-  constructor(log: string, digests: FeedDigests, foldPosition: () => Position, isIn: (nveId: string, vnid: number) => boolean, caughtUp: () => Promise<boolean>) {
+  /**
+   * `isIn` says whether an NVE is in a VN; `caughtUp` resolves when the fold has passed all that is in the log now, with false if
+   * that is not known.
+   */
+  constructor(
+    log: string,
+    digests: FeedDigests,
+    foldPosition: () => Position,
+    isIn: (nveId: string, vnid: number) => boolean,
+    caughtUp: () => Promise<boolean>,
+  ) {
     this.#caughtUp = caughtUp;
     this.#isIn = isIn;
     this.#log = log;
@@ -51,8 +61,9 @@ export class AppliedReports {
   }
 
   /**
-   * Of VNs that the NVE is in. One that it has left is kept, without a verdict, as long as every report goes on naming it: its right to read that VN
-   * waits for that. Any other VN is dropped, whether it exists or not. `ahead`: the VNs whose reports are beyond the head of the log, which only the log tells.
+   * Of VNs that the NVE is in. One that it has left is kept, without a verdict, as long as every report goes on naming it: its
+   * right to read that VN waits for that. Any other VN is dropped, whether it exists or not. `ahead`: the VNs whose reports are
+   * beyond the head of the log, which only the log tells.
    */
   take(nveId: string, applied: readonly Applied[], ahead: ReadonlySet<number> = new Set()): void {
     const before = this.of(nveId);
@@ -61,11 +72,16 @@ export class AppliedReports {
       if (this.#isIn(nveId, one.vnid)) reports.push({ ...one, verdict: ahead.has(one.vnid) ? 'ahead' : this.#verdict(one) });
       else if (before.has(one.vnid)) reports.push({ ...one, verdict: 'unknown' });
     }
-    const kept = reports.map((report) => (report.verdict === 'differs' ? { ...report, verdict: this.#stillDiffers(before.get(report.vnid), report) ? ('differs' as const) : ('unknown' as const) } : report));
+    const kept = reports.map((report) =>
+      report.verdict === 'differs'
+        ? { ...report, verdict: this.#stillDiffers(before.get(report.vnid), report) ? ('differs' as const) : ('unknown' as const) }
+        : report,
+    );
     this.#reports.delete(nveId);
     this.#reports.set(nveId, new Map(kept.map((report) => [report.vnid, report])));
     if (this.#reports.size > MAX_REPORTERS) this.#reports.delete(this.#reports.keys().next().value!);
-    for (const [i, { verdict }] of reports.entries()) if (verdict === 'differs') this.#seeming.set(`${nveId} ${kept[i]!.vnid}`, { nveId, report: kept[i]! });
+    for (const [i, { verdict }] of reports.entries())
+      if (verdict === 'differs') this.#seeming.set(`${nveId} ${kept[i]!.vnid}`, { nveId, report: kept[i]! });
     if (this.#seeming.size > 0 && !this.#confirming) void this.#confirm();
   }
 
@@ -99,7 +115,10 @@ export class AppliedReports {
 
   /** The first NVEs that have reported, by id, after one. */
   reporters(after: string, limit: number): readonly string[] {
-    return [...this.#reports.keys()].filter((nveId) => nveId > after).toSorted().slice(0, limit);
+    return [...this.#reports.keys()]
+      .filter((nveId) => nveId > after)
+      .toSorted()
+      .slice(0, limit);
   }
 
   of(nveId: string): ReadonlyMap<number, Report> {

@@ -13,16 +13,24 @@ export async function appliedBy(core: Core, nveId: string, authorization: string
 }
 
 /** The same of many NVEs: of the first `limit` whose id comes after one. One question to each owner. */
-export async function appliedByAll(core: Core, after: string, limit: number, authorization: string | undefined): Promise<(nveId: string, vnid: number) => AppliedBody | null> {
+export async function appliedByAll(
+  core: Core,
+  after: string,
+  limit: number,
+  authorization: string | undefined,
+): Promise<(nveId: string, vnid: number) => AppliedBody | null> {
   if (hears(core)) {
     return (nveId, vnid) => {
       const report = core.applied.of(nveId).get(vnid);
       return report ? appliedBody(report) : null;
     };
   }
-  const told = await Promise.all([...core.replica.network.oracles.values()].map(({ url }) => allAppliedAt(url, after, limit, authorization)));
+  const told = await Promise.all(
+    [...core.replica.network.oracles.values()].map(({ url }) => allAppliedAt(url, after, limit, authorization)),
+  );
   const byNve = new Map<string, Map<number, AppliedBody>>();
-  for (const { nveId, applied } of told.flat()) byNve.set(nveId, new Map([...(byNve.get(nveId) ?? []), ...applied.map(({ vnid, ...body }) => [vnid, body] as const)]));
+  for (const { nveId, applied } of told.flat())
+    byNve.set(nveId, new Map([...(byNve.get(nveId) ?? []), ...applied.map(({ vnid, ...body }) => [vnid, body] as const)]));
   return (nveId, vnid) => byNve.get(nveId)?.get(vnid) ?? null;
 }
 

@@ -12,10 +12,14 @@ export type Queries = Readonly<Record<string, string | readonly string[]>>;
 /** Streams, or types, that one question names at most. */
 export const MAX_NAMES = 16;
 
-const ENTITY = new RegExp(`^(?:(?:${[...Object.values(AGGREGATES).map(({ prefix }) => prefix), 'interconnect-'].join('|')})[A-Za-z0-9._:@-]{1,252}|fold|log)$`);
+const ENTITY = new RegExp(
+  `^(?:(?:${[...Object.values(AGGREGATES).map(({ prefix }) => prefix), 'interconnect-'].join('|')})[A-Za-z0-9._:@-]{1,252}|fold|log)$`,
+);
 const NAME = /^[\x21-\x7e]{1,256}$/;
 const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
-const TYPES: readonly string[] = createEventCodec().schemas.map(({ schema }) => (schema as { name: string }).name).toSorted();
+const TYPES: readonly string[] = createEventCodec()
+  .schemas.map(({ schema }) => (schema as { name: string }).name)
+  .toSorted();
 
 /** What an auditor asks of the log. */
 export interface AuditQuery {
@@ -38,9 +42,24 @@ export function readAuditQuery({ entity, type, ...query }: Queries): AuditQuery 
   const before = single['before'] === undefined ? Infinity : readPosition(single['before'], 'before');
   // Whoever pages backwards gives `before`; going forward from the start of the log then would tell the wrong end of it.
   const { order = before === Infinity ? 'asc' : 'desc' } = single;
-  if (order !== 'asc' && order !== 'desc') throw new Refusal('out-of-range', 'order is asc, oldest first, or desc', { field: 'order', received: order });
-  const entities = several(entity, 'entity', (name) => ENTITY.test(name) || new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold, log', { field: 'entity', received: name }));
-  const types = new Set(several(type, 'type', (name) => TYPES.includes(name) || new Refusal('out-of-range', 'there is no event of that type', { field: 'type', received: name, expected: TYPES })));
+  if (order !== 'asc' && order !== 'desc')
+    throw new Refusal('out-of-range', 'order is asc, oldest first, or desc', { field: 'order', received: order });
+  const entities = several(
+    entity,
+    'entity',
+    (name) =>
+      ENTITY.test(name) ||
+      new Refusal('id-malformed', 'entity is a stream: ts-<id>, vn-<vnid>, nve-<id>, fold, log', { field: 'entity', received: name }),
+  );
+  const types = new Set(
+    several(
+      type,
+      'type',
+      (name) =>
+        TYPES.includes(name) ||
+        new Refusal('out-of-range', 'there is no event of that type', { field: 'type', received: name, expected: TYPES }),
+    ),
+  );
   const actor = named(single['actor'], 'actor');
   const correlationId = named(single['correlationId'], 'correlationId');
   const [fromMs, toMs] = [timeMs(single['from'], 'from') ?? -Infinity, timeMs(single['to'], 'to') ?? Infinity];
@@ -51,15 +70,29 @@ export function readAuditQuery({ entity, type, ...query }: Queries): AuditQuery 
     newestFirst: order === 'desc',
     limit,
     entities: [...new Set(entities)],
-    matches: ({ event: { type: its, data: { audit } } }) =>
-      (types.size === 0 || types.has(its)) && (actor === undefined || audit.actor === actor) && (correlationId === undefined || audit.correlationId === correlationId) && audit.recordedAt >= fromMs && audit.recordedAt < toMs,
+    matches: ({
+      event: {
+        type: its,
+        data: { audit },
+      },
+    }) =>
+      (types.size === 0 || types.has(its)) &&
+      (actor === undefined || audit.actor === actor) &&
+      (correlationId === undefined || audit.correlationId === correlationId) &&
+      audit.recordedAt >= fromMs &&
+      audit.recordedAt < toMs,
   };
 }
 
 /** A field that may be given more than once. */
-function several(received: string | readonly string[] | undefined, field: string, check: (name: string) => true | Refusal): readonly string[] {
+function several(
+  received: string | readonly string[] | undefined,
+  field: string,
+  check: (name: string) => true | Refusal,
+): readonly string[] {
   const names = received === undefined ? [] : [received].flat();
-  if (names.length > MAX_NAMES) throw new Refusal('out-of-range', `${field} is given ${MAX_NAMES} times at most`, { field, received: names.length });
+  if (names.length > MAX_NAMES)
+    throw new Refusal('out-of-range', `${field} is given ${MAX_NAMES} times at most`, { field, received: names.length });
   for (const name of names) {
     const checked = check(name);
     if (checked !== true) throw checked;
@@ -68,7 +101,8 @@ function several(received: string | readonly string[] | undefined, field: string
 }
 
 function named(received: string | undefined, field: string): string | undefined {
-  if (received !== undefined && !NAME.test(received)) throw new Refusal('out-of-range', `${field} is 1 to 256 printable characters without spaces`, { field, received });
+  if (received !== undefined && !NAME.test(received))
+    throw new Refusal('out-of-range', `${field} is 1 to 256 printable characters without spaces`, { field, received });
   return received;
 }
 
@@ -78,6 +112,10 @@ function timeMs(received: string | undefined, field: string): number | undefined
   const [, year, month, day] = RFC_3339.exec(received)?.map(Number) ?? [];
   const ms = Date.parse(received);
   const isDay = year !== undefined && new Date(Date.UTC(year, month! - 1, day)).getUTCDate() === day;
-  if (!isDay || Number.isNaN(ms)) throw new Refusal('wrong-type', `${field} is a time as RFC 3339 has it, 2026-01-31T12:00:00Z for one (a + in a query is written %2B)`, { field, received });
+  if (!isDay || Number.isNaN(ms))
+    throw new Refusal('wrong-type', `${field} is a time as RFC 3339 has it, 2026-01-31T12:00:00Z for one (a + in a query is written %2B)`, {
+      field,
+      received,
+    });
   return ms;
 }

@@ -24,9 +24,9 @@ type Pause = () => Promise<void>;
 const NOT_FOUND_YET = Symbol('not found yet');
 
 /**
- * Answers questions about the log in pieces: after each the caller waits for its turn, and after EVENTS_PER_QUESTION events the page is told as it
- * is, be it empty, with the place to go on from. There is no index: who asks for one stream pays for that stream, who asks for an actor for what
- * lies between the events of that actor.
+ * Answers questions about the log in pieces: after each the caller waits for its turn, and after EVENTS_PER_QUESTION events the
+ * page is told as it is, be it empty, with the place to go on from. There is no index: who asks for one stream pays for that
+ * stream, who asks for an actor for what lies between the events of that actor.
  */
 export class AuditSearch {
   readonly #store: EventStore;
@@ -43,7 +43,8 @@ export class AuditSearch {
     const found: RecordedEvent[] = [];
     let passed = 0;
     let last: Position = query.newestFirst ? query.before : query.after;
-    const source = query.entities.length > 0 ? this.#streams(query) : query.newestFirst ? this.#backwards(query, pause) : this.#forwards(query, pause);
+    const source =
+      query.entities.length > 0 ? this.#streams(query) : query.newestFirst ? this.#backwards(query, pause) : this.#forwards(query, pause);
     try {
       for await (const events of source) {
         for (const event of events) {
@@ -75,10 +76,11 @@ export class AuditSearch {
   /** Events from the last known place at or before a number on. A store reads from where an event stands, and that may be any number. */
   async *#from(number: Position, pause: Pause): Batches {
     let from = Math.max(this.#positions.atOrBefore(number), this.#walked.atOrBefore(number));
-    for (let passed = 0; ; ) {
+    for (let passed = 0; ;) {
       const begin = from;
       for await (const { events } of this.#store.readAll({ after: this.#store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
-        // From the first event on without a gap: what begins at a place that the fold knows would put places above those still to be walked.
+        // From the first event on without a gap: what begins at a place that the fold knows would put places above those still to
+        // be walked.
         for (const { position } of events) if (position < this.#positions.first) this.#walked.met(position);
         from = events.at(-1)!.position;
         if (from <= number) passed += events.length;
@@ -96,7 +98,10 @@ export class AuditSearch {
     for (let first = true; ; first = false) {
       const begin: Position | undefined = place;
       try {
-        for await (const events of this.#store.readAllBackwards({ limit: EVENTS_AT_ONCE, ...(place === undefined ? {} : { before: place }) })) {
+        for await (const events of this.#store.readAllBackwards({
+          limit: EVENTS_AT_ONCE,
+          ...(place === undefined ? {} : { before: place }),
+        })) {
           place = events.at(-1)!.position;
           yield events;
         }
@@ -122,7 +127,9 @@ export class AuditSearch {
   /** The events of several streams, in the order of the log. */
   async *#streams(query: AuditQuery): Batches {
     const { newestFirst, entities } = query;
-    const sources = await Promise.all(entities.map(async (stream) => Cursor.open(newestFirst ? this.#streamBack(stream, query.before) : this.#stream(stream, query.after))));
+    const sources = await Promise.all(
+      entities.map(async (stream) => Cursor.open(newestFirst ? this.#streamBack(stream, query.before) : this.#stream(stream, query.after))),
+    );
     const isFirst = (a: RecordedEvent, b: RecordedEvent): boolean => (newestFirst ? a.position > b.position : a.position < b.position);
     let events: RecordedEvent[] = [];
     for (;;) {
@@ -139,7 +146,7 @@ export class AuditSearch {
   }
 
   async *#stream(stream: string, after: Position): Batches {
-    for (let revision = after === 0 ? 0 : await this.#firstAfter(stream, after); ; ) {
+    for (let revision = after === 0 ? 0 : await this.#firstAfter(stream, after); ;) {
       const events = await this.#read(stream, revision, STREAM_EVENTS_AT_ONCE);
       if (events.length === 0) return;
       revision = events.at(-1)!.revision + 1;
@@ -148,14 +155,17 @@ export class AuditSearch {
   }
 
   async *#streamBack(stream: string, before: Position): Batches {
-    for (let end = await this.#firstAfter(stream, before - 1); end > 0; ) {
+    for (let end = await this.#firstAfter(stream, before - 1); end > 0;) {
       const from = Math.max(0, end - STREAM_EVENTS_AT_ONCE);
       yield (await this.#read(stream, from, end - from)).toReversed();
       end = from;
     }
   }
 
-  /** The revision of the first event of a stream that stands after a position, or would: a search by doubling, then by halving, so a long stream costs a few reads of one event. */
+  /**
+   * The revision of the first event of a stream that stands after a position, or would: a search by doubling, then by halving, so a
+   * long stream costs a few reads of one event.
+   */
   async #firstAfter(stream: string, position: Position): Promise<number> {
     const isAfter = async (revision: number): Promise<boolean> => {
       const [event] = await this.#read(stream, revision, 1);

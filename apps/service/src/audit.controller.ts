@@ -26,7 +26,12 @@ const EVENTS_PER_STEP = 64;
 export class AuditController {
   readonly #core: Core;
   readonly #search: AuditSearch;
-  readonly #schemas = new Map([...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas].map(({ fingerprint, schema }) => [fingerprint, schema]));
+  readonly #schemas = new Map(
+    [...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas].map(({ fingerprint, schema }) => [
+      fingerprint,
+      schema,
+    ]),
+  );
 
   constructor(@Inject(CORE) core: Core) {
     this.#core = core;
@@ -35,7 +40,10 @@ export class AuditController {
 
   @Get('events')
   @Header('content-type', 'application/json; charset=utf-8')
-  @ApiOperation({ summary: 'The log, oldest first or newest first, of what is asked for (operators). A question looks at a bounded part of it: a page may have fewer items, or none, and a `next`.' })
+  @ApiOperation({
+    summary:
+      'The log, oldest first or newest first, of what is asked for (operators). A question looks at a bounded part of it: a page may have fewer items, or none, and a `next`.',
+  })
   @DescribesQuery({
     ...PAGING,
     after: 'A position; 0 unless given. Oldest first, the `next` of the page before.',
@@ -46,7 +54,11 @@ export class AuditController {
     from: 'Recorded at this time or later, RFC 3339.',
     to: 'Recorded before this time, RFC 3339.',
   })
-  @DescribesList('entity', MAX_NAMES, 'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold, log. May be given several times.')
+  @DescribesList(
+    'entity',
+    MAX_NAMES,
+    'A stream: ts-<id> (ts-<id>@<tenant> where another tenant had the id first), vn-<vnid>, nve-<id>, fold, log. May be given several times.',
+  )
   @DescribesList('type', MAX_NAMES, 'A type of event, as docs/schemas.md names it. May be given several times.')
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     const { caller } = contextOf(request);
@@ -60,7 +72,8 @@ export class AuditController {
   schema(@Param('fingerprint') fingerprint: string, @Query() query: Readonly<Record<string, string>>): unknown {
     only(query);
     const schema = this.#schemas.get(fingerprint);
-    if (!schema) throw new Refusal('schema-unknown', 'there is no schema of that fingerprint', { field: 'fingerprint', received: fingerprint });
+    if (!schema)
+      throw new Refusal('schema-unknown', 'there is no schema of that fingerprint', { field: 'fingerprint', received: fingerprint });
     return schema;
   }
 
@@ -86,6 +99,19 @@ const POSITION_FIELDS: ReadonlySet<string> = new Set(['head', 'lostTo', 'owner']
 
 function eventBody({ position, stream, revision, id, event }: RecordedEvent): unknown {
   const { audit, ...fields } = event.data;
-  const data = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, POSITION_FIELDS.has(name) && typeof value === 'number' ? String(value) : value]));
-  return { position: String(position), stream, revision, id, type: event.type, recordedAt: new Date(audit.recordedAt).toISOString(), actor: audit.actor, correlationId: audit.correlationId, idempotencyKey: audit.idempotencyKey, data };
+  const data = Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, POSITION_FIELDS.has(name) && typeof value === 'number' ? String(value) : value]),
+  );
+  return {
+    position: String(position),
+    stream,
+    revision,
+    id,
+    type: event.type,
+    recordedAt: new Date(audit.recordedAt).toISOString(),
+    actor: audit.actor,
+    correlationId: audit.correlationId,
+    idempotencyKey: audit.idempotencyKey,
+    data,
+  };
 }

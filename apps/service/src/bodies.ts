@@ -6,8 +6,8 @@ const JSON_TYPE = 'application/json';
 const COMMANDS_ROUTE = '/v1/commands';
 
 /**
- * How bodies are read: JSON, within the bounds of `readJson`, and NDJSON, which goes on as the stream that it is. Everything else is refused.
- * No body is no body, whatever its content type says: many clients send one with a DELETE that has none.
+ * How bodies are read: JSON, within the bounds of `readJson`, and NDJSON, which goes on as the stream that it is. Everything else
+ * is refused. No body is no body, whatever its content type says: many clients send one with a DELETE that has none.
  */
 export function readBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();

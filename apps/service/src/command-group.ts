@@ -44,7 +44,9 @@ export class CommandGroup {
   async #submit(): Promise<void> {
     const asked = this.#asked.toSorted((a, b) => a.index - b.index);
     try {
-      const outcomes = await this.#dispatcher.decideHere(asked.map(({ line, sender }) => ({ ...line, ...sender }) as CallersLine | CallersSweep));
+      const outcomes = await this.#dispatcher.decideHere(
+        asked.map(({ line, sender }) => ({ ...line, ...sender }) as CallersLine | CallersSweep),
+      );
       asked.forEach(({ settle }, i) => settle(outcomes[i]!));
     } catch (cause) {
       const refusal = new Refusal('internal', `the commands could not be decided: ${(cause as Error).message}`);

@@ -23,8 +23,8 @@ interface Signer {
  *
  *     { "nves": [{ "nveId": "leaf-1", "keys": ["<base64 of at least 32 bytes>", …], "tenants": ["red"] }] }
  *
- * Any key of an NVE is good: a new one is put first, the old one taken out when the NVE has changed over. Which tenants an NVE serves stands
- * in TOKENS_FILE if the NVE does, and otherwise here; absent or null is any.
+ * Any key of an NVE is good: a new one is put first, the old one taken out when the NVE has changed over. Which tenants an NVE
+ * serves stands in TOKENS_FILE if the NVE does, and otherwise here; absent or null is any.
  */
 export class CommandKeys {
   readonly #signers: ReadonlyMap<string, Signer>;
@@ -41,7 +41,8 @@ export class CommandKeys {
       const { nveId, keys, tenants } = readSigner(entry);
       if (signers.has(nveId)) throw wrong(`NVE ${nveId} stands there twice; its keys are one list`);
       const like = names.get(nveIdOnKafka(nveId));
-      if (like !== undefined) throw wrong(`NVEs ${like} and ${nveId} differ in . and _ only, which Kafka takes for the same in the names of topics`);
+      if (like !== undefined)
+        throw wrong(`NVEs ${like} and ${nveId} differ in . and _ only, which Kafka takes for the same in the names of topics`);
       names.set(nveIdOnKafka(nveId), nveId);
       const inTokens = tokens.tenantsOf(nveId);
       if (inTokens !== undefined && tenants !== undefined) throw wrong(`the tenants of NVE ${nveId} stand in TOKENS_FILE already`);
@@ -61,7 +62,10 @@ export class CommandKeys {
 
   /** By the NVE's name, what its keys allow. For comparing, and for nobody's eyes. */
   rights(): readonly (readonly [name: string, rights: string])[] {
-    return [...this.#signers.values()].map(({ caller, keys }) => [actorOf(caller), `${keys.map((key) => key.export().toString('hex')).join(' ')} ${JSON.stringify(caller)}`] as const);
+    return [...this.#signers.values()].map(
+      ({ caller, keys }) =>
+        [actorOf(caller), `${keys.map((key) => key.export().toString('hex')).join(' ')} ${JSON.stringify(caller)}`] as const,
+    );
   }
 
   /** Who signed it, or null: nobody known, or somebody else. */
@@ -79,7 +83,8 @@ function entriesOf(file: string): readonly unknown[] {
   let content: unknown;
   try {
     const { mode } = statSync(file);
-    if ((mode & OTHERS) !== 0) throw wrong(`${file} can be read or written by others (mode ${(mode & 0o777).toString(8)}); only its owner may: chmod 600`);
+    if ((mode & OTHERS) !== 0)
+      throw wrong(`${file} can be read or written by others (mode ${(mode & 0o777).toString(8)}); only its owner may: chmod 600`);
     content = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
     throw cause instanceof ConfigError ? cause : wrong(`${file} cannot be read as JSON: ${(cause as Error).message}`, cause);
@@ -95,9 +100,14 @@ function readSigner(entry: unknown): { nveId: string; keys: readonly KeyObject[]
   const { keys, tenants } = entry;
   try {
     const nveId = parseNveId(entry['nveId']);
-    if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS_PER_NVE) throw wrong(`keys of NVE ${nveId} is a list of 1 to ${MAX_KEYS_PER_NVE}`);
+    if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS_PER_NVE)
+      throw wrong(`keys of NVE ${nveId} is a list of 1 to ${MAX_KEYS_PER_NVE}`);
     if (tenants !== undefined && tenants !== null && !Array.isArray(tenants)) throw wrong('tenants is a list, or null for any');
-    return { nveId, keys: keys.map((key: unknown) => keyOf(key, nveId)), tenants: tenants?.map((tenant: unknown) => parseTenantId(tenant, 'tenants')) };
+    return {
+      nveId,
+      keys: keys.map((key: unknown) => keyOf(key, nveId)),
+      tenants: tenants?.map((tenant: unknown) => parseTenantId(tenant, 'tenants')),
+    };
   } catch (error) {
     throw error instanceof Refusal ? wrong(error.message, error) : error;
   }
@@ -106,7 +116,8 @@ function readSigner(entry: unknown): { nveId: string; keys: readonly KeyObject[]
 /** Does not show what it received: it may be most of a key. */
 function keyOf(text: unknown, nveId: string): KeyObject {
   const key = typeof text === 'string' ? Buffer.from(text, 'base64') : null;
-  if (!key || key.toString('base64') !== text || key.length < MIN_KEY_BYTES) throw wrong(`a key of NVE ${nveId} is not the base64 of at least ${MIN_KEY_BYTES} bytes`);
+  if (!key || key.toString('base64') !== text || key.length < MIN_KEY_BYTES)
+    throw wrong(`a key of NVE ${nveId} is not the base64 of at least ${MIN_KEY_BYTES} bytes`);
   return createSecretKey(key);
 }
 

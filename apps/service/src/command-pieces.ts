@@ -11,18 +11,21 @@ export interface Piece {
 }
 
 /**
- * Divides a batch of commands of many callers into pieces that take their turns one by one, wave by wave: the pieces of a wave need not wait
- * for each other. A command about a tenant system (or two) that another caller sent one about before is of a later wave, so that these are decided in
- * the order in which they came; those of one caller are in any case.
+ * Divides a batch of commands of many callers into pieces that take their turns one by one, wave by wave: the pieces of a wave need
+ * not wait for each other. A command about a tenant system (or two) that another caller sent one about before is of a later wave,
+ * so that these are decided in the order in which they came; those of one caller are in any case.
  */
 export function* waves(lines: readonly CallersLine[]): Generator<readonly Piece[], void> {
-  for (let left = [...lines.keys()]; left.length > 0; ) {
+  for (let left = [...lines.keys()]; left.length > 0;) {
     const senders = new Map<string, string>();
     const open = new Map<string, Piece>();
     const pieces: Piece[] = [];
     const later: number[] = [];
     for (const place of left) {
-      const { parsed: { command }, caller: sender } = lines[place]!;
+      const {
+        parsed: { command },
+        caller: sender,
+      } = lines[place]!;
       const caller = actorOf(sender);
       const about = 'tsId' in command ? ('to' in command ? [command.tsId, command.to] : [command.tsId]) : [];
       if (about.some((tsId) => (senders.get(tsId) ?? caller) !== caller)) {

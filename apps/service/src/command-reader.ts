@@ -53,16 +53,31 @@ export class CommandReader {
     const authentic = this.#authentic(record);
     if (typeof authentic === 'string') {
       this.counters.unauthenticated++;
-      const { headers: { nve: claims, 'correlation-id': correlationId }, ...place } = record;
+      const {
+        headers: { 'nve': claims, 'correlation-id': correlationId },
+        ...place
+      } = record;
       const refusal = new Refusal('unauthenticated', `a command on Kafka: ${authentic}`);
-      this.#refused.note({ caller: null, ...(claims !== undefined && { claims }), address: null, record: placeOf(place), command: null, entity: null, correlationId: correlationId === undefined ? null : cut(correlationId), refusal });
+      this.#refused.note({
+        caller: null,
+        ...(claims !== undefined && { claims }),
+        address: null,
+        record: placeOf(place),
+        command: null,
+        entity: null,
+        correlationId: correlationId === undefined ? null : cut(correlationId),
+        refusal,
+      });
       return null;
     }
     const { sender, key, value } = authentic;
     try {
       return { sender, key, content: this.#line(record, key, value, sender) };
     } catch (error) {
-      const refusal = error instanceof Refusal ? error : new Refusal('malformed-body', `the value is no command: ${(error as Error).message}`, { field: '' });
+      const refusal =
+        error instanceof Refusal
+          ? error
+          : new Refusal('malformed-body', `the value is no command: ${(error as Error).message}`, { field: '' });
       if (error instanceof CodecError) {
         this.counters.malformed++;
         this.#logger.warn('a command on Kafka cannot be decoded', { ...whereabouts(record), err: error });
@@ -72,9 +87,10 @@ export class CommandReader {
   }
 
   #authentic({ topic, timestamp, key, headers, value }: ReceivedCommand): { sender: Sender; key: string; value: Buffer } | string {
-    const { nve: nveId, signature, 'correlation-id': correlationId, 'idempotency-key': idempotencyKey } = headers;
+    const { 'nve': nveId, signature, 'correlation-id': correlationId, 'idempotency-key': idempotencyKey } = headers;
     if (key === null || value === null) return 'it has no key or no value';
-    if (nveId === undefined || signature === undefined || correlationId === undefined || idempotencyKey === undefined) return 'a header is missing: nve, signature, correlation-id, idempotency-key';
+    if (nveId === undefined || signature === undefined || correlationId === undefined || idempotencyKey === undefined)
+      return 'a header is missing: nve, signature, correlation-id, idempotency-key';
     if (!ID.test(correlationId) || !ID.test(idempotencyKey)) return 'correlation-id and idempotency-key are 1 to 128 printable characters';
     const caller = this.#keys().callerOf({ topic, key, nveId, correlationId, idempotencyKey, timestamp, value }, signature);
     if (caller?.kind !== 'nve') return 'the signature is not that of the NVE';
@@ -85,18 +101,35 @@ export class CommandReader {
     const ageMs = this.#clock.wallMs() - timestamp;
     if (ageMs > MAX_COMMAND_AGE_MS) throw expired(`the command is older than ${MAX_COMMAND_AGE_MS / 1_000} s`, timestamp);
     if (ageMs < -MAX_CLOCK_SKEW_MS) throw expired(`the command is dated more than ${MAX_CLOCK_SKEW_MS / 1_000} s ahead`, timestamp);
-    if (value.length > MAX_LINE_BYTES) throw new Refusal('body-too-large', `a command has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: value.length });
+    if (value.length > MAX_LINE_BYTES)
+      throw new Refusal('body-too-large', `a command has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: value.length });
     const message = this.#codec.decode(value);
     if (message.type === 'CommandOutcome') throw new CodecError('it is an outcome');
     const line = lineOf(message);
     const due = commandKey(line, caller.nveId);
-    if (key !== due) throw new Refusal('out-of-range', 'the key of the record is the tenant system\u2019s id, of a passing the taker\u2019s, or nve/<nveId> where there is none', { field: 'key', received: key, expected: due });
+    if (key !== due)
+      throw new Refusal(
+        'out-of-range',
+        'the key of the record is the tenant system\u2019s id, of a passing the taker\u2019s, or nve/<nveId> where there is none',
+        { field: 'key', received: key, expected: due },
+      );
     return { ...line, correlationId, idempotencyKey };
   }
 }
 
-const expired = (message: string, timestamp: number): Refusal => new Refusal('command-expired', message, { field: 'timestamp', received: timestamp });
+const expired = (message: string, timestamp: number): Refusal =>
+  new Refusal('command-expired', message, { field: 'timestamp', received: timestamp });
 
-export const placeOf = ({ topic, partition, offset }: Pick<ReceivedCommand, 'topic' | 'partition' | 'offset'>) => ({ topic, partition, offset });
+export const placeOf = ({ topic, partition, offset }: Pick<ReceivedCommand, 'topic' | 'partition' | 'offset'>) => ({
+  topic,
+  partition,
+  offset,
+});
 
-const whereabouts = ({ topic, partition, offset, headers }: ReceivedCommand): Record<string, unknown> => ({ topic, partition, offset, nve: headers['nve']?.slice(0, 128), correlationId: headers['correlation-id']?.slice(0, 128) });
+const whereabouts = ({ topic, partition, offset, headers }: ReceivedCommand): Record<string, unknown> => ({
+  topic,
+  partition,
+  offset,
+  nve: headers['nve']?.slice(0, 128),
+  correlationId: headers['correlation-id']?.slice(0, 128),
+});

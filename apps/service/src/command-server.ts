@@ -16,7 +16,14 @@ import { outcomeMessage } from './outcome-message.ts';
 import { entityOf, type RefusedAttempts } from './refused-attempts.ts';
 
 /** Refusals that say nothing of the command. Over REST the caller asks again; here the registrar does, as nobody else reads the record. */
-const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['outcome-unknown', 'overloaded', 'too-many-waiting', 'log-unavailable', 'starting', 'behind']);
+const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
+  'outcome-unknown',
+  'overloaded',
+  'too-many-waiting',
+  'log-unavailable',
+  'starting',
+  'behind',
+]);
 /** Between tries, doubled each time. There is no last one: what cannot be decided now stays in the topic. */
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5_000;
@@ -107,7 +114,15 @@ export class CommandServer extends Server implements CustomTransportStrategy {
   #note(record: ReceivedCommand, { sender: { caller, correlationId }, content }: ReadCommand, outcome: Outcome | Swept): void {
     if (!('refusal' in outcome)) return;
     const line = content instanceof Refusal ? null : content;
-    this.#refused.note({ caller, address: null, record: placeOf(record), command: line?.command ?? null, entity: line && entityOf(line), correlationId, refusal: outcome.refusal });
+    this.#refused.note({
+      caller,
+      address: null,
+      record: placeOf(record),
+      command: line?.command ?? null,
+      entity: line && entityOf(line),
+      correlationId,
+      refusal: outcome.refusal,
+    });
   }
 
   #decide(commands: readonly ReadCommand[]): Promise<readonly (Outcome | Swept)[]> {
@@ -117,8 +132,11 @@ export class CommandServer extends Server implements CustomTransportStrategy {
         try {
           // Between two tries its keys may have been taken back, or its tenants.
           const caller = this.#credentials.keys!.standing(sender.caller.nveId);
-          if (caller?.kind !== 'nve') return { refusal: new Refusal('unauthenticated', `NVE ${sender.caller.nveId} may send commands no longer`) };
-          return content instanceof Refusal ? { refusal: content } : await this.#call(content, new KafkaCommandContext([group, index, { ...sender, caller }]));
+          if (caller?.kind !== 'nve')
+            return { refusal: new Refusal('unauthenticated', `NVE ${sender.caller.nveId} may send commands no longer`) };
+          return content instanceof Refusal
+            ? { refusal: content }
+            : await this.#call(content, new KafkaCommandContext([group, index, { ...sender, caller }]));
         } finally {
           group.ended(index);
         }
@@ -129,11 +147,14 @@ export class CommandServer extends Server implements CustomTransportStrategy {
   async #call(line: CommandLine, context: KafkaCommandContext): Promise<Outcome | Swept> {
     try {
       const handler = this.messageHandlers.get(line.command);
-      if (!handler) throw new Refusal('unknown-command', 'the command does not go over Kafka', { field: 'command', received: line.command });
+      if (!handler)
+        throw new Refusal('unknown-command', 'the command does not go over Kafka', { field: 'command', received: line.command });
       const result: unknown = await handler(line, context);
       return (isObservable(result) ? await lastValueFrom(result) : result) as Outcome | Swept;
     } catch (error) {
-      return { refusal: error instanceof Refusal ? error : new Refusal('internal', 'the command failed; the NVA\u2019s own log has the reason') };
+      return {
+        refusal: error instanceof Refusal ? error : new Refusal('internal', 'the command failed; the NVA\u2019s own log has the reason'),
+      };
     }
   }
 

@@ -30,14 +30,25 @@ export class CommandsController {
   @ApiOperation({ summary: 'Commands as NDJSON, one a line; answered with one result a line, in the same order.' })
   @ApiConsumes(NDJSON)
   @ApiProduces(NDJSON)
-  @ApiBody({ schema: { type: 'object', required: ['command'], properties: { command: { type: 'string', enum: [...commandNames] } }, additionalProperties: true } })
+  @ApiBody({
+    schema: {
+      type: 'object',
+      required: ['command'],
+      properties: { command: { type: 'string', enum: [...commandNames] } },
+      additionalProperties: true,
+    },
+  })
   @ApiResponse({ status: 200, description: 'Per line an answer with its status, or a problem.' })
   @DescribesProblems()
   async commands(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const context = contextOf(request);
     only(request.query as Readonly<Record<string, string>>);
-    if (!(request.body instanceof Readable)) throw new Refusal('malformed-body', `the body is ${NDJSON}`, { field: 'Content-Type', received: request.headers['content-type'] });
-    if (readIdempotencyKey(request) !== undefined) throw new Refusal('unknown-field', 'an Idempotency-Key names one command: it stands in its line, as idempotencyKey', { field: 'Idempotency-Key' });
+    if (!(request.body instanceof Readable))
+      throw new Refusal('malformed-body', `the body is ${NDJSON}`, { field: 'Content-Type', received: request.headers['content-type'] });
+    if (readIdempotencyKey(request) !== undefined)
+      throw new Refusal('unknown-field', 'an Idempotency-Key names one command: it stands in its line, as idempotencyKey', {
+        field: 'Idempotency-Key',
+      });
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': NDJSON, 'x-correlation-id': context.correlationId });
     try {

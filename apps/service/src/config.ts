@@ -86,7 +86,16 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     port: integer(env, 'PORT', 3000, 0, 65_535),
     dataDir: resolve(text(env, 'DATA_DIR', './data', /^.+$/, 'a directory')),
     eventStore: env['EVENTSTORE_URL']
-      ? { url: text(env, 'EVENTSTORE_URL', '', /^(?:esdb|kurrentdb|kurrent)(?:\+discover)?:\/\/\S+$/, 'esdb://host:port or kurrentdb://host:port'), prefix: text(env, 'EVENTSTORE_PREFIX', 'nvo3-', /^[A-Za-z0-9._]{1,64}-$/, '1 to 64 letters, digits and . _, then one dash') }
+      ? {
+          url: text(
+            env,
+            'EVENTSTORE_URL',
+            '',
+            /^(?:esdb|kurrentdb|kurrent)(?:\+discover)?:\/\/\S+$/,
+            'esdb://host:port or kurrentdb://host:port',
+          ),
+          prefix: text(env, 'EVENTSTORE_PREFIX', 'nvo3-', /^[A-Za-z0-9._]{1,64}-$/, '1 to 64 letters, digits and . _, then one dash'),
+        }
       : null,
     kafkaBrokers: brokers(env),
     kafkaSecurity: readKafkaSecurity(env),
@@ -109,34 +118,53 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     groups: env['GROUPS_FILE'] ? readGroups(resolve(env['GROUPS_FILE'])) : null,
     group: env['GROUP'] ?? null,
     advertisedUrl: env['ADVERTISED_URL'] ? url(env, 'ADVERTISED_URL') : null,
-    tracing: env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { endpoint: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'), ratio: share(env, 'TRACE_RATIO') } : null,
+    tracing: env['OTEL_EXPORTER_OTLP_ENDPOINT']
+      ? { endpoint: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'), ratio: share(env, 'TRACE_RATIO') }
+      : null,
     forward: flag(env, 'FORWARD', 'true'),
     purgeAfterS: integer(env, 'PURGE_AFTER_S', PURGE_AFTER_MS / 1_000, 1, 315_360_000),
-    identityRate: { changes: integer(env, 'NVE_CHANGES_ALARM', 3, 0, MAX_IDENTITY_CHANGES - 1), withinS: integer(env, 'NVE_CHANGES_ALARM_S', 600, 1, 86_400) },
+    identityRate: {
+      changes: integer(env, 'NVE_CHANGES_ALARM', 3, 0, MAX_IDENTITY_CHANGES - 1),
+      withinS: integer(env, 'NVE_CHANGES_ALARM_S', 600, 1, 86_400),
+    },
     snapshotEveryEvents: integer(env, 'SNAPSHOT_EVERY_EVENTS', 500_000, 0, 999_999_999),
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
   if (roles.includes('registrar')) checkGroups(config);
-  if (config.kafkaCommands && config.kafkaBrokers.length === 0) throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: KAFKA_COMMANDS takes commands from there');
-  if (config.kafkaCommands && config.commandKeysFile === null) throw new ConfigError('COMMAND_KEYS_FILE: expected the file with the keys of NVEs: KAFKA_COMMANDS takes signed commands only');
+  if (config.kafkaCommands && config.kafkaBrokers.length === 0)
+    throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: KAFKA_COMMANDS takes commands from there');
+  if (config.kafkaCommands && config.commandKeysFile === null)
+    throw new ConfigError('COMMAND_KEYS_FILE: expected the file with the keys of NVEs: KAFKA_COMMANDS takes signed commands only');
   if (!config.tokensFile && !isLoopback(config.host)) {
-    throw new ConfigError(`HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`);
+    throw new ConfigError(
+      `HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`,
+    );
   }
-  if (roles.length < ROLES.length && !config.eventStore) throw new ConfigError('EVENTSTORE_URL: expected esdb://host:port or kurrentdb://host:port: a log in DATA_DIR is one process\u2019s own');
+  if (roles.length < ROLES.length && !config.eventStore)
+    throw new ConfigError(
+      'EVENTSTORE_URL: expected esdb://host:port or kurrentdb://host:port: a log in DATA_DIR is one process\u2019s own',
+    );
   if (roles.includes('distributor') && !roles.includes('admin') && config.kafkaBrokers.length === 0) {
     throw new ConfigError('KAFKA_BROKERS: expected host:port[,host:port…]: a distributor by itself publishes on Kafka');
   }
-  if (config.kafkaAcls && config.kafkaBrokers.length === 0) throw new ConfigError('KAFKA_ACLS: expected KAFKA_BROKERS beside it: feeds in process have no brokers that check, got «true»');
+  if (config.kafkaAcls && config.kafkaBrokers.length === 0)
+    throw new ConfigError('KAFKA_ACLS: expected KAFKA_BROKERS beside it: feeds in process have no brokers that check, got «true»');
   if (roles.includes('distributor') && config.kafkaBrokers.length === 0 && config.distributorShards.length < SHARDS) {
-    throw new ConfigError(`DISTRIBUTOR_SHARDS: expected 0-${SHARDS - 1}, or nothing, since without KAFKA_BROKERS no other process can publish the rest, got «${env['DISTRIBUTOR_SHARDS']}»`);
+    throw new ConfigError(
+      `DISTRIBUTOR_SHARDS: expected 0-${SHARDS - 1}, or nothing, since without KAFKA_BROKERS no other process can publish the rest, got «${env['DISTRIBUTOR_SHARDS']}»`,
+    );
   }
   return config;
 }
 
 /** Registrars that share a log must know of each other, or each of them would take every term for its own. */
 function checkGroups({ groups, group, advertisedUrl, eventStore }: NvaConfig): void {
-  if (groups && !groups.some(({ name }) => name === group)) throw new ConfigError(`GROUP: expected the group of GROUPS_FILE that this registrar serves, one of ${groups.map(({ name }) => name).join(', ')}, got «${group ?? ''}»`);
-  if ((groups || eventStore) && advertisedUrl === null) throw new ConfigError('ADVERTISED_URL: expected http://host:port, where other registrars of the log reach this one');
+  if (groups && !groups.some(({ name }) => name === group))
+    throw new ConfigError(
+      `GROUP: expected the group of GROUPS_FILE that this registrar serves, one of ${groups.map(({ name }) => name).join(', ')}, got «${group ?? ''}»`,
+    );
+  if ((groups || eventStore) && advertisedUrl === null)
+    throw new ConfigError('ADVERTISED_URL: expected http://host:port, where other registrars of the log reach this one');
 }
 
 export function text(env: Environment, name: string, fallback: string, form: RegExp, expected: string): string {
@@ -180,7 +208,8 @@ function brokers(env: Environment): readonly string[] {
   const list = value.split(',').map((broker) => broker.trim());
   for (const broker of list) {
     const port = /^(?:[^\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(broker)?.[1];
-    if (!(Number(port) >= 1 && Number(port) <= 65_535)) throw new ConfigError(`KAFKA_BROKERS: expected host:port[,host:port…], got «${value}»`);
+    if (!(Number(port) >= 1 && Number(port) <= 65_535))
+      throw new ConfigError(`KAFKA_BROKERS: expected host:port[,host:port…], got «${value}»`);
   }
   return list;
 }
@@ -193,7 +222,8 @@ function shards(env: Environment): readonly number[] {
     const [, from, to] = /^\s*(\d{1,3})(?:-(\d{1,3}))?\s*$/.exec(part) ?? [];
     const first = Number(from);
     const last = Number(to ?? from);
-    if (!(first <= last && last < SHARDS)) throw new ConfigError(`DISTRIBUTOR_SHARDS: expected shards of 0 to ${SHARDS - 1} such as 0-31 or 0,5,32-63, got «${value}»`);
+    if (!(first <= last && last < SHARDS))
+      throw new ConfigError(`DISTRIBUTOR_SHARDS: expected shards of 0 to ${SHARDS - 1} such as 0-31 or 0,5,32-63, got «${value}»`);
     for (let shard = first; shard <= last; shard++) {
       if (named.has(shard)) throw new ConfigError(`DISTRIBUTOR_SHARDS: expected each shard once, got «${value}» with ${shard} twice`);
       named.add(shard);

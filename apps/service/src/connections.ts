@@ -10,11 +10,12 @@ import { PROBLEM_TYPE, problemOf } from './problem.ts';
 const CHECKING_INTERVAL_MS = 1_000;
 
 /**
- * The connections of the server: how many, which of them have shown who they are, and how long each may take. Node bounds the headers and the
- * time between requests; it has one bound for a whole request, which would end a stream of commands, so bodies are bounded here.
+ * The connections of the server: how many, which of them have shown who they are, and how long each may take. Node bounds the
+ * headers and the time between requests; it has one bound for a whole request, which would end a stream of commands, so bodies are
+ * bounded here.
  *
- * A connection counts as unauthenticated until a request on it has a caller. Beyond the bound the oldest of the address that has most of them
- * is closed: who brings a token at once is not shut out by those who bring none, and not at all from another address.
+ * A connection counts as unauthenticated until a request on it has a caller. Beyond the bound the oldest of the address that has
+ * most of them is closed: who brings a token at once is not shut out by those who bring none, and not at all from another address.
  */
 export class Connections {
   readonly counters = { evicted: 0, timedOut: 0 };
@@ -106,7 +107,8 @@ export class Connections {
       this.#unmark(socket, address);
     });
     if (this.#unauthenticatedCount > this.#limits.maxUnauthenticated) this.#close(this.#oldestUnauthenticated());
-    if (this.#all.size > this.#limits.maxConnections) this.#close(this.#unauthenticatedCount > 1 ? this.#oldestUnauthenticated() : (this.#longestUnused(socket) ?? socket));
+    if (this.#all.size > this.#limits.maxConnections)
+      this.#close(this.#unauthenticatedCount > 1 ? this.#oldestUnauthenticated() : (this.#longestUnused(socket) ?? socket));
   }
 
   #unmark(socket: Socket, address = socket.remoteAddress ?? ''): void {

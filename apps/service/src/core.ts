@@ -89,7 +89,14 @@ export class Core {
   #distributing = false;
   #stopping = false;
 
-  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, snapshots: SnapshotDirectory, from: Restored | null, endedAt: Position | null) {
+  private constructor(
+    config: NvaConfig,
+    store: EventStore,
+    options: CoreOptions,
+    snapshots: SnapshotDirectory,
+    from: Restored | null,
+    endedAt: Position | null,
+  ) {
     this.#endedAt = endedAt;
     const { roles, clock, logger } = options;
     this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
@@ -99,18 +106,40 @@ export class Core {
     this.store = new MeasuredEventStore(store, clock, this.tracing);
     this.#ownStore = options.store === undefined;
     this.turns = new CallerTurns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
-    this.replica = new Replica(this.store, logger, from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {}, clock);
+    this.replica = new Replica(
+      this.store,
+      logger,
+      from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {},
+      clock,
+    );
     this.replica.onFolded(({ position }) => this.positions.met(position));
     const { network, digests } = this.replica;
-    this.applied = new AppliedReports(store.logId, digests, () => network.position, (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false, () => this.#caughtUp());
+    this.applied = new AppliedReports(
+      store.logId,
+      digests,
+      () => network.position,
+      (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false,
+      () => this.#caughtUp(),
+    );
     this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
     this.registration = roles.includes('registrar') ? register(config, this, logger, from?.keys) : null;
     this.#snapshotDirectory = snapshots;
     this.#snapshots = config.snapshotEveryEvents > 0 ? keeperOf(snapshots, this, options, from) : null;
-    this.losses = new LossWatch({ store, replica: this.replica, file: new LossFile(config.dataDir), clock, logger, look: (vnid) => this.#lookAtMarks(vnid), failed: options.failed });
+    this.losses = new LossWatch({
+      store,
+      replica: this.replica,
+      file: new LossFile(config.dataDir),
+      clock,
+      logger,
+      look: (vnid) => this.#lookAtMarks(vnid),
+      failed: options.failed,
+    });
   }
 
-  /** Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its work; the feeds may still be catching up (`ready`). */
+  /**
+   * Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its
+   * work; the feeds may still be catching up (`ready`).
+   */
   static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
     const opened = options.store ?? (await openLog(config, options.clock, options.logger, options.signal));
     try {
@@ -124,7 +153,8 @@ export class Core {
   static async #start(config: NvaConfig, opened: EventStore, options: CoreOptions): Promise<Core> {
     const { clock, logger, roles, failed, signal = new AbortController().signal } = options;
     // A log of the process's own has nobody to wait for.
-    const waiting = <T>(step: () => Promise<T>): Promise<T> => (config.eventStore ? patiently(step, { clock, logger, signal }) : unlessEnded(step(), signal));
+    const waiting = <T>(step: () => Promise<T>): Promise<T> =>
+      config.eventStore ? patiently(step, { clock, logger, signal }) : unlessEnded(step(), signal);
     const file = new LossFile(config.dataDir);
     const lineage = await waiting(() => assertNoLossKnown(file, opened, config, logger));
     const snapshots = snapshotDirectory(config, options);
@@ -134,10 +164,22 @@ export class Core {
     const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
     feedsWithin.catch(() => undefined);
     const endedAt = config.eventStore || options.store ? null : (await opened.head()).position;
-    const core = new Core(config, opened, options, snapshots, config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null, endedAt);
+    const core = new Core(
+      config,
+      opened,
+      options,
+      snapshots,
+      config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null,
+      endedAt,
+    );
     const { store, replica, registration } = core;
     replica.onFolded(({ event, revision }) => {
-      if (event.type === 'LogRenewed' && revision > lineage.revision) failed(new LogRefused(`the loss of the end of log ${store.logId} was accepted, and it is log ${event.data.log} from here on: start again`));
+      if (event.type === 'LogRenewed' && revision > lineage.revision)
+        failed(
+          new LogRefused(
+            `the loss of the end of log ${store.logId} was accepted, and it is log ${event.data.log} from here on: start again`,
+          ),
+        );
     });
     await unlessEnded(replica.start(failed), signal);
     await feedsWithin.catch(async (error: unknown) => {
@@ -162,7 +204,10 @@ export class Core {
     return this.whole && this.store.leader?.node !== null;
   }
 
-  /** The fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without anything on them being lost. */
+  /**
+   * The fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without
+   * anything on them being lost.
+   */
   get whole(): boolean {
     return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
   }
@@ -206,7 +251,16 @@ export class Core {
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
     const access = feedAccess(this, logger, peerAuthorization);
-    const distributor = new Distributor(writer, replica, store, logger, { adopt: config.feedAdopt, purge, owns, clock, lookEveryMs: config.feedCheckEveryS * 1_000, verify: config.eventStore !== null, ...(this.#endedAt !== null && !inProcessFeed && { endedAt: this.#endedAt }), ...(access && { access }) });
+    const distributor = new Distributor(writer, replica, store, logger, {
+      adopt: config.feedAdopt,
+      purge,
+      owns,
+      clock,
+      lookEveryMs: config.feedCheckEveryS * 1_000,
+      verify: config.eventStore !== null,
+      ...(this.#endedAt !== null && !inProcessFeed && { endedAt: this.#endedAt }),
+      ...(access && { access }),
+    });
     const streams = inProcessFeed && new FeedStreams(inProcessFeed, store.logId, clock, config);
     this.#distribution = { distributor, writer, inProcessFeed, streams };
     // A stop in the middle of the first reconciliation is no failure.
@@ -223,7 +277,12 @@ export class Core {
 }
 
 /** Where the process publishes, and about which VNs. Feeds in process are whole up to `position`, before which nobody followed them. */
-function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Logger): { readonly writer: FeedWriter; readonly inProcessFeed: InProcessFeed | null; readonly owns: Owns } {
+function feedsOf(
+  config: NvaConfig,
+  position: Position,
+  clock: Clock,
+  logger: Logger,
+): { readonly writer: FeedWriter; readonly inProcessFeed: InProcessFeed | null; readonly owns: Owns } {
   if (config.kafkaBrokers.length === 0) {
     const feed = new InProcessFeed(config.feedPrefix, new Topics(position), { lazy: true });
     return { writer: feed, inProcessFeed: feed, owns: () => true };
@@ -232,12 +291,18 @@ function feedsOf(config: NvaConfig, position: Position, clock: Clock, logger: Lo
   return { writer, inProcessFeed: null, owns: (vnid) => writer.owns(vnid) };
 }
 
-function register(config: NvaConfig, { store, replica, clock, arrivals }: Pick<Core, 'store' | 'replica' | 'clock' | 'arrivals'>, logger: Logger, keys: Restored['keys'] = []): Registration {
+function register(
+  config: NvaConfig,
+  { store, replica, clock, arrivals }: Pick<Core, 'store' | 'replica' | 'clock' | 'arrivals'>,
+  logger: Logger,
+  keys: Restored['keys'] = [],
+): Registration {
   const registrar = new Registrar(store, replica, clock, logger, { keys, quotas: config.quotas });
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
   const groups = list && new Groups(list);
   const group = groups?.list.find(({ name }) => name === (config.group ?? EVERYTHING.name));
-  const election = groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
+  const election =
+    groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
   return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals) };
 }

@@ -21,9 +21,10 @@ export interface Loaded {
 }
 
 /**
- * Who may call, from TOKENS_FILE, COMMAND_KEYS_FILE and PEER_TOKEN_FILE, as they are now. The files are looked at every second, and read again
- * when one of them is another (time, size or inode: editors and secret stores replace files), or when somebody asks for it (SIGHUP). Files that
- * cannot be used, or would leave nobody, change nothing: what was read last stays in force, and metrics and log say so.
+ * Who may call, from TOKENS_FILE, COMMAND_KEYS_FILE and PEER_TOKEN_FILE, as they are now. The files are looked at every second, and
+ * read again when one of them is another (time, size or inode: editors and secret stores replace files), or when somebody asks for
+ * it (SIGHUP). Files that cannot be used, or would leave nobody, change nothing: what was read last stays in force, and metrics and
+ * log say so.
  */
 export class Credentials {
   readonly counters = { errors: 0 };
@@ -136,7 +137,8 @@ function load({ tokensFile, kafkaCommands, commandKeysFile, kafkaAcls }: NvaConf
   };
 }
 
-const filesOf = ({ tokensFile, kafkaCommands, commandKeysFile, kafkaAcls }: NvaConfig): string[] => [tokensFile, kafkaCommands ? commandKeysFile : null, kafkaAcls?.tokenFile ?? null].filter((file) => file !== null);
+const filesOf = ({ tokensFile, kafkaCommands, commandKeysFile, kafkaAcls }: NvaConfig): string[] =>
+  [tokensFile, kafkaCommands ? commandKeysFile : null, kafkaAcls?.tokenFile ?? null].filter((file) => file !== null);
 
 async function identityOf(file: string): Promise<string> {
   try {

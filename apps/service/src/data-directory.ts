@@ -27,8 +27,11 @@ export function prepareDataDirectory(path: string, logger: Logger): void {
     if (existsSync(snapshots)) keepFolderPrivate(snapshots, logger);
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause;
-    if (cause instanceof NotPrivate) throw new ConfigError(`DATA_DIR: expected files and folders of this process's user: ${cause.message}`, { cause });
-    throw new ConfigError(`DATA_DIR: expected a directory that can be written, or made, at ${path}: ${(cause as Error).message}`, { cause });
+    if (cause instanceof NotPrivate)
+      throw new ConfigError(`DATA_DIR: expected files and folders of this process's user: ${cause.message}`, { cause });
+    throw new ConfigError(`DATA_DIR: expected a directory that can be written, or made, at ${path}: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 
@@ -43,5 +46,7 @@ function assertNotReplaceable(path: string): void {
   if (sticky || !process.geteuid) return;
   const owner = isOwn(path) || uid === ROOT;
   if (owner && (mode & OTHERS_WRITE) === 0) return;
-  throw new ConfigError(`DATA_DIR: expected a folder that only this process's user may write to: others may in ${path} (${owner ? `mode 0${(mode & 0o777).toString(8)}` : `it belongs to user ${uid}`}). Name a folder in it (${join(path, 'nva')}), which is made, or take their right away (chmod go-w)`);
+  throw new ConfigError(
+    `DATA_DIR: expected a folder that only this process's user may write to: others may in ${path} (${owner ? `mode 0${(mode & 0o777).toString(8)}` : `it belongs to user ${uid}`}). Name a folder in it (${join(path, 'nva')}), which is made, or take their right away (chmod go-w)`,
+  );
 }

@@ -14,19 +14,29 @@ const answerSchema = asSchema({
     position: { ...text, description: 'Position of the event, decimal.' },
     revision: { type: 'integer', description: 'Revision of the stream, for ifRevision.' },
     effective: { type: 'boolean' },
-    conflicts: { type: 'array', items: { type: 'object', required: ['vnid', 'address'], properties: { vnid: { type: 'integer' }, address: text, heldBy: text } } },
+    conflicts: {
+      type: 'array',
+      items: { type: 'object', required: ['vnid', 'address'], properties: { vnid: { type: 'integer' }, address: text, heldBy: text } },
+    },
     memberships: { type: 'array', items: { type: 'integer' } },
   },
 });
 
 /** Every call may be answered with a problem. */
 export const DescribesProblems = (): ClassDecorator & MethodDecorator =>
-  ApiResponse({ status: 'default', description: 'A problem (RFC 9457).', content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } } });
+  ApiResponse({
+    status: 'default',
+    description: 'A problem (RFC 9457).',
+    content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
+  });
 
 /** Documents a query's own fields. */
-export const DescribesQuery = (fields: Readonly<Record<string, string>>): MethodDecorator => (target, key, descriptor) => {
-  for (const [name, description] of Object.entries(fields)) ApiQuery({ name, description, required: false, schema: asSchema(text) })(target, key, descriptor);
-};
+export const DescribesQuery =
+  (fields: Readonly<Record<string, string>>): MethodDecorator =>
+  (target, key, descriptor) => {
+    for (const [name, description] of Object.entries(fields))
+      ApiQuery({ name, description, required: false, schema: asSchema(text) })(target, key, descriptor);
+  };
 
 /** Documents a query's field that may be given several times. */
 export const DescribesList = (name: string, maxItems: number, description: string): MethodDecorator =>
@@ -45,10 +55,18 @@ export function DescribesWrite(name: CommandName, inPath: readonly string[], res
     const decorators = [
       ApiOperation({ summary: doc }),
       ...inPath.map((field) => ApiParam({ name: field, schema: asSchema(fields[field]!.schema), description: fields[field]!.doc })),
-      ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Names the request: a repeat gets the original answer. Per caller, 24 h.' }),
+      ApiHeader({
+        name: 'Idempotency-Key',
+        required: false,
+        description: 'Names the request: a repeat gets the original answer. Per caller, 24 h.',
+      }),
       ApiHeader({ name: 'X-Correlation-Id', required: false, description: 'Lands in the event, and in the answer.' }),
       ApiResponse({ status: 200, description: 'Recorded, or so already.', schema: answerSchema }),
-      ApiResponse({ status: 202, description: 'Recorded, but not effective: it lost a race for an address, or its VN went away.', schema: answerSchema }),
+      ApiResponse({
+        status: 202,
+        description: 'Recorded, but not effective: it lost a race for an address, or its VN went away.',
+        schema: answerSchema,
+      }),
       DescribesProblems(),
       ...(rest === 'in body' ? [ApiBody({ schema: asSchema(schema) })] : queryFields(schema)),
     ];
@@ -64,8 +82,21 @@ const sweepAnswerSchema = asSchema({
     remaining: { type: 'integer', description: 'Those that are still there, refused ones among them.' },
     items: {
       type: 'array',
-      description: 'One for each tenant system that was met: what came of its command, or with dryRun the revision that it would be meant for.',
-      items: { type: 'object', required: ['tsId', 'tenantId'], properties: { tsId: text, tenantId: text, status: { type: 'integer' }, position: text, revision: { type: 'integer' }, code: text, detail: text } },
+      description:
+        'One for each tenant system that was met: what came of its command, or with dryRun the revision that it would be meant for.',
+      items: {
+        type: 'object',
+        required: ['tsId', 'tenantId'],
+        properties: {
+          tsId: text,
+          tenantId: text,
+          status: { type: 'integer' },
+          position: text,
+          revision: { type: 'integer' },
+          code: text,
+          detail: text,
+        },
+      },
     },
     next: { ...text, description: 'Give it as `after` to go on behind what was met; absent at the end.' },
   },
@@ -90,5 +121,7 @@ export function DescribesSweep(name: SweepName, inPath: readonly string[]): Meth
 
 function queryFields(schema: JsonSchema): MethodDecorator[] {
   const properties = schema['properties'] as Readonly<Record<string, JsonSchema>>;
-  return Object.entries(properties).map(([name, { description, ...field }]) => ApiQuery({ name, required: false, description: String(description), schema: asSchema(field) }));
+  return Object.entries(properties).map(([name, { description, ...field }]) =>
+    ApiQuery({ name, required: false, description: String(description), schema: asSchema(field) }),
+  );
 }

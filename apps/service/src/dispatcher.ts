@@ -84,8 +84,14 @@ export class Dispatcher {
     const before = this.#sweeping.get(context);
     if (!before && !lines.some(isSweep)) return this.#dispatch(lines as readonly Line[], context);
     const { caller } = context;
-    const decide = (commands: number, make: () => readonly Line[]): Promise<readonly Result[]> => this.inTurn(context, commands, () => this.#dispatch(make(), context));
-    const run = (): Promise<readonly (Result | Swept)[]> => inSegments(lines, (some: readonly Line[]) => this.#dispatch(some, context), (sweep: SweepLine) => this.#sweep(sweep, { caller, decide }));
+    const decide = (commands: number, make: () => readonly Line[]): Promise<readonly Result[]> =>
+      this.inTurn(context, commands, () => this.#dispatch(make(), context));
+    const run = (): Promise<readonly (Result | Swept)[]> =>
+      inSegments(
+        lines,
+        (some: readonly Line[]) => this.#dispatch(some, context),
+        (sweep: SweepLine) => this.#sweep(sweep, { caller, decide }),
+      );
     const done = before ? before.then(run, run) : run();
     this.#sweeping.set(context, done);
     const settled = (): void => void (this.#sweeping.get(context) === done && this.#sweeping.delete(context));
@@ -113,10 +119,26 @@ export class Dispatcher {
       if (place instanceof Refusal) results[i] = { refusal: place };
       else if (place !== 'here') elsewhere.set(place, [...(elsewhere.get(place) ?? []), i]);
     });
-    const take = async (indexes: readonly number[], decided: Promise<readonly Result[]>): Promise<void> => (await decided).forEach((result, n) => void (results[indexes[n]!] = result));
+    const take = async (indexes: readonly number[], decided: Promise<readonly Result[]>): Promise<void> =>
+      (await decided).forEach((result, n) => void (results[indexes[n]!] = result));
     await Promise.all([
-      take(own, this.#decide(own.map((i) => lines[i]!), context)),
-      ...[...elsewhere].map(([group, indexes]) => take(indexes, this.#forward(group, indexes.map((i) => lines[i]!), context))),
+      take(
+        own,
+        this.#decide(
+          own.map((i) => lines[i]!),
+          context,
+        ),
+      ),
+      ...[...elsewhere].map(([group, indexes]) =>
+        take(
+          indexes,
+          this.#forward(
+            group,
+            indexes.map((i) => lines[i]!),
+            context,
+          ),
+        ),
+      ),
     ]);
     return results;
   }
@@ -131,7 +153,13 @@ export class Dispatcher {
   decideHere(lines: readonly (CallersLine | CallersSweep)[]): Promise<readonly (Outcome | Swept)[]>;
   decideHere(lines: readonly (CallersLine | CallersSweep)[]): Promise<readonly (Outcome | Swept)[]> {
     if (!lines.some(isSweep)) return this.#decideAllHere(lines as readonly CallersLine[]);
-    return this.#core.arrivals.until(inSegments(lines, (some: readonly CallersLine[]) => this.#decideAllHere(some), (sweep: CallersSweep) => this.#sweepHere(sweep)));
+    return this.#core.arrivals.until(
+      inSegments(
+        lines,
+        (some: readonly CallersLine[]) => this.#decideAllHere(some),
+        (sweep: CallersSweep) => this.#sweepHere(sweep),
+      ),
+    );
   }
 
   #sweepHere(line: CallersSweep): Promise<Swept | { readonly refusal: Refusal }> {
@@ -147,7 +175,11 @@ export class Dispatcher {
       piece.places.forEach((place, i) => (outcomes[place] = decided[i]!));
     };
     await this.#core.arrivals.until(this.#inWaves(lines, take));
-    return outcomes.map((outcome, i) => ('answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command, lines[i]!.caller) ? { refusal: notOverKafka() } : outcome));
+    return outcomes.map((outcome, i) =>
+      'answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command, lines[i]!.caller)
+        ? { refusal: notOverKafka() }
+        : outcome,
+    );
   }
 
   async #inWaves(lines: readonly CallersLine[], take: (piece: Piece) => Promise<void>): Promise<void> {
@@ -156,7 +188,9 @@ export class Dispatcher {
 
   async #inItsTurn({ caller, places }: Piece, lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
     try {
-      return await this.#core.turns.commands.run(caller, places.length, () => this.#submit(places.map((place) => this.#request(lines[place]!, lines[place]!))));
+      return await this.#core.turns.commands.run(caller, places.length, () =>
+        this.#submit(places.map((place) => this.#request(lines[place]!, lines[place]!))),
+      );
     } catch (error) {
       const refusal = refusalOf(error);
       if (!refusal) throw error;
@@ -193,7 +227,9 @@ export class Dispatcher {
   }
 
   #groupOf(command: Command, caller: Caller): Group | null {
-    return this.#groups!.ofCommand(command, this.#core.replica.network, (about) => this.#registration.registrar.tenantSystemOf(about, caller));
+    return this.#groups!.ofCommand(command, this.#core.replica.network, (about) =>
+      this.#registration.registrar.tenantSystemOf(about, caller),
+    );
   }
 
   #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | Group | Refusal {
@@ -204,11 +240,19 @@ export class Dispatcher {
     const own = this.#registration.election!.group;
     if (group === null || group === own) return 'here';
     if (forwardedGroup === undefined && this.#core.config.forward) return group;
-    return new Refusal('misdirected', `the command belongs to group ${group.name}, this registrar serves ${own.name}`, { expected: group.urls, actual: own.name, row: 'R34' });
+    return new Refusal('misdirected', `the command belongs to group ${group.name}, this registrar serves ${own.name}`, {
+      expected: group.urls,
+      actual: own.name,
+      row: 'R34',
+    });
   }
 
   async #decide(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
-    const outcomes: readonly Result[] = await sayingByWhat(this.#core, context.caller, await this.#submit(lines.map((line) => this.#request(line, context))));
+    const outcomes: readonly Result[] = await sayingByWhat(
+      this.#core,
+      context.caller,
+      await this.#submit(lines.map((line) => this.#request(line, context))),
+    );
     const { election } = this.#registration;
     const owns = !election || election.owner() !== null;
     /** By place among the lines, the place among those passed on. */
@@ -216,17 +260,32 @@ export class Dispatcher {
     for (const [i, outcome] of outcomes.entries()) {
       if (!('answer' in outcome)) continue;
       const { command, applied } = lines[i]!.parsed;
-      if (owns && command.type === 'heartbeat' && applied) this.#core.applied.take(command.nveId, applied, await this.#core.losses.aheadIn(context.caller, command.nveId, applied));
+      if (owns && command.type === 'heartbeat' && applied)
+        this.#core.applied.take(command.nveId, applied, await this.#core.losses.aheadIn(context.caller, command.nveId, applied));
       if (!owns && !outcome.answer.recorded && this.#renews(command, context.caller)) renewals.set(i, renewals.size);
     }
     if (renewals.size === 0) return outcomes;
-    const renewed = context.forwardedGroup === undefined ? await this.#forward(election!.group, [...renewals.keys()].map((i) => lines[i]!), context) : [...renewals].map(() => ({ refusal: notOwner(election!.group) }));
+    const renewed =
+      context.forwardedGroup === undefined
+        ? await this.#forward(
+            election!.group,
+            [...renewals.keys()].map((i) => lines[i]!),
+            context,
+          )
+        : [...renewals].map(() => ({ refusal: notOwner(election!.group) }));
     return outcomes.map((outcome, i) => (renewals.has(i) ? renewed[renewals.get(i)!]! : outcome));
   }
 
   #request({ parsed, json }: Line, { caller, correlationId }: Pick<RequestContext, 'caller' | 'correlationId'>): Request {
     const key = parsed.idempotencyKey;
-    return requestOf(parsed, caller, correlationId, key === undefined ? undefined : { key, requestDigest: digestOf(Object.fromEntries(Object.entries(json).filter(([name]) => !NOT_DIGESTED.has(name)))) });
+    return requestOf(
+      parsed,
+      caller,
+      correlationId,
+      key === undefined
+        ? undefined
+        : { key, requestDigest: digestOf(Object.fromEntries(Object.entries(json).filter(([name]) => !NOT_DIGESTED.has(name)))) },
+    );
   }
 
   /** The owner of the group first. */
@@ -237,7 +296,9 @@ export class Dispatcher {
       const answers = await forward({ group: group.name, urls, lines: lines.map(({ json }) => json), authorization, correlationId });
       return answers.map((answer) => ({ forwarded: withoutLine(answer as ForwardedAnswer) }));
     } catch (error) {
-      const refusal = refusalOf(error) ?? new Refusal('outcome-unknown', `the answer of group ${group.name} could not be read: ${(error as Error).message}`);
+      const refusal =
+        refusalOf(error) ??
+        new Refusal('outcome-unknown', `the answer of group ${group.name} could not be read: ${(error as Error).message}`);
       return lines.map(() => ({ refusal }));
     }
   }
@@ -251,13 +312,21 @@ function withoutLine(answer: ForwardedAnswer): ForwardedAnswer {
   return forwarded as ForwardedAnswer;
 }
 
-const notOverKafka = (): Refusal => new Refusal('rest-only', 'nothing changed, and the lifetime or lease is kept by another registrar: renew it over REST', { row: 'R34' });
-const notOwner = (group: Group): Refusal => new Refusal('oracle-unreachable', `another registrar is taking the terms of group ${group.name} over; try again in a moment`, { actual: group.name });
+const notOverKafka = (): Refusal =>
+  new Refusal('rest-only', 'nothing changed, and the lifetime or lease is kept by another registrar: renew it over REST', { row: 'R34' });
+const notOwner = (group: Group): Refusal =>
+  new Refusal('oracle-unreachable', `another registrar is taking the terms of group ${group.name} over; try again in a moment`, {
+    actual: group.name,
+  });
 
 /** Lines in order, those between two sweeps at once, a sweep by itself. */
-async function inSegments<L extends Line, S extends SweepLine, R, T>(lines: readonly (L | S)[], decide: (lines: readonly L[]) => Promise<readonly R[]>, sweep: (line: S) => Promise<T>): Promise<readonly (R | T)[]> {
+async function inSegments<L extends Line, S extends SweepLine, R, T>(
+  lines: readonly (L | S)[],
+  decide: (lines: readonly L[]) => Promise<readonly R[]>,
+  sweep: (line: S) => Promise<T>,
+): Promise<readonly (R | T)[]> {
   const results: (R | T)[] = [];
-  for (let from = 0; from < lines.length; ) {
+  for (let from = 0; from < lines.length;) {
     const at = lines.findIndex((line, i) => i >= from && isSweep(line));
     const end = at === -1 ? lines.length : at;
     if (end > from) results.push(...(await decide(lines.slice(from, end) as readonly (L | S)[] as readonly L[])));

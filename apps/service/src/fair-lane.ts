@@ -111,7 +111,8 @@ export class FairLane {
 
   /** Who has had no more than a newcomer is one. */
   #forget(): void {
-    for (const [caller, { entries, servedTo }] of this.#flows) if (entries.length === 0 && servedTo <= this.#now) this.#flows.delete(caller);
+    for (const [caller, { entries, servedTo }] of this.#flows)
+      if (entries.length === 0 && servedTo <= this.#now) this.#flows.delete(caller);
   }
 
   #fullest(newcomer: Flow): Flow {
@@ -136,7 +137,7 @@ export class FairLane {
   }
 
   #rise(from: number): void {
-    for (let at = from; at > 0; ) {
+    for (let at = from; at > 0;) {
       const parent = (at - 1) >> 1;
       if (!this.#before(at, parent)) return;
       this.#swap(at, parent);
@@ -145,7 +146,7 @@ export class FairLane {
   }
 
   #sink(from: number): void {
-    for (let at = from; ; ) {
+    for (let at = from; ;) {
       let first = at;
       for (const child of [2 * at + 1, 2 * at + 2]) if (child < this.#heap.length && this.#before(child, first)) first = child;
       if (first === at) return;
@@ -164,5 +165,7 @@ export class FairLane {
   }
 }
 
-const ownFull = ({ perCaller }: LaneBounds): Refusal => new Refusal('too-many-waiting', `more than ${perCaller} requests of this caller wait for their turn`, { expected: perCaller });
-const allFull = ({ inAll }: LaneBounds): Refusal => new Refusal('overloaded', `more than ${inAll} requests of all callers wait for their turn`, { expected: inAll });
+const ownFull = ({ perCaller }: LaneBounds): Refusal =>
+  new Refusal('too-many-waiting', `more than ${perCaller} requests of this caller wait for their turn`, { expected: perCaller });
+const allFull = ({ inAll }: LaneBounds): Refusal =>
+  new Refusal('overloaded', `more than ${inAll} requests of all callers wait for their turn`, { expected: inAll });

@@ -9,16 +9,19 @@ export interface FairQueueOptions {
   readonly sliceMs: number;
   /** Work under way at most, in units of cost, asked at every turn; no bound if absent. Urgent work does not heed it. */
   readonly window?: () => number;
-  /** How much more may be under way where what is next costs one: who brings a single piece does not wait for room that others' many have taken. */
+  /**
+   * How much more may be under way where what is next costs one: who brings a single piece does not wait for room that others' many
+   * have taken.
+   */
   readonly forSingles?: number;
   /** Calls back when the event loop has been round: setImmediate, but in tests. */
   readonly later?: (slice: () => void) => void;
 }
 
 /**
- * Work of many callers that share this thread. It is begun in turns (`FairLane`) and in short slices, one for each round of the event loop,
- * so that whatever else comes in waits for one slice at most. Urgent work comes first, in turns of its own, and takes a slice at most before
- * one piece of the rest.
+ * Work of many callers that share this thread. It is begun in turns (`FairLane`) and in short slices, one for each round of the
+ * event loop, so that whatever else comes in waits for one slice at most. Urgent work comes first, in turns of its own, and takes a
+ * slice at most before one piece of the rest.
  */
 export class FairQueue {
   readonly #clock: Clock;
@@ -32,7 +35,14 @@ export class FairQueue {
   #closed = false;
   #scheduled = false;
 
-  constructor({ clock, bounds, sliceMs, window = () => Number.POSITIVE_INFINITY, forSingles = 0, later = (slice) => void setImmediate(slice) }: FairQueueOptions) {
+  constructor({
+    clock,
+    bounds,
+    sliceMs,
+    window = () => Number.POSITIVE_INFINITY,
+    forSingles = 0,
+    later = (slice) => void setImmediate(slice),
+  }: FairQueueOptions) {
     this.#clock = clock;
     this.#sliceMs = sliceMs;
     this.#window = window;
@@ -57,7 +67,10 @@ export class FairQueue {
     return this.#underWay;
   }
 
-  /** Begins the work when it is the caller's turn; settles as it does. Rejects with a Refusal, `too-many-waiting` or `overloaded`, if it was not begun. */
+  /**
+   * Begins the work when it is the caller's turn; settles as it does. Rejects with a Refusal, `too-many-waiting` or `overloaded`,
+   * if it was not begun.
+   */
   run<T>(caller: string, cost: number, work: () => T | Promise<T>, urgent = false): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) return reject(stopping());
@@ -76,7 +89,8 @@ export class FairQueue {
   /** Begins nothing any more: refuses what waits, and what comes. */
   close(): void {
     this.#closed = true;
-    for (const lane of [this.#urgent, this.#rest]) for (let waiting = lane.shift(); waiting; waiting = lane.shift()) waiting.refuse(stopping());
+    for (const lane of [this.#urgent, this.#rest])
+      for (let waiting = lane.shift(); waiting; waiting = lane.shift()) waiting.refuse(stopping());
   }
 
   /** Counts work as under way until the promise settles. */

@@ -12,7 +12,10 @@ interface Encoded {
   usedMs: number;
 }
 
-/** Pieces of feeds as Server-Sent Events (libs/nve/README.md, «The protocol»), each encoded once for all that are to be told it, within a bound of bytes. */
+/**
+ * Pieces of feeds as Server-Sent Events (libs/nve/README.md, «The protocol»), each encoded once for all that are to be told it,
+ * within a bound of bytes.
+ */
 export class FeedEncoding {
   readonly #log: string;
   readonly #clock: Clock;
@@ -44,7 +47,12 @@ export class FeedEncoding {
     this.#encoded.delete(piece);
     this.#encoded.set(piece, { bytes, usedMs: this.#clock.monotonicMs() });
     if (!known) this.#bytes += bytes.length;
-    for (const [oldest, { bytes: { length } }] of this.#encoded) {
+    for (const [
+      oldest,
+      {
+        bytes: { length },
+      },
+    ] of this.#encoded) {
       if (this.#bytes <= this.#maxBytes) break;
       this.#drop(oldest, length);
     }
@@ -81,4 +89,5 @@ export class FeedEncoding {
 }
 
 /** The fields of the Avro record; a position among them is a decimal string, as everywhere in JSON. */
-const jsonOf = (value: FeedValue): object => (value.type === 'Membership' ? { ...value.data, since: String(value.data.since) } : value.data);
+const jsonOf = (value: FeedValue): object =>
+  value.type === 'Membership' ? { ...value.data, since: String(value.data.since) } : value.data;

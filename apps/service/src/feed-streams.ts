@@ -65,7 +65,10 @@ export class FeedStreams {
 
   #full(streams: number, whose: string): Refusal {
     this.counters.refused++;
-    return new Refusal('too-many-streams', `${streams} streams ${whose} are open, which is as many as there may be`, { expected: streams, actual: streams });
+    return new Refusal('too-many-streams', `${streams} streams ${whose} are open, which is as many as there may be`, {
+      expected: streams,
+      actual: streams,
+    });
   }
 
   #left(caller: string): void {

@@ -34,7 +34,12 @@ export class FeedsController {
   @ApiOperation({ summary: 'The table of a VN and every change of it (R36, R46).' })
   @ApiProduces('text/event-stream')
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: RESUME_DOC })
-  async vnFeed(@Param('vnid') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+  async vnFeed(
+    @Param('vnid') id: string,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
     const vnid = parseVnid(numeral(id));
     const resume = await this.#resumePoint(lastEventId, request);
     this.#visible(request).vn(vnid);
@@ -46,7 +51,12 @@ export class FeedsController {
   @ApiOperation({ summary: 'The VNs that an NVE is in, and every change of that (X8).' })
   @ApiProduces('text/event-stream')
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: RESUME_DOC })
-  async nveFeed(@Param('nveId') id: string, @Headers('last-event-id') lastEventId: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+  async nveFeed(
+    @Param('nveId') id: string,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
     const nveId = parseNveId(id);
     const resume = await this.#resumePoint(lastEventId, request);
     const own = (): boolean => (this.#visible(request).nve(nveId), true);
@@ -55,7 +65,13 @@ export class FeedsController {
   }
 
   /** `visible`: whether the caller may have the feed. It may throw, as for a caller whose token is taken back. */
-  async #stream(feed: FeedName, visible: () => boolean, resume: ResumePoint | null, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async #stream(
+    feed: FeedName,
+    visible: () => boolean,
+    resume: ResumePoint | null,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
     const { inProcessFeed, streams, writer, distributor } = this.#distribution;
     const { store } = this.#core;
     const { correlationId, caller } = contextOf(request);
@@ -64,7 +80,8 @@ export class FeedsController {
     if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
     if (!this.#core.whole) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
     // What was on a deleted VN's feed stands there until it is purged; whoever asks is told what the reads tell.
-    if (feed.kind === 'vn' && !this.#core.replica.network.vns.get(feed.vnid)?.alive) throw new Refusal('vn-unknown', `there is no VN ${feed.vnid}`, { field: 'vnid', received: feed.vnid });
+    if (feed.kind === 'vn' && !this.#core.replica.network.vns.get(feed.vnid)?.alive)
+      throw new Refusal('vn-unknown', `there is no VN ${feed.vnid}`, { field: 'vnid', received: feed.vnid });
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
     if (request.method === 'HEAD') return void (await reply.type('text/event-stream; charset=utf-8').send());
     this.#open.requires(request, entitled);

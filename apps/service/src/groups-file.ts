@@ -24,27 +24,49 @@ export function readGroups(file: string): readonly Group[] {
     throw new ConfigError(`GROUPS_FILE: ${file} cannot be read as JSON: ${(cause as Error).message}`, { cause });
   }
   const list = isObject(content) && Object.keys(content).every((field) => field === 'groups') ? content['groups'] : undefined;
-  if (!Array.isArray(list) || list.length === 0 || list.length > MAX_GROUPS) throw new ConfigError(`GROUPS_FILE: expected {"groups": [1 to ${MAX_GROUPS} groups]}`);
+  if (!Array.isArray(list) || list.length === 0 || list.length > MAX_GROUPS)
+    throw new ConfigError(`GROUPS_FILE: expected {"groups": [1 to ${MAX_GROUPS} groups]}`);
   const groups = list.map(groupOf);
-  unique('name', groups.map((group) => group.name));
-  for (const field of ['nves', 'sites', 'tenants', 'urls'] as const) unique(field, groups.flatMap((group) => group[field]));
+  unique(
+    'name',
+    groups.map((group) => group.name),
+  );
+  for (const field of ['nves', 'sites', 'tenants', 'urls'] as const)
+    unique(
+      field,
+      groups.flatMap((group) => group[field]),
+    );
   const rest = groups.filter((group) => group.rest);
-  if (rest.length !== 1) throw new ConfigError(`GROUPS_FILE: exactly one group has "rest": true, for what no other names; got ${rest.length}`);
+  if (rest.length !== 1)
+    throw new ConfigError(`GROUPS_FILE: exactly one group has "rest": true, for what no other names; got ${rest.length}`);
   return groups;
 }
 
 function groupOf(entry: unknown): Group {
   if (!isObject(entry)) throw new ConfigError('GROUPS_FILE: a group is an object');
-  for (const field in entry) if (!FIELDS.includes(field)) throw new ConfigError(`GROUPS_FILE: a group has ${FIELDS.join(', ')}, got «${field}»`);
+  for (const field in entry)
+    if (!FIELDS.includes(field)) throw new ConfigError(`GROUPS_FILE: a group has ${FIELDS.join(', ')}, got «${field}»`);
   const { name, rest = false } = entry;
-  if (typeof name !== 'string' || !NAME.test(name)) throw new ConfigError(`GROUPS_FILE: a name is 1 to 64 letters, digits and . _ -, got «${String(name)}»`);
+  if (typeof name !== 'string' || !NAME.test(name))
+    throw new ConfigError(`GROUPS_FILE: a name is 1 to 64 letters, digits and . _ -, got «${String(name)}»`);
   if (typeof rest !== 'boolean') throw new ConfigError(`GROUPS_FILE: rest is true or false, got «${String(rest)}»`);
-  const group = { name, rest, urls: names(entry, 'urls', parseUrl), nves: names(entry, 'nves', parseNveId), sites: names(entry, 'sites', parseSiteId), tenants: names(entry, 'tenants', parseTenantId) };
+  const group = {
+    name,
+    rest,
+    urls: names(entry, 'urls', parseUrl),
+    nves: names(entry, 'nves', parseNveId),
+    sites: names(entry, 'sites', parseSiteId),
+    tenants: names(entry, 'tenants', parseTenantId),
+  };
   if (group.urls.length === 0) throw new ConfigError(`GROUPS_FILE: group ${name} has no urls: nobody could reach it`);
   return group;
 }
 
-function names(entry: Readonly<Record<string, unknown>>, field: string, parse: (value: unknown, field: string) => string): readonly string[] {
+function names(
+  entry: Readonly<Record<string, unknown>>,
+  field: string,
+  parse: (value: unknown, field: string) => string,
+): readonly string[] {
   const list = entry[field] ?? [];
   if (!Array.isArray(list)) throw new ConfigError(`GROUPS_FILE: ${field} is a list`);
   try {
@@ -57,7 +79,8 @@ function names(entry: Readonly<Record<string, unknown>>, field: string, parse: (
 /** `http://host[:port]` or https, without path. */
 export function parseUrl(value: unknown, field: string): string {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.username !== '') throw new Refusal('out-of-range', `${field} is http://host[:port]`, { field, received: value });
+  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.username !== '')
+    throw new Refusal('out-of-range', `${field} is http://host[:port]`, { field, received: value });
   return url.origin;
 }
 

@@ -27,7 +27,10 @@ const DEFAULT_OPEN_FILES = 1_024;
 export function readHttpLimits(env: Environment, openFiles = openFileLimit()): HttpLimits {
   const most = Math.max(8, openFiles - Math.max(MIN_OTHER_FILES, Math.floor(openFiles / 4)));
   const maxConnections = integer(env, 'MAX_CONNECTIONS', Math.min(MOST_CONNECTIONS, most), 4, 1_000_000);
-  if (maxConnections > most) throw new ConfigError(`MAX_CONNECTIONS: expected ${most} at most, since this process may have ${openFiles} files open and needs some for other things, got «${maxConnections}»`);
+  if (maxConnections > most)
+    throw new ConfigError(
+      `MAX_CONNECTIONS: expected ${most} at most, since this process may have ${openFiles} files open and needs some for other things, got «${maxConnections}»`,
+    );
   const half = Math.floor(maxConnections / 2);
   return {
     headersTimeoutS: integer(env, 'HEADERS_TIMEOUT_S', 10, 1, 3_600),

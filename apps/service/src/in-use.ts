@@ -9,20 +9,29 @@ import { attachedAt, first, inVn, isAt, isIn } from './tenant-system-lists.ts';
 const NAMED = 5;
 
 /**
- * The same outcomes, in which a refusal for what is in use says by what: the first few, as the fold has them by then, and the call that lists all.
- * Only operators delete VNs and forget NVEs, so all of it is theirs to know. It is looked for here and not where it is decided, since the first
- * look takes in every tenant system, in the caller's turns.
+ * The same outcomes, in which a refusal for what is in use says by what: the first few, as the fold has them by then, and the call
+ * that lists all. Only operators delete VNs and forget NVEs, so all of it is theirs to know. It is looked for here and not where it
+ * is decided, since the first look takes in every tenant system, in the caller's turns.
  */
-export async function sayingByWhat(core: Pick<Core, 'turns' | 'clock' | 'replica'>, caller: Caller, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
+export async function sayingByWhat(
+  core: Pick<Core, 'turns' | 'clock' | 'replica'>,
+  caller: Caller,
+  outcomes: readonly Outcome[],
+): Promise<readonly Outcome[]> {
   if (!outcomes.some((outcome) => 'refusal' in outcome && isInUse(outcome.refusal))) return outcomes;
   const said: Outcome[] = [];
-  for (const outcome of outcomes) said.push('refusal' in outcome && isInUse(outcome.refusal) ? { refusal: await byWhat(core, caller, outcome.refusal) } : outcome);
+  for (const outcome of outcomes)
+    said.push('refusal' in outcome && isInUse(outcome.refusal) ? { refusal: await byWhat(core, caller, outcome.refusal) } : outcome);
   return said;
 }
 
 const isInUse = ({ code, detail }: Refusal): boolean => (code === 'vn-in-use' || code === 'nve-in-use') && detail.received !== undefined;
 
-async function byWhat({ turns, clock, replica }: Pick<Core, 'turns' | 'clock' | 'replica'>, caller: Caller, refusal: Refusal): Promise<Refusal> {
+async function byWhat(
+  { turns, clock, replica }: Pick<Core, 'turns' | 'clock' | 'replica'>,
+  caller: Caller,
+  refusal: Refusal,
+): Promise<Refusal> {
   const { code, message, detail } = refusal;
   const query = code === 'vn-in-use' ? `/v1/vns/${detail.received}/tenant-systems` : `/v1/nves/${detail.received}/tenant-systems`;
   const named = await inTurns(turns.reads, clock, actorOf(caller), users(replica.network, refusal)).catch((error: unknown) => {

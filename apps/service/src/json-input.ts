@@ -20,7 +20,8 @@ export function readJson(bytes: Buffer, what: string, mayBeginWithMark: boolean)
   // What is no UTF-8 leaves a replacement character, which may also have been one before.
   if (text.includes(REPLACEMENT) && !isUtf8(bytes)) throw new Refusal('text-encoding', `${what} is not UTF-8`, { field: '' });
   const json = mayBeginWithMark && text.startsWith(BOM) ? text.slice(BOM.length) : text;
-  if (mayBeDeeperThan(bytes, MAX_JSON_DEPTH) && isDeeperThan(json, MAX_JSON_DEPTH)) throw new Refusal('too-deep', `${what} is nested deeper than ${MAX_JSON_DEPTH}`, { field: '' });
+  if (mayBeDeeperThan(bytes, MAX_JSON_DEPTH) && isDeeperThan(json, MAX_JSON_DEPTH))
+    throw new Refusal('too-deep', `${what} is nested deeper than ${MAX_JSON_DEPTH}`, { field: '' });
   try {
     return JSON.parse(json);
   } catch (error) {

@@ -27,7 +27,13 @@ export function readKafkaSecurity(env: Environment): { readonly sasl?: KafkaSasl
 
 /** null without KAFKA_ACLS=true. Throws ConfigError. */
 export function readKafkaAcls(env: Environment): KafkaAcls | null {
-  const principal = text(env, 'KAFKA_PRINCIPAL', DEFAULT_PRINCIPAL, /^[^\s:{}]+:[^{}]*\{nveId\}[^{}]*$/, 'a type, a colon and a name with {nveId} in it once, such as User:{nveId}');
+  const principal = text(
+    env,
+    'KAFKA_PRINCIPAL',
+    DEFAULT_PRINCIPAL,
+    /^[^\s:{}]+:[^{}]*\{nveId\}[^{}]*$/,
+    'a type, a colon and a name with {nveId} in it once, such as User:{nveId}',
+  );
   const graceS = integer(env, 'ACL_GRACE_S', 60, 1, 86_400);
   if (!flag(env, 'KAFKA_ACLS')) return null;
   const tokenFile = env['PEER_TOKEN_FILE'] ? resolve(env['PEER_TOKEN_FILE']) : null;
@@ -38,18 +44,29 @@ export function readKafkaAcls(env: Environment): KafkaAcls | null {
 /** An Authorization header with the token that is in the file. Throws ConfigError. */
 export function readPeerToken(file: string): string {
   const token = contentOf('PEER_TOKEN_FILE', file).trim();
-  if (!/^\S+$/.test(token)) throw new ConfigError(`PEER_TOKEN_FILE: expected a file with an operator's token, got «${file}», which holds none`);
+  if (!/^\S+$/.test(token))
+    throw new ConfigError(`PEER_TOKEN_FILE: expected a file with an operator's token, got «${file}», which holds none`);
   return `Bearer ${token}`;
 }
 
 function readSasl(env: Environment): KafkaSasl | null {
-  const mechanism = text(env, 'KAFKA_SASL_MECHANISM', 'scram-sha-256', new RegExp(`^(?:${MECHANISMS.join('|')})$`), `one of ${MECHANISMS.join(', ')}`) as KafkaSasl['mechanism'];
+  const mechanism = text(
+    env,
+    'KAFKA_SASL_MECHANISM',
+    'scram-sha-256',
+    new RegExp(`^(?:${MECHANISMS.join('|')})$`),
+    `one of ${MECHANISMS.join(', ')}`,
+  ) as KafkaSasl['mechanism'];
   const [username, given, file] = [env['KAFKA_SASL_USERNAME'], env['KAFKA_SASL_PASSWORD'], env['KAFKA_SASL_PASSWORD_FILE']];
-  if (given !== undefined && file !== undefined) throw new ConfigError('KAFKA_SASL_PASSWORD_FILE: expected either it or KAFKA_SASL_PASSWORD, got both');
+  if (given !== undefined && file !== undefined)
+    throw new ConfigError('KAFKA_SASL_PASSWORD_FILE: expected either it or KAFKA_SASL_PASSWORD, got both');
   const password = file === undefined ? given : contentOf('KAFKA_SASL_PASSWORD_FILE', file).replace(/\r?\n$/, '');
   if (!username && password === undefined) return null;
   if (!username) throw new ConfigError('KAFKA_SASL_USERNAME: expected the name that goes with the password, got nothing');
-  if (!password) throw new ConfigError('KAFKA_SASL_PASSWORD: expected the password that goes with KAFKA_SASL_USERNAME, or a file with it in KAFKA_SASL_PASSWORD_FILE, got nothing');
+  if (!password)
+    throw new ConfigError(
+      'KAFKA_SASL_PASSWORD: expected the password that goes with KAFKA_SASL_USERNAME, or a file with it in KAFKA_SASL_PASSWORD_FILE, got nothing',
+    );
   return { mechanism, username, password };
 }
 
@@ -63,7 +80,8 @@ function readTls(env: Environment): KafkaTls | null {
     if (!pem.includes('-----BEGIN ')) throw new ConfigError(`${name}: expected a PEM file, got «${file}»`);
     return pem;
   });
-  if ((cert === undefined) !== (key === undefined)) throw new ConfigError(`KAFKA_TLS_${cert ? 'KEY' : 'CERT'}_FILE: expected a certificate and its key, or neither, got one`);
+  if ((cert === undefined) !== (key === undefined))
+    throw new ConfigError(`KAFKA_TLS_${cert ? 'KEY' : 'CERT'}_FILE: expected a certificate and its key, or neither, got one`);
   return tls ? { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } : null;
 }
 

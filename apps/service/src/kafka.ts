@@ -18,7 +18,10 @@ export const kafkaConnection = (config: NvaConfig, clock: Clock, logger: Logger)
 /** What NVEs apply is asked for once in this time and NVE, however many of its rights depend on it. */
 const APPLIED_FOR_MS = 1_000;
 
-/** What a distributor needs to keep NVEs' rights on the brokers; null where it keeps none. `authorization` is how it shows registrars who it is. */
+/**
+ * What a distributor needs to keep NVEs' rights on the brokers; null where it keeps none. `authorization` is how it shows
+ * registrars who it is.
+ */
 export function feedAccess(core: Core, logger: Logger, authorization: () => string | undefined): AccessOptions | null {
   const { config, clock } = core;
   if (!config.kafkaAcls) return null;

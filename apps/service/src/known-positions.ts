@@ -6,8 +6,8 @@ const EVERY_EVENTS = 512;
 const MAX_POSITIONS = 2_097_152;
 
 /**
- * Positions at which events stand, some of them, ascending. A store can begin to read at a position that it gave out, and nowhere else; whoever
- * gives any number is served from the last one known before it (`EventStore.checkpointAt`).
+ * Positions at which events stand, some of them, ascending. A store can begin to read at a position that it gave out, and nowhere
+ * else; whoever gives any number is served from the last one known before it (`EventStore.checkpointAt`).
  */
 export class KnownPositions {
   #positions: Position[] = [];

@@ -8,7 +8,8 @@ import { prepareDataDirectory } from './data-directory.ts';
 
 /**
  * Opens the log that the configuration names: on EventStoreDB, or embedded in DATA_DIR. Throws ConfigError for a value that neither
- * can be opened with, LogRefused for what is no log of ours. A server that does not answer is waited for until `signal` aborts, which throws StoreUnavailable.
+ * can be opened with, LogRefused for what is no log of ours. A server that does not answer is waited for until `signal` aborts,
+ * which throws StoreUnavailable.
  */
 export async function openLog(config: NvaConfig, clock: Clock, log: Logger, signal?: AbortSignal): Promise<EventStore> {
   prepareDataDirectory(config.dataDir, log);
@@ -22,7 +23,10 @@ export async function openLog(config: NvaConfig, clock: Clock, log: Logger, sign
   }
 }
 
-/** Takes the end of the embedded log for what it is, though more was acknowledged. Throws LogRefused for a log that is open, or damaged elsewhere. */
+/**
+ * Takes the end of the embedded log for what it is, though more was acknowledged. Throws LogRefused for a log that is open, or
+ * damaged elsewhere.
+ */
 export function acceptLogEnd(config: NvaConfig): Promise<AcceptedEnd> {
   return acceptEnd({ directory: directoryOf(config), codec: createEventCodec() });
 }

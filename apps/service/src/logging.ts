@@ -4,7 +4,10 @@ import { destination, pino } from 'pino';
 
 /** Structured logs, one JSON object a line on standard output. */
 export function jsonLogger(level: string): Logger {
-  const log = pino({ level, base: null, formatters: { level: (label) => ({ level: label }) }, timestamp: pino.stdTimeFunctions.isoTime }, destination({ fd: 1, sync: true }));
+  const log = pino(
+    { level, base: null, formatters: { level: (label) => ({ level: label }) }, timestamp: pino.stdTimeFunctions.isoTime },
+    destination({ fd: 1, sync: true }),
+  );
   return {
     debug: (message, fields = {}) => log.debug(fields, message),
     info: (message, fields = {}) => log.info(fields, message),

@@ -18,7 +18,10 @@ const MAX_MARKS = 100;
 export interface KeptLoss {
   /** What showed that something is missing; null where only the log's own marker did. */
   readonly loss: LogLoss | null;
-  /** The acceptance was begun: up to where events had been acknowledged by the log's own marker, where that was asked, and the UUID that the log is given. */
+  /**
+   * The acceptance was begun: up to where events had been acknowledged by the log's own marker, where that was asked, and the UUID
+   * that the log is given.
+   */
   readonly accepting: { readonly acknowledged: Position | null; readonly log?: string } | null;
 }
 
@@ -89,7 +92,10 @@ export class LossFile {
   }
 
   #unreadable(cause: unknown): LogRefused {
-    return new LogRefused(`${this.path} says that the log has lost its end, but cannot be read: ${(cause as Error).message}. Put the newer log back, and then remove the file; or, if there is no newer log, accept the loss: ${ACCEPT_LOSS}`, { cause });
+    return new LogRefused(
+      `${this.path} says that the log has lost its end, but cannot be read: ${(cause as Error).message}. Put the newer log back, and then remove the file; or, if there is no newer log, accept the loss: ${ACCEPT_LOSS}`,
+      { cause },
+    );
   }
 }
 
@@ -100,14 +106,21 @@ function keptIn(json: unknown): KeptLoss {
 }
 
 const isPosition = (value: unknown): value is Position => Number.isSafeInteger(value) && (value as number) >= 0;
-const isMark = ({ where, position, eventId }: Partial<LogMark>): boolean => typeof where === 'string' && isPosition(position) && (eventId === undefined || typeof eventId === 'string');
-const isLoss = (loss: Partial<LogLoss> | undefined): loss is LogLoss => typeof loss?.log === 'string' && isPosition(loss.head) && Array.isArray(loss.marks) && loss.marks.every(isMark) && (loss.grown === undefined || isMark({ where: '', ...loss.grown }));
+const isMark = ({ where, position, eventId }: Partial<LogMark>): boolean =>
+  typeof where === 'string' && isPosition(position) && (eventId === undefined || typeof eventId === 'string');
+const isLoss = (loss: Partial<LogLoss> | undefined): loss is LogLoss =>
+  typeof loss?.log === 'string' &&
+  isPosition(loss.head) &&
+  Array.isArray(loss.marks) &&
+  loss.marks.every(isMark) &&
+  (loss.grown === undefined || isMark({ where: '', ...loss.grown }));
 const isAccepting = (accepting: KeptLoss['accepting'] | undefined): accepting is NonNullable<KeptLoss['accepting']> =>
-  (accepting?.acknowledged === null || isPosition(accepting?.acknowledged)) && (accepting?.log === undefined || typeof accepting.log === 'string');
+  (accepting?.acknowledged === null || isPosition(accepting?.acknowledged)) &&
+  (accepting?.log === undefined || typeof accepting.log === 'string');
 
 /**
- * Whether an embedded log is whole again: it reaches as far as was seen, holds the events that were named, and not the one that was written in place of what is
- * missing. As long as a loss is kept no process writes to such a log, so it has not merely grown.
+ * Whether an embedded log is whole again: it reaches as far as was seen, holds the events that were named, and not the one that was
+ * written in place of what is missing. As long as a loss is kept no process writes to such a log, so it has not merely grown.
  */
 export async function isWholeAgain(loss: LogLoss, store: EventStore): Promise<boolean> {
   if (reached(loss) > (await store.head()).position) return false;

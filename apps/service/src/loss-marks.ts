@@ -11,20 +11,32 @@ import { ACCEPT_LOSS, isWholeAgain, type LossFile } from './loss-file.ts';
 import { lossRefusal } from './loss-watch.ts';
 import { holds } from './snapshots.ts';
 
-/** A start waits so long for the brokers to tell how far the feeds have come; one that is without them goes on, and looks when they answer. */
+/**
+ * A start waits so long for the brokers to tell how far the feeds have come; one that is without them goes on, and looks when they
+ * answer.
+ */
 const CHECKPOINTS_WITHIN_MS = 5_000;
 
 /**
  * Refuses a start on a log that is known to have lost its end, or whose renewal was not finished. What was kept about another log than this
  * one, or about one that is whole again, is dropped. Throws LogRefused.
  */
-export async function assertNoLossKnown(file: LossFile, store: EventStore, { eventStore }: Pick<NvaConfig, 'eventStore'>, logger: Logger): Promise<Lineage> {
+export async function assertNoLossKnown(
+  file: LossFile,
+  store: EventStore,
+  { eventStore }: Pick<NvaConfig, 'eventStore'>,
+  logger: Logger,
+): Promise<Lineage> {
   const lineage = await readLineage(store);
-  if (lineage.renewedAs !== null && lineage.renewedAs !== store.logId) throw new LogRefused(`the loss of the end of log ${store.logId} was accepted, but that was not finished: run it again: ${ACCEPT_LOSS}`);
+  if (lineage.renewedAs !== null && lineage.renewedAs !== store.logId)
+    throw new LogRefused(`the loss of the end of log ${store.logId} was accepted, but that was not finished: run it again: ${ACCEPT_LOSS}`);
   const kept = file.read();
   if (!kept) return lineage;
   const { loss, accepting } = kept;
-  if (accepting) throw new LogRefused(`the loss of the end of the log was being accepted, but that was not finished: run it again: ${ACCEPT_LOSS}; or, if the newer log was put back since, remove ${file.path}`);
+  if (accepting)
+    throw new LogRefused(
+      `the loss of the end of the log was being accepted, but that was not finished: run it again: ${ACCEPT_LOSS}; or, if the newer log was put back since, remove ${file.path}`,
+    );
   if (!loss) return lineage;
   const about = loss.log === store.logId;
   // Others may have written to a log that is shared, so that it reaches as far by now says nothing.
@@ -46,10 +58,14 @@ export async function assertSnapshotsWithin(snapshots: SnapshotDirectory, store:
 }
 
 /**
- * Throws LogRefused where DATA_DIR holds no event, but snapshots of another log: the folder of the log was removed, or is not mounted, and going
- * on would tell every NVE that there is nothing (X6).
+ * Throws LogRefused where DATA_DIR holds no event, but snapshots of another log: the folder of the log was removed, or is not
+ * mounted, and going on would tell every NVE that there is nothing (X6).
  */
-export async function assertNoOtherLogHere(snapshots: SnapshotDirectory, store: EventStore, { eventStore, dataDir }: Pick<NvaConfig, 'eventStore' | 'dataDir'>): Promise<void> {
+export async function assertNoOtherLogHere(
+  snapshots: SnapshotDirectory,
+  store: EventStore,
+  { eventStore, dataDir }: Pick<NvaConfig, 'eventStore' | 'dataDir'>,
+): Promise<void> {
   if (eventStore !== null || (await store.head()).position > 0) return;
   for await (const { path, header } of snapshots.headers()) {
     if (header.logId === store.logId) continue;
@@ -60,7 +76,10 @@ export async function assertNoOtherLogHere(snapshots: SnapshotDirectory, store: 
   }
 }
 
-/** Needs nothing open: rejects with LogEndLost if the feeds on Kafka are ahead of the log. Passes, with a line in the log, if the brokers do not answer in time. */
+/**
+ * Needs nothing open: rejects with LogEndLost if the feeds on Kafka are ahead of the log. Passes, with a line in the log, if the
+ * brokers do not answer in time.
+ */
 export async function assertFeedsWithin(config: NvaConfig, store: EventStore, clock: Clock, logger: Logger): Promise<void> {
   if (config.kafkaBrokers.length === 0) return;
   const reader = new KafkaFeedWriter({ ...kafkaConnection(config, clock, logger), owned: config.distributorShards });

@@ -1,6 +1,16 @@
 import type { Applied } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
-import { describeLoss, LogEndLost, LogRefused, type Clock, type EventStore, type Logger, type LogLoss, type LogMark, type Position } from '@nva/ports';
+import {
+  describeLoss,
+  LogEndLost,
+  LogRefused,
+  type Clock,
+  type EventStore,
+  type Logger,
+  type LogLoss,
+  type LogMark,
+  type Position,
+} from '@nva/ports';
 import { actorOf, type Caller } from '@nva/registrar';
 import type { Replica } from '@nva/replica';
 import { ACCEPT_LOSS, type LossFile } from './loss-file.ts';
@@ -29,9 +39,9 @@ export interface LossWatchOptions {
 }
 
 /**
- * Hears of places in this log that are beyond its head. An operator's word ends the process, and so do those of two NVEs, or of one where no
- * more are known; that of one NVE among several is refused, counted, and a reason to look at the NVA's own marks again. A caller that is
- * ahead of this process's fold only, and not of the log, is merely early.
+ * Hears of places in this log that are beyond its head. An operator's word ends the process, and so do those of two NVEs, or of one
+ * where no more are known; that of one NVE among several is refused, counted, and a reason to look at the NVA's own marks again. A
+ * caller that is ahead of this process's fold only, and not of the log, is merely early.
  */
 export class LossWatch {
   readonly #options: LossWatchOptions;
@@ -58,7 +68,10 @@ export class LossWatch {
     return this.#looks;
   }
 
-  /** Of a place to go on from. Throws Refusal `ahead-of-log` for one that the log does not have, `behind` for one that this process does not reach in time. */
+  /**
+   * Of a place to go on from. Throws Refusal `ahead-of-log` for one that the log does not have, `behind` for one that this process
+   * does not reach in time.
+   */
   async assertPlace(caller: Caller, place: { readonly log: string; readonly position: Position }, field: string): Promise<void> {
     const { store, replica } = this.#options;
     const head = await this.#headShortOf(place);
@@ -68,7 +81,11 @@ export class LossWatch {
       throw new Refusal('ahead-of-log', `the place is beyond the end of log ${store.logId}, which is at position ${head}`, detail);
     }
     if (place.log !== store.logId || (await replica.passedWithin(place.position, MIN_POSITION_WAIT_MS))) return;
-    throw new Refusal('behind', `this instance is at position ${replica.network.position} and did not reach ${place.position} in time`, { field, received: `${place.log}/${place.position}`, actual: String(replica.network.position) });
+    throw new Refusal('behind', `this instance is at position ${replica.network.position} and did not reach ${place.position} in time`, {
+      field,
+      received: `${place.log}/${place.position}`,
+      actual: String(replica.network.position),
+    });
   }
 
   /** The VNs of a heartbeat whose reports are beyond the head. Never rejects: the heartbeat itself has been taken. */
@@ -81,7 +98,12 @@ export class LossWatch {
       const ahead = beyondFold.filter(({ position }) => position > head);
       if (ahead.length === 0) return NOBODY;
       const { vnid, position } = ahead.reduce((furthest, one) => (one.position > furthest.position ? one : furthest));
-      this.#heard(caller, { where: `what NVE ${nveId} has applied of VN ${vnid}, by a heartbeat from ${actorOf(caller)},`, position }, head, vnid);
+      this.#heard(
+        caller,
+        { where: `what NVE ${nveId} has applied of VN ${vnid}, by a heartbeat from ${actorOf(caller)},`, position },
+        head,
+        vnid,
+      );
       return new Set(ahead.map((one) => one.vnid));
     } catch (error) {
       logger.warn('the log did not tell its head; whether an NVE is ahead of it is not known', { err: error, nveId });
@@ -97,7 +119,10 @@ export class LossWatch {
     try {
       file.add(loss);
     } catch (error) {
-      logger.error('that the log has lost its end could not be written down; the next start may not know it', { err: error, file: file.path });
+      logger.error('that the log has lost its end could not be written down; the next start may not know it', {
+        err: error,
+        file: file.path,
+      });
     }
     failed(lossRefusal(loss, file));
   }
@@ -115,7 +140,13 @@ export class LossWatch {
     const { store, clock, logger } = this.#options;
     if (clock.monotonicMs() - this.#toldAtMs >= TELL_EVERY_MS) {
       this.#toldAtMs = clock.monotonicMs();
-      logger.error('a caller names a place beyond the head of the log: either it made that up, or the log has lost its end', { caller: actorOf(caller), where: mark.where, position: String(mark.position), head: String(head), log: store.logId });
+      logger.error('a caller names a place beyond the head of the log: either it made that up, or the log has lost its end', {
+        caller: actorOf(caller),
+        where: mark.where,
+        position: String(mark.position),
+        head: String(head),
+        log: store.logId,
+      });
     }
     if (this.#lost) return;
     if (caller.kind === 'nve') {
@@ -153,5 +184,7 @@ export class LossWatch {
 
 /** What is lost, and what to do. */
 export function lossRefusal(loss: LogLoss, { path }: Pick<LossFile, 'path'>): LogRefused {
-  return new LogRefused(`${describeLoss(loss)}. Put the newer log back, or accept the loss: ${ACCEPT_LOSS}. ${path} keeps this. Remove it by hand only if callers made their places up, or once the whole log is back on an event store`);
+  return new LogRefused(
+    `${describeLoss(loss)}. Put the newer log back, or accept the loss: ${ACCEPT_LOSS}. ${path} keeps this. Remove it by hand only if callers made their places up, or once the whole log is back on an event store`,
+  );
 }

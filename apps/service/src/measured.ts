@@ -1,4 +1,26 @@
-import { FeedFenced, type AppendResult, type Checkpoint, type Clock, type Ensured, type EventBatch, type EventStore, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type Leader, type LogHead, type PlacedCheckpoint, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage, type Undecodable } from '@nva/ports';
+import {
+  FeedFenced,
+  type AppendResult,
+  type Checkpoint,
+  type Clock,
+  type Ensured,
+  type EventBatch,
+  type EventStore,
+  type FeedBatch,
+  type FeedCheckpoint,
+  type FeedItem,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type Leader,
+  type LogHead,
+  type PlacedCheckpoint,
+  type Position,
+  type RecordedEvent,
+  type StreamAppend,
+  type SubscriptionMessage,
+  type Undecodable,
+} from '@nva/ports';
 import { SpanKind } from '@opentelemetry/api';
 import type { Tracing } from './tracing.ts';
 
@@ -82,7 +104,13 @@ export class MeasuredEventStore implements EventStore {
   #trace({ stream, events }: StreamAppend, result: AppendResult, startMs: number, tookMs: number): void {
     const { type, data } = events[0]!.event;
     const done = result.outcome === 'appended' ? { 'nva.position': result.position } : {};
-    this.#tracing!.child({ name: `append ${type}`, correlationId: data.audit.correlationId, startMs, endMs: startMs + tookMs, attributes: { 'nva.stream': stream, 'nva.outcome': result.outcome, ...done } });
+    this.#tracing!.child({
+      name: `append ${type}`,
+      correlationId: data.audit.correlationId,
+      startMs,
+      endMs: startMs + tookMs,
+      attributes: { 'nva.stream': stream, 'nva.outcome': result.outcome, ...done },
+    });
   }
 }
 
@@ -195,7 +223,20 @@ export class MeasuredFeedWriter implements FeedWriter {
       for (const { changeEnd, correlationId, position, eventType } of records) {
         if (!changeEnd || correlationId === undefined) continue;
         if (spans++ === MAX_SPANS_PER_CALL) return;
-        this.#tracing!.child({ name: `publish ${topic}`, correlationId, startMs, endMs: startMs + tookMs, attributes: { 'nva.position': position, 'messaging.destination.name': topic, ...(eventType === undefined ? {} : { 'nva.event_type': eventType }) } }, SpanKind.PRODUCER);
+        this.#tracing!.child(
+          {
+            name: `publish ${topic}`,
+            correlationId,
+            startMs,
+            endMs: startMs + tookMs,
+            attributes: {
+              'nva.position': position,
+              'messaging.destination.name': topic,
+              ...(eventType === undefined ? {} : { 'nva.event_type': eventType }),
+            },
+          },
+          SpanKind.PRODUCER,
+        );
       }
     }
   }

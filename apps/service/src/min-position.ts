@@ -16,5 +16,10 @@ export async function awaitMinPosition(request: FastifyRequest, replica: Replica
   const position = readPosition(received, 'X-Min-Position');
   if (await replica.passedWithin(position, MIN_POSITION_WAIT_MS)) return;
   const actual = String(replica.network.position);
-  throw new Refusal('behind', `this instance is at position ${actual} and did not reach ${position} in time`, { field: 'X-Min-Position', received, expected: String(position), actual });
+  throw new Refusal('behind', `this instance is at position ${actual} and did not reach ${position} in time`, {
+    field: 'X-Min-Position',
+    received,
+    expected: String(position),
+    actual,
+  });
 }

@@ -23,7 +23,10 @@ const LINES_PER_LOOK = 4_096;
 /** Chunks of one request that wait or are on their way at once; reading waits beyond it, so that lines wait in the network and not here. */
 const CHUNKS_IN_FLIGHT = 4;
 
-/** The bytes of a line, a character for each. Lines wait for their turn: bytes outside the heap that do so are freed late, and set off full garbage collections. */
+/**
+ * The bytes of a line, a character for each. Lines wait for their turn: bytes outside the heap that do so are freed late, and set
+ * off full garbage collections.
+ */
 type LineBytes = string;
 
 /** A line of the input that is not blank, or why it cannot be read. */
@@ -93,8 +96,17 @@ export class NdjsonCommands {
   /** For the record of who tried what. Of a caller whose token was taken back meanwhile nothing but the lines is known. */
   #note(refusal: Refusal, json: Line['json']): void {
     const { command, correlationId } = json;
-    const ids = { address: this.#address, correlationId: typeof correlationId === 'string' ? cut(correlationId) : this.#context.correlationId };
-    this.#refused.note({ ...ids, caller: callerOf(this.#context), command: typeof command === 'string' ? cut(command) : null, entity: entityOf(json), refusal });
+    const ids = {
+      address: this.#address,
+      correlationId: typeof correlationId === 'string' ? cut(correlationId) : this.#context.correlationId,
+    };
+    this.#refused.note({
+      ...ids,
+      caller: callerOf(this.#context),
+      command: typeof command === 'string' ? cut(command) : null,
+      entity: entityOf(json),
+      refusal,
+    });
   }
 
   #parse({ number, content }: InputLine): Line | SweepLine {
@@ -131,7 +143,11 @@ async function* chunks(input: Readable): AsyncGenerator<InputLine[]> {
   const end = (tail: LineBytes): void => {
     const length = restBytes + tail.length;
     number++;
-    if (length > MAX_LINE_BYTES) lines.push({ number, content: new Refusal('body-too-large', `a line has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: length }) });
+    if (length > MAX_LINE_BYTES)
+      lines.push({
+        number,
+        content: new Refusal('body-too-large', `a line has at most ${MAX_LINE_BYTES} bytes`, { field: '', received: length }),
+      });
     else {
       const line = rest.length === 0 ? tail : rest.join('') + tail;
       if (!isBlank(line)) lines.push({ number, content: line });

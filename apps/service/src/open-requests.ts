@@ -5,8 +5,9 @@ import { contextOf } from './request-context.ts';
 type Entitled = () => boolean;
 
 /**
- * Requests that are not answered to their end yet. A stream may be open for months: when tokens change it is ended if its caller is nobody any
- * more, or may no longer have what it brings. What is on its way in a stream of commands is answered nowhere then; its caller asks again.
+ * Requests that are not answered to their end yet. A stream may be open for months: when tokens change it is ended if its caller is
+ * nobody any more, or may no longer have what it brings. What is on its way in a stream of commands is answered nowhere then; its
+ * caller asks again.
  */
 export class OpenRequests {
   readonly #open = new Map<FastifyRequest, FastifyReply>();

@@ -29,11 +29,20 @@ export class OperationsController {
   }
 
   @Get('readyz')
-  @ApiOperation({ summary: '200 when the process does its work: the event store has a leader, its fold has caught up, and the feeds are equal to it if it publishes them. 503 before, while the nodes of the event store have no leader (`eventStore.leader` is false; `forS` is how long that has been so), and while a feed has lost what was on it. A distributor’s publishedPosition is of the VNs whose shards are its own. `setAside` names the feeds to which nothing is published now, and why; each is tried again by itself.' })
+  @ApiOperation({
+    summary:
+      '200 when the process does its work: the event store has a leader, its fold has caught up, and the feeds are equal to it if it publishes them. 503 before, while the nodes of the event store have no leader (`eventStore.leader` is false; `forS` is how long that has been so), and while a feed has lost what was on it. A distributor’s publishedPosition is of the VNs whose shards are its own. `setAside` names the feeds to which nothing is published now, and why; each is tried again by itself.',
+  })
   ready(@Res({ passthrough: true }) reply: FastifyReply): unknown {
     const { ready, replica, distribution, store } = this.#core;
     reply.status(ready ? 200 : 503);
-    return { ready, log: store.logId, foldPosition: String(replica.network.position), ...(store.leader && { eventStore: leaderBody(store.leader) }), ...(distribution && distributionBody(distribution.distributor)) };
+    return {
+      ready,
+      log: store.logId,
+      foldPosition: String(replica.network.position),
+      ...(store.leader && { eventStore: leaderBody(store.leader) }),
+      ...(distribution && distributionBody(distribution.distributor)),
+    };
   }
 
   @Get('metrics')

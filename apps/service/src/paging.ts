@@ -22,8 +22,15 @@ export const pageQuery = (query: Readonly<Record<string, string>>): PageQuery =>
   limit: query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT),
 });
 
-/** A page of entries that come in the order of their keys, ascending, with a pause at each `undefined`; entries up to `after` are passed over. `text`: for items that take steps of their own. */
-export function* page<T>(entries: Iterable<Entry<T> | undefined>, { after, limit }: PageQuery, text?: (made: T) => Steps<string>): Steps<PageText> {
+/**
+ * A page of entries that come in the order of their keys, ascending, with a pause at each `undefined`; entries up to `after` are
+ * passed over. `text`: for items that take steps of their own.
+ */
+export function* page<T>(
+  entries: Iterable<Entry<T> | undefined>,
+  { after, limit }: PageQuery,
+  text?: (made: T) => Steps<string>,
+): Steps<PageText> {
   const items: string[] = [];
   let last = '';
   for (const entry of entries) {

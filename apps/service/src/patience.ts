@@ -12,12 +12,12 @@ export interface Waiting {
 }
 
 /**
- * Makes a step of a start again for as long as the event store cannot answer it, as while its nodes elect a leader: a start that ended there would
- * be begun anew by whoever runs it, and wait no better. The step must come to the same however often it is made. Rejects with what waiting cannot
- * mend, and with StoreUnavailable when the signal aborts.
+ * Makes a step of a start again for as long as the event store cannot answer it, as while its nodes elect a leader: a start that
+ * ended there would be begun anew by whoever runs it, and wait no better. The step must come to the same however often it is made.
+ * Rejects with what waiting cannot mend, and with StoreUnavailable when the signal aborts.
  */
 export async function patiently<T>(step: () => Promise<T>, { clock, logger, signal }: Waiting): Promise<T> {
-  for (let toldMs = Number.NEGATIVE_INFINITY; ; ) {
+  for (let toldMs = Number.NEGATIVE_INFINITY; ;) {
     try {
       return await unlessEnded(step(), signal);
     } catch (error) {

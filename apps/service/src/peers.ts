@@ -31,7 +31,12 @@ export async function appliedAt(url: string, nveId: string, authorization: strin
 }
 
 /** What NVEs have reported to the registrar there, of those whose id comes after one; nothing if it does not answer. */
-export async function allAppliedAt(url: string, after: string, limit: number, authorization: string | undefined): Promise<readonly { readonly nveId: string; readonly applied: readonly AppliedLine[] }[]> {
+export async function allAppliedAt(
+  url: string,
+  after: string,
+  limit: number,
+  authorization: string | undefined,
+): Promise<readonly { readonly nveId: string; readonly applied: readonly AppliedLine[] }[]> {
   return itemsOf(`${url}/v1/applied?after=${encodeURIComponent(after)}&limit=${limit}`, authorization);
 }
 
@@ -56,20 +61,31 @@ export interface Forwarding {
 
 /** Has another registrar decide; resolves with its answers, line by line. Throws Refusal `oracle-unreachable` or `outcome-unknown`. */
 export async function forward({ group, urls, lines, authorization, correlationId }: Forwarding): Promise<readonly object[]> {
-  const headers = { 'content-type': 'application/x-ndjson', [FORWARDED_GROUP]: group, 'x-correlation-id': correlationId, ...(authorization === undefined ? {} : { authorization }) };
+  const headers = {
+    'content-type': 'application/x-ndjson',
+    [FORWARDED_GROUP]: group,
+    'x-correlation-id': correlationId,
+    ...(authorization === undefined ? {} : { authorization }),
+  };
   const body = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
   for (const url of urls) {
     try {
       const response = await fetch(`${url}/v1/commands`, { method: 'POST', headers, body, signal: AbortSignal.timeout(FORWARD_LIMIT_MS) });
       const text = await response.text();
       if (!response.ok) return lines.map(() => JSON.parse(text) as object);
-      const answers = text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as object);
+      const answers = text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as object);
       if (answers.length !== lines.length) throw new Error(`${answers.length} answers to ${lines.length} lines`);
       return answers;
     } catch (error) {
       const { code } = ((error as Error).cause ?? {}) as { code?: string };
       if (code !== undefined && NOT_SENT.has(code)) continue;
-      throw new Refusal('outcome-unknown', `whether the registrar of group ${group} at ${url} recorded the command is not known: ${(error as Error).message}`);
+      throw new Refusal(
+        'outcome-unknown',
+        `whether the registrar of group ${group} at ${url} recorded the command is not known: ${(error as Error).message}`,
+      );
     }
   }
   throw new Refusal('oracle-unreachable', `no registrar of group ${group} can be reached now (${urls.join(', ')})`, { actual: group });

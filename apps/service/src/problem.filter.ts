@@ -27,7 +27,8 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     const correlationId = correlationIdOf(request);
     const known = refusalOf(error);
-    if (!known || error instanceof StoreUnavailable) this.#logger.error('a request failed', { err: error, method: request.method, url: cut(request.url), correlationId });
+    if (!known || error instanceof StoreUnavailable)
+      this.#logger.error('a request failed', { err: error, method: request.method, url: cut(request.url), correlationId });
     if (known) this.#refused.note(attemptOf(request, reply, known), !READS.has(request.method));
     const problem = problemOf(known ?? new Refusal('internal', 'the request failed; the server\u2019s log has the reason'), correlationId);
     if (problem.code === 'too-many-streams') void reply.header('retry-after', STREAMS_RETRY_AFTER_S);

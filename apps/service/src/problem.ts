@@ -39,8 +39,8 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'vlan-out-of-range': 400,
   'bid-out-of-range': 400,
   'position-malformed': 400,
-  unauthenticated: 401,
-  forbidden: 403,
+  'unauthenticated': 401,
+  'forbidden': 403,
   'rate-limited': 429,
   'too-many-streams': 429,
   'too-many-waiting': 429,
@@ -71,7 +71,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'revision-mismatch': 409,
   'ahead-of-log': 409,
   'quota-exceeded': 409,
-  contention: 503,
+  'contention': 503,
   'bid-required': 422,
   'bid-unknown': 422,
   'bid-duplicate': 422,
@@ -89,12 +89,12 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'idempotency-key-reused': 422,
   'outcome-unknown': 503,
   'log-unavailable': 503,
-  overloaded: 503,
-  starting: 503,
-  behind: 503,
-  misdirected: 421,
+  'overloaded': 503,
+  'starting': 503,
+  'behind': 503,
+  'misdirected': 421,
   'oracle-unreachable': 503,
-  internal: 500,
+  'internal': 500,
 };
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -140,7 +140,10 @@ interface ForeignError {
   readonly message?: string;
 }
 
-/** What the framework says of a request, and the log where it cannot be read now, in our words; null for an error that is nobody's fault but ours. */
+/**
+ * What the framework says of a request, and the log where it cannot be read now, in our words; null for an error that is nobody's
+ * fault but ours.
+ */
 export function refusalOf(error: unknown): Refusal | null {
   if (error instanceof Refusal) return error;
   if (error instanceof StoreUnavailable) return new Refusal('log-unavailable', 'the event log cannot be read now; asking again may do');
@@ -153,7 +156,9 @@ export function refusalOf(error: unknown): Refusal | null {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Refusal('body-too-large', 'the body is larger than this server takes', { field: '' });
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new Refusal('malformed-body', 'the body is application/json, or application/x-ndjson for /v1/commands', { field: 'Content-Type' });
+      return new Refusal('malformed-body', 'the body is application/json, or application/x-ndjson for /v1/commands', {
+        field: 'Content-Type',
+      });
   }
   const http = statusCode ?? status;
   if (http === 404) return new Refusal('not-found', 'there is no such resource');

@@ -68,11 +68,15 @@ export class QueriesController {
   mappings(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit', 'conflicted');
     const conflicted = query['conflicted'] ?? 'false';
-    if (conflicted !== 'true' && conflicted !== 'false') throw new Refusal('wrong-type', 'conflicted is true or false', { field: 'conflicted', received: conflicted });
+    if (conflicted !== 'true' && conflicted !== 'false')
+      throw new Refusal('wrong-type', 'conflicted is true or false', { field: 'conflicted', received: conflicted });
     const { network } = this.#core.replica;
     const vn = this.#vn(vnid, request);
     const paged = pageQuery(query);
-    return this.#inTurns(request, conflicted === 'true' ? withheldPage(network, vn, paged) : page(mappingEntries(network, vn, paged.after), paged));
+    return this.#inTurns(
+      request,
+      conflicted === 'true' ? withheldPage(network, vn, paged) : page(mappingEntries(network, vn, paged.after), paged),
+    );
   }
 
   @Get('nves')
@@ -84,7 +88,10 @@ export class QueriesController {
     this.#visible(request).operator();
     const paged = pageQuery(query);
     const applied = await appliedByAll(this.#core, paged.after ?? '', paged.limit, contextOf(request).authorization);
-    return this.#inTurns(request, page(this.#known(paged.after), paged, (nve) => nveText(nve, this.#alarm(nve), (vnid) => applied(nve.nveId, vnid))));
+    return this.#inTurns(
+      request,
+      page(this.#known(paged.after), paged, (nve) => nveText(nve, this.#alarm(nve), (vnid) => applied(nve.nveId, vnid))),
+    );
   }
 
   @Get('nves/:nveId')
@@ -94,7 +101,10 @@ export class QueriesController {
     only(query);
     const nve = this.#nve(id, request);
     const applied = await appliedBy(this.#core, nve.nveId, contextOf(request).authorization);
-    return this.#inTurns(request, nveText(nve, this.#alarm(nve), (vnid) => applied.get(vnid) ?? null));
+    return this.#inTurns(
+      request,
+      nveText(nve, this.#alarm(nve), (vnid) => applied.get(vnid) ?? null),
+    );
   }
 
   @Get('nves/:nveId/table')
@@ -121,37 +131,57 @@ export class QueriesController {
   }
 
   @Get('usage')
-  @ApiOperation({ summary: 'What a tenant or an NVE uses of its quota: of an NVE, what is attached there; null is no bound (operators; an NVE of itself).' })
+  @ApiOperation({
+    summary:
+      'What a tenant or an NVE uses of its quota: of an NVE, what is attached there; null is no bound (operators; an NVE of itself).',
+  })
   @DescribesQuery({ tenantId: 'Either this or nveId.', nveId: 'Either this or tenantId.' })
   usage(@Query() query: Queries, @Req() request: FastifyRequest): unknown {
     only(query, 'tenantId', 'nveId');
     const { tenantId, nveId } = query;
-    if ((tenantId === undefined) === (nveId === undefined)) throw new Refusal('missing-field', 'exactly one of tenantId and nveId is needed', { field: 'tenantId' });
+    if ((tenantId === undefined) === (nveId === undefined))
+      throw new Refusal('missing-field', 'exactly one of tenantId and nveId is needed', { field: 'tenantId' });
     const visible = this.#visible(request);
     if (nveId === undefined) visible.operator();
     else visible.nve(parseNveId(nveId));
     const [scope, id] = nveId === undefined ? (['tenant', parseTenantId(tenantId)] as const) : (['nve', parseNveId(nveId)] as const);
-    const quotas = this.#core.registration?.registrar.quotas ?? new QuotaKeeper(this.#core.config.quotas ?? NO_QUOTAS, this.#core.replica.network, NOTHING_PENDING);
+    const quotas =
+      this.#core.registration?.registrar.quotas ??
+      new QuotaKeeper(this.#core.config.quotas ?? NO_QUOTAS, this.#core.replica.network, NOTHING_PENDING);
     const used = quotas.used(scope, id);
     const limits = quotas.limits(scope, id);
-    return { ...(scope === 'nve' ? { nveId: id } : { tenantId: id }), ...Object.fromEntries(COUNTED.map((counted) => [counted, { used: used[counted], limit: limits[counted] }])) };
+    return {
+      ...(scope === 'nve' ? { nveId: id } : { tenantId: id }),
+      ...Object.fromEntries(COUNTED.map((counted) => [counted, { used: used[counted], limit: limits[counted] }])),
+    };
   }
 
   @Get('resolve')
   @Header('content-type', JSON_TYPE)
   @ApiOperation({ summary: 'Who holds an address: answered directly (R40), or with the NVEs to ask (R39).' })
-  @DescribesQuery({ vnid: 'The VN, always.', ip: 'Either this or mac.', mac: 'Either this or ip.', mode: 'direct, the default, or redirect.' })
+  @DescribesQuery({
+    vnid: 'The VN, always.',
+    ip: 'Either this or mac.',
+    mac: 'Either this or ip.',
+    mode: 'direct, the default, or redirect.',
+  })
   resolve(@Query() query: Queries, @Req() request: FastifyRequest): unknown {
     only(query, 'vnid', 'ip', 'mac', 'mode');
     const { vnid, ip, mac, mode = 'direct' } = query;
     if (vnid === undefined) throw new Refusal('missing-field', 'vnid is missing', { field: 'vnid' });
     const vn = this.#vn(vnid, request);
-    if ((ip === undefined) === (mac === undefined)) throw new Refusal('missing-field', 'exactly one of ip and mac is needed', { field: 'ip' });
-    if (mode !== 'direct' && mode !== 'redirect') throw new Refusal('out-of-range', 'mode is direct or redirect', { field: 'mode', received: mode });
+    if ((ip === undefined) === (mac === undefined))
+      throw new Refusal('missing-field', 'exactly one of ip and mac is needed', { field: 'ip' });
+    if (mode !== 'direct' && mode !== 'redirect')
+      throw new Refusal('out-of-range', 'mode is direct or redirect', { field: 'mode', received: mode });
     const address = ip === undefined ? { mac: parseMac(mac) } : { ip: parseIp(ip) };
     if (mode === 'redirect') return this.#inTurns(request, redirect(vn));
     const found = resolve(this.#core.replica.network, vn.state.vnid, address);
-    if (found.length === 0) throw new Refusal('not-found', `nobody holds that address in VN ${vn.state.vnid}`, { field: ip === undefined ? 'mac' : 'ip', received: ip ?? mac });
+    if (found.length === 0)
+      throw new Refusal('not-found', `nobody holds that address in VN ${vn.state.vnid}`, {
+        field: ip === undefined ? 'mac' : 'ip',
+        received: ip ?? mac,
+      });
     const nveIds = new Set(found.flatMap(({ mapping }) => mapping.attachments.map((a) => a.nveId)));
     return {
       mode,

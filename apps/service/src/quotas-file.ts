@@ -22,11 +22,16 @@ export function readQuotas(file: string): Quotas {
     throw new ConfigError(`QUOTAS_FILE: ${file} cannot be read as JSON: ${(cause as Error).message}`, { cause });
   }
   if (!isObject(content)) throw new ConfigError('QUOTAS_FILE: expected an object with tenants and nves');
-  for (const field in content) if (field !== 'tenants' && field !== 'nves') throw new ConfigError(`QUOTAS_FILE: the file has tenants and nves, got «${field}»`);
+  for (const field in content)
+    if (field !== 'tenants' && field !== 'nves') throw new ConfigError(`QUOTAS_FILE: the file has tenants and nves, got «${field}»`);
   return { tenant: limitsIn(content, 'tenants', parseTenantId), nve: limitsIn(content, 'nves', parseNveId) };
 }
 
-function limitsIn(content: Readonly<Record<string, unknown>>, field: 'tenants' | 'nves', parse: (id: string) => string): ReadonlyMap<string, Limits> {
+function limitsIn(
+  content: Readonly<Record<string, unknown>>,
+  field: 'tenants' | 'nves',
+  parse: (id: string) => string,
+): ReadonlyMap<string, Limits> {
   const entries = content[field] ?? {};
   if (!isObject(entries)) throw new ConfigError(`QUOTAS_FILE: ${field} is an object of limits by id`);
   return new Map(Object.entries(entries).map(([id, limits]) => [checkedId(id, parse), limitsOf(limits, `${field}.${id}`)]));
@@ -43,8 +48,10 @@ function checkedId(id: string, parse: (id: string) => string): string {
 function limitsOf(limits: unknown, where: string): Limits {
   if (!isObject(limits)) throw new ConfigError(`QUOTAS_FILE: ${where} is an object with ${COUNTED.join(', ')}`);
   for (const [name, limit] of Object.entries(limits)) {
-    if (!COUNTED.some((counted) => counted === name)) throw new ConfigError(`QUOTAS_FILE: ${where} has ${COUNTED.join(', ')}, got «${name}»`);
-    if (!Number.isInteger(limit) || (limit as number) < 0 || (limit as number) > MAX_LIMIT) throw new ConfigError(`QUOTAS_FILE: ${where}.${name} is a whole number of 0 to ${MAX_LIMIT}, got «${String(limit)}»`);
+    if (!COUNTED.some((counted) => counted === name))
+      throw new ConfigError(`QUOTAS_FILE: ${where} has ${COUNTED.join(', ')}, got «${name}»`);
+    if (!Number.isInteger(limit) || (limit as number) < 0 || (limit as number) > MAX_LIMIT)
+      throw new ConfigError(`QUOTAS_FILE: ${where}.${name} is a whole number of 0 to ${MAX_LIMIT}, got «${String(limit)}»`);
   }
   return limits as Limits;
 }

@@ -11,7 +11,10 @@ const BURST_MS = 1_000;
 /** Callers remembered before those that were quiet for a burst are forgotten. */
 const MAX_REMEMBERED = 1_024;
 
-/** Requests a second, by caller, and by address where nobody need say who calls: beyond it they are refused, `rate-limited`. One of many lines is one. */
+/**
+ * Requests a second, by caller, and by address where nobody need say who calls: beyond it they are refused, `rate-limited`. One of
+ * many lines is one.
+ */
 export const requestRate = (perS: number, isPublic: (url: string) => boolean): RateLimitPluginOptions => ({
   max: perS,
   timeWindow: 1_000,

@@ -89,7 +89,8 @@ class Pool {
   /** Keeps it. Returns how many of the caller had no line since its last one, or null if this one is to have none. */
   add(key: string, kept: KeptAttempt, nowMs: number): number | null {
     let share = this.#shares.get(key);
-    if (!share) this.#shares.set(key, (share = { kept: [], lines: new Allowance(LINES_PER_CALLER, LINE_PER_CALLER_MS, nowMs), unlogged: 0 }));
+    if (!share)
+      this.#shares.set(key, (share = { kept: [], lines: new Allowance(LINES_PER_CALLER, LINE_PER_CALLER_MS, nowMs), unlogged: 0 }));
     share.kept.push(kept);
     if (share.kept.length > KEPT_PER_CALLER) dropOldest(share);
     else if (++this.#size > KEPT_ATTEMPTS) this.#makeRoom();
@@ -126,9 +127,9 @@ function dropOldest({ kept }: Share): void {
 }
 
 /**
- * Who tried to change something and was refused, for an auditor: 401 and 403. The newest of each caller are kept in memory, bounded; a line of the log
- * says it at once, at a bounded rate. What is left out of either is counted. Callers that have not shown who they are share by address, apart from
- * those that have, so that strangers cannot hide what a stolen token is tried for.
+ * Who tried to change something and was refused, for an auditor: 401 and 403. The newest of each caller are kept in memory,
+ * bounded; a line of the log says it at once, at a bounded rate. What is left out of either is counted. Callers that have not shown
+ * who they are share by address, apart from those that have, so that strangers cannot hide what a stolen token is tried for.
  */
 export class RefusedAttempts {
   readonly #clock: Clock;
@@ -154,7 +155,10 @@ export class RefusedAttempts {
     return this.#known.forgotten + this.#strangers.forgotten;
   }
 
-  /** Puts an attempt on record if it was refused for who made it. `changes`: it would have changed something; who is nobody known is on record whatever was tried. */
+  /**
+   * Puts an attempt on record if it was refused for who made it. `changes`: it would have changed something; who is nobody known is
+   * on record whatever was tried.
+   */
   note(attempt: Attempt, changes = true): void {
     const { refusal, caller } = attempt;
     const status = STATUS[refusal.code];
@@ -188,15 +192,25 @@ export class RefusedAttempts {
 
   #tell(): void {
     this.#telling = undefined;
-    if (this.#unlogged > 0) this.#logger.warn('refused attempts were left out of this log; GET /v1/refused has the newest of each caller', { attempts: this.#unlogged });
+    if (this.#unlogged > 0)
+      this.#logger.warn('refused attempts were left out of this log; GET /v1/refused has the newest of each caller', {
+        attempts: this.#unlogged,
+      });
     this.#unlogged = 0;
   }
 }
 
 /** As it is told: in a line of the log, and to an auditor. */
-export const attemptBody = ({ id, told, leftOut }: KeptAttempt): Readonly<Record<string, unknown>> => ({ id: String(id), ...told, leftOut });
+export const attemptBody = ({ id, told, leftOut }: KeptAttempt): Readonly<Record<string, unknown>> => ({
+  id: String(id),
+  ...told,
+  leftOut,
+});
 
-const toldOf = ({ caller, claims, address, record, command, entity, correlationId, refusal }: Attempt, atMs: number): KeptAttempt['told'] => ({
+const toldOf = (
+  { caller, claims, address, record, command, entity, correlationId, refusal }: Attempt,
+  atMs: number,
+): KeptAttempt['told'] => ({
   at: new Date(atMs).toISOString(),
   caller: caller && actorOf(caller),
   claims: claims === undefined ? null : cut(claims),

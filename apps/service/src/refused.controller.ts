@@ -25,7 +25,10 @@ export class RefusedController {
   }
 
   @Get('refused')
-  @ApiOperation({ summary: 'Attempts to change something that this process answered with 401 or 403, and all without a valid token: the newest of each caller since its start, oldest first (operators).' })
+  @ApiOperation({
+    summary:
+      'Attempts to change something that this process answered with 401 or 403, and all without a valid token: the newest of each caller since its start, oldest first (operators).',
+  })
   @DescribesQuery({ ...PAGING, after: 'The `id` of an attempt; those after it.' })
   refused(@Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
     only(query, 'after', 'limit');

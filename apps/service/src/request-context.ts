@@ -7,7 +7,10 @@ import { FORWARDED_GROUP } from './peers.ts';
 
 /** What is known of a request before its handler runs. */
 export interface RequestContext {
-  /** As the tokens are now, which may change while the request is on its way. Throws Refusal `unauthenticated` when its token is taken back. */
+  /**
+   * As the tokens are now, which may change while the request is on its way. Throws Refusal `unauthenticated` when its token is
+   * taken back.
+   */
   readonly caller: Caller;
   readonly correlationId: string;
   /** As it came, for a registrar that the request is passed on to. */
@@ -56,7 +59,8 @@ export function readCorrelationId(request: FastifyRequest): string {
   return header(request, 'x-correlation-id', 'X-Correlation-Id') ?? traceIn(request.headers['traceparent']) ?? randomUUID();
 }
 
-const traceIn = (traceparent: unknown): string | undefined => (typeof traceparent === 'string' ? /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent)?.[1] : undefined);
+const traceIn = (traceparent: unknown): string | undefined =>
+  typeof traceparent === 'string' ? /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent)?.[1] : undefined;
 
 export const readIdempotencyKey = (request: FastifyRequest): string | undefined => header(request, 'idempotency-key', 'Idempotency-Key');
 
@@ -76,6 +80,7 @@ function sorted(_key: string, value: unknown): unknown {
 function header(request: FastifyRequest, name: string, shown: string): string | undefined {
   const value = request.headers[name];
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || !HEADER_VALUE.test(value)) throw new Refusal('out-of-range', `${shown} is 1 to 128 printable characters without spaces`, { field: shown, received: value });
+  if (typeof value !== 'string' || !HEADER_VALUE.test(value))
+    throw new Refusal('out-of-range', `${shown} is 1 to 128 printable characters without spaces`, { field: shown, received: value });
   return value;
 }

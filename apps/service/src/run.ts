@@ -16,7 +16,10 @@ const STOP_LIMIT_MS = 20_000;
  */
 export function run(name: string, roles: readonly Role[]): void {
   main(name, roles).catch((error: unknown) => {
-    const text = error instanceof ConfigError || error instanceof LogRefused || error instanceof StoreUnavailable ? error.message : String((error as Error)?.stack ?? error);
+    const text =
+      error instanceof ConfigError || error instanceof LogRefused || error instanceof StoreUnavailable
+        ? error.message
+        : String((error as Error)?.stack ?? error);
     process.stderr.write(`${name.toLowerCase()}: ${text}\n`);
     process.exit(1);
   });
@@ -71,7 +74,12 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
     dataDir: config.dataDir,
     log: core.store.logId,
     ...(config.eventStore && { eventStore: withoutCredentials(config.eventStore.url), prefix: config.eventStore.prefix }),
-    ...(roles.includes('distributor') && { feed: config.kafkaBrokers.length > 0 ? `Kafka at ${config.kafkaBrokers.join(',')}, shards ${formatShards(config.distributorShards)}` : 'in process, as Server-Sent Events' }),
+    ...(roles.includes('distributor') && {
+      feed:
+        config.kafkaBrokers.length > 0
+          ? `Kafka at ${config.kafkaBrokers.join(',')}, shards ${formatShards(config.distributorShards)}`
+          : 'in process, as Server-Sent Events',
+    }),
     tokens: config.tokensFile ?? 'none: every caller on this machine is an operator',
     position: String(core.replica.network.position),
   });

@@ -109,18 +109,35 @@ class ServiceModule {
 }
 
 /** Starts a process with the given roles. Throws ConfigError or LogRefused before anything is changed. */
-export async function createService(config: NvaConfig, roles: readonly Role[], { logger, clock = systemClock, lastResort = new LastResort(logger), ...rest }: ServiceOptions): Promise<Service> {
+export async function createService(
+  config: NvaConfig,
+  roles: readonly Role[],
+  { logger, clock = systemClock, lastResort = new LastResort(logger), ...rest }: ServiceOptions,
+): Promise<Service> {
   const credentials = new Credentials(config, clock, logger);
   const core = await Core.start(config, { roles, clock, logger, peerAuthorization: () => credentials.peerAuthorization, ...rest });
   const dispatcher = core.registration && new Dispatcher(core, core.registration);
   const refused = new RefusedAttempts(clock, logger);
-  const commands = credentials.keys && dispatcher ? new CommandServer({ config, credentials, dispatcher, clock, logger, refused, failed: rest.failed }) : null;
+  const commands =
+    credentials.keys && dispatcher
+      ? new CommandServer({ config, credentials, dispatcher, clock, logger, refused, failed: rest.failed })
+      : null;
   if (commands) core.arrivals.comesBy(() => commands.consumer.hears);
   const open = new OpenRequests();
   const connections = new Connections(config.http, logger);
   const metrics = new Metrics(core, commands, logger, { connections, credentials, lastResort });
-  const adapter = new FastifyAdapter({ ...connections.serverOptions, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 256 }, frameworkErrors });
-  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.with({ core, dispatcher, metrics, open, refused, roles }), adapter, { logger: nestLogger(logger), abortOnError: false, bodyParser: false });
+  const adapter = new FastifyAdapter({
+    ...connections.serverOptions,
+    bodyLimit: MAX_BODY_BYTES,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 256 },
+    frameworkErrors,
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    ServiceModule.with({ core, dispatcher, metrics, open, refused, roles }),
+    adapter,
+    { logger: nestLogger(logger), abortOnError: false, bodyParser: false },
+  );
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   app.useGlobalFilters(new ProblemFilter(logger, refused));
   await prepare(fastify, { credentials, core, metrics, connections, open });
@@ -133,7 +150,10 @@ export async function createService(config: NvaConfig, roles: readonly Role[], {
     await app.listen(config.port, config.host);
   } catch (cause) {
     await core.stop();
-    throw new ConfigError(`HOST, PORT: expected an address to listen on, got «${config.host}» and «${config.port}»: ${(cause as Error).message}`, { cause });
+    throw new ConfigError(
+      `HOST, PORT: expected an address to listen on, got «${config.host}» and «${config.port}»: ${(cause as Error).message}`,
+      { cause },
+    );
   }
   await app.startAllMicroservices();
   credentials.watch();
@@ -194,9 +214,19 @@ async function prepare(fastify: FastifyInstance, { credentials, core, metrics, c
     const correlationId = correlationIdOf(request);
     if (!core.tracing || correlationId === undefined) return;
     const endMs = core.clock.wallMs();
-    core.tracing.root({ name: `${request.method} ${route}`, correlationId, startMs: endMs - reply.elapsedTime, endMs, attributes: { 'http.response.status_code': reply.statusCode }, ...(reply.statusCode >= 500 && { error: String(reply.statusCode) }) });
+    core.tracing.root({
+      name: `${request.method} ${route}`,
+      correlationId,
+      startMs: endMs - reply.elapsedTime,
+      endMs,
+      attributes: { 'http.response.status_code': reply.statusCode },
+      ...(reply.statusCode >= 500 && { error: String(reply.statusCode) }),
+    });
   });
-  await fastify.register(rateLimit, requestRate(core.config.rateLimitPerS, (url) => PUBLIC.test(url)));
+  await fastify.register(
+    rateLimit,
+    requestRate(core.config.rateLimitPerS, (url) => PUBLIC.test(url)),
+  );
 }
 
 /**

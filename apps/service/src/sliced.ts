@@ -25,9 +25,13 @@ export async function inTurns<T>(reads: FairQueue, clock: Clock, caller: string,
 }
 
 /** Elements in order from a place on, and `undefined` where a step ends. One that went since it was taken may still be met. */
-export function* walk<T>(order: KeptOrder<T>, isBefore: (element: T) => boolean, perStep = ELEMENTS_PER_STEP): Generator<T | undefined, void> {
+export function* walk<T>(
+  order: KeptOrder<T>,
+  isBefore: (element: T) => boolean,
+  perStep = ELEMENTS_PER_STEP,
+): Generator<T | undefined, void> {
   while (!order.prepare(ELEMENTS_PER_STEP)) yield undefined;
-  for (let place = isBefore; ; ) {
+  for (let place = isBefore; ;) {
     const taken = order.take(place, perStep);
     yield* taken;
     const last = taken.at(-1);

@@ -17,7 +17,10 @@ export function snapshotDirectory({ dataDir }: NvaConfig, { roles, clock, logger
   return new SnapshotDirectory(join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')])), clock, logger);
 }
 
-/** What the process can go on from, of snapshots that the log bears out (`assertSnapshotsWithin`); null if the whole log is to be replayed, after a line that says so. */
+/**
+ * What the process can go on from, of snapshots that the log bears out (`assertSnapshotsWithin`); null if the whole log is to be
+ * replayed, after a line that says so.
+ */
 export async function restored(directory: SnapshotDirectory, store: EventStore, { roles, logger }: Surroundings): Promise<Restored | null> {
   const head = await store.head();
   if (head.position === 0) return null;
@@ -33,14 +36,26 @@ export async function restored(directory: SnapshotDirectory, store: EventStore, 
 
 /** Whether the log has the very event that the snapshot was taken after. */
 export async function holds(store: EventStore, { position, stream, revision, eventId }: SnapshotHeader): Promise<boolean> {
-  for await (const event of store.readStream(stream, { fromRevision: revision, limit: 1 })) return event.position === position && event.id === eventId;
+  for await (const event of store.readStream(stream, { fromRevision: revision, limit: 1 }))
+    return event.position === position && event.id === eventId;
   return false;
 }
 
 /** Follows the replica from now on. */
-export function keeperOf(directory: SnapshotDirectory, { config, store, replica, registration }: Pick<Core, 'config' | 'store' | 'replica' | 'registration'>, { clock, logger }: Surroundings, from: Restored | null): SnapshotKeeper {
+export function keeperOf(
+  directory: SnapshotDirectory,
+  { config, store, replica, registration }: Pick<Core, 'config' | 'store' | 'replica' | 'registration'>,
+  { clock, logger }: Surroundings,
+  from: Restored | null,
+): SnapshotKeeper {
   const { network, digests } = replica;
-  const source = { logId: store.logId, network, digests, keys: registration && (() => registration.registrar.idempotencyKeys()), checkpointAt: (position: number) => store.checkpointAt(position) };
+  const source = {
+    logId: store.logId,
+    network,
+    digests,
+    keys: registration && (() => registration.registrar.idempotencyKeys()),
+    checkpointAt: (position: number) => store.checkpointAt(position),
+  };
   const keeper = new SnapshotKeeper(source, { directory, everyEvents: config.snapshotEveryEvents, clock, logger }, from?.header ?? null);
   replica.onFolded((recorded) => keeper.folded(recorded));
   return keeper;

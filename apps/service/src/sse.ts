@@ -32,7 +32,10 @@ export class FeedStream {
   #ending = false;
   #ended = false;
 
-  /** `entitled`: whether the consumer may still be told. Asked before everything that is sent; once it may not, the stream ends. Never throws. */
+  /**
+   * `entitled`: whether the consumer may still be told. Asked before everything that is sent; once it may not, the stream ends.
+   * Never throws.
+   */
   constructor(response: ServerResponse, log: string, entitled: () => boolean) {
     this.#response = response;
     this.#log = log;
@@ -57,7 +60,12 @@ export class FeedStream {
     if (this.#response.writableNeedDrain) this.#response.destroy();
   }
 
-  async #follow(streams: FeedStreams, feed: FeedName, resume: ResumePoint | null, headers: Readonly<Record<string, string>>): Promise<boolean> {
+  async #follow(
+    streams: FeedStreams,
+    feed: FeedName,
+    resume: ResumePoint | null,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
     const { source, turns, encoding } = streams;
     await source.prepare(feed, (step) => turns.run(step));
     const after = resume?.log === this.#log ? resume.position : null;

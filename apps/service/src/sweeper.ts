@@ -56,9 +56,10 @@ interface Target {
 const isPassing = (status: number): boolean => status >= 500 || status === 429 || status === 421;
 
 /**
- * Carries sweeps out: finds what is to be changed, in the caller's turns, and gives an ordinary command for each of it, in pieces of a turn, all under
- * one correlation id. Every piece is decided on what is there by then. What a tenant system's command is refused for concerns it alone; what says
- * nothing of the command, as a log that does not answer, ends the sweep with that refusal, and a repeat goes on.
+ * Carries sweeps out: finds what is to be changed, in the caller's turns, and gives an ordinary command for each of it, in pieces
+ * of a turn, all under one correlation id. Every piece is decided on what is there by then. What a tenant system's command is
+ * refused for concerns it alone; what says nothing of the command, as a log that does not answer, ends the sweep with that refusal,
+ * and a repeat goes on.
  */
 export class Sweeper {
   readonly #core: Core;
@@ -78,7 +79,9 @@ export class Sweeper {
     const { targets, next } = await this.#read(asking.caller, this.#targets(sweep));
     const items: SweptItem[] = [];
     if (sweep.dryRun) items.push(...targets.map(({ tsId, tenantId, revision }) => ({ tsId, tenantId, revision })));
-    else for (let from = 0; from < targets.length; from += COMMANDS_PER_TURN) items.push(...(await this.#piece(parsed, targets.slice(from, from + COMMANDS_PER_TURN), asking)));
+    else
+      for (let from = 0; from < targets.length; from += COMMANDS_PER_TURN)
+        items.push(...(await this.#piece(parsed, targets.slice(from, from + COMMANDS_PER_TURN), asking)));
     const done = sweep.dryRun ? 0 : items.filter(({ status = 0 }) => status < 300).length;
     return { done, remaining: await this.#read(asking.caller, this.#remaining(sweep)), items, ...(next !== undefined && { next }) };
   }
@@ -95,8 +98,10 @@ export class Sweeper {
   #check(sweep: Sweep): void {
     if (sweep.type === 'keepOnly') checkPresentLife(sweep, this.#registrar.standing(nveStream(sweep.nveId)).state as Nve | null);
     else if (sweep.type === 'evacuateNve') {
-      if (!this.#network.nves.has(sweep.nveId)) throw new Refusal('nve-unknown', `NVE ${sweep.nveId} has not connected`, { field: 'nveId', received: sweep.nveId });
-    } else if (!this.#network.vns.get(sweep.vnid)?.alive) throw new Refusal('vn-unknown', `there is no VN ${sweep.vnid}`, { field: 'vnid', received: sweep.vnid });
+      if (!this.#network.nves.has(sweep.nveId))
+        throw new Refusal('nve-unknown', `NVE ${sweep.nveId} has not connected`, { field: 'nveId', received: sweep.nveId });
+    } else if (!this.#network.vns.get(sweep.vnid)?.alive)
+      throw new Refusal('vn-unknown', `there is no VN ${sweep.vnid}`, { field: 'vnid', received: sweep.vnid });
   }
 
   *#targets(sweep: Sweep): Steps<{ readonly targets: readonly Target[]; readonly next?: string }> {
@@ -106,7 +111,8 @@ export class Sweeper {
     const targets = kept && after === undefined ? this.#pending(sweep as Sweep & { readonly type: 'keepOnly' }, kept).slice(0, limit) : [];
     const met = new Set(targets.map(({ stream }) => stream));
     const vn = sweep.type === 'emptyVn' ? this.#network.vns.get(sweep.vnid) : undefined;
-    const [source, place] = sweep.type === 'emptyVn' ? [vn ? inVn(vn, after) : [], placeInVn] : [attachedAt(this.#network, sweep.nveId, after), placeOf];
+    const [source, place] =
+      sweep.type === 'emptyVn' ? [vn ? inVn(vn, after) : [], placeInVn] : [attachedAt(this.#network, sweep.nveId, after), placeOf];
     let last = after;
     for (const ts of source) {
       if (!ts) {
@@ -123,7 +129,9 @@ export class Sweeper {
   }
 
   #pending({ nveId }: { readonly nveId: string }, kept: WholeSet): Target[] {
-    const here = this.#registrar.pendingTenantSystems().filter((ts) => ts.attachments.some((attachment) => attachment.nveId === nveId) && !kept.has(ts));
+    const here = this.#registrar
+      .pendingTenantSystems()
+      .filter((ts) => ts.attachments.some((attachment) => attachment.nveId === nveId) && !kept.has(ts));
     return here.map((ts) => this.#target(ts, this.#registrar.standing(this.#registrar.streamOf(ts.tsId, ts.tenantId)).revision));
   }
 
@@ -147,10 +155,15 @@ export class Sweeper {
   #line({ sweep, idempotencyKey, correlationId }: ParsedSweep, { tsId, tenantId, stream, revision }: Target): Line | null {
     const standing = this.#registrar.standing(stream);
     const ts = standing.state as TenantSystem | null;
-    const ids = { ...(idempotencyKey !== undefined && { idempotencyKey: keyOf(idempotencyKey, stream) }), ...(correlationId !== undefined && { correlationId }) };
+    const ids = {
+      ...(idempotencyKey !== undefined && { idempotencyKey: keyOf(idempotencyKey, stream) }),
+      ...(correlationId !== undefined && { correlationId }),
+    };
     if (sweep.type === 'emptyVn') {
       const bindings = endingLines(ts?.bindings ?? [], sweep.vnid);
-      return bindings.length === 0 ? null : lineOf({ command: 'registerBindings', tsId, tenantId, bindings, ifRevision: standing.revision, ...ids });
+      return bindings.length === 0
+        ? null
+        : lineOf({ command: 'registerBindings', tsId, tenantId, bindings, ifRevision: standing.revision, ...ids });
     }
     if (!ts?.attachments.some(({ nveId }) => nveId === sweep.nveId)) return null;
     // An NVE may have attached it again since it said what it has: that counts. An operator wants everything away.
@@ -165,7 +178,8 @@ export class Sweeper {
     const kept = new Set<FoldedTs>();
     for (const [i, { tsId, tenantId }] of sweep.tenantSystems.entries()) {
       if (i % COMMANDS_PER_TURN === 0) yield;
-      for (const ts of this.#network.namesakes.all(tsId)) if ((tenantId === undefined || ts.state.tenantId === tenantId) && isAt(ts, sweep.nveId)) kept.add(ts);
+      for (const ts of this.#network.namesakes.all(tsId))
+        if ((tenantId === undefined || ts.state.tenantId === tenantId) && isAt(ts, sweep.nveId)) kept.add(ts);
     }
     return Math.max(0, (this.#network.nves.get(sweep.nveId)?.attachments ?? 0) - kept.size);
   }
@@ -178,13 +192,32 @@ const keyOf = (idempotencyKey: string, stream: string): string => createHash('sh
 
 /** Throws Refusal for what says nothing of the command. */
 function itemOf({ tsId, tenantId }: Target, result: Result): SweptItem {
-  if ('answer' in result) return { tsId, tenantId, status: 200, position: String(result.answer.position), revision: result.answer.revision };
+  if ('answer' in result)
+    return { tsId, tenantId, status: 200, position: String(result.answer.position), revision: result.answer.revision };
   if ('refusal' in result) {
     const { status, code, detail } = problemOf(result.refusal);
     if (isPassing(status)) throw result.refusal;
     return { tsId, tenantId, status, code, detail };
   }
-  const { status, code, detail, position, revision } = result.forwarded as { status: number; code?: string; detail?: string; position?: string; revision?: number };
-  if (isPassing(status)) throw new Refusal('outcome-unknown', `the registrar of another group answered ${code ?? status}: ${detail ?? ''}; sending it again goes on`);
-  return { tsId, tenantId, status, ...(position !== undefined && { position }), ...(revision !== undefined && { revision }), ...(code !== undefined && { code }), ...(detail !== undefined && { detail }) };
+  const { status, code, detail, position, revision } = result.forwarded as {
+    status: number;
+    code?: string;
+    detail?: string;
+    position?: string;
+    revision?: number;
+  };
+  if (isPassing(status))
+    throw new Refusal(
+      'outcome-unknown',
+      `the registrar of another group answered ${code ?? status}: ${detail ?? ''}; sending it again goes on`,
+    );
+  return {
+    tsId,
+    tenantId,
+    status,
+    ...(position !== undefined && { position }),
+    ...(revision !== undefined && { revision }),
+    ...(code !== undefined && { code }),
+    ...(detail !== undefined && { detail }),
+  };
 }

@@ -12,7 +12,13 @@ export const paddedVnid = (vnid: number): string => String(vnid).padStart(8, '0'
 export function* mappingEntries(network: Network, vn: FoldedVn, after = ''): Generator<Entry | undefined, void> {
   for (const ts of walk(vn.macs.order, ({ state }) => `mapping/${state.tsId}/${BEHIND}` <= after)) {
     if (!ts) yield undefined;
-    else yield* entriesOf(ts, vn, (connection) => network.mappingOf(ts, connection) !== null, (connection) => mappingBody(network.mappingOf(ts, connection)!, connection.position));
+    else
+      yield* entriesOf(
+        ts,
+        vn,
+        (connection) => network.mappingOf(ts, connection) !== null,
+        (connection) => mappingBody(network.mappingOf(ts, connection)!, connection.position),
+      );
   }
 }
 
@@ -28,7 +34,9 @@ export function* tableEntries(network: Network, nve: FoldedNve, after = ''): Gen
     const vn = vnid === undefined ? undefined : nve.memberships.get(vnid)?.vn;
     const prefix = vn && `${paddedVnid(vnid!)}/`;
     if (!vn || !prefix) yield undefined;
-    else for (const entry of mappingEntries(network, vn, after.startsWith(prefix) ? after.slice(prefix.length) : '')) yield entry && [prefix + entry[0], () => ({ vnid, ...(entry[1]() as object) })];
+    else
+      for (const entry of mappingEntries(network, vn, after.startsWith(prefix) ? after.slice(prefix.length) : ''))
+        yield entry && [prefix + entry[0], () => ({ vnid, ...(entry[1]() as object) })];
   }
 }
 
@@ -49,15 +57,26 @@ function* withheldEntries(network: Network, vn: FoldedVn): Generator<Entry | und
         continue;
       }
       met.add(ts);
-      yield* entriesOf(ts, vn, (connection) => network.mappingOf(ts, connection) === null && isConflicted(ts, connection), (connection) => withheldBody(ts, connection));
+      yield* entriesOf(
+        ts,
+        vn,
+        (connection) => network.mappingOf(ts, connection) === null && isConflicted(ts, connection),
+        (connection) => withheldBody(ts, connection),
+      );
     }
   }
 }
 
 /** The connections of a tenant system in a VN, by key. */
-function* entriesOf(ts: FoldedTs, vn: FoldedVn, listed: (connection: Connection) => boolean, body: (connection: Connection) => unknown): Generator<Entry, void> {
+function* entriesOf(
+  ts: FoldedTs,
+  vn: FoldedVn,
+  listed: (connection: Connection) => boolean,
+  body: (connection: Connection) => unknown,
+): Generator<Entry, void> {
   const entries: Entry[] = [];
-  for (const connection of ts.state.bindings) if (connection.vn === vn && listed(connection)) entries.push([connectionKey(ts.state, connection), () => body(connection)]);
+  for (const connection of ts.state.bindings)
+    if (connection.vn === vn && listed(connection)) entries.push([connectionKey(ts.state, connection), () => body(connection)]);
   if (entries.length > 1) entries.sort(([a], [b]) => (a < b ? -1 : 1));
   yield* entries;
 }

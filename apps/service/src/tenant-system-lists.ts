@@ -37,7 +37,11 @@ export function* inVn(vn: FoldedVn, after = ''): Generator<FoldedTs | undefined,
 }
 
 /** The first few of either, as they stand now. */
-export function* first(source: Iterable<FoldedTs | undefined>, stillThere: (ts: FoldedTs) => boolean, max: number): Steps<readonly FoldedTs[]> {
+export function* first(
+  source: Iterable<FoldedTs | undefined>,
+  stillThere: (ts: FoldedTs) => boolean,
+  max: number,
+): Steps<readonly FoldedTs[]> {
   const found: FoldedTs[] = [];
   for (const ts of source) {
     if (!ts) yield;
@@ -51,14 +55,24 @@ export const isAt = ({ state }: FoldedTs, nveId: string): boolean => state.attac
 export const isIn = ({ state }: FoldedTs, vn: FoldedVn): boolean => state.bindings.some((connection) => connection.vn === vn);
 
 /**
- * A page of tenant systems that are attached anywhere. It goes by the NVE, if one is wanted, else by the VN, else through all of them, and ends when
- * it is full or has looked at so many: so it may have fewer items than asked for, even none, and a `next`.
+ * A page of tenant systems that are attached anywhere. It goes by the NVE, if one is wanted, else by the VN, else through all of
+ * them, and ends when it is full or has looked at so many: so it may have fewer items than asked for, even none, and a `next`.
  */
-export function* tenantSystemsPage(network: Network, wanted: Wanted, { after, limit }: PageQuery, body: (ts: FoldedTs) => unknown): Steps<PageText> {
+export function* tenantSystemsPage(
+  network: Network,
+  wanted: Wanted,
+  { after, limit }: PageQuery,
+  body: (ts: FoldedTs) => unknown,
+): Steps<PageText> {
   const { nveId, vnid } = wanted;
   const vn = vnid === undefined ? undefined : network.vns.get(vnid);
   const byVn = nveId === undefined && vn !== undefined;
-  const source = nveId !== undefined ? attachedAt(network, nveId, after) : vn ? inVn(vn, after) : walk(network.whereabouts.everyone, (ts) => placeOf(ts) <= (after ?? ''));
+  const source =
+    nveId !== undefined
+      ? attachedAt(network, nveId, after)
+      : vn
+        ? inVn(vn, after)
+        : walk(network.whereabouts.everyone, (ts) => placeOf(ts) <= (after ?? ''));
   const items: string[] = [];
   let last = '';
   let looked = 0;

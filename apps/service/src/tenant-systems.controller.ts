@@ -36,7 +36,10 @@ export class TenantSystemsController {
 
   @Get('tenant-systems')
   @Header('content-type', JSON_TYPE)
-  @ApiOperation({ summary: 'Tenant systems that are attached anywhere; to an NVE, those attached to it. A page may be short of its limit, and have a next.' })
+  @ApiOperation({
+    summary:
+      'Tenant systems that are attached anywhere; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
+  })
   @DescribesQuery({ ...PAGING, ...FILTERS, nveId: 'Attached at that NVE.', vnid: 'In that VN.' })
   all(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit', 'tenantId', 'state', 'nveId', 'vnid');
@@ -56,7 +59,9 @@ export class TenantSystemsController {
 
   @Get('vns/:vnid/tenant-systems')
   @Header('content-type', JSON_TYPE)
-  @ApiOperation({ summary: 'Who is in a VN, distributed or not; to an NVE, those attached to it. A page may be short of its limit, and have a next.' })
+  @ApiOperation({
+    summary: 'Who is in a VN, distributed or not; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
+  })
   @DescribesQuery({ ...PAGING, ...FILTERS })
   ofVn(@Param('vnid') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit', 'tenantId', 'state');
@@ -70,7 +75,14 @@ export class TenantSystemsController {
     // An NVE's own list is also the shortest.
     const wanted = { ...place, tenantId, state: stateIn(query['state']), ...(caller.kind === 'nve' && { nveId: caller.nveId }) };
     const { turns, clock, replica } = this.#core;
-    return inTurns(turns.reads, clock, actorOf(caller), tenantSystemsPage(replica.network, wanted, pageQuery(query), (ts) => tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, clock))));
+    return inTurns(
+      turns.reads,
+      clock,
+      actorOf(caller),
+      tenantSystemsPage(replica.network, wanted, pageQuery(query), (ts) =>
+        tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, clock)),
+      ),
+    );
   }
 
   #visible(request: FastifyRequest): Visibility {
@@ -81,14 +93,16 @@ export class TenantSystemsController {
   #nve(id: string, request: FastifyRequest): string {
     const nveId = parseNveId(id);
     this.#visible(request).nve(nveId);
-    if (!this.#core.replica.network.nves.has(nveId)) throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
+    if (!this.#core.replica.network.nves.has(nveId))
+      throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
     return nveId;
   }
 
   #vn(id: string, request: FastifyRequest): number {
     const vnid = parseVnid(numeral(id));
     this.#visible(request).vn(vnid);
-    if (!this.#core.replica.network.vns.get(vnid)?.alive) throw new Refusal('vn-unknown', `there is no VN ${vnid}`, { field: 'vnid', received: vnid });
+    if (!this.#core.replica.network.vns.get(vnid)?.alive)
+      throw new Refusal('vn-unknown', `there is no VN ${vnid}`, { field: 'vnid', received: vnid });
     return vnid;
   }
 }

@@ -89,8 +89,14 @@ export class Tracing {
   }
 
   #record({ name, startMs, endMs, attributes = {}, error, correlationId }: TracedSpan, kind: SpanKind, parent: TraceIds | null): void {
-    const context = parent ? trace.setSpanContext(ROOT_CONTEXT, { ...parent, traceFlags: TraceFlags.SAMPLED, isRemote: true }) : ROOT_CONTEXT;
-    const span = this.#tracer.startSpan(name, { kind, startTime: startMs, attributes: { 'nva.correlation_id': correlationId, ...attributes } }, context);
+    const context = parent
+      ? trace.setSpanContext(ROOT_CONTEXT, { ...parent, traceFlags: TraceFlags.SAMPLED, isRemote: true })
+      : ROOT_CONTEXT;
+    const span = this.#tracer.startSpan(
+      name,
+      { kind, startTime: startMs, attributes: { 'nva.correlation_id': correlationId, ...attributes } },
+      context,
+    );
     if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
     span.end(endMs);
   }

@@ -1,5 +1,15 @@
 import type { Mapping } from '@nva/codec';
-import { memberValue, standingOf, type Conflict, type Connection, type FoldedMember, type FoldedNve, type FoldedTs, type FoldedVn, type FeedDigests } from '@nva/fold';
+import {
+  memberValue,
+  standingOf,
+  type Conflict,
+  type Connection,
+  type FoldedMember,
+  type FoldedNve,
+  type FoldedTs,
+  type FoldedVn,
+  type FeedDigests,
+} from '@nva/fold';
 import { feedKey } from '@nva/ports';
 import type { Report, Verdict } from './applied-reports.ts';
 
@@ -24,7 +34,12 @@ export function vnBody(vn: FoldedVn, digests: FeedDigests): unknown {
   };
 }
 
-export const memberBody = ({ nve, since, position, tenantSystems }: FoldedMember): unknown => ({ ...memberValue(nve.state!), tenantSystems, since: String(since), position: String(position) });
+export const memberBody = ({ nve, since, position, tenantSystems }: FoldedMember): unknown => ({
+  ...memberValue(nve.state!),
+  tenantSystems,
+  since: String(since),
+  position: String(position),
+});
 
 export const mappingBody = (mapping: Mapping, position: number): object => ({ ...mapping, position: String(position) });
 
@@ -48,7 +63,10 @@ export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
   };
 }
 
-/** How a tenant system is registered and how that stands. `attachments` are those that the caller may see, `moveAlarm`: it moves too often. */
+/**
+ * How a tenant system is registered and how that stands. `attachments` are those that the caller may see, `moveAlarm`: it moves too
+ * often.
+ */
 export function tenantSystemBody(ts: FoldedTs, attachments: FoldedTs['state']['attachments'], moveAlarm: boolean): object {
   const { moves: _moves, place: _place, awaits: _awaits, bindings, ...state } = ts.state;
   return {
@@ -89,4 +107,9 @@ export interface AppliedBody {
   readonly verdict: Verdict;
 }
 
-export const appliedBody = ({ log, position, digest, verdict }: Report): AppliedBody => ({ log, position: String(position), digest, verdict });
+export const appliedBody = ({ log, position, digest, verdict }: Report): AppliedBody => ({
+  log,
+  position: String(position),
+  digest,
+  verdict,
+});

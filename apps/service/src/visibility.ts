@@ -18,7 +18,8 @@ export class Visibility {
   }
 
   nve(nveId: string): void {
-    if (this.#caller.kind === 'nve' && this.#caller.nveId !== nveId) throw new Refusal('forbidden', `NVE ${this.#caller.nveId} may ask for itself only`, { field: 'nveId', received: nveId });
+    if (this.#caller.kind === 'nve' && this.#caller.nveId !== nveId)
+      throw new Refusal('forbidden', `NVE ${this.#caller.nveId} may ask for itself only`, { field: 'nveId', received: nveId });
   }
 
   /** A VN that the NVE is not in and one that does not exist are refused alike. */
@@ -38,7 +39,13 @@ export class Visibility {
       hasNamesakes: (id) => namesakes.hasOthers(id),
       all: (id) => namesakes.all(id).map((ts) => ({ name: namesakes.nameOf(ts), ts: ts.state })),
     };
-    return tenantSystems.get(tsNameOfCommand({ tsId, ...(tenantId === undefined ? {} : { tenantId }) }, names, this.#caller.kind === 'nve' ? this.#caller.nveId : undefined));
+    return tenantSystems.get(
+      tsNameOfCommand(
+        { tsId, ...(tenantId === undefined ? {} : { tenantId }) },
+        names,
+        this.#caller.kind === 'nve' ? this.#caller.nveId : undefined,
+      ),
+    );
   }
 
   /** One that is elsewhere and one that does not exist are refused alike. */
@@ -55,13 +62,20 @@ export class Visibility {
     return own === undefined ? attachments : attachments.map((a) => (a.nveId === own ? a : { ...a, logicalInterface: null }));
   }
 
-  /** What a group serves, as far as it is the caller's: of NVEs, sites and tenants an NVE is shown its own. null for a group that serves nothing of it. */
+  /**
+   * What a group serves, as far as it is the caller's: of NVEs, sites and tenants an NVE is shown its own. null for a group that
+   * serves nothing of it.
+   */
   group(group: Group): Group | null {
     if (this.#caller.kind !== 'nve') return group;
     const { nveId } = this.#caller;
     const nve = this.#network.nves.get(nveId);
     const tenants = this.#caller.tenants ?? [...(nve?.memberships.values() ?? [])].map(({ vn }) => vn.state.tenantId);
-    const own = { nves: group.nves.filter((id) => id === nveId), sites: group.sites.filter((id) => id === nve?.state?.siteId), tenants: group.tenants.filter((id) => tenants.includes(id)) };
+    const own = {
+      nves: group.nves.filter((id) => id === nveId),
+      sites: group.sites.filter((id) => id === nve?.state?.siteId),
+      tenants: group.tenants.filter((id) => tenants.includes(id)),
+    };
     return group.rest || [own.nves, own.sites, own.tenants].some((names) => names.length > 0) ? { ...group, ...own } : null;
   }
 }

@@ -28,45 +28,82 @@ export class WritesController {
 
   @Put('vns/:vnid')
   @DescribesWrite('putVn', ['vnid'])
-  putVn(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  putVn(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('putVn', { vnid: numeral(params['vnid']) }, body, request, reply);
   }
 
   @Delete('vns/:vnid')
   @DescribesWrite('deleteVn', ['vnid'], 'in query')
-  deleteVn(@Param() params: Params, @Query() query: Queries, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  deleteVn(
+    @Param() params: Params,
+    @Query() query: Queries,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('deleteVn', { vnid: numeral(params['vnid']) }, told(query, body), request, reply);
   }
 
   @Post('vns/:vnid/release')
   @HttpCode(200)
   @DescribesWrite('releaseVn', ['vnid'])
-  releaseVn(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  releaseVn(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('releaseVn', { vnid: numeral(params['vnid']) }, body, request, reply);
   }
 
   @Put('nves/:nveId')
   @DescribesWrite('connectNve', ['nveId'])
-  connectNve(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  connectNve(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('connectNve', params, body, request, reply);
   }
 
   @Delete('nves/:nveId')
   @DescribesWrite('disconnectNve', ['nveId'], 'in query')
-  disconnectNve(@Param() params: Params, @Query() query: Queries, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  disconnectNve(
+    @Param() params: Params,
+    @Query() query: Queries,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('disconnectNve', params, told(query, body), request, reply);
   }
 
   @Post('nves/:nveId/heartbeat')
   @HttpCode(200)
   @DescribesWrite('heartbeat', ['nveId'])
-  heartbeat(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  heartbeat(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('heartbeat', params, body, request, reply);
   }
 
   @Put('nves/:nveId/tenant-systems/:tsId')
   @DescribesWrite('attach', ['nveId', 'tsId'])
-  attach(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  attach(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('attach', params, body, request, reply);
   }
 
@@ -92,52 +129,95 @@ export class WritesController {
 
   @Delete('nves/:nveId/tenant-systems/:tsId')
   @DescribesWrite('detach', ['nveId', 'tsId'], 'in query')
-  detach(@Param() params: Params, @Query() query: Queries, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  detach(
+    @Param() params: Params,
+    @Query() query: Queries,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('detach', params, told(query, body), request, reply);
   }
 
   @Delete('tenant-systems/:tsId')
   @DescribesWrite('remove', ['tsId'], 'in query')
-  remove(@Param() params: Params, @Query() query: Queries, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  remove(
+    @Param() params: Params,
+    @Query() query: Queries,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('remove', params, told(query, body), request, reply);
   }
 
   @Post('tenant-systems/:tsId/bindings')
   @HttpCode(200)
   @DescribesWrite('registerBindings', ['tsId'])
-  registerBindings(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  registerBindings(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('registerBindings', params, body, request, reply);
   }
 
   @Put('tenant-systems/:tsId/bindings/:bid')
   @DescribesWrite('registerBinding', ['tsId', 'bid'])
-  registerBinding(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  registerBinding(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('registerBinding', { ...params, bid: numeral(params['bid']) }, body, request, reply);
   }
 
   @Delete('tenant-systems/:tsId/bindings/:bid')
   @DescribesWrite('deregisterBinding', ['tsId', 'bid'], 'in query')
-  deregisterBinding(@Param() params: Params, @Query() query: Queries, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  deregisterBinding(
+    @Param() params: Params,
+    @Query() query: Queries,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('deregisterBinding', { ...params, bid: numeral(params['bid']) }, told(query, body), request, reply);
   }
 
   @Put('tenant-systems/:tsId/mac')
   @DescribesWrite('changeMac', ['tsId'])
-  changeMac(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  changeMac(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('changeMac', params, body, request, reply);
   }
 
   @Post('tenant-systems/:tsId/connection-failure')
   @HttpCode(200)
   @DescribesWrite('connectionFailure', ['tsId'])
-  connectionFailure(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  connectionFailure(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('connectionFailure', params, body, request, reply);
   }
 
   @Post('tenant-systems/:tsId/pass')
   @HttpCode(200)
   @DescribesWrite('passAddress', ['tsId'])
-  passAddress(@Param() params: Params, @Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnswerBody> {
+  passAddress(
+    @Param() params: Params,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AnswerBody> {
     return this.#write('passAddress', params, body, request, reply);
   }
 
@@ -147,18 +227,30 @@ export class WritesController {
     const parsed = { ...parseSweepBody(name, path, body), ...(idempotencyKey !== undefined && { idempotencyKey }) };
     const json = { command: name, ...path, ...(isObject(body) ? body : {}) };
     const [result] = await this.#dispatcher.submit([{ parsed, json }], contextOf(request));
-    if (!result || !('swept' in result)) throw result && 'refusal' in result ? result.refusal : new Refusal('internal', 'the command has no outcome');
+    if (!result || !('swept' in result))
+      throw result && 'refusal' in result ? result.refusal : new Refusal('internal', 'the command has no outcome');
     return result.swept;
   }
 
-  async #write(name: CommandName, path: Readonly<Record<string, unknown>>, body: unknown, request: FastifyRequest, reply: FastifyReply): Promise<AnswerBody> {
+  async #write(
+    name: CommandName,
+    path: Readonly<Record<string, unknown>>,
+    body: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<AnswerBody> {
     checkJson(body, request);
     const idempotencyKey = readIdempotencyKey(request);
     const keyed = idempotencyKey === undefined ? {} : { idempotencyKey };
     const parsed = { ...parseBody(name, path, body), ...keyed };
     const json = { command: name, ...path, ...(isObject(body) ? body : {}), ...keyed };
     const context = contextOf(request);
-    const [result] = await this.#dispatcher.inTurn(context, 1, () => this.#dispatcher.submit([{ parsed, json }], context), name === 'heartbeat');
+    const [result] = await this.#dispatcher.inTurn(
+      context,
+      1,
+      () => this.#dispatcher.submit([{ parsed, json }], context),
+      name === 'heartbeat',
+    );
     if (!result) throw new Refusal('internal', 'the command has no outcome');
     if ('refusal' in result) throw result.refusal;
     if ('answer' in result) {
@@ -175,7 +267,11 @@ export class WritesController {
 
 /** Only a DELETE is told anything in its query. */
 function checkJson(body: unknown, request: FastifyRequest): void {
-  if (body instanceof Readable) throw new Refusal('malformed-body', 'the body is application/json', { field: 'Content-Type', received: request.headers['content-type'] });
+  if (body instanceof Readable)
+    throw new Refusal('malformed-body', 'the body is application/json', {
+      field: 'Content-Type',
+      received: request.headers['content-type'],
+    });
   if (request.method !== 'DELETE') only(request.query as Queries);
 }
 
@@ -184,10 +280,13 @@ const wholeNumber = (text: string): unknown => (/^-[1-9]\d{0,15}$/.test(text) ? 
 
 /** What a DELETE is told: the fields of a body, as JSON values, in its query; or in a body after all. */
 function told(query: Queries, body: unknown): unknown {
-  const inQuery = Object.fromEntries(Object.entries(query).map(([name, value]) => [name, value === 'true' ? true : value === 'false' ? false : wholeNumber(value)]));
+  const inQuery = Object.fromEntries(
+    Object.entries(query).map(([name, value]) => [name, value === 'true' ? true : value === 'false' ? false : wholeNumber(value)]),
+  );
   if (!isObject(body) || body instanceof Readable) return body ?? inQuery;
   for (const field in inQuery) {
-    if (Object.hasOwn(body, field)) throw new Refusal('unknown-field', `${field} is in the query already`, { field, received: body[field] });
+    if (Object.hasOwn(body, field))
+      throw new Refusal('unknown-field', `${field} is in the query already`, { field, received: body[field] });
   }
   return { ...inQuery, ...body };
 }

@@ -19,14 +19,27 @@ let validating: Ajv;
 beforeAll(async () => {
   nva = await startNva();
   await populate(nva.http);
-  await nva.http.put('/v1/nves/nve1').send(nveBody(1, { leaseS: 60 })).expect(200);
-  const bindings = [{ bid: 1, vnid: 1, ip: '10.0.0.1' }, { bid: 2, vnid: 2, vlan: 7 }];
-  await nva.http.put('/v1/nves/nve1/tenant-systems/ts1').send(tsBody(1, { bindings, logicalInterface: 'tap1' })).set('idempotency-key', 'one').expect(200);
+  await nva.http
+    .put('/v1/nves/nve1')
+    .send(nveBody(1, { leaseS: 60 }))
+    .expect(200);
+  const bindings = [
+    { bid: 1, vnid: 1, ip: '10.0.0.1' },
+    { bid: 2, vnid: 2, vlan: 7 },
+  ];
+  await nva.http
+    .put('/v1/nves/nve1/tenant-systems/ts1')
+    .send(tsBody(1, { bindings, logicalInterface: 'tap1' }))
+    .set('idempotency-key', 'one')
+    .expect(200);
   await nva.http.put('/v1/nves/nve2/tenant-systems/ts2').send(tsBody(2)).expect(200);
   await nva.http.post('/v1/tenant-systems/ts2/connection-failure').send({ nveId: 'nve2', vnid: 1 }).expect(200);
   const { log } = (await nva.http.get('/readyz').expect(200)).body;
   const { digest, digestPosition: position } = (await nva.http.get('/v1/vns/1').expect(200)).body;
-  await nva.http.post('/v1/nves/nve1/heartbeat').send({ incarnation: 1, applied: [{ vnid: 1, log, position, digest }] }).expect(200);
+  await nva.http
+    .post('/v1/nves/nve1/heartbeat')
+    .send({ incarnation: 1, applied: [{ vnid: 1, log, position, digest }] })
+    .expect(200);
   document = (await nva.http.get('/openapi.json').expect(200)).body;
   validating = new Ajv({ strict: false, validateFormats: false });
   validating.addSchema({ $id: 'openapi', components: document.components });
@@ -34,7 +47,8 @@ beforeAll(async () => {
 
 afterAll(() => nva.stop());
 
-const resolved = (schema: object): object => JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"openapi#/components/')) as object;
+const resolved = (schema: object): object =>
+  JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"openapi#/components/')) as object;
 const responseOf = (path: string, status: string): Response => document.paths[path]!['get']!.responses[status]!;
 
 function expectValid(schema: object, body: unknown, what: string): void {
@@ -82,7 +96,11 @@ describe('the OpenAPI document gives a schema to the answer of', () => {
 
   it('/v1/schemas/{fingerprint}', async () => {
     const { fingerprint } = createRecordCodec().schemas[0]!;
-    expectValid(responseOf('/v1/schemas/{fingerprint}', '200').content!['application/json']!.schema, (await nva.http.get(`/v1/schemas/${fingerprint}`).expect(200)).body, 'a schema');
+    expectValid(
+      responseOf('/v1/schemas/{fingerprint}', '200').content!['application/json']!.schema,
+      (await nva.http.get(`/v1/schemas/${fingerprint}`).expect(200)).body,
+      'a schema',
+    );
   });
 
   it('every GET that answers with JSON, and says of every call what its problems are and which headers come with them', async () => {
@@ -93,13 +111,28 @@ describe('the OpenAPI document gives a schema to the answer of', () => {
         if (method === 'get') expect(asked.has(path), path).toBe(json !== undefined);
         expect(Object.keys(responses), path).toEqual(expect.arrayContaining(['400', 'default']));
         if (!path.startsWith('/v1/') && path !== '/metrics') continue;
-        for (const [status, header] of [['401', 'WWW-Authenticate'], ['403', 'X-Correlation-Id'], ['429', 'Retry-After'], ['503', 'Retry-After']] as const) expect(responses[status]?.headers, `${method} ${path} ${status}`).toHaveProperty([header]);
+        for (const [status, header] of [
+          ['401', 'WWW-Authenticate'],
+          ['403', 'X-Correlation-Id'],
+          ['429', 'Retry-After'],
+          ['503', 'Retry-After'],
+        ] as const)
+          expect(responses[status]?.headers, `${method} ${path} ${status}`).toHaveProperty([header]);
       }
     }
-    for (const [path, method, type] of [['/metrics', 'get', 'text/plain'], ['/v1/commands', 'post', 'application/x-ndjson'], ['/v1/vns/{vnid}/feed', 'get', 'text/event-stream'], ['/v1/nves/{nveId}/feed', 'get', 'text/event-stream']] as const) {
-      expect(document.paths[path]![method]!.responses['200'], path).toMatchObject({ description: expect.stringMatching(/\w/), content: { [type]: { schema: expect.any(Object) } } });
+    for (const [path, method, type] of [
+      ['/metrics', 'get', 'text/plain'],
+      ['/v1/commands', 'post', 'application/x-ndjson'],
+      ['/v1/vns/{vnid}/feed', 'get', 'text/event-stream'],
+      ['/v1/nves/{nveId}/feed', 'get', 'text/event-stream'],
+    ] as const) {
+      expect(document.paths[path]![method]!.responses['200'], path).toMatchObject({
+        description: expect.stringMatching(/\w/),
+        content: { [type]: { schema: expect.any(Object) } },
+      });
     }
-    for (const path of ['/v1/vns/{vnid}/feed', '/v1/nves/{nveId}/feed']) expect(responseOf(path, '409').headers, path).toHaveProperty(['X-Correlation-Id']);
+    for (const path of ['/v1/vns/{vnid}/feed', '/v1/nves/{nveId}/feed'])
+      expect(responseOf(path, '409').headers, path).toHaveProperty(['X-Correlation-Id']);
     const refused = await nva.http.get('/v1/vns/77').expect(404);
     expectValid(responseOf('/v1/vns/{vnid}', '404').content!['application/problem+json']!.schema, refused.body, 'a problem');
   });
@@ -109,8 +142,14 @@ it('a VN shows the digest of its table and the position that it is of, which an 
   const [{ verdict }] = (await nva.http.get('/v1/nves/nve1/applied').expect(200)).body.items;
   expect(verdict).toBe('same');
   const before = (await nva.http.get('/v1/vns/1').expect(200)).body;
-  await nva.http.put('/v1/nves/nve1/tenant-systems/ts9').send(tsBody(9, { bindings: [] })).expect(200);
-  expect((await nva.http.get('/v1/vns/1').expect(200)).body).toMatchObject({ digest: before.digest, digestPosition: before.digestPosition });
+  await nva.http
+    .put('/v1/nves/nve1/tenant-systems/ts9')
+    .send(tsBody(9, { bindings: [] }))
+    .expect(200);
+  expect((await nva.http.get('/v1/vns/1').expect(200)).body).toMatchObject({
+    digest: before.digest,
+    digestPosition: before.digestPosition,
+  });
   await nva.http.delete('/v1/tenant-systems/ts2').expect(200);
   const after = (await nva.http.get('/v1/vns/1').expect(200)).body;
   expect(after.digest).not.toBe(before.digest);

@@ -36,7 +36,21 @@ const OTHERS = [
   'GET /readyz',
   'GET /metrics',
 ];
-const ADDED = ['GET /v1/applied', 'GET /v1/usage', 'GET /v1/vns', 'GET /v1/nves', 'GET /v1/oracles', 'GET /v1/refused', 'GET /v1/nves/{nveId}/applied', 'GET /v1/tenant-systems', 'GET /v1/nves/{nveId}/tenant-systems', 'GET /v1/vns/{vnid}/tenant-systems', 'PUT /v1/nves/{nveId}/tenant-systems', 'POST /v1/nves/{nveId}/evacuate', 'POST /v1/vns/{vnid}/empty'];
+const ADDED = [
+  'GET /v1/applied',
+  'GET /v1/usage',
+  'GET /v1/vns',
+  'GET /v1/nves',
+  'GET /v1/oracles',
+  'GET /v1/refused',
+  'GET /v1/nves/{nveId}/applied',
+  'GET /v1/tenant-systems',
+  'GET /v1/nves/{nveId}/tenant-systems',
+  'GET /v1/vns/{vnid}/tenant-systems',
+  'PUT /v1/nves/{nveId}/tenant-systems',
+  'POST /v1/nves/{nveId}/evacuate',
+  'POST /v1/vns/{vnid}/empty',
+];
 
 interface Schema {
   readonly type?: string;
@@ -55,14 +69,23 @@ interface Operation {
 }
 
 let nva: NvaFixture;
-let document: { readonly openapi: string; readonly info: object; readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>; readonly components: { readonly securitySchemes: object; readonly schemas: { readonly Problem: Schema } } };
+let document: {
+  readonly openapi: string;
+  readonly info: object;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly securitySchemes: object; readonly schemas: { readonly Problem: Schema } };
+};
 let operations: Map<string, Operation>;
 
 beforeAll(async () => {
   nva = await startNva();
   const response = await nva.http.get('/openapi.json').expect(200);
   document = response.body;
-  operations = new Map(Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const)));
+  operations = new Map(
+    Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const),
+    ),
+  );
 });
 
 afterAll(() => nva.stop());
@@ -73,7 +96,11 @@ describe('the OpenAPI document', () => {
   });
 
   it('is whole: version, title, the security scheme, one name per operation', () => {
-    expect(document).toMatchObject({ openapi: expect.stringMatching(/^3\./), info: { title: expect.any(String), version: '1' }, components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } });
+    expect(document).toMatchObject({
+      openapi: expect.stringMatching(/^3\./),
+      info: { title: expect.any(String), version: '1' },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    });
     const names = [...operations.values()].map(({ operationId }) => operationId);
     expect(new Set(names).size).toBe(names.length);
     expect(document.components.schemas.Problem.required).toContain('code');
@@ -84,15 +111,33 @@ describe('the OpenAPI document', () => {
     expect(summary).toMatch(/\S/);
     expect(tags).toHaveLength(1);
     const inPath = [...call.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!);
-    expect(parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name).toSorted()).toEqual(inPath.toSorted());
-    for (const parameter of parameters) expect(parameter).toMatchObject({ schema: expect.any(Object), ...(parameter.in === 'path' ? { required: true } : {}) });
+    expect(
+      parameters
+        .filter((parameter) => parameter.in === 'path')
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(inPath.toSorted());
+    for (const parameter of parameters)
+      expect(parameter).toMatchObject({ schema: expect.any(Object), ...(parameter.in === 'path' ? { required: true } : {}) });
   });
 
   it.each(WRITES)('says of %s what it takes, that nothing else is taken, and what it answers', (call) => {
     const { requestBody, parameters, responses } = operations.get(call)!;
-    expect(parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name)).toEqual(['Idempotency-Key', 'X-Correlation-Id', 'X-Min-Position']);
-    for (const status of ['200', '202']) expect(responses[status]?.content?.['application/json']?.schema.required).toEqual(['position', 'revision', 'effective', 'conflicts', 'memberships']);
-    for (const status of ['default', '409', '413', '421', '422']) expect(responses[status]?.content?.['application/problem+json']?.schema, status).toEqual({ $ref: '#/components/schemas/Problem' });
+    expect(parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name)).toEqual([
+      'Idempotency-Key',
+      'X-Correlation-Id',
+      'X-Min-Position',
+    ]);
+    for (const status of ['200', '202'])
+      expect(responses[status]?.content?.['application/json']?.schema.required).toEqual([
+        'position',
+        'revision',
+        'effective',
+        'conflicts',
+        'memberships',
+      ]);
+    for (const status of ['default', '409', '413', '421', '422'])
+      expect(responses[status]?.content?.['application/problem+json']?.schema, status).toEqual({ $ref: '#/components/schemas/Problem' });
     if (call.startsWith('DELETE')) {
       expect(parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)).toContain('ifRevision');
       return;
@@ -108,7 +153,10 @@ describe('the OpenAPI document', () => {
     for (const call of WRITES.filter((name) => !name.startsWith('DELETE'))) {
       const [method, path] = call.split(' ') as [string, string];
       const required = operations.get(call)!.requestBody!.content['application/json']!.schema.required!;
-      const url = path.replace('{vnid}', '1').replace('{bid}', '1').replaceAll(/\{\w+\}/g, 'x');
+      const url = path
+        .replace('{vnid}', '1')
+        .replace('{bid}', '1')
+        .replaceAll(/\{\w+\}/g, 'x');
       const { body } = await nva.http[method.toLowerCase() as 'put' | 'post'](url).send({});
       if (required.length > 0) expect(body, call).toMatchObject({ code: 'missing-field', field: expect.toBeOneOf([...required]) });
     }

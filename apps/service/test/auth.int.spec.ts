@@ -27,7 +27,12 @@ beforeAll(async () => {
   // ts1 at nve1 in VN 1, ts2 at nve2 in VN 2, ts9 at nve2 in VN 9.
   await call('operator', 'put', '/v1/nves/nve1/tenant-systems/ts1', tsBody(1)).expect(200);
   await call('operator', 'put', '/v1/nves/nve2/tenant-systems/ts2', tsBody(2, { bindings: [{ vnid: 2, vlan: 2 }] })).expect(200);
-  await call('operator', 'put', '/v1/nves/nve2/tenant-systems/ts9', tsBody(9, { tenantId: 'blue', bindings: [{ vnid: 9, ip: '10.0.0.9' }] })).expect(200);
+  await call(
+    'operator',
+    'put',
+    '/v1/nves/nve2/tenant-systems/ts9',
+    tsBody(9, { tenantId: 'blue', bindings: [{ vnid: 9, ip: '10.0.0.9' }] }),
+  ).expect(200);
 });
 
 afterAll(async () => {
@@ -52,7 +57,14 @@ describe('a caller without a token that is known', () => {
     ['an empty token', 'Bearer '],
   ])('is refused with 401 and told how: %s', async (_, authorization) => {
     const before = await nva.head();
-    for (const [method, path] of [['get', '/v1/vns/1'], ['put', '/v1/vns/7'], ['get', '/v1/vns/1/feed'], ['post', '/v1/commands'], ['get', '/metrics'], ['get', '/nowhere']] as const) {
+    for (const [method, path] of [
+      ['get', '/v1/vns/1'],
+      ['put', '/v1/vns/7'],
+      ['get', '/v1/vns/1/feed'],
+      ['post', '/v1/commands'],
+      ['get', '/metrics'],
+      ['get', '/nowhere'],
+    ] as const) {
       const request = nva.http[method](path);
       const response = await (authorization === undefined ? request : request.set('authorization', authorization));
       expect(response.status, `${method} ${path}`).toBe(401);
@@ -71,7 +83,8 @@ describe('a caller without a token that is known', () => {
 
 describe('an operator', () => {
   it('may do and read everything, by name in the log', async () => {
-    for (const path of ['/v1/vns', '/v1/nves', '/v1/vns/9', '/v1/nves/nve2/table', '/v1/tenant-systems/ts9', '/v1/events', '/metrics']) await call('operator', 'get', path).expect(200);
+    for (const path of ['/v1/vns', '/v1/nves', '/v1/vns/9', '/v1/nves/nve2/table', '/v1/tenant-systems/ts9', '/v1/events', '/metrics'])
+      await call('operator', 'get', path).expect(200);
     expect((await call('operator', 'get', '/v1/events?entity=ts-ts9')).body.items).toMatchObject([{ actor: 'operator:alice' }]);
   });
 });
@@ -86,10 +99,22 @@ describe('an NVE may not', () => {
     ['forget itself', 'delete', '/v1/nves/nve1?forget=true', undefined, undefined],
     ['send heartbeats of another', 'post', '/v1/nves/nve2/heartbeat', { incarnation: 1 }, 'nveId'],
     ['attach at another', 'put', '/v1/nves/nve2/tenant-systems/new', tsBody(5), 'nveId'],
-    ['attach for a tenant that it does not serve', 'put', '/v1/nves/nve1/tenant-systems/new', tsBody(5, { tenantId: 'blue', bindings: [] }), 'tenantId'],
+    [
+      'attach for a tenant that it does not serve',
+      'put',
+      '/v1/nves/nve1/tenant-systems/new',
+      tsBody(5, { tenantId: 'blue', bindings: [] }),
+      'tenantId',
+    ],
     ['detach at another', 'delete', '/v1/nves/nve2/tenant-systems/ts2', undefined, 'nveId'],
     ['remove a TS, its own neither', 'delete', '/v1/tenant-systems/ts1', undefined, undefined],
-    ['register bindings of a TS elsewhere', 'post', '/v1/tenant-systems/ts2/bindings', { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.7' }] }, 'tsId'],
+    [
+      'register bindings of a TS elsewhere',
+      'post',
+      '/v1/tenant-systems/ts2/bindings',
+      { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.7' }] },
+      'tsId',
+    ],
     ['register a binding of a TS elsewhere', 'put', '/v1/tenant-systems/ts2/bindings/0', {}, 'tsId'],
     ['de-register a binding of a TS elsewhere', 'delete', '/v1/tenant-systems/ts2/bindings/0', undefined, 'tsId'],
     ['change the MAC of a TS elsewhere', 'put', '/v1/tenant-systems/ts2/mac', { mac: macOf(7) }, 'tsId'],
@@ -120,7 +145,9 @@ describe('an NVE may not', () => {
   });
 
   it('do in NDJSON what it may not do elsewhere; the lines beside it count', async () => {
-    const results = await postLines(nva.url, attachLine(51, 1) + attachLine(52, 2) + attachLine(51, 1), { authorization: 'Bearer nve1-token' });
+    const results = await postLines(nva.url, attachLine(51, 1) + attachLine(52, 2) + attachLine(51, 1), {
+      authorization: 'Bearer nve1-token',
+    });
     expect(results).toMatchObject([{ status: 200 }, { status: 403, code: 'forbidden', field: 'nveId', received: 'nve2' }, { status: 200 }]);
   });
 });
@@ -130,7 +157,12 @@ describe('an NVE may', () => {
     await call('nve1', 'put', '/v1/nves/nve1', nveBody(1)).expect(200);
     await call('nve1', 'post', '/v1/nves/nve1/heartbeat', { incarnation: 1 }).expect(200);
     await call('nve1', 'put', '/v1/nves/nve1/tenant-systems/ts60', tsBody(60)).expect(200);
-    await call('nve1', 'post', '/v1/tenant-systems/ts60/bindings', { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.60' }, { bid: 2, vnid: 1, ip: '10.0.0.61' }] }).expect(200);
+    await call('nve1', 'post', '/v1/tenant-systems/ts60/bindings', {
+      bindings: [
+        { bid: 1, vnid: 1, ip: '10.0.0.60' },
+        { bid: 2, vnid: 1, ip: '10.0.0.61' },
+      ],
+    }).expect(200);
     await call('nve1', 'delete', '/v1/tenant-systems/ts60/bindings/2').expect(200);
     await call('nve1', 'put', '/v1/tenant-systems/ts60/mac', { mac: macOf(61) }).expect(200);
     await call('nve1', 'post', '/v1/tenant-systems/ts60/connection-failure', { nveId: 'nve1' }).expect(200);
@@ -147,7 +179,15 @@ describe('an NVE may', () => {
   });
 
   it('read itself, the VNs that it is in and what is attached to it, and follow their feeds', async () => {
-    for (const path of ['/v1/nves/nve1', '/v1/nves/nve1/table', '/v1/vns/1', '/v1/vns/1/members', '/v1/vns/1/mappings', '/v1/tenant-systems/ts1', '/v1/resolve?vnid=1&ip=10.0.0.1']) {
+    for (const path of [
+      '/v1/nves/nve1',
+      '/v1/nves/nve1/table',
+      '/v1/vns/1',
+      '/v1/vns/1/members',
+      '/v1/vns/1/mappings',
+      '/v1/tenant-systems/ts1',
+      '/v1/resolve?vnid=1&ip=10.0.0.1',
+    ]) {
       expect((await call('nve1', 'get', path)).status, path).toBe(200);
     }
     for (const path of ['/v1/nves/nve1/feed', '/v1/vns/1/feed']) {
@@ -159,7 +199,10 @@ describe('an NVE may', () => {
   });
 
   it('have an Idempotency-Key of the same name as another caller', async () => {
-    for (const who of ['nve1', 'nve2'] as const) await call(who, 'put', `/v1/nves/${who}/tenant-systems/of-${who}`, tsBody(who === 'nve1' ? 80 : 81, { bindings: [] })).set('idempotency-key', 'shared').expect(200);
+    for (const who of ['nve1', 'nve2'] as const)
+      await call(who, 'put', `/v1/nves/${who}/tenant-systems/of-${who}`, tsBody(who === 'nve1' ? 80 : 81, { bindings: [] }))
+        .set('idempotency-key', 'shared')
+        .expect(200);
   });
 });
 

@@ -15,7 +15,14 @@ let nve: ChildProcess;
 
 beforeEach(async () => {
   nva = await startNva();
-  for (const [name, n] of [['punctual', 1], ['silent', 2]] as const) await nva.http.put(`/v1/nves/${name}`).send(nveBody(n, { leaseS: LEASE_S })).expect(200);
+  for (const [name, n] of [
+    ['punctual', 1],
+    ['silent', 2],
+  ] as const)
+    await nva.http
+      .put(`/v1/nves/${name}`)
+      .send(nveBody(n, { leaseS: LEASE_S }))
+      .expect(200);
   nve = fork(join(import.meta.dirname, 'punctual-nve.ts'), [nva.url, 'punctual'], { execArgv: [] });
   await once(nve, 'message');
 });
@@ -25,7 +32,8 @@ afterEach(async () => {
   await nva.stop();
 });
 
-const types = async (name: string): Promise<string[]> => (await nva.http.get(`/v1/events?entity=nve-${name}`).expect(200)).body.items.map(({ type }: { type: string }) => type);
+const types = async (name: string): Promise<string[]> =>
+  (await nva.http.get(`/v1/events?entity=nve-${name}`).expect(200)).body.items.map(({ type }: { type: string }) => type);
 
 /** Turns of the event loop that take their time, as with much to encode or to sort. */
 async function busy(): Promise<void> {
@@ -36,13 +44,17 @@ async function busy(): Promise<void> {
   }
 }
 
-it('a lease never lapses because the NVA was busy for seconds while heartbeats waited in its sockets; that of a silent NVE does in the end (X6)', { timeout: 120_000 }, async () => {
-  await busy();
-  await until(async () => (await types('silent')).length > 1, IN_THE_END_MS);
-  expect(await types('silent')).toEqual(['NveConnected', 'NveLeaseLapsed']);
-  const lapsed = (await types('punctual')).length > 1;
-  nve.send('how punctual');
-  const [longestGapMs] = (await once(nve, 'message')) as [number];
-  // What the machine kept from sending in time was not punctual.
-  expect(lapsed && longestGapMs < LEASE_S * 1_000).toBe(false);
-});
+it(
+  'a lease never lapses because the NVA was busy for seconds while heartbeats waited in its sockets; that of a silent NVE does in the end (X6)',
+  { timeout: 120_000 },
+  async () => {
+    await busy();
+    await until(async () => (await types('silent')).length > 1, IN_THE_END_MS);
+    expect(await types('silent')).toEqual(['NveConnected', 'NveLeaseLapsed']);
+    const lapsed = (await types('punctual')).length > 1;
+    nve.send('how punctual');
+    const [longestGapMs] = (await once(nve, 'message')) as [number];
+    // What the machine kept from sending in time was not punctual.
+    expect(lapsed && longestGapMs < LEASE_S * 1_000).toBe(false);
+  },
+);

@@ -30,8 +30,21 @@ function overtakeNextAppend(first: () => Promise<unknown>): void {
   };
 }
 
-const attachElsewhere = (n: number, fields: object = {}) => async () =>
-  answer((await other.submit(command('attach', { nveId: 'nve2', tsId: `ts${n}`, ...(tsBody(n) as { tenantId: string; vmId: string; mac: string }), ...fields })))[0]);
+const attachElsewhere =
+  (n: number, fields: object = {}) =>
+  async () =>
+    answer(
+      (
+        await other.submit(
+          command('attach', {
+            nveId: 'nve2',
+            tsId: `ts${n}`,
+            ...(tsBody(n) as { tenantId: string; vmId: string; mac: string }),
+            ...fields,
+          }),
+        )
+      )[0],
+    );
 const attach = (n: number, fields: object = {}) => nva.http.put(`/v1/nves/nve1/tenant-systems/ts${n}`).send(tsBody(n, fields));
 const LATER = { bindings: [{ vnid: 1, ip: '10.0.0.1' }] };
 const LOST = { effective: false, conflicts: [{ vnid: 1, address: '10.0.0.1', heldBy: 'ts1' }], memberships: [1] };
@@ -51,7 +64,17 @@ describe('a write that lost a race for an address', () => {
     expect((await nva.http.get('/v1/vns/1/mappings').expect(200)).body).toMatchObject({ items: [{ tsId: 'ts1' }] });
     const { body } = await nva.http.get('/v1/vns/1/mappings?conflicted=true').expect(200);
     expect(body).toEqual({
-      items: [{ tsId: 'ts2', bid: null, mac: macOf(2), ip: '10.0.0.1', vlan: null, attachments: [{ nveId: 'nve1', state: 'activated' }], conflicts: LOST.conflicts }],
+      items: [
+        {
+          tsId: 'ts2',
+          bid: null,
+          mac: macOf(2),
+          ip: '10.0.0.1',
+          vlan: null,
+          attachments: [{ nveId: 'nve1', state: 'activated' }],
+          conflicts: LOST.conflicts,
+        },
+      ],
     });
     expect((await nva.http.get('/v1/tenant-systems/ts2').expect(200)).body).toMatchObject(LOST);
     expect((await nva.http.get('/v1/vns/1/members').expect(200)).body.items).toMatchObject([{ nveId: 'nve1' }, { nveId: 'nve2' }]);
@@ -86,19 +109,34 @@ describe('other races', () => {
     await attach(1).expect(200);
     await other.replica.passed(7);
     overtakeNextAppend(attachElsewhere(1));
-    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/ts1').expect(409)).body).toMatchObject({ code: 'ts-not-at-nve', actual: ['nve2'] });
+    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/ts1').expect(409)).body).toMatchObject({
+      code: 'ts-not-at-nve',
+      actual: ['nve2'],
+    });
     expect((await nva.http.get('/metrics').expect(200)).text).toMatch(/^nva_stream_conflicts_total 1$/m);
   });
 
   it('on NDJSON: the line has status 202, its neighbours are none the worse', async () => {
     overtakeNextAppend(attachElsewhere(1));
     const lines = [5, 2, 6].map((n) => ({ command: 'attach', nveId: 'nve1', tsId: `ts${n}`, ...tsBody(n), ...(n === 2 ? LATER : {}) }));
-    const response = await nva.http.post('/v1/commands').set('content-type', 'application/x-ndjson').send(lines.map((line) => JSON.stringify(line)).join('\n')).buffer(true).parse((res, done) => {
-      let text = '';
-      res.on('data', (data: Buffer) => (text += data.toString()));
-      res.on('end', () => done(null, text));
-    });
-    const results = String(response.body).trimEnd().split('\n').map((line) => JSON.parse(line));
-    expect(results).toMatchObject([{ status: 200, effective: true }, { status: 202, ...LOST }, { status: 200, effective: true }]);
+    const response = await nva.http
+      .post('/v1/commands')
+      .set('content-type', 'application/x-ndjson')
+      .send(lines.map((line) => JSON.stringify(line)).join('\n'))
+      .buffer(true)
+      .parse((res, done) => {
+        let text = '';
+        res.on('data', (data: Buffer) => (text += data.toString()));
+        res.on('end', () => done(null, text));
+      });
+    const results = String(response.body)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(results).toMatchObject([
+      { status: 200, effective: true },
+      { status: 202, ...LOST },
+      { status: 200, effective: true },
+    ]);
   });
 });

@@ -11,14 +11,17 @@ let nva: NvaFixture;
 afterEach(() => nva.stop());
 
 const start = async (env: Environment): Promise<void> => void (nva = await startNva({ env }));
-const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await nva.http.get('/metrics').expect(200)).text)?.[1]);
-const put = (headers: string, body: string): string => `PUT /v1/vns/7 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n${body}`;
+const metric = async (name: string): Promise<number> =>
+  Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await nva.http.get('/metrics').expect(200)).text)?.[1]);
+const put = (headers: string, body: string): string =>
+  `PUT /v1/vns/7 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n${body}`;
 
 describe('a request', () => {
   it('whose headers do not come in time is answered 408, and its connection closed', async () => {
     await start({ HEADERS_TIMEOUT_S: '2' });
     const answers = await Promise.all([exchange(nva.url, 'GET /healthz HTTP/1.1\r\nHost: loc'), exchange(nva.url)]);
-    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*application\/problem\+json[\s\S]*"code":"request-timeout"/);
+    for (const answer of answers)
+      expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*application\/problem\+json[\s\S]*"code":"request-timeout"/);
     expect(await metric('nva_requests_timed_out_total')).toBe(2);
   });
 
@@ -26,7 +29,10 @@ describe('a request', () => {
     await start({ BODY_TIMEOUT_S: '1' });
     const body = JSON.stringify(vnBody());
     const before = await nva.head();
-    const [half, chunked] = await Promise.all([exchange(nva.url, put(`Content-Length: ${body.length}`, body.slice(0, 20))), exchange(nva.url, put('Transfer-Encoding: chunked', '5\r\n{"ten\r\n'))]);
+    const [half, chunked] = await Promise.all([
+      exchange(nva.url, put(`Content-Length: ${body.length}`, body.slice(0, 20))),
+      exchange(nva.url, put('Transfer-Encoding: chunked', '5\r\n{"ten\r\n')),
+    ]);
     for (const answer of [half, chunked]) expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*"code":"request-timeout"/);
     expect(await nva.head()).toBe(before);
     expect(await metric('nva_requests_timed_out_total')).toBe(2);
@@ -41,7 +47,9 @@ describe('a request', () => {
   it('that is no HTTP is answered with a problem', async () => {
     await start({});
     expect(await exchange(nva.url, '\u0016\u0003\u0001\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"malformed-body"/);
-    expect(await exchange(nva.url, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 [\s\S]*"code":"headers-too-large"/);
+    expect(await exchange(nva.url, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 431 [\s\S]*"code":"headers-too-large"/,
+    );
   });
 });
 
@@ -68,7 +76,10 @@ describe('a stream of commands', () => {
     nva = await startNva({ config: { http: { ...readHttpLimits({}), idleTimeoutS: 1 } } });
     await populate(nva.http);
     const line = attachLine(1, 1);
-    const answer = await exchange(nva.url, `POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n${line.length.toString(16)}\r\n${line}\r\n`);
+    const answer = await exchange(
+      nva.url,
+      `POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n${line.length.toString(16)}\r\n${line}\r\n`,
+    );
     expect(answer).toMatch(/"status":200/);
     expect(await metric('nva_requests_timed_out_total')).toBe(1);
     await nva.http.get('/v1/tenant-systems/ts1').expect(200);
@@ -119,7 +130,12 @@ describe('connections', () => {
     const gone = once(idle[1]!, 'close');
     const fifth = await open('/v1/vns/1');
     await gone;
-    expect([feed, idle[0]!, idle[2]!, fifth].map(({ readableEnded, destroyed }) => readableEnded || destroyed)).toEqual([false, false, false, false]);
+    expect([feed, idle[0]!, idle[2]!, fifth].map(({ readableEnded, destroyed }) => readableEnded || destroyed)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
     for (const socket of [feed, ...idle, fifth]) socket.destroy();
   });
 
@@ -129,6 +145,14 @@ describe('connections', () => {
     expect(readHttpLimits({}, 1_024)).toMatchObject({ maxConnections: 768, maxUnauthenticated: 384 });
     expect(readHttpLimits({}, 1_000_000)).toMatchObject({ maxConnections: 10_000, maxUnauthenticated: 1_000 });
     expect(() => readHttpLimits({ MAX_CONNECTIONS: '193' }, 256)).toThrow(/^MAX_CONNECTIONS: expected 192 at most.*got «193»/);
-    for (const wrong of [{ HEADERS_TIMEOUT_S: '0' }, { BODY_TIMEOUT_S: '1m' }, { IDLE_TIMEOUT_S: '5' }, { KEEP_ALIVE_S: '-1' }, { MAX_CONNECTIONS: '0' }, { MAX_CONNECTIONS: '10', MAX_UNAUTHENTICATED_CONNECTIONS: '11' }]) expect(() => readConfig(wrong)).toThrow(ConfigError);
+    for (const wrong of [
+      { HEADERS_TIMEOUT_S: '0' },
+      { BODY_TIMEOUT_S: '1m' },
+      { IDLE_TIMEOUT_S: '5' },
+      { KEEP_ALIVE_S: '-1' },
+      { MAX_CONNECTIONS: '0' },
+      { MAX_CONNECTIONS: '10', MAX_UNAUTHENTICATED_CONNECTIONS: '11' },
+    ])
+      expect(() => readConfig(wrong)).toThrow(ConfigError);
   });
 });

@@ -11,7 +11,11 @@ it('the Grafana dashboard asks for what there is, and shows all of it', async ()
   const { panels } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../docker/grafana/nva.json'), 'utf8')) as Dashboard;
   // A process has only those of its roles.
   const there = new Set(readFileSync(join(import.meta.dirname, '../src/metrics.ts'), 'utf8').match(/\bnva_\w+/g));
-  const asked = new Set(panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => [...expr.matchAll(/\bnva_\w+/g)].map(([name]) => name.replace(/_(?:bucket|count|sum)$/, '')))));
+  const asked = new Set(
+    panels.flatMap(({ targets }) =>
+      targets.flatMap(({ expr }) => [...expr.matchAll(/\bnva_\w+/g)].map(([name]) => name.replace(/_(?:bucket|count|sum)$/, ''))),
+    ),
+  );
   expect([...asked].filter((name) => !there.has(name))).toEqual([]);
   expect([...there].filter((name) => !asked.has(name) && name !== 'nva_feed_followers')).toEqual([]);
   const nva = await startNva();

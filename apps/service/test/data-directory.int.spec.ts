@@ -31,7 +31,10 @@ afterEach(async () => {
 const logger: Logger = { ...silentLogger, warn: (_, fields) => void said.push(fields) };
 
 async function start(): Promise<Service> {
-  running = await createService(readConfig({ PORT: '0', DATA_DIR: directory.path, SNAPSHOT_EVERY_EVENTS: '100' }), ROLES, { logger, failed: (cause) => (failure = cause) });
+  running = await createService(readConfig({ PORT: '0', DATA_DIR: directory.path, SNAPSHOT_EVERY_EVENTS: '100' }), ROLES, {
+    logger,
+    failed: (cause) => (failure = cause),
+  });
   await until(() => running!.core.ready, LIMIT_MS);
   return running;
 }
@@ -47,13 +50,18 @@ function modesBelow(path: string): { readonly folders: Set<string>; readonly fil
 }
 
 describe('DATA_DIR', () => {
-  it('and all that is written below it are their owner\'s alone, snapshots too, whatever the umask', { timeout: LIMIT_MS }, async () => {
+  it("and all that is written below it are their owner's alone, snapshots too, whatever the umask", { timeout: LIMIT_MS }, async () => {
     const before = process.umask(0);
     try {
       const { url } = await start();
       await populate(supertest(url));
       await postLines(url, Array.from({ length: 200 }, (_, i) => attachLine(i, 1)).join(''));
-      await until(() => existsSync(join(directory.path, 'snapshots')) && readdirSync(join(directory.path, 'snapshots')).some((name) => name.endsWith('.snapshot')), LIMIT_MS);
+      await until(
+        () =>
+          existsSync(join(directory.path, 'snapshots')) &&
+          readdirSync(join(directory.path, 'snapshots')).some((name) => name.endsWith('.snapshot')),
+        LIMIT_MS,
+      );
     } finally {
       process.umask(before);
     }
@@ -65,12 +73,17 @@ describe('DATA_DIR', () => {
     await (await start()).close();
     mkdirSync(join(directory.path, 'snapshots'), { recursive: true });
     writeFileSync(join(directory.path, 'snapshots', '0000000000000001.snapshot'), 'x');
-    for (const name of ['.', ...(readdirSync(directory.path, { recursive: true }) as string[])]) chmodSync(join(directory.path, name), statSync(join(directory.path, name)).isDirectory() ? 0o755 : 0o644);
+    for (const name of ['.', ...(readdirSync(directory.path, { recursive: true }) as string[])])
+      chmodSync(join(directory.path, name), statSync(join(directory.path, name)).isDirectory() ? 0o755 : 0o644);
     await start();
     expect(modesBelow(directory.path)).toEqual({ folders: new Set(['700']), files: new Set(['600']) });
     expect(said).toContainEqual({ path: directory.path, mode: '0755', correctedTo: '0700' });
     expect(said).toContainEqual({ path: join(directory.path, 'log', 'log.sqlite'), mode: '0644', correctedTo: '0600' });
-    expect(said).toContainEqual({ path: join(directory.path, 'snapshots', '0000000000000001.snapshot'), mode: '0644', correctedTo: '0600' });
+    expect(said).toContainEqual({
+      path: join(directory.path, 'snapshots', '0000000000000001.snapshot'),
+      mode: '0644',
+      correctedTo: '0600',
+    });
   });
 
   it('that holds other things keeps its mode, but must not let others put another folder in the place of the log', () => {
@@ -80,7 +93,9 @@ describe('DATA_DIR', () => {
     expect((statSync(directory.path).mode & 0o777).toString(8)).toBe('755');
     chmodSync(directory.path, 0o775);
     expect(() => prepareDataDirectory(directory.path, logger)).toThrow(ConfigError);
-    expect(() => prepareDataDirectory(directory.path, logger)).toThrow(`DATA_DIR: expected a folder that only this process's user may write to: others may in ${directory.path} (mode 0775). Name a folder in it (${directory.path}/nva), which is made, or take their right away (chmod go-w)`);
+    expect(() => prepareDataDirectory(directory.path, logger)).toThrow(
+      `DATA_DIR: expected a folder that only this process's user may write to: others may in ${directory.path} (mode 0775). Name a folder in it (${directory.path}/nva), which is made, or take their right away (chmod go-w)`,
+    );
     // As /tmp is.
     chmodSync(directory.path, 0o1777);
     prepareDataDirectory(directory.path, logger);
@@ -91,7 +106,9 @@ describe('DATA_DIR', () => {
     mkdirSync(join(directory.path, 'snapshots'), { recursive: true });
     if (!isRoot) return expect(() => chownSync(directory.path, NOBODY, NOBODY)).toThrow(/EPERM/);
     chownSync(join(directory.path, 'snapshots'), NOBODY, NOBODY);
-    expect(() => prepareDataDirectory(directory.path, logger)).toThrow(`DATA_DIR: expected files and folders of this process's user: ${directory.path}/snapshots belongs to user ${NOBODY}`);
+    expect(() => prepareDataDirectory(directory.path, logger)).toThrow(
+      `DATA_DIR: expected files and folders of this process's user: ${directory.path}/snapshots belongs to user ${NOBODY}`,
+    );
     chownSync(directory.path, NOBODY, NOBODY);
     expect(() => prepareDataDirectory(directory.path, logger)).toThrow(`others may in ${directory.path} (it belongs to user ${NOBODY})`);
   });
@@ -110,15 +127,21 @@ describe('DATA_DIR that is removed under a running NVA', () => {
 });
 
 describe('a log that has lost its end', () => {
-  it('refuses the start with what is missing, and the command that would accept it stands in the README', { timeout: LIMIT_MS }, async () => {
-    const nva = await startNva({ env: { DATA_DIR: directory.path } });
-    await populate(nva.http);
-    cpSync(join(directory.path, 'log'), join(directory.path, 'killed'), { recursive: true });
-    await nva.stop();
-    rmSync(join(directory.path, 'log'), { recursive: true });
-    cpSync(join(directory.path, 'killed'), join(directory.path, 'log'), { recursive: true });
-    rmSync(join(directory.path, 'killed'), { recursive: true });
-    rmSync(join(directory.path, 'log', 'log.sqlite-wal'));
-    await expect(start()).rejects.toThrow(/has lost its end: it holds events up to position 0, and those up to \d+ were acknowledged.*see «A log that has lost its end» in README\.md/);
-  });
+  it(
+    'refuses the start with what is missing, and the command that would accept it stands in the README',
+    { timeout: LIMIT_MS },
+    async () => {
+      const nva = await startNva({ env: { DATA_DIR: directory.path } });
+      await populate(nva.http);
+      cpSync(join(directory.path, 'log'), join(directory.path, 'killed'), { recursive: true });
+      await nva.stop();
+      rmSync(join(directory.path, 'log'), { recursive: true });
+      cpSync(join(directory.path, 'killed'), join(directory.path, 'log'), { recursive: true });
+      rmSync(join(directory.path, 'killed'), { recursive: true });
+      rmSync(join(directory.path, 'log', 'log.sqlite-wal'));
+      await expect(start()).rejects.toThrow(
+        /has lost its end: it holds events up to position 0, and those up to \d+ were acknowledged.*see «A log that has lost its end» in README\.md/,
+      );
+    },
+  );
 });

@@ -17,14 +17,18 @@ let http: Http;
 let failures: unknown[];
 
 const leaderIs = (there: boolean): Promise<void> => until(() => (nva.core.store.leader!.node !== null) === there);
-const metric = async (name: string): Promise<string | undefined> => new RegExp(`^${name} (\\S+)$`, 'm').exec((await http.get('/metrics').expect(200)).text)?.[1];
+const metric = async (name: string): Promise<string | undefined> =>
+  new RegExp(`^${name} (\\S+)$`, 'm').exec((await http.get('/metrics').expect(200)).text)?.[1];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-election-'));
   trio = await Trio.start();
   failures = [];
   const port = await freePort();
-  const config = readConfig({ PORT: String(port), DATA_DIR: directory, EVENTSTORE_URL: trio.url, ADVERTISED_URL: `http://127.0.0.1:${port}` }, ROLES);
+  const config = readConfig(
+    { PORT: String(port), DATA_DIR: directory, EVENTSTORE_URL: trio.url, ADVERTISED_URL: `http://127.0.0.1:${port}` },
+    ROLES,
+  );
   nva = await createService(config, ROLES, { logger: silentLogger, failed: (cause) => failures.push(cause) });
   http = supertest(nva.url);
 });
@@ -43,7 +47,10 @@ describe('an event store that has no leader', () => {
     expect(await metric('nva_event_store_leader')).toBe('1');
     trio.elect(null);
     await leaderIs(false);
-    expect((await http.get('/readyz').expect(503)).body).toMatchObject({ ready: false, eventStore: { leader: false, forS: expect.any(Number) } });
+    expect((await http.get('/readyz').expect(503)).body).toMatchObject({
+      ready: false,
+      eventStore: { leader: false, forS: expect.any(Number) },
+    });
     expect(await metric('nva_event_store_leader')).toBe('0');
     expect(await metric('nva_ready')).toBe('0');
     trio.elect(2);
@@ -58,7 +65,10 @@ describe('an event store that has no leader', () => {
     await leaderIs(false);
     const key = randomUUID();
     const { body, headers } = await http.put('/v1/vns/2').set('idempotency-key', key).send(vnBody()).expect(503);
-    expect(body).toMatchObject({ code: 'outcome-unknown', detail: expect.stringMatching(/the event store has had no leader for \d+ s; sending it again tells$/) });
+    expect(body).toMatchObject({
+      code: 'outcome-unknown',
+      detail: expect.stringMatching(/the event store has had no leader for \d+ s; sending it again tells$/),
+    });
     expect(headers['retry-after']).toBe('1');
     // What it has is answered and told all the same; what only the log knows is not.
     expect((await http.get('/v1/vns/1').expect(200)).body).toMatchObject({ vnid: 1 });

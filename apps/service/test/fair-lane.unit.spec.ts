@@ -94,7 +94,10 @@ describe('a full lane', () => {
     const { push, begin, refused, lane } = laneOf({ perCaller: 3, inAll: 100 });
     for (let i = 1; i <= 5; i++) push('a', 1, `a ${i}`);
     push('b');
-    expect(refused).toEqual([['a 4', 'too-many-waiting'], ['a 5', 'too-many-waiting']]);
+    expect(refused).toEqual([
+      ['a 4', 'too-many-waiting'],
+      ['a 5', 'too-many-waiting'],
+    ]);
     expect(begin(9)).toEqual(['a 1', 'b', 'a 2', 'a 3']);
     expect(lane.waiting).toBe(0);
   });
@@ -105,7 +108,10 @@ describe('a full lane', () => {
     for (let i = 1; i <= 2; i++) push('b', 1, `b ${i}`);
     push('c');
     push('a', 1, 'a 5');
-    expect(refused).toEqual([['a 4', 'overloaded'], ['a 5', 'overloaded']]);
+    expect(refused).toEqual([
+      ['a 4', 'overloaded'],
+      ['a 5', 'overloaded'],
+    ]);
     expect(lane.waiting).toBe(6);
     expect(begin(9).toSorted()).toEqual(['a 1', 'a 2', 'a 3', 'b 1', 'b 2', 'c']);
   });

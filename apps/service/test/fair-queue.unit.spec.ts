@@ -5,16 +5,30 @@ import { FairQueue } from '../src/fair-queue.ts';
 const BOUNDS = { perCaller: 10_000, inAll: 100_000 };
 
 /** A queue on a thread of its own: time passes by what is done, and the event loop goes round when it is told to. */
-function queueOf({ sliceMs = 2, ...options }: { readonly sliceMs?: number; readonly window?: () => number; readonly forSingles?: number } = {}) {
+function queueOf({
+  sliceMs = 2,
+  ...options
+}: { readonly sliceMs?: number; readonly window?: () => number; readonly forSingles?: number } = {}) {
   let nowMs = 0;
   const slices: (() => void)[] = [];
   const begun: string[] = [];
-  const queue = new FairQueue({ clock: { ...systemTimers, wallMs: () => nowMs, monotonicMs: () => nowMs }, bounds: BOUNDS, sliceMs, ...options, later: (slice) => slices.push(slice) });
+  const queue = new FairQueue({
+    clock: { ...systemTimers, wallMs: () => nowMs, monotonicMs: () => nowMs },
+    bounds: BOUNDS,
+    sliceMs,
+    ...options,
+    later: (slice) => slices.push(slice),
+  });
   const run = (caller: string, cost: number, tookMs: number, urgent = false): Promise<void> =>
-    queue.run(caller, cost, () => {
-      begun.push(caller);
-      nowMs += tookMs;
-    }, urgent);
+    queue.run(
+      caller,
+      cost,
+      () => {
+        begun.push(caller);
+        nowMs += tookMs;
+      },
+      urgent,
+    );
   /** What is begun while the event loop goes round once. */
   const round = (): string[] => {
     slices.shift()?.();

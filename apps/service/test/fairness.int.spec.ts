@@ -52,24 +52,46 @@ async function start(clock: Clock = STILL, env: Readonly<Record<string, string>>
   const names = ['light', ...Array.from({ length: HEAVY }, (_, n) => `heavy-${n}`)];
   const sha256 = (name: string): string => createHash('sha256').update(tokenOf(name)).digest('hex');
   const tokens = `${directory.path}-tokens.json`;
-  await writeFile(tokens, JSON.stringify({ operators: names.map((name) => ({ name, sha256: sha256(name) })), nves: [{ nveId: 'nve1', sha256: sha256('nve1') }] }));
-  const service = await createService(readConfig({ PORT: '0', DATA_DIR: directory.path, TOKENS_FILE: tokens, SNAPSHOT_EVERY_EVENTS: '0', ...env }), ROLES, {
-    logger: silentLogger,
-    clock,
-    store: log.store,
-    failed: (cause) => {
-      throw cause;
+  await writeFile(
+    tokens,
+    JSON.stringify({ operators: names.map((name) => ({ name, sha256: sha256(name) })), nves: [{ nveId: 'nve1', sha256: sha256('nve1') }] }),
+  );
+  const service = await createService(
+    readConfig({ PORT: '0', DATA_DIR: directory.path, TOKENS_FILE: tokens, SNAPSHOT_EVERY_EVENTS: '0', ...env }),
+    ROLES,
+    {
+      logger: silentLogger,
+      clock,
+      store: log.store,
+      failed: (cause) => {
+        throw cause;
+      },
     },
-  });
-  releases.push(() => directory.remove(), () => log.store.close(), () => service.close(), () => log.open());
+  );
+  releases.push(
+    () => directory.remove(),
+    () => log.store.close(),
+    () => service.close(),
+    () => log.open(),
+  );
   await until(() => service.core.ready);
   await put(service, '/v1/vns/1', vnBody());
   await put(service, '/v1/nves/nve1', nveBody(1));
   return { service, log, commands: service.core.turns.commands };
 }
 
-async function put(service: Service, path: string, body: object, caller = 'light', method: 'PUT' | 'POST' = 'PUT'): Promise<Record<string, unknown>> {
-  const response = await fetch(`${service.url}${path}`, { method, headers: { ...bearer(caller), 'content-type': 'application/json' }, body: JSON.stringify(body) });
+async function put(
+  service: Service,
+  path: string,
+  body: object,
+  caller = 'light',
+  method: 'PUT' | 'POST' = 'PUT',
+): Promise<Record<string, unknown>> {
+  const response = await fetch(`${service.url}${path}`, {
+    method,
+    headers: { ...bearer(caller), 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
   const answer = (await response.json()) as Record<string, unknown>;
   if (response.status !== 200) throw new Error(JSON.stringify(answer));
   return answer;
@@ -77,7 +99,11 @@ async function put(service: Service, path: string, body: object, caller = 'light
 
 /** Attaches of a caller as NDJSON, as fast as they are taken. */
 function load(service: Service, n: number): ClientRequest {
-  const call = request(`${service.url}/v1/commands`, { method: 'POST', headers: { ...bearer(`heavy-${n}`), 'content-type': 'application/x-ndjson' } }, (response) => response.resume().on('error', () => {}));
+  const call = request(
+    `${service.url}/v1/commands`,
+    { method: 'POST', headers: { ...bearer(`heavy-${n}`), 'content-type': 'application/x-ndjson' } },
+    (response) => response.resume().on('error', () => {}),
+  );
   call.on('error', () => {});
   call.end(Array.from({ length: LINES }, (_, i) => attachLine((n + 1) * 10_000 + i, 1)).join(''));
   releases.push(() => void call.destroy());
@@ -91,7 +117,10 @@ async function loaded() {
   log.shut();
   const from = service.core.replica.network.position;
   for (let n = 0; n < HEAVY; n++) load(service, n);
-  await until(() => commands.callers === HEAVY && commands.underWay >= UNDER_WAY && commands.waiting >= HEAVY * 2 * COMMANDS_PER_TURN, 60_000);
+  await until(
+    () => commands.callers === HEAVY && commands.underWay >= UNDER_WAY && commands.waiting >= HEAVY * 2 * COMMANDS_PER_TURN,
+    60_000,
+  );
   return { ...fixture, from };
 }
 
@@ -130,7 +159,8 @@ describe('while twelve callers bring more lines than can be done', () => {
     const { service, commands } = await loaded();
     const before = commands.waiting;
     await put(service, '/v1/nves/nve1/heartbeat', { incarnation: 1, applied: [] }, 'nve1', 'POST');
-    for (const path of ['/healthz', '/readyz', '/v1/vns/1', '/v1/vns/1/mappings', '/metrics']) expect((await fetch(`${service.url}${path}`, { headers: bearer('light') })).status, path).toBe(200);
+    for (const path of ['/healthz', '/readyz', '/v1/vns/1', '/v1/vns/1/mappings', '/metrics'])
+      expect((await fetch(`${service.url}${path}`, { headers: bearer('light') })).status, path).toBe(200);
     expect(commands.waiting).toBeGreaterThanOrEqual(before);
     expect(commands.callers).toBe(HEAVY);
   });

@@ -14,7 +14,10 @@ let nva: NvaFixture;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-tokens-'));
   const file = join(directory, 'tokens.json');
-  await writeFile(file, JSON.stringify({ operators: [{ name: 'alice', sha256: sha256('alice') }], nves: [{ nveId: 'nve1', sha256: sha256('nve1') }] }));
+  await writeFile(
+    file,
+    JSON.stringify({ operators: [{ name: 'alice', sha256: sha256('alice') }], nves: [{ nveId: 'nve1', sha256: sha256('nve1') }] }),
+  );
   nva = await startNva({ env: { TOKENS_FILE: file } });
   await populate(nva.http, 'alice');
 });
@@ -24,7 +27,8 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const attach = (n: number, nve: number) => nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).set('authorization', 'Bearer alice').send(tsBody(n)).expect(200);
+const attach = (n: number, nve: number) =>
+  nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).set('authorization', 'Bearer alice').send(tsBody(n)).expect(200);
 const follow = (path: string, token: string) => SseReader.open(`${nva.url}/v1/${path}/feed`, { authorization: `Bearer ${token}` });
 
 describe('the feed of a VN', () => {

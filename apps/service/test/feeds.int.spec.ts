@@ -25,10 +25,12 @@ async function open(path: string, lastEventId?: string): Promise<SseReader> {
   return reader;
 }
 
-const attach = (n: number, nve: number, fields: object = {}) => nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).send(tsBody(n, fields)).expect(200);
+const attach = (n: number, nve: number, fields: object = {}) =>
+  nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).send(tsBody(n, fields)).expect(200);
 const detach = (n: number, nve: number) => nva.http.delete(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).expect(200);
 /** Key, position, id; a removal in brackets. */
-const brief = ({ data, id }: SseEvent): string => `${data['value'] === null ? `(${String(data['key'])})` : String(data['key'])} ${String(data['position'])}${id === undefined ? '' : ` #${id.replace(log, 'log')}`}`;
+const brief = ({ data, id }: SseEvent): string =>
+  `${data['value'] === null ? `(${String(data['key'])})` : String(data['key'])} ${String(data['position'])}${id === undefined ? '' : ` #${id.replace(log, 'log')}`}`;
 
 describe('the feed of a VN', () => {
   it('tells hello, what is there without ids, that it is complete, then every change as it comes (R36, R46)', async () => {
@@ -44,10 +46,32 @@ describe('the feed of a VN', () => {
 
     await attach(2, 2);
     const [joined, mapped] = await feed.take(2);
-    expect(joined).toEqual({ data: { key: 'member/nve2', value: { nveId: 'nve2', mac: '02:00:00:00:ff:02', addresses: ['198.51.100.2'], reachable: true }, position: '8', eventType: 'TenantSystemAttached', correlationId: expect.any(String), recordedAt: expect.any(Number) } });
+    expect(joined).toEqual({
+      data: {
+        key: 'member/nve2',
+        value: { nveId: 'nve2', mac: '02:00:00:00:ff:02', addresses: ['198.51.100.2'], reachable: true },
+        position: '8',
+        eventType: 'TenantSystemAttached',
+        correlationId: expect.any(String),
+        recordedAt: expect.any(Number),
+      },
+    });
     expect(mapped).toMatchObject({
       id: `${log}/8`,
-      data: { key: 'mapping/ts2/10.0.0.2', value: { tsId: 'ts2', bid: null, mac: macOf(2), ip: '10.0.0.2', vlan: null, attachments: [{ nveId: 'nve2', state: 'activated' }], mobility: 0, via: null }, position: '8' },
+      data: {
+        key: 'mapping/ts2/10.0.0.2',
+        value: {
+          tsId: 'ts2',
+          bid: null,
+          mac: macOf(2),
+          ip: '10.0.0.2',
+          vlan: null,
+          attachments: [{ nveId: 'nve2', state: 'activated' }],
+          mobility: 0,
+          via: null,
+        },
+        position: '8',
+      },
     });
   });
 
@@ -84,7 +108,13 @@ describe('the feed of a VN', () => {
     const [hello, ...events] = await feed.snapshot();
     expect(hello).toEqual({ event: 'hello', data: { log, mode: 'resume' } });
     const told = events.slice(0, -1).map(brief);
-    expect(told).toEqual(['member/nve2 9', 'mapping/ts3/10.0.0.3 9 #log/9', '(mapping/ts2/10.0.0.2) 10 #log/10', '(member/nve1) 11', 'mapping/ts1/10.0.0.1 11 #log/11']);
+    expect(told).toEqual([
+      'member/nve2 9',
+      'mapping/ts3/10.0.0.3 9 #log/9',
+      '(mapping/ts2/10.0.0.2) 10 #log/10',
+      '(member/nve1) 11',
+      'mapping/ts1/10.0.0.1 11 #log/11',
+    ]);
     expect(events.at(-1)).toEqual({ event: 'snapshot-complete', id: `${log}/11`, data: {} });
     await detach(3, 2);
     expect((await feed.take(1)).map(brief)).toEqual(['(mapping/ts3/10.0.0.3) 12 #log/12']);
@@ -97,7 +127,11 @@ describe('the feed of a VN', () => {
     expect(complete).toEqual({ event: 'snapshot-complete', id: `${log}/7`, data: {} });
   });
 
-  it.each([['of another log', () => `${randomUUID()}/7`], ['that is none', () => 'yesterday'], ['without a position', () => `${log}/`]])('begins with a snapshot after a Last-Event-ID %s', async (_, lastEventId) => {
+  it.each([
+    ['of another log', () => `${randomUUID()}/7`],
+    ['that is none', () => 'yesterday'],
+    ['without a position', () => `${log}/`],
+  ])('begins with a snapshot after a Last-Event-ID %s', async (_, lastEventId) => {
     await attach(1, 1);
     const events = await (await open('vns/1', lastEventId())).snapshot();
     expect(events[0]!.data).toEqual({ log, mode: 'snapshot' });
@@ -126,12 +160,16 @@ describe('the feed of a VN that is deleted', () => {
     await detach(1, 1);
     await nva.http.delete('/v1/vns/1').expect(200);
     expect((await feed.take(3)).map(brief)).toEqual(['(mapping/ts1/10.0.0.1) 8', '(member/nve1) 8 #log/8', '(context) 9 #log/9']);
-    for (const path of paths) expect((await nva.http.get(path).expect(404)).body, path).toMatchObject({ code: 'vn-unknown', field: 'vnid', received: 1 });
+    for (const path of paths)
+      expect((await nva.http.get(path).expect(404)).body, path).toMatchObject({ code: 'vn-unknown', field: 'vnid', received: 1 });
     expect((await nva.http.get('/v1/vns/1/feed').set('last-event-id', `${log}/8`).expect(404)).body).toMatchObject({ code: 'vn-unknown' });
     await nva.http.head('/v1/vns/1/feed').expect(404);
     await nva.restart();
     for (const path of paths) expect((await nva.http.get(path).expect(404)).body, path).toMatchObject({ code: 'vn-unknown' });
-    await nva.http.put('/v1/vns/1').send(vnBody({ name: 'again' })).expect(200);
+    await nva.http
+      .put('/v1/vns/1')
+      .send(vnBody({ name: 'again' }))
+      .expect(200);
     for (const path of paths.slice(0, -1)) await nva.http.get(path).expect(200);
     expect((await (await open('vns/1')).snapshot()).map(({ event }) => event)).toContain('snapshot-complete');
   });
@@ -142,7 +180,9 @@ describe('the feed of an NVE', () => {
     const feed = await open('nves/nve1');
     expect((await feed.snapshot()).map(({ event }) => event)).toEqual(['hello', 'snapshot-complete']);
     await attach(1, 1);
-    expect(await feed.take(1)).toMatchObject([{ id: `${log}/7`, data: { key: 'vn/1', value: { vnid: 1, topic: 'nvo3.vn.1', since: '7' }, position: '7' } }]);
+    expect(await feed.take(1)).toMatchObject([
+      { id: `${log}/7`, data: { key: 'vn/1', value: { vnid: 1, topic: 'nvo3.vn.1', since: '7' }, position: '7' } },
+    ]);
     await attach(1, 2);
     expect((await feed.take(1)).map(brief)).toEqual(['(vn/1) 8 #log/8']);
   });

@@ -53,8 +53,14 @@ describe('GROUPS_FILE', () => {
     expect(() => readConfig(env)).toThrow('GROUP: expected the group of GROUPS_FILE that this registrar serves, one of east, rest');
     expect(() => readConfig({ ...env, GROUP: 'west' })).toThrow('got «west»');
     expect(() => readConfig({ ...env, GROUP: 'east' })).toThrow('ADVERTISED_URL');
-    expect(() => readConfig({ ...env, GROUP: 'east', ADVERTISED_URL: 'here' })).toThrow('ADVERTISED_URL: expected http://host:port, got «here»');
-    expect(readConfig({ ...env, GROUP: 'east', ADVERTISED_URL: 'http://10.0.0.1:3000' })).toMatchObject({ group: 'east', advertisedUrl: 'http://10.0.0.1:3000', forward: true });
+    expect(() => readConfig({ ...env, GROUP: 'east', ADVERTISED_URL: 'here' })).toThrow(
+      'ADVERTISED_URL: expected http://host:port, got «here»',
+    );
+    expect(readConfig({ ...env, GROUP: 'east', ADVERTISED_URL: 'http://10.0.0.1:3000' })).toMatchObject({
+      group: 'east',
+      advertisedUrl: 'http://10.0.0.1:3000',
+      forward: true,
+    });
     expect(() => readConfig({ GROUP: 'east' })).toThrow('without GROUPS_FILE');
     expect(() => readConfig({ EVENTSTORE_URL: 'esdb://127.0.0.1:2113' })).toThrow('ADVERTISED_URL');
   });
@@ -62,7 +68,8 @@ describe('GROUPS_FILE', () => {
 
 describe('the group of a command', () => {
   const groups = (): Groups => new Groups(readGroups(write({ groups: [EAST, REST] })));
-  const of = (type: Parameters<typeof command>[0], fields: Record<string, unknown>): string | undefined => groups().ofCommand(command(type, fields), new Network(), () => null)?.name;
+  const of = (type: Parameters<typeof command>[0], fields: Record<string, unknown>): string | undefined =>
+    groups().ofCommand(command(type, fields), new Network(), () => null)?.name;
 
   it('goes by NVE, then site, then tenant, then what is left', () => {
     expect(of('attach', { nveId: 'leaf-1', tsId: 't', tenantId: 'blue' })).toBe('east');

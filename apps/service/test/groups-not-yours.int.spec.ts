@@ -23,15 +23,38 @@ const entry = (name: string): { sha256: string } => ({ sha256: createHash('sha25
 /** The registrar with that environment; always the same one. */
 function start(env: Readonly<Record<string, string>>): Promise<Service> {
   const name = JSON.stringify(env);
-  const config = readConfig({ PORT: '0', DATA_DIR: directory, EVENTSTORE_URL: 'esdb://127.0.0.1:1', TOKENS_FILE: join(directory, 'tokens.json'), GROUPS_FILE: join(directory, 'groups.json'), GROUP: 'rest', ADVERTISED_URL: REST.urls[0]!, ...env }, ['registrar']);
-  const service = services.get(name) ?? createService(config, ['registrar'], { logger: silentLogger, store, failed: (cause) => { throw cause; } });
+  const config = readConfig(
+    {
+      PORT: '0',
+      DATA_DIR: directory,
+      EVENTSTORE_URL: 'esdb://127.0.0.1:1',
+      TOKENS_FILE: join(directory, 'tokens.json'),
+      GROUPS_FILE: join(directory, 'groups.json'),
+      GROUP: 'rest',
+      ADVERTISED_URL: REST.urls[0]!,
+      ...env,
+    },
+    ['registrar'],
+  );
+  const service =
+    services.get(name) ??
+    createService(config, ['registrar'], {
+      logger: silentLogger,
+      store,
+      failed: (cause) => {
+        throw cause;
+      },
+    });
   services.set(name, service);
   return service;
 }
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-groups-not-yours-'));
-  const nves = [{ nveId: 'nve1', tenants: ['red'], ...entry('nve1') }, { nveId: 'nve5', tenants: null, ...entry('nve5') }];
+  const nves = [
+    { nveId: 'nve1', tenants: ['red'], ...entry('nve1') },
+    { nveId: 'nve5', tenants: null, ...entry('nve5') },
+  ];
   await writeFile(join(directory, 'tokens.json'), JSON.stringify({ operators: [{ name: 'op', ...entry('operator') }], nves }));
   await writeFile(join(directory, 'groups.json'), JSON.stringify({ groups: [EAST, REST] }));
   store = new GappedEventStore({ codec: createEventCodec(), seed: 1 });
@@ -55,7 +78,8 @@ afterAll(async () => {
 });
 
 const line = (command: string, fields: object): string => JSON.stringify({ command, ...fields });
-const attach = (fields: object): string => line('attach', { nveId: 'nve1', tsId: 'ts3', tenantId: 'red', vmId: 'vm', mac: macOf(3), ...fields });
+const attach = (fields: object): string =>
+  line('attach', { nveId: 'nve1', tsId: 'ts3', tenantId: 'red', vmId: 'vm', mac: macOf(3), ...fields });
 /** What another group serves, and what nobody does. */
 const PAIRS: readonly (readonly [what: string, names: readonly [string, string], of: (name: string) => string])[] = [
   ['an NVE in an attach', ['nve2', 'nve7'], (nveId) => attach({ nveId })],
@@ -76,7 +100,11 @@ describe.each([
     for (const headers of [{}, { 'x-forwarded-group': 'rest' }, { 'x-forwarded-group': 'east' }]) {
       const answers: string[] = [];
       for (const name of names) {
-        const response = await fetch(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', authorization: 'Bearer nve1-token', ...headers }, body: of(name) });
+        const response = await fetch(`${url}/v1/commands`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-ndjson', 'authorization': 'Bearer nve1-token', ...headers },
+          body: of(name),
+        });
         answers.push((await response.text()).replaceAll(name, '<named>'));
       }
       expect(answers[1]).toBe(answers[0]);
@@ -88,18 +116,26 @@ describe.each([
 describe('GET /v1/oracles (R34)', () => {
   const groups = async (who: string): Promise<unknown> => {
     const { url } = await start({});
-    const { items } = (await supertest(url).get('/v1/oracles').set('authorization', `Bearer ${who}-token`).expect(200)).body as { items: { owner: unknown }[] };
+    const { items } = (await supertest(url).get('/v1/oracles').set('authorization', `Bearer ${who}-token`).expect(200)).body as {
+      items: { owner: unknown }[];
+    };
     return items.map(({ owner: _owner, ...item }) => item);
   };
   const rest = { group: 'rest', urls: REST.urls, nves: [], tenants: [], rest: true };
   const east = { group: 'east', urls: EAST.urls, nves: [], rest: false };
 
   it('shows an operator all groups, and an NVE those that serve it and its tenants, without what else they serve', async () => {
-    expect(await groups('operator')).toEqual([{ ...east, nves: EAST.nves, sites: EAST.sites, tenants: EAST.tenants }, { ...rest, sites: REST.sites }]);
+    expect(await groups('operator')).toEqual([
+      { ...east, nves: EAST.nves, sites: EAST.sites, tenants: EAST.tenants },
+      { ...rest, sites: REST.sites },
+    ]);
     expect(await groups('nve1')).toEqual([{ ...rest, sites: ['site-1'] }]);
   });
 
   it('shows an NVE that may serve any tenant the groups of those whose VNs it is in', async () => {
-    expect(await groups('nve5')).toEqual([{ ...east, sites: [], tenants: ['blue'] }, { ...rest, sites: ['site-5'] }]);
+    expect(await groups('nve5')).toEqual([
+      { ...east, sites: [], tenants: ['blue'] },
+      { ...rest, sites: ['site-5'] },
+    ]);
   });
 });

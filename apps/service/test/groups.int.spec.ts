@@ -21,11 +21,32 @@ let services: Map<Name, Service>;
 
 const urlOf = (name: Name): string => `http://127.0.0.1:${ports[name]}`;
 const at = (name: Name) => supertest(services.get(name)!.url);
-const attach = (name: Name, nveId: string, i: number, fields = {}) => at(name).put(`/v1/nves/${nveId}/tenant-systems/ts${i}`).send(tsBody(i, fields));
+const attach = (name: Name, nveId: string, i: number, fields = {}) =>
+  at(name).put(`/v1/nves/${nveId}/tenant-systems/ts${i}`).send(tsBody(i, fields));
 
 async function start(name: Name, env: Record<string, string> = {}): Promise<void> {
-  const config = readConfig({ PORT: String(ports[name]), DATA_DIR: directory, EVENTSTORE_URL: 'esdb://127.0.0.1:1', GROUPS_FILE: join(directory, 'groups.json'), GROUP: name.split('-')[0]!, ADVERTISED_URL: urlOf(name), ...env }, ['registrar']);
-  services.set(name, await createService(config, ['registrar'], { logger: silentLogger, store, failed: (cause) => { throw cause; } }));
+  const config = readConfig(
+    {
+      PORT: String(ports[name]),
+      DATA_DIR: directory,
+      EVENTSTORE_URL: 'esdb://127.0.0.1:1',
+      GROUPS_FILE: join(directory, 'groups.json'),
+      GROUP: name.split('-')[0]!,
+      ADVERTISED_URL: urlOf(name),
+      ...env,
+    },
+    ['registrar'],
+  );
+  services.set(
+    name,
+    await createService(config, ['registrar'], {
+      logger: silentLogger,
+      store,
+      failed: (cause) => {
+        throw cause;
+      },
+    }),
+  );
 }
 
 async function stop(name: Name): Promise<void> {
@@ -40,7 +61,7 @@ const ownerOf = async (group: string): Promise<string | undefined> => {
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-groups-'));
-  ports = { 'east-1': await freePort(), 'east-2': await freePort(), rest: await freePort() };
+  ports = { 'east-1': await freePort(), 'east-2': await freePort(), 'rest': await freePort() };
   const groups = [
     { name: 'east', urls: [urlOf('east-1'), urlOf('east-2')], sites: ['site-east'], nves: ['nve-special'] },
     { name: 'rest', urls: [urlOf('rest')], rest: true },
@@ -55,8 +76,14 @@ beforeEach(async () => {
   services = new Map();
   for (const name of NAMES) await start(name);
   await at('rest').put('/v1/vns/1').send(vnBody()).expect(200);
-  await at('rest').put('/v1/nves/nve1').send({ ...nveBody(1), siteId: 'site-east', leaseS: 60 }).expect(200);
-  await at('rest').put('/v1/nves/nve2').send({ ...nveBody(2), leaseS: 60 }).expect(200);
+  await at('rest')
+    .put('/v1/nves/nve1')
+    .send({ ...nveBody(1), siteId: 'site-east', leaseS: 60 })
+    .expect(200);
+  await at('rest')
+    .put('/v1/nves/nve2')
+    .send({ ...nveBody(2), leaseS: 60 })
+    .expect(200);
 });
 
 afterEach(async () => {
@@ -69,21 +96,50 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
     for (const i of [1, 2, 3]) await attach('east-1', 'nve1', i).expect(200);
     const head = (await store.head()).position;
     await until(async () => Number((await at('rest').get('/readyz')).body.foldPosition) >= head);
-    const { body } = await at('rest').put('/v1/nves/nve1/tenant-systems').set('x-correlation-id', 'sweep').send({ incarnation: 1, tenantSystems: [{ tsId: 'ts2' }] }).expect(200);
-    expect(body).toMatchObject({ done: 2, items: [{ tsId: 'ts1', status: 200, revision: 1 }, { tsId: 'ts3', status: 200, revision: 1 }] });
+    const { body } = await at('rest')
+      .put('/v1/nves/nve1/tenant-systems')
+      .set('x-correlation-id', 'sweep')
+      .send({ incarnation: 1, tenantSystems: [{ tsId: 'ts2' }] })
+      .expect(200);
+    expect(body).toMatchObject({
+      done: 2,
+      items: [
+        { tsId: 'ts1', status: 200, revision: 1 },
+        { tsId: 'ts3', status: 200, revision: 1 },
+      ],
+    });
     const caused: string[] = [];
-    for await (const batch of store.readAll({ after: store.checkpointAt(head) })) for (const { stream, event } of batch.events) caused.push(`${stream} ${event.type} ${event.data.audit.correlationId}`);
+    for await (const batch of store.readAll({ after: store.checkpointAt(head) }))
+      for (const { stream, event } of batch.events) caused.push(`${stream} ${event.type} ${event.data.audit.correlationId}`);
     expect(caused).toEqual(['ts-ts1 TenantSystemDetached sweep', 'ts-ts3 TenantSystemDetached sweep']);
     await stop('east-1');
     await stop('east-2');
-    expect((await at('rest').put('/v1/nves/nve1/tenant-systems').send({ incarnation: 1, tenantSystems: [] }).expect(503)).body.code).toMatch(/^(?:oracle-unreachable|outcome-unknown)$/);
+    expect(
+      (await at('rest').put('/v1/nves/nve1/tenant-systems').send({ incarnation: 1, tenantSystems: [] }).expect(503)).body.code,
+    ).toMatch(/^(?:oracle-unreachable|outcome-unknown)$/);
   });
 
   it('say which of them serves what, and who owns its terms', async () => {
     const { items } = (await at('east-2').get('/v1/oracles').expect(200)).body;
     expect(items).toEqual([
-      { group: 'east', urls: [urlOf('east-1'), urlOf('east-2')], nves: ['nve-special'], sites: ['site-east'], tenants: [], rest: false, owner: { oracleId: expect.any(String), url: urlOf('east-1'), since: expect.stringMatching(/^\d+$/) } },
-      { group: 'rest', urls: [urlOf('rest')], nves: [], sites: [], tenants: [], rest: true, owner: { oracleId: expect.any(String), url: urlOf('rest'), since: expect.stringMatching(/^\d+$/) } },
+      {
+        group: 'east',
+        urls: [urlOf('east-1'), urlOf('east-2')],
+        nves: ['nve-special'],
+        sites: ['site-east'],
+        tenants: [],
+        rest: false,
+        owner: { oracleId: expect.any(String), url: urlOf('east-1'), since: expect.stringMatching(/^\d+$/) },
+      },
+      {
+        group: 'rest',
+        urls: [urlOf('rest')],
+        nves: [],
+        sites: [],
+        tenants: [],
+        rest: true,
+        owner: { oracleId: expect.any(String), url: urlOf('rest'), since: expect.stringMatching(/^\d+$/) },
+      },
     ]);
   });
 
@@ -102,14 +158,25 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
     const line = (nveId: string, i: number): string => JSON.stringify({ command: 'attach', nveId, tsId: `ts${i}`, ...tsBody(i) });
     const lines = [line('nve1', 1), line('nve2', 2), '{"command": "attach"}', line('nve1', 3), line('nve9', 4), line('nve2', 5)];
     const { text } = await at('rest').post('/v1/commands').set('content-type', 'application/x-ndjson').send(lines.join('\n')).expect(200);
-    const answers = text.trim().split('\n').map((answer) => JSON.parse(answer) as { line: number; status: number });
-    expect(answers.map(({ line: number, status }) => [number, status])).toEqual([[1, 200], [2, 200], [3, 400], [4, 200], [5, 404], [6, 200]]);
+    const answers = text
+      .trim()
+      .split('\n')
+      .map((answer) => JSON.parse(answer) as { line: number; status: number });
+    expect(answers.map(({ line: number, status }) => [number, status])).toEqual([
+      [1, 200],
+      [2, 200],
+      [3, 400],
+      [4, 200],
+      [5, 404],
+      [6, 200],
+    ]);
   });
 
   it('keep one answer for an Idempotency-Key, whichever of them is asked', async () => {
     const first = await attach('rest', 'nve1', 1).set('idempotency-key', 'k1').expect(200);
     await at('east-1').delete('/v1/nves/nve1/tenant-systems/ts1').expect(200);
-    for (const name of ['rest', 'east-1', 'east-2'] as const) expect((await attach(name, 'nve1', 1).set('idempotency-key', 'k1').expect(200)).body, name).toEqual(first.body);
+    for (const name of ['rest', 'east-1', 'east-2'] as const)
+      expect((await attach(name, 'nve1', 1).set('idempotency-key', 'k1').expect(200)).body, name).toEqual(first.body);
     await attach('rest', 'nve1', 2).set('idempotency-key', 'k1').expect(422);
   });
 
@@ -159,10 +226,20 @@ describe('the heartbeats of an NVE', () => {
   });
 
   it('tell what it has applied at every process, from the one that heard it last', async () => {
-    const report = (position: number) => ({ incarnation: 1, applied: [{ vnid: 1, log: store.logId, position: String(position), digest: 'd'.repeat(16) }] });
-    const applied = async (http: ReturnType<typeof supertest>): Promise<unknown> => (await http.get('/v1/nves/nve1').expect(200)).body.memberships[0].applied;
+    const report = (position: number) => ({
+      incarnation: 1,
+      applied: [{ vnid: 1, log: store.logId, position: String(position), digest: 'd'.repeat(16) }],
+    });
+    const applied = async (http: ReturnType<typeof supertest>): Promise<unknown> =>
+      (await http.get('/v1/nves/nve1').expect(200)).body.memberships[0].applied;
     const config = readConfig({ PORT: '0', DATA_DIR: directory, EVENTSTORE_URL: 'esdb://127.0.0.1:1' }, ['admin']);
-    const admin = await createService(config, ['admin'], { logger: silentLogger, store, failed: (cause) => { throw cause; } });
+    const admin = await createService(config, ['admin'], {
+      logger: silentLogger,
+      store,
+      failed: (cause) => {
+        throw cause;
+      },
+    });
     try {
       const { position } = (await attach('rest', 'nve1', 1).expect(200)).body;
       await supertest(admin.url).get('/v1/nves').set('x-min-position', position).expect(200);
@@ -170,7 +247,26 @@ describe('the heartbeats of an NVE', () => {
       expect(await applied(supertest(admin.url))).toMatchObject({ position: '1' });
       // The first owner lives on and keeps what it heard; the second hears what is newer.
       const { election } = services.get('east-2')!.core.registration!;
-      await store.append([{ stream: 'oracle-east', expectedRevision: 0, events: [{ id: crypto.randomUUID(), event: { type: 'OracleTookOver', data: { audit: { recordedAt: 0, actor: 'spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null }, group: 'east', oracleId: election!.oracleId, url: urlOf('east-2') } } }] }]);
+      await store.append([
+        {
+          stream: 'oracle-east',
+          expectedRevision: 0,
+          events: [
+            {
+              id: crypto.randomUUID(),
+              event: {
+                type: 'OracleTookOver',
+                data: {
+                  audit: { recordedAt: 0, actor: 'spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null },
+                  group: 'east',
+                  oracleId: election!.oracleId,
+                  url: urlOf('east-2'),
+                },
+              },
+            },
+          ],
+        },
+      ]);
       await until(() => election!.owner() !== null);
       await at('rest').post('/v1/nves/nve1/heartbeat').send(report(2)).expect(200);
       expect(await applied(supertest(admin.url))).toMatchObject({ position: '2' });

@@ -10,7 +10,8 @@ beforeEach(async () => {
 
 afterEach(() => nva.stop());
 
-const keyed = (key: string, n: number, nve: number, fields: object = {}) => nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).set('idempotency-key', key).send(tsBody(n, fields));
+const keyed = (key: string, n: number, nve: number, fields: object = {}) =>
+  nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).set('idempotency-key', key).send(tsBody(n, fields));
 
 describe('an Idempotency-Key', () => {
   it('gives a repeat the original answer, whatever happened since', async () => {
@@ -78,7 +79,11 @@ describe('an Idempotency-Key', () => {
 
 describe('X-Correlation-Id', () => {
   it('lands in the event, and is echoed', async () => {
-    const response = await nva.http.put('/v1/nves/nve1/tenant-systems/ts1').set('x-correlation-id', 'ticket-42').send(tsBody(1)).expect(200);
+    const response = await nva.http
+      .put('/v1/nves/nve1/tenant-systems/ts1')
+      .set('x-correlation-id', 'ticket-42')
+      .send(tsBody(1))
+      .expect(200);
     expect(response.headers['x-correlation-id']).toBe('ticket-42');
     expect((await nva.http.get('/v1/events?entity=ts-ts1')).body.items).toMatchObject([{ correlationId: 'ticket-42' }]);
   });

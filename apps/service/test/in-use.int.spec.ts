@@ -12,7 +12,13 @@ let nva: NvaFixture;
 beforeAll(async () => {
   directory = await temporaryDirectory();
   const file = join(directory.path, '..', 'tokens.json');
-  await writeFile(file, JSON.stringify({ operators: [{ name: 'op', sha256: sha256('op') }], nves: [1, 2].map((n) => ({ nveId: `nve${n}`, tenants: null, sha256: sha256(`nve${n}`) })) }));
+  await writeFile(
+    file,
+    JSON.stringify({
+      operators: [{ name: 'op', sha256: sha256('op') }],
+      nves: [1, 2].map((n) => ({ nveId: `nve${n}`, tenants: null, sha256: sha256(`nve${n}`) })),
+    }),
+  );
   nva = await startNva({ env: { TOKENS_FILE: file, RATE_LIMIT_PER_S: '100000' } });
   await populate(nva.http, 'op');
   // At nve1: in VN 1, in no VN, failed, associated only, and one that another tenant has the id of too. At nve2: both homes of one of them.
@@ -41,7 +47,10 @@ function call(who: string, method: 'get' | 'put' | 'post' | 'delete', path: stri
 }
 
 type Item = { readonly tsId: string; readonly tenantId: string };
-const listed = async (path: string, who = 'op'): Promise<string[]> => ((await call(who, 'get', path).expect(200)).body.items as Item[]).map(({ tsId, tenantId }) => (tenantId === 'red' ? tsId : `${tsId}@${tenantId}`));
+const listed = async (path: string, who = 'op'): Promise<string[]> =>
+  ((await call(who, 'get', path).expect(200)).body.items as Item[]).map(({ tsId, tenantId }) =>
+    tenantId === 'red' ? tsId : `${tsId}@${tenantId}`,
+  );
 
 describe('what is attached', () => {
   it('at an NVE is listed in the order of the ids, also what is in no VN and in no table', async () => {
@@ -51,9 +60,15 @@ describe('what is attached', () => {
   });
 
   it('each with its state: where it is, its bindings, and how they stand', async () => {
-    for (const [place, tsId] of [['nves/nve1', 'a'], ['nves/nve1', 'c'], ['vns/1', 'd']] as const) {
+    for (const [place, tsId] of [
+      ['nves/nve1', 'a'],
+      ['nves/nve1', 'c'],
+      ['vns/1', 'd'],
+    ] as const) {
       const { items } = (await call('op', 'get', `/v1/${place}/tenant-systems`).expect(200)).body;
-      expect(items.find((item: Item) => item.tsId === tsId)).toEqual((await call('op', 'get', `/v1/tenant-systems/${tsId}`).expect(200)).body);
+      expect(items.find((item: Item) => item.tsId === tsId)).toEqual(
+        (await call('op', 'get', `/v1/tenant-systems/${tsId}`).expect(200)).body,
+      );
     }
   });
 
@@ -95,16 +110,29 @@ describe('what is attached', () => {
     expect(await listed('/v1/nves/nve2/tenant-systems', 'nve2')).toEqual(['c', 'e']);
     expect(await listed('/v1/tenant-systems', 'nve2')).toEqual(['c', 'e']);
     expect(await listed('/v1/vns/1/tenant-systems', 'nve2')).toEqual(['c']);
-    for (const path of ['/v1/nves/nve1/tenant-systems', '/v1/tenant-systems?nveId=nve1', '/v1/vns/9/tenant-systems', '/v1/tenant-systems?vnid=9', '/v1/vns/77/tenant-systems']) expect((await call('nve2', 'get', path).expect(403)).body).toMatchObject({ code: 'forbidden' });
+    for (const path of [
+      '/v1/nves/nve1/tenant-systems',
+      '/v1/tenant-systems?nveId=nve1',
+      '/v1/vns/9/tenant-systems',
+      '/v1/tenant-systems?vnid=9',
+      '/v1/vns/77/tenant-systems',
+    ])
+      expect((await call('nve2', 'get', path).expect(403)).body).toMatchObject({ code: 'forbidden' });
     const { items } = (await call('nve1', 'get', '/v1/nves/nve1/tenant-systems').expect(200)).body;
-    expect(items.find(({ tsId }: Item) => tsId === 'c').attachments, 'the access link at another NVE (R11)').toEqual([{ nveId: 'nve1', logicalInterface: null, state: 'activated' }, { nveId: 'nve2', logicalInterface: null, state: 'activated' }]);
+    expect(items.find(({ tsId }: Item) => tsId === 'c').attachments, 'the access link at another NVE (R11)').toEqual([
+      { nveId: 'nve1', logicalInterface: null, state: 'activated' },
+      { nveId: 'nve2', logicalInterface: null, state: 'activated' },
+    ]);
   });
 });
 
 describe('a refusal for what is in use', () => {
   it('says of a VN by what: the first few and the call that lists all', async () => {
     const { body } = await call('op', 'delete', '/v1/vns/1').expect(409);
-    expect(body).toMatchObject({ code: 'vn-in-use', inUseBy: { first: ['a', 'c', 'd'].map((tsId) => ({ tsId, tenantId: 'red' })), query: '/v1/vns/1/tenant-systems' } });
+    expect(body).toMatchObject({
+      code: 'vn-in-use',
+      inUseBy: { first: ['a', 'c', 'd'].map((tsId) => ({ tsId, tenantId: 'red' })), query: '/v1/vns/1/tenant-systems' },
+    });
     expect(body.detail).toContain('GET /v1/vns/1/tenant-systems lists them, first of all a of tenant red, c of tenant red');
     expect((await call('op', 'get', body.inUseBy.query).expect(200)).body.items).toHaveLength(3);
   });
@@ -112,7 +140,13 @@ describe('a refusal for what is in use', () => {
   it('says of an NVE by what, in NDJSON too, and names a tenant system that is in no table', async () => {
     const { body } = await call('op', 'delete', '/v1/nves/nve1?forget=true').expect(409);
     expect(body).toMatchObject({ code: 'nve-in-use', actual: 6, inUseBy: { query: '/v1/nves/nve1/tenant-systems' } });
-    expect(body.inUseBy.first.map(({ tsId, tenantId }: Item) => `${tsId}@${tenantId}`)).toEqual(['a@red', 'b@red', 'c@red', 'd@red', 'web@blue']);
+    expect(body.inUseBy.first.map(({ tsId, tenantId }: Item) => `${tsId}@${tenantId}`)).toEqual([
+      'a@red',
+      'b@red',
+      'c@red',
+      'd@red',
+      'web@blue',
+    ]);
     const [answer] = await postLines(nva.url, line('disconnectNve', { nveId: 'nve1', forget: true }), { authorization: 'Bearer op' });
     expect(answer).toMatchObject({ status: 409, inUseBy: body.inUseBy });
   });
@@ -128,19 +162,33 @@ describe('many tenant systems at an NVE', () => {
 
   it('are all listed once, page by page, while others come and go', async () => {
     await call('op', 'put', '/v1/vns/4', vnBody()).expect(200);
-    const lines = Array.from({ length: MANY }, (_, i) => attachLine(i + 1_000, 3, { bindings: [{ vnid: 4, ip: `10.9.${i >> 8}.${i & 255}` }] }));
-    for (const answer of await postLines(nva.url, lines.join(''), { authorization: 'Bearer op' })) expect(answer).toMatchObject({ status: 200 });
+    const lines = Array.from({ length: MANY }, (_, i) =>
+      attachLine(i + 1_000, 3, { bindings: [{ vnid: 4, ip: `10.9.${i >> 8}.${i & 255}` }] }),
+    );
+    for (const answer of await postLines(nva.url, lines.join(''), { authorization: 'Bearer op' }))
+      expect(answer).toMatchObject({ status: 200 });
     const staying = Array.from({ length: MANY }, (_, i) => `ts${i + 1_000}`).toSorted();
     for (const list of ['/v1/nves/nve3/tenant-systems?', '/v1/vns/4/tenant-systems?', '/v1/tenant-systems?state=activated&']) {
       const seen: string[] = [];
       for (let after: string | undefined = '', turn = 0; after !== undefined; turn++) {
-        const { items, next } = (await call('op', 'get', `${list}limit=257&after=${encodeURIComponent(after)}`).expect(200)).body as { items: Item[]; next?: string };
+        const { items, next } = (await call('op', 'get', `${list}limit=257&after=${encodeURIComponent(after)}`).expect(200)).body as {
+          items: Item[];
+          next?: string;
+        };
         seen.push(...items.map(({ tsId, tenantId }) => (tenantId === 'red' ? tsId : `${tsId}@${tenantId}`)));
         after = next;
-        await call('op', 'put', `/v1/nves/nve3/tenant-systems/x${turn}`, { tenantId: 'red', vmId: 'x', mac: macOf(200 + turn), bindings: [] }).expect(200);
+        await call('op', 'put', `/v1/nves/nve3/tenant-systems/x${turn}`, {
+          tenantId: 'red',
+          vmId: 'x',
+          mac: macOf(200 + turn),
+          bindings: [],
+        }).expect(200);
         if (turn > 0) await call('op', 'delete', `/v1/tenant-systems/x${turn - 1}`).expect(200);
       }
-      expect(seen.filter((tsId) => tsId.startsWith('ts')), list).toEqual(staying);
+      expect(
+        seen.filter((tsId) => tsId.startsWith('ts')),
+        list,
+      ).toEqual(staying);
       expect(new Set(seen).size).toBe(seen.length);
     }
   }, 300_000);

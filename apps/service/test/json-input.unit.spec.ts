@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { Refusal } from '@nva/identifiers';
 import { MAX_JSON_DEPTH, readJson } from '../src/json-input.ts';
 
-const read = (json: string | Buffer, mayBeginWithMark = true): unknown => readJson(Buffer.from(json as string), 'the body', mayBeginWithMark);
+const read = (json: string | Buffer, mayBeginWithMark = true): unknown =>
+  readJson(Buffer.from(json as string), 'the body', mayBeginWithMark);
 const codeOf = (json: string | Buffer, mayBeginWithMark = true): string => {
   try {
     return typeof read(json, mayBeginWithMark);
@@ -24,12 +25,20 @@ describe('JSON from outside', () => {
 
   it(`is nested ${MAX_JSON_DEPTH} deep at most`, () => {
     expect(codeOf(deep(MAX_JSON_DEPTH))).toBe('object');
-    for (const json of [deep(MAX_JSON_DEPTH + 1), deep(6_000), '['.repeat(1_000_000), '{"a":'.repeat(100_000), `${'[{"a":'.repeat(33)}1${'}]'.repeat(33)}`]) expect(codeOf(json)).toBe('too-deep');
+    for (const json of [
+      deep(MAX_JSON_DEPTH + 1),
+      deep(6_000),
+      '['.repeat(1_000_000),
+      '{"a":'.repeat(100_000),
+      `${'[{"a":'.repeat(33)}1${'}]'.repeat(33)}`,
+    ])
+      expect(codeOf(json)).toBe('too-deep');
   });
 
   it('may have any number of brackets beside each other, and in strings', () => {
     expect(codeOf(`[${Array.from({ length: 1_000 }, () => '[{}]').join(',')}]`)).toBe('object');
-    for (const text of ['['.repeat(1_000), '\\"[{'.repeat(100), '\\', '\\\\', '"[']) expect(read(JSON.stringify([text, [text]]))).toEqual([text, [text]]);
+    for (const text of ['['.repeat(1_000), '\\"[{'.repeat(100), '\\', '\\\\', '"['])
+      expect(read(JSON.stringify([text, [text]]))).toEqual([text, [text]]);
   });
 
   it.each([
@@ -44,6 +53,10 @@ describe('JSON from outside', () => {
 
   it('is read without the byte order mark that it may begin with, and may hold no other', () => {
     expect(read('\ufeff{"a":1}')).toEqual({ a: 1 });
-    expect([codeOf('\ufeff\ufeff{}'), codeOf('{}\ufeff'), codeOf('\ufeff{}', false)]).toEqual(['malformed-json', 'malformed-json', 'malformed-json']);
+    expect([codeOf('\ufeff\ufeff{}'), codeOf('{}\ufeff'), codeOf('\ufeff{}', false)]).toEqual([
+      'malformed-json',
+      'malformed-json',
+      'malformed-json',
+    ]);
   });
 });

@@ -30,8 +30,17 @@ afterEach(async () => {
 });
 
 async function start(env: Record<string, string> = {}): Promise<Service> {
-  const config = readConfig({ ...topics.env, EVENTSTORE_URL: 'esdb://127.0.0.1:1', ADVERTISED_URL: 'http://127.0.0.1:1', PORT: '0', DATA_DIR: directory, ...env }, ['registrar']);
-  const service = await createService(config, ['registrar'], { logger: silentLogger, store, failed: (cause) => { throw cause; } });
+  const config = readConfig(
+    { ...topics.env, EVENTSTORE_URL: 'esdb://127.0.0.1:1', ADVERTISED_URL: 'http://127.0.0.1:1', PORT: '0', DATA_DIR: directory, ...env },
+    ['registrar'],
+  );
+  const service = await createService(config, ['registrar'], {
+    logger: silentLogger,
+    store,
+    failed: (cause) => {
+      throw cause;
+    },
+  });
   services.push(service);
   return service;
 }
@@ -41,7 +50,13 @@ const stop = async (service: Service): Promise<void> => {
   await service.close();
 };
 
-const attach = (n: number, fields: object = {}): CommandLine => ({ command: 'attach', nveId: 'nve1', tsId: `ts${n}`, ...tsBody(n, { mac: `02:00:00:02:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`, bindings: [] }), ...fields });
+const attach = (n: number, fields: object = {}): CommandLine => ({
+  command: 'attach',
+  nveId: 'nve1',
+  tsId: `ts${n}`,
+  ...tsBody(n, { mac: `02:00:00:02:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`, bindings: [] }),
+  ...fields,
+});
 
 describe('registrars that share the commands on Kafka', () => {
   it('take over from each other under load: every command is done once, in the order of its key', async () => {
@@ -51,7 +66,16 @@ describe('registrars that share the commands on Kafka', () => {
     const sent: ReturnType<typeof sender.send>[] = [];
     let n = 0;
     const load = setInterval(() => {
-      for (let i = 0; i < 10; i++, n++) sent.push(sender.send(attach(n)), sender.send({ command: 'changeMac', tsId: `ts${n}`, mac: `02:00:00:03:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}` }), sender.send({ command: 'detach', nveId: 'nve1', tsId: `ts${n}` }));
+      for (let i = 0; i < 10; i++, n++)
+        sent.push(
+          sender.send(attach(n)),
+          sender.send({
+            command: 'changeMac',
+            tsId: `ts${n}`,
+            mac: `02:00:00:03:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`,
+          }),
+          sender.send({ command: 'detach', nveId: 'nve1', tsId: `ts${n}` }),
+        );
     }, 20);
     try {
       await until(() => first.commands!.counters.commands > 50);
@@ -67,7 +91,10 @@ describe('registrars that share the commands on Kafka', () => {
     expect(new Set(outcomes.map(({ status, code }) => code ?? status))).toEqual(new Set([200]));
     for (let i = 0; i < n; i++) {
       const events = await Array.fromAsync(store.readStream(`ts-ts${i}`));
-      expect(events.map(({ event }) => event.type), `ts${i}`).toEqual(['TenantSystemAttached', 'MacChanged', 'TenantSystemDetached']);
+      expect(
+        events.map(({ event }) => event.type),
+        `ts${i}`,
+      ).toEqual(['TenantSystemAttached', 'MacChanged', 'TenantSystemDetached']);
     }
   }, 300_000);
 
@@ -76,19 +103,34 @@ describe('registrars that share the commands on Kafka', () => {
     await populate(supertest(service.url), OPERATOR_TOKEN);
     const append = store.append.bind(store);
     let failures = 2;
-    Object.assign(store, { append: (appends: Parameters<typeof append>[0]) => (failures-- > 0 ? Promise.reject(new StoreUnavailable('the disk is full')) : append(appends)) });
+    Object.assign(store, {
+      append: (appends: Parameters<typeof append>[0]) =>
+        failures-- > 0 ? Promise.reject(new StoreUnavailable('the disk is full')) : append(appends),
+    });
     await topics.write(attach(1), {}, secretOf('nve1'));
     await topics.write({ command: 'changeMac', tsId: 'ts1', mac: macOf(9) }, {}, secretOf('nve1'));
     await topics.write({ command: 'detach', nveId: 'nve1', tsId: 'ts1' }, {}, secretOf('nve1'));
     await until(async () => (await topics.outcomes('nve1')).length === 3);
-    expect((await topics.outcomes('nve1')).map(({ status, revision }) => [status, revision])).toEqual([[200, 0], [200, 1], [200, 2]]);
+    expect((await topics.outcomes('nve1')).map(({ status, revision }) => [status, revision])).toEqual([
+      [200, 0],
+      [200, 1],
+      [200, 2],
+    ]);
     expect(failures).toBeLessThan(0);
   });
 
   it('do each other\u2019s commands, and refuse what only renews a term that another keeps (R34, R24a)', async () => {
     const file = join(directory, 'groups.json');
     const url = (port: number): string => `http://127.0.0.1:${port}`;
-    await writeFile(file, JSON.stringify({ groups: [{ name: 'east', urls: [url(1)], nves: ['nve1'] }, { name: 'rest', urls: [url(2)], rest: true }] }));
+    await writeFile(
+      file,
+      JSON.stringify({
+        groups: [
+          { name: 'east', urls: [url(1)], nves: ['nve1'] },
+          { name: 'rest', urls: [url(2)], rest: true },
+        ],
+      }),
+    );
     const service = await start({ GROUPS_FILE: file, GROUP: 'rest', ADVERTISED_URL: url(2), FORWARD: 'false' });
     const operator = await start({ KAFKA_COMMANDS: 'false' });
     await populate(supertest(operator.url), OPERATOR_TOKEN);

@@ -29,9 +29,25 @@ export class CommandTopics {
     const feed = await KafkaFeedUnderTest.make();
     const keys = join(directory, `keys-${feed.prefix}.json`);
     const tokens = join(directory, `tokens-${feed.prefix}.json`);
-    await writeFile(keys, JSON.stringify({ nves: nves.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), { mode: 0o600 });
-    await writeFile(tokens, JSON.stringify({ operators: [{ name: 'op', sha256: digest(OPERATOR_TOKEN) }], nves: nves.map((nveId) => ({ nveId, tenants: ['red'], sha256: digest(tokenOf(nveId)) })) }));
-    return new CommandTopics(feed, { KAFKA_BROKERS: feed.brokers.join(','), FEED_PREFIX: feed.prefix, KAFKA_COMMANDS: 'true', KAFKA_COMMAND_PARTITIONS: '3', COMMAND_KEYS_FILE: keys, TOKENS_FILE: tokens, ...env });
+    await writeFile(keys, JSON.stringify({ nves: nves.map((nveId) => ({ nveId, keys: [secretOf(nveId).toString('base64')] })) }), {
+      mode: 0o600,
+    });
+    await writeFile(
+      tokens,
+      JSON.stringify({
+        operators: [{ name: 'op', sha256: digest(OPERATOR_TOKEN) }],
+        nves: nves.map((nveId) => ({ nveId, tenants: ['red'], sha256: digest(tokenOf(nveId)) })),
+      }),
+    );
+    return new CommandTopics(feed, {
+      KAFKA_BROKERS: feed.brokers.join(','),
+      FEED_PREFIX: feed.prefix,
+      KAFKA_COMMANDS: 'true',
+      KAFKA_COMMAND_PARTITIONS: '3',
+      COMMAND_KEYS_FILE: keys,
+      TOKENS_FILE: tokens,
+      ...env,
+    });
   }
 
   get topic(): string {
@@ -50,15 +66,46 @@ export class CommandTopics {
   }
 
   /** Writes a record past the sender: signed by `signer` as `parts` say, and changed afterwards by `tamper`. */
-  async write(line: CommandLine, parts: Partial<SignedParts>, signer: Buffer | null, tamper: Partial<Record<'key' | 'nve' | 'value' | 'timestamp' | 'correlation-id' | 'idempotency-key', string | Buffer>> = {}): Promise<void> {
+  async write(
+    line: CommandLine,
+    parts: Partial<SignedParts>,
+    signer: Buffer | null,
+    tamper: Partial<Record<'key' | 'nve' | 'value' | 'timestamp' | 'correlation-id' | 'idempotency-key', string | Buffer>> = {},
+  ): Promise<void> {
     const nveId = parts.nveId ?? 'nve1';
-    const signed: SignedParts = { topic: this.topic, key: String(line['tsId'] ?? `nve/${nveId}`), nveId, correlationId: randomUUID(), idempotencyKey: randomUUID(), timestamp: Date.now(), value: createCommandCodec().encode(commandOf(line)), ...parts };
-    const { key, value, timestamp, ...headers } = { key: signed.key, value: Buffer.from(signed.value), timestamp: String(signed.timestamp), nve: nveId, 'correlation-id': signed.correlationId, 'idempotency-key': signed.idempotencyKey, ...tamper };
+    const signed: SignedParts = {
+      topic: this.topic,
+      key: String(line['tsId'] ?? `nve/${nveId}`),
+      nveId,
+      correlationId: randomUUID(),
+      idempotencyKey: randomUUID(),
+      timestamp: Date.now(),
+      value: createCommandCodec().encode(commandOf(line)),
+      ...parts,
+    };
+    const { key, value, timestamp, ...headers } = {
+      'key': signed.key,
+      'value': Buffer.from(signed.value),
+      'timestamp': String(signed.timestamp),
+      'nve': nveId,
+      'correlation-id': signed.correlationId,
+      'idempotency-key': signed.idempotencyKey,
+      ...tamper,
+    };
     const signature = signer === null ? {} : { signature: commandSignature(signer, signed).toString('hex') };
-    await this.sendRaw([{ key: String(key), value: value as Buffer, timestamp: String(timestamp), headers: { ...(headers as Record<string, string>), ...signature } }]);
+    await this.sendRaw([
+      {
+        key: String(key),
+        value: value as Buffer,
+        timestamp: String(timestamp),
+        headers: { ...(headers as Record<string, string>), ...signature },
+      },
+    ]);
   }
 
-  async sendRaw(messages: { key: string; value: string | Buffer | null; timestamp?: string; headers?: Record<string, string> }[]): Promise<void> {
+  async sendRaw(
+    messages: { key: string; value: string | Buffer | null; timestamp?: string; headers?: Record<string, string> }[],
+  ): Promise<void> {
     await this.#made();
     const producer = this.feed.client.producer({ allowAutoTopicCreation: false });
     await producer.connect();
@@ -66,7 +113,10 @@ export class CommandTopics {
     await producer.disconnect();
   }
 
-  /** The NVA makes the topics when it begins to take commands from Kafka, which is after it takes those over REST; that of commands last. */
+  /**
+   * The NVA makes the topics when it begins to take commands from Kafka, which is after it takes those over REST; that of commands
+   * last.
+   */
   async #made(): Promise<void> {
     if (this.#there) return;
     await until(async () => (await this.feed.admin((admin) => admin.listTopics())).includes(this.topic));
@@ -77,7 +127,9 @@ export class CommandTopics {
   async outcomes(nveId: string): Promise<CommandOutcome[]> {
     await this.#made();
     const codec = createCommandCodec();
-    return (await this.feed.raw(`${this.feed.prefix}.nve.${nveId}.outcomes`)).map(({ value }) => codec.decode(value!).data as CommandOutcome);
+    return (await this.feed.raw(`${this.feed.prefix}.nve.${nveId}.outcomes`)).map(
+      ({ value }) => codec.decode(value!).data as CommandOutcome,
+    );
   }
 
   async dispose(): Promise<void> {

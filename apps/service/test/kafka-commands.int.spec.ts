@@ -26,10 +26,18 @@ afterEach(async () => {
   await topics.dispose();
 });
 
-const attach = (n: number, nveId = 'nve1', fields: object = {}): CommandLine => ({ command: 'attach', nveId, tsId: `ts${n}`, ...tsBody(n), ...fields });
+const attach = (n: number, nveId = 'nve1', fields: object = {}): CommandLine => ({
+  command: 'attach',
+  nveId,
+  tsId: `ts${n}`,
+  ...tsBody(n),
+  ...fields,
+});
 /** Results of NDJSON without what is a line's alone, its number. */
 async function rest(nveId: string, ...lines: CommandLine[]) {
-  const results = await postLines(nva.url, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), { authorization: `Bearer ${tokenOf(nveId)}` });
+  const results = await postLines(nva.url, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), {
+    authorization: `Bearer ${tokenOf(nveId)}`,
+  });
   return results.map((result) => {
     const { line: _line, ...rest_ } = result;
     return rest_;
@@ -38,21 +46,40 @@ async function rest(nveId: string, ...lines: CommandLine[]) {
 const counters = () => nva.server.commands!.counters;
 
 /** An outcome as NDJSON has it. */
-function asLine({ idempotencyKey: _key, correlationId: _correlation, done: _done, remaining: _remaining, conflicts, ...outcome }: CommandOutcome): Record<string, unknown> {
+function asLine({
+  idempotencyKey: _key,
+  correlationId: _correlation,
+  done: _done,
+  remaining: _remaining,
+  conflicts,
+  ...outcome
+}: CommandOutcome): Record<string, unknown> {
   const { position, received, expected, actual, ...rest_ } = outcome;
-  const parsed = Object.entries({ received, expected, actual }).flatMap(([name, value]) => (value === null ? [] : [[name, JSON.parse(value) as unknown]]));
+  const parsed = Object.entries({ received, expected, actual }).flatMap(([name, value]) =>
+    value === null ? [] : [[name, JSON.parse(value) as unknown]],
+  );
   const given = Object.entries(rest_).filter(([name, value]) => value !== null && (outcome.code === null || name !== 'memberships'));
-  const named = outcome.code === null ? { position: String(position), conflicts } : { type: `urn:nvo3:problem:${outcome.code}`, title: outcome.code.replaceAll('-', ' ') };
+  const named =
+    outcome.code === null
+      ? { position: String(position), conflicts }
+      : { type: `urn:nvo3:problem:${outcome.code}`, title: outcome.code.replaceAll('-', ' ') };
   return { ...Object.fromEntries([...given, ...parsed]), ...named };
 }
 
 /** What the log and VN 1's topic hold of `ts…`, without what differs by time and caller. */
 async function trace(fixture: NvaFixture, feed: CommandTopics['feed']): Promise<unknown> {
   const events: unknown[] = [];
-  for await (const batch of fixture.server.core.store.readAll()) for (const { stream, revision, event } of batch.events) events.push([stream, revision, event.type, { ...event.data, audit: null }]);
+  for await (const batch of fixture.server.core.store.readAll())
+    for (const { stream, revision, event } of batch.events) events.push([stream, revision, event.type, { ...event.data, audit: null }]);
   const { distribution, replica } = fixture.server.core;
-  await until(() => distribution!.distributor.queuedRecords === 0 && distribution!.distributor.publishedPosition >= replica.network.position);
-  const records = (await feed.raw(`${feed.prefix}.vn.1`)).map(({ key, value, headers }) => [key!.toString(), value?.toString('hex') ?? null, headers!['position']!.toString()]);
+  await until(
+    () => distribution!.distributor.queuedRecords === 0 && distribution!.distributor.publishedPosition >= replica.network.position,
+  );
+  const records = (await feed.raw(`${feed.prefix}.vn.1`)).map(({ key, value, headers }) => [
+    key!.toString(),
+    value?.toString('hex') ?? null,
+    headers!['position']!.toString(),
+  ]);
   return { events, records };
 }
 
@@ -61,25 +88,47 @@ describe('a command on Kafka', () => {
     for (const n of [1, 2, 3, 4]) expect(await nve1.send(attach(n))).toMatchObject({ status: 200 });
     await rest('nve2', attach(2, 'nve2', { placement: 'add' }));
     const before = await nva.head();
-    const keepOnly = (incarnation: number): CommandLine => ({ command: 'keepOnly', nveId: 'nve1', incarnation, tenantSystems: [{ tsId: 'ts3', tenantId: 'red' }, { tsId: 'ts4' }] });
+    const keepOnly = (incarnation: number): CommandLine => ({
+      command: 'keepOnly',
+      nveId: 'nve1',
+      incarnation,
+      tenantSystems: [{ tsId: 'ts3', tenantId: 'red' }, { tsId: 'ts4' }],
+    });
     expect(await nve1.send(keepOnly(0))).toMatchObject({ status: 409, code: 'nve-incarnation', expected: '1', done: null });
     expect(await nva.head()).toBe(before);
     // Sent at once: it is of what came before it and not of what comes after.
-    const sent = [nve1.send(attach(5)), nve1.send(keepOnly(1), { idempotencyKey: 'whole', correlationId: 'restart-1' }), nve1.send(attach(6))];
-    expect((await Promise.all(sent)).map(({ status, done, remaining, position }) => [status, done, remaining, position === null])).toEqual([[200, null, null, false], [200, 3, 0, true], [200, null, null, false]]);
+    const sent = [
+      nve1.send(attach(5)),
+      nve1.send(keepOnly(1), { idempotencyKey: 'whole', correlationId: 'restart-1' }),
+      nve1.send(attach(6)),
+    ];
+    expect((await Promise.all(sent)).map(({ status, done, remaining, position }) => [status, done, remaining, position === null])).toEqual([
+      [200, null, null, false],
+      [200, 3, 0, true],
+      [200, null, null, false],
+    ]);
     const { attachments } = nva.server.core.replica.network.nves.get('nve1')!;
     expect(attachments).toBe(3);
-    const at = (tsId: string): string[] => nva.server.core.replica.network.tenantSystems.get(tsId)!.state.attachments.map(({ nveId }) => nveId);
+    const at = (tsId: string): string[] =>
+      nva.server.core.replica.network.tenantSystems.get(tsId)!.state.attachments.map(({ nveId }) => nveId);
     expect(['ts1', 'ts2', 'ts3', 'ts4', 'ts5', 'ts6'].map(at)).toEqual([[], ['nve2'], ['nve1'], ['nve1'], [], ['nve1']]);
     const caused: string[] = [];
-    for await (const batch of nva.server.core.store.readAll()) for (const { stream, event } of batch.events) if (event.data.audit.correlationId === 'restart-1') caused.push(`${stream} ${event.type} ${event.data.audit.actor}`);
+    for await (const batch of nva.server.core.store.readAll())
+      for (const { stream, event } of batch.events)
+        if (event.data.audit.correlationId === 'restart-1') caused.push(`${stream} ${event.type} ${event.data.audit.actor}`);
     expect(caused.toSorted()).toEqual(['ts1', 'ts2', 'ts5'].map((tsId) => `ts-${tsId} TenantSystemDetached nve:nve1`));
   });
 
   it('ends up in log and feeds as the same one over REST (R33, R45, R55)', async () => {
     const life: CommandLine[] = [
       attach(1, 'nve1', { bindings: [{ bid: 3, vnid: 1, ip: '10.0.0.1' }] }),
-      attach(2, 'nve1', { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.2' }, { bid: 2, vnid: 2, vlan: 7 }], state: 'associated' }),
+      attach(2, 'nve1', {
+        bindings: [
+          { bid: 1, vnid: 1, ip: '10.0.0.2' },
+          { bid: 2, vnid: 2, vlan: 7 },
+        ],
+        state: 'associated',
+      }),
       attach(1, 'nve2', { mac: macOf(1).toUpperCase(), bindings: undefined }),
       { command: 'registerBinding', tsId: 'ts1', bid: 4, vnid: 2, vlan: 9, lifetimeS: 60 },
       { command: 'changeMac', tsId: 'ts1', mac: macOf(9) },
@@ -89,7 +138,8 @@ describe('a command on Kafka', () => {
       { command: 'detach', nveId: 'nve2', tsId: 'ts1' },
       { command: 'disconnectNve', nveId: 'nve3' },
     ];
-    const senderOf = (line: CommandLine, i: number): string => String(line['nveId'] ?? (i === 0 || line.command === 'passAddress' ? 'nve1' : 'nve2'));
+    const senderOf = (line: CommandLine, i: number): string =>
+      String(line['nveId'] ?? (i === 0 || line.command === 'passAddress' ? 'nve1' : 'nve2'));
     const answers: unknown[] = [];
     for (const [i, line] of life.entries()) answers.push(asLine(await topics.sender(senderOf(line, i)).send(line)));
     const overKafka = await trace(nva, topics.feed);
@@ -103,7 +153,9 @@ describe('a command on Kafka', () => {
       for (const [i, line] of life.entries()) answered.push(...(await rest(senderOf(line, i), line)));
       expect(answers).toEqual(answered);
       expect(answers).toEqual(life.map(() => expect.objectContaining({ status: 200 })));
-      expect(JSON.stringify(overKafka).replaceAll(topics.feed.prefix, 'x')).toEqual(JSON.stringify(await trace(nva, others.feed)).replaceAll(others.feed.prefix, 'x'));
+      expect(JSON.stringify(overKafka).replaceAll(topics.feed.prefix, 'x')).toEqual(
+        JSON.stringify(await trace(nva, others.feed)).replaceAll(others.feed.prefix, 'x'),
+      );
     } finally {
       await nva.stop();
       await others.dispose();
@@ -118,7 +170,15 @@ describe('a command on Kafka', () => {
     ['a tenant that the NVE does not serve', attach(2, 'nve1', { tenantId: 'blue' })],
     ['another NVE', attach(2, 'nve2')],
     ['an unknown VN', attach(2, 'nve1', { bindings: [{ vnid: 5, ip: '10.0.0.2' }] })],
-    ['a second address without BIDs (R19)', attach(2, 'nve1', { bindings: [{ vnid: 1, ip: '10.0.0.2' }, { vnid: 1, ip: '10.0.0.3' }] })],
+    [
+      'a second address without BIDs (R19)',
+      attach(2, 'nve1', {
+        bindings: [
+          { vnid: 1, ip: '10.0.0.2' },
+          { vnid: 1, ip: '10.0.0.3' },
+        ],
+      }),
+    ],
     ['a state that does not exist', attach(2, 'nve1', { state: 'half' })],
     ['a MAC that is none', attach(2, 'nve1', { mac: 'zz' })],
     ['a multicast MAC', attach(2, 'nve1', { mac: '01:00:5e:00:00:01' })],
@@ -130,7 +190,10 @@ describe('a command on Kafka', () => {
     ['an address for what is at another NVE', { command: 'passAddress', tsId: 'ts1', to: 'ts3', vnid: 1, ip: '10.0.0.1' }],
     ['an address that the one it is asked of does not have', { command: 'passAddress', tsId: 'ts3', to: 'ts1', vnid: 1, ip: '10.0.0.9' }],
     ['forgetting an NVE', { command: 'disconnectNve', nveId: 'nve1', forget: true }],
-    ['an older incarnation', { command: 'connectNve', nveId: 'nve1', siteId: 'site-1', mac: '02:00:00:00:ff:01', addresses: ['198.51.100.1'], incarnation: 0 }],
+    [
+      'an older incarnation',
+      { command: 'connectNve', nveId: 'nve1', siteId: 'site-1', mac: '02:00:00:00:ff:01', addresses: ['198.51.100.1'], incarnation: 0 },
+    ],
     ['an NVE without addresses', { command: 'connectNve', nveId: 'nve1', siteId: 'site-1', mac: '02:00:00:00:ff:01', addresses: [] }],
   ];
 
@@ -154,7 +217,11 @@ describe('a command on Kafka', () => {
     expect(answered).toMatchObject({ status: 409, code: 'nve-disconnected', field: 'nveId', received: 'nve3' });
     expect(asLine(await topics.sender('nve3').send(line))).toEqual(answered);
     const { command: _, nveId: __, tsId, ...body } = line;
-    const { body: problem } = await nva.http.put(`/v1/nves/nve3/tenant-systems/${String(tsId)}`).set('authorization', `Bearer ${tokenOf('nve3')}`).send(body).expect(409);
+    const { body: problem } = await nva.http
+      .put(`/v1/nves/nve3/tenant-systems/${String(tsId)}`)
+      .set('authorization', `Bearer ${tokenOf('nve3')}`)
+      .send(body)
+      .expect(409);
     const { correlationId: ___, ...refused } = problem as Record<string, unknown>;
     expect(refused).toEqual(answered);
     expect(await nva.head()).toBe(before);
@@ -166,7 +233,11 @@ describe('a command on Kafka', () => {
     const append = store.append.bind(store);
     Object.assign(store, { append: (appends: readonly StreamAppend[]) => (calls.push(appends), append(appends)) });
     const COMMANDS = 600;
-    const attachWide = (n: number): CommandLine => attach(n, 'nve1', { mac: `02:00:00:01:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`, bindings: [{ vnid: 1, ip: `10.1.${n >> 8}.${n & 255}` }] });
+    const attachWide = (n: number): CommandLine =>
+      attach(n, 'nve1', {
+        mac: `02:00:00:01:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`,
+        bindings: [{ vnid: 1, ip: `10.1.${n >> 8}.${n & 255}` }],
+      });
     const outcomes = await Promise.all(Array.from({ length: COMMANDS }, (_, n) => nve1.send(attachWide(n))));
     expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set([200]));
     expect(calls.flat()).toHaveLength(COMMANDS);
@@ -193,12 +264,21 @@ describe('a command on Kafka', () => {
   it('is not lost while no registrar runs, and is done once', async () => {
     await nve1.send(attach(1));
     await nva.server.close();
-    const sent = [attach(2), attach(3), { command: 'detach', nveId: 'nve1', tsId: 'ts1' } satisfies CommandLine].map((line) => topics.sender('nve1', { resendAfterMs: 300 }).send(line));
+    const sent = [attach(2), attach(3), { command: 'detach', nveId: 'nve1', tsId: 'ts1' } satisfies CommandLine].map((line) =>
+      topics.sender('nve1', { resendAfterMs: 300 }).send(line),
+    );
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     await nva.restart();
     expect((await Promise.all(sent)).map(({ status, code }) => code ?? status)).toEqual([200, 200, 200]);
-    for (const [stream, revisions] of [['ts-ts1', [0, 1]], ['ts-ts2', [0]], ['ts-ts3', [0]]] as const) {
-      expect((await Array.fromAsync(nva.server.core.store.readStream(stream))).map(({ revision }) => revision), stream).toEqual(revisions);
+    for (const [stream, revisions] of [
+      ['ts-ts1', [0, 1]],
+      ['ts-ts2', [0]],
+      ['ts-ts3', [0]],
+    ] as const) {
+      expect(
+        (await Array.fromAsync(nva.server.core.store.readStream(stream))).map(({ revision }) => revision),
+        stream,
+      ).toEqual(revisions);
     }
     // They went out several times meanwhile.
     expect(counters().commands).toBeGreaterThan(3);

@@ -24,12 +24,21 @@ beforeEach(async () => {
   const store = { logId: LOG, head: () => Promise.resolve({ position: 5 }) } as unknown as EventStore;
   const nves = new Map(['nve1', 'nve2', 'nve3'].map((nveId) => [nveId, { known: true }]));
   const replica = { network: { position: 5, nves } } as unknown as Replica;
-  watch = new LossWatch({ store, replica, file: new LossFile(directory), clock, logger: silentLogger, look: () => Promise.resolve(), failed: (cause) => failures.push(cause) });
+  watch = new LossWatch({
+    store,
+    replica,
+    file: new LossFile(directory),
+    clock,
+    logger: silentLogger,
+    look: () => Promise.resolve(),
+    failed: (cause) => failures.push(cause),
+  });
 });
 
 afterEach(() => rm(directory, { recursive: true }));
 
-const says = (nveId: string) => watch.aheadIn({ kind: 'nve', nveId, tenants: null }, nveId, [{ vnid: 1, log: LOG, position: 4_000, digest: '0'.repeat(16) }]);
+const says = (nveId: string) =>
+  watch.aheadIn({ kind: 'nve', nveId, tenants: null }, nveId, [{ vnid: 1, log: LOG, position: 4_000, digest: '0'.repeat(16) }]);
 
 it('does not put together what two NVEs said more than an hour apart (X1)', async () => {
   await says('nve1');

@@ -35,8 +35,21 @@ const sha256 = (token: string): string => createHash('sha256').update(token).dig
 
 async function start(env: Readonly<Record<string, string>> = {}): Promise<Service> {
   await mkdir(directory.path, { recursive: true });
-  await writeFile(join(directory.path, 'tokens.json'), JSON.stringify({ operators: [{ name: 'alice', sha256: sha256('alice') }], nves: [1, 2].map((n) => ({ nveId: `nve${n}`, tenants: ['red'], sha256: sha256(`nve${n}`) })) }));
-  const config = readConfig({ PORT: '0', DATA_DIR: directory.path, TOKENS_FILE: join(directory.path, 'tokens.json'), KAFKA_BROKERS: feed.brokers.join(','), FEED_PREFIX: feed.prefix, ...env });
+  await writeFile(
+    join(directory.path, 'tokens.json'),
+    JSON.stringify({
+      operators: [{ name: 'alice', sha256: sha256('alice') }],
+      nves: [1, 2].map((n) => ({ nveId: `nve${n}`, tenants: ['red'], sha256: sha256(`nve${n}`) })),
+    }),
+  );
+  const config = readConfig({
+    PORT: '0',
+    DATA_DIR: directory.path,
+    TOKENS_FILE: join(directory.path, 'tokens.json'),
+    KAFKA_BROKERS: feed.brokers.join(','),
+    FEED_PREFIX: feed.prefix,
+    ...env,
+  });
   return (service = await createService(config, ROLES, { logger: silentLogger, failed: (cause) => failures.push(cause as Error) }));
 }
 
@@ -58,28 +71,43 @@ const beat = ({ url, core }: Service, vnid: number) =>
     .send({ incarnation: 1, applied: [{ vnid, log: core.store.logId, position: String(FAR), digest: '0123456789abcdef' }] })
     .expect(200);
 
-it('what one NVE of several says it has applied is looked up on the topic of that VN, and ends the process if it stands there (X1)', async () => {
-  const nva = await populated();
-  const producer = feed.client.producer({ allowAutoTopicCreation: false });
-  await producer.connect();
-  await producer.send({ topic: `${feed.prefix}.vn.1`, messages: [{ key: 'member/nve9', value: null, headers: { position: String(FAR), log: nva.core.store.logId } }] });
-  await producer.disconnect();
-  await beat(nva, 1);
-  await until(() => failures.length > 0, LIMIT_MS);
-  expect(failures[0]!.message).toMatch(/it ends at position 6, but «member\/nve9» on topic \S+\.vn\.1 is at position 4000/);
-}, TEST_TIMEOUT_MS);
+it(
+  'what one NVE of several says it has applied is looked up on the topic of that VN, and ends the process if it stands there (X1)',
+  async () => {
+    const nva = await populated();
+    const producer = feed.client.producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    await producer.send({
+      topic: `${feed.prefix}.vn.1`,
+      messages: [{ key: 'member/nve9', value: null, headers: { position: String(FAR), log: nva.core.store.logId } }],
+    });
+    await producer.disconnect();
+    await beat(nva, 1);
+    await until(() => failures.length > 0, LIMIT_MS);
+    expect(failures[0]!.message).toMatch(/it ends at position 6, but «member\/nve9» on topic \S+\.vn\.1 is at position 4000/);
+  },
+  TEST_TIMEOUT_MS,
+);
 
-it('what nothing else bears out, by one NVE of several, goes no further', async () => {
-  const nva = await populated();
-  await beat(nva, 1);
-  expect(nva.core.losses.ahead).toBe(1);
-  await until(() => nva.core.losses.looks === 1, LIMIT_MS);
-  expect(failures).toEqual([]);
-  await supertest(nva.url).get('/readyz').expect(200);
-}, TEST_TIMEOUT_MS);
+it(
+  'what nothing else bears out, by one NVE of several, goes no further',
+  async () => {
+    const nva = await populated();
+    await beat(nva, 1);
+    expect(nva.core.losses.ahead).toBe(1);
+    await until(() => nva.core.losses.looks === 1, LIMIT_MS);
+    expect(failures).toEqual([]);
+    await supertest(nva.url).get('/readyz').expect(200);
+  },
+  TEST_TIMEOUT_MS,
+);
 
-it('a start while the brokers are away does not wait for what they would tell: writes are taken (X6)', async () => {
-  const { url } = await start({ KAFKA_BROKERS: `127.0.0.1:${await freePort()}` });
-  await supertest(url).put('/v1/vns/1').set('authorization', 'Bearer alice').send(vnBody()).expect(200);
-  expect(failures).toEqual([]);
-}, TEST_TIMEOUT_MS);
+it(
+  'a start while the brokers are away does not wait for what they would tell: writes are taken (X6)',
+  async () => {
+    const { url } = await start({ KAFKA_BROKERS: `127.0.0.1:${await freePort()}` });
+    await supertest(url).put('/v1/vns/1').set('authorization', 'Bearer alice').send(vnBody()).expect(200);
+    expect(failures).toEqual([]);
+  },
+  TEST_TIMEOUT_MS,
+);

@@ -34,7 +34,11 @@ const config = (env: Environment = {}) => readConfig({ PORT: '0', DATA_DIR: dire
 const lossFile = (): LossFile => new LossFile(directory.path);
 
 async function start(env: Environment = {}, store?: EventStore): Promise<Service> {
-  const service = await createService(config(env), ROLES, { logger: silentLogger, failed: (cause) => failures.push(cause), ...(store && { store }) });
+  const service = await createService(config(env), ROLES, {
+    logger: silentLogger,
+    failed: (cause) => failures.push(cause),
+    ...(store && { store }),
+  });
   services.push(service);
   await until(() => service.core.ready || failures.length > 0);
   return service;
@@ -44,7 +48,11 @@ async function stop(): Promise<void> {
   for (const service of services.splice(0)) await service.close();
 }
 
-const refusal = (env: Environment = {}): Promise<Error | null> => start(env).then(() => null, (error: Error) => error);
+const refusal = (env: Environment = {}): Promise<Error | null> =>
+  start(env).then(
+    () => null,
+    (error: Error) => error,
+  );
 const ended = async (): Promise<Error> => {
   await until(() => failures.length > 0);
   return failures[0] as Error;
@@ -54,7 +62,8 @@ async function putBack(): Promise<void> {
   await rm(at('log'), { recursive: true });
   await cp(at('backup'), at('log'), { recursive: true });
 }
-const openLog = (): Promise<SqliteEventStore> => SqliteEventStore.open({ directory: at('log'), codec: createEventCodec(), clock: systemClock });
+const openLog = (): Promise<SqliteEventStore> =>
+  SqliteEventStore.open({ directory: at('log'), codec: createEventCodec(), clock: systemClock });
 const renewals = async (store: EventStore): Promise<RecordedEvent[]> => Array.fromAsync(store.readStream('log'));
 const accept = (reason = 'the disk died'): Promise<void> => acceptLoss(config(), reason, systemClock, silentLogger);
 
@@ -78,7 +87,13 @@ async function losing(): Promise<string> {
 async function tokens(): Promise<Environment> {
   const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
   await mkdir(directory.path, { recursive: true });
-  await writeFile(at('tokens.json'), JSON.stringify({ operators: [{ name: 'alice', sha256: sha256(TOKENS.alice) }], nves: [1, 2].map((n) => ({ nveId: `nve${n}`, tenants: ['red'], sha256: sha256(n === 1 ? TOKENS.nve1 : TOKENS.nve2) })) }));
+  await writeFile(
+    at('tokens.json'),
+    JSON.stringify({
+      operators: [{ name: 'alice', sha256: sha256(TOKENS.alice) }],
+      nves: [1, 2].map((n) => ({ nveId: `nve${n}`, tenants: ['red'], sha256: sha256(n === 1 ? TOKENS.nve1 : TOKENS.nve2) })),
+    }),
+  );
   await chmod(at('tokens.json'), 0o600);
   return { TOKENS_FILE: at('tokens.json') };
 }
@@ -98,7 +113,12 @@ const verdict = async ({ url }: Service, nveId: string): Promise<unknown> => {
   const { body } = await supertest(url).get(`/v1/nves/${nveId}`).set('authorization', `Bearer ${TOKENS.alice}`).expect(200);
   return (body as { memberships: { applied: { verdict: string } | null }[] }).memberships[0]!.applied?.verdict;
 };
-const counted = async ({ url }: Service): Promise<number> => Number(/^nva_ahead_of_log_total (\d+)$/m.exec((await supertest(url).get('/metrics').set('authorization', `Bearer ${TOKENS.alice}`).expect(200)).text)?.[1]);
+const counted = async ({ url }: Service): Promise<number> =>
+  Number(
+    /^nva_ahead_of_log_total (\d+)$/m.exec(
+      (await supertest(url).get('/metrics').set('authorization', `Bearer ${TOKENS.alice}`).expect(200)).text,
+    )?.[1],
+  );
 
 describe('a start on a log that was put back', () => {
   it('is refused when a snapshot is of what the log lost, and so is every later one, with what is missing and what to do (X1)', async () => {
@@ -122,7 +142,9 @@ describe('a start on a log that was put back', () => {
     await rm(at('log'), { recursive: true });
     const refused = await refusal();
     expect(refused).toBeInstanceOf(LogRefused);
-    expect(refused!.message).toContain(`${at('log')} holds no event, but ${at('snapshots', '0000000000000156.snapshot')} is of log ${log}, at position 156`);
+    expect(refused!.message).toContain(
+      `${at('log')} holds no event, but ${at('snapshots', '0000000000000156.snapshot')} is of log ${log}, at position 156`,
+    );
     expect((await refusal())!.message).toBe(refused!.message);
     await rm(at('snapshots'), { recursive: true });
     expect((await start()).core.store.logId).not.toBe(log);
@@ -135,7 +157,9 @@ describe('a start on a log that was put back', () => {
     await postLines((await start()).url, Array.from({ length: 200 }, (_, n) => attachLine(1_000 + n, 2)).join(''));
     await stop();
     await cp(at('kept'), at('snapshots'), { recursive: true });
-    expect((await refusal())!.message).toMatch(/it ends at position 206, but snapshot \S+ is at position 156; the log has another event there: it was put back, and has grown since\. Put the newer/);
+    expect((await refusal())!.message).toMatch(
+      /it ends at position 206, but snapshot \S+ is at position 156; the log has another event there: it was put back, and has grown since\. Put the newer/,
+    );
   });
 
   it('goes on by itself once the newer log is back', async () => {
@@ -161,7 +185,9 @@ describe('a start on a log that was put back', () => {
     await start();
     await stop();
     await writeFile(lossFile().path, 'what?');
-    expect((await refusal())!.message).toMatch(/lost-end\.json says that the log has lost its end, but cannot be read: .*Put the newer log back.*accept the loss: npm start -- accept-loss/);
+    expect((await refusal())!.message).toMatch(
+      /lost-end\.json says that the log has lost its end, but cannot be read: .*Put the newer log back.*accept the loss: npm start -- accept-loss/,
+    );
     await accept();
     expect((await start()).core.ready).toBe(true);
   });
@@ -172,7 +198,8 @@ describe('a place beyond the head of the log', () => {
 
   async function serving(nves: readonly number[] = [1, 2]): Promise<Service> {
     const service = await start(await tokens());
-    const put = (path: string, body: object) => supertest(service.url).put(path).set('authorization', `Bearer ${TOKENS.alice}`).send(body).expect(200);
+    const put = (path: string, body: object) =>
+      supertest(service.url).put(path).set('authorization', `Bearer ${TOKENS.alice}`).send(body).expect(200);
     await put('/v1/vns/1', vnBody());
     for (const n of nves) await put(`/v1/nves/nve${n}`, nveBody(n));
     for (const n of nves) await put(`/v1/nves/nve${n}/tenant-systems/ts${n}`, tsBody(n));
@@ -184,7 +211,9 @@ describe('a place beyond the head of the log', () => {
     const { body } = await ask(service, '/v1/vns/1/feed', 'alice', place(service, FAR)).expect(409);
     expect(body).toMatchObject({ code: 'ahead-of-log', field: 'Last-Event-ID', received: place(service, FAR), expected: '5', row: 'X1' });
     const cause = await ended();
-    expect(cause.message).toMatch(/^log \S+ has lost its end: it ends at position 5, but Last-Event-ID of operator:alice is at position 4000; .*Put the newer log back, or accept the loss/);
+    expect(cause.message).toMatch(
+      /^log \S+ has lost its end: it ends at position 5, but Last-Event-ID of operator:alice is at position 4000; .*Put the newer log back, or accept the loss/,
+    );
     await stop();
     failures = [];
     expect((await refusal(await tokens()))!.message).toBe(cause.message);
@@ -197,7 +226,11 @@ describe('a place beyond the head of the log', () => {
   });
 
   it.each([
-    ['its stream', async (service: Service, as: Name): Promise<unknown> => expect((await ask(service, '/v1/vns/1/feed', as, place(service, FAR)).expect(409)).body).toMatchObject({ code: 'ahead-of-log' })],
+    [
+      'its stream',
+      async (service: Service, as: Name): Promise<unknown> =>
+        expect((await ask(service, '/v1/vns/1/feed', as, place(service, FAR)).expect(409)).body).toMatchObject({ code: 'ahead-of-log' }),
+    ],
     ['its heartbeat', async (service: Service, as: Name): Promise<unknown> => beat(service, as, FAR)],
   ])('of one NVE of several is refused and counted, and cannot stop the service; of a second one it does: by %s', async (_, say) => {
     const service = await serving();
@@ -206,7 +239,9 @@ describe('a place beyond the head of the log', () => {
     expect(service.core.ready).toBe(true);
     expect(failures).toEqual([]);
     await say(service, 'nve2');
-    expect((await ended()).message).toMatch(/nve:nve1\S* is at position 4000; .*nve:nve2\S* is at position 4000; everything after position 5/);
+    expect((await ended()).message).toMatch(
+      /nve:nve1\S* is at position 4000; .*nve:nve2\S* is at position 4000; everything after position 5/,
+    );
     expect(lossFile().read()!.loss!.marks).toHaveLength(2);
   });
 
@@ -237,9 +272,14 @@ describe('a place beyond the head of the log', () => {
   async function losingElsewhere({ logId }: { logId: string }): Promise<void> {
     const copy = await temporaryDirectory();
     await mkdir(copy.path, { recursive: true });
-    await SqliteEventStore.open({ directory: join(copy.path, 'log'), codec: createEventCodec(), clock: systemClock }).then((store) => store.close());
+    await SqliteEventStore.open({ directory: join(copy.path, 'log'), codec: createEventCodec(), clock: systemClock }).then((store) =>
+      store.close(),
+    );
     renewLogId(join(copy.path, 'log'), logId);
-    const other = await createService(readConfig({ PORT: '0', DATA_DIR: copy.path, SNAPSHOT_EVERY_EVENTS: '100' }), ROLES, { logger: silentLogger, failed: (cause) => failures.push(cause) });
+    const other = await createService(readConfig({ PORT: '0', DATA_DIR: copy.path, SNAPSHOT_EVERY_EVENTS: '100' }), ROLES, {
+      logger: silentLogger,
+      failed: (cause) => failures.push(cause),
+    });
     await populate(supertest(other.url));
     await postLines(other.url, Array.from({ length: 150 }, (_, n) => attachLine(n, 1)).join(''));
     await other.close();
@@ -253,7 +293,11 @@ describe('a caller that is ahead of this process, and not of the log', () => {
     const store = await openLog();
     const slow = new HeldStore(store);
     const service = await start({}, slow);
-    const other = await createService(config({ DATA_DIR: at('other') }), ROLES, { logger: silentLogger, failed: (cause) => failures.push(cause), store });
+    const other = await createService(config({ DATA_DIR: at('other') }), ROLES, {
+      logger: silentLogger,
+      failed: (cause) => failures.push(cause),
+      store,
+    });
     slow.hold();
     await populate(supertest(other.url));
     const { position } = await store.head();
@@ -291,7 +335,9 @@ describe('a caller that is ahead of this process, and not of the log', () => {
       return this.#store.logId;
     }
 
-    async *subscribe(options: Parameters<EventStore['subscribe']>[0]): ReturnType<EventStore['subscribe']> extends AsyncIterable<infer T> ? AsyncGenerator<T> : never {
+    async *subscribe(
+      options: Parameters<EventStore['subscribe']>[0],
+    ): ReturnType<EventStore['subscribe']> extends AsyncIterable<infer T> ? AsyncGenerator<T> : never {
       for await (const message of this.#store.subscribe(options)) {
         await this.#held?.promise;
         yield message;
@@ -317,7 +363,15 @@ describe('accepting a loss', () => {
     expect(core.store.logId).not.toBe(previousLog);
     expect(lossFile().read()).toBeNull();
     const { items } = (await supertest(url).get('/v1/events?entity=log').expect(200)).body;
-    expect(items).toEqual([expect.objectContaining({ position: '7', stream: 'log', type: 'LogRenewed', actor: expect.stringMatching(/^operator:./), data: { log: core.store.logId, previousLog, head: '6', lostTo: '156', reason: 'the disk of rack 4 died' } })]);
+    expect(items).toEqual([
+      expect.objectContaining({
+        position: '7',
+        stream: 'log',
+        type: 'LogRenewed',
+        actor: expect.stringMatching(/^operator:./),
+        data: { log: core.store.logId, previousLog, head: '6', lostTo: '156', reason: 'the disk of rack 4 died' },
+      }),
+    ]);
     const hello = await (await SseReader.open(`${url}/v1/vns/1/feed`, { 'last-event-id': `${previousLog}/${FAR}` })).snapshot();
     expect(hello[0]!.data).toEqual({ log: core.store.logId, mode: 'snapshot' });
     expect(failures).toEqual([]);
@@ -349,11 +403,14 @@ describe('accepting a loss', () => {
     await postLines((await start()).url, Array.from({ length: 20 }, (_, n) => attachLine(n, 1)).join(''));
     await stop();
     // The database of before, the marker of now: its events beyond position 6 were acknowledged.
-    for (const name of (await readdir(at('backup'))).filter((file) => file.startsWith('log.sqlite'))) await cp(at('backup', name), at('log', name));
+    for (const name of (await readdir(at('backup'))).filter((file) => file.startsWith('log.sqlite')))
+      await cp(at('backup', name), at('log', name));
     expect((await refusal())!.message).toMatch(/those up to 26 were acknowledged/);
     await accept();
     const again = await start();
-    expect((await renewals(again.core.store)).map(({ event }) => event.data)).toEqual([expect.objectContaining({ previousLog, head: 6, lostTo: 26 })]);
+    expect((await renewals(again.core.store)).map(({ event }) => event.data)).toEqual([
+      expect.objectContaining({ previousLog, head: 6, lostTo: 26 }),
+    ]);
   });
 
   it.each(['an empty file', 'a file of zeros'])('is refused, and leaves nothing behind, where the log is %s', async (what) => {
@@ -383,13 +440,26 @@ describe('accepting a loss', () => {
       const log = randomUUID();
       const store = await openLog();
       const audit = { recordedAt: 0, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null };
-      await store.append([{ stream: 'log', expectedRevision: -1, events: [{ id: randomUUID(), event: { type: 'LogRenewed', data: { audit, log, previousLog, head: 0, lostTo: null, reason: 'first run' } } }] }]);
+      await store.append([
+        {
+          stream: 'log',
+          expectedRevision: -1,
+          events: [
+            {
+              id: randomUUID(),
+              event: { type: 'LogRenewed', data: { audit, log, previousLog, head: 0, lostTo: null, reason: 'first run' } },
+            },
+          ],
+        },
+      ]);
       await store.close();
       expect((await refusal())!.message).toMatch(/was accepted, but that was not finished: run it again/);
       await accept('second run');
       const again = await start();
       expect(again.core.store.logId).toBe(log);
-      expect((await renewals(again.core.store)).map(({ event }) => (event.data as unknown as { reason: string }).reason)).toEqual(['first run']);
+      expect((await renewals(again.core.store)).map(({ event }) => (event.data as unknown as { reason: string }).reason)).toEqual([
+        'first run',
+      ]);
     });
 
     it('between the UUID and the end, of a log that was short: the start is refused, and the next run renews nothing', async () => {
@@ -406,7 +476,9 @@ describe('accepting a loss', () => {
       expect(lossFile().read()).toBeNull();
       const again = await start();
       expect(again.core.store.logId).toBe(logId);
-      expect((await renewals(again.core.store)).map(({ event }) => (event.data as unknown as { reason: string }).reason)).toEqual(['first run']);
+      expect((await renewals(again.core.store)).map(({ event }) => (event.data as unknown as { reason: string }).reason)).toEqual([
+        'first run',
+      ]);
     });
 
     it('between the UUID and the end: the start is right', async () => {
@@ -426,8 +498,21 @@ describe('accepting a loss', () => {
     await start({}, store);
     const audit = { recordedAt: 0, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null };
     const log = randomUUID();
-    await store.append([{ stream: 'log', expectedRevision: -1, events: [{ id: randomUUID(), event: { type: 'LogRenewed', data: { audit, log, previousLog: store.logId, head: 0, lostTo: null, reason: 'spec' } } }] }]);
-    expect((await ended()).message).toBe(`the loss of the end of log ${store.logId} was accepted, and it is log ${log} from here on: start again`);
+    await store.append([
+      {
+        stream: 'log',
+        expectedRevision: -1,
+        events: [
+          {
+            id: randomUUID(),
+            event: { type: 'LogRenewed', data: { audit, log, previousLog: store.logId, head: 0, lostTo: null, reason: 'spec' } },
+          },
+        ],
+      },
+    ]);
+    expect((await ended()).message).toBe(
+      `the loss of the end of log ${store.logId} was accepted, and it is log ${log} from here on: start again`,
+    );
     await stop();
     await store.close();
   });
@@ -437,7 +522,13 @@ describe('a log that was written to before it was found that its end is missing'
   it('is not whole as long as it holds what was written in place of that, however far it reaches; once the newer one is put back, it is', async () => {
     const store = await openLog();
     const audit = { recordedAt: 0, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null };
-    const created = (vnid: number) => ({ id: randomUUID(), event: { type: 'VnCreated', data: { audit, vnid, tenantId: 't', name: 'n', service: 'l3', encapsulation: 'vxlan', policies: { access: {}, tunnel: {} } } } as const });
+    const created = (vnid: number) => ({
+      id: randomUUID(),
+      event: {
+        type: 'VnCreated',
+        data: { audit, vnid, tenantId: 't', name: 'n', service: 'l3', encapsulation: 'vxlan', policies: { access: {}, tunnel: {} } },
+      } as const,
+    });
     const written = [1, 2, 3].map((vnid) => ({ stream: `vn-${vnid}`, expectedRevision: -1, events: [created(vnid)] }));
     await store.append(written);
     const loss = { log: store.logId, head: 1, marks: [{ where: 'a topic', position: 3 }] };
@@ -456,7 +547,14 @@ describe('the arguments of a process', () => {
     expect(readAcceptLoss(args)).toBe(expected);
   });
 
-  it.each([[['accept-loss']], [['accept-loss', '--reason']], [['accept-loss', '--reason', ' ']], [['accept-loss', '--reason', 'a', 'b']], [['accept']], [['accept-loss', '--reason', 'x'.repeat(MAX_REASON_CHARACTERS + 1)]]])('%j are refused', (args) => {
+  it.each([
+    [['accept-loss']],
+    [['accept-loss', '--reason']],
+    [['accept-loss', '--reason', ' ']],
+    [['accept-loss', '--reason', 'a', 'b']],
+    [['accept']],
+    [['accept-loss', '--reason', 'x'.repeat(MAX_REASON_CHARACTERS + 1)]],
+  ])('%j are refused', (args) => {
     expect(() => readAcceptLoss(args)).toThrow(ConfigError);
   });
 });

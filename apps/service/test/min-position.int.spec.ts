@@ -19,7 +19,10 @@ describe('X-Min-Position', () => {
 
   it('makes a query wait for a write that comes later', async () => {
     const next = (await nva.head()) + 1;
-    const query = nva.http.get('/v1/vns/78').set('x-min-position', String(next)).then((answer) => answer.status);
+    const query = nva.http
+      .get('/v1/vns/78')
+      .set('x-min-position', String(next))
+      .then((answer) => answer.status);
     await new Promise((resolve) => setTimeout(resolve, 100));
     await nva.http.put('/v1/vns/78').send(vnBody()).expect(200);
     expect(await query).toBe(200);
@@ -29,7 +32,13 @@ describe('X-Min-Position', () => {
     const head = await nva.head();
     const startedMs = performance.now();
     const { status, body } = await nva.http.get('/v1/vns/1').set('x-min-position', String(head + 1_000));
-    expect([status, body.code, body.field, body.expected, body.actual]).toEqual([503, 'behind', 'X-Min-Position', String(head + 1_000), String(head)]);
+    expect([status, body.code, body.field, body.expected, body.actual]).toEqual([
+      503,
+      'behind',
+      'X-Min-Position',
+      String(head + 1_000),
+      String(head),
+    ]);
     expect(performance.now() - startedMs).toBeGreaterThan(MIN_POSITION_WAIT_MS - 50);
   });
 

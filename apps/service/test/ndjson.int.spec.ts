@@ -2,7 +2,20 @@ import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandNames } from '@nva/commands';
 import { MAX_LINE_BYTES } from '../src/ndjson.ts';
-import { attachLine, line, macOf, nveBody, populate, postLines, startNva, tsBody, until, vnBody, type LinesBody, type NvaFixture } from './support.ts';
+import {
+  attachLine,
+  line,
+  macOf,
+  nveBody,
+  populate,
+  postLines,
+  startNva,
+  tsBody,
+  until,
+  vnBody,
+  type LinesBody,
+  type NvaFixture,
+} from './support.ts';
 
 let nva: NvaFixture;
 
@@ -46,12 +59,18 @@ describe('a line of NDJSON', () => {
       disconnectNve: { nveId: 'nve7', forget: true },
     };
     expect(Object.keys(commands).toSorted()).toEqual([...commandNames].toSorted());
-    const first: Partial<Record<string, string>> = { remove: attachLine(8, 1), passAddress: line('attach', { nveId: 'nve1', tsId: 'ts9', ...tsBody(9, { bindings: [] }) }) };
+    const first: Partial<Record<string, string>> = {
+      remove: attachLine(8, 1),
+      passAddress: line('attach', { nveId: 'nve1', tsId: 'ts9', ...tsBody(9, { bindings: [] }) }),
+    };
     const lines = Object.entries(commands).map(([name, fields]) => (first[name] ?? '') + line(name, fields));
     const results = await post(lines.join(''));
-    // What records nothing, as the heartbeat, is answered with what is there by then. A passing is two events, and answered from the second.
+    // What records nothing, as the heartbeat, is answered with what is there by then. A passing is two events, and answered from
+    // the second.
     const positions = [7, 8, null, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23];
-    expect(results.map(({ status, position }) => [status, position])).toEqual(positions.map((position) => [200, position === null ? expect.any(String) : String(position)]));
+    expect(results.map(({ status, position }) => [status, position])).toEqual(
+      positions.map((position) => [200, position === null ? expect.any(String) : String(position)]),
+    );
     expect(results[4]).toEqual({ line: 5, status: 200, position: '10', revision: 1, effective: true, conflicts: [], memberships: [1, 7] });
   });
 
@@ -66,14 +85,28 @@ describe('a line of NDJSON', () => {
 
   it('that is wrong where it is deep is refused with the beginning of what was received', async () => {
     const [result] = await post(`{"command": "deleteVn", "vnid": ${'['.repeat(60)}"${'x'.repeat(50_000)}"${']'.repeat(60)}}\n`);
-    expect(result).toMatchObject({ status: 400, code: 'wrong-type', field: 'vnid', received: expect.stringMatching(/^\[{60}"x{100,200}\u2026/) });
+    expect(result).toMatchObject({
+      status: 400,
+      code: 'wrong-type',
+      field: 'vnid',
+      received: expect.stringMatching(/^\[{60}"x{100,200}\u2026/),
+    });
     expect(JSON.stringify(result).length).toBeLessThan(1_000);
   });
 
   it('that is not UTF-8 fails alone, and a byte order mark is passed over where the body begins', async () => {
-    const body = Buffer.concat([Buffer.from(`\ufeff${attachLine(1, 1)}`), Buffer.from('{"command": "deleteVn", "vnid": "\xff"}\n', 'latin1'), Buffer.from(`\ufeff${attachLine(2, 1)}${attachLine(3, 1)}`)]);
+    const body = Buffer.concat([
+      Buffer.from(`\ufeff${attachLine(1, 1)}`),
+      Buffer.from('{"command": "deleteVn", "vnid": "\xff"}\n', 'latin1'),
+      Buffer.from(`\ufeff${attachLine(2, 1)}${attachLine(3, 1)}`),
+    ]);
     const results = await post(inPieces(body));
-    expect(results.map(({ status, code }) => [status, code])).toEqual([[200, undefined], [400, 'text-encoding'], [400, 'malformed-json'], [200, undefined]]);
+    expect(results.map(({ status, code }) => [status, code])).toEqual([
+      [200, undefined],
+      [400, 'text-encoding'],
+      [400, 'malformed-json'],
+      [200, undefined],
+    ]);
   });
 
   it('that is bad fails alone', async () => {
@@ -117,13 +150,25 @@ describe('a line of NDJSON', () => {
     const cuts = [1, 100, first.length, first.length + 1, first.length + 2, bytes.length - 5];
     const pieces = cuts.map((cut, i) => bytes.slice(i === 0 ? 0 : cuts[i - 1], cut));
     const results = await post(inPieces(...pieces, bytes.slice(cuts.at(-1))));
-    expect(results).toMatchObject([{ line: 1, status: 200, position: '7' }, { line: 5, status: 200, position: '8' }, { line: 6, status: 200, position: '9' }]);
+    expect(results).toMatchObject([
+      { line: 1, status: 200, position: '7' },
+      { line: 5, status: 200, position: '8' },
+      { line: 6, status: 200, position: '9' },
+    ]);
   });
 
   it('is answered with its number in the request, from 1 on, taken or refused, and a blank line shifts none; errors of a line say the same number', async () => {
     const long = line('attach', { nveId: 'nve1', tsId: 'long', tenantId: 'x'.repeat(MAX_LINE_BYTES) });
-    const results = await post(`\n${attachLine(1, 1)}\n \r\nno JSON\n${long}\n${attachLine(2, 9)}${'\n'.repeat(10_000)}${attachLine(3, 1)}`);
-    expect(results.map((result) => [result['line'], result['status']])).toEqual([[2, 200], [5, 400], [6, 413], [8, 404], [10_009, 200]]);
+    const results = await post(
+      `\n${attachLine(1, 1)}\n \r\nno JSON\n${long}\n${attachLine(2, 9)}${'\n'.repeat(10_000)}${attachLine(3, 1)}`,
+    );
+    expect(results.map((result) => [result['line'], result['status']])).toEqual([
+      [2, 200],
+      [5, 400],
+      [6, 413],
+      [8, 404],
+      [10_009, 200],
+    ]);
     expect(results[1]!['detail']).toMatch(/^line 5 is not JSON/);
     // As before it: who looks at the beginning of an answer finds the status there.
     expect(Object.keys(results[0]!)[0]).toBe('status');
@@ -135,7 +180,9 @@ describe('a line of NDJSON', () => {
 
   it('is numbered over all of thousands', async () => {
     const results = await post(Array.from({ length: 1_000 }, (_, i) => (i % 7 === 3 ? '\n' : attachLine(i, 1))).join(''));
-    expect(results.map((result) => result['line'])).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1).filter((n) => (n - 1) % 7 !== 3));
+    expect(results.map((result) => result['line'])).toEqual(
+      Array.from({ length: 1_000 }, (_, i) => i + 1).filter((n) => (n - 1) % 7 !== 3),
+    );
   });
 
   it('that is too long is no matter of memory: its bytes are counted, not kept', async () => {
@@ -156,7 +203,9 @@ describe('a line of NDJSON', () => {
   });
 
   it('keeps ifRevision (X9)', async () => {
-    expect(await post(attachLine(1, 1, { ifRevision: -1 }) + attachLine(1, 2, { ifRevision: 5 }) + attachLine(1, 2, { ifRevision: 0 }))).toMatchObject([
+    expect(
+      await post(attachLine(1, 1, { ifRevision: -1 }) + attachLine(1, 2, { ifRevision: 5 }) + attachLine(1, 2, { ifRevision: 0 })),
+    ).toMatchObject([
       { status: 200, revision: 0 },
       { status: 409, code: 'revision-mismatch', actual: 0, row: 'X9' },
       { status: 200, revision: 1 },
@@ -172,7 +221,9 @@ describe('a batch of NDJSON', () => {
 
   it('of thousands of lines is answered in order, each line deciding on all before it', async () => {
     const lines = 6_000;
-    const body = Array.from({ length: lines }, (_, i) => (i % 10 === 9 ? attachLine(i - 1, 2) : i % 10 === 5 ? 'no JSON\n' : attachLine(i, 1)));
+    const body = Array.from({ length: lines }, (_, i) =>
+      i % 10 === 9 ? attachLine(i - 1, 2) : i % 10 === 5 ? 'no JSON\n' : attachLine(i, 1),
+    );
     const results = await post(body.join(''));
     expect(results).toHaveLength(lines);
     let position = 6;
@@ -185,7 +236,9 @@ describe('a batch of NDJSON', () => {
   });
 
   it('next to others: each has its own results in its own order', async () => {
-    const batches = await Promise.all([0, 1, 2, 3].map((b) => post(Array.from({ length: 1_000 }, (_, i) => attachLine(b * 1_000 + i, 1 + (b % 3))).join(''))));
+    const batches = await Promise.all(
+      [0, 1, 2, 3].map((b) => post(Array.from({ length: 1_000 }, (_, i) => attachLine(b * 1_000 + i, 1 + (b % 3))).join(''))),
+    );
     for (const results of batches) {
       expect(results).toHaveLength(1_000);
       const positions = results.map(({ position }) => Number(position));

@@ -15,7 +15,8 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-not-yours-'));
   topics = await CommandTopics.make(directory, {}, [OWN.nveId]);
   nva = await startNva({ env: topics.env });
-  for (const [method, path, body] of WORLD) await nva.http[method](path).set('authorization', `Bearer ${OPERATOR_TOKEN}`).send(body).expect(200);
+  for (const [method, path, body] of WORLD)
+    await nva.http[method](path).set('authorization', `Bearer ${OPERATOR_TOKEN}`).send(body).expect(200);
 });
 
 afterAll(async () => {
@@ -32,7 +33,9 @@ describe('to an NVE that sends commands over Kafka, what is not there, another t
 
   it.each(cases)('in an outcome: $what', async ({ write, asked, refused: [status, code] }) => {
     const before = await nva.head();
-    const outcomes = await Promise.all(asked.map(({ names, fields }) => topics.sender(OWN.nveId).send(lineOf(write, names, fields) as CommandLine)));
+    const outcomes = await Promise.all(
+      asked.map(({ names, fields }) => topics.sender(OWN.nveId).send(lineOf(write, names, fields) as CommandLine)),
+    );
     const answers = outcomes.map(({ idempotencyKey: _key, correlationId: _id, ...outcome }, i) => withoutName(outcome, asked[i]!.named));
     expect(new Set(answers), answers.join('\n')).toHaveProperty('size', 1);
     expect(outcomes[0]).toMatchObject({ status, code });

@@ -23,7 +23,7 @@ describe('a page', () => {
       fc.property(fc.uniqueArray(fc.string({ unit: 'grapheme' }), { maxLength: 300 }), fc.integer({ min: 1, max: 20 }), (keys, limit) => {
         const sorted = keys.toSorted(byKey);
         const seen: string[] = [];
-        for (let after: string | undefined; ; ) {
+        for (let after: string | undefined; ;) {
           const { items, next } = read(page(sorted.map(entry), queryOf(limit, after)));
           seen.push(...items);
           if (next === undefined) break;
@@ -50,7 +50,12 @@ describe('a page', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.string(), { maxLength: 500 }), fc.integer({ min: 1, max: 20 }), fc.string(), (keys, count, after) => {
         const { value, steps } = run(smallest(stepped(keys.map(entry)), after, count));
-        expect(value.map(([key]) => key)).toEqual(keys.filter((key) => key > after).toSorted(byKey).slice(0, count));
+        expect(value.map(([key]) => key)).toEqual(
+          keys
+            .filter((key) => key > after)
+            .toSorted(byKey)
+            .slice(0, count),
+        );
         expect(steps).toBe(1 + Math.floor(keys.length / 64));
       }),
     );

@@ -21,8 +21,20 @@ beforeEach(async () => {
   nva = await startNva({ env: { TOKENS_FILE: file } });
   await call('operator', 'put', '/v1/vns/1', vnBody()).expect(200);
   for (const n of [1, 2, 3]) await call('operator', 'put', `/v1/nves/nve${n}`, nveBody(n)).expect(200);
-  await call('nve1', 'put', '/v1/nves/nve1/tenant-systems/master', tsBody(1, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.1' }, { bid: 7, vnid: 1, ip: VIP }] })).expect(200);
-  await call('nve2', 'put', '/v1/nves/nve2/tenant-systems/backup', tsBody(2, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.2' }] })).expect(200);
+  await call(
+    'nve1',
+    'put',
+    '/v1/nves/nve1/tenant-systems/master',
+    tsBody(1, {
+      bindings: [
+        { bid: 1, vnid: 1, ip: '10.0.0.1' },
+        { bid: 7, vnid: 1, ip: VIP },
+      ],
+    }),
+  ).expect(200);
+  await call('nve2', 'put', '/v1/nves/nve2/tenant-systems/backup', tsBody(2, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.2' }] })).expect(
+    200,
+  );
   await call('nve2', 'put', '/v1/nves/nve2/tenant-systems/reader', tsBody(9)).expect(200);
 });
 
@@ -36,10 +48,11 @@ function call(who: string, method: 'get' | 'put' | 'post' | 'delete', path: stri
   return body === undefined ? request : request.send(body);
 }
 
-const takeOver = (who: string, fields: object = {}, from = 'master') => call(who, 'post', `/v1/tenant-systems/${from}/pass`, { to: 'backup', vnid: 1, ip: VIP, ...fields });
+const takeOver = (who: string, fields: object = {}, from = 'master') =>
+  call(who, 'post', `/v1/tenant-systems/${from}/pass`, { to: 'backup', vnid: 1, ip: VIP, ...fields });
 
 describe('POST /v1/tenant-systems/{tsId}/pass', () => {
-  it('by the backup\'s own NVE is one change on the VN\'s feed, and on record in both streams (X1, X2, R13)', async () => {
+  it("by the backup's own NVE is one change on the VN's feed, and on record in both streams (X1, X2, R13)", async () => {
     const feed = await SseReader.open(`${nva.url}/v1/vns/1/feed`, { authorization: 'Bearer nve2-token' });
     await feed.snapshot();
     const { body } = await takeOver('nve2').expect(200);
@@ -50,11 +63,18 @@ describe('POST /v1/tenant-systems/{tsId}/pass', () => {
     expect(gone!.id).toBeUndefined();
     expect(come).toMatchObject({ id: expect.stringContaining(`/${position}`), data: { key: `mapping/backup/${VIP}`, position } });
     feed.close();
-    const told = async (entity: string): Promise<object[]> => (await call('operator', 'get', `/v1/events?entity=${entity}&order=desc&limit=1`).expect(200)).body.items;
+    const told = async (entity: string): Promise<object[]> =>
+      (await call('operator', 'get', `/v1/events?entity=${entity}&order=desc&limit=1`).expect(200)).body.items;
     const audit = { actor: 'nve:nve2', correlationId: 'failover-1' };
-    expect(await told('ts-master')).toMatchObject([{ type: 'AddressPassed', position, revision: 1, ...audit, data: { to: 'backup', toRevision: 1, ip: VIP } }]);
-    expect(await told('ts-backup')).toMatchObject([{ type: 'AddressAwaited', revision: 1, ...audit, data: { from: 'master', revision: 1 } }]);
-    expect((await call('operator', 'get', `/v1/resolve?vnid=1&ip=${VIP}`).expect(200)).body).toMatchObject({ mappings: [{ tsId: 'backup' }] });
+    expect(await told('ts-master')).toMatchObject([
+      { type: 'AddressPassed', position, revision: 1, ...audit, data: { to: 'backup', toRevision: 1, ip: VIP } },
+    ]);
+    expect(await told('ts-backup')).toMatchObject([
+      { type: 'AddressAwaited', revision: 1, ...audit, data: { from: 'master', revision: 1 } },
+    ]);
+    expect((await call('operator', 'get', `/v1/resolve?vnid=1&ip=${VIP}`).expect(200)).body).toMatchObject({
+      mappings: [{ tsId: 'backup' }],
+    });
   });
 
   it('is refused to every other NVE, which learns nothing of who is where, and noted (X8)', async () => {
@@ -67,13 +87,29 @@ describe('POST /v1/tenant-systems/{tsId}/pass', () => {
     }
     expect(await nva.head()).toBe(before);
     const { body } = await call('operator', 'get', '/v1/refused').expect(200);
-    expect(body.items).toContainEqual(expect.objectContaining({ caller: 'nve:nve3', command: 'POST /v1/tenant-systems/:tsId/pass', entity: 'ts-master', code: 'forbidden' }));
+    expect(body.items).toContainEqual(
+      expect.objectContaining({
+        caller: 'nve:nve3',
+        command: 'POST /v1/tenant-systems/:tsId/pass',
+        entity: 'ts-master',
+        code: 'forbidden',
+      }),
+    );
   });
 
   it('is refused for another revision of the holder, and with what is wrong with it, field by field; nothing changes (X9)', async () => {
     const before = await nva.head();
-    expect((await takeOver('nve2', { ifRevision: 4 }).expect(409)).body).toMatchObject({ code: 'revision-mismatch', expected: 4, actual: 0 });
-    expect((await takeOver('nve2', { ip: '10.0.0.77' }).expect(409)).body).toMatchObject({ code: 'address-not-held', field: 'ip', received: '10.0.0.77', actual: { vnid: 1, heldBy: null } });
+    expect((await takeOver('nve2', { ifRevision: 4 }).expect(409)).body).toMatchObject({
+      code: 'revision-mismatch',
+      expected: 4,
+      actual: 0,
+    });
+    expect((await takeOver('nve2', { ip: '10.0.0.77' }).expect(409)).body).toMatchObject({
+      code: 'address-not-held',
+      field: 'ip',
+      received: '10.0.0.77',
+      actual: { vnid: 1, heldBy: null },
+    });
     expect((await takeOver('nve2', { ip: '10.0.0.2' }).expect(200)).body).toMatchObject({ revision: 0 });
     expect((await takeOver('nve2', { mac: macOf(3) }).expect(409)).body).toMatchObject({ code: 'address-not-held', field: 'mac' });
     expect((await takeOver('nve2', { vnid: undefined }).expect(400)).body).toMatchObject({ code: 'missing-field', field: 'vnid' });

@@ -1,4 +1,7 @@
-/** A process of its own: an NVE that sends its heartbeats in time, each on a connection of its own behind those of others, whatever becomes of them. */
+/**
+ * A process of its own: an NVE that sends its heartbeats in time, each on a connection of its own behind those of others, whatever
+ * becomes of them.
+ */
 import { get, request } from 'node:http';
 
 const EVERY_MS = 300;
@@ -14,7 +17,11 @@ setInterval(() => {
   longestGapMs = Math.max(longestGapMs, nowMs - lastMs);
   lastMs = nowMs;
   for (let n = 0; n < OTHERS; n++) get(`${url}/healthz`, { agent: false }, (response) => response.resume()).on('error', () => undefined);
-  const call = request(`${url}/v1/nves/${nveId}/heartbeat`, { method: 'POST', agent: false, headers: { 'content-type': 'application/json' } }, (response) => response.resume());
+  const call = request(
+    `${url}/v1/nves/${nveId}/heartbeat`,
+    { method: 'POST', agent: false, headers: { 'content-type': 'application/json' } },
+    (response) => response.resume(),
+  );
   call.on('error', () => undefined);
   call.end('{"incarnation":1}');
 }, EVERY_MS);

@@ -6,7 +6,9 @@ import { LineRate } from '../src/rates.ts';
 function rateOf(perS: number) {
   let nowMs = 100_000;
   const waits: number[] = [];
-  const rate = new LineRate(perS, { ...systemTimers, wallMs: () => nowMs, monotonicMs: () => nowMs }, (ms) => Promise.resolve(waits.push(ms)));
+  const rate = new LineRate(perS, { ...systemTimers, wallMs: () => nowMs, monotonicMs: () => nowMs }, (ms) =>
+    Promise.resolve(waits.push(ms)),
+  );
   return { rate, waits, pass: (ms: number) => (nowMs += ms) };
 }
 

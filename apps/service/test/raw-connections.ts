@@ -32,7 +32,9 @@ export class Pressing {
   /** Resolves when all are gone. */
   async end(): Promise<void> {
     this.#ended = true;
-    await Promise.all([...this.#sockets].map((socket) => (socket.destroyed ? null : new Promise((resolve) => socket.destroy().once('close', resolve)))));
+    await Promise.all(
+      [...this.#sockets].map((socket) => (socket.destroyed ? null : new Promise((resolve) => socket.destroy().once('close', resolve)))),
+    );
   }
 
   #open(beginning: string): void {

@@ -3,16 +3,35 @@ import { silentLogger, systemTimers } from '@nva/ports';
 import type { Caller } from '@nva/registrar';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { attemptBody, KEPT_ATTEMPTS, KEPT_PER_CALLER, LINE_PER_CALLER_MS, LINES_PER_CALLER, RefusedAttempts, type Attempt } from '../src/refused-attempts.ts';
+import {
+  attemptBody,
+  KEPT_ATTEMPTS,
+  KEPT_PER_CALLER,
+  LINE_PER_CALLER_MS,
+  LINES_PER_CALLER,
+  RefusedAttempts,
+  type Attempt,
+} from '../src/refused-attempts.ts';
 
 const nve = (n: number): Caller => ({ kind: 'nve', nveId: `nve${n}`, tenants: null });
-const attempt = (fields: Partial<Attempt> = {}, code: RefusalCode = 'forbidden'): Attempt => ({ caller: nve(1), address: '192.0.2.1', command: 'attach', entity: 'ts-ts1', correlationId: 'c', refusal: new Refusal(code, 'it may not', { received: 'a body' }), ...fields });
+const attempt = (fields: Partial<Attempt> = {}, code: RefusalCode = 'forbidden'): Attempt => ({
+  caller: nve(1),
+  address: '192.0.2.1',
+  command: 'attach',
+  entity: 'ts-ts1',
+  correlationId: 'c',
+  refusal: new Refusal(code, 'it may not', { received: 'a body' }),
+  ...fields,
+});
 
 /** On a clock that stands still. */
 function recordOf(wallMs = 1_790_000_000_000) {
   const lines: Readonly<Record<string, unknown>>[] = [];
   let nowMs = 0;
-  const record = new RefusedAttempts({ ...systemTimers, wallMs: () => wallMs, monotonicMs: () => nowMs }, { ...silentLogger, warn: (_, fields = {}) => void lines.push(fields) });
+  const record = new RefusedAttempts(
+    { ...systemTimers, wallMs: () => wallMs, monotonicMs: () => nowMs },
+    { ...silentLogger, warn: (_, fields = {}) => void lines.push(fields) },
+  );
   return { record, lines, pass: (ms: number) => (nowMs += ms), all: () => record.after(0, Infinity).map(attemptBody) };
 }
 
@@ -22,8 +41,34 @@ describe('who tried, and was refused', () => {
     record.note(attempt());
     record.note(attempt({ caller: null, address: '2001:db8::1', command: 'PUT /v1/vns/:vnid', entity: 'vn-1' }, 'unauthenticated'), true);
     expect(all()).toEqual([
-      { id: '1790000000000001', at: '2026-09-21T14:13:20.000Z', caller: 'nve:nve1', claims: null, address: '192.0.2.1', record: null, command: 'attach', entity: 'ts-ts1', code: 'forbidden', detail: 'it may not', correlationId: 'c', leftOut: 0 },
-      { id: '1790000000000002', at: '2026-09-21T14:13:20.000Z', caller: null, claims: null, address: '2001:db8::1', record: null, command: 'PUT /v1/vns/:vnid', entity: 'vn-1', code: 'unauthenticated', detail: 'it may not', correlationId: 'c', leftOut: 0 },
+      {
+        id: '1790000000000001',
+        at: '2026-09-21T14:13:20.000Z',
+        caller: 'nve:nve1',
+        claims: null,
+        address: '192.0.2.1',
+        record: null,
+        command: 'attach',
+        entity: 'ts-ts1',
+        code: 'forbidden',
+        detail: 'it may not',
+        correlationId: 'c',
+        leftOut: 0,
+      },
+      {
+        id: '1790000000000002',
+        at: '2026-09-21T14:13:20.000Z',
+        caller: null,
+        claims: null,
+        address: '2001:db8::1',
+        record: null,
+        command: 'PUT /v1/vns/:vnid',
+        entity: 'vn-1',
+        code: 'unauthenticated',
+        detail: 'it may not',
+        correlationId: 'c',
+        leftOut: 0,
+      },
     ]);
     expect(lines).toEqual(all());
   });
@@ -42,19 +87,36 @@ describe('who tried, and was refused', () => {
   });
 
   it('is bounded, counts every attempt, and keeps the newest of whoever tries little, whoever floods it', () => {
-    const flood = fc.record({ nves: fc.integer({ min: 1, max: 1_500 }), strangers: fc.integer({ min: 1, max: 1_500 }), attempts: fc.integer({ min: 0, max: 6_000 }), step: fc.integer({ min: 1, max: 97 }) });
+    const flood = fc.record({
+      nves: fc.integer({ min: 1, max: 1_500 }),
+      strangers: fc.integer({ min: 1, max: 1_500 }),
+      attempts: fc.integer({ min: 0, max: 6_000 }),
+      step: fc.integer({ min: 1, max: 97 }),
+    });
     fc.assert(
       fc.property(flood, ({ nves, strangers, attempts, step }) => {
         const { record, all } = recordOf();
         const quiet = { caller: { kind: 'operator', name: 'alice' } as const, correlationId: 'alice' };
         record.note(attempt(quiet));
-        for (let i = 0; i < attempts; i++) record.note(i % 3 === 0 ? attempt({ caller: nve((i * step) % Math.min(nves, 500)) }) : attempt({ caller: null, address: `10.0.${((i * step) % strangers) >> 8}.${((i * step) % strangers) & 255}` }, 'unauthenticated'));
+        for (let i = 0; i < attempts; i++)
+          record.note(
+            i % 3 === 0
+              ? attempt({ caller: nve((i * step) % Math.min(nves, 500)) })
+              : attempt(
+                  { caller: null, address: `10.0.${((i * step) % strangers) >> 8}.${((i * step) % strangers) & 255}` },
+                  'unauthenticated',
+                ),
+          );
         const kept = all();
         expect(kept.length).toBeLessThanOrEqual(2 * KEPT_ATTEMPTS);
         expect(kept.length + kept.reduce((sum, { leftOut }) => sum + Number(leftOut), 0) + record.forgotten).toBe(attempts + 1);
-        for (const caller of ['nve:nve0', null]) expect(kept.filter((one) => one['caller'] === caller && one['address'] === '10.0.0.0').length).toBeLessThanOrEqual(KEPT_PER_CALLER);
+        for (const caller of ['nve:nve0', null])
+          expect(kept.filter((one) => one['caller'] === caller && one['address'] === '10.0.0.0').length).toBeLessThanOrEqual(
+            KEPT_PER_CALLER,
+          );
         expect(kept.map(({ id }) => Number(id))).toEqual(kept.map(({ id }) => Number(id)).toSorted((a, b) => a - b));
-        if (attempts / 3 < KEPT_ATTEMPTS - 1 || nves <= 7) expect(kept[0]).toMatchObject({ caller: 'operator:alice', correlationId: 'alice' });
+        if (attempts / 3 < KEPT_ATTEMPTS - 1 || nves <= 7)
+          expect(kept[0]).toMatchObject({ caller: 'operator:alice', correlationId: 'alice' });
       }),
       { numRuns: 40 },
     );
@@ -64,9 +126,17 @@ describe('who tried, and was refused', () => {
     const { record, all } = recordOf();
     record.note(attempt({ caller: nve(2), correlationId: 'two' }));
     record.note(attempt({ caller: null, address: '198.51.100.9', correlationId: 'nine' }, 'unauthenticated'));
-    for (let i = 0; i < 100_000; i++) record.note(i % 2 === 0 ? attempt() : attempt({ caller: null, address: `2001:db8:1:2:${(i >> 8).toString(16)}::${(i & 255).toString(16)}` }, 'unauthenticated'));
+    for (let i = 0; i < 100_000; i++)
+      record.note(
+        i % 2 === 0
+          ? attempt()
+          : attempt({ caller: null, address: `2001:db8:1:2:${(i >> 8).toString(16)}::${(i & 255).toString(16)}` }, 'unauthenticated'),
+      );
     const kept = all();
-    expect(kept.slice(0, 2)).toMatchObject([{ correlationId: 'two', leftOut: 0 }, { correlationId: 'nine', leftOut: 0 }]);
+    expect(kept.slice(0, 2)).toMatchObject([
+      { correlationId: 'two', leftOut: 0 },
+      { correlationId: 'nine', leftOut: 0 },
+    ]);
     expect(kept).toHaveLength(2 + 2 * KEPT_PER_CALLER);
     expect(kept[2]).toMatchObject({ leftOut: 50_000 - KEPT_PER_CALLER });
   });
@@ -89,7 +159,8 @@ describe('who tried, and was refused', () => {
 
   it('takes no more of the log however many strangers there are, and leaves room for callers that are known', () => {
     const { record, lines } = recordOf();
-    for (let i = 0; i < 50_000; i++) record.note(attempt({ caller: null, address: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` }, 'unauthenticated'));
+    for (let i = 0; i < 50_000; i++)
+      record.note(attempt({ caller: null, address: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` }, 'unauthenticated'));
     expect(lines).toHaveLength(256);
     record.note(attempt());
     expect(lines.at(-1)).toMatchObject({ caller: 'nve:nve1' });

@@ -21,7 +21,17 @@ let prefix: string;
 /** A process of these roles over the log that all of a test share. */
 async function start(roles: readonly Role[], name: string, env: Record<string, string> = {}): Promise<Service> {
   const port = await freePort();
-  const config = readConfig({ PORT: String(port), DATA_DIR: join(directory, prefix, name), EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: prefix, ADVERTISED_URL: `http://127.0.0.1:${port}`, ...env }, roles);
+  const config = readConfig(
+    {
+      PORT: String(port),
+      DATA_DIR: join(directory, prefix, name),
+      EVENTSTORE_URL: eventStore.url,
+      EVENTSTORE_PREFIX: prefix,
+      ADVERTISED_URL: `http://127.0.0.1:${port}`,
+      ...env,
+    },
+    roles,
+  );
   const service = await createService(config, roles, { logger: silentLogger, failed: (cause) => failures.push(cause) });
   services.push(service);
   return service;
@@ -55,7 +65,13 @@ describe('services that share a log on EventStoreDB', () => {
     const admin = supertest((await start(['admin'], 'admin')).url);
     await supertest(one.url).put('/v1/vns/1').send(vnBody()).expect(200);
     await supertest(one.url).put('/v1/nves/nve1').send(nveBody(1)).expect(200);
-    const { position } = (await supertest(two.url).put('/v1/nves/nve1/tenant-systems/ts1').set('x-min-position', String(one.core.replica.network.position)).send(tsBody(1)).expect(200)).body;
+    const { position } = (
+      await supertest(two.url)
+        .put('/v1/nves/nve1/tenant-systems/ts1')
+        .set('x-min-position', String(one.core.replica.network.position))
+        .send(tsBody(1))
+        .expect(200)
+    ).body;
     const { items } = (await admin.get('/v1/vns/1/mappings').set('x-min-position', position).expect(200)).body;
     expect(items).toMatchObject([{ tsId: 'ts1', ip: '10.0.0.1' }]);
   });
@@ -63,11 +79,19 @@ describe('services that share a log on EventStoreDB', () => {
   it('tell what a tenant may have at an admin too, by the quotas that it was given', async () => {
     const file = join(directory, `${prefix}quotas.json`);
     await writeFile(file, JSON.stringify({ tenants: { '*': { vns: 3 } } }));
-    const [registrar, admin] = [await start(['registrar'], 'one', { QUOTAS_FILE: file }), await start(['admin'], 'admin', { QUOTAS_FILE: file })];
+    const [registrar, admin] = [
+      await start(['registrar'], 'one', { QUOTAS_FILE: file }),
+      await start(['admin'], 'admin', { QUOTAS_FILE: file }),
+    ];
     await supertest(registrar.url).put('/v1/vns/1').send(vnBody()).expect(200);
     const { position } = (await supertest(registrar.url).put('/v1/vns/2').send(vnBody()).expect(200)).body;
     const { body } = await supertest(admin.url).get('/v1/usage?tenantId=red').set('x-min-position', position).expect(200);
-    expect(body).toEqual({ tenantId: 'red', tenantSystems: { used: 0, limit: null }, bindings: { used: 0, limit: null }, vns: { used: 2, limit: 3 } });
+    expect(body).toEqual({
+      tenantId: 'red',
+      tenantSystems: { used: 0, limit: null },
+      bindings: { used: 0, limit: null },
+      vns: { used: 2, limit: 3 },
+    });
   });
 
   it('answer for the events after any number, between two events too, and before what a snapshot spared the fold', async () => {
@@ -79,10 +103,19 @@ describe('services that share a log on EventStoreDB', () => {
     const { items } = (await http.get('/v1/events').expect(200)).body as { items: { position: string }[] };
     const positions = items.map(({ position }) => Number(position));
     for (const after of [0, 1, ...positions.flatMap((position) => [position - 1, position, position + 1])]) {
-      const found = (await http.get(`/v1/events?limit=3&after=${after}`).expect(200)).body.items.map(({ position }: { position: string }) => Number(position));
+      const found = (await http.get(`/v1/events?limit=3&after=${after}`).expect(200)).body.items.map(({ position }: { position: string }) =>
+        Number(position),
+      );
       expect(found, `after ${after}`).toEqual(positions.filter((position) => position > after).slice(0, 3));
-      const before = (await http.get(`/v1/events?limit=3&before=${after}`).expect(200)).body.items.map(({ position }: { position: string }) => Number(position));
-      expect(before, `before ${after}`).toEqual(positions.filter((position) => position < after).toReversed().slice(0, 3));
+      const before = (await http.get(`/v1/events?limit=3&before=${after}`).expect(200)).body.items.map(
+        ({ position }: { position: string }) => Number(position),
+      );
+      expect(before, `before ${after}`).toEqual(
+        positions
+          .filter((position) => position < after)
+          .toReversed()
+          .slice(0, 3),
+      );
     }
   });
 
@@ -96,11 +129,25 @@ describe('services that share a log on EventStoreDB', () => {
     }
     await expect.poll(() => registrar.core.registration!.election!.owner()).not.toBeNull();
     const { position, digest } = digestOf(registrar);
-    for (const n of [1, 3]) await supertest(registrar.url).post(`/v1/nves/nve${n}/heartbeat`).send({ incarnation: 1, applied: [{ vnid: 1, log: registrar.core.store.logId, position: String(position), digest }] }).expect(200);
+    for (const n of [1, 3])
+      await supertest(registrar.url)
+        .post(`/v1/nves/nve${n}/heartbeat`)
+        .send({ incarnation: 1, applied: [{ vnid: 1, log: registrar.core.store.logId, position: String(position), digest }] })
+        .expect(200);
     const shown = async (path: string) => (await admin.get(path).set('x-min-position', String(position)).expect(200)).body;
-    const verdicts = ({ items }: { items: { nveId: string; memberships: { applied: { verdict: string } | null }[] }[] }) => items.map(({ nveId, memberships }) => [nveId, memberships[0]!.applied?.verdict ?? null]);
-    await expect.poll(async () => verdicts(await shown('/v1/nves'))).toEqual([['nve1', 'same'], ['nve2', null], ['nve3', 'same']]);
-    expect(verdicts(await shown('/v1/nves?after=nve1&limit=2'))).toEqual([['nve2', null], ['nve3', 'same']]);
+    const verdicts = ({ items }: { items: { nveId: string; memberships: { applied: { verdict: string } | null }[] }[] }) =>
+      items.map(({ nveId, memberships }) => [nveId, memberships[0]!.applied?.verdict ?? null]);
+    await expect
+      .poll(async () => verdicts(await shown('/v1/nves')))
+      .toEqual([
+        ['nve1', 'same'],
+        ['nve2', null],
+        ['nve3', 'same'],
+      ]);
+    expect(verdicts(await shown('/v1/nves?after=nve1&limit=2'))).toEqual([
+      ['nve2', null],
+      ['nve3', 'same'],
+    ]);
     expect((await shown('/v1/nves/nve3')).memberships[0].applied.verdict).toBe('same');
   });
 
@@ -122,7 +169,16 @@ describe('services that share a log on EventStoreDB', () => {
 });
 
 describe('a shared log that has lost its end', () => {
-  const configOf = (name: string) => readConfig({ DATA_DIR: join(directory, prefix, name), EVENTSTORE_URL: eventStore.url, EVENTSTORE_PREFIX: prefix, ADVERTISED_URL: 'http://127.0.0.1:1' }, ['registrar']);
+  const configOf = (name: string) =>
+    readConfig(
+      {
+        DATA_DIR: join(directory, prefix, name),
+        EVENTSTORE_URL: eventStore.url,
+        EVENTSTORE_PREFIX: prefix,
+        ADVERTISED_URL: 'http://127.0.0.1:1',
+      },
+      ['registrar'],
+    );
   const known = (log: string, position: number): LogLoss => ({ log, head: 0, marks: [{ where: 'spec', position }] });
 
   it('is refused to a process that knows of it, however far others have written since; accepted at one, it is for all, and those that run start anew', async () => {
@@ -132,7 +188,9 @@ describe('a shared log that has lost its end', () => {
     await one.close();
     services = [two];
     for (const name of ['one', 'three']) new LossFile(join(directory, prefix, name)).add(known(logId, 1));
-    await expect(start(['registrar'], 'one')).rejects.toThrow(/has lost its end: .*Remove it by hand only if callers made their places up, or once the whole log is back on an event store/);
+    await expect(start(['registrar'], 'one')).rejects.toThrow(
+      /has lost its end: .*Remove it by hand only if callers made their places up, or once the whole log is back on an event store/,
+    );
     await acceptLoss(configOf('one'), 'the cluster was put back', systemClock, silentLogger);
     expect(new LossFile(join(directory, prefix, 'one')).read()).toBeNull();
     await until(() => failures.length > 0);
@@ -142,7 +200,9 @@ describe('a shared log that has lost its end', () => {
     const three = await start(['registrar'], 'three');
     expect(three.core.store.logId).not.toBe(logId);
     expect(new LossFile(join(directory, prefix, 'three')).read()).toBeNull();
-    expect(await Array.fromAsync(three.core.store.readStream('log'))).toMatchObject([{ event: { type: 'LogRenewed', data: { previousLog: logId, log: three.core.store.logId, reason: 'the cluster was put back' } } }]);
+    expect(await Array.fromAsync(three.core.store.readStream('log'))).toMatchObject([
+      { event: { type: 'LogRenewed', data: { previousLog: logId, log: three.core.store.logId, reason: 'the cluster was put back' } } },
+    ]);
   });
 });
 
@@ -152,8 +212,20 @@ describe('a log on EventStoreDB that cannot be opened', () => {
     const said = (message: string, fields?: object): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
     const stop = new AbortController();
     const port = await freePort();
-    const config = readConfig({ PORT: '0', DATA_DIR: join(directory, prefix, 'nobody'), EVENTSTORE_URL: `esdb://admin:changeit@127.0.0.1:${port}?tls=false`, ADVERTISED_URL: 'http://127.0.0.1:1' }, ['registrar']);
-    const starting = createService(config, ['registrar'], { logger: { ...silentLogger, info: said, warn: said, error: said }, signal: stop.signal, failed: (cause) => failures.push(cause) });
+    const config = readConfig(
+      {
+        PORT: '0',
+        DATA_DIR: join(directory, prefix, 'nobody'),
+        EVENTSTORE_URL: `esdb://admin:changeit@127.0.0.1:${port}?tls=false`,
+        ADVERTISED_URL: 'http://127.0.0.1:1',
+      },
+      ['registrar'],
+    );
+    const starting = createService(config, ['registrar'], {
+      logger: { ...silentLogger, info: said, warn: said, error: said },
+      signal: stop.signal,
+      failed: (cause) => failures.push(cause),
+    });
     const ended = starting.catch((error: unknown) => error);
     await until(() => lines.length > 0);
     expect(lines).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
@@ -163,7 +235,9 @@ describe('a log on EventStoreDB that cannot be opened', () => {
   });
 
   it('for its connection string is wrong names the variable, and not the password', async () => {
-    const refused = start(['registrar'], 'wrong', { EVENTSTORE_URL: `${eventStore.url.replace('//', '//admin:changeit@')}&tlsVerifyCert=false` });
+    const refused = start(['registrar'], 'wrong', {
+      EVENTSTORE_URL: `${eventStore.url.replace('//', '//admin:changeit@')}&tlsVerifyCert=false`,
+    });
     await expect(refused).rejects.toBeInstanceOf(ConfigError);
     await expect(refused).rejects.toThrow(/^EVENTSTORE_URL: .*tlsVerifyCert/);
     await expect(refused).rejects.not.toThrow('changeit');

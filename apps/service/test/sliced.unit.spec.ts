@@ -9,25 +9,30 @@ describe('a walk in order', () => {
   it('meets everything that is there all the time exactly once, whatever comes and goes between its steps', () => {
     const change = fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 999 }));
     fc.assert(
-      fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 999 }), { minLength: 100, maxLength: 600 }), fc.array(change, { maxLength: 300 }), fc.integer({ min: 1, max: 64 }), (keys, changes, perStep) => {
-        const { memberships } = new Network().nveNamed('nve1');
-        for (const key of keys) memberships.set(key, null as never);
-        const lasting = new Set(keys);
-        for (const [, key] of changes) lasting.delete(key);
-        const met: number[] = [];
-        for (const key of walk(memberships.order, () => false, perStep)) {
-          if (key !== undefined) {
-            met.push(key);
-            continue;
+      fc.property(
+        fc.uniqueArray(fc.integer({ min: 0, max: 999 }), { minLength: 100, maxLength: 600 }),
+        fc.array(change, { maxLength: 300 }),
+        fc.integer({ min: 1, max: 64 }),
+        (keys, changes, perStep) => {
+          const { memberships } = new Network().nveNamed('nve1');
+          for (const key of keys) memberships.set(key, null as never);
+          const lasting = new Set(keys);
+          for (const [, key] of changes) lasting.delete(key);
+          const met: number[] = [];
+          for (const key of walk(memberships.order, () => false, perStep)) {
+            if (key !== undefined) {
+              met.push(key);
+              continue;
+            }
+            const [added, changed] = changes.shift() ?? [];
+            if (changed === undefined) continue;
+            if (added) memberships.set(changed, null as never);
+            else memberships.delete(changed);
           }
-          const [added, changed] = changes.shift() ?? [];
-          if (changed === undefined) continue;
-          if (added) memberships.set(changed, null as never);
-          else memberships.delete(changed);
-        }
-        expect(met).toEqual([...new Set(met)].toSorted((a, b) => a - b));
-        expect(met.filter((key) => lasting.has(key))).toEqual([...lasting].toSorted((a, b) => a - b));
-      }),
+          expect(met).toEqual([...new Set(met)].toSorted((a, b) => a - b));
+          expect(met.filter((key) => lasting.has(key))).toEqual([...lasting].toSorted((a, b) => a - b));
+        },
+      ),
     );
   });
 });

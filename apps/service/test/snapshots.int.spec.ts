@@ -20,10 +20,17 @@ afterEach(async () => {
   await directory.remove();
 });
 
-const recording = (): Logger => ({ ...silentLogger, info: (message, fields = {}) => void said.push({ message, fields }), warn: (message, fields = {}) => void said.push({ message, fields }) });
+const recording = (): Logger => ({
+  ...silentLogger,
+  info: (message, fields = {}) => void said.push({ message, fields }),
+  warn: (message, fields = {}) => void said.push({ message, fields }),
+});
 
 /** Stops what runs, and starts anew on the same directory. */
-async function start(env: Environment = {}, { roles = ROLES, clock = systemClock }: { roles?: readonly Role[]; clock?: Clock } = {}): Promise<Service> {
+async function start(
+  env: Environment = {},
+  { roles = ROLES, clock = systemClock }: { roles?: readonly Role[]; clock?: Clock } = {},
+): Promise<Service> {
   await running?.close();
   running = null;
   said = [];
@@ -42,8 +49,10 @@ async function start(env: Environment = {}, { roles = ROLES, clock = systemClock
 const attach = async ({ url }: Service, from: number, count: number, nve = 1): Promise<void> => {
   await postLines(url, Array.from({ length: count }, (_, i) => attachLine(from + i, nve)).join(''));
 };
-const keyed = ({ url }: Service, key: string, n: number) => supertest(url).put(`/v1/nves/nve1/tenant-systems/ts${n}`).set('idempotency-key', key).send(tsBody(n));
-const snapshots = async (): Promise<string[]> => (await readdir(join(directory.path, 'snapshots'))).filter((name) => name.endsWith('.snapshot')).toSorted();
+const keyed = ({ url }: Service, key: string, n: number) =>
+  supertest(url).put(`/v1/nves/nve1/tenant-systems/ts${n}`).set('idempotency-key', key).send(tsBody(n));
+const snapshots = async (): Promise<string[]> =>
+  (await readdir(join(directory.path, 'snapshots'))).filter((name) => name.endsWith('.snapshot')).toSorted();
 const written = (): number => said.filter(({ message }) => message === 'a snapshot is written').length;
 const wentOn = (): boolean => said.some(({ message }) => message === 'the fold goes on from a snapshot');
 const why = (): unknown => said.find(({ message }) => message === 'a snapshot cannot be used')?.fields['why'];
@@ -112,7 +121,8 @@ describe('a start from a snapshot', () => {
     const report = async (position: number, digest: string): Promise<unknown> => {
       const applied = [{ vnid: 1, log: again.core.store.logId, position: String(position), digest }];
       await supertest(again.url).post('/v1/nves/nve1/heartbeat').send({ incarnation: 1, applied }).expect(200);
-      return ((await supertest(again.url).get('/v1/nves/nve1')).body as { memberships: { applied: { verdict: string } }[] }).memberships[0]!.applied.verdict;
+      return ((await supertest(again.url).get('/v1/nves/nve1')).body as { memberships: { applied: { verdict: string } }[] }).memberships[0]!
+        .applied.verdict;
     };
     const { position, digest } = again.core.replica.digests.current('vn/1');
     expect(await report(early.position, early.digest)).toBe('unknown');
@@ -190,5 +200,7 @@ describe('a snapshot is passed over, and the log replayed', () => {
 it('SNAPSHOT_EVERY_EVENTS is checked', () => {
   expect(readConfig({}).snapshotEveryEvents).toBe(500_000);
   expect(() => readConfig({ SNAPSHOT_EVERY_EVENTS: '-1' })).toThrow(ConfigError);
-  expect(() => readConfig({ SNAPSHOT_EVERY_EVENTS: 'never' })).toThrow('SNAPSHOT_EVERY_EVENTS: expected an integer from 0 to 999999999, got «never»');
+  expect(() => readConfig({ SNAPSHOT_EVERY_EVENTS: 'never' })).toThrow(
+    'SNAPSHOT_EVERY_EVENTS: expected an integer from 0 to 999999999, got «never»',
+  );
 });

@@ -26,7 +26,10 @@ export class SseReader {
 
   static open(url: string, headers: Readonly<Record<string, string>> = {}): Promise<SseReader> {
     return new Promise((resolve, reject) => {
-      get(url, { headers: { accept: 'text/event-stream', ...headers }, agent: false }, (response) => resolve(new SseReader(response))).on('error', reject);
+      get(url, { headers: { accept: 'text/event-stream', ...headers }, agent: false }, (response) => resolve(new SseReader(response))).on(
+        'error',
+        reject,
+      );
     });
   }
 
@@ -72,7 +75,12 @@ async function* parse(body: AsyncIterable<Uint8Array>): AsyncGenerator<SseEvent>
   for await (const chunk of body) {
     text += decoder.decode(chunk, { stream: true });
     for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
-      const fields = new Map(text.slice(0, end).split('\n').map((line) => line.split(/: (.*)/s, 2) as [string, string]));
+      const fields = new Map(
+        text
+          .slice(0, end)
+          .split('\n')
+          .map((line) => line.split(/: (.*)/s, 2) as [string, string]),
+      );
       text = text.slice(end + 2);
       if (!fields.has('data')) continue;
       const [event, id] = [fields.get('event'), fields.get('id')];

@@ -45,13 +45,18 @@ class Consumer extends Writable {
 
   /** Key and position of every record, in order; `!` marks the end of a change. */
   get told(): string[] {
-    return [...this.text.matchAll(/^(id: .*\n)?data: \{"key":"([^"]+)","value":(null)?.*?"position":"(\d+)"/gm)].map(([, id, key, removed, position]) => `${removed ? '-' : ''}${key}@${position}${id ? '!' : ''}`);
+    return [...this.text.matchAll(/^(id: .*\n)?data: \{"key":"([^"]+)","value":(null)?.*?"position":"(\d+)"/gm)].map(
+      ([, id, key, removed, position]) => `${removed ? '-' : ''}${key}@${position}${id ? '!' : ''}`,
+    );
   }
 }
 
 const mapping = (n: number, position: number, changeEnd = true): FeedRecord => ({
   key: `mapping/ts${n}/10.0.0.1`,
-  value: { type: 'Mapping', data: { tsId: `ts${n}`, bid: null, mac: '02:00:00:00:00:01', ip: '10.0.0.1', vlan: null, attachments: [], mobility: 0, via: null } },
+  value: {
+    type: 'Mapping',
+    data: { tsId: `ts${n}`, bid: null, mac: '02:00:00:00:00:01', ip: '10.0.0.1', vlan: null, attachments: [], mobility: 0, via: null },
+  },
   position,
   log: LOG,
   changeEnd,
@@ -119,8 +124,14 @@ describe('a snapshot', () => {
     reader.read();
     await until(() => reader.told.includes(`mapping/ts2/10.0.0.1@${MAPPINGS + 2}!`));
     expect(snapshotEnd(reader)).toBe(`${LOG}/${MAPPINGS}`);
-    expect(reader.told.slice(0, MAPPINGS).toSorted()).toEqual(Array.from({ length: MAPPINGS }, (_, i) => `mapping/ts${i + 1}/10.0.0.1@${i + 1}`).toSorted());
-    expect(reader.told.slice(MAPPINGS)).toEqual([`-mapping/ts1/10.0.0.1@${MAPPINGS + 1}!`, `mapping/ts${MAPPINGS}/10.0.0.1@${MAPPINGS + 2}`, `mapping/ts2/10.0.0.1@${MAPPINGS + 2}!`]);
+    expect(reader.told.slice(0, MAPPINGS).toSorted()).toEqual(
+      Array.from({ length: MAPPINGS }, (_, i) => `mapping/ts${i + 1}/10.0.0.1@${i + 1}`).toSorted(),
+    );
+    expect(reader.told.slice(MAPPINGS)).toEqual([
+      `-mapping/ts1/10.0.0.1@${MAPPINGS + 1}!`,
+      `mapping/ts${MAPPINGS}/10.0.0.1@${MAPPINGS + 2}`,
+      `mapping/ts2/10.0.0.1@${MAPPINGS + 2}!`,
+    ]);
   });
 
   it('that begins after some changes shares what these left alone', async () => {
@@ -192,7 +203,9 @@ describe('changes', () => {
     for (let i = 0; i < 50_000; i++) await publish([mapping(i % 500, i + 1)]);
     reader.read();
     await until(() => reader.told.at(-1) === 'mapping/ts499/10.0.0.1@50000!');
-    expect(new Set(reader.told.slice(-500))).toEqual(new Set(Array.from({ length: 500 }, (_, i) => `mapping/ts${i}/10.0.0.1@${49_501 + i}!`)));
+    expect(new Set(reader.told.slice(-500))).toEqual(
+      new Set(Array.from({ length: 500 }, (_, i) => `mapping/ts${i}/10.0.0.1@${49_501 + i}!`)),
+    );
     expect(reader.told.length).toBeLessThan(10_000);
     expect(consumers[0]!.destroyed).toBe(false);
   });

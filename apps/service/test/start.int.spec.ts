@@ -18,7 +18,8 @@ afterEach(async () => {
   await directory.remove();
 });
 
-const start = (env: Environment) => createService(readConfig({ PORT: '0', DATA_DIR: directory.path, ...env }), ROLES, { logger: silentLogger, failed: () => {} });
+const start = (env: Environment) =>
+  createService(readConfig({ PORT: '0', DATA_DIR: directory.path, ...env }), ROLES, { logger: silentLogger, failed: () => {} });
 
 describe('a start that cannot be', () => {
   it('with a DATA_DIR that is a file says so, by name', async () => {
@@ -31,7 +32,9 @@ describe('a start that cannot be', () => {
 
   it('on a port that is taken says so, by name, and leaves the log to the next', async () => {
     const { port } = new URL(nva.url);
-    await expect(start({ PORT: port })).rejects.toThrow(new RegExp(`^HOST, PORT: expected an address to listen on, got «127.0.0.1» and «${port}»`));
+    await expect(start({ PORT: port })).rejects.toThrow(
+      new RegExp(`^HOST, PORT: expected an address to listen on, got «127.0.0.1» and «${port}»`),
+    );
     const server = await start({});
     await server.close();
   });

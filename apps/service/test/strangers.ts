@@ -47,8 +47,20 @@ export interface Write {
   readonly refused: Partial<Record<keyof Names, Refused | ((fields: Readonly<Record<string, unknown>>) => Refused)>>;
 }
 
-const attachFields = ({ tenantId, vnid }: Names): object => ({ tenantId, vmId: 'vm-1', mac: macOf(77), bindings: [{ vnid, ip: '10.0.0.77' }] });
-const write = (command: CommandName | SweepName, method: Method, path: string, fields: (names: Names) => object, varied: Varied, refused: Write['refused'] = {}): Write => ({ command, method, path, fields, varied, refused });
+const attachFields = ({ tenantId, vnid }: Names): object => ({
+  tenantId,
+  vmId: 'vm-1',
+  mac: macOf(77),
+  bindings: [{ vnid, ip: '10.0.0.77' }],
+});
+const write = (
+  command: CommandName | SweepName,
+  method: Method,
+  path: string,
+  fields: (names: Names) => object,
+  varied: Varied,
+  refused: Write['refused'] = {},
+): Write => ({ command, method, path, fields, varied, refused });
 
 /** Every command. An attach may bring any tenant system of its tenants, so its `tsId` is not varied here. */
 export const WRITES: readonly Write[] = [
@@ -58,19 +70,69 @@ export const WRITES: readonly Write[] = [
   write('connectNve', 'put', '/v1/nves/{nveId}', () => nveBody(2), { nveId: NVES }),
   write('disconnectNve', 'delete', '/v1/nves/{nveId}', () => ({}), { nveId: NVES }),
   write('heartbeat', 'post', '/v1/nves/{nveId}/heartbeat', () => ({ incarnation: 1 }), { nveId: NVES }),
-  write('attach', 'put', '/v1/nves/{nveId}/tenant-systems/{tsId}', attachFields, { nveId: NVES, vnid: VNS_FOR_BINDINGS, tenantId: ['lime', 'blue'] }, { vnid: [404, 'vn-unknown'] }),
-  write('detach', 'delete', '/v1/nves/{nveId}/tenant-systems/{tsId}', () => ({}), { nveId: NVES, tsId: TENANT_SYSTEMS }, { tsId: [409, 'ts-not-at-nve'] }),
+  write(
+    'attach',
+    'put',
+    '/v1/nves/{nveId}/tenant-systems/{tsId}',
+    attachFields,
+    { nveId: NVES, vnid: VNS_FOR_BINDINGS, tenantId: ['lime', 'blue'] },
+    { vnid: [404, 'vn-unknown'] },
+  ),
+  write(
+    'detach',
+    'delete',
+    '/v1/nves/{nveId}/tenant-systems/{tsId}',
+    () => ({}),
+    { nveId: NVES, tsId: TENANT_SYSTEMS },
+    { tsId: [409, 'ts-not-at-nve'] },
+  ),
   write('remove', 'delete', '/v1/tenant-systems/{tsId}', () => ({}), { tsId: TENANT_SYSTEMS }),
-  write('registerBindings', 'post', '/v1/tenant-systems/{tsId}/bindings', ({ vnid }) => ({ bindings: [{ bid: 1, vnid: OWN.vnid, ip: '10.0.0.1' }, { bid: 2, vnid, ip: '10.0.0.77' }] }), { tsId: TENANT_SYSTEMS, vnid: VNS_FOR_BINDINGS }, { vnid: [404, 'vn-unknown'] }),
-  write('registerBinding', 'put', '/v1/tenant-systems/{tsId}/bindings/{bid}', ({ vnid }) => ({ vnid, ip: '10.0.0.1' }), { tsId: TENANT_SYSTEMS, vnid: VNS_FOR_BINDINGS }, { vnid: [422, 'bid-vn-mismatch'] }),
+  write(
+    'registerBindings',
+    'post',
+    '/v1/tenant-systems/{tsId}/bindings',
+    ({ vnid }) => ({
+      bindings: [
+        { bid: 1, vnid: OWN.vnid, ip: '10.0.0.1' },
+        { bid: 2, vnid, ip: '10.0.0.77' },
+      ],
+    }),
+    { tsId: TENANT_SYSTEMS, vnid: VNS_FOR_BINDINGS },
+    { vnid: [404, 'vn-unknown'] },
+  ),
+  write(
+    'registerBinding',
+    'put',
+    '/v1/tenant-systems/{tsId}/bindings/{bid}',
+    ({ vnid }) => ({ vnid, ip: '10.0.0.1' }),
+    { tsId: TENANT_SYSTEMS, vnid: VNS_FOR_BINDINGS },
+    { vnid: [422, 'bid-vn-mismatch'] },
+  ),
   write('deregisterBinding', 'delete', '/v1/tenant-systems/{tsId}/bindings/{bid}', () => ({}), { tsId: TENANT_SYSTEMS }),
   write('changeMac', 'put', '/v1/tenant-systems/{tsId}/mac', () => ({ mac: macOf(77) }), { tsId: TENANT_SYSTEMS }),
-  write('connectionFailure', 'post', '/v1/tenant-systems/{tsId}/connection-failure', ({ nveId, vnid }) => ({ nveId, vnid }), { tsId: TENANT_SYSTEMS, nveId: NVES, vnid: VNS }, { vnid: [422, 'vn-not-joined'] }),
+  write(
+    'connectionFailure',
+    'post',
+    '/v1/tenant-systems/{tsId}/connection-failure',
+    ({ nveId, vnid }) => ({ nveId, vnid }),
+    { tsId: TENANT_SYSTEMS, nveId: NVES, vnid: VNS },
+    { vnid: [422, 'vn-not-joined'] },
+  ),
   // Whoever takes an address over names who has it, of its tenant, wherever that is.
-  write('passAddress', 'post', '/v1/tenant-systems/{tsId}/pass', () => ({ to: OWN.tsId, vnid: OWN.vnid, ip: '10.0.0.77' }), { tsId: [NOWHERE, BLUE, BLUE_GONE].map((n) => `ts-${n}`) }, {
-    tsId: ({ tenantId, ifRevision = -1 }) => (tenantId === 'blue' ? FORBIDDEN : ifRevision === -1 ? [404, 'ts-unknown'] : [409, 'revision-mismatch']),
+  write(
+    'passAddress',
+    'post',
+    '/v1/tenant-systems/{tsId}/pass',
+    () => ({ to: OWN.tsId, vnid: OWN.vnid, ip: '10.0.0.77' }),
+    { tsId: [NOWHERE, BLUE, BLUE_GONE].map((n) => `ts-${n}`) },
+    {
+      tsId: ({ tenantId, ifRevision = -1 }) =>
+        tenantId === 'blue' ? FORBIDDEN : ifRevision === -1 ? [404, 'ts-unknown'] : [409, 'revision-mismatch'],
+    },
+  ),
+  write('keepOnly', 'put', '/v1/nves/{nveId}/tenant-systems', ({ tsId }) => ({ incarnation: 1, tenantSystems: [{ tsId }] }), {
+    nveId: NVES,
   }),
-  write('keepOnly', 'put', '/v1/nves/{nveId}/tenant-systems', ({ tsId }) => ({ incarnation: 1, tenantSystems: [{ tsId }] }), { nveId: NVES }),
   write('evacuateNve', 'post', '/v1/nves/{nveId}/evacuate', () => ({}), { nveId: NVES }),
   write('emptyVn', 'post', '/v1/vns/{vnid}/empty', () => ({}), { vnid: VNS }),
 ];
@@ -122,17 +184,23 @@ export interface Case {
   readonly refused: Refused;
 }
 
-const refusedAs = (refused: Write['refused'][keyof Names], fields: object): Refused => (typeof refused === 'function' ? refused(fields as Record<string, unknown>) : (refused ?? FORBIDDEN));
+const refusedAs = (refused: Write['refused'][keyof Names], fields: object): Refused =>
+  typeof refused === 'function' ? refused(fields as Record<string, unknown>) : (refused ?? FORBIDDEN);
 
 /** Every write with every name that it has. */
 export const CASES: readonly Case[] = WRITES.flatMap((one) =>
   (Object.keys(one.varied) as (keyof Names)[]).flatMap((name) =>
     // Of many streams at once, so that none has a revision for it.
-    BESIDE.filter(([what, , of = name]) => of === name && (what === 'plain' || !(sweepNames as readonly string[]).includes(one.command))).map(([beside, fields]) => ({
+    BESIDE.filter(
+      ([what, , of = name]) => of === name && (what === 'plain' || !(sweepNames as readonly string[]).includes(one.command)),
+    ).map(([beside, fields]) => ({
       what: `${one.command}, ${name}, ${beside}`,
       write: one,
       // A revision is checked before what is in the body, and is the caller's own thing there.
-      refused: 'ifRevision' in fields && fields.ifRevision !== 0 && name === 'vnid' && one.refused.vnid ? ([409, 'revision-mismatch'] as const) : refusedAs(one.refused[name], fields),
+      refused:
+        'ifRevision' in fields && fields.ifRevision !== 0 && name === 'vnid' && one.refused.vnid
+          ? ([409, 'revision-mismatch'] as const)
+          : refusedAs(one.refused[name], fields),
       asked: one.varied[name]!.map((value) => {
         const names = { ...OWN, [name]: value };
         return { names, named: String(value), fields: { ...one.fields(names), ...fields } };
@@ -141,19 +209,31 @@ export const CASES: readonly Case[] = WRITES.flatMap((one) =>
   ),
 );
 
-export const pathOf = (template: string, names: Names): string => template.replaceAll(/\{(\w+)\}/g, (_, name: keyof Names) => String(names[name]));
+export const pathOf = (template: string, names: Names): string =>
+  template.replaceAll(/\{(\w+)\}/g, (_, name: keyof Names) => String(names[name]));
 
 /** The command as a line of NDJSON. */
-export const lineOf = ({ command, path }: Write, names: Names, fields: object): Record<string, unknown> & { readonly command: CommandName | SweepName } => ({
+export const lineOf = (
+  { command, path }: Write,
+  names: Names,
+  fields: object,
+): Record<string, unknown> & { readonly command: CommandName | SweepName } => ({
   command,
   ...Object.fromEntries([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => [name, names[name as keyof Names]])),
   ...fields,
 });
 
 /** What an answer says, without the id that the caller had given itself. */
-export const withoutName = (answer: unknown, named: string): string => (isObject(answer) || Array.isArray(answer) ? JSON.stringify(answer) : String(answer)).replaceAll(named, '<named>');
+export const withoutName = (answer: unknown, named: string): string =>
+  (isObject(answer) || Array.isArray(answer) ? JSON.stringify(answer) : String(answer)).replaceAll(named, '<named>');
 
-const ts = (n: number, vnid: number, fields: object = {}): object => ({ tenantId: 'red', vmId: `vm-${n}`, mac: macOf(n), bindings: [{ vnid, ip: `10.0.0.${n}` }], ...fields });
+const ts = (n: number, vnid: number, fields: object = {}): object => ({
+  tenantId: 'red',
+  vmId: `vm-${n}`,
+  mac: macOf(n),
+  bindings: [{ vnid, ip: `10.0.0.${n}` }],
+  ...fields,
+});
 
 /** What an operator does to make what the cases name, in order. */
 export const WORLD: readonly (readonly [method: Method, path: string, body?: object])[] = [

@@ -24,7 +24,8 @@ async function open(path = 'vns/1'): Promise<SseReader> {
   return reader;
 }
 
-const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await nva.http.get('/metrics')).text)?.[1]);
+const metric = async (name: string): Promise<number> =>
+  Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await nva.http.get('/metrics')).text)?.[1]);
 
 describe('streams of feeds', () => {
   it('are limited for a caller: one more is 429 with a code and when to come again, until one ends', async () => {

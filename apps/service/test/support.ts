@@ -85,8 +85,20 @@ export async function until(condition: () => boolean | Promise<boolean>, limitMs
 }
 
 export const vnBody = (fields: object = {}): object => ({ tenantId: 'red', name: 'VN', service: 'l3', encapsulation: 'vxlan', ...fields });
-export const nveBody = (n: number, fields: object = {}): object => ({ siteId: `site-${n}`, mac: `02:00:00:00:ff:${hex(n)}`, addresses: [`198.51.100.${n}`], incarnation: 1, ...fields });
-export const tsBody = (n: number, fields: object = {}): object => ({ tenantId: 'red', vmId: `vm-${n}`, mac: macOf(n), bindings: [{ vnid: 1, ip: `10.0.0.${n}` }], ...fields });
+export const nveBody = (n: number, fields: object = {}): object => ({
+  siteId: `site-${n}`,
+  mac: `02:00:00:00:ff:${hex(n)}`,
+  addresses: [`198.51.100.${n}`],
+  incarnation: 1,
+  ...fields,
+});
+export const tsBody = (n: number, fields: object = {}): object => ({
+  tenantId: 'red',
+  vmId: `vm-${n}`,
+  mac: macOf(n),
+  bindings: [{ vnid: 1, ip: `10.0.0.${n}` }],
+  ...fields,
+});
 export const macOf = (n: number): string => `02:00:00:00:00:${hex(n)}`;
 const hex = (n: number): string => n.toString(16).padStart(2, '0');
 
@@ -105,17 +117,39 @@ export async function populate(http: Http, token?: string): Promise<void> {
 export type LinesBody = string | ReadableStream<Uint8Array>;
 
 /** POST /v1/commands: the body as it goes, the results as they come. */
-export async function postLines(url: string, body: LinesBody, headers: Readonly<Record<string, string>> = {}): Promise<Record<string, unknown>[]> {
-  const response = await fetch(`${url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', ...headers }, body, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) });
+export async function postLines(
+  url: string,
+  body: LinesBody,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Record<string, unknown>[]> {
+  const response = await fetch(`${url}/v1/commands`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson', ...headers },
+    body,
+    ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
+  });
   const text = await response.text();
-  if (response.status !== 200 || response.headers.get('content-type') !== 'application/x-ndjson') throw new Error(`${response.status}: ${text}`);
+  if (response.status !== 200 || response.headers.get('content-type') !== 'application/x-ndjson')
+    throw new Error(`${response.status}: ${text}`);
   if (text !== '' && !text.endsWith('\n')) throw new Error(`the last result is cut: ${text.slice(-200)}`);
-  return text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>);
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 /** A line of NDJSON. */
 export const line = (command: string, fields: object): string => `${JSON.stringify({ command, ...fields })}\n`;
 /** One of many tenant systems, without bindings unless given. */
-export const attachLine = (n: number, nve: number, fields: object = {}): string => line('attach', { nveId: `nve${nve}`, tsId: `ts${n}`, tenantId: 'red', vmId: `vm-${n}`, mac: wideMac(n), bindings: [{ vnid: 1, ip: wideIp(n) }], ...fields });
+export const attachLine = (n: number, nve: number, fields: object = {}): string =>
+  line('attach', {
+    nveId: `nve${nve}`,
+    tsId: `ts${n}`,
+    tenantId: 'red',
+    vmId: `vm-${n}`,
+    mac: wideMac(n),
+    bindings: [{ vnid: 1, ip: wideIp(n) }],
+    ...fields,
+  });
 const wideMac = (n: number): string => `02:00:00:${hex((n >> 16) & 255)}:${hex((n >> 8) & 255)}:${hex(n & 255)}`;
 const wideIp = (n: number): string => `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;

@@ -24,19 +24,31 @@ function swept(sweep: object, before: (piece: number) => Promise<unknown>): Prom
   let piece = 0;
   const decide = async (_commands: number, make: () => readonly Line[]): Promise<readonly Result[]> => {
     await before(piece++);
-    return registrar.submit(make().map(({ parsed }) => ({ command: parsed.command, caller, correlationId: 'c', ...(parsed.ifRevision !== undefined && { ifRevision: parsed.ifRevision }) })));
+    return registrar.submit(
+      make().map(({ parsed }) => ({
+        command: parsed.command,
+        caller,
+        correlationId: 'c',
+        ...(parsed.ifRevision !== undefined && { ifRevision: parsed.ifRevision }),
+      })),
+    );
   };
   const caller = { kind: 'operator', name: 'op' } as const;
   return new Sweeper(core, registrar).run({ parsed: { sweep: sweep as Sweep }, json: {} }, { caller, decide });
 }
 
-const attachments = (tsId: string): string[] => nva.server.core.replica.network.tenantSystems.get(tsId)!.state.attachments.map(({ nveId }) => nveId);
+const attachments = (tsId: string): string[] =>
+  nva.server.core.replica.network.tenantSystems.get(tsId)!.state.attachments.map(({ nveId }) => nveId);
 const keepNothing = { type: 'keepOnly', nveId: 'nve1', incarnation: 1, tenantSystems: [] };
 
 describe('between two pieces of a sweep', () => {
   it('an NVE that begins another life ends what its former one said: what is attached by then stays', async () => {
     const refused = swept(keepNothing, async (piece) => {
-      if (piece === 1) await nva.http.put('/v1/nves/nve1').send(nveBody(1, { incarnation: 2 })).expect(200);
+      if (piece === 1)
+        await nva.http
+          .put('/v1/nves/nve1')
+          .send(nveBody(1, { incarnation: 2 }))
+          .expect(200);
     });
     await expect(refused).rejects.toMatchObject({ code: 'nve-incarnation', detail: { expected: 2 } });
     expect(nva.server.core.replica.network.nves.get('nve1')!.attachments).toBe(MANY - 64);
@@ -62,7 +74,11 @@ describe('between two pieces of a sweep', () => {
 
   it('a VN that is emptied loses what is registered in it by then', async () => {
     const { done, remaining } = await swept({ type: 'emptyVn', vnid: 1 }, async (piece) => {
-      if (piece === 0) await postLines(nva.url, line('registerBinding', { tsId: 'ts7', bid: 0, vnid: 1, ip: '10.0.0.7', lifetimeS: 60 }) + line('remove', { tsId: 'ts8' }));
+      if (piece === 0)
+        await postLines(
+          nva.url,
+          line('registerBinding', { tsId: 'ts7', bid: 0, vnid: 1, ip: '10.0.0.7', lifetimeS: 60 }) + line('remove', { tsId: 'ts8' }),
+        );
     });
     expect([done, remaining]).toEqual([MANY - 1, 0]);
     expect(nva.server.core.replica.network.vns.get(1)!.members.size).toBe(0);

@@ -27,10 +27,15 @@ async function pass(seconds: number): Promise<void> {
 }
 
 const get = async (path: string) => (await nva.http.get(path).expect(200)).body;
-const types = async (entity: string): Promise<string[]> => (await get(`/v1/events?entity=${entity}`)).items.map(({ type }: { type: string }) => type);
+const types = async (entity: string): Promise<string[]> =>
+  (await get(`/v1/events?entity=${entity}`)).items.map(({ type }: { type: string }) => type);
 const status = async () => (await get('/v1/nves/nve1')).status;
 const attach = (fields: object = {}) => nva.http.put('/v1/nves/nve1/tenant-systems/ts1').send(tsBody(1, fields)).expect(200);
-const connect = () => nva.http.put('/v1/nves/nve1').send(nveBody(1, { leaseS: LEASE_S })).expect(200);
+const connect = () =>
+  nva.http
+    .put('/v1/nves/nve1')
+    .send(nveBody(1, { leaseS: LEASE_S }))
+    .expect(200);
 const heartbeat = () => nva.http.post('/v1/nves/nve1/heartbeat').send({ incarnation: 1 });
 
 describe('a lease', () => {
@@ -63,8 +68,14 @@ describe('a lease', () => {
     expect((await get('/v1/vns/1/mappings')).items).toHaveLength(2);
     expect(await status()).toBe('lapsed');
     await nva.http.delete('/v1/nves/nve1').expect(200);
-    expect((await nva.http.put('/v1/nves/nve1/tenant-systems/ts3').send(tsBody(3)).expect(409)).body).toMatchObject({ code: 'nve-disconnected', field: 'nveId', received: 'nve1' });
-    expect(await postLines(nva.url, attachLine(3, 1))).toMatchObject([{ line: 1, status: 409, code: 'nve-disconnected', field: 'nveId', received: 'nve1' }]);
+    expect((await nva.http.put('/v1/nves/nve1/tenant-systems/ts3').send(tsBody(3)).expect(409)).body).toMatchObject({
+      code: 'nve-disconnected',
+      field: 'nveId',
+      received: 'nve1',
+    });
+    expect(await postLines(nva.url, attachLine(3, 1))).toMatchObject([
+      { line: 1, status: 409, code: 'nve-disconnected', field: 'nveId', received: 'nve1' },
+    ]);
   });
 
   it('that is renewed in time does not lapse, and renewing it records nothing', async () => {
@@ -116,7 +127,12 @@ describe('a lease', () => {
 
 describe('a lifetime (R24a)', () => {
   it('takes its binding out of the VN unless it is renewed, by BID alone (R22)', async () => {
-    await attach({ bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.1', lifetimeS: LEASE_S }, { bid: 2, vnid: 1, ip: '10.0.0.2', lifetimeS: LEASE_S }] });
+    await attach({
+      bindings: [
+        { bid: 1, vnid: 1, ip: '10.0.0.1', lifetimeS: LEASE_S },
+        { bid: 2, vnid: 1, ip: '10.0.0.2', lifetimeS: LEASE_S },
+      ],
+    });
     const before = await nva.head();
     await pass(LEASE_S - 2);
     await nva.http.put('/v1/tenant-systems/ts1/bindings/2').expect(200);
@@ -132,7 +148,11 @@ describe('a lifetime (R24a)', () => {
 
   it('is renewed by attaching again, whether that says the lifetime or leaves it as it is', async () => {
     await attach({ bindings: [{ vnid: 1, ip: '10.0.0.1', lifetimeS: LEASE_S }] });
-    for (const bindings of [[{ vnid: 1, ip: '10.0.0.1', lifetimeS: LEASE_S }], [{ vnid: 1, ip: '10.0.0.1' }], [{ vnid: 1, ip: '10.0.0.1' }]]) {
+    for (const bindings of [
+      [{ vnid: 1, ip: '10.0.0.1', lifetimeS: LEASE_S }],
+      [{ vnid: 1, ip: '10.0.0.1' }],
+      [{ vnid: 1, ip: '10.0.0.1' }],
+    ]) {
       await pass(LEASE_S - 2);
       await attach({ bindings });
     }

@@ -12,7 +12,11 @@ import { attachLine, populate, startNva, tsBody, until, vnBody, type NvaFixture 
 const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
 const alice = { name: 'alice', sha256: sha256('alice-token') };
 const bob = { name: 'bob', sha256: sha256('bob-token') };
-const nve = (n: number, tenants: readonly string[] | null = ['red']): object => ({ nveId: `nve${n}`, tenants, sha256: sha256(`nve${n}-token`) });
+const nve = (n: number, tenants: readonly string[] | null = ['red']): object => ({
+  nveId: `nve${n}`,
+  tenants,
+  sha256: sha256(`nve${n}-token`),
+});
 const AS_BEFORE = { operators: [alice], nves: [nve(1), nve(2, null)] };
 
 let directory: string;
@@ -25,8 +29,14 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'nva-token-changes-'));
   file = join(directory, 'tokens.json');
   await writeFile(file, JSON.stringify(AS_BEFORE));
-  const say = (level: string) => (message: string, fields: Readonly<Record<string, unknown>> = {}) => void lines.push({ level, message, fields });
-  nva = await startNva({ env: { TOKENS_FILE: file }, logger: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') } });
+  const say =
+    (level: string) =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
+      void lines.push({ level, message, fields });
+  nva = await startNva({
+    env: { TOKENS_FILE: file },
+    logger: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
+  });
   await populate(nva.http, 'alice-token');
   for (const n of [1, 2]) await put('alice', `/v1/nves/nve${n}/tenant-systems/ts${n}`, tsBody(n)).expect(200);
 });
@@ -43,15 +53,27 @@ async function replace(content: object | string): Promise<void> {
 }
 
 const put = (who: string, path: string, body: object) => nva.http.put(path).set('authorization', `Bearer ${who}-token`).send(body);
-const status = async (who: string, path = '/v1/vns/1'): Promise<number> => (await nva.http.get(path).set('authorization', `Bearer ${who}-token`)).status;
-const feed = (who: string, path: string): Promise<SseReader> => SseReader.open(`${nva.url}${path}`, { authorization: `Bearer ${who}-token` });
-const metric = async (name: string): Promise<number> => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await nva.http.get('/metrics').set('authorization', 'Bearer alice-token').expect(200)).text)?.[1]);
+const status = async (who: string, path = '/v1/vns/1'): Promise<number> =>
+  (await nva.http.get(path).set('authorization', `Bearer ${who}-token`)).status;
+const feed = (who: string, path: string): Promise<SseReader> =>
+  SseReader.open(`${nva.url}${path}`, { authorization: `Bearer ${who}-token` });
+const metric = async (name: string): Promise<number> =>
+  Number(
+    new RegExp(`^${name} (\\S+)$`, 'm').exec(
+      (await nva.http.get('/metrics').set('authorization', 'Bearer alice-token').expect(200)).text,
+    )?.[1],
+  );
 
 /** A stream of commands that stays open. */
 function commands(who: string): { say(line: string): void; answer(): Promise<Record<string, unknown> | null>; end(): void } {
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   const body = new ReadableStream<Uint8Array>({ start: (started) => void (controller = started) });
-  const answered = fetch(`${nva.url}/v1/commands`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson', authorization: `Bearer ${who}-token` }, body, duplex: 'half' }).then((response) => response.body!.getReader());
+  const answered = fetch(`${nva.url}/v1/commands`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson', 'authorization': `Bearer ${who}-token` },
+    body,
+    duplex: 'half',
+  }).then((response) => response.body!.getReader());
   let text = '';
   return {
     say: (line) => controller.enqueue(new TextEncoder().encode(line)),
@@ -86,7 +108,11 @@ describe('a change of TOKENS_FILE', () => {
   });
 
   it('ends the open feeds of a token that is taken back, and no others (X8)', async () => {
-    const [gone, goneVn, stays] = await Promise.all([feed('nve1', '/v1/nves/nve1/feed'), feed('nve1', '/v1/vns/1/feed'), feed('nve2', '/v1/vns/1/feed')]);
+    const [gone, goneVn, stays] = await Promise.all([
+      feed('nve1', '/v1/nves/nve1/feed'),
+      feed('nve1', '/v1/vns/1/feed'),
+      feed('nve2', '/v1/vns/1/feed'),
+    ]);
     for (const reader of [gone, goneVn, stays]) await reader.snapshot();
     await replace({ operators: [alice], nves: [nve(2, null)] });
     for (const reader of [gone, goneVn]) await expect(reader.next()).rejects.toThrow('aborted');
@@ -96,7 +122,11 @@ describe('a change of TOKENS_FILE', () => {
   });
 
   it('that somebody asks for ends the open feeds of a token that is taken back, and not the process (X8)', async () => {
-    const [gone, goneVn, stays] = await Promise.all([feed('nve1', '/v1/nves/nve1/feed'), feed('nve1', '/v1/vns/1/feed'), feed('nve2', '/v1/vns/1/feed')]);
+    const [gone, goneVn, stays] = await Promise.all([
+      feed('nve1', '/v1/nves/nve1/feed'),
+      feed('nve1', '/v1/vns/1/feed'),
+      feed('nve2', '/v1/vns/1/feed'),
+    ]);
     for (const reader of [gone, goneVn, stays]) await reader.snapshot();
     await writeFile(file, JSON.stringify({ operators: [alice], nves: [nve(2, null)] }));
     expect(() => nva.server.reloadCredentials()).not.toThrow();
@@ -134,11 +164,24 @@ describe('a change of TOKENS_FILE', () => {
     const loadedAt = await metric('nva_tokens_loaded_timestamp_seconds');
     await replace(content);
     await until(async () => (await metric('nva_tokens_file_wrong')) === 1);
-    expect([await status('alice'), await status('nve1'), await metric('nva_tokens_file_errors_total'), await metric('nva_tokens_loaded_timestamp_seconds')]).toEqual([200, 200, 1, loadedAt]);
-    expect(lines.filter(({ level }) => level === 'error')).toEqual([expect.objectContaining({ message: expect.stringContaining('those of before stay in force'), fields: { err: expect.objectContaining({ message: expect.stringMatching(/^TOKENS_FILE/) }) } })]);
+    expect([
+      await status('alice'),
+      await status('nve1'),
+      await metric('nva_tokens_file_errors_total'),
+      await metric('nva_tokens_loaded_timestamp_seconds'),
+    ]).toEqual([200, 200, 1, loadedAt]);
+    expect(lines.filter(({ level }) => level === 'error')).toEqual([
+      expect.objectContaining({
+        message: expect.stringContaining('those of before stay in force'),
+        fields: { err: expect.objectContaining({ message: expect.stringMatching(/^TOKENS_FILE/) }) },
+      }),
+    ]);
     await replace({ operators: [alice, bob] });
     await until(async () => (await status('bob')) === 200);
-    expect([await metric('nva_tokens_file_wrong'), await metric('nva_tokens_loaded_timestamp_seconds')]).toEqual([0, expect.toSatisfy((at: number) => at > loadedAt)]);
+    expect([await metric('nva_tokens_file_wrong'), await metric('nva_tokens_loaded_timestamp_seconds')]).toEqual([
+      0,
+      expect.toSatisfy((at: number) => at > loadedAt),
+    ]);
   });
 
   it('to no file at all is refused once, until there is one', async () => {
@@ -152,7 +195,9 @@ describe('a change of TOKENS_FILE', () => {
   it('is logged with how many names came, went and changed, and nothing that is secret', async () => {
     await replace({ operators: [bob], nves: [nve(1), nve(2, ['red']), nve(3)] });
     await until(() => lines.some(({ message }) => message === 'tokens and keys were read again'));
-    expect(lines.filter(({ message }) => message.includes('tokens'))).toEqual([{ level: 'info', message: 'tokens and keys were read again', fields: { added: 2, removed: 1, changed: 1 } }]);
+    expect(lines.filter(({ message }) => message.includes('tokens'))).toEqual([
+      { level: 'info', message: 'tokens and keys were read again', fields: { added: 2, removed: 1, changed: 1 } },
+    ]);
   });
 });
 
@@ -162,11 +207,24 @@ describe('keys of commands and the token for peers', () => {
     const key = (fill: number): string => Buffer.alloc(32, fill).toString('base64');
     await writeFile(keys, JSON.stringify({ nves: [{ nveId: 'nve1', keys: [key(1)] }] }), { mode: 0o600 });
     await writeFile(peer, 'first\n');
-    const config = readConfig({ TOKENS_FILE: file, KAFKA_BROKERS: 'a:1', KAFKA_COMMANDS: 'true', COMMAND_KEYS_FILE: keys, KAFKA_ACLS: 'true', PEER_TOKEN_FILE: peer });
+    const config = readConfig({
+      TOKENS_FILE: file,
+      KAFKA_BROKERS: 'a:1',
+      KAFKA_COMMANDS: 'true',
+      COMMAND_KEYS_FILE: keys,
+      KAFKA_ACLS: 'true',
+      PEER_TOKEN_FILE: peer,
+    });
     const credentials = new Credentials(config, systemClock, silentLogger);
     let changes = 0;
     credentials.onChange(() => changes++);
-    const state = (): unknown => [credentials.peerAuthorization, credentials.keys!.nveIds, credentials.keys!.standing('nve1'), changes, credentials.counters.errors];
+    const state = (): unknown => [
+      credentials.peerAuthorization,
+      credentials.keys!.nveIds,
+      credentials.keys!.standing('nve1'),
+      changes,
+      credentials.counters.errors,
+    ];
     const red = { kind: 'nve', nveId: 'nve1', tenants: ['red'] };
     expect(state()).toEqual(['Bearer first', ['nve1'], red, 0, 0]);
     await credentials.look();

@@ -35,15 +35,26 @@ describe('the token of an NVE', () => {
 
 describe('a tokens file', () => {
   it.each([
-    ['a slip that would open an NVE to every tenant', { nves: [{ nveId: 'nve1', tenant: ['red'], sha256 }] }, /an NVE has nveId, tenants, sha256, got «tenant»/],
-    ['an unknown field of an operator', { operators: [{ name: 'alice', sha256, role: 'reader' }] }, /an operator has name, sha256, got «role»/],
+    [
+      'a slip that would open an NVE to every tenant',
+      { nves: [{ nveId: 'nve1', tenant: ['red'], sha256 }] },
+      /an NVE has nveId, tenants, sha256, got «tenant»/,
+    ],
+    [
+      'an unknown field of an operator',
+      { operators: [{ name: 'alice', sha256, role: 'reader' }] },
+      /an operator has name, sha256, got «role»/,
+    ],
     ['an unknown list', { operators: [{ name: 'alice', sha256 }], nve: [] }, /the file has operators, nves, got «nve»/],
   ])('with %s is refused', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(message);
   });
 
   it('with a token in clear is refused without repeating it', async () => {
-    const error: Error = await read({ operators: [{ name: 'alice', sha256: 'hunter2' }] }).then(() => expect.unreachable(), (cause: Error) => cause);
+    const error: Error = await read({ operators: [{ name: 'alice', sha256: 'hunter2' }] }).then(
+      () => expect.unreachable(),
+      (cause: Error) => cause,
+    );
     expect(error.message).toMatch(/^TOKENS_FILE: sha256 is 64 lower-case hex digits/);
     expect(error.message).not.toContain('hunter2');
   });

@@ -48,7 +48,12 @@ describe('a trace', () => {
   it('goes from the request through the append to each feed, by the correlation id alone', () => {
     const { traceId, spanId } = traceIdsOf('change-17');
     const trace = ofTrace(traceId);
-    expect(trace.map(({ name }) => name).toSorted()).toEqual(['PUT /v1/nves/:nveId/tenant-systems/:tsId', 'append TenantSystemAttached', 'publish nvo3.nve.nve1', 'publish nvo3.vn.1']);
+    expect(trace.map(({ name }) => name).toSorted()).toEqual([
+      'PUT /v1/nves/:nveId/tenant-systems/:tsId',
+      'append TenantSystemAttached',
+      'publish nvo3.nve.nve1',
+      'publish nvo3.vn.1',
+    ]);
     const root = trace.find(({ name }) => name.startsWith('PUT'))!;
     expect([root.spanId, root.parentSpanId ?? '']).toEqual([spanId, '']);
     for (const span of trace) {

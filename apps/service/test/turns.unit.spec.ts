@@ -37,7 +37,13 @@ describe('work that can wait', () => {
   it('keeps its order, and a piece that throws fails alone', async () => {
     const line = new Turns(new ManualClock());
     const order: number[] = [];
-    const outcomes = await Promise.allSettled([line.run(() => order.push(1)), line.run(() => { throw new Error('no'); }), line.run(() => order.push(2))]);
+    const outcomes = await Promise.allSettled([
+      line.run(() => order.push(1)),
+      line.run(() => {
+        throw new Error('no');
+      }),
+      line.run(() => order.push(2)),
+    ]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(order).toEqual([1, 2]);
   });

@@ -14,9 +14,16 @@ beforeEach(async () => {
 afterEach(() => nva.stop());
 
 /** What an effective write answers. `event` counts from the first one of the test. */
-const answer = (event: number, revision: number, ...memberships: number[]): object => ({ position: String(POPULATED + event), revision, effective: true, conflicts: [], memberships });
+const answer = (event: number, revision: number, ...memberships: number[]): object => ({
+  position: String(POPULATED + event),
+  revision,
+  effective: true,
+  conflicts: [],
+  memberships,
+});
 
-const attach = (n: number, nve: number, fields: object = {}) => nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).send(tsBody(n, fields));
+const attach = (n: number, nve: number, fields: object = {}) =>
+  nva.http.put(`/v1/nves/nve${nve}/tenant-systems/ts${n}`).send(tsBody(n, fields));
 
 async function mappings(vnid: number): Promise<Record<string, unknown>[]> {
   return (await nva.http.get(`/v1/vns/${vnid}/mappings`).expect(200)).body.items;
@@ -28,19 +35,47 @@ async function members(vnid: number): Promise<string[]> {
 
 describe('the writes of a VN', () => {
   it('PUT creates, updates, and repeats without an event (R37)', async () => {
-    const created = await nva.http.put('/v1/vns/7').send(vnBody({ context: { access: { qos: 'gold' } } })).expect(200);
+    const created = await nva.http
+      .put('/v1/vns/7')
+      .send(vnBody({ context: { access: { qos: 'gold' } } }))
+      .expect(200);
     expect(created.body).toEqual(answer(1, 0));
     expect(created.headers['content-type']).toBe('application/json; charset=utf-8');
-    expect((await nva.http.put('/v1/vns/7').send(vnBody({ name: 'renamed', encapsulation: 'mpls-gre' })).expect(200)).body).toEqual(answer(2, 1));
-    expect((await nva.http.put('/v1/vns/7').send(vnBody({ name: 'renamed', encapsulation: 'mpls-gre' })).expect(200)).body).toEqual(answer(2, 1));
+    expect(
+      (
+        await nva.http
+          .put('/v1/vns/7')
+          .send(vnBody({ name: 'renamed', encapsulation: 'mpls-gre' }))
+          .expect(200)
+      ).body,
+    ).toEqual(answer(2, 1));
+    expect(
+      (
+        await nva.http
+          .put('/v1/vns/7')
+          .send(vnBody({ name: 'renamed', encapsulation: 'mpls-gre' }))
+          .expect(200)
+      ).body,
+    ).toEqual(answer(2, 1));
     expect(await nva.head()).toBe(POPULATED + 2);
-    expect((await nva.http.get('/v1/vns/7')).body).toMatchObject({ name: 'renamed', encapsulation: 'mpls-gre', context: { access: { qos: 'gold' }, tunnel: {} } });
+    expect((await nva.http.get('/v1/vns/7')).body).toMatchObject({
+      name: 'renamed',
+      encapsulation: 'mpls-gre',
+      context: { access: { qos: 'gold' }, tunnel: {} },
+    });
   });
 
   it('DELETE deletes an empty one; its VNID stays its tenant\u2019s', async () => {
     expect((await nva.http.delete('/v1/vns/2').expect(200)).body).toEqual(answer(1, 1));
     await nva.http.get('/v1/vns/2').expect(404);
-    expect((await nva.http.put('/v1/vns/2').send(vnBody({ tenantId: 'blue' })).expect(409)).body).toMatchObject({ code: 'vnid-reserved', field: 'vnid', received: 2 });
+    expect(
+      (
+        await nva.http
+          .put('/v1/vns/2')
+          .send(vnBody({ tenantId: 'blue' }))
+          .expect(409)
+      ).body,
+    ).toMatchObject({ code: 'vnid-reserved', field: 'vnid', received: 2 });
     expect((await nva.http.put('/v1/vns/2').send(vnBody()).expect(200)).body).toEqual(answer(2, 2));
   });
 });
@@ -49,7 +84,14 @@ describe('the writes of an NVE', () => {
   it('PUT connects, repeats without an event, and takes a higher incarnation', async () => {
     expect((await nva.http.put('/v1/nves/nve4').send(nveBody(4)).expect(200)).body).toEqual(answer(1, 0));
     expect((await nva.http.put('/v1/nves/nve4').send(nveBody(4)).expect(200)).body).toEqual(answer(1, 0));
-    expect((await nva.http.put('/v1/nves/nve4').send(nveBody(4, { incarnation: 2, leaseS: 60 })).expect(200)).body).toEqual(answer(2, 1));
+    expect(
+      (
+        await nva.http
+          .put('/v1/nves/nve4')
+          .send(nveBody(4, { incarnation: 2, leaseS: 60 }))
+          .expect(200)
+      ).body,
+    ).toEqual(answer(2, 1));
     expect((await nva.http.get('/v1/nves/nve4')).body).toMatchObject({ incarnation: 2, leaseS: 60, status: 'reachable' });
   });
 
@@ -113,11 +155,21 @@ describe('the writes of a tenant system', () => {
 
   it('POST bindings registers several, all or nothing, and gives the first its BID (R19, R20)', async () => {
     await attach(1, 1).expect(200);
-    const lines = [{ vnid: 1, ip: '10.0.0.1', bid: 1 }, { vnid: 1, ip: '2001:DB8::0:1', bid: 2 }, { vnid: 2, vlan: 20, bid: 3 }];
+    const lines = [
+      { vnid: 1, ip: '10.0.0.1', bid: 1 },
+      { vnid: 1, ip: '2001:DB8::0:1', bid: 2 },
+      { vnid: 2, vlan: 20, bid: 3 },
+    ];
     expect((await nva.http.post('/v1/tenant-systems/ts1/bindings').send({ bindings: lines }).expect(200)).body).toEqual(answer(2, 1, 1, 2));
-    expect(await mappings(1)).toMatchObject([{ bid: 1, ip: '10.0.0.1' }, { bid: 2, ip: '2001:db8::1' }]);
+    expect(await mappings(1)).toMatchObject([
+      { bid: 1, ip: '10.0.0.1' },
+      { bid: 2, ip: '2001:db8::1' },
+    ]);
     expect(await mappings(2)).toMatchObject([{ bid: 3, vlan: 20, ip: null }]);
-    await nva.http.post('/v1/tenant-systems/ts1/bindings').send({ bindings: [{ bid: 2, ip: '10.0.0.9' }, { bid: 4 }] }).expect(422);
+    await nva.http
+      .post('/v1/tenant-systems/ts1/bindings')
+      .send({ bindings: [{ bid: 2, ip: '10.0.0.9' }, { bid: 4 }] })
+      .expect(422);
     expect(await mappings(1)).toMatchObject([{ bid: 1 }, { bid: 2, ip: '2001:db8::1' }]);
   });
 
@@ -136,19 +188,31 @@ describe('the writes of a tenant system', () => {
     expect((await nva.http.put('/v1/tenant-systems/ts1/bindings/0').send({ lifetimeS: 600 }).expect(200)).body).toEqual(answer(2, 1, 1));
     expect(await mappings(1)).toMatchObject([{ bid: null, ip: '10.0.0.1' }]);
     expect((await nva.http.put('/v1/tenant-systems/ts1/bindings/0').send({ lifetimeS: 0 }).expect(200)).body).toEqual(answer(3, 2));
-    expect((await nva.http.put('/v1/tenant-systems/ts1/bindings/0').send({ vnid: 1, ip: '10.0.0.1' }).expect(200)).body).toEqual(answer(4, 3, 1));
+    expect((await nva.http.put('/v1/tenant-systems/ts1/bindings/0').send({ vnid: 1, ip: '10.0.0.1' }).expect(200)).body).toEqual(
+      answer(4, 3, 1),
+    );
     expect((await nva.http.delete('/v1/tenant-systems/ts1/bindings/0').expect(200)).body).toEqual(answer(5, 4));
   });
 
   it('PUT mac replaces every entry in one step (R14)', async () => {
-    await attach(1, 1, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.1' }, { bid: 2, vnid: 1, ip: '10.0.0.2' }] }).expect(200);
+    await attach(1, 1, {
+      bindings: [
+        { bid: 1, vnid: 1, ip: '10.0.0.1' },
+        { bid: 2, vnid: 1, ip: '10.0.0.2' },
+      ],
+    }).expect(200);
     expect((await nva.http.put('/v1/tenant-systems/ts1/mac').send({ mac: '0200.0000.0099' }).expect(200)).body).toEqual(answer(2, 1, 1));
-    expect(await mappings(1)).toMatchObject([{ mac: '02:00:00:00:00:99', position: '8' }, { mac: '02:00:00:00:00:99', position: '8' }]);
+    expect(await mappings(1)).toMatchObject([
+      { mac: '02:00:00:00:00:99', position: '8' },
+      { mac: '02:00:00:00:00:99', position: '8' },
+    ]);
   });
 
   it('POST connection-failure withdraws the mapping, attaching there again brings it back (R56)', async () => {
     await attach(1, 1).expect(200);
-    expect((await nva.http.post('/v1/tenant-systems/ts1/connection-failure').send({ nveId: 'nve1', vnid: 1 }).expect(200)).body).toEqual(answer(2, 1, 1));
+    expect((await nva.http.post('/v1/tenant-systems/ts1/connection-failure').send({ nveId: 'nve1', vnid: 1 }).expect(200)).body).toEqual(
+      answer(2, 1, 1),
+    );
     expect(await mappings(1)).toEqual([]);
     expect(await members(1)).toEqual(['nve1']);
     expect((await attach(1, 1).expect(200)).body).toEqual(answer(3, 2, 1));
@@ -161,7 +225,10 @@ describe('an attach', () => {
     await attach(1, 1, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.1' }] }).expect(200);
     const before = await nva.head();
     await attach(1, 1, { bindings: [{ bid: 1, vnid: 1 }] }).expect(200);
-    await nva.http.post('/v1/tenant-systems/ts1/bindings').send({ bindings: [{ bid: 1, vnid: 1 }] }).expect(200);
+    await nva.http
+      .post('/v1/tenant-systems/ts1/bindings')
+      .send({ bindings: [{ bid: 1, vnid: 1 }] })
+      .expect(200);
     await nva.http.put('/v1/tenant-systems/ts1/bindings/1').send({ vnid: 1 }).expect(200);
     expect(await nva.head()).toBe(before);
   });
@@ -169,7 +236,9 @@ describe('an attach', () => {
   it('at an NVE that has disconnected is refused as its heartbeat is', async () => {
     await nva.http.delete('/v1/nves/nve1').expect(200);
     expect((await attach(1, 1).expect(409)).body).toMatchObject({ code: 'nve-disconnected', field: 'nveId', received: 'nve1' });
-    expect((await nva.http.post('/v1/nves/nve1/heartbeat').send({ incarnation: 1 }).expect(409)).body).toMatchObject({ code: 'nve-disconnected' });
+    expect((await nva.http.post('/v1/nves/nve1/heartbeat').send({ incarnation: 1 }).expect(409)).body).toMatchObject({
+      code: 'nve-disconnected',
+    });
   });
 });
 
@@ -187,16 +256,35 @@ describe('ifRevision (X9)', () => {
     const expected = { code: 'revision-mismatch', field: 'ifRevision', received: 0, expected: 0, actual: 1, row: 'X9' };
     expect((await nva.http.delete(`${path}?ifRevision=0`).expect(409)).body).toMatchObject(expected);
     expect((await nva.http.delete(path).send({ ifRevision: 0 }).expect(409)).body).toMatchObject(expected);
-    expect((await nva.http.delete(`${path}?ifRevision=1`).send({ ifRevision: 1 }).expect(400)).body).toMatchObject({ code: 'unknown-field', field: 'ifRevision' });
-    expect((await nva.http.delete(`${path}?ifRevision=-1`).expect(409)).body).toMatchObject({ code: 'revision-mismatch', received: -1, expected: -1, actual: 1 });
+    expect((await nva.http.delete(`${path}?ifRevision=1`).send({ ifRevision: 1 }).expect(400)).body).toMatchObject({
+      code: 'unknown-field',
+      field: 'ifRevision',
+    });
+    expect((await nva.http.delete(`${path}?ifRevision=-1`).expect(409)).body).toMatchObject({
+      code: 'revision-mismatch',
+      received: -1,
+      expected: -1,
+      actual: 1,
+    });
     expect(await nva.head()).toBe(before);
     await nva.http.delete(`${path}?ifRevision=1`).expect(200);
   });
 
   it('is -1 in a query too, for what is not there', async () => {
-    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/nobody?ifRevision=-1').expect(404)).body).toMatchObject({ code: 'ts-unknown' });
+    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/nobody?ifRevision=-1').expect(404)).body).toMatchObject({
+      code: 'ts-unknown',
+    });
     // What is no revision is refused as in a body.
-    const inBody = (await nva.http.put('/v1/nves/nve1/tenant-systems/ts1').send(tsBody(1, { ifRevision: -2 })).expect(400)).body;
-    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/ts1?ifRevision=-2').expect(400)).body).toMatchObject({ code: inBody.code, detail: inBody.detail, received: -2 });
+    const inBody = (
+      await nva.http
+        .put('/v1/nves/nve1/tenant-systems/ts1')
+        .send(tsBody(1, { ifRevision: -2 }))
+        .expect(400)
+    ).body;
+    expect((await nva.http.delete('/v1/nves/nve1/tenant-systems/ts1?ifRevision=-2').expect(400)).body).toMatchObject({
+      code: inBody.code,
+      detail: inBody.detail,
+      received: -2,
+    });
   });
 });

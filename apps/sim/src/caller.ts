@@ -48,9 +48,14 @@ export class Caller {
     const { world, judge } = this.#scene;
     const caller: NvaCaller = nve === null ? { kind: 'operator', name: this.#name } : { kind: 'nve', nveId: nveName(nve), tenants: null };
     const key = `${this.#name}-${++this.#count}`;
-    const request = { command: command(type as Parameters<typeof command>[0], fields), caller, correlationId: key, idempotency: { key, requestDigest: key } };
+    const request = {
+      command: command(type as Parameters<typeof command>[0], fields),
+      caller,
+      correlationId: key,
+      idempotency: { key, requestDigest: key },
+    };
     let untroubled = true;
-    for (const giveUpMs = world.nowMs + GIVE_UP_MS; world.nowMs < giveUpMs; ) {
+    for (const giveUpMs = world.nowMs + GIVE_UP_MS; world.nowMs < giveUpMs;) {
       const outcome = await this.#scene.askAny(this.#life, this.#link, request, ANSWER_LIMIT_MS);
       if (outcome && 'answer' in outcome) return judge.told({ key, answer: outcome.answer, refusal: null, untroubled });
       if (outcome && !RETRIED.has(outcome.refusal.code)) {

@@ -39,14 +39,26 @@ export async function play(plan: Plan, trace: ((line: string) => void) | null = 
     let complaint: string | null = 'it was not looked at';
     while (complaint !== null && !isBroken() && world.nowMs < limitMs) {
       await world.run(world.nowMs + LOOK_EVERY_MS, isBroken);
-      complaint = scene.callers.every(({ idle }) => idle) ? judge.unsettled(scene.nves.map((nve) => nve.view()), plan.setting.rights) : 'a command is under way';
+      complaint = scene.callers.every(({ idle }) => idle)
+        ? judge.unsettled(
+            scene.nves.map((nve) => nve.view()),
+            plan.setting.rights,
+          )
+        : 'a command is under way';
     }
     if (complaint !== null) judge.breaks(`not at rest ${REST_LIMIT_MS} ms after everything was mended: ${complaint}`);
     if (!isBroken()) judge.judgeTold();
     if (!isBroken() && plan.seed % RECOMPUTED_EVERY === 0) judge.recompute();
     const hash = createHash('sha256').update(`${world.nowMs} ${world.calls} `);
     for (const { position, stream, id } of log.events) hash.update(`${position} ${stream} ${id} `);
-    return { broken: judge.broken?.message ?? null, simulatedMs: world.nowMs, events: log.size, calls: world.calls, checks: judge.checks, print: hash.digest('hex').slice(0, 16) };
+    return {
+      broken: judge.broken?.message ?? null,
+      simulatedMs: world.nowMs,
+      events: log.size,
+      calls: world.calls,
+      checks: judge.checks,
+      print: hash.digest('hex').slice(0, 16),
+    };
   } finally {
     process.off('unhandledRejection', uncaught);
     for (const one of [...scene.nvas, ...scene.nves]) one.life.end();

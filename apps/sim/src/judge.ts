@@ -43,8 +43,8 @@ interface Beat {
 }
 
 /**
- * Whoever knows everything: folds the log as it becomes durable, and holds what the system says and does against that. The first promise that was
- * broken is kept.
+ * Whoever knows everything: folds the log as it becomes durable, and holds what the system says and does against that. The first
+ * promise that was broken is kept.
  */
 export class Judge {
   readonly #log: SimLog;
@@ -131,31 +131,38 @@ export class Judge {
     if (feed.kind !== 'vn' || this.#lostPositions < Infinity) return;
     this.checks++;
     const tenantId = this.#incarnations.get(feed.vnid)?.findLast(({ position }) => position <= record.position)?.tenantId;
-    if (!this.#everIn.get(`${feed.vnid} ${tenantId}`)?.has(nveId)) this.breaks(`NVE ${nveId} was handed ${record.key} at ${record.position} of VN ${feed.vnid} of tenant ${tenantId}, for which it never was there`);
+    if (!this.#everIn.get(`${feed.vnid} ${tenantId}`)?.has(nveId))
+      this.breaks(
+        `NVE ${nveId} was handed ${record.key} at ${record.position} of VN ${feed.vnid} of tenant ${tenantId}, for which it never was there`,
+      );
   }
 
   /** What an NVE's table came to show. */
   shown(nveId: string, vnid: number, key: string, before: unknown, after: unknown): void {
     this.checks++;
     const moments = this.#moments.get(`vn/${vnid}`)?.get(key) ?? [];
-    if (after !== null && !moments.some(({ value }) => value === text(after))) return this.breaks(`NVE ${nveId} shows ${key} of VN ${vnid} as ${text(after)}, which it never was`);
+    if (after !== null && !moments.some(({ value }) => value === text(after)))
+      return this.breaks(`NVE ${nveId} shows ${key} of VN ${vnid} as ${text(after)}, which it never was`);
     if (after !== null) return;
     const from = moments.findIndex(({ value }) => value === text(before));
-    if (!moments.slice(from + 1).some(({ value }) => value === null)) this.breaks(`NVE ${nveId} withdrew ${key} of VN ${vnid}, ${text(before)}, and nothing had ended it`);
+    if (!moments.slice(from + 1).some(({ value }) => value === null))
+      this.breaks(`NVE ${nveId} withdrew ${key} of VN ${vnid}, ${text(before)}, and nothing had ended it`);
   }
 
   /** An NVE took itself out of a VN. */
   left(nveId: string, vnid: number, since: Position): void {
     this.checks++;
     const moments = this.#moments.get(`nve/${nveId}`)?.get(membershipKey(vnid)) ?? [];
-    if (!moments.some(({ position, value }) => value === null && position >= since) && this.#lostPositions === Infinity) this.breaks(`NVE ${nveId} left VN ${vnid}, in which it is since ${since}, and nothing had ended that`);
+    if (!moments.some(({ position, value }) => value === null && position >= since) && this.#lostPositions === Infinity)
+      this.breaks(`NVE ${nveId} left VN ${vnid}, in which it is since ${since}, and nothing had ended that`);
   }
 
   /** The verdict on what an NVE has applied, by a registrar that is at `position`. */
   verdict(nveId: string, vnid: number, verdict: string): void {
     this.checks++;
     // What a restore took away stands in tables until that is found.
-    if (verdict === 'differs' && this.#lostPositions === Infinity) this.breaks(`NVE ${nveId} holds another table of VN ${vnid} than the fold`);
+    if (verdict === 'differs' && this.#lostPositions === Infinity)
+      this.breaks(`NVE ${nveId} holds another table of VN ${vnid} than the fold`);
   }
 
   /** What does not depend on time: everything that a caller was told. */
@@ -163,26 +170,38 @@ export class Judge {
     for (const { key, answer, refusal, untroubled } of this.#told) {
       this.checks++;
       const places = this.#recorded.get(key) ?? [];
-      if (places.length > 1) this.breaks(`command ${key} is in the log ${places.length} times, at ${places.map(({ position }) => position).join(', ')}`);
+      if (places.length > 1)
+        this.breaks(`command ${key} is in the log ${places.length} times, at ${places.map(({ position }) => position).join(', ')}`);
       if (this.#taken.has(key) || (answer && answer.position > this.#lostPositions)) continue;
-      if (answer?.recorded && places[0]?.position !== answer.position) this.breaks(`command ${key} was acknowledged at ${answer.position}, and is ${places[0] ? `at ${places[0].position}` : 'not in the log'}`);
-      if (answer?.recorded && places[0] && places[0].effective !== null && places[0].effective !== answer.effective) this.breaks(`command ${key} was said to be ${answer.effective ? '' : 'not '}effective at ${answer.position}, and was not so`);
-      if (refusal !== null && untroubled && !this.#twice.has(key) && places.length > 0) this.breaks(`command ${key} was refused (${refusal}), and is in the log at ${places[0]!.position}`);
+      if (answer?.recorded && places[0]?.position !== answer.position)
+        this.breaks(
+          `command ${key} was acknowledged at ${answer.position}, and is ${places[0] ? `at ${places[0].position}` : 'not in the log'}`,
+        );
+      if (answer?.recorded && places[0] && places[0].effective !== null && places[0].effective !== answer.effective)
+        this.breaks(`command ${key} was said to be ${answer.effective ? '' : 'not '}effective at ${answer.position}, and was not so`);
+      if (refusal !== null && untroubled && !this.#twice.has(key) && places.length > 0)
+        this.breaks(`command ${key} was refused (${refusal}), and is in the log at ${places[0]!.position}`);
     }
   }
 
   /** What is not yet as it will be; null if everything is. `nves` says what each NVE has. */
   unsettled(nves: readonly NveView[], rights: boolean): string | null {
-    const feeds = new Map([...feedsOf(this.network), ...[...this.#brokers.topics.values()].map(({ feed }) => feed)].map((feed) => [feedKey(feed), feed]));
+    const feeds = new Map(
+      [...feedsOf(this.network), ...[...this.#brokers.topics.values()].map(({ feed }) => feed)].map((feed) => [feedKey(feed), feed]),
+    );
     for (const feed of feeds.values()) {
       const wrong = this.#feedDifference(feed);
       if (wrong) return wrong;
     }
     for (const { nveId, memberships, tables, doubted, unread } of nves) {
       const due = [...(this.network.nves.get(nveId)?.memberships.keys() ?? [])].toSorted();
-      // Nothing ends a doubt about a VN that is gone with its topic, nor about one of which nothing was ever read (docs/design/feeds, «What a doubt waits for»).
-      const counted = memberships.filter((vnid) => !doubted.includes(vnid) || (this.network.vns.get(vnid)?.alive === true && !unread.includes(vnid)));
-      if (String(due) !== String(counted.toSorted())) return `NVE ${nveId} is in VNs ${memberships.join(', ')}, and should be in ${due.join(', ')}`;
+      // Nothing ends a doubt about a VN that is gone with its topic, nor about one of which nothing was ever read
+      // (docs/design/feeds, «What a doubt waits for»).
+      const counted = memberships.filter(
+        (vnid) => !doubted.includes(vnid) || (this.network.vns.get(vnid)?.alive === true && !unread.includes(vnid)),
+      );
+      if (String(due) !== String(counted.toSorted()))
+        return `NVE ${nveId} is in VNs ${memberships.join(', ')}, and should be in ${due.join(', ')}`;
       for (const [vnid, digest] of tables) {
         if (!due.includes(vnid)) continue;
         const wanted = this.digests.current(`vn/${vnid}`).digest;
@@ -198,18 +217,24 @@ export class Judge {
     for (const recorded of this.#log.events) naive.apply(recorded);
     for (const feed of feedsOf(this.network)) {
       const own = new Map([...recordsOf(this.network, feed)].map(({ key, value, position }) => [key, text({ value, position })]));
-      const theirs = new Map([...(naive.tables.get(feedKey(feed)) ?? [])].map(([key, { value, position }]) => [key, text({ value, position })]));
-      for (const key of new Set([...own.keys(), ...theirs.keys()])) if (own.get(key) !== theirs.get(key)) this.breaks(`the two folds differ in ${feedKey(feed)}: ${key} is ${own.get(key)} and ${theirs.get(key)}`);
+      const theirs = new Map(
+        [...(naive.tables.get(feedKey(feed)) ?? [])].map(([key, { value, position }]) => [key, text({ value, position })]),
+      );
+      for (const key of new Set([...own.keys(), ...theirs.keys()]))
+        if (own.get(key) !== theirs.get(key))
+          this.breaks(`the two folds differ in ${feedKey(feed)}: ${key} is ${own.get(key)} and ${theirs.get(key)}`);
     }
   }
 
   #feedDifference(feed: FeedName): string | null {
     const table = this.#brokers.table(topicName(feed));
     const due = new Map<string, string>();
-    for (const { key, value, position } of recordsOf(this.network, feed)) due.set(key, text({ position, value: feedValue(value, { address: (of) => ({ topic: topicName(of) }) }) }));
+    for (const { key, value, position } of recordsOf(this.network, feed))
+      due.set(key, text({ position, value: feedValue(value, { address: (of) => ({ topic: topicName(of) }) }) }));
     for (const [key, record] of table) {
       const found = text({ position: record.position, value: record.value });
-      if (due.get(key) !== found || record.log !== this.#log.logId) return `${feedKey(feed)}: ${key} is ${found}, and should be ${due.get(key)}`;
+      if (due.get(key) !== found || record.log !== this.#log.logId)
+        return `${feedKey(feed)}: ${key} is ${found}, and should be ${due.get(key)}`;
     }
     for (const [key, wanted] of due) if (!table.has(key)) return `${feedKey(feed)}: ${key} is not there, and should be ${wanted}`;
     return null;
@@ -231,17 +256,26 @@ export class Judge {
     const { event, position, stream } = recorded;
     const changes = this.network.apply(recorded);
     this.digests.apply(position, changes);
-    if (event.type === 'VnCreated') this.#incarnations.set(event.data.vnid, [...(this.#incarnations.get(event.data.vnid) ?? []), { position, tenantId: event.data.tenantId }]);
+    if (event.type === 'VnCreated')
+      this.#incarnations.set(event.data.vnid, [
+        ...(this.#incarnations.get(event.data.vnid) ?? []),
+        { position, tenantId: event.data.tenantId },
+      ]);
     for (const { feed, key, value } of changes) {
       this.#moment(feed, key, value, position);
       if (feed.kind === 'nve' && value?.type === 'Membership') this.#joined(feed.nveId, value.data.vnid);
     }
-    // What a superseded owner decided is void. What was decided long ago may land late; where clocks jump, nobody knows when it was decided.
-    if (event.type === 'NveLeaseLapsed' && !this.#again && !this.network.passedOver && this.#clocksAreRight) this.#lapsed(event.data.nveId, event.data.audit.recordedAt - EPOCH_MS);
+    // What a superseded owner decided is void. What was decided long ago may land late; where clocks jump, nobody knows when it was
+    // decided.
+    if (event.type === 'NveLeaseLapsed' && !this.#again && !this.network.passedOver && this.#clocksAreRight)
+      this.#lapsed(event.data.nveId, event.data.audit.recordedAt - EPOCH_MS);
     const { idempotencyKey } = event.data.audit;
     if (idempotencyKey === null || event.type === 'AddressAwaited' || (event.type === 'AddressPassed' && this.network.passedOver)) return;
     const ts = event.type === 'AddressPassed' ? undefined : this.network.tenantSystems.get(tsNameOf(stream) ?? '');
-    this.#recorded.set(idempotencyKey, [...(this.#recorded.get(idempotencyKey) ?? []), { position, effective: ts ? standingOf(ts).effective : null }]);
+    this.#recorded.set(idempotencyKey, [
+      ...(this.#recorded.get(idempotencyKey) ?? []),
+      { position, effective: ts ? standingOf(ts).effective : null },
+    ]);
   }
 
   #moment(feed: FeedName, key: string, value: TableValue | null, position: Position): void {
@@ -258,12 +292,17 @@ export class Judge {
     this.#everIn.set(name, (this.#everIn.get(name) ?? new Set()).add(nveId));
   }
 
-  /** A lease runs out of an NVE that was not heard: not of one whose heartbeats were answered, nor of one that sent them in vain because the registrar was busy, stood still or was not there. */
+  /**
+   * A lease runs out of an NVE that was not heard: not of one whose heartbeats were answered, nor of one that sent them in vain
+   * because the registrar was busy, stood still or was not there.
+   */
   #lapsed(nveId: string, atMs: number): void {
     this.checks++;
     const leaseMs = (this.network.nves.get(nveId)?.state?.leaseS ?? 0) * 1_000;
     const since = atMs - leaseMs;
-    const beats = (this.#beats.get(nveId) ?? []).filter(({ sentMs, answered, unhindered }) => sentMs > since && sentMs <= atMs && (answered || unhindered));
+    const beats = (this.#beats.get(nveId) ?? []).filter(
+      ({ sentMs, answered, unhindered }) => sentMs > since && sentMs <= atMs && (answered || unhindered),
+    );
     if (beats.length >= 3) this.breaks(`the lease of NVE ${nveId} ran out after ${leaseMs} ms in which it sent ${beats.length} heartbeats`);
   }
 }
@@ -280,5 +319,9 @@ export interface NveView {
 }
 
 /** Plain data as text, equal for equal data. */
-export const text = (value: unknown): string => JSON.stringify(value, (_, one: unknown) => (typeof one === 'object' && one !== null && !Array.isArray(one) ? Object.fromEntries(Object.entries(one).toSorted(([a], [b]) => (a < b ? -1 : 1))) : one));
-
+export const text = (value: unknown): string =>
+  JSON.stringify(value, (_, one: unknown) =>
+    typeof one === 'object' && one !== null && !Array.isArray(one)
+      ? Object.fromEntries(Object.entries(one).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : one,
+  );

@@ -27,13 +27,24 @@ const USAGE = `usage: npm run sim -- [--seed N] [--histories M] [--minutes T] [-
 const newSeed = (): number => Number(process.hrtime.bigint() % 1_000_000_000n);
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { seed: { type: 'string' }, histories: { type: 'string' }, minutes: { type: 'string' }, threads: { type: 'string' }, replay: { type: 'string' }, trace: { type: 'boolean' }, help: { type: 'boolean' } } });
-  if (values.help) return say(USAGE), 0;
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      histories: { type: 'string' },
+      minutes: { type: 'string' },
+      threads: { type: 'string' },
+      replay: { type: 'string' },
+      trace: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) return (say(USAGE), 0);
   const number = (name: 'seed' | 'histories' | 'minutes' | 'threads', from: number): number | undefined => {
     const given = values[name];
     if (given === undefined) return undefined;
     const value = Number(given);
-    if (!Number.isFinite(value) || value < from || (name !== 'minutes' && !Number.isSafeInteger(value))) throw new RangeError(`--${name}: a number from ${from} on, got «${given}»\n${USAGE}`);
+    if (!Number.isFinite(value) || value < from || (name !== 'minutes' && !Number.isSafeInteger(value)))
+      throw new RangeError(`--${name}: a number from ${from} on, got «${given}»\n${USAGE}`);
     return value;
   };
   const [seed = newSeed(), minutes, threads] = [number('seed', 0), number('minutes', 0), number('threads', 1)];
@@ -45,7 +56,11 @@ async function main(): Promise<number> {
 
 async function playOne(plan: Plan, trace: boolean): Promise<number> {
   const played = await play(plan, trace ? say : null);
-  say(played.broken === null ? `seed ${plan.seed}: every promise was kept (${played.events} events, ${played.simulatedMs / 1_000} s)` : `seed ${plan.seed}: ${played.broken}`);
+  say(
+    played.broken === null
+      ? `seed ${plan.seed}: every promise was kept (${played.events} events, ${played.simulatedMs / 1_000} s)`
+      : `seed ${plan.seed}: ${played.broken}`,
+  );
   return played.broken === null ? 0 : 1;
 }
 
@@ -56,23 +71,31 @@ async function playMany(seed: number, histories: number, minutes: number | undef
   let toldMs = startMs;
   say(`seeds from ${seed} on`);
   const goesOn = (): boolean => failed.length < MAX_BROKEN && (minutes === undefined || performance.now() - startMs < minutes * 60_000);
-  await playAll(seed, histories, goesOn, (told) => {
-    const { played } = told;
-    sums.histories++;
-    sums.simulatedMs += played.simulatedMs;
-    sums.events += played.events;
-    sums.checks += played.checks;
-    if (played.broken !== null) {
-      failed.push(told);
-      say(`seed ${told.seed}: ${played.broken}`);
-    }
-    if (performance.now() - toldMs < TELL_EVERY_MS) return;
-    toldMs = performance.now();
-    say(`${sums.histories} histories, ${failed.length} broken`);
-  }, threads);
+  await playAll(
+    seed,
+    histories,
+    goesOn,
+    (told) => {
+      const { played } = told;
+      sums.histories++;
+      sums.simulatedMs += played.simulatedMs;
+      sums.events += played.events;
+      sums.checks += played.checks;
+      if (played.broken !== null) {
+        failed.push(told);
+        say(`seed ${told.seed}: ${played.broken}`);
+      }
+      if (performance.now() - toldMs < TELL_EVERY_MS) return;
+      toldMs = performance.now();
+      say(`${sums.histories} histories, ${failed.length} broken`);
+    },
+    threads,
+  );
   const took = (performance.now() - startMs) / 60_000;
   const hours = sums.simulatedMs / 3_600_000;
-  say(`${sums.histories} histories in ${(60 * took).toFixed(1)} s, ${Math.round(sums.histories / took)} a minute: ${hours.toFixed(1)} simulated hours, ${(hours / took).toFixed(1)} a minute; ${sums.events} events, ${sums.checks} things compared; ${failed.length} broken`);
+  say(
+    `${sums.histories} histories in ${(60 * took).toFixed(1)} s, ${Math.round(sums.histories / took)} a minute: ${hours.toFixed(1)} simulated hours, ${(hours / took).toFixed(1)} a minute; ${sums.events} events, ${sums.checks} things compared; ${failed.length} broken`,
+  );
   for (const one of failed.slice(0, MAX_BROKEN)) await keep(one.seed, one.played);
   return failed.length === 0 ? 0 : 1;
 }
@@ -82,7 +105,9 @@ async function keep(seed: number, { broken }: Played): Promise<void> {
   mkdirSync(HISTORIES, { recursive: true });
   const path = join(HISTORIES, `${seed}.json`);
   writeFileSync(path, `${JSON.stringify(plan, null, 2)}\n`);
-  say(`seed ${seed}, shortened to ${plan.steps.filter((step) => !isFault(step)).length} commands and ${plan.steps.filter(isFault).length} faults (${plays} plays): ${played.broken}`);
+  say(
+    `seed ${seed}, shortened to ${plan.steps.filter((step) => !isFault(step)).length} commands and ${plan.steps.filter(isFault).length} faults (${plays} plays): ${played.broken}`,
+  );
   say(`  npm run sim -- --replay ${path} --trace`);
 }
 

@@ -104,22 +104,36 @@ export function planOf(seed: number): Plan {
   const commands = 10 + random.below(30);
   const steps: Step[] = VNIDS.map((vnid) => ({ atMs: 0, caller: 0, nve: null, command: putVn(vnid, vnTenant(vnid), 'first') }));
   const bursts = Array.from({ length: 1 + random.below(4) }, () => random.below(LAST_STEP_MS));
-  for (let i = 0; i < commands; i++) steps.push(commandStep(random, setting, chance(50) ? pick(bursts) + random.below(BURST_MS) : random.below(LAST_STEP_MS), pick, chance));
+  for (let i = 0; i < commands; i++)
+    steps.push(commandStep(random, setting, chance(50) ? pick(bursts) + random.below(BURST_MS) : random.below(LAST_STEP_MS), pick, chance));
   const faults: FaultStep[] = [];
-  for (let left = chance(15) ? 0 : 1 + random.below(5); left > 0; left--) faults.push({ atMs: FIRST_STEP_MS + random.below(LAST_STEP_MS), ...fault(random, setting, pick) });
+  for (let left = chance(15) ? 0 : 1 + random.below(5); left > 0; left--)
+    faults.push({ atMs: FIRST_STEP_MS + random.below(LAST_STEP_MS), ...fault(random, setting, pick) });
   return { seed, setting, steps: [...steps, ...survivable(faults)].toSorted((a, b) => a.atMs - b.atMs) };
 }
 
-/** A log that was put back is told by what stands on the brokers: where that was lost with it, nothing shows it but what NVEs remember, and an operator has to look (docs/design/log). */
+/**
+ * A log that was put back is told by what stands on the brokers: where that was lost with it, nothing shows it but what NVEs
+ * remember, and an operator has to look (docs/design/log).
+ */
 function survivable(faults: readonly FaultStep[]): readonly FaultStep[] {
   const restored = faults.some(({ fault: kind }) => kind === 'restore');
-  return restored ? faults.filter(({ fault: kind }) => kind !== 'empty-brokers' && kind !== 'empty-topics' && kind !== 'delete-topic') : faults;
+  return restored
+    ? faults.filter(({ fault: kind }) => kind !== 'empty-brokers' && kind !== 'empty-topics' && kind !== 'delete-topic')
+    : faults;
 }
 
 type Pick = <T>(list: readonly T[]) => T;
 type Chance = (percent: number) => boolean;
 
-const putVn = (vnid: number, tenantId: string, name: string) => ({ type: 'putVn', vnid, tenantId, name, service: vnid % 4 < 2 ? 'l3' : 'l2', encapsulation: ENCAPSULATION });
+const putVn = (vnid: number, tenantId: string, name: string) => ({
+  type: 'putVn',
+  vnid,
+  tenantId,
+  name,
+  service: vnid % 4 < 2 ? 'l3' : 'l2',
+  encapsulation: ENCAPSULATION,
+});
 
 /** The address that a tenant system mostly has, so that there is something to pass, and to contend for. */
 const ipOf = (tsId: string): string => IPS[(TS_IDS as readonly string[]).indexOf(tsId)]!;
@@ -141,12 +155,25 @@ function commandStep(random: Seeded, { nves }: Setting, laterMs: number, pick: P
   const tenantId = pick(TENANTS);
   const tsId = pick(TS_IDS);
   const vnids = VNIDS.filter((vnid) => vnTenant(vnid) === tenantId);
-  const by = (command: CommandStep['command'], operator = chance(50)): CommandStep => ({ atMs, caller, nve: operator ? null : nve, command });
+  const by = (command: CommandStep['command'], operator = chance(50)): CommandStep => ({
+    atMs,
+    caller,
+    nve: operator ? null : nve,
+    command,
+  });
   const kind = random.below(100);
   if (kind < 40) {
     const bindings = vnids.filter(() => chance(65)).map((vnid) => line(random, tsId, vnid, pick, chance));
     const extra = { ...(chance(15) && { placement: 'add' }), ...(chance(15) && { state: 'associated' }), ...(chance(85) && { bindings }) };
-    return by({ type: 'attach', nveId: nveName(nve), tsId, tenantId, vmId: `${tenantId}-${tsId}`, mac: chance(70) ? MACS[TS_IDS.indexOf(tsId)]! : pick(MACS), ...extra });
+    return by({
+      type: 'attach',
+      nveId: nveName(nve),
+      tsId,
+      tenantId,
+      vmId: `${tenantId}-${tsId}`,
+      mac: chance(70) ? MACS[TS_IDS.indexOf(tsId)]! : pick(MACS),
+      ...extra,
+    });
   }
   if (kind < 52) return by({ type: 'detach', nveId: nveName(nve), tsId, tenantId });
   if (kind < 56) return by({ type: 'remove', tsId, tenantId }, true);
@@ -162,7 +189,14 @@ function commandStep(random: Seeded, { nves }: Setting, laterMs: number, pick: P
   return by({ type: 'disconnectNve', nveId: nveName(nve) });
 }
 
-function passing(random: Seeded, tenantId: string, tsId: string, vnids: readonly number[], pick: Pick, chance: Chance): CommandStep['command'] {
+function passing(
+  random: Seeded,
+  tenantId: string,
+  tsId: string,
+  vnids: readonly number[],
+  pick: Pick,
+  chance: Chance,
+): CommandStep['command'] {
   const to = pick(TS_IDS.filter((other) => other !== tsId));
   const macOf = (id: string): string => MACS[(TS_IDS as readonly string[]).indexOf(id)]!;
   const ip = chance(60);
@@ -171,7 +205,12 @@ function passing(random: Seeded, tenantId: string, tsId: string, vnids: readonly
     tsId,
     tenantId,
     to,
-    ...(ip && { vnid: pick(vnids), ip: chance(80) ? ipOf(tsId) : pick(IPS), ...(chance(30) && { forIp: ipOf(to) }), ...(chance(20) && { lifetimeS: 2 + random.below(8) }) }),
+    ...(ip && {
+      vnid: pick(vnids),
+      ip: chance(80) ? ipOf(tsId) : pick(IPS),
+      ...(chance(30) && { forIp: ipOf(to) }),
+      ...(chance(20) && { lifetimeS: 2 + random.below(8) }),
+    }),
     ...((!ip || chance(30)) && { mac: macOf(tsId), forMac: macOf(to) }),
   };
 }

@@ -11,8 +11,17 @@ export interface Told {
   readonly played: Played;
 }
 
-/** Plays histories in as many threads as there are cores; calls `told` with each as it ends. Ends with `count` of them, or when `goesOn` says no. Throws if a thread dies. */
-export async function playAll(firstSeed: number, count: number, goesOn: () => boolean, told: (told: Told) => void, threads = availableParallelism()): Promise<void> {
+/**
+ * Plays histories in as many threads as there are cores; calls `told` with each as it ends. Ends with `count` of them, or when
+ * `goesOn` says no. Throws if a thread dies.
+ */
+export async function playAll(
+  firstSeed: number,
+  count: number,
+  goesOn: () => boolean,
+  told: (told: Told) => void,
+  threads = availableParallelism(),
+): Promise<void> {
   let next = firstSeed;
   const end = firstSeed + count;
   const run = (): Promise<void> =>

@@ -48,7 +48,10 @@ export class Scene {
     if (plan.setting.log === 'embedded') this.nvas.push(new SimNva(this, { name: 'nva', registers: true, shards: all }));
     else {
       for (let i = 0; i < registrars; i++) this.nvas.push(new SimNva(this, { name: `registrar-${i}`, registers: true, shards: null }));
-      for (let i = 0; i < distributors; i++) this.nvas.push(new SimNva(this, { name: `distributor-${i}`, registers: false, shards: all.filter((shard) => shard % distributors === i) }));
+      for (let i = 0; i < distributors; i++)
+        this.nvas.push(
+          new SimNva(this, { name: `distributor-${i}`, registers: false, shards: all.filter((shard) => shard % distributors === i) }),
+        );
     }
     this.nves = Array.from({ length: nves }, (_, nve) => new SimNve(this, nveName(nve)));
     this.callers = Array.from({ length: CALLERS }, (_, caller) => new Caller(this, caller));
@@ -59,7 +62,10 @@ export class Scene {
         this.#happens(step);
       });
     }
-    if (this.#trace) this.log.onDurable(({ position, stream, event }) => this.say('log', event.type, { position, stream, data: event.data as unknown as Record<string, unknown> }));
+    if (this.#trace)
+      this.log.onDurable(({ position, stream, event }) =>
+        this.say('log', event.type, { position, stream, data: event.data as unknown as Record<string, unknown> }),
+      );
   }
 
   start(): void {
@@ -78,13 +84,16 @@ export class Scene {
   }
 
   logger(name: string): Logger {
-    const tell = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => this.say(name, `${level} ${message}`, fields);
+    const tell = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) =>
+      this.say(name, `${level} ${message}`, fields);
     return { debug: () => undefined, info: tell('info'), warn: tell('warn'), error: tell('error') };
   }
 
   say(who: string, what: string, fields: Readonly<Record<string, unknown>> = {}): void {
     if (!this.#trace) return;
-    this.#trace(`${String(this.world.nowMs).padStart(6)} ${who}: ${what} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.message : value))}`);
+    this.#trace(
+      `${String(this.world.nowMs).padStart(6)} ${who}: ${what} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.message : value))}`,
+    );
   }
 
   /** Asks any registrar; null if there was no answer in time. */
@@ -101,7 +110,11 @@ export class Scene {
       // Nobody listens.
       if (!nva.serves) return void world.after(link.delayMs(), life, () => (callOff(), resolve(null)));
       void nva.handle(request).then((outcome) => {
-        this.say(nva.roles.name, 'answers', { command: request.command, key: request.idempotency?.key, ...('answer' in outcome ? { answer: outcome.answer } : { refusal: outcome.refusal.code, detail: outcome.refusal.message }) });
+        this.say(nva.roles.name, 'answers', {
+          command: request.command,
+          key: request.idempotency?.key,
+          ...('answer' in outcome ? { answer: outcome.answer } : { refusal: outcome.refusal.code, detail: outcome.refusal.message }),
+        });
         if (!link.passes()) return;
         world.after(link.delayMs(), life, () => (callOff(), resolve(outcome)));
       });
@@ -125,11 +138,15 @@ export class Scene {
     });
   }
 
-  /** A distributor was superseded. Whoever runs it wanted that of the former one; where the former one came last, it is ended for good, and the next starts again. */
+  /**
+   * A distributor was superseded. Whoever runs it wanted that of the former one; where the former one came last, it is ended for
+   * good, and the next starts again.
+   */
   fenced(nva: SimNva, cause: Error): void {
     if (nva.retired) return;
     const former = this.service(nva.roles.name.replace(/-next$/, ''));
-    if (!former?.retired || former === nva) return this.judge.breaks(`${nva.roles.name} was fenced, and nobody took over from it: ${cause.message}`);
+    if (!former?.retired || former === nva)
+      return this.judge.breaks(`${nva.roles.name} was fenced, and nobody took over from it: ${cause.message}`);
     if (!former.life.ended) former.crash(0);
     this.world.after(RESTART_MS, null, () => nva.start());
   }
@@ -142,10 +159,20 @@ export class Scene {
   #acceptLoss(): void {
     for (const nva of this.nvas) nva.crash(10);
     const log = this.#ids.uuid();
-    const audit = { recordedAt: EPOCH_MS + this.world.nowMs, actor: 'operator:sim', correlationId: 'accept-loss', idempotencyKey: null, requestDigest: null };
+    const audit = {
+      recordedAt: EPOCH_MS + this.world.nowMs,
+      actor: 'operator:sim',
+      correlationId: 'accept-loss',
+      idempotencyKey: null,
+      requestDigest: null,
+    };
     const stream = this.log.stream(LOG_STREAM);
     const data = { audit, log, previousLog: this.log.logId, head: this.log.head, lostTo: null, reason: 'put back' };
-    const result = this.log.append({ stream: LOG_STREAM, expectedRevision: stream.length - 1, events: [{ id: this.#ids.uuid(), event: { type: 'LogRenewed', data } }] });
+    const result = this.log.append({
+      stream: LOG_STREAM,
+      expectedRevision: stream.length - 1,
+      events: [{ id: this.#ids.uuid(), event: { type: 'LogRenewed', data } }],
+    });
     if (result.outcome !== 'appended') throw new LogRefused('nobody else accepts a loss');
     this.log.renew(log);
     this.log.sync();

@@ -12,8 +12,8 @@ export interface Shortened {
 }
 
 /**
- * Leaves steps out of a history as long as it still breaks the same promise: halves first, then less and less (delta debugging). What is left may hang on the times
- * of messages, which the seed makes, and so go otherwise when something else is left out.
+ * Leaves steps out of a history as long as it still breaks the same promise: halves first, then less and less (delta debugging).
+ * What is left may hang on the times of messages, which the seed makes, and so go otherwise when something else is left out.
  */
 export async function shortened(plan: Plan, broken: string, maxPlays = MAX_PLAYS): Promise<Shortened> {
   let best = plan;
@@ -27,9 +27,9 @@ export async function shortened(plan: Plan, broken: string, maxPlays = MAX_PLAYS
     return true;
   };
   const mayPlay = (): boolean => plays < maxPlays;
-  for (let size = Math.ceil(plan.steps.length / 2); size >= 1 && mayPlay(); ) {
+  for (let size = Math.ceil(plan.steps.length / 2); size >= 1 && mayPlay();) {
     let removed = false;
-    for (let from = 0; from < best.steps.length && mayPlay(); ) {
+    for (let from = 0; from < best.steps.length && mayPlay();) {
       const steps: readonly Step[] = [...best.steps.slice(0, from), ...best.steps.slice(from + size)];
       if (await breaks({ ...best, steps })) removed = true;
       else from += size;
@@ -41,7 +41,13 @@ export async function shortened(plan: Plan, broken: string, maxPlays = MAX_PLAYS
 }
 
 /** The same promise, whoever it was broken to, and when. */
-const kindOf = (broken: string): string => broken.replace(/^at \d+ ms: /, '').replace(/not at rest.*/, 'not at rest').split(/[0-9(«,:]/)[0]!.replace(/(?:registrar|distributor|nve|caller)-\S*/g, '').trim();
+const kindOf = (broken: string): string =>
+  broken
+    .replace(/^at \d+ ms: /, '')
+    .replace(/not at rest.*/, 'not at rest')
+    .split(/[0-9(«,:]/)[0]!
+    .replace(/(?:registrar|distributor|nve|caller)-\S*/g, '')
+    .trim();
 
 function* simpler({ setting }: Plan): Generator<Plan['setting']> {
   if (setting.lossPercent > 0) yield { ...setting, lossPercent: 0 };

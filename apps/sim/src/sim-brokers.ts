@@ -77,7 +77,9 @@ export class SimTopic {
   /** Takes out what is superseded, removals whose time is over, and what was aborted, before the last `keep` records. */
   compact(nowMs: number, keep: number): void {
     const end = this.stored[this.stored.length - keep]?.offset ?? 0;
-    const last = new Map(this.stored.filter(({ transaction }) => transaction.state === 'committed').map(({ record, offset }) => [record.key, offset]));
+    const last = new Map(
+      this.stored.filter(({ transaction }) => transaction.state === 'committed').map(({ record, offset }) => [record.key, offset]),
+    );
     this.stored = this.stored.filter(({ offset, record, transaction, atMs }) => {
       if (offset >= end || transaction.state === 'open') return true;
       if (transaction.state === 'aborted' || last.get(record.key) !== offset) return false;

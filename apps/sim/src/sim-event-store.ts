@@ -1,4 +1,15 @@
-import { StoreUnavailable, type AppendResult, type Checkpoint, type EventBatch, type EventStore, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import {
+  StoreUnavailable,
+  type AppendResult,
+  type Checkpoint,
+  type EventBatch,
+  type EventStore,
+  type LogHead,
+  type Position,
+  type RecordedEvent,
+  type StreamAppend,
+  type SubscriptionMessage,
+} from '@nva/ports';
 import type { Link } from './link.ts';
 import type { SimLog } from './sim-log.ts';
 import type { Life, World } from './world.ts';
@@ -33,14 +44,23 @@ export class SimEventStore implements EventStore {
     return this.#log.kind === 'embedded' ? this.#appendHere(appends) : this.#appendThere(appends);
   }
 
-  async *readStream(stream: string, { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {}): AsyncGenerator<RecordedEvent, void> {
+  async *readStream(
+    stream: string,
+    { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {},
+  ): AsyncGenerator<RecordedEvent, void> {
     await this.#answer(null);
-    yield* this.#log.stream(stream).filter(({ position }) => position <= this.#log.head).slice(fromRevision, fromRevision + limit);
+    yield* this.#log
+      .stream(stream)
+      .filter(({ position }) => position <= this.#log.head)
+      .slice(fromRevision, fromRevision + limit);
   }
 
-  async *readAll({ after, limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
+  async *readAll({ after, limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<
+    EventBatch,
+    void
+  > {
     let index = this.#indexAfter(after);
-    for (let left = limit; left > 0; ) {
+    for (let left = limit; left > 0;) {
       await this.#answer(null);
       const batch = this.#batch(index, Math.min(left, BATCH_EVENTS));
       if (!batch) return;
@@ -50,13 +70,25 @@ export class SimEventStore implements EventStore {
     }
   }
 
-  async *readAllBackwards({ before = Infinity, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
+  async *readAllBackwards({
+    before = Infinity,
+    limit = Infinity,
+  }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
     await this.#answer(null);
-    const all = this.#log.events.filter(({ position }) => position < before).slice(-limit).toReversed();
+    const all = this.#log.events
+      .filter(({ position }) => position < before)
+      .slice(-limit)
+      .toReversed();
     for (let from = 0; from < all.length; from += BATCH_EVENTS) yield all.slice(from, from + BATCH_EVENTS);
   }
 
-  async *subscribe({ after, signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
+  async *subscribe({
+    after,
+    signal,
+  }: {
+    readonly after?: Checkpoint;
+    readonly signal: AbortSignal;
+  }): AsyncGenerator<SubscriptionMessage, void> {
     let index = this.#indexAfter(after);
     let said = false;
     while (!signal.aborted && !this.#closed) {
@@ -101,7 +133,9 @@ export class SimEventStore implements EventStore {
   async #appendThere(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
     const results = appends.map((): AppendResult | undefined => undefined);
     const { promise, resolve, reject } = Promise.withResolvers<readonly AppendResult[]>();
-    const callOff = this.#world.after(CALL_LIMIT_MS, this.#life, () => reject(new StoreUnavailable('the event store did not answer in time')));
+    const callOff = this.#world.after(CALL_LIMIT_MS, this.#life, () =>
+      reject(new StoreUnavailable('the event store did not answer in time')),
+    );
     const decide = (places: readonly number[]): void => {
       for (const place of places) results[place] = this.#log.append(appends[place]!);
       if (results.includes(undefined) || !this.#link.passes()) return;

@@ -1,4 +1,12 @@
-import { FeedDenied, FeedUnavailable, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport } from '@nva/ports';
+import {
+  FeedDenied,
+  FeedUnavailable,
+  type FeedName,
+  type FeedRecord,
+  type FeedSink,
+  type FeedSubscription,
+  type FeedTransport,
+} from '@nva/ports';
 import type { Link } from './link.ts';
 import { REMOVALS_KEPT_MS, topicName, type SimBrokers, type SimTopic } from './sim-brokers.ts';
 import type { Life, World } from './world.ts';
@@ -119,7 +127,13 @@ class Following {
     const some = committed.slice(0, count);
     const next = some.length > 0 ? some.at(-1)!.offset + 1 : end;
     const upTo = topic.committedFrom(next).length === 0 ? end : next;
-    world.after(link.delayMs(), life, () => this.#arrived(some.map(({ record }) => record), upTo, end));
+    world.after(link.delayMs(), life, () =>
+      this.#arrived(
+        some.map(({ record }) => record),
+        upTo,
+        end,
+      ),
+    );
   }
 
   #notice(topic: SimTopic): void {

@@ -1,5 +1,19 @@
 import { byShard, KnownTopics, shardOf } from '@nva/kafka/testing';
-import { FeedFenced, FeedsFailed, FeedUnavailable, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
+import {
+  FeedFenced,
+  FeedsFailed,
+  FeedUnavailable,
+  type Ensured,
+  type FeedBatch,
+  type FeedCheckpoint,
+  type FeedFailure,
+  type FeedItem,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type PlacedCheckpoint,
+  type Undecodable,
+} from '@nva/ports';
 import type { Link } from './link.ts';
 import { SIM_SHARDS, topicName, type SimBrokers, type SimTopic } from './sim-brokers.ts';
 import type { Life, World } from './world.ts';
@@ -21,8 +35,8 @@ interface Job {
 class NoAnswer extends Error {}
 
 /**
- * The feeds as one distributor writes them on the simulated brokers, with the manners of libs/kafka: a transaction at a time and shard, a new epoch after
- * each that failed, and a look at the offsets by which a topic that lost what it held is noticed.
+ * The feeds as one distributor writes them on the simulated brokers, with the manners of libs/kafka: a transaction at a time and
+ * shard, a new epoch after each that failed, and a look at the offsets by which a topic that lost what it held is noticed.
  */
 export class SimFeedWriter implements FeedWriter {
   readonly #brokers: SimBrokers;
@@ -55,7 +69,8 @@ export class SimFeedWriter implements FeedWriter {
   }
 
   async open(): Promise<void> {
-    for (const shard of this.#owned) await this.#asked('Taking the feeds over', () => this.#epochs.set(shard, this.#brokers.nextEpoch(shard)));
+    for (const shard of this.#owned)
+      await this.#asked('Taking the feeds over', () => this.#epochs.set(shard, this.#brokers.nextEpoch(shard)));
     this.#fenced.clear();
   }
 
@@ -115,10 +130,14 @@ export class SimFeedWriter implements FeedWriter {
 
   async look(): Promise<readonly FeedFailure[]> {
     return this.#asked('Looking at the feeds', () => {
-      const details = new Map([...this.#brokers.topics.values()].map(({ name, id }) => [name, { id, partitions: 1, leader: 0, error: null }]));
+      const details = new Map(
+        [...this.#brokers.topics.values()].map(({ name, id }) => [name, { id, partitions: 1, leader: 0, error: null }]),
+      );
       this.#known.compareEnds(this.#known.ends(), new Map([...this.#brokers.topics.values()].map(({ name, end }) => [name, end])));
       const lost = this.#known.compare(details);
-      if (this.#checkpoint) for (const shard of this.#owned) if (!this.#brokers.checkpoints.has(shard) && !this.#isFenced(shard)) this.#brokers.checkpoints.set(shard, this.#checkpoint);
+      if (this.#checkpoint)
+        for (const shard of this.#owned)
+          if (!this.#brokers.checkpoints.has(shard) && !this.#isFenced(shard)) this.#brokers.checkpoints.set(shard, this.#checkpoint);
       return lost.map((name) => this.#failure(name));
     });
   }
@@ -137,7 +156,9 @@ export class SimFeedWriter implements FeedWriter {
   }
 
   checkpoints(): Promise<readonly PlacedCheckpoint[]> {
-    return this.#asked('Reading checkpoints', () => [...this.#brokers.checkpoints].map(([shard, checkpoint]) => ({ ...checkpoint, where: `the checkpoint of shard ${shard}` })));
+    return this.#asked('Reading checkpoints', () =>
+      [...this.#brokers.checkpoints].map(([shard, checkpoint]) => ({ ...checkpoint, where: `the checkpoint of shard ${shard}` })),
+    );
   }
 
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
@@ -162,7 +183,11 @@ export class SimFeedWriter implements FeedWriter {
     const queue = this.#queues.get(shard) ?? [];
     this.#queues.set(shard, queue);
     const sent = new Promise<void>((resolve, reject) => queue.push({ feed, records, resolve, reject }));
-    if (!this.#running.has(shard)) this.#running.set(shard, this.#drain(shard, queue).finally(() => this.#running.delete(shard)));
+    if (!this.#running.has(shard))
+      this.#running.set(
+        shard,
+        this.#drain(shard, queue).finally(() => this.#running.delete(shard)),
+      );
     return sent;
   }
 
@@ -260,7 +285,9 @@ export class SimFeedWriter implements FeedWriter {
   }
 
   #failure(name: string): FeedFailure {
-    const feed: FeedName = name.startsWith('nvo3.vn.') ? { kind: 'vn', vnid: Number(name.slice(8)) } : { kind: 'nve', nveId: name.slice(9) };
+    const feed: FeedName = name.startsWith('nvo3.vn.')
+      ? { kind: 'vn', vnid: Number(name.slice(8)) }
+      : { kind: 'nve', nveId: name.slice(9) };
     return { feed, trouble: 'lost', cause: new Error(`Topic ${name} is to be filled anew: ${this.#known.lost(name)}`) };
   }
 

@@ -3,9 +3,9 @@ import { MAX_EVENTS_PER_APPEND, NO_STREAM, type AppendResult, type Position, typ
 import type { World } from './world.ts';
 
 /**
- * `embedded`: one process has the log to itself. Positions follow each other, what is appended together is made durable together, and what was
- * not when the process died is gone, the newest first. `shared`: a server of its own. Positions have gaps, the appends of one call stand or fall
- * each by itself, and everything that was accepted stays.
+ * `embedded`: one process has the log to itself. Positions follow each other, what is appended together is made durable together,
+ * and what was not when the process died is gone, the newest first. `shared`: a server of its own. Positions have gaps, the appends
+ * of one call stand or fall each by itself, and everything that was accepted stays.
  */
 export type LogKind = 'embedded' | 'shared';
 
@@ -70,15 +70,19 @@ export class SimLog {
 
   /** Decides one append, on what is there, durable or not. */
   append({ stream, expectedRevision, events }: StreamAppend): AppendResult {
-    if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND) throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length}`);
-    if (!Number.isInteger(expectedRevision) || expectedRevision < NO_STREAM || stream === '') throw new RangeError(`not an append: «${stream}» at ${expectedRevision}`);
+    if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND)
+      throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length}`);
+    if (!Number.isInteger(expectedRevision) || expectedRevision < NO_STREAM || stream === '')
+      throw new RangeError(`not an append: «${stream}» at ${expectedRevision}`);
     const kept = this.#streams.get(stream) ?? [];
     const actualRevision = kept.length - 1;
     const revision = expectedRevision + events.length;
     if (actualRevision !== expectedRevision) {
       const there = kept.slice(expectedRevision + 1, revision + 1);
       const repeated = there.length === events.length && there.every(({ id }, index) => id === events[index]!.id);
-      return repeated ? { outcome: 'appended', revision, position: there.at(-1)!.position, repeated } : { outcome: 'wrong-expected-revision', expectedRevision, actualRevision };
+      return repeated
+        ? { outcome: 'appended', revision, position: there.at(-1)!.position, repeated }
+        : { outcome: 'wrong-expected-revision', expectedRevision, actualRevision };
     }
     for (const { id, event } of events) this.#add(stream, kept, id, event);
     this.#streams.set(stream, kept);

@@ -145,12 +145,23 @@ export class SimNva {
     const arrivals = new Arrivals(clock);
     const registrar = this.roles.registers ? new Registrar(store, replica, clock, logger, { ids }) : null;
     const group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
-    const election = registrar && log.kind === 'shared' ? new Election(store, replica, clock, logger, { groups: new Groups([group]), group, url: this.roles.name, probe: (url, id) => this.#probe(life, url, id), ids }) : null;
+    const election =
+      registrar && log.kind === 'shared'
+        ? new Election(store, replica, clock, logger, {
+            groups: new Groups([group]),
+            group,
+            url: this.roles.name,
+            probe: (url, id) => this.#probe(life, url, id),
+            ids,
+          })
+        : null;
     // Groups are told apart by identity.
     const terms = registrar && new TermKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals);
     const writer = this.roles.shards && new SimFeedWriter(brokers, world, life, this.toBrokers, this.roles.shards);
     if (writer) await this.#withinInTime(life, () => assertCheckpointsWithin(store, writer));
-    const access = setting.rights ? { access: new SimFeedAccess(brokers, world, life, this.toBrokers), clock, graceMs: RIGHTS_GRACE_MS, lookEveryMs: 3_000 } : null;
+    const access = setting.rights
+      ? { access: new SimFeedAccess(brokers, world, life, this.toBrokers), clock, graceMs: RIGHTS_GRACE_MS, lookEveryMs: 3_000 }
+      : null;
     const endedAt = log.head;
     await replica.start(failed);
     if (registrar) await this.#patiently(life, () => upgradeFold(store, replica, clock, logger, ids));
@@ -159,7 +170,17 @@ export class SimNva {
     const running: Running = { store, replica, registrar, election, arrivals, distributor: null };
     this.#running = running;
     if (!writer) return;
-    const options = { adopt: false, purge: { afterMs: PURGE_AFTER_MS, clock }, owns: (vnid: number) => writer.owns(vnid), clock, ids, lookEveryMs: LOOK_AT_FEEDS_MS, verify: log.kind === 'shared', ...(log.kind === 'embedded' && { endedAt }), ...(access && { access }) };
+    const options = {
+      adopt: false,
+      purge: { afterMs: PURGE_AFTER_MS, clock },
+      owns: (vnid: number) => writer.owns(vnid),
+      clock,
+      ids,
+      lookEveryMs: LOOK_AT_FEEDS_MS,
+      verify: log.kind === 'shared',
+      ...(log.kind === 'embedded' && { endedAt }),
+      ...(access && { access }),
+    };
     running.distributor = new Distributor(writer, replica, store, logger, options);
     running.distributor.start(failed).catch(failed);
   }
@@ -167,10 +188,14 @@ export class SimNva {
   /** What another registrar keeps is renewed there. */
   async #renewed({ registrar, election, replica }: Running, request: Asked, outcome: Outcome): Promise<Outcome> {
     const { command } = request;
-    if (!election || election.owner() !== null || !('answer' in outcome) || outcome.answer.recorded || !renews(command.type)) return outcome;
+    if (!election || election.owner() !== null || !('answer' in outcome) || outcome.answer.recorded || !renews(command.type))
+      return outcome;
     const owner = replica.network.oracles.get('all')?.url;
     const elsewhere = owner === undefined || request.forwarded ? null : this.#scene.service(owner);
-    const answer = elsewhere && registrar ? await this.#scene.ask(this.#life, this.toLog, elsewhere, { ...request, forwarded: true }, FORWARD_LIMIT_MS) : null;
+    const answer =
+      elsewhere && registrar
+        ? await this.#scene.ask(this.#life, this.toLog, elsewhere, { ...request, forwarded: true }, FORWARD_LIMIT_MS)
+        : null;
     return answer ?? { refusal: new Refusal('oracle-unreachable', 'another registrar is taking the terms over') };
   }
 
@@ -181,7 +206,14 @@ export class SimNva {
       const nveId = (command as { readonly nveId: string }).nveId;
       if (!replica.network.nves.get(nveId)?.memberships.has(vnid)) continue;
       if (replica.digests.judge(`vn/${vnid}`, position, digest) !== 'differs') continue;
-      if (!(await store.head().then((head) => replica.passedWithin(head.position, FORWARD_LIMIT_MS)).catch(() => false)) || !replica.network.nves.get(nveId)?.memberships.has(vnid)) continue;
+      if (
+        !(await store
+          .head()
+          .then((head) => replica.passedWithin(head.position, FORWARD_LIMIT_MS))
+          .catch(() => false)) ||
+        !replica.network.nves.get(nveId)?.memberships.has(vnid)
+      )
+        continue;
       const verdict = replica.digests.judge(`vn/${vnid}`, position, digest);
       this.#scene.judge.verdict(nveId, vnid, verdict);
       if (verdict === 'differs') distributor?.doubt(vnid);
@@ -227,4 +259,5 @@ export class SimNva {
   }
 }
 
-const renews = (type: string): boolean => type === 'heartbeat' || type === 'connectNve' || type === 'attach' || type === 'registerBinding' || type === 'registerBindings';
+const renews = (type: string): boolean =>
+  type === 'heartbeat' || type === 'connectNve' || type === 'attach' || type === 'registerBinding' || type === 'registerBindings';

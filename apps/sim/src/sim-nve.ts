@@ -51,7 +51,13 @@ export class SimNve {
 
   view(): NveView {
     const status = this.#client?.status() ?? [];
-    return { nveId: this.nveId, memberships: status.map(({ vnid }) => vnid), doubted: this.#client?.doubts().map(({ vnid }) => vnid) ?? [], unread: status.flatMap(({ vnid }) => (this.#client!.table(vnid) ? [] : [vnid])), tables: status.map(({ vnid, digest, state }) => [vnid, state === 'live' ? digest : null] as const) };
+    return {
+      nveId: this.nveId,
+      memberships: status.map(({ vnid }) => vnid),
+      doubted: this.#client?.doubts().map(({ vnid }) => vnid) ?? [],
+      unread: status.flatMap(({ vnid }) => (this.#client!.table(vnid) ? [] : [vnid])),
+      tables: status.map(({ vnid, digest, state }) => [vnid, state === 'live' ? digest : null] as const),
+    };
   }
 
   async #run(life: Life, incarnation: number): Promise<void> {
@@ -66,9 +72,21 @@ export class SimNve {
 
   async #connect(life: Life, incarnation: number): Promise<void> {
     const { setting, world } = this.#scene;
-    const connect = command('connectNve', { nveId: this.nveId, siteId: 'site', mac: `02:00:00:00:ff:0${this.nveId.slice(-1)}`, addresses: [underlayOf(this.nveId)], incarnation, leaseS: setting.leaseS });
+    const connect = command('connectNve', {
+      nveId: this.nveId,
+      siteId: 'site',
+      mac: `02:00:00:00:ff:0${this.nveId.slice(-1)}`,
+      addresses: [underlayOf(this.nveId)],
+      incarnation,
+      leaseS: setting.leaseS,
+    });
     for (;;) {
-      const outcome = await this.#scene.askAny(life, this.toNva, { command: connect, caller: { kind: 'nve', nveId: this.nveId, tenants: null }, correlationId: 'connect' }, ANSWER_LIMIT_MS);
+      const outcome = await this.#scene.askAny(
+        life,
+        this.toNva,
+        { command: connect, caller: { kind: 'nve', nveId: this.nveId, tenants: null }, correlationId: 'connect' },
+        ANSWER_LIMIT_MS,
+      );
       if (outcome && 'answer' in outcome) return;
       await world.sleep(RETRY_MS, life);
     }
@@ -81,10 +99,23 @@ export class SimNve {
 
   /** False if it has to connect again. */
   async #beat(life: Life, incarnation: number): Promise<boolean> {
-    const answered = this.#scene.judge.beats(this.nveId, this.#scene.setting.registrars === 1 && this.toNva.isUp && this.toNva.lossPercent === 0);
-    const applied: AppliedLine[] = (this.#client?.applied() ?? []).map(({ vnid, log, position, digest }) => ({ vnid, log, position: Number(position), digest }));
+    const answered = this.#scene.judge.beats(
+      this.nveId,
+      this.#scene.setting.registrars === 1 && this.toNva.isUp && this.toNva.lossPercent === 0,
+    );
+    const applied: AppliedLine[] = (this.#client?.applied() ?? []).map(({ vnid, log, position, digest }) => ({
+      vnid,
+      log,
+      position: Number(position),
+      digest,
+    }));
     const beat = command('heartbeat', { nveId: this.nveId, incarnation });
-    const outcome = await this.#scene.askAny(life, this.toNva, { command: beat, caller: { kind: 'nve', nveId: this.nveId, tenants: null }, correlationId: `beat-${++this.#beats}`, applied }, ANSWER_LIMIT_MS);
+    const outcome = await this.#scene.askAny(
+      life,
+      this.toNva,
+      { command: beat, caller: { kind: 'nve', nveId: this.nveId, tenants: null }, correlationId: `beat-${++this.#beats}`, applied },
+      ANSWER_LIMIT_MS,
+    );
     this.#scene.say(this.nveId, 'beats', { applied });
     if (!outcome) return true;
     if ('answer' in outcome) {
@@ -97,13 +128,21 @@ export class SimNve {
 
   #follow(life: Life): void {
     const { world, brokers, judge } = this.#scene;
-    const transport = new SimFeedTransport({ brokers, world, life, link: this.toBrokers, nveId: this.nveId, delivered: (feed, record) => this.#delivered(feed, record) });
+    const transport = new SimFeedTransport({
+      brokers,
+      world,
+      life,
+      link: this.toBrokers,
+      nveId: this.nveId,
+      delivered: (feed, record) => this.#delivered(feed, record),
+    });
     const client = new NveClient({ nveId: this.nveId, transport, timers: new ProcessClock(world, life, { ms: 0 }) });
     client.on('change', ({ vnid, changes, cause }) => {
       if (cause === 'left') return;
       for (const { key, before, after } of changes) judge.shown(this.nveId, vnid, key, before, after);
     });
-    for (const event of ['joined', 'complete', 'incomplete', 'doubtful', 'interrupted', 'resumed', 'rejoined'] as const) client.on(event, (told: object) => this.#scene.say(this.nveId, event, { ...told }));
+    for (const event of ['joined', 'complete', 'incomplete', 'doubtful', 'interrupted', 'resumed', 'rejoined'] as const)
+      client.on(event, (told: object) => this.#scene.say(this.nveId, event, { ...told }));
     client.on('left', ({ vnid, membership }) => judge.left(this.nveId, vnid, membership.since));
     this.#client = client;
     client.start();

@@ -11,8 +11,8 @@ interface Due {
 }
 
 /**
- * One run of a program: what it waits for and what is on its way to it belongs to it. A run that has ended does nothing any more, whatever it
- * was in the middle of; one that is stopped goes on later with all that came meanwhile.
+ * One run of a program: what it waits for and what is on its way to it belongs to it. A run that has ended does nothing any more,
+ * whatever it was in the middle of; one that is stopped goes on later with all that came meanwhile.
  */
 export class Life {
   readonly name: string;
@@ -49,8 +49,8 @@ export class Life {
 }
 
 /**
- * Virtual time. Everything that happens is a call at a time; between two calls every promise that can settle does. Nothing else decides what
- * comes next, so a world goes the same way from the same seed.
+ * Virtual time. Everything that happens is a call at a time; between two calls every promise that can settle does. Nothing else
+ * decides what comes next, so a world goes the same way from the same seed.
  */
 export class World {
   readonly random: Seeded;

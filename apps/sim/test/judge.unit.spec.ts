@@ -31,12 +31,30 @@ beforeEach(() => {
   judge = new Judge(log, brokers, world);
   commands = new Commands();
   given(command('putVn', { vnid: 1, tenantId: 'red', name: 'a', service: 'l3', encapsulation: 'vxlan' }));
-  given(command('connectNve', { nveId: 'nve1', siteId: 's', mac: '02:00:00:00:0a:01', addresses: ['198.51.100.1'], incarnation: 1, leaseS: 5 }));
+  given(
+    command('connectNve', { nveId: 'nve1', siteId: 's', mac: '02:00:00:00:0a:01', addresses: ['198.51.100.1'], incarnation: 1, leaseS: 5 }),
+  );
 });
 
-const attach = command('attach', { tsId: 't1', nveId: 'nve1', tenantId: 'red', vmId: 'v', mac: '02:00:00:00:00:01', bindings: [{ vnid: 1, ip: '192.0.2.1' }] });
+const attach = command('attach', {
+  tsId: 't1',
+  nveId: 'nve1',
+  tenantId: 'red',
+  vmId: 'v',
+  mac: '02:00:00:00:00:01',
+  bindings: [{ vnid: 1, ip: '192.0.2.1' }],
+});
 const KEY = 'mapping/t1/192.0.2.1';
-const mapping = { tsId: 't1', bid: null, mac: '02:00:00:00:00:01', ip: '192.0.2.1', vlan: null, attachments: [{ nveId: 'nve1', state: 'activated' }], mobility: 0, via: null };
+const mapping = {
+  tsId: 't1',
+  bid: null,
+  mac: '02:00:00:00:00:01',
+  ip: '192.0.2.1',
+  vlan: null,
+  attachments: [{ nveId: 'nve1', state: 'activated' }],
+  mobility: 0,
+  via: null,
+};
 const at = (position: number): Answer => ({ recorded: true, position, revision: 0, effective: true, conflicts: [], memberships: [] });
 const UNTROUBLED = { refusal: null, untroubled: true } as const;
 

@@ -45,7 +45,12 @@ describe('a history', () => {
   it('is shortened to what breaks the promise', async () => {
     const plan = planOf(5);
     // No caller can send such a command: the decider throws.
-    const broken: Plan = { ...plan, steps: plan.steps.map((step) => (isFault(step) || step.command.type !== 'attach' ? step : { ...step, command: { ...step.command, bindings: [null] } })) };
+    const broken: Plan = {
+      ...plan,
+      steps: plan.steps.map((step) =>
+        isFault(step) || step.command.type !== 'attach' ? step : { ...step, command: { ...step.command, bindings: [null] } },
+      ),
+    };
     const { broken: promise } = await play(broken);
     expect(promise).toContain('had an internal error');
     const short = await shortened(broken, promise!);

@@ -32,7 +32,8 @@ function plain(what: string, holds: (value: unknown) => boolean): JsonShape {
   return { holds, write: check, read: check };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 
 /** Bytes are text of their values, one character each (Avro specification, «JSON Encoding»). */
 function bytesShape(size?: number): JsonShape {
@@ -44,7 +45,8 @@ function bytesShape(size?: number): JsonShape {
       return Buffer.from(value as Uint8Array).toString('latin1');
     },
     read(json, path) {
-      if (typeof json !== 'string' || !fits(json.length) || [...json].some((char) => char.codePointAt(0)! > MAX_LATIN_1)) throw new CodecError(`${path} must be bytes as text, got ${shown(json)}`);
+      if (typeof json !== 'string' || !fits(json.length) || [...json].some((char) => char.codePointAt(0)! > MAX_LATIN_1))
+        throw new CodecError(`${path} must be bytes as text, got ${shown(json)}`);
       return Buffer.from(json, 'latin1');
     },
   };
@@ -79,7 +81,11 @@ class Shapes {
       case 'record':
         return this.#record(schema, namespace);
       case 'enum':
-        return this.#name(schema, namespace, plain(`one of ${schema.symbols!.join(', ')}`, (value) => typeof value === 'string' && schema.symbols!.includes(value)));
+        return this.#name(
+          schema,
+          namespace,
+          plain(`one of ${schema.symbols!.join(', ')}`, (value) => typeof value === 'string' && schema.symbols!.includes(value)),
+        );
       case 'fixed':
         return this.#name(schema, namespace, bytesShape(schema.size!));
       case 'array':
@@ -136,7 +142,10 @@ class Shapes {
       read(json, path) {
         const [tag, ...more] = json === null ? ['null'] : isObject(json) ? Object.keys(json) : [];
         const branch = more.length === 0 ? branches.find((candidate) => candidate.tag === tag) : undefined;
-        if (!branch) throw new CodecError(`${path} must be null or tagged with one of ${branches.map((candidate) => candidate.tag).join(', ')}, got ${shown(json)}`);
+        if (!branch)
+          throw new CodecError(
+            `${path} must be null or tagged with one of ${branches.map((candidate) => candidate.tag).join(', ')}, got ${shown(json)}`,
+          );
         return json === null ? null : branch.shape.read((json as Record<string, unknown>)[tag!], path);
       },
     };
@@ -173,7 +182,8 @@ const nameOf = ({ name, namespace }: ComplexSchema, outer: string): string => qu
 
 /** The name that tags a branch: a type's own for what has none. */
 function tagOf(schema: Schema, namespace: string): string {
-  if (typeof schema === 'string') return schema in PRIMITIVES || schema === 'array' || schema === 'map' ? schema : qualified(schema, namespace);
+  if (typeof schema === 'string')
+    return schema in PRIMITIVES || schema === 'array' || schema === 'map' ? schema : qualified(schema, namespace);
   if (isUnion(schema)) throw new CodecError('a union may not hold a union');
   return schema.name === undefined ? tagOf(schema.type, namespace) : nameOf(schema, namespace);
 }

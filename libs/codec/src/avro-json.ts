@@ -28,7 +28,8 @@ export interface AvroJson {
 }
 
 // A fresh object each time: avsc registers every named type in the options it is given.
-const parse = (schema: unknown): avro.Type => avro.Type.forSchema(structuredClone(schema) as avro.Schema, { omitRecordMethods: true, wrapUnions: false } as avro.ForSchemaOptions);
+const parse = (schema: unknown): avro.Type =>
+  avro.Type.forSchema(structuredClone(schema) as avro.Schema, { omitRecordMethods: true, wrapUnions: false } as avro.ForSchemaOptions);
 
 /**
  * Avro's JSON encoding (Avro specification, «JSON Encoding») for the same closed set of record types as SingleObjectCodec, for
@@ -75,7 +76,11 @@ export class AvroJsonCodec<V extends Tagged> {
     if (this.#readers.has(fingerprint)) return fingerprint;
     try {
       const resolver = reader.createResolver(writer);
-      this.#readers.set(fingerprint, { name, shape: jsonShapeOf(schema), resolve: (value) => reader.fromBuffer(writer.toBuffer(value), resolver) as unknown });
+      this.#readers.set(fingerprint, {
+        name,
+        shape: jsonShapeOf(schema),
+        resolve: (value) => reader.fromBuffer(writer.toBuffer(value), resolver) as unknown,
+      });
     } catch (cause) {
       throw new SchemaNotResolved(`schema ${fingerprint} of ${name} cannot be resolved to today's`, { cause });
     }

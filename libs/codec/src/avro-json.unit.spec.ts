@@ -15,11 +15,18 @@ interface RecordSchema {
 }
 
 /** A schema as its writer names it. */
-const written = (schema: unknown): WriterSchema => ({ schema, fingerprint: fingerprintOf(JSON.stringify(avro.Type.forSchema(structuredClone(schema) as avro.Schema).schema())) });
+const written = (schema: unknown): WriterSchema => ({
+  schema,
+  fingerprint: fingerprintOf(JSON.stringify(avro.Type.forSchema(structuredClone(schema) as avro.Schema).schema())),
+});
 
 /** What today's reader makes of an event that was written in binary under `schema`. */
 function throughBinary(schema: unknown, event: NvaEvent): unknown {
-  const parse = (one: unknown): avro.Type => avro.Type.forSchema(structuredClone(one) as avro.Schema, { wrapUnions: false, omitRecordMethods: true } as unknown as avro.ForSchemaOptions);
+  const parse = (one: unknown): avro.Type =>
+    avro.Type.forSchema(
+      structuredClone(one) as avro.Schema,
+      { wrapUnions: false, omitRecordMethods: true } as unknown as avro.ForSchemaOptions,
+    );
   const [reader, writer] = [parse(eventSchemas[event.type]), parse(schema)];
   return { type: event.type, data: reader.fromBuffer(writer.toBuffer(event.data), reader.createResolver(writer)) as unknown };
 }
@@ -52,14 +59,25 @@ describe("Avro's JSON encoding", () => {
   it('is what another implementation writes, unions tagged and all', () => {
     for (const event of samplesOfEveryType()) {
       // avsc writes the JSON encoding of the specification for types with wrapped unions; with unwrapped ones it wraps them on the way.
-      const type = avro.Type.forSchema(structuredClone(eventSchemas[event.type]) as unknown as avro.Schema, { wrapUnions: false } as unknown as avro.ForSchemaOptions);
+      const type = avro.Type.forSchema(
+        structuredClone(eventSchemas[event.type]) as unknown as avro.Schema,
+        { wrapUnions: false } as unknown as avro.ForSchemaOptions,
+      );
       expect(codec().encode(event).json).toEqual(JSON.parse(type.toString(event.data)));
     }
   });
 
   it('tags each branch of a union with its full name but null', () => {
-    expect(codec().encode(attached).json).toMatchObject({ audit: { idempotencyKey: null, requestDigest: { string: 'd' } }, bindings: [{ bid: { int: 1 }, vlan: null, ip: { string: '192.0.2.1' } }] });
-    const shape = jsonShapeOf(['null', { type: 'record', name: 'Box', namespace: 'a.b', fields: [{ name: 'next', type: ['null', 'Box'] }] }, { type: 'array', items: 'int' }, { type: 'enum', name: 'Colour', symbols: ['red'] }]);
+    expect(codec().encode(attached).json).toMatchObject({
+      audit: { idempotencyKey: null, requestDigest: { string: 'd' } },
+      bindings: [{ bid: { int: 1 }, vlan: null, ip: { string: '192.0.2.1' } }],
+    });
+    const shape = jsonShapeOf([
+      'null',
+      { type: 'record', name: 'Box', namespace: 'a.b', fields: [{ name: 'next', type: ['null', 'Box'] }] },
+      { type: 'array', items: 'int' },
+      { type: 'enum', name: 'Colour', symbols: ['red'] },
+    ]);
     const value = { next: { next: null } };
     expect(shape.write(value, 'x')).toEqual({ 'a.b.Box': { next: { 'a.b.Box': { next: null } } } });
     expect(shape.read({ 'a.b.Box': { next: { 'a.b.Box': { next: null } } } }, 'x')).toEqual(value);
@@ -70,7 +88,15 @@ describe("Avro's JSON encoding", () => {
   });
 
   it('writes bytes and fixed as text of their values, maps as objects', () => {
-    const shape = jsonShapeOf({ type: 'record', name: 'R', fields: [{ name: 'raw', type: 'bytes' }, { name: 'two', type: { type: 'fixed', name: 'Two', size: 2 } }, { name: 'map', type: { type: 'map', values: 'double' } }] });
+    const shape = jsonShapeOf({
+      type: 'record',
+      name: 'R',
+      fields: [
+        { name: 'raw', type: 'bytes' },
+        { name: 'two', type: { type: 'fixed', name: 'Two', size: 2 } },
+        { name: 'map', type: { type: 'map', values: 'double' } },
+      ],
+    });
     const value = { raw: Buffer.from([0, 0xff]), two: Buffer.from([0x41, 0x80]), map: { a: 0.5 } };
     const json = { raw: '\u0000\u00ff', two: 'A\u0080', map: { a: 0.5 } };
     expect(shape.write(value, 'r')).toEqual(json);
@@ -82,14 +108,17 @@ describe("Avro's JSON encoding", () => {
   it('refuses whole numbers that JavaScript cannot hold, and fractions', () => {
     const shape = jsonShapeOf('long');
     expect(shape.read(Number.MAX_SAFE_INTEGER, 'n')).toBe(Number.MAX_SAFE_INTEGER);
-    for (const text of ['9007199254740993', '9007199254740992', '-9223372036854775808', '1.5', '"1"']) expect(() => shape.read(JSON.parse(text), 'n'), text).toThrow(CodecError);
+    for (const text of ['9007199254740993', '9007199254740992', '-9223372036854775808', '1.5', '"1"'])
+      expect(() => shape.read(JSON.parse(text), 'n'), text).toThrow(CodecError);
     expect(() => shape.write(2 ** 53, 'n')).toThrow('2^53');
     expect(() => jsonShapeOf('int').read(2 ** 31, 'n')).toThrow('32 bits');
     expect(() => jsonShapeOf('double').write(Number.NaN, 'n')).toThrow('finite');
   });
 
   it('names the field that its schema does not allow', () => {
-    expect(() => codec().encode({ type: 'MacChanged', data: { ...attached.data, mac: 7 } } as unknown as NvaEvent)).toThrow('MacChanged.mac');
+    expect(() => codec().encode({ type: 'MacChanged', data: { ...attached.data, mac: 7 } } as unknown as NvaEvent)).toThrow(
+      'MacChanged.mac',
+    );
     expect(() => codec().encode({ type: 'Nothing', data: {} } as unknown as NvaEvent)).toThrow('«Nothing»');
     const { fingerprint, json } = codec().encode(attached);
     expect(() => codec().decode(fingerprint, { ...(json as object), extra: 1 })).toThrow('extra');
@@ -103,7 +132,9 @@ describe("Avro's JSON encoding", () => {
     expect(() => codec().decode('0123456789abcdef', json)).toThrow('unknown schema 0123456789abcdef');
     expect(() => codec().learn({ type: 'nothing' })).toThrow('not an Avro schema');
     expect(codec().learn({ type: 'record', name: 'Unheard', fields: [] })).toBeNull();
-    expect(() => codec().learn({ type: 'record', name: 'MacChanged', namespace: 'nvo3.event.v1', fields: [] })).toThrow('cannot be resolved');
+    expect(() => codec().learn({ type: 'record', name: 'MacChanged', namespace: 'nvo3.event.v1', fields: [] })).toThrow(
+      'cannot be resolved',
+    );
   });
 });
 
@@ -120,23 +151,28 @@ describe('text under another version of a schema', () => {
     }
   });
 
-  it.each(today.map(({ schema }) => [(schema as RecordSchema).name, schema as RecordSchema] as const))('with one field more is read as today: %s', (name, schema) => {
-    const wider = { ...schema, fields: [{ name: 'retired', type: ['null', 'string'], default: null }, ...schema.fields] };
-    const writer = new AvroJsonCodec<NvaEvent>([written(wider)]);
-    const reader = codec();
-    for (const event of samplesOfEveryType().filter(({ type }) => type === name)) {
-      const { fingerprint, json } = writer.encode({ ...event, data: { ...event.data, retired: 'x' } } as unknown as NvaEvent);
-      expect(() => reader.decode(fingerprint, json)).toThrow('unknown schema');
-      reader.learn(wider);
-      expect(reader.decode(fingerprint, throughText(json))).toEqual(event);
-      // The next sample teaches a reader of its own.
-      break;
-    }
-  });
+  it.each(today.map(({ schema }) => [(schema as RecordSchema).name, schema as RecordSchema] as const))(
+    'with one field more is read as today: %s',
+    (name, schema) => {
+      const wider = { ...schema, fields: [{ name: 'retired', type: ['null', 'string'], default: null }, ...schema.fields] };
+      const writer = new AvroJsonCodec<NvaEvent>([written(wider)]);
+      const reader = codec();
+      for (const event of samplesOfEveryType().filter(({ type }) => type === name)) {
+        const { fingerprint, json } = writer.encode({ ...event, data: { ...event.data, retired: 'x' } } as unknown as NvaEvent);
+        expect(() => reader.decode(fingerprint, json)).toThrow('unknown schema');
+        reader.learn(wider);
+        expect(reader.decode(fingerprint, throughText(json))).toEqual(event);
+        // The next sample teaches a reader of its own.
+        break;
+      }
+    },
+  );
 
   it('takes the defaults of what was not written yet', () => {
     const schema = today.find((candidate) => (candidate.schema as RecordSchema).name === 'MacChanged')!.schema as RecordSchema;
-    const reader = new AvroJsonCodec<NvaEvent>([written({ ...schema, fields: [...schema.fields, { name: 'reason', type: ['string', 'null'], default: 'none given' }] })]);
+    const reader = new AvroJsonCodec<NvaEvent>([
+      written({ ...schema, fields: [...schema.fields, { name: 'reason', type: ['string', 'null'], default: 'none given' }] }),
+    ]);
     const { fingerprint, json } = codec().encode(samplesOfEveryType().find(({ type }) => type === 'MacChanged')!);
     reader.learn(schema);
     expect(reader.decode(fingerprint, json).data).toMatchObject({ reason: 'none given' });

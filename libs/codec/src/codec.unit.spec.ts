@@ -3,7 +3,16 @@ import avro from 'avsc';
 import { describe, expect, it } from 'vitest';
 import { generate, generatedPath } from '../tools/generate.ts';
 import { reference } from '../tools/reference.ts';
-import { CodecError, createEventCodec, createRecordCodec, digestTerm, fingerprintOf, mappingKey, TableDigest, type NvaEvent } from './index.ts';
+import {
+  CodecError,
+  createEventCodec,
+  createRecordCodec,
+  digestTerm,
+  fingerprintOf,
+  mappingKey,
+  TableDigest,
+  type NvaEvent,
+} from './index.ts';
 
 const moved: NvaEvent = {
   type: 'TenantSystemMoved',
@@ -36,12 +45,18 @@ describe('docs/schemas.md and docs/asyncapi.json', () => {
     ['how long removals are kept, for the rule of reading anew', /delete\.retention\.ms is 7 days[^\n]*half/],
     ['two logs in one topic', /records of two logs/],
     ['topic ids', /topic id/],
-    ['where the removal of a context stands, and that a table without one is not whole', /without context is not whole[^\n]*removal of context/],
+    [
+      'where the removal of a context stands, and that a table without one is not whole',
+      /without context is not whole[^\n]*removal of context/,
+    ],
     ['that gateways come later', /gateway\/<id>[^\n]*writes none/],
     ['the partitioner of commands', /murmur2/],
   ])('tell an NVE in another language %s', (_, said) => {
     const [, document] = Object.entries(reference()).find(([path]) => path.endsWith('asyncapi.json'))!;
-    const { info, channels } = JSON.parse(document) as { info: { description: string }; channels: Record<string, { description: string; bindings: { kafka?: { topicConfiguration?: Record<string, unknown> } } }> };
+    const { info, channels } = JSON.parse(document) as {
+      info: { description: string };
+      channels: Record<string, { description: string; bindings: { kafka?: { topicConfiguration?: Record<string, unknown> } } }>;
+    };
     expect(`${info.description}\n${channels['commands']!.description}`).toMatch(said);
     expect(channels['vn']!.bindings.kafka!.topicConfiguration).toMatchObject({ 'delete.retention.ms': 604_800_000 });
   });
@@ -76,7 +91,8 @@ describe('single-object encoding', () => {
   it('refuses what is not exactly one value', () => {
     const codec = createEventCodec();
     const bytes = codec.encode(moved);
-    for (let length = 0; length < bytes.length; length++) expect(() => codec.decode(bytes.subarray(0, length)), `${length} bytes`).toThrow(CodecError);
+    for (let length = 0; length < bytes.length; length++)
+      expect(() => codec.decode(bytes.subarray(0, length)), `${length} bytes`).toThrow(CodecError);
     expect(() => codec.decode(Buffer.concat([bytes, Buffer.from([0])]))).toThrow('trailing');
     expect(() => codec.decode(Buffer.concat([Buffer.from([0xc3, 0x02]), bytes.subarray(2)]))).toThrow('not in Avro');
   });
@@ -90,14 +106,23 @@ describe('single-object encoding', () => {
     const codec = createRecordCodec();
     const current = codec.schemas.find((s) => (s.schema as { name: string }).name === 'VnMember')!.schema as { fields: { name: string }[] };
     const newer = { ...current, fields: [...current.fields, { name: 'rack', type: 'string', default: '' }] };
-    const bytes = avro.Type.forSchema(structuredClone(newer) as unknown as avro.Schema).toBuffer({ nveId: 'nve1', mac: '02:00:00:00:00:01', addresses: [], reachable: true, rack: 'r1' });
+    const bytes = avro.Type.forSchema(structuredClone(newer) as unknown as avro.Schema).toBuffer({
+      nveId: 'nve1',
+      mac: '02:00:00:00:00:01',
+      addresses: [],
+      reachable: true,
+      rack: 'r1',
+    });
     const fingerprint = fingerprintOf(JSON.stringify(avro.Type.forSchema(structuredClone(newer) as unknown as avro.Schema).schema()));
     const header = Buffer.alloc(10);
     header.writeUInt16BE(0xc301);
     header.writeBigUInt64LE(BigInt(`0x${fingerprint}`), 2);
     expect(() => codec.decode(Buffer.concat([header, bytes]))).toThrow(`unknown schema ${fingerprint}`);
     expect(codec.learn(newer)).toBe(fingerprint);
-    expect(codec.decode(Buffer.concat([header, bytes]))).toEqual({ type: 'VnMember', data: { nveId: 'nve1', mac: '02:00:00:00:00:01', addresses: [], reachable: true } });
+    expect(codec.decode(Buffer.concat([header, bytes]))).toEqual({
+      type: 'VnMember',
+      data: { nveId: 'nve1', mac: '02:00:00:00:00:01', addresses: [], reachable: true },
+    });
   });
 
   it('refuses to learn a schema whose values it could not read', () => {

@@ -13,24 +13,37 @@ interface RecordSchema {
 }
 
 const SUFFIX = 'Command';
-const SCHEMAS: ReadonlyMap<string, RecordSchema> = new Map(Object.entries(commandSchemas).filter(([type]) => type.endsWith(SUFFIX)).map(([type, schema]) => [nameOf(type), schema]));
+const SCHEMAS: ReadonlyMap<string, RecordSchema> = new Map(
+  Object.entries(commandSchemas)
+    .filter(([type]) => type.endsWith(SUFFIX))
+    .map(([type, schema]) => [nameOf(type), schema]),
+);
 
 /** The commands that go over Kafka, by the names that they have in NDJSON. */
 export const kafkaCommandNames: readonly string[] = [...SCHEMAS.keys()];
 
-/** The line of NDJSON that says the same, so that both are read, digested and decided alike. No field of a command may be null in JSON: null in Avro is absent. */
+/**
+ * The line of NDJSON that says the same, so that both are read, digested and decided alike. No field of a command may be null in
+ * JSON: null in Avro is absent.
+ */
 export function lineOf({ type, data }: NveCommand): CommandLine {
   return { command: nameOf(type), ...(given(data) as object) };
 }
 
-/** The reverse. Throws CodecError for a command that has no record, for a field that it has not, and for null; whether the values fit, encoding tells. */
+/**
+ * The reverse. Throws CodecError for a command that has no record, for a field that it has not, and for null; whether the values
+ * fit, encoding tells.
+ */
 export function commandOf({ command, ...fields }: CommandLine): NveCommand {
   const schema = SCHEMAS.get(command);
   if (!schema) throw new CodecError(`«${command}» does not go over Kafka; ${kafkaCommandNames.join(', ')} do`);
   return { type: typeOf(command), data: complete(schema, fields, command) } as unknown as NveCommand;
 }
 
-/** The key of a command's record: what has one key is decided in the order sent. Of a passing it is the taker, which the NVE that sends it speaks for. */
+/**
+ * The key of a command's record: what has one key is decided in the order sent. Of a passing it is the taker, which the NVE that
+ * sends it speaks for.
+ */
 export function commandKey(line: CommandLine, nveId: string): string {
   const about = line.command === 'passAddress' ? line['to'] : line['tsId'];
   return typeof about === 'string' ? about : `nve/${nveId}`;
@@ -47,7 +60,9 @@ function complete({ fields }: RecordSchema, values: Readonly<Record<string, unkn
     if (!fields.some((field) => field.name === name)) throw new CodecError(`${path} has no field ${name}`);
     if (values[name] === null) throw new CodecError(`${path}.${name} is null; leave it out`);
   }
-  return Object.fromEntries(fields.map(({ name, type }) => [name, values[name] === undefined ? null : completeValue(type, values[name], `${path}.${name}`)]));
+  return Object.fromEntries(
+    fields.map(({ name, type }) => [name, values[name] === undefined ? null : completeValue(type, values[name], `${path}.${name}`)]),
+  );
 }
 
 function completeValue(type: unknown, value: unknown, path: string): unknown {
@@ -55,7 +70,9 @@ function completeValue(type: unknown, value: unknown, path: string): unknown {
   const branches = (Array.isArray(type) ? type : [type]) as { readonly type?: string; readonly items?: unknown }[];
   const items = branches.find((branch) => branch.type === 'array')?.items as Partial<RecordSchema> | undefined;
   if (!items?.fields) return value;
-  return value.map((item, i) => (typeof item === 'object' && item !== null ? complete(items as RecordSchema, item as Record<string, unknown>, `${path}[${i}]`) : item));
+  return value.map((item, i) =>
+    typeof item === 'object' && item !== null ? complete(items as RecordSchema, item as Record<string, unknown>, `${path}[${i}]`) : item,
+  );
 }
 
 function nameOf(type: string): string {

@@ -26,7 +26,10 @@ export interface SignedParts {
  * Idempotency-Key, timestamp in decimal (all UTF-8), value. The lengths keep one message from reading as another. Header `signature` has it
  * in lower-case hex. A KeyObject takes a sixth of the time that bytes do (3 against 16 µs, Node 24.21).
  */
-export function commandSignature(secret: KeyObject | Uint8Array, { topic, key, nveId, correlationId, idempotencyKey, timestamp, value }: SignedParts): Buffer {
+export function commandSignature(
+  secret: KeyObject | Uint8Array,
+  { topic, key, nveId, correlationId, idempotencyKey, timestamp, value }: SignedParts,
+): Buffer {
   const parts = [PURPOSE, topic, key, nveId, correlationId, idempotencyKey, String(timestamp), value].flatMap((part) => {
     const bytes = typeof part === 'string' ? Buffer.from(part, 'utf8') : part;
     const length = Buffer.allocUnsafe(LENGTH_BYTES);

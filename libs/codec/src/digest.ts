@@ -53,7 +53,9 @@ const hashed = (key: string, position: number): string => hash('sha256', `${key}
 
 /** Four bytes, the first the most significant, as a number from 0. */
 function wordAt(bytes: string, at: number): number {
-  return ((bytes.charCodeAt(at) << 24) | (bytes.charCodeAt(at + 1) << 16) | (bytes.charCodeAt(at + 2) << 8) | bytes.charCodeAt(at + 3)) >>> 0;
+  return (
+    ((bytes.charCodeAt(at) << 24) | (bytes.charCodeAt(at + 1) << 16) | (bytes.charCodeAt(at + 2) << 8) | bytes.charCodeAt(at + 3)) >>> 0
+  );
 }
 
 const hexOf = (word: number): string => word.toString(16).padStart(WORD_HEX_DIGITS, '0');

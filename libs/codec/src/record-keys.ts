@@ -18,18 +18,22 @@ export function membershipVnid(key: string): number | null {
  */
 export function mappingKey(mapping: Pick<Mapping, 'tsId' | 'vlan' | 'ip'>): string {
   if (mapping.vlan === null) return `mapping/${mapping.tsId}/${mapping.ip ?? 'untagged'}`;
-  return mapping.ip === null ? `mapping/${mapping.tsId}/vlan-${mapping.vlan}` : `mapping/${mapping.tsId}/vlan-${mapping.vlan}/${mapping.ip}`;
+  return mapping.ip === null
+    ? `mapping/${mapping.tsId}/vlan-${mapping.vlan}`
+    : `mapping/${mapping.tsId}/vlan-${mapping.vlan}/${mapping.ip}`;
 }
 
 const REMOVED = { mapping: 0, member: 1, context: 2, membership: 2 } as const;
 const HELD = { membership: 3, context: 3, member: 4, mapping: 5 } as const;
 
 /**
- * The place of a record within one change of a feed, lower first (contract, «Kafka»): lost mappings, lost members, a lost context or membership; then
- * what there is: context or membership, members, mappings. Whoever makes or applies a change keeps to this order.
+ * The place of a record within one change of a feed, lower first (contract, «Kafka»): lost mappings, lost members, a lost context
+ * or membership; then what there is: context or membership, members, mappings. Whoever makes or applies a change keeps to this
+ * order.
  */
 export function rankInChange(key: string, removed: boolean): number {
-  const kind = key === CONTEXT_KEY ? 'context' : key.startsWith('member/') ? 'member' : key.startsWith('mapping/') ? 'mapping' : 'membership';
+  const kind =
+    key === CONTEXT_KEY ? 'context' : key.startsWith('member/') ? 'member' : key.startsWith('mapping/') ? 'mapping' : 'membership';
   return (removed ? REMOVED : HELD)[kind];
 }
 

@@ -106,7 +106,10 @@ export class SingleObjectCodec<V extends Tagged<string>> {
   /** Fingerprint of the schema that `bytes` were written with, or null if they are not in single-object encoding. */
   fingerprintIn(bytes: Uint8Array, start = 0): Fingerprint | null {
     if (bytes.length < start + HEADER_BYTES || bytes[start] !== MARKER_0 || bytes[start + 1] !== MARKER_1) return null;
-    return Buffer.from(bytes.subarray(start + 2, start + HEADER_BYTES)).readBigUInt64LE().toString(16).padStart(16, '0');
+    return Buffer.from(bytes.subarray(start + 2, start + HEADER_BYTES))
+      .readBigUInt64LE()
+      .toString(16)
+      .padStart(16, '0');
   }
 
   encode(value: V): Buffer {
@@ -144,7 +147,8 @@ export class SingleObjectCodec<V extends Tagged<string>> {
     } catch (cause) {
       throw new CodecError(`malformed ${reader.name}`, { cause });
     }
-    if (result.offset !== end) throw new CodecError(`malformed ${reader.name}: ${result.offset < 0 || result.offset > end ? 'truncated' : 'trailing bytes'}`);
+    if (result.offset !== end)
+      throw new CodecError(`malformed ${reader.name}: ${result.offset < 0 || result.offset > end ? 'truncated' : 'trailing bytes'}`);
     return { type: reader.name, data: result.value } as unknown as V;
   }
 

@@ -2,7 +2,16 @@ import avro from 'avsc';
 import { CodecError } from './codec-error.ts';
 import { fingerprintOf, type Fingerprint } from './fingerprint.ts';
 import { snapshotSchemas } from './generated/schemas.ts';
-import type { SnapshotDigest, SnapshotHeader, SnapshotKey, SnapshotNve, SnapshotOracle, SnapshotTenantSystem, SnapshotTrailer, SnapshotVn } from './generated/types.ts';
+import type {
+  SnapshotDigest,
+  SnapshotHeader,
+  SnapshotKey,
+  SnapshotNve,
+  SnapshotOracle,
+  SnapshotTenantSystem,
+  SnapshotTrailer,
+  SnapshotVn,
+} from './generated/types.ts';
 
 /** Entries of one kind in plain Avro, one after the other: what surrounds them says which kind and how many. */
 export interface EntryCodec<T> {

@@ -64,7 +64,11 @@ function tsType(schema: Schema): string {
     if (!known) throw new Error(`no TypeScript type for Avro type «${schema}»`);
     return known;
   }
-  if (Array.isArray(schema)) return schema.map(tsType).toSorted((a, b) => Number(a === 'null') - Number(b === 'null')).join(' | ');
+  if (Array.isArray(schema))
+    return schema
+      .map(tsType)
+      .toSorted((a, b) => Number(a === 'null') - Number(b === 'null'))
+      .join(' | ');
   if (schema.type === 'array') return `readonly ${parenthesised(tsType(schema.items!))}[]`;
   if (schema.type === 'map') return `Readonly<Record<string, ${tsType(schema.values as Schema)}>>`;
   if (schema.type === 'string' && Array.isArray(schema.values)) return schema.values.map((v) => `'${String(v)}'`).join(' | ');
@@ -73,13 +77,16 @@ function tsType(schema: Schema): string {
 const parenthesised = (type: string): string => (type.includes(' ') ? `(${type})` : type);
 
 function declaration(schema: Named): string {
-  if (schema.type === 'enum') return `/** ${schema.doc} */\nexport type ${schema.name} = ${schema.symbols!.map((s) => `'${s}'`).join(' | ')};\n`;
+  if (schema.type === 'enum')
+    return `/** ${schema.doc} */\nexport type ${schema.name} = ${schema.symbols!.map((s) => `'${s}'`).join(' | ')};\n`;
   const fields = schema.fields!.map((field) => `  /** ${field.doc} */\n  readonly ${field.name}: ${tsType(field.type)};`);
   return `/** ${schema.doc} */\nexport interface ${schema.name} {\n${fields.join('\n')}\n}\n`;
 }
 
 function schemaConstants(name: string, schemas: Named[]): string {
-  const entries = schemas.map((schema) => `  ${schema.name}: ${JSON.stringify(inline(schema, new Set()), null, 2).replaceAll('\n', '\n  ')},`);
+  const entries = schemas.map(
+    (schema) => `  ${schema.name}: ${JSON.stringify(inline(schema, new Set()), null, 2).replaceAll('\n', '\n  ')},`,
+  );
   return `export const ${name} = {\n${entries.join('\n')}\n} as const;\n`;
 }
 
@@ -100,7 +107,15 @@ export function generate(): Record<string, string> {
   ].join('\n');
   return {
     'types.ts': body,
-    'schemas.ts': header + schemaConstants('eventSchemas', events) + '\n' + schemaConstants('recordSchemas', records) + '\n' + schemaConstants('snapshotSchemas', snapshots) + '\n' + schemaConstants('commandSchemas', commands),
+    'schemas.ts':
+      header +
+      schemaConstants('eventSchemas', events) +
+      '\n' +
+      schemaConstants('recordSchemas', records) +
+      '\n' +
+      schemaConstants('snapshotSchemas', snapshots) +
+      '\n' +
+      schemaConstants('commandSchemas', commands),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes docs/schemas.md (every event, record and command, field by field, for people) and docs/asyncapi.json (the topics, for machines) from the schemas.
- * `npm run docs` writes; a test compares what it would write with what is there.
+ * Writes docs/schemas.md (every event, record and command, field by field, for people) and docs/asyncapi.json (the topics, for
+ * machines) from the schemas. `npm run docs` writes; a test compares what it would write with what is there.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,13 @@ const commands = Object.values(commandSchemas) as readonly Schema[];
 function typeName(type: unknown): string {
   if (typeof type === 'string') return type.split('.').pop()!;
   if (Array.isArray(type)) return type.map(typeName).join(' or ');
-  const { type: kind, name, items, values, symbols } = type as { type: string; name?: string; items?: unknown; values?: unknown; symbols?: readonly string[] };
+  const {
+    type: kind,
+    name,
+    items,
+    values,
+    symbols,
+  } = type as { type: string; name?: string; items?: unknown; values?: unknown; symbols?: readonly string[] };
   if (kind === 'array') return `list of ${typeName(items)}`;
   if (kind === 'map') return `map of ${typeName(values)}`;
   if (symbols) return `${name} (${symbols.join(', ')})`;
@@ -49,7 +55,16 @@ function shared(): readonly Schema[] {
 }
 
 const section = ({ name, doc, fields }: Schema): string =>
-  [`### ${name}`, '', doc, '', '| field | type | meaning |', '| --- | --- | --- |', ...fields.map((field) => `| \`${field.name}\` | ${typeName(field.type)} | ${field.doc} |`), ''].join('\n');
+  [
+    `### ${name}`,
+    '',
+    doc,
+    '',
+    '| field | type | meaning |',
+    '| --- | --- | --- |',
+    ...fields.map((field) => `| \`${field.name}\` | ${typeName(field.type)} | ${field.doc} |`),
+    '',
+  ].join('\n');
 
 function page(): string {
   return [
@@ -76,9 +91,22 @@ const headers = {
   type: 'object',
   required: ['position', 'log'],
   properties: {
-    position: { type: 'string', description: 'Log position that caused the record, decimal. Per key, apply what is equal or newer than the last seen, removals included.' },
-    log: { type: 'string', format: 'uuid', description: 'The log that positions belong to. A new one means: forget positions, read from the start. It is renewed when the log has lost its end and that was accepted; positions of the former one may be greater than those of the new.' },
-    'change-end': { const: '1', description: 'On the last record of a change in this topic; in the topic of an NVE, of what one shard of the VNs (VNID modulo 64) has of the change, since shards are written apart.' },
+    'position': {
+      type: 'string',
+      description:
+        'Log position that caused the record, decimal. Per key, apply what is equal or newer than the last seen, removals included.',
+    },
+    'log': {
+      type: 'string',
+      format: 'uuid',
+      description:
+        'The log that positions belong to. A new one means: forget positions, read from the start. It is renewed when the log has lost its end and that was accepted; positions of the former one may be greater than those of the new.',
+    },
+    'change-end': {
+      const: '1',
+      description:
+        'On the last record of a change in this topic; in the topic of an NVE, of what one shard of the VNs (VNID modulo 64) has of the change, since shards are written apart.',
+    },
     'event-type': { type: 'string' },
     'correlation-id': { type: 'string' },
     'recorded-at': { type: 'string', description: 'Milliseconds since 1970-01-01T00:00:00Z, decimal.' },
@@ -95,7 +123,9 @@ const KEYS: Readonly<Record<string, string>> = {
 const described = (description: string): object => ({ type: 'string', description });
 const COMMAND_IDS = {
   'correlation-id': described('1 to 128 printable characters; stands in the event that follows.'),
-  'idempotency-key': described('1 to 128 printable characters. The same command under the same key is done once and answered alike, for 24 hours.'),
+  'idempotency-key': described(
+    '1 to 128 printable characters. The same command under the same key is done once and answered alike, for 24 hours.',
+  ),
 };
 const COMMAND_HEADERS = {
   type: 'object',
@@ -112,13 +142,22 @@ const OUTCOME_HEADERS = { type: 'object', required: Object.keys(COMMAND_IDS), pr
 
 function commandMessage({ name, doc }: Schema): object {
   const outcome = name === 'CommandOutcome';
-  const key = outcome ? 'The Idempotency-Key of the command' : /^(?:(?:Disc|C)onnectNve|KeepOnly)/.test(name) ? '`nve/<nveId>`' : name.startsWith('PassAddress') ? '`<to>`' : '`<tsId>`';
+  const key = outcome
+    ? 'The Idempotency-Key of the command'
+    : /^(?:(?:Disc|C)onnectNve|KeepOnly)/.test(name)
+      ? '`nve/<nveId>`'
+      : name.startsWith('PassAddress')
+        ? '`<to>`'
+        : '`<tsId>`';
   return {
     name,
     summary: doc,
     description: `Key ${key}.`,
     headers: outcome ? OUTCOME_HEADERS : COMMAND_HEADERS,
-    payload: { schemaFormat: 'application/vnd.apache.avro+json;version=1.9.0', schema: commandSchemas[name as keyof typeof commandSchemas] },
+    payload: {
+      schemaFormat: 'application/vnd.apache.avro+json;version=1.9.0',
+      schema: commandSchemas[name as keyof typeof commandSchemas],
+    },
     bindings: { kafka: { key: { type: 'string', description: key } } },
   };
 }
@@ -146,17 +185,31 @@ const INFO = [
 ];
 
 function asyncApi(): object {
-  const messages = (...names: string[]): object => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/messages/${name}` }]));
+  const messages = (...names: string[]): object =>
+    Object.fromEntries(names.map((name) => [name, { $ref: `#/components/messages/${name}` }]));
   const kafka = { partitions: 1, topicConfiguration: { 'cleanup.policy': ['compact'], 'delete.retention.ms': 604_800_000 } };
   return {
     asyncapi: '3.0.0',
     info: { title: 'Feeds and commands of the Network Virtualization Authority', version: '1', description: INFO.join('\n\n') },
     channels: {
-      vn: { address: 'nvo3.vn.{vnid}', description: 'The table of a VN.', parameters: { vnid: { description: '1 to 16777215.' } }, messages: messages('VnContext', 'VnMember', 'Mapping'), bindings: { kafka } },
-      nve: { address: 'nvo3.nve.{nveId}', description: 'The VNs that an NVE is in, and where to follow them.', parameters: { nveId: { description: 'The NVE.' } }, messages: messages('Membership'), bindings: { kafka } },
+      vn: {
+        address: 'nvo3.vn.{vnid}',
+        description: 'The table of a VN.',
+        parameters: { vnid: { description: '1 to 16777215.' } },
+        messages: messages('VnContext', 'VnMember', 'Mapping'),
+        bindings: { kafka },
+      },
+      nve: {
+        address: 'nvo3.nve.{nveId}',
+        description: 'The VNs that an NVE is in, and where to follow them.',
+        parameters: { nveId: { description: 'The NVE.' } },
+        messages: messages('Membership'),
+        bindings: { kafka },
+      },
       commands: {
         address: 'nvo3.commands',
-        description: 'Commands of NVEs, in order per key; a record older than 23 h 55 min is refused. The partition is that of Kafka’s default partitioner for keys: murmur2 of the key’s bytes, without its sign bit, modulo the number of partitions. A sender that chooses another keeps its own order only if it always chooses the same for a key.',
+        description:
+          'Commands of NVEs, in order per key; a record older than 23 h 55 min is refused. The partition is that of Kafka’s default partitioner for keys: murmur2 of the key’s bytes, without its sign bit, modulo the number of partitions. A sender that chooses another keeps its own order only if it always chooses the same for a key.',
         messages: messages(...commands.map(({ name }) => name).filter((name) => name !== 'CommandOutcome')),
         bindings: { kafka: { partitions: 12, topicConfiguration: { 'cleanup.policy': ['delete'], 'retention.ms': 604_800_000 } } },
       },
@@ -167,14 +220,24 @@ function asyncApi(): object {
         messages: messages('CommandOutcome'),
         bindings: { kafka: { partitions: 1, topicConfiguration: { 'cleanup.policy': ['delete'], 'retention.ms': 86_400_000 } } },
       },
-      schemas: { address: 'nvo3.schemas', description: 'Key: fingerprint of a schema, 16 hex digits. Value: the schema as JSON, written before the first record that uses it.', bindings: { kafka } },
+      schemas: {
+        address: 'nvo3.schemas',
+        description:
+          'Key: fingerprint of a schema, 16 hex digits. Value: the schema as JSON, written before the first record that uses it.',
+        bindings: { kafka },
+      },
     },
     operations: {
       followVn: { action: 'receive', channel: { $ref: '#/channels/vn' } },
       followNve: { action: 'receive', channel: { $ref: '#/channels/nve' } },
       sendCommand: { action: 'send', channel: { $ref: '#/channels/commands' }, reply: { channel: { $ref: '#/channels/outcomes' } } },
     },
-    components: { messages: Object.fromEntries([...records.map((schema) => [schema.name, message(schema)] as const), ...commands.map((schema) => [schema.name, commandMessage(schema)] as const)]) },
+    components: {
+      messages: Object.fromEntries([
+        ...records.map((schema) => [schema.name, message(schema)] as const),
+        ...commands.map((schema) => [schema.name, commandMessage(schema)] as const),
+      ]),
+    },
   };
 }
 

@@ -13,7 +13,10 @@ export function currentSchemas(): readonly WriterSchema[] {
 }
 
 export function releasedSchemas(): { readonly file: string; readonly schema: { readonly name: string } }[] {
-  return readdirSync(releasedFolder).map((file) => ({ file, schema: JSON.parse(readFileSync(join(releasedFolder, file), 'utf8')) as { name: string } }));
+  return readdirSync(releasedFolder).map((file) => ({
+    file,
+    schema: JSON.parse(readFileSync(join(releasedFolder, file), 'utf8')) as { name: string },
+  }));
 }
 
 if (process.argv[1] === import.meta.filename) {

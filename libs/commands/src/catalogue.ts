@@ -22,7 +22,20 @@ import {
   parseVnid,
   parseVnName,
 } from '@nva/identifiers';
-import { attributes, boolean, integer, list, matching, object, oneOf, optional, position, required, type Fields, type JsonSchema } from './readers.ts';
+import {
+  attributes,
+  boolean,
+  integer,
+  list,
+  matching,
+  object,
+  oneOf,
+  optional,
+  position,
+  required,
+  type Fields,
+  type JsonSchema,
+} from './readers.ts';
 
 export const MAX_ADDRESSES_PER_NVE = 16;
 export const MAX_POLICY_ATTRIBUTES = 64;
@@ -60,7 +73,12 @@ const bindingFields: Fields = {
 const tunnelAddresses = (received: unknown, field: string): readonly string[] => {
   const addresses = list(parseTunnelAddress, 1, MAX_ADDRESSES_PER_NVE)(received, field);
   const twice = addresses.findIndex((address, i) => addresses.indexOf(address) !== i);
-  if (twice !== -1) throw new Refusal('address-duplicate', 'an underlay address is given twice', { field: `${field}[${twice}]`, received: addresses[twice], row: 'R2' });
+  if (twice !== -1)
+    throw new Refusal('address-duplicate', 'an underlay address is given twice', {
+      field: `${field}[${twice}]`,
+      received: addresses[twice],
+      row: 'R2',
+    });
   return addresses;
 };
 const objectSchema = (fields: Fields): JsonSchema => ({
@@ -72,13 +90,25 @@ const objectSchema = (fields: Fields): JsonSchema => ({
 const bindings = list(object<BindingLine>(bindingFields), 0, MAX_BINDINGS_PER_TS);
 const bindingsSchema: JsonSchema = { type: 'array', items: objectSchema(bindingFields), maxItems: MAX_BINDINGS_PER_TS };
 
-const attributesSchema: JsonSchema = { type: 'object', additionalProperties: { ...text, maxLength: MAX_ATTRIBUTE_LENGTH }, maxProperties: MAX_POLICY_ATTRIBUTES };
+const attributesSchema: JsonSchema = {
+  type: 'object',
+  additionalProperties: { ...text, maxLength: MAX_ATTRIBUTE_LENGTH },
+  maxProperties: MAX_POLICY_ATTRIBUTES,
+};
 
 const policyFields: Fields = {
   access: optional(attributes(MAX_POLICY_ATTRIBUTES, MAX_ATTRIBUTE_LENGTH), attributesSchema, 'Attributes of the access path.'),
-  tunnel: optional(attributes(MAX_POLICY_ATTRIBUTES, MAX_ATTRIBUTE_LENGTH), attributesSchema, 'Traffic-engineering attributes of the tunnels.'),
+  tunnel: optional(
+    attributes(MAX_POLICY_ATTRIBUTES, MAX_ATTRIBUTE_LENGTH),
+    attributesSchema,
+    'Traffic-engineering attributes of the tunnels.',
+  ),
 };
-const policies = (received: unknown, field: string): Policies => ({ access: {}, tunnel: {}, ...object<Partial<Policies>>(policyFields)(received, field) });
+const policies = (received: unknown, field: string): Policies => ({
+  access: {},
+  tunnel: {},
+  ...object<Partial<Policies>>(policyFields)(received, field),
+});
 
 /** What an NVE reports to have applied of one VN (contract, heartbeat). */
 export interface Applied {
@@ -92,7 +122,11 @@ const appliedFields: Fields = {
   vnid,
   log: required(matching(/^[0-9a-f-]{36}$/, 'a UUID'), { ...text, format: 'uuid' }, 'The log that the position belongs to.'),
   position: required(position, text, 'Position of the newest change applied, a decimal string.'),
-  digest: required(matching(/^[0-9a-f]{16}$/, '16 hex digits'), { ...text, pattern: '^[0-9a-f]{16}$' }, 'Digest of the table at that position.'),
+  digest: required(
+    matching(/^[0-9a-f]{16}$/, '16 hex digits'),
+    { ...text, pattern: '^[0-9a-f]{16}$' },
+    'Digest of the table at that position.',
+  ),
 };
 
 export interface CommandSpec {
@@ -109,7 +143,11 @@ export const CATALOGUE = {
     fields: {
       vnid,
       tenantId,
-      name: required(parseVnName, { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH }, 'Name of the VN, for people: one line, without invisible characters.'),
+      name: required(
+        parseVnName,
+        { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH },
+        'Name of the VN, for people: one line, without invisible characters.',
+      ),
       service: required(oneOf('l2', 'l3'), { enum: ['l2', 'l3'] }, 'Forwarding service.'),
       encapsulation: required(oneOf('vxlan', 'nvgre', 'mpls-gre'), { enum: ['vxlan', 'nvgre', 'mpls-gre'] }, 'Data plane encapsulation.'),
       context: optional(policies, objectSchema(policyFields), 'Access and tunnel policies; absent leaves them as they are.'),
@@ -119,7 +157,14 @@ export const CATALOGUE = {
   releaseVn: {
     type: 'releaseVn',
     doc: 'Free the VNID of a deleted VN before its time: its topic is deleted, and any tenant may have it (operators).',
-    fields: { vnid, reason: required(parseReason, { ...text, minLength: 1, maxLength: MAX_REASON_LENGTH }, 'Why, for the audit: one line, without invisible characters.') },
+    fields: {
+      vnid,
+      reason: required(
+        parseReason,
+        { ...text, minLength: 1, maxLength: MAX_REASON_LENGTH },
+        'Why, for the audit: one line, without invisible characters.',
+      ),
+    },
   },
   connectNve: {
     type: 'connectNve',
@@ -128,8 +173,16 @@ export const CATALOGUE = {
       nveId,
       siteId: required(parseSiteId, id, 'The site whose edge it is.'),
       mac: required(parseMac, macSchema, 'Underlay MAC.'),
-      addresses: required(tunnelAddresses, { type: 'array', items: ipSchema, minItems: 1, maxItems: MAX_ADDRESSES_PER_NVE }, 'Underlay IP addresses, each once, preferred first. None may be of another NVE that is reachable.'),
-      incarnation: optional(incarnation, { type: 'integer', minimum: 0 }, 'Grows with every restart of the NVE. Absent: the one that is known, or 0.'),
+      addresses: required(
+        tunnelAddresses,
+        { type: 'array', items: ipSchema, minItems: 1, maxItems: MAX_ADDRESSES_PER_NVE },
+        'Underlay IP addresses, each once, preferred first. None may be of another NVE that is reachable.',
+      ),
+      incarnation: optional(
+        incarnation,
+        { type: 'integer', minimum: 0 },
+        'Grows with every restart of the NVE. Absent: the one that is known, or 0.',
+      ),
       leaseS: optional(integer(1, MAX_LEASE_S), whole(1, MAX_LEASE_S), 'Seconds without heartbeat until it counts as unreachable.'),
       force: optional(boolean, { type: 'boolean' }, 'Take addresses that a reachable NVE of another id has (operators).'),
     },
@@ -145,7 +198,11 @@ export const CATALOGUE = {
     fields: {
       nveId,
       incarnation: required(incarnation, { type: 'integer', minimum: 0 }, 'The incarnation that it connected with; 0 where it gave none.'),
-      applied: optional(list(object<Applied>(appliedFields), 0, MAX_APPLIED), { type: 'array', items: objectSchema(appliedFields), maxItems: MAX_APPLIED }, 'What it has applied, per VN.'),
+      applied: optional(
+        list(object<Applied>(appliedFields), 0, MAX_APPLIED),
+        { type: 'array', items: objectSchema(appliedFields), maxItems: MAX_APPLIED },
+        'What it has applied, per VN.',
+      ),
     },
   },
   attach: {
@@ -157,9 +214,17 @@ export const CATALOGUE = {
       tenantId,
       vmId: required(parseVmId, id, 'The VM whose vNIC it is.'),
       mac,
-      logicalInterface: optional(parseLogicalInterface, { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH }, 'Access link at the NVE; never sent to a remote NVE.'),
+      logicalInterface: optional(
+        parseLogicalInterface,
+        { ...text, minLength: 1, maxLength: MAX_VN_NAME_LENGTH },
+        'Access link at the NVE; never sent to a remote NVE.',
+      ),
       bindings: optional(bindings, bindingsSchema, 'The whole set; absent leaves it as it is.'),
-      state: optional(oneOf('associated', 'activated'), { enum: ['associated', 'activated'] }, 'Two-phase attachment; activated unless given.'),
+      state: optional(
+        oneOf('associated', 'activated'),
+        { enum: ['associated', 'activated'] },
+        'Two-phase attachment; activated unless given.',
+      ),
       placement: optional(oneOf('move', 'add'), { enum: ['move', 'add'] }, 'add keeps the other NVEs; move, the default, leaves them.'),
     },
   },
@@ -168,7 +233,15 @@ export const CATALOGUE = {
   registerBindings: {
     type: 'registerBindings',
     doc: 'Register, change or renew several bindings, all or nothing.',
-    fields: { tsId, tenantId: whose, bindings: required(list(object<BindingLine>(bindingFields), 1, MAX_BINDINGS_PER_TS), { ...bindingsSchema, minItems: 1 }, 'One line per binding.') },
+    fields: {
+      tsId,
+      tenantId: whose,
+      bindings: required(
+        list(object<BindingLine>(bindingFields), 1, MAX_BINDINGS_PER_TS),
+        { ...bindingsSchema, minItems: 1 },
+        'One line per binding.',
+      ),
+    },
   },
   registerBinding: {
     type: 'registerBinding',
@@ -199,8 +272,16 @@ export const CATALOGUE = {
       mac: optional(parseMac, macSchema, 'The MAC that passes: that of the holder. In all VNs of both.'),
       forMac: optional(parseMac, macSchema, 'The MAC that the holder has from then on; absent: the taker\u2019s former one.'),
       bid: optional(parseBid, whole(1, MAX_BID), 'BID of the taker\u2019s binding; absent: the holder\u2019s.'),
-      vlan: optional(parseVlan, whole(1, MAX_VLAN), 'VLAN of the taker\u2019s binding; absent: the one by which it is in the VN, or else the holder\u2019s.'),
-      lifetimeS: optional(integer(1, MAX_LIFETIME_S), whole(1, MAX_LIFETIME_S), 'Lifetime of the taker\u2019s binding in seconds; absent: that of the holder\u2019s.'),
+      vlan: optional(
+        parseVlan,
+        whole(1, MAX_VLAN),
+        'VLAN of the taker\u2019s binding; absent: the one by which it is in the VN, or else the holder\u2019s.',
+      ),
+      lifetimeS: optional(
+        integer(1, MAX_LIFETIME_S),
+        whole(1, MAX_LIFETIME_S),
+        'Lifetime of the taker\u2019s binding in seconds; absent: that of the holder\u2019s.',
+      ),
     },
   },
 } as const satisfies Record<string, CommandSpec>;
@@ -217,7 +298,11 @@ export function commandSchema(name: CommandName, without: readonly string[] = []
 
 /** What may come with every command. */
 export const ENVELOPE: Fields = {
-  ifRevision: optional(integer(-1, Number.MAX_SAFE_INTEGER), { type: 'integer', minimum: -1 }, 'Refuse unless the stream is at this revision; -1 means that it does not exist.'),
+  ifRevision: optional(
+    integer(-1, Number.MAX_SAFE_INTEGER),
+    { type: 'integer', minimum: -1 },
+    'Refuse unless the stream is at this revision; -1 means that it does not exist.',
+  ),
   idempotencyKey: optional(matching(/^[\x21-\x7e]{1,128}$/, '1 to 128 printable characters'), text, 'Like the Idempotency-Key header.'),
   correlationId: optional(matching(/^[\x21-\x7e]{1,128}$/, '1 to 128 printable characters'), text, 'Like the X-Correlation-Id header.'),
 };

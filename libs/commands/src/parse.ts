@@ -15,7 +15,9 @@ export interface ParsedCommand {
 }
 
 const LINE_FIELDS = new Map<CommandName, Fields>(commandNames.map((name) => [name, { ...CATALOGUE[name].fields, ...ENVELOPE }]));
-const REST_FIELDS = new Map<CommandName, Fields>(commandNames.map((name) => [name, { ...CATALOGUE[name].fields, ifRevision: ENVELOPE.ifRevision! }]));
+const REST_FIELDS = new Map<CommandName, Fields>(
+  commandNames.map((name) => [name, { ...CATALOGUE[name].fields, ifRevision: ENVELOPE.ifRevision! }]),
+);
 
 /** A sweep is of many streams, so none has a revision for it. */
 const { ifRevision: _, ...SWEEP_ENVELOPE } = ENVELOPE;
@@ -26,7 +28,10 @@ export function parseLine(line: unknown): ParsedCommand | ParsedSweep {
   const { command: name, ...body } = line;
   if (isSweepName(name)) return parsedSweep(name, SWEEP_ENVELOPE, body);
   if (typeof name !== 'string' || !Object.hasOwn(CATALOGUE, name)) {
-    throw new Refusal('unknown-command', `a command is one of ${[...commandNames, ...sweepNames].join(', ')}`, { field: 'command', received: name });
+    throw new Refusal('unknown-command', `a command is one of ${[...commandNames, ...sweepNames].join(', ')}`, {
+      field: 'command',
+      received: name,
+    });
   }
   return parsed(CATALOGUE[name as CommandName], readObject(LINE_FIELDS.get(name as CommandName)!, body, ''));
 }
@@ -45,14 +50,17 @@ function joined(path: Readonly<Record<string, unknown>>, body: unknown): Readonl
   const given = body ?? {};
   if (!isObject(given)) throw new Refusal('wrong-type', 'the request is an object', { field: '', received: body });
   for (const field in path) {
-    if (Object.hasOwn(given, field)) throw new Refusal('unknown-field', `${field} is in the path already`, { field, received: given[field] });
+    if (Object.hasOwn(given, field))
+      throw new Refusal('unknown-field', `${field} is in the path already`, { field, received: given[field] });
   }
   return { ...given, ...path };
 }
 
 function parsed(spec: CommandSpec, fields: Record<string, unknown>): ParsedCommand {
   const { ifRevision, idempotencyKey, correlationId, applied, context, ...rest } = fields;
-  const command = (context === undefined ? { type: spec.type, ...rest } : { type: spec.type, ...rest, policies: context }) as unknown as Command;
+  const command = (context === undefined
+    ? { type: spec.type, ...rest }
+    : { type: spec.type, ...rest, policies: context }) as unknown as Command;
   const result: Record<string, unknown> = { command };
   if (ifRevision !== undefined) result['ifRevision'] = ifRevision;
   if (idempotencyKey !== undefined) result['idempotencyKey'] = idempotencyKey;

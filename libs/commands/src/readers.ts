@@ -27,7 +27,11 @@ export function readObject(fields: Fields, received: unknown, path: string): Rec
   if (!isObject(received)) throw new Refusal('wrong-type', `${path === '' ? 'the request' : path} is an object`, { field: path, received });
   const prefix = path === '' ? '' : `${path}.`;
   for (const name in received) {
-    if (!Object.hasOwn(fields, name)) throw new Refusal('unknown-field', `there is no field ${fieldIn(path, name)}`, { field: fieldIn(path, name), received: received[name] });
+    if (!Object.hasOwn(fields, name))
+      throw new Refusal('unknown-field', `there is no field ${fieldIn(path, name)}`, {
+        field: fieldIn(path, name),
+        received: received[name],
+      });
   }
   const result: Record<string, unknown> = {};
   for (const name in fields) {
@@ -39,7 +43,10 @@ export function readObject(fields: Fields, received: unknown, path: string): Rec
   return result;
 }
 
-export const object = <T>(fields: Fields): Reader<T> => (received, field) => readObject(fields, received, field) as T;
+export const object =
+  <T>(fields: Fields): Reader<T> =>
+  (received, field) =>
+    readObject(fields, received, field) as T;
 
 export function list<T>(read: Reader<T>, minItems: number, maxItems: number): Reader<readonly T[]> {
   return (received, field) => {
@@ -53,14 +60,19 @@ export function list<T>(read: Reader<T>, minItems: number, maxItems: number): Re
 
 export function oneOf<T extends string>(...values: readonly T[]): Reader<T> {
   return (received, field) => {
-    if (!values.includes(received as T)) throw new Refusal(typeof received === 'string' ? 'out-of-range' : 'wrong-type', `${field} is one of ${values.join(', ')}`, { field, received });
+    if (!values.includes(received as T))
+      throw new Refusal(typeof received === 'string' ? 'out-of-range' : 'wrong-type', `${field} is one of ${values.join(', ')}`, {
+        field,
+        received,
+      });
     return received as T;
   };
 }
 
 export function integer(min: number, max: number): Reader<number> {
   return (received, field) => {
-    if (typeof received !== 'number' || !Number.isInteger(received)) throw new Refusal('wrong-type', `${field} is an integer`, { field, received });
+    if (typeof received !== 'number' || !Number.isInteger(received))
+      throw new Refusal('wrong-type', `${field} is an integer`, { field, received });
     if (received < min || received > max) throw new Refusal('out-of-range', `${field} is ${min} to ${max}`, { field, received });
     return received;
   };
@@ -92,12 +104,19 @@ export function attributes(maxItems: number, maxLength: number): Reader<Readonly
   return (received, field) => {
     if (!isObject(received)) throw new Refusal('wrong-type', `${field} is an object of strings`, { field, received });
     const entries = Object.entries(received);
-    if (entries.length > maxItems) throw new Refusal('out-of-range', `${field} has at most ${maxItems} attributes`, { field, received: entries.length });
+    if (entries.length > maxItems)
+      throw new Refusal('out-of-range', `${field} has at most ${maxItems} attributes`, { field, received: entries.length });
     for (const [name, value] of entries) {
-      if (name === '' || name.length > maxLength || name === '__proto__') throw new Refusal('out-of-range', `an attribute's name is 1 to ${maxLength} characters`, { field, received: name });
+      if (name === '' || name.length > maxLength || name === '__proto__')
+        throw new Refusal('out-of-range', `an attribute's name is 1 to ${maxLength} characters`, { field, received: name });
       checkText(name, field);
-      if (typeof value !== 'string') throw new Refusal('wrong-type', `${fieldIn(field, name)} is a string`, { field: fieldIn(field, name), received: value });
-      if (value.length > maxLength) throw new Refusal('out-of-range', `${fieldIn(field, name)} has at most ${maxLength} characters`, { field: fieldIn(field, name), received: value });
+      if (typeof value !== 'string')
+        throw new Refusal('wrong-type', `${fieldIn(field, name)} is a string`, { field: fieldIn(field, name), received: value });
+      if (value.length > maxLength)
+        throw new Refusal('out-of-range', `${fieldIn(field, name)} has at most ${maxLength} characters`, {
+          field: fieldIn(field, name),
+          received: value,
+        });
       checkText(value, fieldIn(field, name));
     }
     return Object.fromEntries(entries) as Readonly<Record<string, string>>;

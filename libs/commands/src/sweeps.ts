@@ -10,8 +10,16 @@ const MAX_PLACE_LENGTH = 257;
 
 const bounds: Fields = {
   dryRun: optional(boolean, { type: 'boolean' }, 'true: say what would be done, and do nothing.'),
-  limit: optional(integer(1, MAX_SWEPT), { type: 'integer', minimum: 1, maximum: MAX_SWEPT }, `Tenant systems at most; ${MAX_SWEPT} unless given.`),
-  after: optional(matching(new RegExp(`^[!-~]{0,${MAX_PLACE_LENGTH}}$`), 'the next of an earlier answer'), { type: 'string', maxLength: MAX_PLACE_LENGTH }, 'Where an earlier one ended: its `next`. Passes over what could not be done before it.'),
+  limit: optional(
+    integer(1, MAX_SWEPT),
+    { type: 'integer', minimum: 1, maximum: MAX_SWEPT },
+    `Tenant systems at most; ${MAX_SWEPT} unless given.`,
+  ),
+  after: optional(
+    matching(new RegExp(`^[!-~]{0,${MAX_PLACE_LENGTH}}$`), 'the next of an earlier answer'),
+    { type: 'string', maxLength: MAX_PLACE_LENGTH },
+    'Where an earlier one ended: its `next`. Passes over what could not be done before it.',
+  ),
 };
 
 const heldFields: Fields = {
@@ -27,7 +35,10 @@ export interface SweepSpec {
 
 /** What is asked of many tenant systems at once, by the name that it has in NDJSON. */
 export const SWEEPS = {
-  evacuateNve: { doc: 'Detach everything at an NVE, one ordinary detach each (operators). A repeat goes on where it stood.', fields: { nveId, ...bounds } },
+  evacuateNve: {
+    doc: 'Detach everything at an NVE, one ordinary detach each (operators). A repeat goes on where it stood.',
+    fields: { nveId, ...bounds },
+  },
   emptyVn: {
     doc: 'End every binding in a VN, one ordinary registration for each tenant system, which stays attached (operators). A repeat goes on where it stood.',
     fields: { vnid: required(parseVnid, { type: 'integer', minimum: 1, maximum: MAX_VNID }, 'Virtual network identifier.'), ...bounds },
@@ -36,8 +47,16 @@ export const SWEEPS = {
     doc: 'These are all that the NVE has: detach from it what is not among them, one ordinary detach each.',
     fields: {
       nveId,
-      incarnation: required(integer(0, Number.MAX_SAFE_INTEGER), { type: 'integer', minimum: 0 }, 'The incarnation that it connected with, 0 where it gave none; another one is refused.'),
-      tenantSystems: required(list(object<Held>(heldFields), 0, MAX_WHOLE_SET), { type: 'array', items: heldSchema, maxItems: MAX_WHOLE_SET }, 'All that it has.'),
+      incarnation: required(
+        integer(0, Number.MAX_SAFE_INTEGER),
+        { type: 'integer', minimum: 0 },
+        'The incarnation that it connected with, 0 where it gave none; another one is refused.',
+      ),
+      tenantSystems: required(
+        list(object<Held>(heldFields), 0, MAX_WHOLE_SET),
+        { type: 'array', items: heldSchema, maxItems: MAX_WHOLE_SET },
+        'All that it has.',
+      ),
       ...bounds,
     },
   },

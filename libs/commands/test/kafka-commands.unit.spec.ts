@@ -1,14 +1,51 @@
-import { CodecError, commandOf, commandSchemas, createCommandCodec, kafkaCommandNames, lineOf, type CommandLine, type NveCommand } from '@nva/codec';
+import {
+  CodecError,
+  commandOf,
+  commandSchemas,
+  createCommandCodec,
+  kafkaCommandNames,
+  lineOf,
+  type CommandLine,
+  type NveCommand,
+} from '@nva/codec';
 import { authorize, refusalForSweep } from '@nva/registrar';
 import { describe, expect, it } from 'vitest';
 import { CATALOGUE, commandNames, parseLine, SWEEPS, sweepNames, type CommandName, type SweepName } from '../src/index.ts';
 
 const LINES: readonly CommandLine[] = [
   { command: 'attach', nveId: 'nve1', tsId: 'ts1', tenantId: 'red', vmId: 'vm1', mac: '02-00-00-00-00-01' },
-  { command: 'attach', nveId: 'nve1', tsId: 'ts1', tenantId: 'red', vmId: 'vm1', mac: '02:00:00:00:00:01', logicalInterface: 'tap0', bindings: [], state: 'associated', placement: 'add', ifRevision: -1 },
-  { command: 'attach', nveId: 'nve1', tsId: 'ts1', tenantId: 'red', vmId: 'vm1', mac: '02:00:00:00:00:01', bindings: [{ bid: 1, vnid: 7, vlan: 9, ip: '2001:db8::1', lifetimeS: 0 }, { vnid: 8 }] },
+  {
+    command: 'attach',
+    nveId: 'nve1',
+    tsId: 'ts1',
+    tenantId: 'red',
+    vmId: 'vm1',
+    mac: '02:00:00:00:00:01',
+    logicalInterface: 'tap0',
+    bindings: [],
+    state: 'associated',
+    placement: 'add',
+    ifRevision: -1,
+  },
+  {
+    command: 'attach',
+    nveId: 'nve1',
+    tsId: 'ts1',
+    tenantId: 'red',
+    vmId: 'vm1',
+    mac: '02:00:00:00:00:01',
+    bindings: [{ bid: 1, vnid: 7, vlan: 9, ip: '2001:db8::1', lifetimeS: 0 }, { vnid: 8 }],
+  },
   { command: 'detach', nveId: 'nve1', tsId: 'ts1', ifRevision: 3 },
-  { command: 'connectNve', nveId: 'nve1', siteId: 's', mac: '02:00:00:00:ff:01', addresses: ['192.0.2.1'], incarnation: Number.MAX_SAFE_INTEGER - 1, leaseS: 60 },
+  {
+    command: 'connectNve',
+    nveId: 'nve1',
+    siteId: 's',
+    mac: '02:00:00:00:ff:01',
+    addresses: ['192.0.2.1'],
+    incarnation: Number.MAX_SAFE_INTEGER - 1,
+    leaseS: 60,
+  },
   { command: 'disconnectNve', nveId: 'nve1', forget: false },
   { command: 'registerBindings', tsId: 'ts1', bindings: [{ bid: 2, lifetimeS: 30 }] },
   { command: 'registerBinding', tsId: 'ts1', bid: 0, vnid: 1, ip: '10.0.0.1' },
@@ -19,7 +56,9 @@ const LINES: readonly CommandLine[] = [
   { command: 'keepOnly', nveId: 'nve1', incarnation: 0, tenantSystems: [] },
 ];
 
-const sweepsForNves = sweepNames.filter((type) => !refusalForSweep({ kind: 'nve', nveId: 'nve1', tenants: null }, { type, nveId: 'nve1' } as never));
+const sweepsForNves = sweepNames.filter(
+  (type) => !refusalForSweep({ kind: 'nve', nveId: 'nve1', tenants: null }, { type, nveId: 'nve1' } as never),
+);
 /** A record has all that its sender needs; the bounds are the NVA's. */
 const NOT_ON_KAFKA = ['dryRun', 'limit', 'after'];
 
@@ -40,12 +79,20 @@ describe('commands on Kafka', () => {
 
   it('have the fields of the catalogue, each nullable where it may be absent, and ifRevision', () => {
     for (const name of kafkaCommandNames) {
-      const schema = Object.entries(commandSchemas).find(([type]) => type.toLowerCase() === `${name}command`.toLowerCase())![1] as { fields: readonly { name: string; type: unknown }[] };
-      const nullable = Object.fromEntries(schema.fields.map(({ name: field, type }) => [field, Array.isArray(type) && type.includes('null')]));
+      const schema = Object.entries(commandSchemas).find(([type]) => type.toLowerCase() === `${name}command`.toLowerCase())![1] as {
+        fields: readonly { name: string; type: unknown }[];
+      };
+      const nullable = Object.fromEntries(
+        schema.fields.map(({ name: field, type }) => [field, Array.isArray(type) && type.includes('null')]),
+      );
       // Only an operator forces, and commands on Kafka are NVEs'.
       const sweep = sweepNames.includes(name as SweepName);
       const { fields } = sweep ? SWEEPS[name as SweepName] : CATALOGUE[name as CommandName];
-      const optional = Object.fromEntries(Object.entries(fields).filter(([field]) => field !== 'force' && (!sweep || !NOT_ON_KAFKA.includes(field))).map(([field, { required }]) => [field, !required]));
+      const optional = Object.fromEntries(
+        Object.entries(fields)
+          .filter(([field]) => field !== 'force' && (!sweep || !NOT_ON_KAFKA.includes(field)))
+          .map(([field, { required }]) => [field, !required]),
+      );
       expect(nullable, name).toEqual(sweep ? optional : { ...optional, ifRevision: true });
     }
   });

@@ -34,9 +34,9 @@ interface Entry {
 }
 
 /**
- * Feeds that something is wrong with, so that no other feed waits for them. What would be published to one meanwhile is left out; when its time
- * has come, and at once if it was lost, it is compared with the fold and filled. A VN whose feed is set aside is so as a whole: no NVE is told of
- * it (X8).
+ * Feeds that something is wrong with, so that no other feed waits for them. What would be published to one meanwhile is left out;
+ * when its time has come, and at once if it was lost, it is compared with the fold and filled. A VN whose feed is set aside is so
+ * as a whole: no NVE is told of it (X8).
  */
 export class Aside {
   readonly #network: Network;
@@ -76,7 +76,9 @@ export class Aside {
 
   /** The first of them, for people. */
   list(): readonly AsideFeed[] {
-    return [...this.#entries.values()].slice(0, MAX_NAMED).map(({ feed, trouble, reason }) => ({ feed, topic: this.#topicOf(feed), trouble, reason }));
+    return [...this.#entries.values()]
+      .slice(0, MAX_NAMED)
+      .map(({ feed, trouble, reason }) => ({ feed, topic: this.#topicOf(feed), trouble, reason }));
   }
 
   isClosed(feed: FeedName): boolean {
@@ -134,7 +136,17 @@ export class Aside {
     const now = this.#clock.monotonicMs();
     if (!known) {
       const retryMs = trouble === 'lost' ? 0 : RETRY_FIRST_MS;
-      this.#entries.set(name, { feed, trouble, reason: cause.message, lost: trouble === 'lost', retryMs, retryAtMs: now + retryMs, trying: false, holdsAt: this.#heldBy(feed, trouble), untold: new Set() });
+      this.#entries.set(name, {
+        feed,
+        trouble,
+        reason: cause.message,
+        lost: trouble === 'lost',
+        retryMs,
+        retryAtMs: now + retryMs,
+        trying: false,
+        holdsAt: this.#heldBy(feed, trouble),
+        untold: new Set(),
+      });
     } else if (known.trying) {
       known.trying = false;
       known.retryMs = Math.min(Math.max(2 * known.retryMs, RETRY_FIRST_MS), RETRY_MAX_MS);
@@ -146,7 +158,12 @@ export class Aside {
     else [known.retryAtMs, known.holdsAt] = [now, this.#heldBy(feed, trouble)];
     if (trouble === 'lost' && !known?.lost) this.counters.lost++;
     if (known) [known.trouble, known.reason, known.lost] = [trouble, cause.message, known.lost || trouble === 'lost'];
-    this.#logger.error(trouble === 'lost' ? 'a feed has lost its records; they are published again' : 'nothing is published to this feed until it works again; it is tried again by itself', { feed: name, topic: this.#topicOf(feed), trouble, err: cause });
+    this.#logger.error(
+      trouble === 'lost'
+        ? 'a feed has lost its records; they are published again'
+        : 'nothing is published to this feed until it works again; it is tried again by itself',
+      { feed: name, topic: this.#topicOf(feed), trouble, err: cause },
+    );
   }
 
   /** What somebody has refused is passed over until it is allowed; what is lost is claimed no more, and what does not answer no further. */

@@ -1,5 +1,20 @@
 import type { RecordChange } from '@nva/fold';
-import { FeedFenced, feedKey, FeedRefused, LogRefused, randomIds, sleep, systemClock, type Clock, type EventStore, type FeedName, type FeedWriter, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import {
+  FeedFenced,
+  feedKey,
+  FeedRefused,
+  LogRefused,
+  randomIds,
+  sleep,
+  systemClock,
+  type Clock,
+  type EventStore,
+  type FeedName,
+  type FeedWriter,
+  type Logger,
+  type Position,
+  type RecordedEvent,
+} from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { Aside } from './aside.ts';
 import { Doubts } from './doubts.ts';
@@ -27,14 +42,15 @@ const RETRY_MAX_MS = 10_000;
 const TICK_MS = 500;
 
 /**
- * Publishes what the fold changes. It starts with a reconciliation and goes on with every change after it. When the feeds do not answer
- * it retries; when too much has queued up meanwhile it lets the queue go and reconciles, so that an outage of any length costs bounded
- * memory and ends with right tables. It never withdraws anything because of an outage (X6). What is wrong with one feed is no outage: that one is
- * set aside (`Aside`). A feed that lost what was on it is found by its writer, and filled from the fold before anything else is on it.
+ * Publishes what the fold changes. It starts with a reconciliation and goes on with every change after it. When the feeds do not
+ * answer it retries; when too much has queued up meanwhile it lets the queue go and reconciles, so that an outage of any length
+ * costs bounded memory and ends with right tables. It never withdraws anything because of an outage (X6). What is wrong with one
+ * feed is no outage: that one is set aside (`Aside`). A feed that lost what was on it is found by its writer, and filled from the
+ * fold before anything else is on it.
  *
- * Several processes may share the VNs (`owns`): each publishes what is about its own, on the feeds of NVEs too, and a VN's membership and
- * member records, whose order matters, are one process's. One that is superseded in any of its VNs stops: it was told to distribute what is
- * another's, and only who runs it can say which is right.
+ * Several processes may share the VNs (`owns`): each publishes what is about its own, on the feeds of NVEs too, and a VN's
+ * membership and member records, whose order matters, are one process's. One that is superseded in any of its VNs stops: it was
+ * told to distribute what is another's, and only who runs it can say which is right.
  */
 export class Distributor {
   readonly #writer: FeedWriter;
@@ -75,7 +91,13 @@ export class Distributor {
     this.rights = options.access ? this.#rightsOf(options.access, replica, logger, options.owns) : null;
     this.#clock = options.clock ?? systemClock;
     this.#deleted = new DeletedVns(replica.network, options.purge?.clock ?? this.#clock);
-    this.aside = new Aside(replica.network, this.#clock, logger, () => this.#published, (feed) => topicOf(writer, feed));
+    this.aside = new Aside(
+      replica.network,
+      this.#clock,
+      logger,
+      () => this.#published,
+      (feed) => topicOf(writer, feed),
+    );
     this.doubts = new Doubts(this.#clock);
     this.#ownEnd = new OwnEnd(store, options.endedAt ?? null);
     this.#writer = new GuardedFeedWriter(writer, this.rights, this.aside, this.#ownEnd);
@@ -86,7 +108,9 @@ export class Distributor {
     this.#origin = new FeedOrigin(store, options.adopt);
     this.#owns = options.owns ?? (() => true);
     const differences = (feed: FeedName): Promise<number> => differencesOf(this.#writer, feed, this.#reconcileOptions(this.#owns));
-    this.#verification = options.verify ? new Verification(replica.network, { clock: this.#clock, owns: this.#owns, differences, differs: (vnid) => this.doubts.add(vnid) }) : null;
+    this.#verification = options.verify
+      ? new Verification(replica.network, { clock: this.#clock, owns: this.#owns, differences, differs: (vnid) => this.doubts.add(vnid) })
+      : null;
     this.#fillings = new Fillings(replica.network, { log: () => store.logId, writer, owns: this.#owns });
     replica.onFolded((recorded, changes) => {
       this.#fillings.folded(recorded, changes);
@@ -97,8 +121,9 @@ export class Distributor {
   }
 
   /**
-   * Everything at or before this position that is about VNs that this process distributes is on the feeds. It passes over VNs that are withheld, and
-   * feeds that are set aside because they are refused; it stands where a feed does not answer, and falls back to before what a feed has lost.
+   * Everything at or before this position that is about VNs that this process distributes is on the feeds. It passes over VNs that
+   * are withheld, and feeds that are set aside because they are refused; it stands where a feed does not answer, and falls back to
+   * before what a feed has lost.
    */
   get publishedPosition(): Position {
     return Math.min(this.#published, this.aside.holdsAt ?? Number.POSITIVE_INFINITY);
@@ -109,7 +134,10 @@ export class Distributor {
     return this.aside.lost === 0;
   }
 
-  /** When the oldest event was recorded that waits to be published, ms since the epoch; null if none does, or a reconciliation will publish it. */
+  /**
+   * When the oldest event was recorded that waits to be published, ms since the epoch; null if none does, or a reconciliation will
+   * publish it.
+   */
   get oldestQueuedAt(): number | null {
     return this.#queue.entries[0]?.recordedAt ?? null;
   }
@@ -119,8 +147,9 @@ export class Distributor {
   }
 
   /**
-   * Once the replica has caught up. Resolves when the feeds are equal to the fold; tries for as long as it takes while they do not answer.
-   * Rejects if they are refused, if they show that the log has lost its end, or if another writer takes over; `failed` is called if that happens later.
+   * Once the replica has caught up. Resolves when the feeds are equal to the fold; tries for as long as it takes while they do not
+   * answer. Rejects if they are refused, if they show that the log has lost its end, or if another writer takes over; `failed` is
+   * called if that happens later.
    */
   async start(failed: (cause: unknown) => void): Promise<Reconciliation> {
     const reconciliation = await this.#retrying(async () => {
@@ -160,7 +189,10 @@ export class Distributor {
     this.#wake();
   }
 
-  /** An NVE holds another table of the VN than the fold at the same position: its feed is compared with the fold again, in turn and within bounds. */
+  /**
+   * An NVE holds another table of the VN than the fold at the same position: its feed is compared with the fold again, in turn and
+   * within bounds.
+   */
   doubt(vnid: number): void {
     if (this.#owns(vnid)) this.doubts.add(vnid);
   }
@@ -211,7 +243,8 @@ export class Distributor {
       if (this.#isLookDue) await this.#look();
       else if (this.rights?.hasReleased) await this.#reconcileReleased(this.rights.takeReleased());
       else if (this.aside.isDue && !this.#stopping) await this.#retrying(() => this.#restore());
-      else if (!this.#queue.isEmpty || this.#queue.overflowed) await this.#retrying<unknown>(() => (this.#queue.overflowed ? this.#reconcile() : this.#publishQueued()));
+      else if (!this.#queue.isEmpty || this.#queue.overflowed)
+        await this.#retrying<unknown>(() => (this.#queue.overflowed ? this.#reconcile() : this.#publishQueued()));
       else if (this.#stopping) break;
       else if (this.doubts.isDue) await this.#compareDoubted(this.doubts.take()!);
       else if (this.#purges.length > 0) await this.#purgeTopic(this.#purges.shift()!);
@@ -244,7 +277,10 @@ export class Distributor {
     const reconciliation = await this.#retrying(() => this.#compare(this.#owns, [{ kind: 'vn', vnid }]));
     this.doubts.compared(reconciliation.wrong);
     this.#count(reconciliation);
-    this.#logger[reconciliation.wrong > 0 ? 'warn' : 'info']('a VN whose table an NVE holds differently was compared with the fold', { vnid, ...reconciliation });
+    this.#logger[reconciliation.wrong > 0 ? 'warn' : 'info']('a VN whose table an NVE holds differently was compared with the fold', {
+      vnid,
+      ...reconciliation,
+    });
   }
 
   async #purgeTopic(vnid: number): Promise<void> {
@@ -252,7 +288,17 @@ export class Distributor {
       await this.rights?.revokeAll(vnid);
       await this.#writer.delete({ kind: 'vn', vnid });
     };
-    if (await purged(vnid, { network: this.#replica.network, store: this.#store, logger: this.#logger, purge: this.#options.purge!, ids: this.#options.ids ?? randomIds, deleteFeed })) this.counters.vnsPurged++;
+    if (
+      await purged(vnid, {
+        network: this.#replica.network,
+        store: this.#store,
+        logger: this.#logger,
+        purge: this.#options.purge!,
+        ids: this.#options.ids ?? randomIds,
+        deleteFeed,
+      })
+    )
+      this.counters.vnsPurged++;
   }
 
   /** Until it succeeds, is refused for good, or a stop is asked for. */
@@ -310,7 +356,13 @@ export class Distributor {
     const { memberships, tables } = merge(taken.flatMap((queued) => queued.batches));
     const { fresh } = await this.#writer.ensure([...memberships, ...tables].map((batch) => batch.feed));
     const lost = fresh.filter((feed) => !beginsWith(this.#replica.network, feed, tables, taken[0]!.position));
-    this.aside.put(lost.map((feed) => ({ feed, trouble: 'lost', cause: new Error(`${feedKey(feed)} was gone when something was to be published to it, and is made anew`) })));
+    this.aside.put(
+      lost.map((feed) => ({
+        feed,
+        trouble: 'lost',
+        cause: new Error(`${feedKey(feed)} was gone when something was to be published to it, and is made anew`),
+      })),
+    );
     // An NVE is told of a VN before it appears in it; the order in which it is told of an end does not matter.
     const told = memberships.filter((batch) => batch.records.length > 0);
     if (told.length > 0) await this.#writer.publish(told);
@@ -369,7 +421,14 @@ export class Distributor {
       changedAt: (feed) => this.#replica.digests.current(feedKey(feed)).position,
       fill: (feed) => this.#fillings.begin(feed),
       timers: this.#clock,
-      undecodable: (feed, { key, at, cause }) => this.#logger.error('a record on a feed cannot be decoded; its key is published again', { err: cause, feed: feedKey(feed), topic: this.#writer.address(feed).topic, offset: at, key }),
+      undecodable: (feed, { key, at, cause }) =>
+        this.#logger.error('a record on a feed cannot be decoded; its key is published again', {
+          err: cause,
+          feed: feedKey(feed),
+          topic: this.#writer.address(feed).topic,
+          offset: at,
+          key,
+        }),
     };
   }
 
@@ -386,7 +445,11 @@ export class Distributor {
 
   async #saveCheckpoint(): Promise<void> {
     this.#sinceCheckpoint = 0;
-    await this.#writer.saveCheckpoint({ log: this.#store.logId, position: this.#published, checkpoint: this.#store.checkpointAt(this.#published) });
+    await this.#writer.saveCheckpoint({
+      log: this.#store.logId,
+      position: this.#published,
+      checkpoint: this.#store.checkpointAt(this.#published),
+    });
   }
 }
 

@@ -7,8 +7,8 @@ export const IF_ADOPTED =
   'look first whether this is the right log (DATA_DIR, EVENTSTORE_URL, EVENTSTORE_PREFIX) and these are its feeds (KAFKA_BROKERS, FEED_PREFIX). Only if the other log is given up for good, set FEED_ADOPT=true to make the feeds equal to this one: all that it does not hold is removed from them, and NVEs drop it';
 
 /**
- * Which logs' feeds a distributor makes equal to its fold. Those of its log from before a renewal are its own; those of a stranger only where
- * that was asked for (FEED_ADOPT).
+ * Which logs' feeds a distributor makes equal to its fold. Those of its log from before a renewal are its own; those of a stranger
+ * only where that was asked for (FEED_ADOPT).
  */
 export class FeedOrigin {
   readonly #store: EventStore;
@@ -30,6 +30,8 @@ export class FeedOrigin {
     this.#former = new Set((await readLineage(this.#store)).previous);
     const [checkpoint] = await Promise.all([writer.loadCheckpoint(), assertCheckpointsWithin(this.#store, writer)]);
     if (!checkpoint || checkpoint.log === this.#store.logId || this.adopts(checkpoint.log)) return;
-    throw new FeedRefused(`the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}, which ends at position ${(await this.#store.head()).position}; ${IF_ADOPTED}`);
+    throw new FeedRefused(
+      `the feeds belong to log ${checkpoint.log}, this is log ${this.#store.logId}, which ends at position ${(await this.#store.head()).position}; ${IF_ADOPTED}`,
+    );
   }
 }

@@ -1,5 +1,14 @@
 import { recordsOf, type Network, type RecordChange } from '@nva/fold';
-import { feedKey, vnidOf, type FeedFilling, type FeedName, type FeedRecord, type FeedWriter, type Position, type RecordedEvent } from '@nva/ports';
+import {
+  feedKey,
+  vnidOf,
+  type FeedFilling,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type Position,
+  type RecordedEvent,
+} from '@nva/ports';
 import { feedValue, recordsOfChange, type Owns } from './records.ts';
 
 /** Records handed over in one step. */

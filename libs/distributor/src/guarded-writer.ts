@@ -1,12 +1,25 @@
-import { FeedsFailed, vnidOf, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
+import {
+  FeedsFailed,
+  vnidOf,
+  type Ensured,
+  type FeedBatch,
+  type FeedCheckpoint,
+  type FeedFailure,
+  type FeedItem,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type PlacedCheckpoint,
+  type Undecodable,
+} from '@nva/ports';
 import type { Aside } from './aside.ts';
 import type { OwnEnd } from './lost-end.ts';
 import type { Rights } from './rights.ts';
 
 /**
- * Feeds on which no NVE is told of a VN before it may read it, and of which none waits for another that something is wrong with: whatever is
- * published, live or at reconciliation, goes through here. What is about VNs that are withheld or set aside is left out; they are reconciled
- * when they are released, or their time has come.
+ * Feeds on which no NVE is told of a VN before it may read it, and of which none waits for another that something is wrong with:
+ * whatever is published, live or at reconciliation, goes through here. What is about VNs that are withheld or set aside is left
+ * out; they are reconciled when they are released, or their time has come.
  */
 export class GuardedFeedWriter implements FeedWriter {
   readonly #writer: FeedWriter;

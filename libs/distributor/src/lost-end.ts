@@ -1,6 +1,19 @@
-import { feedKey, LogEndLost, type EventStore, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position } from '@nva/ports';
+import {
+  feedKey,
+  LogEndLost,
+  type EventStore,
+  type FeedBatch,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type LogMark,
+  type Position,
+} from '@nva/ports';
 
-/** Throws LogEndLost if a mark of this log stands beyond its head as it is now. The fold may be behind the head, so it is the log that is asked. */
+/**
+ * Throws LogEndLost if a mark of this log stands beyond its head as it is now. The fold may be behind the head, so it is the log
+ * that is asked.
+ */
 export async function assertWithin(store: EventStore, marks: readonly LogMark[]): Promise<void> {
   if (marks.length === 0) return;
   const { position: head } = await store.head();
@@ -9,25 +22,31 @@ export async function assertWithin(store: EventStore, marks: readonly LogMark[])
 }
 
 /** The further of a mark and a record on a topic. */
-export const further = (mark: LogMark | null, { key, position }: FeedRecord, topic: string): LogMark => (mark && mark.position >= position ? mark : { where: `«${key}» on topic ${topic}`, position });
+export const further = (mark: LogMark | null, { key, position }: FeedRecord, topic: string): LogMark =>
+  mark && mark.position >= position ? mark : { where: `«${key}» on topic ${topic}`, position };
 
 /** Reads a feed, and throws LogEndLost if something of this log stands on it that the log does not hold. */
 export async function assertFeedWithin(store: EventStore, writer: Pick<FeedWriter, 'address' | 'read'>, feed: FeedName): Promise<void> {
   const { topic } = writer.address(feed);
   let furthest: LogMark | null = null;
-  for await (const record of writer.read(feed)) if (!('undecodable' in record) && record.log === store.logId) furthest = further(furthest, record, topic);
+  for await (const record of writer.read(feed))
+    if (!('undecodable' in record) && record.log === store.logId) furthest = further(furthest, record, topic);
   if (furthest) await assertWithin(store, [furthest]);
 }
 
 /** Throws LogEndLost if distributors of this log had published more than it holds. Nothing needs to be open, and nothing is written. */
 export async function assertCheckpointsWithin(store: EventStore, writer: Pick<FeedWriter, 'checkpoints'>): Promise<void> {
   const own = (await writer.checkpoints()).filter(({ log }) => log === store.logId);
-  await assertWithin(store, own.map(({ where, position }) => ({ where, position })));
+  await assertWithin(
+    store,
+    own.map(({ where, position }) => ({ where, position })),
+  );
 }
 
 /**
- * The end that a log had when this process opened it, where nobody else writes to it. What stands on a feed beyond that, before this process has published
- * there, is of events that the log has lost, although it may have grown past them since: looking at the head alone would not show it.
+ * The end that a log had when this process opened it, where nobody else writes to it. What stands on a feed beyond that, before
+ * this process has published there, is of events that the log has lost, although it may have grown past them since: looking at the
+ * head alone would not show it.
  */
 export class OwnEnd {
   readonly #store: Pick<EventStore, 'logId' | 'checkpointAt' | 'readAll'>;
@@ -52,7 +71,8 @@ export class OwnEnd {
 
   async lost(mark: LogMark): Promise<LogEndLost> {
     const [log, head] = [this.#store.logId, this.#endedAt!];
-    for await (const { events } of this.#store.readAll({ after: this.#store.checkpointAt(head), limit: 1 })) return new LogEndLost({ log, head, marks: [mark], grown: { position: events[0]!.position, eventId: events[0]!.id } });
+    for await (const { events } of this.#store.readAll({ after: this.#store.checkpointAt(head), limit: 1 }))
+      return new LogEndLost({ log, head, marks: [mark], grown: { position: events[0]!.position, eventId: events[0]!.id } });
     return new LogEndLost({ log, head, marks: [mark] });
   }
 }

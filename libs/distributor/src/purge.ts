@@ -20,8 +20,9 @@ export interface PurgeOptions {
 export const lookEveryMs = ({ afterMs }: PurgeOptions): number => Math.min(LOOK_EVERY_MS, afterMs);
 
 /**
- * How long VNs have been deleted. No wall clock is asked: one that jumped forward would free a VNID too early, and a deletion that was recorded while it was ahead would
- * keep its VNID for as long. What counts is the time that the log vouches for, or, where that is more, the time in which this process has known of the deletion.
+ * How long VNs have been deleted. No wall clock is asked: one that jumped forward would free a VNID too early, and a deletion that
+ * was recorded while it was ahead would keep its VNID for as long. What counts is the time that the log vouches for, or, where that
+ * is more, the time in which this process has known of the deletion.
  */
 export class DeletedVns {
   readonly #network: Network;
@@ -41,10 +42,12 @@ export class DeletedVns {
 
   /** VNIDs that are owned and whose VN has been deleted for long enough, or was released. */
   longGone(owns: Owns, afterMs: number): number[] {
-    for (const vn of this.#knownSince.keys()) if (this.#network.vns.get(vn.state.vnid) !== vn || vn.state.status !== 'deleted') this.#knownSince.delete(vn);
+    for (const vn of this.#knownSince.keys())
+      if (this.#network.vns.get(vn.state.vnid) !== vn || vn.state.status !== 'deleted') this.#knownSince.delete(vn);
     const found: number[] = [];
     for (const vn of this.#network.vns.values()) {
-      if (vn.state.status === 'deleted' && owns(vn.state.vnid) && (vn.state.released || this.#ageMs(vn) >= afterMs)) found.push(vn.state.vnid);
+      if (vn.state.status === 'deleted' && owns(vn.state.vnid) && (vn.state.released || this.#ageMs(vn) >= afterMs))
+        found.push(vn.state.vnid);
       if (found.length === MAX_FOUND) break;
     }
     return found;
@@ -98,7 +101,13 @@ export async function purged(vnid: number, { network, store, logger, purge, ids,
 function purgeAppend(network: Network, vnid: number, { clock }: PurgeOptions, ids: Ids): StreamAppend | null {
   const vn = network.vns.get(vnid);
   if (!vn) return null;
-  const audit: Audit = { recordedAt: clock.wallMs(), actor: 'system:distributor', correlationId: ids.uuid(), idempotencyKey: null, requestDigest: null };
+  const audit: Audit = {
+    recordedAt: clock.wallMs(),
+    actor: 'system:distributor',
+    correlationId: ids.uuid(),
+    idempotencyKey: null,
+    requestDigest: null,
+  };
   const event = decideVn({ type: 'purgeVn', vnid: parseVnid(vnid) }, vn.state, factsOf(network), audit);
   return event && { stream: vnStream(vnid), expectedRevision: vn.revision, events: [{ id: ids.uuid(), event }] };
 }

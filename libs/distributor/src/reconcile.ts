@@ -1,6 +1,22 @@
 import { CONTEXT_KEY, createRecordCodec, type RecordCodec } from '@nva/codec';
 import { feedsOf, type Network } from '@nva/fold';
-import { feedKey, FeedRefused, FeedsFailed, vnidOf, type FeedBatch, type FeedFailure, type FeedFilling, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type LogMark, type Position, type Timers, type Undecodable } from '@nva/ports';
+import {
+  feedKey,
+  FeedRefused,
+  FeedsFailed,
+  vnidOf,
+  type FeedBatch,
+  type FeedFailure,
+  type FeedFilling,
+  type FeedItem,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type LogMark,
+  type Position,
+  type Timers,
+  type Undecodable,
+} from '@nva/ports';
 import { IF_ADOPTED } from './feed-origin.ts';
 import { further, type OwnEnd } from './lost-end.ts';
 import type { Owns } from './records.ts';
@@ -56,15 +72,17 @@ interface Found {
 }
 
 /**
- * Reads the feeds of all VNs that are owned and of all NVEs, and publishes what differs from the fold: a key that is missing, stands at another position or with another value, or
- * should not be there. This is what makes a checkpoint a convenience instead of a promise: a topic that was lost, a change that was cut in
- * two by a crash, and values that a corrected fold changed are all put right the same way (design/feeds, «A start compares the feeds with the fold»). A VN's feed that has no
- * context gets it last: until then its table is not whole, and no consumer takes it for that (contract, «Kafka»).
+ * Reads the feeds of all VNs that are owned and of all NVEs, and publishes what differs from the fold: a key that is missing,
+ * stands at another position or with another value, or should not be there. This is what makes a checkpoint a convenience instead
+ * of a promise: a topic that was lost, a change that was cut in two by a crash, and values that a corrected fold changed are all
+ * put right the same way (design/feeds, «A start compares the feeds with the fold»). A VN's feed that has no context gets it last:
+ * until then its table is not whole, and no consumer takes it for that (contract, «Kafka»).
  */
 export async function reconcile(network: Network, writer: FeedWriter, options: ReconcileOptions): Promise<Reconciliation> {
   const ours = (feed: FeedName): boolean => feed.kind === 'nve' || options.owns(feed.vnid);
   const only = options.only && new Set(options.only.map(feedKey));
-  const named = (feeds: Iterable<FeedName>): Map<string, FeedName> => new Map([...feeds].filter((feed) => ours(feed) && (only?.has(feedKey(feed)) ?? true)).map((feed) => [feedKey(feed), feed]));
+  const named = (feeds: Iterable<FeedName>): Map<string, FeedName> =>
+    new Map([...feeds].filter((feed) => ours(feed) && (only?.has(feedKey(feed)) ?? true)).map((feed) => [feedKey(feed), feed]));
   const found = only ? new Map<string, FeedName>() : named(await writer.list());
   const due = named(feedsOf(network));
   await writer.ensure([...due.values()]);
@@ -98,7 +116,8 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
     await flush();
   }
   // After everything was read, and so found to be of this log: what a purge left behind.
-  for (const feed of found.values()) if (feed.kind === 'vn' && network.vns.get(feed.vnid)?.state.status === 'purged') await writer.delete(feed);
+  for (const feed of found.values())
+    if (feed.kind === 'vn' && network.vns.get(feed.vnid)?.state.status === 'purged') await writer.delete(feed);
   return total;
 }
 
@@ -109,7 +128,10 @@ export async function differencesOf(writer: FeedWriter, feed: FeedName, options:
   return wrongIn(await differenceOf(feed, found!, createRecordCodec(), options), feed, asOf, options);
 }
 
-/** Of a difference what was so when everything up to `asOf` was on the feed. Of a removal that is known only if nothing of the feed has changed since. */
+/**
+ * Of a difference what was so when everything up to `asOf` was on the feed. Of a removal that is known only if nothing of the feed
+ * has changed since.
+ */
 function wrongIn(difference: readonly FeedRecord[], feed: FeedName, asOf: Position, { changedAt }: ReconcileOptions): number {
   const unchanged = changedAt(feed) <= asOf;
   return difference.filter(({ value, position }) => (value === null ? unchanged : position <= asOf)).length;
@@ -120,18 +142,31 @@ function* groups(feeds: readonly FeedName[]): Generator<readonly FeedName[]> {
 }
 
 /** Those of the feeds that can be read. What keeps one from it is found by halves where the failure does not tell. */
-async function readable(writer: FeedWriter, feeds: readonly FeedName[], options: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
+async function readable(
+  writer: FeedWriter,
+  feeds: readonly FeedName[],
+  options: ReconcileOptions,
+  total: { read: number; undecodable: number },
+): Promise<ReadonlyMap<FeedName, Found>> {
   if (feeds.length === 0) return new Map();
   try {
     return await readLast(writer, feeds, options, total);
   } catch (error) {
-    const failures = error instanceof FeedsFailed ? error.failures : error instanceof NotRead && feeds.length === 1 ? [{ feed: feeds[0]!, trouble: 'refused' as const, cause: error.cause }] : [];
+    const failures =
+      error instanceof FeedsFailed
+        ? error.failures
+        : error instanceof NotRead && feeds.length === 1
+          ? [{ feed: feeds[0]!, trouble: 'refused' as const, cause: error.cause }]
+          : [];
     if (failures.length === 0 && !(error instanceof NotRead)) throw error;
     options.failed(failures);
     const failed = new Set(failures.map(({ feed }) => feedKey(feed)));
     const left = feeds.filter((feed) => !failed.has(feedKey(feed)));
     const middle = failures.length > 0 ? left.length : left.length >> 1;
-    const halves = [await readable(writer, left.slice(0, middle), options, total), await readable(writer, left.slice(middle), options, total)];
+    const halves = [
+      await readable(writer, left.slice(0, middle), options, total),
+      await readable(writer, left.slice(middle), options, total),
+    ];
     return new Map(halves.flatMap((half) => [...half]));
   }
 }
@@ -154,8 +189,18 @@ async function* reading(writer: FeedWriter, feeds: readonly FeedName[]): AsyncGe
   }
 }
 
-async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, owns, adopts, within, ownEnd, undecodable }: ReconcileOptions, total: { read: number; undecodable: number }): Promise<ReadonlyMap<FeedName, Found>> {
-  const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, reach: ownEnd.of(feed), last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() }]));
+async function readLast(
+  writer: FeedWriter,
+  feeds: readonly FeedName[],
+  { log, owns, adopts, within, ownEnd, undecodable }: ReconcileOptions,
+  total: { read: number; undecodable: number },
+): Promise<ReadonlyMap<FeedName, Found>> {
+  const found = new Map(
+    feeds.map((feed) => [
+      feedKey(feed),
+      { feed, reach: ownEnd.of(feed), last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() },
+    ]),
+  );
   let furthest: LogMark | null = null;
   let beyond: LogMark | null = null;
   for await (const { feed, record } of reading(writer, feeds)) {
@@ -188,14 +233,21 @@ async function readLast(writer: FeedWriter, feeds: readonly FeedName[], { log, o
 }
 
 /** A key that is no text is told from every other by its bytes. No key of the NVA has a line break. */
-const nameOf = (key: string, bytes: Uint8Array | undefined): string => (bytes === undefined ? key : `${key}\n${Buffer.from(bytes).toString('hex')}`);
+const nameOf = (key: string, bytes: Uint8Array | undefined): string =>
+  bytes === undefined ? key : `${key}\n${Buffer.from(bytes).toString('hex')}`;
 const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
 
 /**
- * In order of position, each change of the log ended, so that a consumer meets them as it would have live. The fold is walked in steps, between
- * which other work comes: a large VN takes long. Sorting what differs does not wait. It is the difference from the fold as it stands at the end.
+ * In order of position, each change of the log ended, so that a consumer meets them as it would have live. The fold is walked in
+ * steps, between which other work comes: a large VN takes long. Sorting what differs does not wait. It is the difference from the
+ * fold as it stands at the end.
  */
-async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { log, owns, fill, timers }: ReconcileOptions): Promise<FeedRecord[]> {
+async function differenceOf(
+  feed: FeedName,
+  found: Found,
+  codec: RecordCodec,
+  { log, owns, fill, timers }: ReconcileOptions,
+): Promise<FeedRecord[]> {
   const { last, spoilt } = found;
   /** Of each key that was handed over, the newest position: what is walked after it was changed may be as it was before. */
   const newest = new Map<string, Position>();
@@ -218,9 +270,17 @@ async function differenceOf(feed: FeedName, found: Found, codec: RecordCodec, { 
     filling.close();
   }
   const difference: Writable<FeedRecord>[] = [...due.values()].map((record) => ({ ...record }));
-  const removal = (key: string, keyBytes?: Uint8Array): FeedRecord => ({ key, ...(keyBytes === undefined ? {} : { keyBytes }), value: null, position: filling.position, log, changeEnd: false });
+  const removal = (key: string, keyBytes?: Uint8Array): FeedRecord => ({
+    key,
+    ...(keyBytes === undefined ? {} : { keyBytes }),
+    value: null,
+    position: filling.position,
+    log,
+    changeEnd: false,
+  });
   for (const record of last.values()) if (record.value !== null && !live.has(record.key)) difference.push(removal(record.key));
-  for (const [name, bytes] of spoilt) if (!live.has(name)) difference.push(removal(bytes === undefined ? name : name.split('\n')[0]!, bytes));
+  for (const [name, bytes] of spoilt)
+    if (!live.has(name)) difference.push(removal(bytes === undefined ? name : name.split('\n')[0]!, bytes));
   const anew = feed.kind === 'vn' && !last.get(CONTEXT_KEY)?.value;
   const isLast = ({ key, value }: FeedRecord): number => (anew && key === CONTEXT_KEY && value ? 1 : 0);
   difference.sort((a, b) => isLast(a) - isLast(b) || a.position - b.position);

@@ -1,6 +1,15 @@
 import { CONTEXT_KEY, type Audit, type FeedValue } from '@nva/codec';
 import type { Network, RecordChange, TableValue } from '@nva/fold';
-import { feedKey, vnidOf, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type Position, type RecordedEvent } from '@nva/ports';
+import {
+  feedKey,
+  vnidOf,
+  type FeedBatch,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type Position,
+  type RecordedEvent,
+} from '@nva/ports';
 
 /** Whether this process distributes the VN: its feed, and the NVEs' memberships of it. */
 export type Owns = (vnid: number) => boolean;
@@ -14,7 +23,13 @@ export function feedValue(value: TableValue, writer: Pick<FeedWriter, 'address'>
 }
 
 /** The records of one event about VNs that are owned, feed by feed; the last one in each feed ends the change there. */
-export function recordsOfChange(recorded: RecordedEvent, changes: readonly RecordChange[], log: string, writer: Pick<FeedWriter, 'address'>, owns: Owns): FeedBatch[] {
+export function recordsOfChange(
+  recorded: RecordedEvent,
+  changes: readonly RecordChange[],
+  log: string,
+  writer: Pick<FeedWriter, 'address'>,
+  owns: Owns,
+): FeedBatch[] {
   const { position, event } = recorded;
   const { recordedAt, correlationId }: Audit = event.data.audit;
   const batches = new Map<string, { feed: FeedName; records: FeedRecord[] }>();
@@ -26,17 +41,27 @@ export function recordsOfChange(recorded: RecordedEvent, changes: readonly Recor
       batch = { feed, records: [] };
       batches.set(name, batch);
     }
-    batch.records.push({ key, value: value && feedValue(value, writer), position, log, changeEnd: false, eventType: event.type, correlationId, recordedAt });
+    batch.records.push({
+      key,
+      value: value && feedValue(value, writer),
+      position,
+      log,
+      changeEnd: false,
+      eventType: event.type,
+      correlationId,
+      recordedAt,
+    });
   });
   for (const { records } of batches.values()) records[records.length - 1] = { ...records.at(-1)!, changeEnd: true };
   return [...batches.values()];
 }
 
 /**
- * An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation would (X8).
- * Every process does: whichever comes first makes it.
+ * An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation
+ * would (X8). Every process does: whichever comes first makes it.
  */
-export const feedOpenedBy = ({ event }: RecordedEvent): readonly FeedBatch[] => (event.type === 'NveConnected' ? [{ feed: { kind: 'nve', nveId: event.data.nveId }, records: [] }] : []);
+export const feedOpenedBy = ({ event }: RecordedEvent): readonly FeedBatch[] =>
+  event.type === 'NveConnected' ? [{ feed: { kind: 'nve', nveId: event.data.nveId }, records: [] }] : [];
 
 /** One batch per feed, each in the order of the log. */
 export function merge(batches: readonly FeedBatch[]): { readonly memberships: FeedBatch[]; readonly tables: FeedBatch[] } {
@@ -52,8 +77,8 @@ export function merge(batches: readonly FeedBatch[]): { readonly memberships: Fe
 }
 
 /**
- * Whether a feed that holds nothing yet is whole with what is about to be published to it, from the event at `from` on: a VN that is created there,
- * an NVE that is in no VN from before.
+ * Whether a feed that holds nothing yet is whole with what is about to be published to it, from the event at `from` on: a VN that
+ * is created there, an NVE that is in no VN from before.
  */
 export function beginsWith(network: Network, feed: FeedName, batches: readonly FeedBatch[], from: Position): boolean {
   if (feed.kind === 'nve') return [...(network.nves.get(feed.nveId)?.memberships.values() ?? [])].every(({ since }) => since >= from);

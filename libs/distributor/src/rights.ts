@@ -19,7 +19,10 @@ export interface AccessOptions {
   readonly graceMs: number;
   /** LOOK_EVERY_MS by default. */
   readonly lookEveryMs?: number;
-  /** Whether the NVE's last heartbeat names the VN, as far as that can be told; asked when the grace time is over. Never rejects. Absent: the grace time alone decides. */
+  /**
+   * Whether the NVE's last heartbeat names the VN, as far as that can be told; asked when the grace time is over. Never rejects.
+   * Absent: the grace time alone decides.
+   */
   readonly stillFollows?: (nveId: string, vnid: number) => Promise<boolean>;
 }
 
@@ -41,15 +44,17 @@ interface Surplus {
 }
 
 /**
- * Which NVE may read which feed, made equal to the fold: an NVE that is known may read its own feed, and those of the VNs it is in. It depends
- * on what is due and what is there, never on how either came about: what lacks is granted at once, what is too much goes after the grace time,
- * and joining again within it keeps the right.
+ * Which NVE may read which feed, made equal to the fold: an NVE that is known may read its own feed, and those of the VNs it is in.
+ * It depends on what is due and what is there, never on how either came about: what lacks is granted at once, what is too much goes
+ * after the grace time, and joining again within it keeps the right.
  *
- * Granting comes before telling (contract, «Kafka»). A VN with a right that cannot be granted is withheld, whole: nothing of it is published,
- * so that no NVE is told of a VN that it cannot read, and nothing else waits. It is released when the right is there, and reconciled then.
+ * Granting comes before telling (contract, «Kafka»). A VN with a right that cannot be granted is withheld, whole: nothing of it is
+ * published, so that no NVE is told of a VN that it cannot read, and nothing else waits. It is released when the right is there,
+ * and reconciled then.
  *
- * Where several processes share the VNs, each sees to the rights to its own, and all of them to NVEs' own feeds. What is due is in the log, so
- * whoever takes over sees to the same rights. How long one has been too much is known to the process alone: its grace time begins anew there.
+ * Where several processes share the VNs, each sees to the rights to its own, and all of them to NVEs' own feeds. What is due is in
+ * the log, so whoever takes over sees to the same rights. How long one has been too much is known to the process alone: its grace
+ * time begins anew there.
  */
 export class Rights {
   readonly #options: AccessOptions;
@@ -104,7 +109,8 @@ export class Rights {
       if (feed.kind !== 'nve') continue;
       const own = { nveId: feed.nveId, feed };
       if (this.#isDue(own)) need(own);
-      for (const { value } of records) if (value?.type === 'Membership') need({ nveId: feed.nveId, feed: { kind: 'vn', vnid: value.data.vnid } });
+      for (const { value } of records)
+        if (value?.type === 'Membership') need({ nveId: feed.nveId, feed: { kind: 'vn', vnid: value.data.vnid } });
     }
     return [...lacking.values()];
   }
@@ -120,7 +126,10 @@ export class Rights {
     });
   }
 
-  /** Grants, or withholds the VNs of those that it could not grant; at once while granting fails, so that nothing else waits. Never rejects. */
+  /**
+   * Grants, or withholds the VNs of those that it could not grant; at once while granting fails, so that nothing else waits. Never
+   * rejects.
+   */
   async grantOrWithhold(rights: readonly FeedRight[]): Promise<void> {
     if (this.#failing) return this.#withhold(rights);
     try {
@@ -129,7 +138,12 @@ export class Rights {
       this.#failing = true;
       this.#failed();
       this.#withhold(rights);
-      this.#view.logger.error('rights of NVEs could not be granted; their VNs are withheld until they are', { err: error, rights: rights.length, first: nameOf(rights[0]!), vnids: this.#withheld.size });
+      this.#view.logger.error('rights of NVEs could not be granted; their VNs are withheld until they are', {
+        err: error,
+        rights: rights.length,
+        first: nameOf(rights[0]!),
+        vnids: this.#withheld.size,
+      });
     }
   }
 
@@ -138,7 +152,10 @@ export class Rights {
     await this.grantOrWithhold(this.#lacking());
   }
 
-  /** Takes back every right to a VN’s feed, whatever the grace time: before its VNID is another tenant’s. Rejects if that cannot be done. */
+  /**
+   * Takes back every right to a VN’s feed, whatever the grace time: before its VNID is another tenant’s. Rejects if that cannot be
+   * done.
+   */
   async revokeAll(vnid: number): Promise<void> {
     await this.#look();
     const names = [...this.#held].filter(([, { feed }]) => feed.kind === 'vn' && feed.vnid === vnid).map(([name]) => name);
@@ -146,8 +163,8 @@ export class Rights {
   }
 
   /**
-   * VNs whose rights are there now, each told once; whoever asks reconciles their feeds, and has nothing else under way. Until then they are withheld: a change
-   * published to one of them before what was left out would make a table that never was.
+   * VNs whose rights are there now, each told once; whoever asks reconciles their feeds, and has nothing else under way. Until then
+   * they are withheld: a change published to one of them before what was left out would make a table that never was.
    */
   takeReleased(): number[] {
     const released = [...this.#released];
@@ -185,7 +202,12 @@ export class Rights {
       this.#retryMs = RETRY_FIRST_MS;
     } catch (error) {
       this.#failed();
-      this.#view.logger.warn('the rights of NVEs could not be seen to; trying again', { err: error, retryMs: this.#retryAtMs - this.#now(), vnids: this.#withheld.size, waiting: this.waiting });
+      this.#view.logger.warn('the rights of NVEs could not be seen to; trying again', {
+        err: error,
+        retryMs: this.#retryAtMs - this.#now(),
+        vnids: this.#withheld.size,
+        waiting: this.waiting,
+      });
     }
   }
 

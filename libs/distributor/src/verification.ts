@@ -27,7 +27,10 @@ export class Verification {
     this.#options = options;
   }
 
-  /** Compares the next VN; at once returns if one is being compared, or the round is over. Never rejects: a feed that cannot be read is found elsewhere. */
+  /**
+   * Compares the next VN; at once returns if one is being compared, or the round is over. Never rejects: a feed that cannot be read
+   * is found elsewhere.
+   */
   async next(): Promise<void> {
     if (this.#running) return;
     const vnid = this.#next();

@@ -37,20 +37,23 @@ const triedAndFails = (trouble: FeedTrouble, feed: FeedName = VN): void => {
 const createdAt = (): number => network.vns.get(7)!.incarnation;
 
 describe('a feed that was lost', () => {
-  it.each(['refused', 'unavailable'] as const)('stays lost, and holds back what is claimed, while filling it is %s; once it is filled it counts as restored', (trouble) => {
-    fails('lost');
-    expect([aside.lost, aside.holdsAt]).toEqual([1, createdAt() - 1]);
-    for (let n = 0; n < 3; n++) {
-      triedAndFails(trouble);
+  it.each(['refused', 'unavailable'] as const)(
+    'stays lost, and holds back what is claimed, while filling it is %s; once it is filled it counts as restored',
+    (trouble) => {
+      fails('lost');
       expect([aside.lost, aside.holdsAt]).toEqual([1, createdAt() - 1]);
-      expect(aside.list()).toEqual([{ feed: VN, topic: 'vn/7', trouble, reason: `it is ${trouble}` }]);
-    }
-    clock.advance(LATER_MS);
-    aside.take();
-    aside.tried();
-    expect([aside.size, aside.lost, aside.holdsAt]).toEqual([0, 0, null]);
-    expect(aside.counters).toEqual({ lost: 1, restored: 1 });
-  });
+      for (let n = 0; n < 3; n++) {
+        triedAndFails(trouble);
+        expect([aside.lost, aside.holdsAt]).toEqual([1, createdAt() - 1]);
+        expect(aside.list()).toEqual([{ feed: VN, topic: 'vn/7', trouble, reason: `it is ${trouble}` }]);
+      }
+      clock.advance(LATER_MS);
+      aside.take();
+      aside.tried();
+      expect([aside.size, aside.lost, aside.holdsAt]).toEqual([0, 0, null]);
+      expect(aside.counters).toEqual({ lost: 1, restored: 1 });
+    },
+  );
 
   it('is one loss, however often it is found while it is filled', () => {
     fails('lost');

@@ -14,7 +14,11 @@ export interface ChildTask {
   readonly owned: readonly number[];
   readonly logId: string;
   /** It stops itself (SIGSTOP) at this moment of a transaction that writes to the topic, the `nth` time that one comes there. */
-  readonly stopAt: { readonly topic: string; readonly moment: 'before the send' | 'before the commit' | 'in the commit'; readonly nth: number };
+  readonly stopAt: {
+    readonly topic: string;
+    readonly moment: 'before the send' | 'before the commit' | 'in the commit';
+    readonly nth: number;
+  };
 }
 
 /**
@@ -40,7 +44,17 @@ const unused = (): never => {
   throw new Error('a distributor that purges nothing only follows the log');
 };
 async function* neverRenewed(): AsyncGenerator<RecordedEvent> {}
-const store: EventStore = { logId: task.logId, subscribe, checkpointAt: String, head: () => Promise.resolve({ position, checkpoint: String(position) }), append: unused, readStream: neverRenewed, readAll: unused, readAllBackwards: unused, close: unused };
+const store: EventStore = {
+  logId: task.logId,
+  subscribe,
+  checkpointAt: String,
+  head: () => Promise.resolve({ position, checkpoint: String(position) }),
+  append: unused,
+  readStream: neverRenewed,
+  readAll: unused,
+  readAllBackwards: unused,
+  close: unused,
+};
 
 let left = task.stopAt.nth;
 function stopHere(topics: ReadonlySet<string>, moment: string): void {
@@ -79,7 +93,13 @@ Kafka.prototype.producer = function producer(config) {
 };
 
 const replica = new Replica(store, silentLogger);
-const writer = new KafkaFeedWriter({ brokers: task.brokers, prefix: task.prefix, topicConfig: task.topicConfig, owned: task.owned, clientId: 'superseded' });
+const writer = new KafkaFeedWriter({
+  brokers: task.brokers,
+  prefix: task.prefix,
+  topicConfig: task.topicConfig,
+  owned: task.owned,
+  clientId: 'superseded',
+});
 const distributor = new Distributor(writer, replica, store, silentLogger, { adopt: false, owns: (vnid) => writer.owns(vnid) });
 await replica.start((cause) => say(`ended ${String(cause)}`));
 await distributor.start((cause) => {

@@ -2,9 +2,32 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { auditAt, command } from '@nva/domain/testing';
 import { feedsOf, recordsOf } from '@nva/fold';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
-import { FeedRefused, FeedUnavailable, feedKey, LogEndLost, silentLogger, type EventStore, type FeedBatch, type FeedItem, type FeedName, type FeedRecord, type SubscriptionMessage } from '@nva/ports';
+import {
+  FeedRefused,
+  FeedUnavailable,
+  feedKey,
+  LogEndLost,
+  silentLogger,
+  type EventStore,
+  type FeedBatch,
+  type FeedItem,
+  type FeedName,
+  type FeedRecord,
+  type SubscriptionMessage,
+} from '@nva/ports';
 import { until } from '@nva/processes';
-import { attach, code, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
+import {
+  attach,
+  code,
+  detach,
+  ManualClock,
+  nve,
+  openLog,
+  startNode,
+  vn,
+  type LogFixture,
+  type Node,
+} from '../../registrar/test/harness.ts';
 import { Distributor, feedValue, MAX_QUEUED_RECORDS, PURGE_AFTER_MS } from '../src/index.ts';
 
 /** A queue of MAX_QUEUED_RECORDS takes a while to fill. */
@@ -71,7 +94,11 @@ async function stop(): Promise<void> {
 
 const settled = (): Promise<void> => {
   const { position } = node.replica.network;
-  return until('all is published', () => (distributor.queuedRecords > 0 || distributor.publishedPosition < position ? `${distributor.queuedRecords} records, at ${distributor.publishedPosition} of ${position}` : null));
+  return until('all is published', () =>
+    distributor.queuedRecords > 0 || distributor.publishedPosition < position
+      ? `${distributor.queuedRecords} records, at ${distributor.publishedPosition} of ${position}`
+      : null,
+  );
 };
 
 /** Every feed, read from the start, is the fold's table, positions included. */
@@ -84,7 +111,9 @@ async function expectFeedsEqualFold(): Promise<void> {
       if (value) table.set(key, { value, position });
       else table.delete(key);
     }
-    const expected = new Map([...recordsOf(network, name)].map(({ key, value, position }) => [key, { value: feedValue(value, feed), position }]));
+    const expected = new Map(
+      [...recordsOf(network, name)].map(({ key, value, position }) => [key, { value: feedValue(value, feed), position }]),
+    );
     expect(table, feedKey(name)).toEqual(expected);
   }
 }
@@ -114,7 +143,12 @@ describe('the distributor', () => {
       'member/nve2 ',
       'mapping/t2/192.0.2.2 end',
     ]);
-    expect(vn1[1]).toMatchObject({ eventType: 'TenantSystemAttached', correlationId: 'spec', recordedAt: clock.wall, log: log.store.logId });
+    expect(vn1[1]).toMatchObject({
+      eventType: 'TenantSystemAttached',
+      correlationId: 'spec',
+      recordedAt: clock.wall,
+      log: log.store.logId,
+    });
   });
 
   it('tells an NVE of a VN before the NVE appears in it, and where to listen (X8)', async () => {
@@ -122,7 +156,10 @@ describe('the distributor', () => {
     await settled();
     const order = feed.published.map((p) => `${p.feed} ${p.record.key}`);
     expect(order.indexOf('nve/nve1 vn/1')).toBeLessThan(order.indexOf('vn/1 member/nve1'));
-    expect(feed.published.find((p) => p.feed === 'nve/nve1')!.record.value).toMatchObject({ type: 'Membership', data: { vnid: 1, topic: 'nvo3.vn.1', brokers: null } });
+    expect(feed.published.find((p) => p.feed === 'nve/nve1')!.record.value).toMatchObject({
+      type: 'Membership',
+      data: { vnid: 1, topic: 'nvo3.vn.1', brokers: null },
+    });
   });
 
   it('makes the feed of an NVE when it connects, before there is anything to tell on it (X8)', async () => {
@@ -189,7 +226,13 @@ describe('the distributor', () => {
     await stop();
     const other = new InProcessFeed('nvo3', topics);
     await other.open();
-    const ghost: FeedRecord = { key: 'member/ghost', value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:00:09', addresses: [], reachable: true } }, position: 1, log: log.store.logId, changeEnd: true };
+    const ghost: FeedRecord = {
+      key: 'member/ghost',
+      value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:00:09', addresses: [], reachable: true } },
+      position: 1,
+      log: log.store.logId,
+      changeEnd: true,
+    };
     await other.publish([{ feed: VN1, records: [ghost] }]);
     await start();
     await expectFeedsEqualFold();
@@ -215,10 +258,16 @@ describe('the distributor', () => {
   it('lets too long a queue go and reconciles instead: memory is bounded, tables are right', async () => {
     await settled();
     feed.failing = true;
-    await node.submit(attach('t1', 'nve1', 1, { bindings: Array.from({ length: 200 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.0.${i}` })) }));
+    await node.submit(
+      attach('t1', 'nve1', 1, { bindings: Array.from({ length: 200 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.0.${i}` })) }),
+    );
     const needed = Math.ceil(MAX_QUEUED_RECORDS / 200) + 1;
     for (let done = 0; done < needed; done += 500) {
-      await node.submit(...Array.from({ length: Math.min(500, needed - done) }, (_, i) => command('changeMac', { tsId: 't1', mac: `02:00:00:00:00:${((done + i) % 200).toString(16).padStart(2, '0')}` })));
+      await node.submit(
+        ...Array.from({ length: Math.min(500, needed - done) }, (_, i) =>
+          command('changeMac', { tsId: 't1', mac: `02:00:00:00:00:${((done + i) % 200).toString(16).padStart(2, '0')}` }),
+        ),
+      );
     }
     expect(distributor.queuedRecords).toBeLessThanOrEqual(MAX_QUEUED_RECORDS);
     const { reconciliations } = distributor.counters;
@@ -230,8 +279,14 @@ describe('the distributor', () => {
 
 describe('a distributor of some VNs', () => {
   const lower = (vnid: number): boolean => vnid < 3;
-  const other = (owns?: (vnid: number) => boolean): Distributor => new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false, ...(owns && { owns }) });
-  const both = { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }] };
+  const other = (owns?: (vnid: number) => boolean): Distributor =>
+    new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false, ...(owns && { owns }) });
+  const both = {
+    bindings: [
+      { bid: 1, vnid: 1, ip: '192.0.2.1' },
+      { bid: 2, vnid: 3, ip: '192.0.2.1' },
+    ],
+  };
 
   it('publishes what is about them only, on the feeds of NVEs too, each part of a change ended', async () => {
     await stop();
@@ -242,7 +297,12 @@ describe('a distributor of some VNs', () => {
     await node.submit(attach('t1', 'nve1', 1, both), attach('t2', 'nve2', 2, { bindings: [{ vnid: 3, ip: '192.0.2.2' }] }));
     await settled();
     expect(distributor.publishedPosition).toBe(node.replica.network.position);
-    expect(feed.published.map((p) => `${p.feed} ${p.record.key}${p.record.changeEnd ? ' end' : ''}`)).toEqual(['vn/1 context end', 'nve/nve1 vn/1 end', 'vn/1 member/nve1', 'vn/1 mapping/t1/192.0.2.1 end']);
+    expect(feed.published.map((p) => `${p.feed} ${p.record.key}${p.record.changeEnd ? ' end' : ''}`)).toEqual([
+      'vn/1 context end',
+      'nve/nve1 vn/1 end',
+      'vn/1 member/nve1',
+      'vn/1 mapping/t1/192.0.2.1 end',
+    ]);
     expect((await feed.list()).map(feedKey).toSorted()).toEqual(['nve/nve1', 'nve/nve2', 'vn/1']);
   });
 
@@ -400,7 +460,12 @@ describe('the topic of a VN long gone', () => {
     for (let i = 0; !purged() && i < 1_000; i++) await new Promise((resolve) => setTimeout(resolve, 5));
     expect([feed.has(VN1), statusOf(1)]).toEqual([false, 'purged']);
     expect((await node.submit(vn(1, 'blue'))).map(code)).toEqual(['accepted']);
-    expect((await Array.fromAsync(log.store.readStream('vn-1'))).map(({ event }) => [event.type, 'reason' in event.data ? event.data.reason : null])).toEqual([
+    expect(
+      (await Array.fromAsync(log.store.readStream('vn-1'))).map(({ event }) => [
+        event.type,
+        'reason' in event.data ? event.data.reason : null,
+      ]),
+    ).toEqual([
       ['VnCreated', null],
       ['VnDeleted', null],
       ['VnReleased', 'the tenant has left'],
@@ -478,12 +543,29 @@ describe('a log that has lost its end', () => {
   }
 
   const standing = async (): Promise<FeedRecord[]> => Array.fromAsync(new InProcessFeed('nvo3', topics).read(VN1));
-  const refusal = (): Promise<unknown> => start().then(() => null, (cause: unknown) => cause);
+  const refusal = (): Promise<unknown> =>
+    start().then(
+      () => null,
+      (cause: unknown) => cause,
+    );
 
   it.each([
-    ['a record on a topic', (other: InProcessFeed, context: FeedRecord) => other.publish([{ feed: VN1, records: [{ ...context, position: beyond }] }]), '«context» on topic nvo3.vn.1'],
-    ['a removal on a topic', (other: InProcessFeed, context: FeedRecord) => other.publish([{ feed: VN1, records: [{ ...context, key: 'member/nve9', value: null, position: beyond }] }]), '«member/nve9» on topic nvo3.vn.1'],
-    ['the checkpoint', (other: InProcessFeed) => other.saveCheckpoint({ log: log.store.logId, position: beyond, checkpoint: '900' }), 'the checkpoint of the feeds'],
+    [
+      'a record on a topic',
+      (other: InProcessFeed, context: FeedRecord) => other.publish([{ feed: VN1, records: [{ ...context, position: beyond }] }]),
+      '«context» on topic nvo3.vn.1',
+    ],
+    [
+      'a removal on a topic',
+      (other: InProcessFeed, context: FeedRecord) =>
+        other.publish([{ feed: VN1, records: [{ ...context, key: 'member/nve9', value: null, position: beyond }] }]),
+      '«member/nve9» on topic nvo3.vn.1',
+    ],
+    [
+      'the checkpoint',
+      (other: InProcessFeed) => other.saveCheckpoint({ log: log.store.logId, position: beyond, checkpoint: '900' }),
+      'the checkpoint of the feeds',
+    ],
   ])('is found by %s beyond its head: nothing is published, and what is missing is said (X1)', async (_, what, where) => {
     await left(what);
     const before = await standing();
@@ -491,7 +573,9 @@ describe('a log that has lost its end', () => {
     const { position: head } = await log.store.head();
     expect(refused).toBeInstanceOf(LogEndLost);
     expect((refused as LogEndLost).loss).toEqual({ log: log.store.logId, head, marks: [{ where, position: beyond }] });
-    expect(String(refused)).toContain(`it ends at position ${head}, but ${where} is at position ${beyond}; everything after position ${head}, up to ${beyond} at least, is missing`);
+    expect(String(refused)).toContain(
+      `it ends at position ${head}, but ${where} is at position ${beyond}; everything after position ${head}, up to ${beyond} at least, is missing`,
+    );
     expect(await standing()).toEqual(before);
   });
 
@@ -500,41 +584,68 @@ describe('a log that has lost its end', () => {
     expect(await refusal()).toBeInstanceOf(FeedRefused);
   });
 
-  it('is found by a reconciliation later on, which ends the distributor', async () => {
-    await settled();
-    await stop();
-    node = await startNode(log.store, clock);
-    feed = new RecordingFeed('nvo3', topics);
-    distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false });
-    let ended: unknown = null;
-    await distributor.start((cause) => (ended = cause));
-    const [context] = await Array.fromAsync(feed.read(VN1));
-    await feed.publish([{ feed: VN1, records: [{ ...context!, position: 1_000_000 }] }]);
-    feed.failing = true;
-    const bindings = Array.from({ length: 200 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.0.${i}` }));
-    await node.submit(attach('t1', 'nve1', 1, { bindings }));
-    const needed = Math.ceil(MAX_QUEUED_RECORDS / bindings.length) + 1;
-    for (let done = 0; done < needed; done += 500) {
-      await node.submit(...Array.from({ length: 500 }, (_, i) => command('changeMac', { tsId: 't1', mac: `02:00:00:00:00:${((done + i) % 200).toString(16).padStart(2, '0')}` })));
-    }
-    feed.failing = false;
-    await until('the distributor has ended', () => (ended ? null : 'not yet'));
-    expect(ended).toBeInstanceOf(LogEndLost);
-  }, OVERFLOW_TIMEOUT_MS);
+  it(
+    'is found by a reconciliation later on, which ends the distributor',
+    async () => {
+      await settled();
+      await stop();
+      node = await startNode(log.store, clock);
+      feed = new RecordingFeed('nvo3', topics);
+      distributor = new Distributor(feed, node.replica, log.store, silentLogger, { adopt: false });
+      let ended: unknown = null;
+      await distributor.start((cause) => (ended = cause));
+      const [context] = await Array.fromAsync(feed.read(VN1));
+      await feed.publish([{ feed: VN1, records: [{ ...context!, position: 1_000_000 }] }]);
+      feed.failing = true;
+      const bindings = Array.from({ length: 200 }, (_, i) => ({ bid: i + 1, vnid: 1, ip: `10.0.0.${i}` }));
+      await node.submit(attach('t1', 'nve1', 1, { bindings }));
+      const needed = Math.ceil(MAX_QUEUED_RECORDS / bindings.length) + 1;
+      for (let done = 0; done < needed; done += 500) {
+        await node.submit(
+          ...Array.from({ length: 500 }, (_, i) =>
+            command('changeMac', { tsId: 't1', mac: `02:00:00:00:00:${((done + i) % 200).toString(16).padStart(2, '0')}` }),
+          ),
+        );
+      }
+      feed.failing = false;
+      await until('the distributor has ended', () => (ended ? null : 'not yet'));
+      expect(ended).toBeInstanceOf(LogEndLost);
+    },
+    OVERFLOW_TIMEOUT_MS,
+  );
 
   const OLD = '00000000-0000-4000-8000-00000000000a';
-  const renewed = { type: 'LogRenewed', data: { audit: auditAt(0), log: 'b', previousLog: OLD, head: 4, lostTo: beyond, reason: 'spec' } } as const;
+  const renewed = {
+    type: 'LogRenewed',
+    data: { audit: auditAt(0), log: 'b', previousLog: OLD, head: 4, lostTo: beyond, reason: 'spec' },
+  } as const;
 
   it('and was renewed adopts the feeds of its former self without being told to, though their positions are greater (X1)', async () => {
     await node.submit(attach('t1', 'nve1', 1));
     await left(async (other, context) => {
-      const ghost: FeedRecord = { key: 'member/ghost', value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:00:09', addresses: [], reachable: true } }, position: beyond, log: OLD, changeEnd: true };
+      const ghost: FeedRecord = {
+        key: 'member/ghost',
+        value: { type: 'VnMember', data: { nveId: 'ghost', mac: '02:00:00:00:00:09', addresses: [], reachable: true } },
+        position: beyond,
+        log: OLD,
+        changeEnd: true,
+      };
       await other.publish([{ feed: VN1, records: [{ ...context, log: OLD, position: beyond }, ghost] }]);
       await other.saveCheckpoint({ log: OLD, position: beyond, checkpoint: '900' });
       await log.store.append([{ stream: 'log', expectedRevision: -1, events: [{ id: crypto.randomUUID(), event: renewed }] }]);
     });
     await start();
-    expect(feed.published.map(({ record: { key, position, log: of, value } }) => [key, position < beyond, of === log.store.logId, value === null])).toEqual([['context', true, true, false], ['member/ghost', true, true, true]]);
+    expect(
+      feed.published.map(({ record: { key, position, log: of, value } }) => [
+        key,
+        position < beyond,
+        of === log.store.logId,
+        value === null,
+      ]),
+    ).toEqual([
+      ['context', true, true, false],
+      ['member/ghost', true, true, true],
+    ]);
     await expectFeedsEqualFold();
     await stop();
     await start();

@@ -14,22 +14,36 @@ class Filled {
   readonly #newest = new Map<string, FeedRecord>();
   whole = false;
 
-  constructor(readonly feed: FeedName, filling: FeedFilling) {
+  constructor(
+    readonly feed: FeedName,
+    filling: FeedFilling,
+  ) {
     this.#filling = filling;
   }
 
   step(): void {
     const records = this.whole ? [] : this.#filling.next();
     this.whole ||= records === null;
-    for (const record of records ?? []) if ((this.#newest.get(record.key)?.position ?? -1) < record.position) this.#newest.set(record.key, record);
+    for (const record of records ?? [])
+      if ((this.#newest.get(record.key)?.position ?? -1) < record.position) this.#newest.set(record.key, record);
   }
 
   get table(): ReadonlyMap<string, unknown> {
-    return new Map([...this.#newest.values()].filter(({ value }) => value !== null).map(({ key, value, position }) => [key, { value, position }] as const).toSorted());
+    return new Map(
+      [...this.#newest.values()]
+        .filter(({ value }) => value !== null)
+        .map(({ key, value, position }) => [key, { value, position }] as const)
+        .toSorted(),
+    );
   }
 }
 
-const tableOf = (network: Network, feed: FeedName): ReadonlyMap<string, unknown> => new Map([...recordsOf(network, feed)].map(({ key, value, position }) => [key, { value: feedValue(value, writer), position }] as const).toSorted());
+const tableOf = (network: Network, feed: FeedName): ReadonlyMap<string, unknown> =>
+  new Map(
+    [...recordsOf(network, feed)]
+      .map(({ key, value, position }) => [key, { value: feedValue(value, writer), position }] as const)
+      .toSorted(),
+  );
 
 describe('a feed that is handed over in steps', () => {
   it('is the fold’s at the end, whatever happens between the steps (R46, X1)', () => {

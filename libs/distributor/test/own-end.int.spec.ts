@@ -15,12 +15,19 @@ const emptyLog = (): GappedEventStore => new GappedEventStore({ codec: createEve
 async function backupOf(store: EventStore, events: number): Promise<EventStore> {
   const backup = Object.assign(emptyLog(), { logId: store.logId });
   for await (const batch of store.readAll({ limit: events })) {
-    for (const { stream, revision, id, event } of batch.events) await backup.append([{ stream, expectedRevision: revision - 1, events: [{ id, event }] }]);
+    for (const { stream, revision, id, event } of batch.events)
+      await backup.append([{ stream, expectedRevision: revision - 1, events: [{ id, event }] }]);
   }
   return backup;
 }
 
-async function distributing<T>(node: Node, store: EventStore, topics: Topics, endedAt: number, then: (distributor: Distributor) => Promise<T>): Promise<T> {
+async function distributing<T>(
+  node: Node,
+  store: EventStore,
+  topics: Topics,
+  endedAt: number,
+  then: (distributor: Distributor) => Promise<T>,
+): Promise<T> {
   const distributor = new Distributor(new InProcessFeed('nvo3', topics), node.replica, store, silentLogger, { adopt: false, endedAt });
   try {
     await distributor.start((cause) => {

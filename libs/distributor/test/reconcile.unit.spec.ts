@@ -14,7 +14,15 @@ import { feedValue, recordsOfChange } from '../src/records.ts';
 const LOG = 'log';
 /** Tenant systems of a VN that takes many steps. */
 const COUNT = 4_000;
-const attach = (n: number) => command('attach', { tsId: `ts${n}`, tenantId: 'red', vmId: 'vm', nveId: 'nve1', mac: `02:00:00:00:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 0xff).toString(16).padStart(2, '0')}`, bindings: [{ bid: 1, vnid: 1, ip: `2001:db8::${(n + 1).toString(16)}` }] });
+const attach = (n: number) =>
+  command('attach', {
+    tsId: `ts${n}`,
+    tenantId: 'red',
+    vmId: 'vm',
+    nveId: 'nve1',
+    mac: `02:00:00:00:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 0xff).toString(16).padStart(2, '0')}`,
+    bindings: [{ bid: 1, vnid: 1, ip: `2001:db8::${(n + 1).toString(16)}` }],
+  });
 
 /** A fold, its feeds, and what stands between them. */
 class Fixture {
@@ -25,7 +33,12 @@ class Fixture {
   readonly options: ReconcileOptions;
 
   private constructor(stepRecords?: number) {
-    this.#fillings = new Fillings(this.network, { log: () => LOG, writer: this.writer, owns: () => true, ...(stepRecords === undefined ? {} : { stepRecords }) });
+    this.#fillings = new Fillings(this.network, {
+      log: () => LOG,
+      writer: this.writer,
+      owns: () => true,
+      ...(stepRecords === undefined ? {} : { stepRecords }),
+    });
     this.options = {
       timers: systemTimers,
       ownEnd: { of: () => Number.POSITIVE_INFINITY, lost: () => Promise.reject(new Error('nothing is lost')) },
@@ -58,13 +71,22 @@ class Fixture {
   }
 
   due(feed: FeedName): ReadonlyMap<string, unknown> {
-    return new Map([...recordsOf(this.network, feed)].map(({ key, value, position }) => [key, { value: feedValue(value, this.writer), position }] as const).toSorted());
+    return new Map(
+      [...recordsOf(this.network, feed)]
+        .map(({ key, value, position }) => [key, { value: feedValue(value, this.writer), position }] as const)
+        .toSorted(),
+    );
   }
 
   /** As a consumer has it: of each key the record of the newest position. */
   async found(feed: FeedName): Promise<ReadonlyMap<string, unknown>> {
     const records = await Array.fromAsync(this.writer.read(feed));
-    return new Map(records.filter(({ value }) => value !== null).map(({ key, value, position }) => [key, { value, position }] as const).toSorted());
+    return new Map(
+      records
+        .filter(({ value }) => value !== null)
+        .map(({ key, value, position }) => [key, { value, position }] as const)
+        .toSorted(),
+    );
   }
 }
 
@@ -74,26 +96,36 @@ describe('feeds that are compared with the fold', () => {
     const fixture = await Fixture.open(1);
     const published = before.flatMap((recorded) => fixture.fold(recorded));
     await fixture.writer.ensure([...feedsOf(fixture.network)]);
-    for (const [n, batch] of published.entries()) if (n % lost !== 0 && fixture.writer.has(batch.feed)) await fixture.writer.publish([batch]);
-    for (const feed of feedsOf(fixture.network)) if (feed.kind === 'vn') await fixture.writer.publish([{ feed, records: [member('stray', 1, { log: LOG })] }]);
+    for (const [n, batch] of published.entries())
+      if (n % lost !== 0 && fixture.writer.has(batch.feed)) await fixture.writer.publish([batch]);
+    for (const feed of feedsOf(fixture.network))
+      if (feed.kind === 'vn') await fixture.writer.publish([{ feed, records: [member('stray', 1, { log: LOG })] }]);
     return fixture;
   };
 
   it('are equal to it as it stands when the comparison ends, whatever it folds in the middle (R46, X1)', async () => {
     await fc.assert(
-      fc.asyncProperty(racyLog(), fc.integer({ min: 4, max: 40 }), fc.integer({ min: 1, max: 5 }), fc.constantFrom(1, 2), async (history, before, lost, vnid) => {
-        const fixture = await begun(history.slice(0, before), lost);
-        const feed = { kind: 'vn', vnid } as const;
-        let ended = false;
-        const reconciling = reconcile(fixture.network, fixture.writer, { ...fixture.options, only: [feed] }).finally(() => (ended = true));
-        for (const recorded of history.slice(before)) {
-          await turn();
-          if (ended) break;
-          fixture.fold(recorded);
-        }
-        await reconciling;
-        if (fixture.network.vns.get(vnid)?.state.status !== 'purged') expect(await fixture.found(feed)).toEqual(fixture.due(feed));
-      }),
+      fc.asyncProperty(
+        racyLog(),
+        fc.integer({ min: 4, max: 40 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.constantFrom(1, 2),
+        async (history, before, lost, vnid) => {
+          const fixture = await begun(history.slice(0, before), lost);
+          const feed = { kind: 'vn', vnid } as const;
+          let ended = false;
+          const reconciling = reconcile(fixture.network, fixture.writer, { ...fixture.options, only: [feed] }).finally(
+            () => (ended = true),
+          );
+          for (const recorded of history.slice(before)) {
+            await turn();
+            if (ended) break;
+            fixture.fold(recorded);
+          }
+          await reconciling;
+          if (fixture.network.vns.get(vnid)?.state.status !== 'purged') expect(await fixture.found(feed)).toEqual(fixture.due(feed));
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -120,7 +152,9 @@ describe('feeds that are compared with the fold', () => {
         for (const { feed, records } of queued) for (const record of records) take(feed, record);
         for (const feed of feedsOf(fixture.network)) {
           const table = [...(consumers.get(feedKey(feed))?.values() ?? [])].filter(({ value }) => value !== null);
-          expect(new Map(table.map(({ key, value, position }) => [key, { value, position }] as const).toSorted())).toEqual(fixture.due(feed));
+          expect(new Map(table.map(({ key, value, position }) => [key, { value, position }] as const).toSorted())).toEqual(
+            fixture.due(feed),
+          );
         }
       }),
       { numRuns: 150 },
@@ -150,10 +184,17 @@ describe('feeds that are compared with the fold', () => {
     };
     expect(await meanwhile(differencesOf(fixture.writer, feed, fixture.options), history.slice(12, 15))).toBe(0);
     // An attach and a detach come about; one record is not there that should have been.
-    await fixture.writer.publish([{ feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] }]);
+    await fixture.writer.publish([
+      { feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] },
+    ]);
     await reconcile(fixture.network, fixture.writer, fixture.options);
-    await fixture.writer.publish([{ feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] }]);
-    const { wrong, published: repaired } = await meanwhile(reconcile(fixture.network, fixture.writer, { ...fixture.options, only: [feed] }), [history[15]!, history.at(-1)!]);
+    await fixture.writer.publish([
+      { feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] },
+    ]);
+    const { wrong, published: repaired } = await meanwhile(
+      reconcile(fixture.network, fixture.writer, { ...fixture.options, only: [feed] }),
+      [history[15]!, history.at(-1)!],
+    );
     expect([wrong, repaired]).toEqual([1, 3]);
   });
 

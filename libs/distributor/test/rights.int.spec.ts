@@ -1,10 +1,32 @@
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
-import { feedKey, FeedRefused, FeedUnavailable, silentLogger, type FeedAccess, type Ensured, type FeedBatch, type FeedName, type FeedRight, type ListedRight } from '@nva/ports';
+import {
+  feedKey,
+  FeedRefused,
+  FeedUnavailable,
+  silentLogger,
+  type FeedAccess,
+  type Ensured,
+  type FeedBatch,
+  type FeedName,
+  type FeedRight,
+  type ListedRight,
+} from '@nva/ports';
 import { until } from '@nva/processes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { answer, attach, detach, ManualClock, nve, openLog, startNode, vn, type LogFixture, type Node } from '../../registrar/test/harness.ts';
+import {
+  answer,
+  attach,
+  detach,
+  ManualClock,
+  nve,
+  openLog,
+  startNode,
+  vn,
+  type LogFixture,
+  type Node,
+} from '../../registrar/test/harness.ts';
 import { Distributor, PURGE_AFTER_MS } from '../src/index.ts';
 import { without } from '../src/guarded-writer.ts';
 
@@ -67,12 +89,14 @@ class TellingFeed extends InProcessFeed {
   }
 
   override async publish(batches: readonly FeedBatch[]): Promise<void> {
-    for (const { feed, records } of batches) for (const { key, value } of records) this.story.push(`${value ? 'tell' : 'remove'} ${feedKey(feed)} ${key}`);
+    for (const { feed, records } of batches)
+      for (const { key, value } of records) this.story.push(`${value ? 'tell' : 'remove'} ${feedKey(feed)} ${key}`);
     await super.publish(batches);
   }
 }
 
-const attachIn3 = (tsId: string, nveId: string, n: number): Command => attach(tsId, nveId, n, { bindings: [{ vnid: 3, ip: `192.0.2.${n}` }] });
+const attachIn3 = (tsId: string, nveId: string, n: number): Command =>
+  attach(tsId, nveId, n, { bindings: [{ vnid: 3, ip: `192.0.2.${n}` }] });
 
 let story: string[];
 let clock: ManualClock;
@@ -108,7 +132,12 @@ async function submit(...commands: Parameters<Node['submit']>): Promise<void> {
   await settled();
 }
 
-const settled = (): Promise<void> => until('all is published', () => (distributor.queuedRecords === 0 && distributor.publishedPosition === node.replica.network.position ? null : `${distributor.queuedRecords} records wait`));
+const settled = (): Promise<void> =>
+  until('all is published', () =>
+    distributor.queuedRecords === 0 && distributor.publishedPosition === node.replica.network.position
+      ? null
+      : `${distributor.queuedRecords} records wait`,
+  );
 
 async function after(ms: number): Promise<void> {
   clock.advance(ms);
@@ -216,7 +245,14 @@ describe('a right to read', () => {
     };
     await after(GRACE_MS);
     await settled();
-    expect(story.filter((line) => line.endsWith('vn/1') && line.includes('a'))).toEqual(['grant a vn/1', 'tell nve/a vn/1', 'remove nve/a vn/1', 'revoke a vn/1', 'grant a vn/1', 'tell nve/a vn/1']);
+    expect(story.filter((line) => line.endsWith('vn/1') && line.includes('a'))).toEqual([
+      'grant a vn/1',
+      'tell nve/a vn/1',
+      'remove nve/a vn/1',
+      'revoke a vn/1',
+      'grant a vn/1',
+      'tell nve/a vn/1',
+    ]);
     expect(granted()).toContain('a vn/1');
   });
 
@@ -254,7 +290,9 @@ describe('rights that cannot be granted', () => {
     expect(story.filter((line) => line === 'tell nve/a vn/1')).toEqual([]);
     access.refused.clear();
     await after(2_000);
-    await until('the VN is told', () => (story.includes('tell nve/a vn/1') && story.includes('tell vn/1 mapping/t1/192.0.2.1') ? null : story.join('\n')));
+    await until('the VN is told', () =>
+      story.includes('tell nve/a vn/1') && story.includes('tell vn/1 mapping/t1/192.0.2.1') ? null : story.join('\n'),
+    );
     expect(story.indexOf('grant a vn/1')).toBeLessThan(story.indexOf('tell nve/a vn/1'));
     expect(distributor.rights!.withheld.size).toBe(0);
   });
@@ -296,7 +334,11 @@ describe('rights that cannot be granted', () => {
     expect(story.filter((line) => line.includes('nve/b vn/1') || line.includes('member/b'))).toEqual([]);
     access.failing = null;
     await after(2_000);
-    await until('both are told', () => (['tell nve/b vn/1', 'tell vn/1 member/b', 'tell nve/a vn/3', 'tell vn/3 member/a'].every((line) => story.includes(line)) ? null : story.join('\n')));
+    await until('both are told', () =>
+      ['tell nve/b vn/1', 'tell vn/1 member/b', 'tell nve/a vn/3', 'tell vn/3 member/a'].every((line) => story.includes(line))
+        ? null
+        : story.join('\n'),
+    );
   });
 
   it('refuse the start if none can be: brokers without an authoriser', async () => {
@@ -383,10 +425,25 @@ describe('rights at a start', () => {
 });
 
 describe('a batch without some VNs', () => {
-  const record = (key: string, position: number, changeEnd: boolean): FeedBatch['records'][number] => ({ key, value: null, position, log: 'l', changeEnd });
+  const record = (key: string, position: number, changeEnd: boolean): FeedBatch['records'][number] => ({
+    key,
+    value: null,
+    position,
+    log: 'l',
+    changeEnd,
+  });
 
   it('still ends its changes', () => {
-    const batch: FeedBatch = { feed: { kind: 'nve', nveId: 'a' }, records: [record('vn/1', 5, false), record('vn/2', 5, true), record('vn/2', 6, true), record('vn/2', 7, false), record('vn/1', 7, true)] };
+    const batch: FeedBatch = {
+      feed: { kind: 'nve', nveId: 'a' },
+      records: [
+        record('vn/1', 5, false),
+        record('vn/2', 5, true),
+        record('vn/2', 6, true),
+        record('vn/2', 7, false),
+        record('vn/1', 7, true),
+      ],
+    };
     expect(without(batch, new Set([2])).records).toEqual([record('vn/1', 5, true), record('vn/1', 7, true)]);
     expect(without({ feed: { kind: 'vn', vnid: 2 }, records: batch.records }, new Set([2])).records).toEqual([]);
   });

@@ -11,8 +11,14 @@ import { PURGE_AFTER_MS } from '../src/index.ts';
 import { LOWER, Sharing, topicOf, UPPER, type Running } from './sharing.ts';
 
 /** VN 1, 2 and 65 are of the lower half of the shards, 33 and 97 of the upper one. */
-const [VN1, VN33, NVE1]: FeedName[] = [{ kind: 'vn', vnid: 1 }, { kind: 'vn', vnid: 33 }, { kind: 'nve', nveId: 'nve1' }] as const;
-const everywhere = (n: number, ...vnids: number[]): object => ({ bindings: vnids.map((vnid, i) => ({ bid: i + 1, vnid, ip: `192.0.2.${n}` })) });
+const [VN1, VN33, NVE1]: FeedName[] = [
+  { kind: 'vn', vnid: 1 },
+  { kind: 'vn', vnid: 33 },
+  { kind: 'nve', nveId: 'nve1' },
+] as const;
+const everywhere = (n: number, ...vnids: number[]): object => ({
+  bindings: vnids.map((vnid, i) => ({ bid: i + 1, vnid, ip: `192.0.2.${n}` })),
+});
 
 /** With the bindings that it has. */
 const move = (tsId: string, nveId: string): Command => attach(tsId, nveId, Number(tsId.slice(1)), { bindings: null });
@@ -74,7 +80,14 @@ describe('distributors that share the shards', () => {
     const [together, single] = [await told(sharing.feed), await told(alone.feed)];
     expect(together).toEqual(single);
     // What a shard has of a change is a change.
-    expect(together.get('nve/nve1 of 1')!.map((entry) => entry.replace(/ \{.*/, ''))).toEqual(['vn/1@9', 'vn/65@9 end', 'vn/1@11 null', 'vn/65@11 end null', 'vn/1@19 end', 'vn/1@21 end null']);
+    expect(together.get('nve/nve1 of 1')!.map((entry) => entry.replace(/ \{.*/, ''))).toEqual([
+      'vn/1@9',
+      'vn/65@9 end',
+      'vn/1@11 null',
+      'vn/65@11 end null',
+      'vn/1@19 end',
+      'vn/1@21 end null',
+    ]);
     for (const client of nves) await until(`${client.nveId} holds what the fold says`, () => lacking(client));
     for (const client of nves) await client.close();
 
@@ -84,11 +97,19 @@ describe('distributors that share the shards', () => {
 
   it('tell an NVE of a VN before the NVE appears in it, each of its own VNs (X8)', async () => {
     const writers: NotingWriter[] = [];
-    const writer = (options: ConstructorParameters<typeof NotingWriter>[0]): NotingWriter => (writers[writers.length] = new NotingWriter(options));
+    const writer = (options: ConstructorParameters<typeof NotingWriter>[0]): NotingWriter =>
+      (writers[writers.length] = new NotingWriter(options));
     const halves = [await sharing.start(LOWER, { writer }), await sharing.start(UPPER, { writer })];
     await sharing.submit(...BEGIN, ...HISTORY[0]!, ...HISTORY[1]!);
     for (const half of halves) await sharing.published(half);
-    const joins = [[0, 'nve1', 1], [0, 'nve1', 65], [0, 'nve2', 1], [0, 'nve3', 2], [1, 'nve1', 33], [1, 'nve2', 97]] as const;
+    const joins = [
+      [0, 'nve1', 1],
+      [0, 'nve1', 65],
+      [0, 'nve2', 1],
+      [0, 'nve3', 2],
+      [1, 'nve1', 33],
+      [1, 'nve2', 97],
+    ] as const;
     for (const [half, nveId, vnid] of joins) {
       const { notes } = writers[half]!;
       const acknowledged = notes.indexOf(`done +nve/${nveId} vn/${vnid}`);
@@ -110,7 +131,11 @@ describe('distributors that share the shards', () => {
     await intruder.open();
     await intruder.ensure([{ kind: 'vn', vnid: 35 }]);
     // A key without a VN is of shard 0.
-    await intruder.publish([{ feed: VN1!, records: [ghost] }, { feed: VN33!, records: [ghost] }, { feed: NVE1!, records: [wrong(2), wrong(1, { key: 'odd' }), wrong(33), wrong(34), wrong(161, { log: other })] }]);
+    await intruder.publish([
+      { feed: VN1!, records: [ghost] },
+      { feed: VN33!, records: [ghost] },
+      { feed: NVE1!, records: [wrong(2), wrong(1, { key: 'odd' }), wrong(33), wrong(34), wrong(161, { log: other })] },
+    ]);
     await sharing.feed.send(topicOf(sharing.feed, NVE1!), [{ key: 'vn/97', value: 'no record' }]);
     await intruder.close();
 
@@ -120,8 +145,19 @@ describe('distributors that share the shards', () => {
     const keys = (feed: FeedName): string[] => after.get(feedKey(feed))!.map(({ key, position }) => `${key}@${position}`);
     expect(keys(VN1!)).not.toContain('member/ghost@1');
     expect(keys(VN33!)).toContain('member/ghost@1');
-    const due = sharing.due().get('nve/nve1')!.map(({ key, position }) => `${key}@${position}`);
-    expect(keys(NVE1!)).toEqual([due.find((key) => key.startsWith('vn/1@')), 'vn/161@1', due.find((key) => key.startsWith('vn/2@')), 'vn/33@1', 'vn/34@1', due.find((key) => key.startsWith('vn/65@')), due.find((key) => key.startsWith('vn/97@'))]);
+    const due = sharing
+      .due()
+      .get('nve/nve1')!
+      .map(({ key, position }) => `${key}@${position}`);
+    expect(keys(NVE1!)).toEqual([
+      due.find((key) => key.startsWith('vn/1@')),
+      'vn/161@1',
+      due.find((key) => key.startsWith('vn/2@')),
+      'vn/33@1',
+      'vn/34@1',
+      due.find((key) => key.startsWith('vn/65@')),
+      due.find((key) => key.startsWith('vn/97@')),
+    ]);
 
     await expect(sharing.start(UPPER)).rejects.toThrow(FeedRefused);
     const upper = await sharing.start(UPPER, { adopt: true });
@@ -140,7 +176,11 @@ describe('distributors that share the shards', () => {
     await sharing.submit(...BEGIN, ...HISTORY[0]!);
     for (const half of halves) await sharing.published(half);
     await sharing.stop(halves[0]!);
-    const frozen = sharing.feed.client.producer({ transactionalId: `${sharing.feed.prefix}-frozen`, maxInFlightRequests: 1, allowAutoTopicCreation: false });
+    const frozen = sharing.feed.client.producer({
+      transactionalId: `${sharing.feed.prefix}-frozen`,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+    });
     await frozen.connect();
     const transaction = await frozen.transaction();
     await transaction.send({ topic: topicOf(sharing.feed, NVE1!), messages: [{ key: 'vn/33', value: null }] });
@@ -162,7 +202,8 @@ describe('distributors that share the shards', () => {
     await sharing.submit(vn(2), vn(34), command('deleteVn', { vnid: 2 }), command('deleteVn', { vnid: 34 }));
     for (const half of halves) await sharing.published(half);
     sharing.clock.advance(PURGE_AFTER_MS);
-    const left = (): string[] => [...sharing.registrar.replica.network.vns].filter(([, { state }]) => state.status === 'deleted').map(([vnid]) => String(vnid));
+    const left = (): string[] =>
+      [...sharing.registrar.replica.network.vns].filter(([, { state }]) => state.status === 'deleted').map(([vnid]) => String(vnid));
     halves[0]!.distributor.purge();
     await until('VN 2 is purged', () => (left().includes('2') ? 'it is there' : null));
     expect(left()).toEqual(['34']);
@@ -197,14 +238,20 @@ describe('distributors that share the shards', () => {
     await sharing.submit(...BEGIN, ...HISTORY[0]!);
     const enough = new AbortController();
     const changing = (async () => {
-      for (let round = 0; !enough.signal.aborted; round++) await sharing.submit(move('t1', `nve${1 + (round % 3)}`), command('changeMac', { tsId: 't2', mac: `02:00:00:00:01:${(round % 256).toString(16).padStart(2, '0')}` }));
+      for (let round = 0; !enough.signal.aborted; round++)
+        await sharing.submit(
+          move('t1', `nve${1 + (round % 3)}`),
+          command('changeMac', { tsId: 't2', mac: `02:00:00:00:01:${(round % 256).toString(16).padStart(2, '0')}` }),
+        );
     })();
     const third = await sharing.start(LOWER, { clientId: 'third' });
     await until('the first has found out', () => (lower.failures.length > 0 ? null : 'not yet'));
     enough.abort();
     await changing;
     expect(lower.failures[0]).toBeInstanceOf(FeedFenced);
-    expect((lower.failures[0] as Error).message).toMatch(/^Shard \d+ of the feeds was taken over by third on \S+, process \d+ \([0-9a-f-]{36}\), at 20/);
+    expect((lower.failures[0] as Error).message).toMatch(
+      /^Shard \d+ of the feeds was taken over by third on \S+, process \d+ \([0-9a-f-]{36}\), at 20/,
+    );
     for (const running of [third, upper]) await sharing.published(running);
     await sharing.expectTopicsEqualFold();
     undisturbed(upper);

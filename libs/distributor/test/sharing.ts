@@ -55,7 +55,13 @@ export class Sharing {
   readonly #running = new Set<Running>();
   readonly #feeds: KafkaFeedUnderTest[];
 
-  private constructor(feed: KafkaFeedUnderTest, log: LogFixture, clock: ManualClock, registrar: Node, topicConfig: Readonly<Record<string, string>>) {
+  private constructor(
+    feed: KafkaFeedUnderTest,
+    log: LogFixture,
+    clock: ManualClock,
+    registrar: Node,
+    topicConfig: Readonly<Record<string, string>>,
+  ) {
     [this.feed, this.log, this.clock, this.registrar, this.#topicConfig] = [feed, log, clock, registrar, topicConfig];
     this.#feeds = [feed];
   }
@@ -78,11 +84,29 @@ export class Sharing {
     return feed;
   }
 
-  async start(owned?: readonly number[], { adopt = false, feed = this.feed, writer: make = (options) => new KafkaFeedWriter(options), clientId = 'spec', lookEveryMs, verify = false, clock = systemClock }: StartOptions = {}): Promise<Running> {
+  async start(
+    owned?: readonly number[],
+    {
+      adopt = false,
+      feed = this.feed,
+      writer: make = (options) => new KafkaFeedWriter(options),
+      clientId = 'spec',
+      lookEveryMs,
+      verify = false,
+      clock = systemClock,
+    }: StartOptions = {},
+  ): Promise<Running> {
     const node = await startNode(this.store, this.clock);
     const writer = make({ brokers: feed.brokers, prefix: feed.prefix, topicConfig: this.#topicConfig, clientId, ...(owned && { owned }) });
     const purge = { afterMs: PURGE_AFTER_MS, clock: this.clock };
-    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, { adopt, purge, owns: (vnid) => writer.owns(vnid), verify, clock, ...(lookEveryMs !== undefined && { lookEveryMs }) });
+    const distributor = new Distributor(writer, node.replica, this.store, silentLogger, {
+      adopt,
+      purge,
+      owns: (vnid) => writer.owns(vnid),
+      verify,
+      clock,
+      ...(lookEveryMs !== undefined && { lookEveryMs }),
+    });
     const running: Running = { node, distributor, writer, owned, failures: [] };
     this.#running.add(running);
     await distributor.start((cause) => running.failures.push(cause));
@@ -103,10 +127,14 @@ export class Sharing {
   /** Everything that is in the log now is on the feeds, as far as it is this distributor's. */
   async published({ distributor, failures }: Running): Promise<void> {
     const { position } = await this.store.head();
-    await until('the distributor has published all', () => {
-      if (failures.length > 0) throw failures[0];
-      return distributor.publishedPosition >= position ? null : `at ${distributor.publishedPosition} of ${position}`;
-    }, PUBLISHED_LIMIT_MS);
+    await until(
+      'the distributor has published all',
+      () => {
+        if (failures.length > 0) throw failures[0];
+        return distributor.publishedPosition >= position ? null : `at ${distributor.publishedPosition} of ${position}`;
+      },
+      PUBLISHED_LIMIT_MS,
+    );
   }
 
   /** The last record of every key that lives, of every feed that there is. */
@@ -127,7 +155,12 @@ export class Sharing {
   due(feed = this.feed): Map<string, Standing[]> {
     const { network } = this.registrar.replica;
     const where = { address: (name: FeedName) => ({ topic: topicOf(feed, name) }) };
-    return new Map([...feedsOf(network)].map((name) => [feedKey(name), sorted([...recordsOf(network, name)].map(({ key, position, value }) => ({ key, position, value: plain(feedValue(value, where)) })))]));
+    return new Map(
+      [...feedsOf(network)].map((name) => [
+        feedKey(name),
+        sorted([...recordsOf(network, name)].map(({ key, position, value }) => ({ key, position, value: plain(feedValue(value, where)) }))),
+      ]),
+    );
   }
 
   async expectTopicsEqualFold(feed = this.feed): Promise<void> {
@@ -142,7 +175,8 @@ export class Sharing {
   }
 }
 
-export const topicOf = ({ prefix }: { prefix: string }, name: FeedName): string => (name.kind === 'vn' ? `${prefix}.vn.${name.vnid}` : `${prefix}.nve.${name.nveId}`);
+export const topicOf = ({ prefix }: { prefix: string }, name: FeedName): string =>
+  name.kind === 'vn' ? `${prefix}.vn.${name.vnid}` : `${prefix}.nve.${name.nveId}`;
 
 const sorted = (standing: Standing[]): Standing[] => standing.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 /** A decoder's objects have another prototype than the fold's. */

@@ -42,8 +42,23 @@ const saying = async (start: string): Promise<string> => {
 /** Starts a distributor in a process of its own, to which the log is told as it grows. */
 function startChild(stopAt: ChildTask['stopAt']): void {
   const { brokers, prefix } = sharing.feed;
-  const task: ChildTask = { brokers, prefix, topicConfig: EAGER_COMPACTION, owned: LOWER, logId: sharing.store.logId, stopAt: { ...stopAt, topic: `${prefix}.${stopAt.topic}` } };
-  child = spawn(...tethered(process.execPath, ['--conditions=source', '--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, 'distributing-child.ts'), JSON.stringify(task)]), { stdio: ['pipe', 'pipe', 'inherit'] });
+  const task: ChildTask = {
+    brokers,
+    prefix,
+    topicConfig: EAGER_COMPACTION,
+    owned: LOWER,
+    logId: sharing.store.logId,
+    stopAt: { ...stopAt, topic: `${prefix}.${stopAt.topic}` },
+  };
+  child = spawn(
+    ...tethered(process.execPath, [
+      '--conditions=source',
+      '--disable-warning=TimeoutNegativeWarning',
+      join(import.meta.dirname, 'distributing-child.ts'),
+      JSON.stringify(task),
+    ]),
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
   createInterface({ input: child.stdout! }).on('line', (line) => said.push(line));
   const { stdin } = child;
   // It ends while it is still being told.
@@ -71,7 +86,10 @@ describe('a distributor of one half of the shards, stopped in the middle of a se
     let round = 0;
     const change = async (): Promise<void> => {
       const to = NVES[++round % NVES.length]!;
-      await sharing.submit(attach('t1', to, 1, { bindings: null }), command('changeMac', { tsId: 't2', mac: `02:00:00:00:01:${(round % 256).toString(16).padStart(2, '0')}` }));
+      await sharing.submit(
+        attach('t1', to, 1, { bindings: null }),
+        command('changeMac', { tsId: 't2', mac: `02:00:00:00:01:${(round % 256).toString(16).padStart(2, '0')}` }),
+      );
       await sleep(10);
     };
     for (let left = MAX_ROUNDS; left > 0 && !said.includes('stopping'); left--) await change();
@@ -93,7 +111,11 @@ describe('a distributor of one half of the shards, stopped in the middle of a se
     const due = sharing.due();
     const feeds = await sharing.feed.writer().list();
     expect(feeds.map(feedKey).toSorted()).toEqual([...due.keys()].toSorted());
-    for (const feed of feeds) await compacted(topicOf(sharing.feed, feed), due.get(feedKey(feed))!.map(({ key, position }) => `${key}@${position}`));
+    for (const feed of feeds)
+      await compacted(
+        topicOf(sharing.feed, feed),
+        due.get(feedKey(feed))!.map(({ key, position }) => `${key}@${position}`),
+      );
     expect(upper.failures).toEqual([]);
     expect(upper.distributor.counters).toMatchObject({ publishFailures: 0, reconciliations: 1 });
     expect(successor.distributor.counters).toMatchObject({ publishFailures: 0, reconciliations: 1 });
@@ -103,9 +125,11 @@ describe('a distributor of one half of the shards, stopped in the middle of a se
 /** Has the broker compact the topic until each key is there once; what is left of those that live is what is due. */
 async function compacted(topic: string, due: readonly string[]): Promise<void> {
   const fill = (): Promise<void> => sharing.feed.send(topic, [{ key: 'filler', value: null }]);
-  const left = (await sharing.feed.compacted(topic, fill, (records) => {
-    const keys = records.map(({ key }) => key!.toString()).filter((key) => key !== 'filler');
-    return new Set(keys).size === keys.length;
-  })).filter(({ value }) => value !== null);
+  const left = (
+    await sharing.feed.compacted(topic, fill, (records) => {
+      const keys = records.map(({ key }) => key!.toString()).filter((key) => key !== 'filler');
+      return new Set(keys).size === keys.length;
+    })
+  ).filter(({ value }) => value !== null);
   expect(left.map(({ key, headers }) => `${key!.toString()}@${String(headers!['position'])}`).toSorted(), topic).toEqual(due);
 }

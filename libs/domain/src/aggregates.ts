@@ -31,7 +31,18 @@ export interface AggregateType<S, C extends { readonly type: string }, E extends
 
 const tenantSystem: AggregateType<TenantSystem, TenantSystemCommand, TenantSystemEvent> = {
   prefix: STREAM_PREFIX.ts,
-  commands: { attach: true, detach: true, remove: true, registerBindings: true, registerBinding: true, deregisterBinding: true, lapseBindings: true, changeMac: true, connectionFailure: true, passAddress: true },
+  commands: {
+    attach: true,
+    detach: true,
+    remove: true,
+    registerBindings: true,
+    registerBinding: true,
+    deregisterBinding: true,
+    lapseBindings: true,
+    changeMac: true,
+    connectionFailure: true,
+    passAddress: true,
+  },
   events: {
     TenantSystemAttached: true,
     TenantSystemMoved: true,
@@ -104,13 +115,19 @@ export const isVnEvent = (event: NvaEvent): event is VnEvent => aggregateOfEvent
 export const isNveEvent = (event: NvaEvent): event is NveEvent => aggregateOfEvent(event) === 'nve';
 
 /** The stream that a command's event would be appended to. Throws Refusal `ts-ambiguous` (see `tsNameOfCommand`, for `nveId` too). */
-export const streamOf = (command: Command, names: TenantSystemNames, nveId?: string): string => untyped(aggregateOfCommand(command)).streamOf(command, names, nveId);
+export const streamOf = (command: Command, names: TenantSystemNames, nveId?: string): string =>
+  untyped(aggregateOfCommand(command)).streamOf(command, names, nveId);
 
 /** The tenant by whose eyes a command sees the facts; null where they are everybody's. */
-export const tenantOfCommand = (command: Command, state: AggregateState | null): string | null => untyped(aggregateOfCommand(command)).tenantOf(command, state);
+export const tenantOfCommand = (command: Command, state: AggregateState | null): string | null =>
+  untyped(aggregateOfCommand(command)).tenantOf(command, state);
 
-/** The event that a command makes of its aggregate; null where nothing would change. Not for `passAddress`, which is two (`decidePassing`). Throws Refusal. */
-export const decide = (command: Exclude<Command, PassAddress>, state: AggregateState | null, facts: Facts, audit: Audit): NvaEvent | null => untyped(aggregateOfCommand(command)).decide(command, state, facts, audit);
+/**
+ * The event that a command makes of its aggregate; null where nothing would change. Not for `passAddress`, which is two
+ * (`decidePassing`). Throws Refusal.
+ */
+export const decide = (command: Exclude<Command, PassAddress>, state: AggregateState | null, facts: Facts, audit: Audit): NvaEvent | null =>
+  untyped(aggregateOfCommand(command)).decide(command, state, facts, audit);
 
 /** The state that an event makes of one. Throws for an event that belongs to no aggregate. */
 export function evolve(state: AggregateState | null, event: NvaEvent): AggregateState {

@@ -43,26 +43,37 @@ export function sameBindings(a: readonly Binding[], b: readonly Binding[]): bool
 /**
  * Adds, changes, renews and ends bindings, all or nothing (R18 to R24a). `pathOf` says how the caller calls line i.
  */
-export function register(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string): ResolvedRegistration {
+export function register(
+  current: readonly Binding[],
+  lines: readonly BindingLine[],
+  pathOf: (line: number) => string,
+): ResolvedRegistration {
   const { bindings, changed, ended } = apply(current, lines, pathOf, false);
   checkSet(bindings, lines.length === 1 ? pathOf(0) : '');
   return { bindings, changed, deregistered: ended };
 }
 
 /**
- * The whole set, as an attach gives it: read line by line as in a registration, and what no line names goes. So a BID may be of another VN than
- * before: it is another binding then, whose address the line gives (R21), and the former one goes as if no line named it.
+ * The whole set, as an attach gives it: read line by line as in a registration, and what no line names goes. So a BID may be of
+ * another VN than before: it is another binding then, whose address the line gives (R21), and the former one goes as if no line
+ * named it.
  */
 export function wholeSet(current: readonly Binding[], lines: readonly BindingLine[]): readonly Binding[] {
   const pathOf = (line: number): string => `bindings[${line}]`;
   lines.forEach((line, i) => refuseTakingBack(current, line, pathOf(i)));
-  const { standing } = apply(current.filter((binding) => !lines.some((line) => replaces(line, binding))), lines, pathOf, true);
+  const { standing } = apply(
+    current.filter((binding) => !lines.some((line) => replaces(line, binding))),
+    lines,
+    pathOf,
+    true,
+  );
   checkSet(standing, 'bindings');
   return standing;
 }
 
 /** A line of a whole set that gives the BID of a binding to one in another VN. One that ends a binding must say which (R22). */
-const replaces = (line: BindingLine, { bid, vnid }: Binding): boolean => line.bid !== undefined && line.bid === (bid ?? 0) && line.vnid !== undefined && line.vnid !== vnid && line.lifetimeS !== 0;
+const replaces = (line: BindingLine, { bid, vnid }: Binding): boolean =>
+  line.bid !== undefined && line.bid === (bid ?? 0) && line.vnid !== undefined && line.vnid !== vnid && line.lifetimeS !== 0;
 
 interface Applied {
   /** The resulting set: `current`, changed by the lines. */
@@ -75,8 +86,9 @@ interface Applied {
 }
 
 /**
- * One reading of a line, for every call. It names its binding by a known BID, or else by VN and address, where the address is exactly what it
- * gives; what it leaves out stays as it is. Known BIDs are read first, so that the order of the lines does not matter. `whole`: the lines are all there is to be.
+ * One reading of a line, for every call. It names its binding by a known BID, or else by VN and address, where the address is
+ * exactly what it gives; what it leaves out stays as it is. Known BIDs are read first, so that the order of the lines does not
+ * matter. `whole`: the lines are all there is to be.
  */
 function apply(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string, whole: boolean): Applied {
   const bindings = [...current];
@@ -91,9 +103,13 @@ function apply(current: readonly Binding[], lines: readonly BindingLine[], pathO
     const existing = findExisting(bindings, line, path);
     if (existing) refuseOtherBid(existing, line, path, named.includes(existing));
     const name = existing ?? line.bid;
-    if (name !== undefined && name !== 0 && named.includes(name)) throw new Refusal('bid-duplicate', 'two lines name one binding', { field: path, received: line, row: 'R18' });
+    if (name !== undefined && name !== 0 && named.includes(name))
+      throw new Refusal('bid-duplicate', 'two lines name one binding', { field: path, received: line, row: 'R18' });
     if (line.lifetimeS === 0) {
-      if (!existing) throw line.bid === undefined ? new Refusal('bid-unknown', 'the line names no binding, so there is none to end', { field: path, received: line, row: 'R22' }) : unknownBid(line, path);
+      if (!existing)
+        throw line.bid === undefined
+          ? new Refusal('bid-unknown', 'the line names no binding, so there is none to end', { field: path, received: line, row: 'R22' })
+          : unknownBid(line, path);
       refuseOtherVn(existing, line, path);
       bindings.splice(bindings.indexOf(existing), 1);
       ended.push(existing);
@@ -127,28 +143,46 @@ function refuseTakingBack(current: readonly Binding[], line: BindingLine, path: 
   if (line.bid !== undefined || line.lifetimeS === 0) return;
   const before = findExisting(current, line, path);
   if (!before || before.bid === null) return;
-  throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, { field: fieldIn(path, 'bid'), received: null, expected: before.bid, row: 'R19' });
+  throw new Refusal('bid-taken-back', `the address has BID ${before.bid}; a BID once given is not taken back`, {
+    field: fieldIn(path, 'bid'),
+    received: null,
+    expected: before.bid,
+    row: 'R19',
+  });
 }
 
-/** Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). An L2 binding without a VLAN is of frames without a tag. */
+/**
+ * Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). An L2
+ * binding without a VLAN is of frames without a tag.
+ */
 export function checkVns(bindings: readonly Binding[], tenantId: string, facts: Facts): void {
   for (const binding of bindings) {
     const vn = facts.vn(binding.vnid);
     if (!vn) throw new Refusal('vn-unknown', `there is no VN ${binding.vnid}`, { field: 'vnid', received: binding.vnid });
     if (vn.tenantId !== tenantId) {
-      throw new Refusal('vn-of-another-tenant', `VN ${binding.vnid} is not one of tenant ${tenantId}`, { field: 'vnid', received: binding.vnid, row: 'R44' });
+      throw new Refusal('vn-of-another-tenant', `VN ${binding.vnid} is not one of tenant ${tenantId}`, {
+        field: 'vnid',
+        received: binding.vnid,
+        row: 'R44',
+      });
     }
     if (vn.service === 'l3') {
       if (binding.ip === null && binding.vlan === null) throw addressRequired('ip', null);
-      if (binding.ip === null) throw new Refusal('ip-required', `VN ${binding.vnid} is L3: its bindings carry an IP`, { field: 'ip', received: null, row: 'R16' });
-      if (binding.vlan !== null) throw new Refusal('vlan-not-allowed', `VN ${binding.vnid} is L3: its bindings carry no VLAN`, { field: 'vlan', received: binding.vlan, row: 'R16' });
+      if (binding.ip === null)
+        throw new Refusal('ip-required', `VN ${binding.vnid} is L3: its bindings carry an IP`, { field: 'ip', received: null, row: 'R16' });
+      if (binding.vlan !== null)
+        throw new Refusal('vlan-not-allowed', `VN ${binding.vnid} is L3: its bindings carry no VLAN`, {
+          field: 'vlan',
+          received: binding.vlan,
+          row: 'R16',
+        });
     }
   }
 }
 
 /**
- * Refuses what would put one frame of the vNIC into two L2 VNs: one VLAN, or no tag, for both (R16). Looks only at what is `changed`: a log of before may
- * have such bindings, and they are no reason to refuse another one.
+ * Refuses what would put one frame of the vNIC into two L2 VNs: one VLAN, or no tag, for both (R16). Looks only at what is
+ * `changed`: a log of before may have such bindings, and they are no reason to refuse another one.
  */
 export function checkFrames(bindings: readonly Binding[], changed: readonly Binding[], facts: Facts): void {
   if (bindings.length < 2) return;
@@ -158,7 +192,12 @@ export function checkFrames(bindings: readonly Binding[], changed: readonly Bind
     const other = bindings.find((b) => b.vlan === vlan && b.vnid !== vnid && isL2(b));
     if (!other) continue;
     const frames = vlan === null ? 'frames without a tag' : `frames of VLAN ${vlan}`;
-    throw new Refusal('vlan-of-another-vn', `${frames} from this vNIC are of VN ${other.vnid}; they cannot be of VN ${vnid} too`, { field: 'vlan', received: vlan, actual: { vnid: other.vnid, bid: other.bid }, row: 'R16' });
+    throw new Refusal('vlan-of-another-vn', `${frames} from this vNIC are of VN ${other.vnid}; they cannot be of VN ${vnid} too`, {
+      field: 'vlan',
+      received: vlan,
+      actual: { vnid: other.vnid, bid: other.bid },
+      row: 'R16',
+    });
   }
 }
 
@@ -167,16 +206,33 @@ function findExisting(bindings: readonly Binding[], line: BindingLine, path: str
   const byBid = line.bid === undefined ? undefined : findByBid(bindings, line.bid);
   if (byBid) return byBid;
   if (line.vnid === undefined) return undefined;
-  const named = bindings.filter((b) => b.vnid === line.vnid && (line.ip === undefined ? b.vlan === (line.vlan ?? null) && b.ip === null : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)));
-  if (named.length > 1) throw new Refusal('bid-required', `several bindings have IP ${line.ip} in VN ${line.vnid}: name one by its BID or its VLAN`, { field: fieldIn(path, 'bid'), received: null, row: 'R18' });
+  const named = bindings.filter(
+    (b) =>
+      b.vnid === line.vnid &&
+      (line.ip === undefined
+        ? b.vlan === (line.vlan ?? null) && b.ip === null
+        : b.ip === line.ip && (line.vlan === undefined || b.vlan === line.vlan)),
+  );
+  if (named.length > 1)
+    throw new Refusal('bid-required', `several bindings have IP ${line.ip} in VN ${line.vnid}: name one by its BID or its VLAN`, {
+      field: fieldIn(path, 'bid'),
+      received: null,
+      row: 'R18',
+    });
   return named[0];
 }
 
 /** A BID is given once: to an address that has none. */
 function refuseOtherBid(existing: Binding, line: BindingLine, path: string, sameRequest: boolean): void {
   if (line.bid === undefined || existing.bid === null || existing.bid === line.bid) return;
-  if (sameRequest) throw new Refusal('address-duplicate', 'two bindings carry one address', { field: path, received: line.ip ?? line.vlan, row: 'R13' });
-  throw new Refusal('address-registered', `the address is registered already, with BID ${existing.bid}`, { field: fieldIn(path, 'bid'), received: line.bid, expected: existing.bid, row: 'R18' });
+  if (sameRequest)
+    throw new Refusal('address-duplicate', 'two bindings carry one address', { field: path, received: line.ip ?? line.vlan, row: 'R13' });
+  throw new Refusal('address-registered', `the address is registered already, with BID ${existing.bid}`, {
+    field: fieldIn(path, 'bid'),
+    received: line.bid,
+    expected: existing.bid,
+    row: 'R18',
+  });
 }
 
 function update(existing: Binding, line: BindingLine, path: string): Binding {
@@ -190,7 +246,10 @@ function update(existing: Binding, line: BindingLine, path: string): Binding {
   };
 }
 
-/** In the whole set, and without a BID, a line without an address is of frames without a tag; in a registration the BID may be one that has ended, and the line meant to renew it. */
+/**
+ * In the whole set, and without a BID, a line without an address is of frames without a tag; in a registration the BID may be one
+ * that has ended, and the line meant to renew it.
+ */
 function create(line: BindingLine, path: string, whole: boolean): Binding {
   if (line.vnid === undefined) throw line.bid === undefined ? addressRequired(path, line) : unknownBid(line, path);
   if (line.ip === undefined && line.vlan === undefined && line.bid !== undefined && !whole) throw addressRequired(path, line);
@@ -206,7 +265,10 @@ function create(line: BindingLine, path: string, whole: boolean): Binding {
 /** Refuses a set of one tenant system that breaks R13, R18, R19 or the bound. */
 export function checkSet(bindings: readonly Binding[], path: string): void {
   if (bindings.length > MAX_BINDINGS_PER_TS) {
-    throw new Refusal('too-many-bindings', `a tenant system has at most ${MAX_BINDINGS_PER_TS} bindings`, { field: path, received: bindings.length });
+    throw new Refusal('too-many-bindings', `a tenant system has at most ${MAX_BINDINGS_PER_TS} bindings`, {
+      field: path,
+      received: bindings.length,
+    });
   }
   if (bindings.length < 2) return;
   const bids = new Set<number>();
@@ -219,21 +281,40 @@ export function checkSet(bindings: readonly Binding[], path: string): void {
         row: 'R19',
       });
     }
-    if (bids.has(binding.bid)) throw new Refusal('bid-duplicate', `BID ${binding.bid} names two bindings`, { field: 'bid', received: binding.bid, row: 'R18' });
+    if (bids.has(binding.bid))
+      throw new Refusal('bid-duplicate', `BID ${binding.bid} names two bindings`, { field: 'bid', received: binding.bid, row: 'R18' });
     bids.add(binding.bid);
     const address = `${binding.vnid} ${binding.vlan} ${binding.ip}`;
-    if (addresses.has(address)) throw new Refusal('address-duplicate', 'two bindings carry one address', { field: path, received: binding.ip ?? binding.vlan, row: 'R13' });
+    if (addresses.has(address))
+      throw new Refusal('address-duplicate', 'two bindings carry one address', {
+        field: path,
+        received: binding.ip ?? binding.vlan,
+        row: 'R13',
+      });
     addresses.add(address);
   }
 }
 
 function refuseOtherVn(known: Binding, line: BindingLine, path: string): void {
   if (line.vnid === undefined || line.vnid === known.vnid) return;
-  throw new Refusal('bid-vn-mismatch', `BID ${known.bid ?? 0} is a binding in VN ${known.vnid}`, { field: fieldIn(path, 'vnid'), received: line.vnid, expected: known.vnid, row: 'R22' });
+  throw new Refusal('bid-vn-mismatch', `BID ${known.bid ?? 0} is a binding in VN ${known.vnid}`, {
+    field: fieldIn(path, 'vnid'),
+    received: line.vnid,
+    expected: known.vnid,
+    row: 'R22',
+  });
 }
 
 const addressRequired = (field: string, received: unknown): Refusal =>
-  new Refusal('address-required', 'the first registration of a BID carries its VN and address (IP or VLAN)', { field, received, row: 'R21' });
+  new Refusal('address-required', 'the first registration of a BID carries its VN and address (IP or VLAN)', {
+    field,
+    received,
+    row: 'R21',
+  });
 
 const unknownBid = (line: BindingLine, path: string): Refusal =>
-  new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, { field: fieldIn(path, 'bid'), received: line.bid ?? null, row: 'R22' });
+  new Refusal('bid-unknown', `no binding has BID ${line.bid ?? 0}, and none can be made without its VN and address`, {
+    field: fieldIn(path, 'bid'),
+    received: line.bid ?? null,
+    row: 'R22',
+  });

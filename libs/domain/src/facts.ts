@@ -8,7 +8,10 @@ export interface Facts {
   nveKnown(nveId: string): boolean;
   /** True if the NVE has disconnected, and not connected again since. */
   nveDisconnected(nveId: string): boolean;
-  /** Another NVE that has connected once, and whose id differs from this one in `.`, `_` and case only. One that is forgotten counts where Kafka takes the two for one: its topics stay. */
+  /**
+   * Another NVE that has connected once, and whose id differs from this one in `.`, `_` and case only. One that is forgotten counts
+   * where Kafka takes the two for one: its topics stay.
+   */
   nveNamedLike(nveId: string): string | undefined;
   /** A reachable NVE of another id that has an underlay address. */
   tunnelHolder(address: string, nveId: string): string | undefined;

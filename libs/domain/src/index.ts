@@ -8,6 +8,17 @@ export * from './quotas.ts';
 export * from './sweeps.ts';
 export * from './passing.ts';
 export * from './tenant-system.decider.ts';
-export { evolveTaker, evolveTenantSystem, isAwaited, MOVE_ALARM_MOVES, MOVE_ALARM_WINDOW_MS, placeOf, type AddressPassed, type ConnectionFailure, type TenantSystem, type TenantSystemEvent } from './tenant-system.ts';
+export {
+  evolveTaker,
+  evolveTenantSystem,
+  isAwaited,
+  MOVE_ALARM_MOVES,
+  MOVE_ALARM_WINDOW_MS,
+  placeOf,
+  type AddressPassed,
+  type ConnectionFailure,
+  type TenantSystem,
+  type TenantSystemEvent,
+} from './tenant-system.ts';
 export * from './vn.decider.ts';
 export type { TermOwner } from './term-owner.ts';

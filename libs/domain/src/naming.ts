@@ -9,7 +9,10 @@ export interface NamedTenantSystem {
   readonly ts: TenantSystem;
 }
 
-/** An id of a tenant system is its tenant's own. This tells the one that a command is about from the others with that id, attached or not. */
+/**
+ * An id of a tenant system is its tenant's own. This tells the one that a command is about from the others with that id, attached
+ * or not.
+ */
 export interface TenantSystemNames extends TsOwners {
   /** Every tenant's with that id, the first one to have it first. */
   all(tsId: string): readonly NamedTenantSystem[];
@@ -20,7 +23,11 @@ export interface TenantSystemNames extends TsOwners {
  * means what is attached at the NVE that it names or comes from (`nveId`), else what is attached anywhere. Throws Refusal `ts-ambiguous`
  * where that is more than one.
  */
-export function tsNameOfCommand(command: Pick<TenantSystemCommand, 'tsId' | 'tenantId'> & { readonly nveId?: string; readonly to?: string }, names: TenantSystemNames, nveId: string | undefined): string {
+export function tsNameOfCommand(
+  command: Pick<TenantSystemCommand, 'tsId' | 'tenantId'> & { readonly nveId?: string; readonly to?: string },
+  names: TenantSystemNames,
+  nveId: string | undefined,
+): string {
   const { tsId, tenantId = command.to === undefined ? undefined : takersTenant(command.to, names, nveId) } = command;
   if (tenantId !== undefined) return tsNameFor(tsId, tenantId, names);
   const known = names.all(tsId);
@@ -28,12 +35,20 @@ export function tsNameOfCommand(command: Pick<TenantSystemCommand, 'tsId' | 'ten
   const place = nveId ?? command.nveId;
   const here = known.filter(({ ts }) => ts.attachments.some((attachment) => attachment.nveId === place));
   const attached = here.length > 0 || nveId !== undefined ? here : known.filter(({ ts }) => ts.attachments.length > 0);
-  if (attached.length > 1) throw new Refusal('ts-ambiguous', `several tenants have a tenant system ${tsId}; say the tenant`, { field: 'tenantId', received: null });
+  if (attached.length > 1)
+    throw new Refusal('ts-ambiguous', `several tenants have a tenant system ${tsId}; say the tenant`, {
+      field: 'tenantId',
+      received: null,
+    });
   return (attached[0] ?? known[0]!).name;
 }
 
 /** The name of the one that takes what `passAddress` passes, and that its caller speaks for. Throws as `tsNameOfCommand`. */
-export const takersName = ({ to, tenantId }: Pick<PassAddress, 'to' | 'tenantId'>, names: TenantSystemNames, nveId: string | undefined): string => tsNameOfCommand({ tsId: to, ...(tenantId === undefined ? {} : { tenantId }) }, names, nveId);
+export const takersName = (
+  { to, tenantId }: Pick<PassAddress, 'to' | 'tenantId'>,
+  names: TenantSystemNames,
+  nveId: string | undefined,
+): string => tsNameOfCommand({ tsId: to, ...(tenantId === undefined ? {} : { tenantId }) }, names, nveId);
 
 /** An address passes within one tenant; undefined where there is no taker. */
 function takersTenant(to: string, names: TenantSystemNames, nveId: string | undefined): TenantId | undefined {

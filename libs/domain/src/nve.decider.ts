@@ -18,8 +18,8 @@ export interface Nve {
   /** Seconds; null has no lease. */
   readonly leaseS: number | null;
   /**
-   * When it last told another site, MAC or list of addresses than before without a greater incarnation, ms since the epoch, oldest first, the last
-   * MAX_IDENTITY_CHANGES. Two hosts under one id do that in turn.
+   * When it last told another site, MAC or list of addresses than before without a greater incarnation, ms since the epoch, oldest
+   * first, the last MAX_IDENTITY_CHANGES. Two hosts under one id do that in turn.
    */
   readonly identityChanges: readonly number[];
 }
@@ -46,12 +46,18 @@ export type NveEvent = Extract<NvaEvent, { type: 'NveConnected' | 'NveDisconnect
 export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
   if (command.type === 'connectNve') return decideConnect(command, nve, facts, audit);
   const { nveId } = command;
-  if (!nve || nve.status === 'forgotten') throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
+  if (!nve || nve.status === 'forgotten')
+    throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
   switch (command.type) {
     case 'disconnectNve':
       if (command.forget) {
         const attachments = facts.attachmentsAt(nveId);
-        if (attachments > 0) throw new Refusal('nve-in-use', `${attachments} tenant systems are attached at NVE ${nveId}`, { field: 'nveId', received: nveId, actual: attachments });
+        if (attachments > 0)
+          throw new Refusal('nve-in-use', `${attachments} tenant systems are attached at NVE ${nveId}`, {
+            field: 'nveId',
+            received: nveId,
+            actual: attachments,
+          });
         return { type: 'NveForgotten', data: { audit, nveId } };
       }
       return nve.status === 'disconnected' ? null : { type: 'NveDisconnected', data: { audit, nveId } };
@@ -64,18 +70,38 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
       return { type: 'NveRestored', data: { audit, nveId, incarnation: nve.incarnation } };
     case 'lapseNve':
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
-      return nve.status === 'reachable' ? { type: 'NveLeaseLapsed', data: { audit, nveId, incarnation: nve.incarnation, group: command.group ?? null, owner: command.owner ?? null } } : null;
+      return nve.status === 'reachable'
+        ? {
+            type: 'NveLeaseLapsed',
+            data: { audit, nveId, incarnation: nve.incarnation, group: command.group ?? null, owner: command.owner ?? null },
+          }
+        : null;
   }
 }
 
-function decideConnect(command: Extract<NveCommand, { type: 'connectNve' }>, before: Nve | null, facts: Facts, audit: Audit): NveEvent | null {
+function decideConnect(
+  command: Extract<NveCommand, { type: 'connectNve' }>,
+  before: Nve | null,
+  facts: Facts,
+  audit: Audit,
+): NveEvent | null {
   const { nveId, siteId, mac, addresses } = command;
   // A forgotten one is new: no incarnation of before stands in its way.
   const nve = before?.status === 'forgotten' ? null : before;
   const like = nve ? undefined : facts.nveNamedLike(nveId);
-  if (like !== undefined && nveIdOnKafka(like) !== nveIdOnKafka(nveId)) throw new Refusal('nve-id-case', `NVE ${like} has this id in another case: they are likely one NVE, which is to say its id in one way; forget ${like} if it is gone`, { field: 'nveId', received: nveId, actual: like });
+  if (like !== undefined && nveIdOnKafka(like) !== nveIdOnKafka(nveId))
+    throw new Refusal(
+      'nve-id-case',
+      `NVE ${like} has this id in another case: they are likely one NVE, which is to say its id in one way; forget ${like} if it is gone`,
+      { field: 'nveId', received: nveId, actual: like },
+    );
   // One that has connected before keeps its topic: it may be the first of the two.
-  if (like !== undefined && !before) throw new Refusal('nve-id-collides', `NVE ${like} has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics`, { field: 'nveId', received: nveId, actual: like });
+  if (like !== undefined && !before)
+    throw new Refusal(
+      'nve-id-collides',
+      `NVE ${like} has an id that differs from this one in . and _ only, and Kafka takes the two for one in the names of topics`,
+      { field: 'nveId', received: nveId, actual: like },
+    );
   const incarnation = command.incarnation ?? nve?.incarnation ?? 0;
   const leaseS = command.leaseS ?? null;
   if (nve && incarnation < nve.incarnation) throw otherIncarnation(nve, incarnation);
@@ -104,10 +130,12 @@ function refuseHeldAddresses(nveId: string, addresses: readonly string[], kept: 
 
 const NONE: readonly never[] = Object.freeze([]);
 
-export const sameList = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
+export const sameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((item, i) => item === b[i]);
 
 /** A disconnected NVE takes nothing until it connects again: no heartbeat, no tenant system. */
-export const disconnected = (nveId: string): Refusal => new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
+export const disconnected = (nveId: string): Refusal =>
+  new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
 
 const otherIncarnation = (nve: Nve, received: number): Refusal =>
   new Refusal(
@@ -121,7 +149,10 @@ export function evolveNve(nve: Nve | null, event: NveEvent): Nve {
   if (event.type === 'NveConnected') {
     const { audit, nveId, siteId, mac, addresses, incarnation, leaseS } = event.data;
     const known = nve === null || nve.status === 'forgotten' ? null : nve;
-    const changed = known !== null && incarnation <= known.incarnation && !(known.siteId === siteId && known.mac === mac && sameList(known.addresses, addresses));
+    const changed =
+      known !== null &&
+      incarnation <= known.incarnation &&
+      !(known.siteId === siteId && known.mac === mac && sameList(known.addresses, addresses));
     const changes = known?.identityChanges ?? NONE;
     const identityChanges = changed ? [...changes, audit.recordedAt].slice(-MAX_IDENTITY_CHANGES) : changes;
     return { nveId, status: 'reachable', siteId, mac, addresses, incarnation, leaseS, identityChanges };

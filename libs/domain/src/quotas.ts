@@ -3,7 +3,10 @@ import type { Nve } from './nve.decider.ts';
 import type { TenantSystem } from './tenant-system.ts';
 import type { Vn } from './vn.decider.ts';
 
-/** What is counted. Of a tenant: its attached tenant systems, their bindings, its living VNs. Of an NVE: what is attached there, its bindings, the VNs that it is in. */
+/**
+ * What is counted. Of a tenant: its attached tenant systems, their bindings, its living VNs. Of an NVE: what is attached there, its
+ * bindings, the VNs that it is in.
+ */
 export const COUNTED = ['tenantSystems', 'bindings', 'vns'] as const;
 export type Counted = (typeof COUNTED)[number];
 

@@ -24,9 +24,10 @@ interface Bounds {
 }
 
 /**
- * What is asked of many tenant systems at once: a bounded sequence of ordinary commands, one for each of them, and no event of its own. What each comes to
- * is in that tenant system's stream, decided on its exact revision like any other command. An aggregate for the whole would have to keep every
- * other writer of those streams out meanwhile; and nothing that is true needs it: what is not done yet is still there, so a repeat finds it.
+ * What is asked of many tenant systems at once: a bounded sequence of ordinary commands, one for each of them, and no event of its
+ * own. What each comes to is in that tenant system's stream, decided on its exact revision like any other command. An aggregate for
+ * the whole would have to keep every other writer of those streams out meanwhile; and nothing that is true needs it: what is not
+ * done yet is still there, so a repeat finds it.
  */
 export type Sweep =
   /** Detaches everything at an NVE (operators). */
@@ -54,13 +55,22 @@ const nameOf = (tsId: string, tenantId: string | undefined): string => (tenantId
 
 /** Refuses an NVE's word that is not of its present life: it may be late, and what it does not name may have been attached since. */
 export function checkPresentLife({ nveId, incarnation }: { readonly nveId: string; readonly incarnation: number }, nve: Nve | null): void {
-  if (!nve || nve.status === 'forgotten') throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
+  if (!nve || nve.status === 'forgotten')
+    throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
   if (incarnation === nve.incarnation) return;
-  throw new Refusal('nve-incarnation', `NVE ${nveId} is at incarnation ${nve.incarnation}: only that one may say what it has`, { field: 'incarnation', received: incarnation, expected: nve.incarnation });
+  throw new Refusal('nve-incarnation', `NVE ${nveId} is at incarnation ${nve.incarnation}: only that one may say what it has`, {
+    field: 'incarnation',
+    received: incarnation,
+    expected: nve.incarnation,
+  });
 }
 
 /** The lines that end a tenant system's bindings in a VN, each by its BID or, where it has none, by its address. */
 export function endingLines(bindings: readonly Binding[], vnid: number): readonly BindingLine[] {
-  const lines = bindings.filter((binding) => binding.vnid === vnid).map(({ bid, vlan, ip }) => (bid === null ? { vnid, ...(vlan === null ? {} : { vlan }), ...(ip === null ? {} : { ip }), lifetimeS: 0 } : { bid, lifetimeS: 0 }));
+  const lines = bindings
+    .filter((binding) => binding.vnid === vnid)
+    .map(({ bid, vlan, ip }) =>
+      bid === null ? { vnid, ...(vlan === null ? {} : { vlan }), ...(ip === null ? {} : { ip }), lifetimeS: 0 } : { bid, lifetimeS: 0 },
+    );
   return lines as readonly BindingLine[];
 }

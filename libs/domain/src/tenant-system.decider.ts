@@ -25,7 +25,10 @@ export type TenantSystemCommand =
   | { readonly type: 'detach'; readonly nveId: NveId; readonly tsId: TsId; readonly tenantId?: TenantId }
   | { readonly type: 'remove'; readonly tsId: TsId; readonly tenantId?: TenantId }
   | { readonly type: 'registerBindings'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bindings: readonly BindingLine[] }
-  | ({ readonly type: 'registerBinding'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bid: Bid | 0 } & Omit<BindingLine, 'bid'>)
+  | ({ readonly type: 'registerBinding'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bid: Bid | 0 } & Omit<
+      BindingLine,
+      'bid'
+    >)
   | { readonly type: 'deregisterBinding'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bid: Bid | 0 }
   /** From the owner of the terms only, with the exact revision that the terms belong to (R24a). */
   | ({ readonly type: 'lapseBindings'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bids: readonly number[] } & TermOwner)
@@ -37,14 +40,22 @@ export type TenantSystemCommand =
 type Attach = Extract<TenantSystemCommand, { type: 'attach' }>;
 
 /** One accepted command is one event; null when nothing would change. Throws Refusal. */
-export function decideTenantSystem(command: Exclude<TenantSystemCommand, PassAddress>, ts: TenantSystem | null, facts: Facts, audit: Audit): TenantSystemEvent | null {
+export function decideTenantSystem(
+  command: Exclude<TenantSystemCommand, PassAddress>,
+  ts: TenantSystem | null,
+  facts: Facts,
+  audit: Audit,
+): TenantSystemEvent | null {
   if (command.type === 'attach') return decideAttach(command, ts, facts, audit);
   const attached = attachedOrRefuse(ts, command.tsId);
   const { tsId } = attached;
   switch (command.type) {
     case 'detach': {
       atNveOrRefuse(attached, command.nveId);
-      const moves = isElsewhere(attached, attached.attachments.filter((a) => a.nveId !== command.nveId));
+      const moves = isElsewhere(
+        attached,
+        attached.attachments.filter((a) => a.nveId !== command.nveId),
+      );
       return { type: 'TenantSystemDetached', data: { audit, tsId, nveId: command.nveId, mobility: moves ? attached.mobility + 1 : null } };
     }
     case 'remove':
@@ -60,7 +71,10 @@ export function decideTenantSystem(command: Exclude<TenantSystemCommand, PassAdd
       return { type: 'BindingDeregistered', data: { audit, tsId, bid: command.bid } };
     case 'lapseBindings':
       for (const bid of command.bids) if (!findByBid(attached.bindings, bid)) throw unknownBid(bid);
-      return { type: 'BindingsLapsed', data: { audit, tsId, bids: command.bids, group: command.group ?? null, owner: command.owner ?? null } };
+      return {
+        type: 'BindingsLapsed',
+        data: { audit, tsId, bids: command.bids, group: command.group ?? null, owner: command.owner ?? null },
+      };
     case 'changeMac':
       if (command.mac === attached.mac) return null;
       checkAddresses(attached, { mac: command.mac, bindings: attached.bindings }, facts);
@@ -76,9 +90,16 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   if (facts.nveDisconnected(nveId)) throw disconnected(nveId);
   const attached = ts !== null && ts.attachments.length > 0;
   // Whoever decides finds the tenant's own by its name; another's would become its.
-  if (ts !== null && ts.tenantId !== tenantId) throw new Error(`tenant system ${tsId} is given to tenant ${tenantId}, and is of tenant ${ts.tenantId}`);
+  if (ts !== null && ts.tenantId !== tenantId)
+    throw new Error(`tenant system ${tsId} is given to tenant ${tenantId}, and is of tenant ${ts.tenantId}`);
   if (attached) {
-    if (ts.vmId !== vmId) throw new Refusal('ts-immutable', `tenant system ${tsId} is a vNIC of VM ${ts.vmId}`, { field: 'vmId', received: vmId, expected: ts.vmId, row: 'R1' });
+    if (ts.vmId !== vmId)
+      throw new Refusal('ts-immutable', `tenant system ${tsId} is a vNIC of VM ${ts.vmId}`, {
+        field: 'vmId',
+        received: vmId,
+        expected: ts.vmId,
+        row: 'R1',
+      });
   }
   const before = attached ? ts.bindings : NONE;
   const bindings = command.bindings ? wholeSet(before, command.bindings) : before;
@@ -91,24 +112,43 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   const others = attached && command.placement !== 'add' ? ts.attachments.filter((a) => a.nveId !== nveId).map((a) => a.nveId) : NONE;
   const newMac = attached && mac !== ts.mac ? mac : null;
   // What is only being prepared elsewhere must not change what frames are sent to now.
-  if (attached && newMac !== null && attachment.state === 'associated' && command.placement === 'add' && ts.attachments.some((a) => a.nveId !== nveId && a.state === 'activated')) {
-    throw new Refusal('ts-immutable', `tenant system ${tsId} is live with MAC ${ts.mac}: what is associated beside it does not change that; give that MAC, or change it with PUT mac`, { field: 'mac', received: mac, expected: ts.mac });
+  if (
+    attached &&
+    newMac !== null &&
+    attachment.state === 'associated' &&
+    command.placement === 'add' &&
+    ts.attachments.some((a) => a.nveId !== nveId && a.state === 'activated')
+  ) {
+    throw new Refusal(
+      'ts-immutable',
+      `tenant system ${tsId} is live with MAC ${ts.mac}: what is associated beside it does not change that; give that MAC, or change it with PUT mac`,
+      { field: 'mac', received: mac, expected: ts.mac },
+    );
   }
-  const newBindings = command.bindings && (!sameBindings(before, bindings) || bindings.some((b) => facts.orphaned(command, b.vnid))) ? bindings : null;
-  const changesPlace = !here || others.length > 0 || here.state !== attachment.state || here.logicalInterface !== attachment.logicalInterface;
+  const newBindings =
+    command.bindings && (!sameBindings(before, bindings) || bindings.some((b) => facts.orphaned(command, b.vnid))) ? bindings : null;
+  const changesPlace =
+    !here || others.length > 0 || here.state !== attachment.state || here.logicalInterface !== attachment.logicalInterface;
   const clearsFailure = attached && ts.failures.some((failure) => failure.nveId === nveId);
   if (attached && !changesPlace && !clearsFailure && newMac === null && newBindings === null) return null;
 
   if (newBindings) {
     checkVns(newBindings, tenantId, facts);
-    checkFrames(newBindings, newBindings.filter((b) => !before.some((known) => sameBinding(known, b)) || facts.orphaned(command, b.vnid)), facts);
+    checkFrames(
+      newBindings,
+      newBindings.filter((b) => !before.some((known) => sameBinding(known, b)) || facts.orphaned(command, b.vnid)),
+      facts,
+    );
   }
   const identity = attached ? ts : { tsId, tenantId, mac: null, bindings: NONE };
   if (!attached || newMac !== null || newBindings) checkAddresses(identity, { mac, bindings }, facts);
 
   if (!attached) {
     const moves = ts !== null && isElsewhere(ts, [attachment]);
-    return { type: 'TenantSystemAttached', data: { audit, tsId, tenantId, vmId, mac, attachment, bindings, mobility: (ts?.mobility ?? 0) + Number(moves) } };
+    return {
+      type: 'TenantSystemAttached',
+      data: { audit, tsId, tenantId, vmId, mac, attachment, bindings, mobility: (ts?.mobility ?? 0) + Number(moves) },
+    };
   }
   const common = { audit, tsId, attachment, mac: newMac, bindings: newBindings };
   if (others.length > 0) {
@@ -119,7 +159,13 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   return { type: here ? 'TenantSystemAttachmentChanged' : 'TenantSystemAttachmentAdded', data: common };
 }
 
-function decideRegister(ts: TenantSystem, lines: readonly BindingLine[], pathOf: (i: number) => string, facts: Facts, audit: Audit): TenantSystemEvent | null {
+function decideRegister(
+  ts: TenantSystem,
+  lines: readonly BindingLine[],
+  pathOf: (i: number) => string,
+  facts: Facts,
+  audit: Audit,
+): TenantSystemEvent | null {
   const { bindings, changed, deregistered } = register(ts.bindings, lines, pathOf);
   const revived = bindings.filter((b) => !changed.includes(b) && lines.some((line) => names(line, b)) && facts.orphaned(ts, b.vnid));
   const registered = [...changed, ...revived];
@@ -127,7 +173,10 @@ function decideRegister(ts: TenantSystem, lines: readonly BindingLine[], pathOf:
   checkVns(registered, ts.tenantId, facts);
   checkFrames(bindings, registered, facts);
   checkAddresses(ts, { mac: ts.mac, bindings }, facts);
-  return { type: 'BindingsRegistered', data: { audit, tsId: ts.tsId, bindings: registered, deregistered: deregistered.map((b) => b.bid ?? 0) } };
+  return {
+    type: 'BindingsRegistered',
+    data: { audit, tsId: ts.tsId, bindings: registered, deregistered: deregistered.map((b) => b.bid ?? 0) },
+  };
 }
 
 const names = (line: BindingLine, binding: Binding): boolean =>
@@ -136,7 +185,11 @@ const names = (line: BindingLine, binding: Binding): boolean =>
 function decideConnectionFailure(ts: TenantSystem, nveId: NveId, vnid: number | null, audit: Audit): TenantSystemEvent | null {
   atNveOrRefuse(ts, nveId);
   if (vnid !== null && !ts.bindings.some((b) => b.vnid === vnid)) {
-    throw new Refusal('vn-not-joined', `tenant system ${ts.tsId} has no binding in VN ${vnid}`, { field: 'vnid', received: vnid, row: 'R56' });
+    throw new Refusal('vn-not-joined', `tenant system ${ts.tsId} has no binding in VN ${vnid}`, {
+      field: 'vnid',
+      received: vnid,
+      row: 'R56',
+    });
   }
   if (ts.failures.some((f) => f.nveId === nveId && (f.vnid === null || f.vnid === vnid))) return null;
   return { type: 'ConnectionFailed', data: { audit, tsId: ts.tsId, nveId, vnid } };
@@ -157,17 +210,29 @@ function checkAddresses(
     function refuseIfHeld(kind: 'mac' | 'ip', address: string): void {
       const holder = facts.holder(vnid, kind, address);
       if (!holder || holder.tsId === ts.tsId) return;
-      throw new Refusal(`duplicate-${kind}`, `tenant system ${holder.tsId} holds ${address} in VN ${vnid}`, { field: kind, received: address, actual: { vnid, heldBy: holder.tsId }, row: 'R13' });
+      throw new Refusal(`duplicate-${kind}`, `tenant system ${holder.tsId} holds ${address} in VN ${vnid}`, {
+        field: kind,
+        received: address,
+        actual: { vnid, heldBy: holder.tsId },
+        row: 'R13',
+      });
     }
   }
 }
 
 function atNveOrRefuse(ts: TenantSystem, nveId: string): void {
   if (ts.attachments.some((a) => a.nveId === nveId)) return;
-  throw new Refusal('ts-not-at-nve', `tenant system ${ts.tsId} is not at NVE ${nveId}`, { field: 'nveId', received: nveId, actual: ts.attachments.map((a) => a.nveId), row: 'R55' });
+  throw new Refusal('ts-not-at-nve', `tenant system ${ts.tsId} is not at NVE ${nveId}`, {
+    field: 'nveId',
+    received: nveId,
+    actual: ts.attachments.map((a) => a.nveId),
+    row: 'R55',
+  });
 }
 
-const unknownBid = (bid: number): Refusal => new Refusal('bid-unknown', `no binding has BID ${bid}`, { field: 'bid', received: bid, row: 'R22' });
+const unknownBid = (bid: number): Refusal =>
+  new Refusal('bid-unknown', `no binding has BID ${bid}`, { field: 'bid', received: bid, row: 'R22' });
 
 /** Whether being attached so is another place than it was at. */
-const isElsewhere = (ts: TenantSystem, attachments: readonly Attachment[]): boolean => attachments.length > 0 && !attachments.some((a) => placeOf(ts).includes(a.nveId));
+const isElsewhere = (ts: TenantSystem, attachments: readonly Attachment[]): boolean =>
+  attachments.length > 0 && !attachments.some((a) => placeOf(ts).includes(a.nveId));

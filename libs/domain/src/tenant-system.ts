@@ -27,11 +27,12 @@ export interface TenantSystem {
 }
 
 /**
- * The NVEs that it was at when it was last counted as moved, as far as it is still there; of a detached one, where it was. It moves when it comes to be
- * attached, and at none of them any more, whatever commands brought that about (RFC 7432 section 7.7). So adding a second NVE is no move, and leaving
- * the first one then is.
+ * The NVEs that it was at when it was last counted as moved, as far as it is still there; of a detached one, where it was. It moves
+ * when it comes to be attached, and at none of them any more, whatever commands brought that about (RFC 7432 section 7.7). So
+ * adding a second NVE is no move, and leaving the first one then is.
  */
-export const placeOf = ({ place, attachments }: Pick<TenantSystem, 'place' | 'attachments'>): readonly string[] => place ?? (attachments.length === 0 ? NONE : [attachments[0]!.nveId]);
+export const placeOf = ({ place, attachments }: Pick<TenantSystem, 'place' | 'attachments'>): readonly string[] =>
+  place ?? (attachments.length === 0 ? NONE : [attachments[0]!.nveId]);
 
 export interface ConnectionFailure {
   readonly nveId: string;
@@ -65,7 +66,8 @@ export const NONE: readonly never[] = Object.freeze([]);
 
 export function attachedOrRefuse(ts: TenantSystem | null, tsId: string, field = 'tsId'): TenantSystem {
   if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field, received: tsId });
-  if (ts.attachments.length === 0) throw new Refusal('ts-not-attached', `tenant system ${tsId} is attached nowhere`, { field, received: tsId });
+  if (ts.attachments.length === 0)
+    throw new Refusal('ts-not-attached', `tenant system ${tsId} is attached nowhere`, { field, received: tsId });
   return ts;
 }
 
@@ -93,7 +95,14 @@ function evolve(ts: TenantSystem | null, event: TenantSystemEvent): TenantSystem
   switch (event.type) {
     case 'TenantSystemMoved': {
       const { attachment, mobility, audit } = event.data;
-      return { ...placed(ts, event.data), attachments: [attachment], failures: NONE, mobility, moves: movesAfter(ts, mobility, audit), place: null };
+      return {
+        ...placed(ts, event.data),
+        attachments: [attachment],
+        failures: NONE,
+        mobility,
+        moves: movesAfter(ts, mobility, audit),
+        place: null,
+      };
     }
     case 'TenantSystemAttachmentAdded':
       return { ...placed(ts, event.data), attachments: [...ts.attachments, event.data.attachment] };
@@ -111,16 +120,29 @@ function evolve(ts: TenantSystem | null, event: TenantSystemEvent): TenantSystem
       const attachments = ts.attachments.filter((a) => a.nveId !== nveId);
       if (attachments.length === 0) return detached(ts);
       const mobility = event.data.mobility ?? ts.mobility;
-      return { ...ts, attachments, failures: without(ts.failures, (f) => f.nveId === nveId), mobility, moves: movesAfter(ts, mobility, audit), place: placeAfter(ts, attachments) };
+      return {
+        ...ts,
+        attachments,
+        failures: without(ts.failures, (f) => f.nveId === nveId),
+        mobility,
+        moves: movesAfter(ts, mobility, audit),
+        place: placeAfter(ts, attachments),
+      };
     }
     case 'TenantSystemRemoved':
       return detached(ts);
     case 'BindingsRegistered':
       return withBindings(ts, mergeBindings(ts.bindings, event.data.bindings, event.data.deregistered));
     case 'BindingDeregistered':
-      return withBindings(ts, ts.bindings.filter((b) => (b.bid ?? 0) !== event.data.bid));
+      return withBindings(
+        ts,
+        ts.bindings.filter((b) => (b.bid ?? 0) !== event.data.bid),
+      );
     case 'BindingsLapsed':
-      return withBindings(ts, ts.bindings.filter((b) => !event.data.bids.includes(b.bid ?? 0)));
+      return withBindings(
+        ts,
+        ts.bindings.filter((b) => !event.data.bids.includes(b.bid ?? 0)),
+      );
     case 'MacChanged':
       return { ...ts, mac: event.data.mac };
     case 'ConnectionFailed': {
@@ -145,7 +167,8 @@ const placed = (ts: TenantSystem, data: { readonly mac: string | null; readonly 
 const detached = (ts: TenantSystem): TenantSystem => ({ ...ts, attachments: NONE, bindings: NONE, failures: NONE, place: placeOf(ts) });
 
 /** Every step of the sequence is a move. */
-const movesAfter = (ts: TenantSystem, mobility: number, { recordedAt }: Audit): readonly number[] => (mobility > ts.mobility ? [...movesWithin(ts.moves, recordedAt), recordedAt] : ts.moves);
+const movesAfter = (ts: TenantSystem, mobility: number, { recordedAt }: Audit): readonly number[] =>
+  mobility > ts.mobility ? [...movesWithin(ts.moves, recordedAt), recordedAt] : ts.moves;
 
 /** What it has left goes from its place; where that was all of it, its place is where it is now. */
 function placeAfter(ts: TenantSystem, attachments: readonly Attachment[]): readonly string[] | null {
@@ -179,10 +202,12 @@ export function mergeBindings(before: readonly Binding[], lines: readonly Bindin
   return result;
 }
 
-const without = <T>(list: readonly T[], drop: (item: T) => boolean): readonly T[] => (list.some(drop) ? list.filter((item) => !drop(item)) : list);
+const without = <T>(list: readonly T[], drop: (item: T) => boolean): readonly T[] =>
+  list.some(drop) ? list.filter((item) => !drop(item)) : list;
 
 /** Both sides of a passing (`decidePassing`). */
-export const evolveHolder = (ts: TenantSystem, { data }: AddressPassed): TenantSystem => passed(ts, data.mac, data.bindings, data.deregistered);
+export const evolveHolder = (ts: TenantSystem, { data }: AddressPassed): TenantSystem =>
+  passed(ts, data.mac, data.bindings, data.deregistered);
 export const evolveTaker = (ts: TenantSystem, { data }: AddressPassed): TenantSystem => passed(ts, data.toMac, data.toBindings, NONE);
 
 const passed = (ts: TenantSystem, mac: string | null, bindings: readonly Binding[], deregistered: readonly number[]): TenantSystem => ({
@@ -191,8 +216,16 @@ const passed = (ts: TenantSystem, mac: string | null, bindings: readonly Binding
   awaits: null,
 });
 
-/** Whether a tenant system whose last event is at `revision` awaits what the event passes, which is at `passedAt` of the holder's stream. */
-export function isAwaited({ data }: AddressPassed, passedAt: number, taker: TenantSystem | undefined, revision: number | undefined): boolean {
+/**
+ * Whether a tenant system whose last event is at `revision` awaits what the event passes, which is at `passedAt` of the holder's
+ * stream.
+ */
+export function isAwaited(
+  { data }: AddressPassed,
+  passedAt: number,
+  taker: TenantSystem | undefined,
+  revision: number | undefined,
+): boolean {
   const awaits = taker?.awaits;
   return revision === data.toRevision && awaits?.from === data.tsId && awaits.revision === passedAt;
 }

@@ -49,7 +49,8 @@ export function decideVn(command: VnCommand, vn: Vn | null, facts: Facts, audit:
       return { type: 'VnDeleted', data: { audit, vnid } };
     case 'releaseVn':
       if (!vn) throw unknown(vnid);
-      if (vn.status === 'alive') throw new Refusal('vn-not-deleted', `VN ${vnid} is not deleted; delete it first`, { field: 'vnid', received: vnid });
+      if (vn.status === 'alive')
+        throw new Refusal('vn-not-deleted', `VN ${vnid} is not deleted; delete it first`, { field: 'vnid', received: vnid });
       return vn.status === 'purged' || vn.released ? null : { type: 'VnReleased', data: { audit, vnid, reason: command.reason } };
     case 'purgeVn':
       if (!vn) throw unknown(vnid);
@@ -69,8 +70,10 @@ function decideCreate(command: PutVn, vn: Vn | null, audit: Audit): VnEvent {
 
 function decideUpdate(command: PutVn, vn: Vn, audit: Audit): VnEvent | null {
   const { vnid, tenantId, name, service, encapsulation } = command;
-  if (tenantId !== vn.tenantId) throw new Refusal('vn-immutable', 'the tenant of a VN never changes', { field: 'tenantId', received: tenantId });
-  if (service !== vn.service) throw new Refusal('vn-immutable', 'the service of a VN never changes', { field: 'service', received: service, expected: vn.service });
+  if (tenantId !== vn.tenantId)
+    throw new Refusal('vn-immutable', 'the tenant of a VN never changes', { field: 'tenantId', received: tenantId });
+  if (service !== vn.service)
+    throw new Refusal('vn-immutable', 'the service of a VN never changes', { field: 'service', received: service, expected: vn.service });
   const policies = command.policies ?? vn.policies;
   if (name === vn.name && encapsulation === vn.encapsulation && samePolicies(policies, vn.policies)) return null;
   return { type: 'VnUpdated', data: { audit, vnid, name, encapsulation, policies } };

@@ -8,7 +8,14 @@ export const MAC2 = '02:00:00:00:00:02';
 export const SERVICE: Readonly<Record<number, 'l2' | 'l3'>> = { 1: 'l3', 2: 'l2', 3: 'l3', 4: 'l2', 5: 'l2', 9: 'l3' };
 
 export const vn = (vnid: number, fields: Record<string, unknown> = {}): Command =>
-  command('putVn', { vnid, tenantId: vnid === 9 ? 'blue' : 'red', name: `VN${vnid}`, service: SERVICE[vnid], encapsulation: 'vxlan', ...fields });
+  command('putVn', {
+    vnid,
+    tenantId: vnid === 9 ? 'blue' : 'red',
+    name: `VN${vnid}`,
+    service: SERVICE[vnid],
+    encapsulation: 'vxlan',
+    ...fields,
+  });
 export const nve = (nveId: string, fields: Record<string, unknown> = {}): Command =>
   command('connectNve', { nveId, siteId: 'site', mac: '02:00:00:00:0a:01', addresses: [underlayOf(nveId)], incarnation: 1, ...fields });
 export const attach = (tsId: string, nveId: string, fields: Record<string, unknown> = {}): Command =>

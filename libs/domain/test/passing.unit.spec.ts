@@ -23,12 +23,24 @@ const ips = (world: World, id: string): (string | null)[] => ts(world, id).bindi
 const dataOf = (event: NvaEvent | null): Record<string, unknown> => event!.data as unknown as Record<string, unknown>;
 
 describe('passing an IP on', () => {
-  it('is one event of the holder that says what both have then, and waits for the taker\'s at an exact revision (X2, R13)', () => {
+  it("is one event of the holder that says what both have then, and waits for the taker's at an exact revision (X2, R13)", () => {
     const world = routers();
-    const decided = world.aggregates.decide(passVip(), world.facts, { recordedAt: 1, actor: 'nve:nve2', correlationId: 'c', idempotencyKey: 'k', requestDigest: 'd' });
+    const decided = world.aggregates.decide(passVip(), world.facts, {
+      recordedAt: 1,
+      actor: 'nve:nve2',
+      correlationId: 'c',
+      idempotencyKey: 'k',
+      requestDigest: 'd',
+    });
     const common = { recordedAt: 1, actor: 'nve:nve2', correlationId: 'c' };
     expect(decided).toEqual([
-      { stream: 'ts-b', event: { type: 'AddressAwaited', data: { audit: { ...common, idempotencyKey: null, requestDigest: null }, tsId: 'b', from: 'a', revision: 1 } } },
+      {
+        stream: 'ts-b',
+        event: {
+          type: 'AddressAwaited',
+          data: { audit: { ...common, idempotencyKey: null, requestDigest: null }, tsId: 'b', from: 'a', revision: 1 },
+        },
+      },
       {
         stream: 'ts-a',
         event: {
@@ -69,17 +81,24 @@ describe('passing an IP on', () => {
   });
 
   it('keeps BID and lifetime, or gives others, and asks a BID where the taker has it already (R18, R19, R24a)', () => {
-    const world = routers({ bindings: [l3('192.0.2.1', { bid: 1 }), l3(VIP, { bid: 7, lifetimeS: 30 })] }, { bindings: [l3('192.0.2.2', { bid: 7 })] });
+    const world = routers(
+      { bindings: [l3('192.0.2.1', { bid: 1 }), l3(VIP, { bid: 7, lifetimeS: 30 })] },
+      { bindings: [l3('192.0.2.2', { bid: 7 })] },
+    );
     expect(world.refusal(passVip())).toBe('bid-duplicate');
     expect(dataOf(world.when(passVip({ bid: 9 })))['toBindings']).toEqual([{ bid: 9, vnid: 1, vlan: null, ip: VIP, lifetimeS: 30 }]);
-    expect(dataOf(routers().when(passVip({ lifetimeS: 60 })))['toBindings']).toEqual([{ bid: 7, vnid: 1, vlan: null, ip: VIP, lifetimeS: 60 }]);
+    expect(dataOf(routers().when(passVip({ lifetimeS: 60 })))['toBindings']).toEqual([
+      { bid: 7, vnid: 1, vlan: null, ip: VIP, lifetimeS: 60 },
+    ]);
     const single = routers({ bindings: [l3(VIP)] }, { bindings: [l3('192.0.2.2')] });
     expect(single.refusal(passVip())).toBe('bid-required');
     expect(single.refusal(passVip({ bid: 2 }))).toBe('bid-required');
-    expect(dataOf(routers({ bindings: [l3(VIP)] }, { bindings: [] }).when(passVip()))['toBindings']).toEqual([{ bid: null, vnid: 1, vlan: null, ip: VIP, lifetimeS: null }]);
+    expect(dataOf(routers({ bindings: [l3(VIP)] }, { bindings: [] }).when(passVip()))['toBindings']).toEqual([
+      { bid: null, vnid: 1, vlan: null, ip: VIP, lifetimeS: null },
+    ]);
   });
 
-  it('leaves the holder in its L2 VN, where frames for its MAC still go, and fills the taker\'s binding there (R24)', () => {
+  it("leaves the holder in its L2 VN, where frames for its MAC still go, and fills the taker's binding there (R24)", () => {
     const world = network().given(
       attach('a', 'nve1', { bindings: [{ vnid: 2, vlan: 10, ip: VIP }] }),
       attach('b', 'nve2', { mac: MAC2, bindings: [{ vnid: 2, vlan: 20 }] }),
@@ -92,18 +111,32 @@ describe('passing an IP on', () => {
     expect([ts(world, 'a').bindings, ts(world, 'b').bindings]).toEqual(before);
   });
 
-  it('takes the VLAN by which the taker is in the VN, the given one, or else the holder\'s (R16)', () => {
-    const l2 = (bBindings: object[]): World => network().given(attach('a', 'nve1', { bindings: [{ bid: 1, vnid: 2, vlan: 10 }, { bid: 2, vnid: 2, vlan: 10, ip: VIP }] }), attach('b', 'nve2', { mac: MAC2, bindings: bBindings }));
+  it("takes the VLAN by which the taker is in the VN, the given one, or else the holder's (R16)", () => {
+    const l2 = (bBindings: object[]): World =>
+      network().given(
+        attach('a', 'nve1', {
+          bindings: [
+            { bid: 1, vnid: 2, vlan: 10 },
+            { bid: 2, vnid: 2, vlan: 10, ip: VIP },
+          ],
+        }),
+        attach('b', 'nve2', { mac: MAC2, bindings: bBindings }),
+      );
     const taken = (world: World, fields: object = {}): unknown => dataOf(world.when(passVip({ vnid: 2, ...fields })))['toBindings'];
     expect(taken(l2([]))).toEqual([{ bid: 2, vnid: 2, vlan: 10, ip: VIP, lifetimeS: null }]);
     expect(taken(l2([{ bid: 1, vnid: 2, vlan: 20, ip: '192.0.2.9' }]))).toEqual([{ bid: 2, vnid: 2, vlan: 20, ip: VIP, lifetimeS: null }]);
-    expect(taken(l2([{ bid: 1, vnid: 2, vlan: 20, ip: '192.0.2.9' }]), { vlan: 30 })).toEqual([{ bid: 2, vnid: 2, vlan: 30, ip: VIP, lifetimeS: null }]);
+    expect(taken(l2([{ bid: 1, vnid: 2, vlan: 20, ip: '192.0.2.9' }]), { vlan: 30 })).toEqual([
+      { bid: 2, vnid: 2, vlan: 30, ip: VIP, lifetimeS: null },
+    ]);
     // Both of them gone from VLAN 10 but for the one without an IP.
     expect(ips(l2([]).given(passVip({ vnid: 2 })), 'a')).toEqual([null]);
   });
 
   it('passes all of an IP that is on several VLANs, as they are', () => {
-    const several = [{ bid: 1, vnid: 2, vlan: 10, ip: VIP }, { bid: 2, vnid: 2, vlan: 11, ip: VIP }];
+    const several = [
+      { bid: 1, vnid: 2, vlan: 10, ip: VIP },
+      { bid: 2, vnid: 2, vlan: 11, ip: VIP },
+    ];
     const world = network().given(attach('a', 'nve1', { bindings: several }), attach('b', 'nve2', { mac: MAC2, bindings: [] }));
     expect(world.refusal(passVip({ vnid: 2, vlan: 12 }))).toBe('bid-required');
     expect(world.refusal(passVip({ vnid: 2, bid: 3 }))).toBe('bid-required');
@@ -121,10 +154,14 @@ describe('passing an IP on', () => {
     // `b` comes to VN 2 with the MAC that `c` has there.
     world.given(command('detach', { tsId: 'b', nveId: 'nve2' }), attach('b', 'nve2', { mac: MAC3, bindings: [l3('192.0.2.2')] }));
     expect(world.refusal(passVip({ vnid: 2, bid: 2 }))).toBe('bid-required');
-    expect(world.given(command('registerBindings', { tsId: 'b', bindings: [l3('192.0.2.2', { bid: 1 })] })).refusal(passVip({ vnid: 2, bid: 2 }))).toBe('duplicate-mac');
+    expect(
+      world
+        .given(command('registerBindings', { tsId: 'b', bindings: [l3('192.0.2.2', { bid: 1 })] }))
+        .refusal(passVip({ vnid: 2, bid: 2 })),
+    ).toBe('duplicate-mac');
   });
 
-  it('is of one tenant: another\'s tenant system of that id is not meant, and none is unknown (R44)', () => {
+  it("is of one tenant: another's tenant system of that id is not meant, and none is unknown (R44)", () => {
     const world = routers();
     expect(world.refusal(passVip({ tsId: 'x' }))).toBe('ts-unknown');
     expect(world.refusal(passVip({ to: 'x' }))).toBe('ts-unknown');
@@ -145,12 +182,18 @@ describe('passing an IP on', () => {
     // Equal ones need no exchange.
     expect(world.when(pass({ mac: MAC1 }))).toBeNull();
     // With the last of its addresses there the holder leaves the VN.
-    expect(world.given(command('deregisterBinding', { tsId: 'a', bid: 1 })).refusal(passVip())).toEqual({ accepted: expect.objectContaining({ type: 'AddressPassed' }) });
+    expect(world.given(command('deregisterBinding', { tsId: 'a', bid: 1 })).refusal(passVip())).toEqual({
+      accepted: expect.objectContaining({ type: 'AddressPassed' }),
+    });
   });
 
   it('is no repeat where a third one has come to hold the address (X2)', () => {
     const world = routers().given(passVip());
-    const facts = { ...world.facts, holder: (vnid: number, kind: 'mac' | 'ip', address: string) => (address === VIP ? { tsId: 'c' } : world.facts.holder(vnid, kind, address)) };
+    const facts = {
+      ...world.facts,
+      holder: (vnid: number, kind: 'mac' | 'ip', address: string) =>
+        address === VIP ? { tsId: 'c' } : world.facts.holder(vnid, kind, address),
+    };
     expect(() => world.aggregates.decide(passVip(), facts, auditAt(0))).toThrow('tenant system c holds it');
   });
 
@@ -188,7 +231,10 @@ describe('passing an IP on', () => {
 describe('exchanging', () => {
   it('two IPs, each binding keeps its BID, VLAN and lifetime', () => {
     const world = routers({}, { bindings: [l3('192.0.2.2', { bid: 3, lifetimeS: 20 })] }).given(passVip({ forIp: '192.0.2.2' }));
-    expect(ts(world, 'a').bindings).toEqual([expect.objectContaining({ bid: 1, ip: '192.0.2.1' }), { bid: 7, vnid: 1, vlan: null, ip: '192.0.2.2', lifetimeS: null }]);
+    expect(ts(world, 'a').bindings).toEqual([
+      expect.objectContaining({ bid: 1, ip: '192.0.2.1' }),
+      { bid: 7, vnid: 1, vlan: null, ip: '192.0.2.2', lifetimeS: null },
+    ]);
     expect(ts(world, 'b').bindings).toEqual([{ bid: 3, vnid: 1, vlan: null, ip: VIP, lifetimeS: 20 }]);
     // Named by their values, so a repeat does not change them back.
     expect(world.when(passVip({ forIp: '192.0.2.2' }))).toBeNull();
@@ -198,13 +244,24 @@ describe('exchanging', () => {
   it('two MACs, in every VN of both, which no order of MAC changes could (R13, R14)', () => {
     const world = routers().given(command('registerBindings', { tsId: 'a', bindings: [{ bid: 8, vnid: 3, ip: '192.0.2.1' }] }));
     expect(world.refusal(command('changeMac', { tsId: 'a', mac: MAC2 }))).toBe('duplicate-mac');
-    expect(dataOf(world.when(pass({ mac: MAC1 })))).toMatchObject({ vnid: null, ip: null, mac: MAC2, toMac: MAC1, bindings: [], deregistered: [], toBindings: [] });
+    expect(dataOf(world.when(pass({ mac: MAC1 })))).toMatchObject({
+      vnid: null,
+      ip: null,
+      mac: MAC2,
+      toMac: MAC1,
+      bindings: [],
+      deregistered: [],
+      toBindings: [],
+    });
     expect([ts(world, 'a').mac, ts(world, 'b').mac]).toEqual([MAC2, MAC1]);
     expect(world.when(pass({ mac: MAC1 }))).toBeNull();
   });
 
   it('is refused where a third one has the MAC in a VN of either (R13)', () => {
-    const world = routers().given(attach('c', 'nve3', { mac: MAC2, bindings: [{ vnid: 3, ip: '192.0.2.5' }] }), command('registerBindings', { tsId: 'a', bindings: [{ bid: 8, vnid: 3, ip: '192.0.2.1' }] }));
+    const world = routers().given(
+      attach('c', 'nve3', { mac: MAC2, bindings: [{ vnid: 3, ip: '192.0.2.5' }] }),
+      command('registerBindings', { tsId: 'a', bindings: [{ bid: 8, vnid: 3, ip: '192.0.2.1' }] }),
+    );
     expect(world.refusal(pass({ mac: MAC1 }))).toBe('duplicate-mac');
     expect(world.refusal(pass({ mac: MAC1, forMac: MAC3 }))).toEqual({ accepted: expect.objectContaining({ type: 'AddressPassed' }) });
     expect(world.refusal(pass({ mac: MAC3 }))).toBe('address-not-held');
@@ -212,7 +269,7 @@ describe('exchanging', () => {
 });
 
 describe('passing MAC and IP on', () => {
-  it('gives the taker both, and the holder the MAC that is said, or the taker\'s former one (R13)', () => {
+  it("gives the taker both, and the holder the MAC that is said, or the taker's former one (R13)", () => {
     const master = (): World => routers({ mac: VRRP });
     const own = master().given(passVip({ mac: VRRP, forMac: MAC1 }));
     expect([ts(own, 'a').mac, ts(own, 'b').mac]).toEqual([MAC1, VRRP]);
@@ -226,7 +283,13 @@ describe('passing MAC and IP on', () => {
 describe('a taker that waits', () => {
   it('waits no more after any other event of its own, or what it waited for', () => {
     const world = routers();
-    const [awaited, passed] = world.aggregates.decide(passVip(), world.facts, { recordedAt: 1, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null });
+    const [awaited, passed] = world.aggregates.decide(passVip(), world.facts, {
+      recordedAt: 1,
+      actor: 'a',
+      correlationId: 'c',
+      idempotencyKey: null,
+      requestDigest: null,
+    });
     world.aggregates.evolve(awaited!.event, 'ts-b');
     expect(ts(world, 'b').awaits).toEqual({ from: 'a', revision: 1 });
     world.given(command('changeMac', { tsId: 'b', mac: MAC3 }));

@@ -10,23 +10,45 @@ const VNID = { red: 1, blue: 2 } as const;
 
 /** Tenant systems of two tenants with the same ids, each at some of two NVEs, in the tenant's VN or in none. */
 const hosted = fc.uniqueArray(
-  fc.record({ tsId: fc.constantFrom('a', 'b', 'c', 'd'), tenantId: fc.constantFrom(...TENANTS), at: fc.subarray(NVES, { minLength: 1 }), bids: fc.constantFrom<(number | undefined)[]>([], [undefined], [1], [1, 2]) }),
+  fc.record({
+    tsId: fc.constantFrom('a', 'b', 'c', 'd'),
+    tenantId: fc.constantFrom(...TENANTS),
+    at: fc.subarray(NVES, { minLength: 1 }),
+    bids: fc.constantFrom<(number | undefined)[]>([], [undefined], [1], [1, 2]),
+  }),
   { maxLength: 8, selector: ({ tsId, tenantId }) => `${tsId}@${tenantId}` },
 );
-const held = fc.array(fc.record({ tsId: fc.constantFrom('a', 'b', 'c', 'd', 'unknown'), tenantId: fc.constantFrom(...TENANTS, undefined) }), { maxLength: 6 }) as unknown as fc.Arbitrary<readonly Held[]>;
+const held = fc.array(
+  fc.record({ tsId: fc.constantFrom('a', 'b', 'c', 'd', 'unknown'), tenantId: fc.constantFrom(...TENANTS, undefined) }),
+  { maxLength: 6 },
+) as unknown as fc.Arbitrary<readonly Held[]>;
 
-function worldOf(there: readonly { tsId: string; tenantId: string; at: readonly string[]; bids: readonly (number | undefined)[] }[]): World {
+function worldOf(
+  there: readonly { tsId: string; tenantId: string; at: readonly string[]; bids: readonly (number | undefined)[] }[],
+): World {
   const world = new World();
-  for (const tenantId of TENANTS) world.given(command('putVn', { vnid: VNID[tenantId as 'red'], tenantId, name: 'n', service: 'l3', encapsulation: 'vxlan' }));
-  for (const nveId of NVES) world.given(command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:ff:01', addresses: [underlayOf(nveId)], incarnation: 1 }));
+  for (const tenantId of TENANTS)
+    world.given(command('putVn', { vnid: VNID[tenantId as 'red'], tenantId, name: 'n', service: 'l3', encapsulation: 'vxlan' }));
+  for (const nveId of NVES)
+    world.given(command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:ff:01', addresses: [underlayOf(nveId)], incarnation: 1 }));
   for (const [i, { tsId, tenantId, at, bids }] of there.entries()) {
-    const bindings = bids.map((bid) => ({ ...(bid === undefined ? {} : { bid }), vnid: VNID[tenantId as 'red'], ip: `10.0.${i}.${bid ?? 0}` }));
-    for (const nveId of at) world.given(command('attach', { nveId, tsId, tenantId, vmId: 'vm', mac: `02:00:00:00:00:0${i}`, bindings, placement: 'add' }));
+    const bindings = bids.map((bid) => ({
+      ...(bid === undefined ? {} : { bid }),
+      vnid: VNID[tenantId as 'red'],
+      ip: `10.0.${i}.${bid ?? 0}`,
+    }));
+    for (const nveId of at)
+      world.given(command('attach', { nveId, tsId, tenantId, vmId: 'vm', mac: `02:00:00:00:00:0${i}`, bindings, placement: 'add' }));
   }
   return world;
 }
 
-const at = (world: World, nveId: string): string[] => world.aggregates.tenantSystems().filter(({ ts }) => ts.attachments.some((a) => a.nveId === nveId)).map(({ ts }) => `${ts.tsId}@${ts.tenantId}`).toSorted();
+const at = (world: World, nveId: string): string[] =>
+  world.aggregates
+    .tenantSystems()
+    .filter(({ ts }) => ts.attachments.some((a) => a.nveId === nveId))
+    .map(({ ts }) => `${ts.tsId}@${ts.tenantId}`)
+    .toSorted();
 
 describe('an NVE\u2019s word on all that it has', () => {
   it('leaves at it exactly what it names of what was there, and everything at other NVEs', () => {
@@ -37,9 +59,14 @@ describe('an NVE\u2019s word on all that it has', () => {
         const [before, elsewhere] = [at(world, 'nve1'), at(world, 'nve2')];
         const kept = new WholeSet(named);
         for (const { ts } of world.aggregates.tenantSystems()) {
-          if (ts.attachments.some(({ nveId }) => nveId === 'nve1') && !kept.has(ts)) world.given(command('detach', { nveId: 'nve1', tsId: ts.tsId, tenantId: ts.tenantId }));
+          if (ts.attachments.some(({ nveId }) => nveId === 'nve1') && !kept.has(ts))
+            world.given(command('detach', { nveId: 'nve1', tsId: ts.tsId, tenantId: ts.tenantId }));
         }
-        const wanted = before.filter((name) => named.some(({ tsId, tenantId }) => TENANTS.some((tenant) => name === `${tsId}@${tenant}` && (tenantId === undefined || tenantId === tenant))));
+        const wanted = before.filter((name) =>
+          named.some(({ tsId, tenantId }) =>
+            TENANTS.some((tenant) => name === `${tsId}@${tenant}` && (tenantId === undefined || tenantId === tenant)),
+          ),
+        );
         expect(at(world, 'nve1')).toEqual(wanted);
         expect(at(world, 'nve2')).toEqual(elsewhere);
         detached += before.length - wanted.length;

@@ -48,8 +48,11 @@ describe('attaching', () => {
     expect(world.when(attach('t1', 'nve1'))).toMatchObject({ type: 'TenantSystemMoved' });
   });
 
-  it('of an id that another tenant has as well is another tenant system: neither is in the other\'s way', () => {
-    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }), attach('t1', 'nve1', { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] }));
+  it("of an id that another tenant has as well is another tenant system: neither is in the other's way", () => {
+    const world = network().given(
+      attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }),
+      attach('t1', 'nve1', { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] }),
+    );
     expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ tsId: 't1', tenantId: 'red', bindings: [{ vnid: 1 }] });
     expect(world.state<TenantSystem>('ts-t1@blue')).toMatchObject({ tsId: 't1', tenantId: 'blue', bindings: [{ vnid: 9 }] });
     expect(world.refusal(command('changeMac', { tsId: 't1', mac: MAC2 }))).toBe('ts-ambiguous');
@@ -75,19 +78,36 @@ describe('attaching', () => {
   });
 
   describe('to several L2 VNs by one vNIC', () => {
-    const l2 = (bid: number, vnid: number, vlan?: number, ip?: string): object => ({ bid, vnid, ...(vlan === undefined ? {} : { vlan }), ...(ip === undefined ? {} : { ip }) });
-    const trunk = (): ReturnType<typeof network> => network().given(vn(4), vn(5), attach('t1', 'nve1', { bindings: [l2(1, 2, 10), l2(2, 4, 20), l2(3, 5)] }));
+    const l2 = (bid: number, vnid: number, vlan?: number, ip?: string): object => ({
+      bid,
+      vnid,
+      ...(vlan === undefined ? {} : { vlan }),
+      ...(ip === undefined ? {} : { ip }),
+    });
+    const trunk = (): ReturnType<typeof network> =>
+      network().given(vn(4), vn(5), attach('t1', 'nve1', { bindings: [l2(1, 2, 10), l2(2, 4, 20), l2(3, 5)] }));
 
     it('takes a VLAN for each, and frames without a tag for one of them (R16, R24)', () => {
-      expect(trunk().state<TenantSystem>('ts-t1').bindings).toMatchObject([{ vnid: 2, vlan: 10, ip: null }, { vnid: 4, vlan: 20, ip: null }, { vnid: 5, vlan: null, ip: null }]);
+      expect(trunk().state<TenantSystem>('ts-t1').bindings).toMatchObject([
+        { vnid: 2, vlan: 10, ip: null },
+        { vnid: 4, vlan: 20, ip: null },
+        { vnid: 5, vlan: null, ip: null },
+      ]);
     });
 
     it('refuses a VLAN, or no tag, for two of them: a frame would belong to both (R16)', () => {
       const world = network().given(vn(4), vn(5));
-      for (const bindings of [[l2(1, 2, 10), l2(2, 4, 10)], [l2(1, 2), l2(2, 4)], [l2(1, 2, 10), l2(2, 4, 10, '192.0.2.1')], [l2(1, 2), l2(2, 4, undefined, '192.0.2.1')]]) {
+      for (const bindings of [
+        [l2(1, 2, 10), l2(2, 4, 10)],
+        [l2(1, 2), l2(2, 4)],
+        [l2(1, 2, 10), l2(2, 4, 10, '192.0.2.1')],
+        [l2(1, 2), l2(2, 4, undefined, '192.0.2.1')],
+      ]) {
         expect(world.refusal(attach('t1', 'nve1', { bindings }))).toBe('vlan-of-another-vn');
       }
-      expect(world.when(attach('t1', 'nve1', { bindings: [l2(1, 2, 10, '192.0.2.1'), l2(2, 2, 10, '192.0.2.2'), l2(3, 4, 11)] }))).not.toBeNull();
+      expect(
+        world.when(attach('t1', 'nve1', { bindings: [l2(1, 2, 10, '192.0.2.1'), l2(2, 2, 10, '192.0.2.2'), l2(3, 4, 11)] })),
+      ).not.toBeNull();
     });
 
     it.each([
@@ -104,13 +124,34 @@ describe('attaching', () => {
 
     it('lets a VLAN pass from one VN to another in one attach, and leaves untagged L3 bindings beside it alone', () => {
       const world = trunk();
-      expect(world.when(attach('t1', 'nve1', { bindings: [{ bid: 1, vlan: 20 }, { bid: 2, vlan: 10 }, { bid: 3 }, { bid: 4, ...l3('192.0.2.1') }, { bid: 5, vnid: 3, ip: '192.0.2.1' }] }))).not.toBeNull();
-      expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([{ vnid: 2, vlan: 20 }, { vnid: 4, vlan: 10 }, { vnid: 5, vlan: null }, { vnid: 1 }, { vnid: 3 }]);
+      expect(
+        world.when(
+          attach('t1', 'nve1', {
+            bindings: [
+              { bid: 1, vlan: 20 },
+              { bid: 2, vlan: 10 },
+              { bid: 3 },
+              { bid: 4, ...l3('192.0.2.1') },
+              { bid: 5, vnid: 3, ip: '192.0.2.1' },
+            ],
+          }),
+        ),
+      ).not.toBeNull();
+      expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([
+        { vnid: 2, vlan: 20 },
+        { vnid: 4, vlan: 10 },
+        { vnid: 5, vlan: null },
+        { vnid: 1 },
+        { vnid: 3 },
+      ]);
     });
 
     it('takes what a log of before has, and refuses nothing else for it', () => {
       const world = trunk();
-      world.aggregates.evolve({ type: 'BindingsRegistered', data: { audit: auditAt(0), tsId: 't1', bindings: [{ bid: 2, vnid: 4, vlan: 10, ip: null, lifetimeS: null }], deregistered: [] } });
+      world.aggregates.evolve({
+        type: 'BindingsRegistered',
+        data: { audit: auditAt(0), tsId: 't1', bindings: [{ bid: 2, vnid: 4, vlan: 10, ip: null, lifetimeS: null }], deregistered: [] },
+      });
       expect(world.when(register('t1', { bid: 1 }, { bid: 2 }))).toBeNull();
       expect(world.when(register('t1', l2(7, 5, 30)))).not.toBeNull();
       expect(world.refusal(register('t1', { bid: 2, ip: '192.0.2.4' }))).toBe('vlan-of-another-vn');
@@ -120,13 +161,17 @@ describe('attaching', () => {
       const world = trunk().given(command('deregisterBinding', { tsId: 't1', bid: 3 }));
       expect(world.refusal(register('t1', { bid: 3, vnid: 5 }))).toBe('address-required');
       expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 3, vnid: 5 }))).toBe('address-required');
-      expect(world.when(register('t1', { bid: 3, vnid: 5, ip: '192.0.2.4' }))).toMatchObject({ data: { bindings: [{ bid: 3, vnid: 5, vlan: null, ip: '192.0.2.4' }] } });
+      expect(world.when(register('t1', { bid: 3, vnid: 5, ip: '192.0.2.4' }))).toMatchObject({
+        data: { bindings: [{ bid: 3, vnid: 5, vlan: null, ip: '192.0.2.4' }] },
+      });
     });
 
     it('names the binding without a tag by its VN, as it names others by VN and VLAN (R22)', () => {
       const world = network().given(attach('t1', 'nve1', { bindings: [{ vnid: 2 }] }));
       expect(world.when(attach('t1', 'nve1', { bindings: [{ vnid: 2 }] }))).toBeNull();
-      expect(world.when(register('t1', { vnid: 2, lifetimeS: 60 }))).toMatchObject({ data: { bindings: [{ bid: null, vnid: 2, vlan: null, ip: null, lifetimeS: 60 }] } });
+      expect(world.when(register('t1', { vnid: 2, lifetimeS: 60 }))).toMatchObject({
+        data: { bindings: [{ bid: null, vnid: 2, vlan: null, ip: null, lifetimeS: 60 }] },
+      });
       expect(world.when(register('t1', { bid: 8, vnid: 2 }))).toMatchObject({ data: { bindings: [{ bid: 8, vnid: 2, vlan: null }] } });
       expect(world.when(register('t1', { vnid: 2, lifetimeS: 0 }))).toMatchObject({ data: { deregistered: [8] } });
     });
@@ -148,7 +193,10 @@ describe('attaching', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { vnid: 3, ip: '192.0.2.1', bid: 2 }] }));
     world.given(attach('t1', 'nve1', { bindings: [l3('192.0.2.7', { bid: 1 })] }));
     expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([{ bid: 1, vnid: 1, vlan: null, ip: '192.0.2.7', lifetimeS: null }]);
-    expect(world.when(attach('t1', 'nve1', { bindings: [] }))).toMatchObject({ type: 'TenantSystemAttachmentChanged', data: { bindings: [] } });
+    expect(world.when(attach('t1', 'nve1', { bindings: [] }))).toMatchObject({
+      type: 'TenantSystemAttachmentChanged',
+      data: { bindings: [] },
+    });
   });
 });
 
@@ -157,12 +205,16 @@ describe('several addresses and their BIDs', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
     expect(world.refusal(register('t1', { vnid: 3, ip: '192.0.2.1' }))).toBe('bid-required');
     expect(world.refusal(register('t1', { bid: 2, vnid: 3, ip: '192.0.2.1' }))).toBe('bid-required');
-    expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.2'), { vnid: 3, ip: '192.0.2.2' }] }))).toBe('bid-required');
+    expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.2'), { vnid: 3, ip: '192.0.2.2' }] }))).toBe(
+      'bid-required',
+    );
   });
 
   it('gives the first its BID in the step that adds the second (R19, R20)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
-    expect(world.when(register('t1', { bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }))).toMatchObject({ type: 'BindingsRegistered' });
+    expect(world.when(register('t1', { bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }))).toMatchObject({
+      type: 'BindingsRegistered',
+    });
     expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([
       { bid: 1, vnid: 1 },
       { bid: 2, vnid: 3 },
@@ -172,13 +224,18 @@ describe('several addresses and their BIDs', () => {
   it('does not take a BID back, and has each BID once (R18)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }));
     expect(world.refusal(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }))).toBe('bid-taken-back');
-    expect(world.refusal(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 1, vnid: 1, ip: '192.0.2.2' }] }))).toBe('bid-duplicate');
+    expect(world.refusal(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 1, vnid: 1, ip: '192.0.2.2' }] }))).toBe(
+      'bid-duplicate',
+    );
     expect(world.refusal(register('t1', { bid: 2, vnid: 3, ip: '192.0.2.2' }, { bid: 2, vnid: 3, ip: '192.0.2.3' }))).toBe('bid-duplicate');
     expect(world.refusal(register('t1', { bid: 2, vnid: 1, ip: '192.0.2.1' }))).toBe('address-registered');
   });
 
   it('registers all lines or none (R20)', () => {
-    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }), attach('t2', 'nve1', { mac: MAC2, bindings: [{ vnid: 3, ip: '192.0.2.9' }] }));
+    const world = network().given(
+      attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }),
+      attach('t2', 'nve1', { mac: MAC2, bindings: [{ vnid: 3, ip: '192.0.2.9' }] }),
+    );
     expect(world.refusal(register('t1', { bid: 2, vnid: 3, ip: '192.0.2.8' }, { bid: 3, vnid: 3, ip: '192.0.2.9' }))).toBe('duplicate-ip');
     expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(1);
   });
@@ -188,22 +245,41 @@ describe('several addresses and their BIDs', () => {
     expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 2 }))).toBe('bid-unknown');
     expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 2, vnid: 3 }))).toBe('address-required');
     expect(world.when(command('registerBinding', { tsId: 't1', bid: 1 }))).toBeNull();
-    expect(world.when(command('registerBinding', { tsId: 't1', bid: 2, vnid: 3, ip: '192.0.2.1' }))).toMatchObject({ type: 'BindingsRegistered' });
+    expect(world.when(command('registerBinding', { tsId: 't1', bid: 2, vnid: 3, ip: '192.0.2.1' }))).toMatchObject({
+      type: 'BindingsRegistered',
+    });
   });
 
   it('updates the address of a known BID, but never its VN (R22)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }));
     expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 1, vnid: 3, ip: '192.0.2.1' }))).toBe('bid-vn-mismatch');
-    expect(world.when(command('registerBinding', { tsId: 't1', bid: 1, ip: '192.0.2.5' }))).toMatchObject({ data: { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.5' }] } });
+    expect(world.when(command('registerBinding', { tsId: 't1', bid: 1, ip: '192.0.2.5' }))).toMatchObject({
+      data: { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.5' }] },
+    });
   });
 
   it('gives a BID of a whole set another VN than before, with its address: the set replaces all (R21, R22)', () => {
-    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1, lifetimeS: 60 }), l3('192.0.2.2', { bid: 2 })] }));
+    const world = network().given(
+      attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1, lifetimeS: 60 }), l3('192.0.2.2', { bid: 2 })] }),
+    );
     expect(world.refusal(attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 3 }, { bid: 2 }] }))).toBe('address-required');
     world.given(attach('t1', 'nve1', { bindings: [{ bid: 2 }, { bid: 1, vnid: 3, ip: '192.0.2.1' }] }));
-    expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([{ bid: 2, vnid: 1, vlan: null, ip: '192.0.2.2', lifetimeS: null }, { bid: 1, vnid: 3, vlan: null, ip: '192.0.2.1', lifetimeS: null }]);
-    world.given(attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.2' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }] }));
-    expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([{ bid: 1, vnid: 1, ip: '192.0.2.2' }, { bid: 2, vnid: 3, ip: '192.0.2.1' }]);
+    expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([
+      { bid: 2, vnid: 1, vlan: null, ip: '192.0.2.2', lifetimeS: null },
+      { bid: 1, vnid: 3, vlan: null, ip: '192.0.2.1', lifetimeS: null },
+    ]);
+    world.given(
+      attach('t1', 'nve1', {
+        bindings: [
+          { bid: 1, vnid: 1, ip: '192.0.2.2' },
+          { bid: 2, vnid: 3, ip: '192.0.2.1' },
+        ],
+      }),
+    );
+    expect(world.state<TenantSystem>('ts-t1').bindings).toMatchObject([
+      { bid: 1, vnid: 1, ip: '192.0.2.2' },
+      { bid: 2, vnid: 3, ip: '192.0.2.1' },
+    ]);
     world.given(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.9')] }));
     expect(world.refusal(attach('t1', 'nve1', { bindings: [{ bid: 2, vnid: 1, ip: '192.0.2.9' }] }))).toBe('duplicate-ip');
     world.given(attach('t2', 'nve1', { mac: MAC2, bindings: [{ bid: 0, vnid: 3, ip: '192.0.2.9' }] }));
@@ -213,13 +289,20 @@ describe('several addresses and their BIDs', () => {
   it('de-registers by BID alone, 0 being the one without (R22)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
     expect(world.refusal(command('deregisterBinding', { tsId: 't1', bid: 1 }))).toBe('bid-unknown');
-    expect(world.when(command('deregisterBinding', { tsId: 't1', bid: 0 }))).toMatchObject({ type: 'BindingDeregistered', data: { bid: 0 } });
+    expect(world.when(command('deregisterBinding', { tsId: 't1', bid: 0 }))).toMatchObject({
+      type: 'BindingDeregistered',
+      data: { bid: 0 },
+    });
     expect(world.refusal(command('deregisterBinding', { tsId: 't1', bid: 0 }))).toBe('bid-unknown');
   });
 
   it('de-registers by lifetime 0, and lapses what ran out (R24a)', () => {
-    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1, lifetimeS: 60 }), { vnid: 3, bid: 2, ip: '192.0.2.1' }] }));
-    expect(world.when(command('registerBinding', { tsId: 't1', bid: 2, lifetimeS: 0 }))).toMatchObject({ data: { bindings: [], deregistered: [2] } });
+    const world = network().given(
+      attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1, lifetimeS: 60 }), { vnid: 3, bid: 2, ip: '192.0.2.1' }] }),
+    );
+    expect(world.when(command('registerBinding', { tsId: 't1', bid: 2, lifetimeS: 0 }))).toMatchObject({
+      data: { bindings: [], deregistered: [2] },
+    });
     expect(world.refusal(command('registerBinding', { tsId: 't1', bid: 2, lifetimeS: 0 }))).toBe('bid-unknown');
     expect(world.when(command('lapseBindings', { tsId: 't1', bids: [1] }))).toMatchObject({ type: 'BindingsLapsed' });
     expect(world.state<TenantSystem>('ts-t1').bindings).toEqual([]);
@@ -235,10 +318,18 @@ describe('several addresses and their BIDs', () => {
   });
 
   it('refuses a line that names several bindings: those of one IP on several VLANs (R18)', () => {
-    const bindings = [{ bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1' }, { bid: 2, vnid: 2, vlan: 20, ip: '192.0.2.1' }];
+    const bindings = [
+      { bid: 1, vnid: 2, vlan: 10, ip: '192.0.2.1' },
+      { bid: 2, vnid: 2, vlan: 20, ip: '192.0.2.1' },
+    ];
     const world = network().given(attach('t1', 'nve1', { bindings }));
     const ambiguous = { vnid: 2, ip: '192.0.2.1' };
-    for (const line of [{ ...ambiguous, lifetimeS: 0 }, { ...ambiguous, lifetimeS: 60 }, { ...ambiguous, bid: 3 }]) expect(world.refusal(register('t1', line)), JSON.stringify(line)).toBe('bid-required');
+    for (const line of [
+      { ...ambiguous, lifetimeS: 0 },
+      { ...ambiguous, lifetimeS: 60 },
+      { ...ambiguous, bid: 3 },
+    ])
+      expect(world.refusal(register('t1', line)), JSON.stringify(line)).toBe('bid-required');
     expect(world.refusal(attach('t1', 'nve1', { bindings: [ambiguous] }))).toBe('bid-required');
     expect(world.when(register('t1', { ...ambiguous, vlan: 20, lifetimeS: 0 }))).toMatchObject({ data: { deregistered: [2] } });
     expect(world.when(register('t1', { bid: 1, ...ambiguous, lifetimeS: 60 }))).not.toBeNull();
@@ -246,18 +337,30 @@ describe('several addresses and their BIDs', () => {
 
   it('refuses a lifetime of 0 for a BID, a VN or an address that is not registered, in an attach too (R22, R24a)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 })] }));
-    for (const unknown of [{ bid: 2, lifetimeS: 0 }, { bid: 2, vnid: 1, ip: '192.0.2.2', lifetimeS: 0 }, { vnid: 7, ip: '192.0.2.1', lifetimeS: 0 }, { vnid: 3, ip: '192.0.2.1', lifetimeS: 0 }]) {
+    for (const unknown of [
+      { bid: 2, lifetimeS: 0 },
+      { bid: 2, vnid: 1, ip: '192.0.2.2', lifetimeS: 0 },
+      { vnid: 7, ip: '192.0.2.1', lifetimeS: 0 },
+      { vnid: 3, ip: '192.0.2.1', lifetimeS: 0 },
+    ]) {
       expect(world.refusal(register('t1', unknown)), JSON.stringify(unknown)).toBe('bid-unknown');
       expect(world.refusal(attach('t1', 'nve1', { bindings: [{ bid: 1 }, unknown] })), JSON.stringify(unknown)).toBe('bid-unknown');
       expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [unknown] })), JSON.stringify(unknown)).toBe('bid-unknown');
     }
-    expect(world.when(attach('t1', 'nve1', { bindings: [{ bid: 1, lifetimeS: 0 }] }))).toMatchObject({ type: 'TenantSystemAttachmentChanged', data: { bindings: [] } });
+    expect(world.when(attach('t1', 'nve1', { bindings: [{ bid: 1, lifetimeS: 0 }] }))).toMatchObject({
+      type: 'TenantSystemAttachmentChanged',
+      data: { bindings: [] },
+    });
   });
 
   it('takes IPv4 and IPv6 of one tenant system in one VN (R13, R17)', () => {
-    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 2, vnid: 1, ip: '2001:db8::1' }] }));
+    const world = network().given(
+      attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), { bid: 2, vnid: 1, ip: '2001:db8::1' }] }),
+    );
     expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(2);
-    expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.2', { bid: 1 }), l3('192.0.2.2', { bid: 2 })] }))).toBe('address-duplicate');
+    expect(world.refusal(attach('t2', 'nve1', { mac: MAC2, bindings: [l3('192.0.2.2', { bid: 1 }), l3('192.0.2.2', { bid: 2 })] }))).toBe(
+      'address-duplicate',
+    );
   });
 
   it('is bounded', () => {
@@ -295,18 +398,27 @@ describe('a line of a registration and one of an attach', () => {
   });
 
   it('keep what they leave out: IP, VLAN and lifetime (R22, R24a)', () => {
-    expect(outcome(attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 2, vlan: 20 }] }))).toEqual([{ bid: 1, vnid: 2, vlan: 20, ip: '192.0.2.1', lifetimeS: 60 }]);
+    expect(outcome(attach('t1', 'nve1', { bindings: [{ bid: 1, vnid: 2, vlan: 20 }] }))).toEqual([
+      { bid: 1, vnid: 2, vlan: 20, ip: '192.0.2.1', lifetimeS: 60 },
+    ]);
     expect(outcome(attach('t1', 'nve1', { bindings: [{ bid: 5, vnid: 2, vlan: 10, ip: '192.0.2.1' }] }))).toBe('address-registered');
   });
 
   it('may swap addresses between BIDs, in any order of the lines (R20)', () => {
     const two = attach('t1', 'nve1', { bindings: [l3('192.0.2.1', { bid: 1 }), l3('192.0.2.2', { bid: 2 })] });
-    const swapped = [{ bid: 2, ip: '192.0.2.1' }, { bid: 1, ip: '192.0.2.2' }];
-    const freed = [{ bid: 3, vnid: 1, ip: '192.0.2.1' }, { bid: 1, ip: '192.0.2.3' }];
+    const swapped = [
+      { bid: 2, ip: '192.0.2.1' },
+      { bid: 1, ip: '192.0.2.2' },
+    ];
+    const freed = [
+      { bid: 3, vnid: 1, ip: '192.0.2.1' },
+      { bid: 1, ip: '192.0.2.3' },
+    ];
     for (const order of [swapped, swapped.toReversed(), freed, freed.toReversed()]) {
       for (const then of [register('t1', ...order), attach('t1', 'nve1', { bindings: order })]) {
         const world = network().given(two, then);
-        for (const line of order) expect(world.state<TenantSystem>('ts-t1').bindings).toContainEqual({ vnid: 1, vlan: null, lifetimeS: null, ...line });
+        for (const line of order)
+          expect(world.state<TenantSystem>('ts-t1').bindings).toContainEqual({ vnid: 1, vlan: null, lifetimeS: null, ...line });
       }
     }
   });
@@ -315,7 +427,10 @@ describe('a line of a registration and one of an attach', () => {
 describe('moving and multihoming', () => {
   it('moves in one event and counts the mobility up (R55)', () => {
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
-    expect(world.when(attach('t1', 'nve2'))).toMatchObject({ type: 'TenantSystemMoved', data: { from: ['nve1'], attachment: { nveId: 'nve2' }, mobility: 1, mac: null, bindings: null } });
+    expect(world.when(attach('t1', 'nve2'))).toMatchObject({
+      type: 'TenantSystemMoved',
+      data: { from: ['nve1'], attachment: { nveId: 'nve2' }, mobility: 1, mac: null, bindings: null },
+    });
     expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ attachments: [{ nveId: 'nve2' }], bindings: [{ ip: '192.0.2.1' }] });
   });
 
@@ -326,22 +441,35 @@ describe('moving and multihoming', () => {
   });
 
   it('that is associated elsewhere keeps its MAC where it is live, whoever prepares the move; without a live one, or by a move, it may change', () => {
-    const add = (nveId: string, mac: string, state: string): ReturnType<typeof command> => attach('t1', nveId, { mac, state, placement: 'add' });
+    const add = (nveId: string, mac: string, state: string): ReturnType<typeof command> =>
+      attach('t1', nveId, { mac, state, placement: 'add' });
     const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }));
     expect(world.refusal(add('nve2', MAC2, 'associated'))).toBe('ts-immutable');
     world.given(add('nve2', MAC1, 'associated'));
     expect(world.refusal(add('nve2', MAC2, 'associated'))).toBe('ts-immutable');
     expect(world.refusal(add('nve3', MAC2, 'associated'))).toBe('ts-immutable');
-    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ mac: MAC1, attachments: [{ nveId: 'nve1', state: 'activated' }, { nveId: 'nve2', state: 'associated' }] });
+    expect(world.state<TenantSystem>('ts-t1')).toMatchObject({
+      mac: MAC1,
+      attachments: [
+        { nveId: 'nve1', state: 'activated' },
+        { nveId: 'nve2', state: 'associated' },
+      ],
+    });
     expect(world.when(add('nve2', MAC2, 'activated'))).toMatchObject({ data: { mac: MAC2 } });
     world.given(command('detach', { tsId: 't1', nveId: 'nve1' }), add('nve2', MAC2, 'associated'));
     expect(world.state<TenantSystem>('ts-t1').mac).toBe(MAC2);
-    expect(world.when(attach('t1', 'nve3', { mac: MAC1, state: 'associated' }))).toMatchObject({ type: 'TenantSystemMoved', data: { mac: MAC1 } });
+    expect(world.when(attach('t1', 'nve3', { mac: MAC1, state: 'associated' }))).toMatchObject({
+      type: 'TenantSystemMoved',
+      data: { mac: MAC1 },
+    });
   });
 
   it('associates at the new NVE before it activates there (X5)', () => {
     const world = network().given(attach('t1', 'nve1'), attach('t1', 'nve2', { placement: 'add', state: 'associated' }));
-    expect(world.when(attach('t1', 'nve2', { placement: 'add', state: 'activated' }))).toMatchObject({ type: 'TenantSystemAttachmentChanged', data: { attachment: { state: 'activated' } } });
+    expect(world.when(attach('t1', 'nve2', { placement: 'add', state: 'activated' }))).toMatchObject({
+      type: 'TenantSystemAttachmentChanged',
+      data: { attachment: { state: 'activated' } },
+    });
   });
 
   it('refuses a detach by an NVE that the tenant system has left (R55)', () => {
@@ -353,7 +481,11 @@ describe('moving and multihoming', () => {
   });
 
   it('ends its bindings with its last attachment (R49), and not before', () => {
-    const world = network().given(attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }), attach('t1', 'nve2', { placement: 'add' }), detach('t1', 'nve1'));
+    const world = network().given(
+      attach('t1', 'nve1', { bindings: [l3('192.0.2.1')] }),
+      attach('t1', 'nve2', { placement: 'add' }),
+      detach('t1', 'nve1'),
+    );
     expect(world.state<TenantSystem>('ts-t1').bindings).toHaveLength(1);
     world.given(detach('t1', 'nve2'));
     expect(world.state<TenantSystem>('ts-t1')).toMatchObject({ attachments: [], bindings: [] });
@@ -376,7 +508,8 @@ describe('moving and multihoming', () => {
     expect(world.when(attach('t1', 'nve2'))).toMatchObject({ data: { recentMoves: 1, mobility: 7 } });
   });
 
-  const add = (nveId: string, state?: string): ReturnType<typeof attach> => attach('t1', nveId, { placement: 'add', ...(state ? { state } : {}) });
+  const add = (nveId: string, state?: string): ReturnType<typeof attach> =>
+    attach('t1', nveId, { placement: 'add', ...(state ? { state } : {}) });
 
   it.each([
     ['a move', [attach('t1', 'nve2')]],

@@ -11,7 +11,10 @@ describe('a VN', () => {
     const world = new World();
     expect(world.when(vn(1))).toMatchObject({ type: 'VnCreated', data: { service: 'l3', policies: { access: {}, tunnel: {} } } });
     expect(world.when(vn(1))).toBeNull();
-    expect(world.when(vn(1, { encapsulation: 'mpls-gre', policies: { access: { acl: 'a' }, tunnel: {} } }))).toMatchObject({ type: 'VnUpdated', data: { encapsulation: 'mpls-gre' } });
+    expect(world.when(vn(1, { encapsulation: 'mpls-gre', policies: { access: { acl: 'a' }, tunnel: {} } }))).toMatchObject({
+      type: 'VnUpdated',
+      data: { encapsulation: 'mpls-gre' },
+    });
     expect(world.when(vn(1, { encapsulation: 'mpls-gre' }))).toBeNull();
   });
 
@@ -100,7 +103,11 @@ describe('an NVE', () => {
   });
 
   it('that was forgotten is new: no incarnation of before stands in its way', () => {
-    const world = new World().given(nve('nve1', { incarnation: 5 }), nve('nve1', { incarnation: 5, mac: '02:00:00:00:0a:09' }), disconnect(true));
+    const world = new World().given(
+      nve('nve1', { incarnation: 5 }),
+      nve('nve1', { incarnation: 5, mac: '02:00:00:00:0a:09' }),
+      disconnect(true),
+    );
     expect(world.when(nve('nve1', { incarnation: undefined }))).toMatchObject({ type: 'NveConnected', data: { incarnation: 0 } });
     expect(world.when(heartbeat(0))).toBeNull();
     expect(world.state<Nve>('nve-nve1')).toMatchObject({ status: 'reachable', identityChanges: [] });
@@ -148,7 +155,11 @@ describe('an underlay address', () => {
   });
 
   it('that another has taken meanwhile keeps a lapsed or disconnected NVE from coming back with it', () => {
-    const world = new World().given(own('nve1', '198.51.100.1'), command('lapseNve', { nveId: 'nve1', incarnation: 1 }), own('nve2', '198.51.100.1'));
+    const world = new World().given(
+      own('nve1', '198.51.100.1'),
+      command('lapseNve', { nveId: 'nve1', incarnation: 1 }),
+      own('nve2', '198.51.100.1'),
+    );
     expect(world.refusal(command('heartbeat', { nveId: 'nve1', incarnation: 1 }))).toBe('tunnel-address-held');
     expect(world.refusal(own('nve1', '198.51.100.1'))).toBe('tunnel-address-held');
     world.given(command('disconnectNve', { nveId: 'nve2' }));
@@ -175,7 +186,12 @@ describe('the identity of an NVE', () => {
     }
     expect(times()).toEqual([1_000, 2_000, 3_000, 4_000]);
     world.now += 1_000;
-    world.given(nve('nve1', { incarnation: 5, leaseS: 30 }), nve('nve1', { incarnation: 6, mac: '02:00:00:00:0a:02' }), command('disconnectNve', { nveId: 'nve1' }), nve('nve1', { incarnation: 6, mac: '02:00:00:00:0a:02' }));
+    world.given(
+      nve('nve1', { incarnation: 5, leaseS: 30 }),
+      nve('nve1', { incarnation: 6, mac: '02:00:00:00:0a:02' }),
+      command('disconnectNve', { nveId: 'nve1' }),
+      nve('nve1', { incarnation: 6, mac: '02:00:00:00:0a:02' }),
+    );
     expect(times()).toEqual([1_000, 2_000, 3_000, 4_000]);
   });
 

@@ -22,7 +22,17 @@ export interface AppendFigures {
 }
 
 /** Durable appends to a fresh log in `directory`, and the bare database at the same; medians of alternating rounds. */
-export async function measureAppend({ clock, directory, events = EVENTS, rounds = ROUNDS }: { clock: Clock; directory: string; events?: number; rounds?: number }): Promise<AppendFigures> {
+export async function measureAppend({
+  clock,
+  directory,
+  events = EVENTS,
+  rounds = ROUNDS,
+}: {
+  clock: Clock;
+  directory: string;
+  events?: number;
+  rounds?: number;
+}): Promise<AppendFigures> {
   const all = attaches(events);
   const ours: number[] = [];
   const raw: number[] = [];
@@ -34,7 +44,12 @@ export async function measureAppend({ clock, directory, events = EVENTS, rounds 
     raw.push(events / (await rawRound(clock, directory, last)));
   }
   const { commits, frames } = last!;
-  return { eventsPerS: median(ours), rawEventsPerS: median(raw), eventsPerCommit: events / commits.length, bytesPerEvent: frames.reduce((sum, frame) => sum + frame.length, 0) / events };
+  return {
+    eventsPerS: median(ours),
+    rawEventsPerS: median(raw),
+    eventsPerCommit: events / commits.length,
+    bytesPerEvent: frames.reduce((sum, frame) => sum + frame.length, 0) / events,
+  };
 }
 
 interface Round {
@@ -55,7 +70,9 @@ async function appendRound(clock: Clock, parent: string, all: readonly EventToAp
     while (next < all.length) {
       const from = next;
       next += APPENDS_PER_CALL;
-      await store.append(all.slice(from, next).map((event, i) => ({ stream: `ts-vm${from + i}-eth0`, expectedRevision: NO_STREAM, events: [event] })));
+      await store.append(
+        all.slice(from, next).map((event, i) => ({ stream: `ts-vm${from + i}-eth0`, expectedRevision: NO_STREAM, events: [event] })),
+      );
     }
   };
   await Promise.all(Array.from({ length: CALLERS }, caller));
@@ -63,7 +80,10 @@ async function appendRound(clock: Clock, parent: string, all: readonly EventToAp
   commitChannel.unsubscribe(onCommit);
   await store.close();
   const db = new DatabaseSync(join(directory, 'log.sqlite'), { readOnly: true });
-  const frames = db.prepare('SELECT frame FROM frames ORDER BY first').all().map((row) => row['frame'] as Uint8Array);
+  const frames = db
+    .prepare('SELECT frame FROM frames ORDER BY first')
+    .all()
+    .map((row) => row['frame'] as Uint8Array);
   db.close();
   await rm(directory, { recursive: true });
   return { seconds, commits, frames };

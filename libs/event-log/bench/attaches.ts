@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { NvaEvent } from '@nva/codec';
 import type { EventToAppend } from '@nva/ports';
 
-/** So many different attaches, over and over: a registrar's events are fresh in the processor's cache when it appends them, a million made beforehand are not. */
+/**
+ * So many different attaches, over and over: a registrar's events are fresh in the processor's cache when it appends them, a
+ * million made beforehand are not.
+ */
 const DIFFERENT = 4_096;
 
 /** Attaches as the registrar appends them, every audit field of an ordinary request filled in; each with an id of its own. */
@@ -14,7 +17,13 @@ export function attaches(count: number): EventToAppend[] {
 const attach = (i: number): NvaEvent => ({
   type: 'TenantSystemAttached',
   data: {
-    audit: { recordedAt: 1_790_000_000_000 + i, actor: `nve:nve${i % 50}`, correlationId: randomUUID(), idempotencyKey: null, requestDigest: null },
+    audit: {
+      recordedAt: 1_790_000_000_000 + i,
+      actor: `nve:nve${i % 50}`,
+      correlationId: randomUUID(),
+      idempotencyKey: null,
+      requestDigest: null,
+    },
     tsId: `vm${i}-eth0`,
     tenantId: `tenant-${i % 20}`,
     vmId: `vm${i}`,

@@ -17,7 +17,15 @@ export interface LatencyFigures {
 }
 
 /** What a durable answer takes when nobody else asks, and with 64 callers of one event each. */
-export async function measureLatency({ clock, directory: parent, appends = APPENDS }: { clock: Clock; directory: string; appends?: number }): Promise<LatencyFigures> {
+export async function measureLatency({
+  clock,
+  directory: parent,
+  appends = APPENDS,
+}: {
+  clock: Clock;
+  directory: string;
+  appends?: number;
+}): Promise<LatencyFigures> {
   const directory = await mkdtemp(join(parent, 'latency-'));
   const store = await SqliteEventStore.open({ directory, codec: createEventCodec(), clock });
   const events = attaches(11 * appends);
@@ -40,5 +48,9 @@ export async function measureLatency({ clock, directory: parent, appends = APPEN
   const seconds = (clock.monotonicMs() - startMs) / 1_000;
   await store.close();
   await rm(directory, { recursive: true });
-  return { singleP50Ms: median(times), singleP99Ms: times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)]!, callsPerS: (10 * appends) / seconds };
+  return {
+    singleP50Ms: median(times),
+    singleP99Ms: times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)]!,
+    callsPerS: (10 * appends) / seconds,
+  };
 }

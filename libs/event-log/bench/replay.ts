@@ -19,7 +19,17 @@ export interface ReplayFigures {
 }
 
 /** readAll from the file to decoded events, and avsc on the same bytes; medians of alternating rounds. */
-export async function measureReplay({ clock, directory: parent, events = EVENTS, rounds = ROUNDS }: { clock: Clock; directory: string; events?: number; rounds?: number }): Promise<ReplayFigures> {
+export async function measureReplay({
+  clock,
+  directory: parent,
+  events = EVENTS,
+  rounds = ROUNDS,
+}: {
+  clock: Clock;
+  directory: string;
+  events?: number;
+  rounds?: number;
+}): Promise<ReplayFigures> {
   const directory = await mkdtemp(join(parent, 'replay-'));
   const bodies = await fill(clock, directory, attaches(events));
   const ours: number[] = [];
@@ -45,7 +55,11 @@ export async function measureReplay({ clock, directory: parent, events = EVENTS,
   return { eventsPerS: median(ours), bareEventsPerS: median(bare), openMs: median(opens) };
 }
 
-const attachType = () => avro.Type.forSchema(structuredClone(eventSchemas.TenantSystemAttached) as unknown as avro.Schema, { omitRecordMethods: true, wrapUnions: false } as avro.ForSchemaOptions);
+const attachType = () =>
+  avro.Type.forSchema(
+    structuredClone(eventSchemas.TenantSystemAttached) as unknown as avro.Schema,
+    { omitRecordMethods: true, wrapUnions: false } as avro.ForSchemaOptions,
+  );
 
 /** Writes the log; returns the same events as bare Avro. */
 async function fill(clock: Clock, directory: string, all: readonly EventToAppend[]): Promise<Buffer> {

@@ -11,7 +11,10 @@ import { walState } from './wal-header.ts';
 export interface AcceptedEnd {
   /** Position of the last event that the log holds: its end from now on. 0 if it holds none. */
   readonly position: Position;
-  /** Position up to which events had been acknowledged, as far as the marker tells; null if it cannot be read. Beyond `position`, those between are lost. */
+  /**
+   * Position up to which events had been acknowledged, as far as the marker tells; null if it cannot be read. Beyond `position`,
+   * those between are lost.
+   */
   readonly acknowledged: Position | null;
   /** Where a WAL was put whose header is damaged, so that SQLite could read nothing of it; null if there was none. */
   readonly walSetAside: string | null;

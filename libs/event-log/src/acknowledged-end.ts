@@ -2,7 +2,8 @@ import { LogRefused, WRITTEN_BY_NEWER } from '@nva/ports';
 import { EMPTY_END, MarkerNewer, MarkerUnreadable, readMarker, type LogEnd, type MarkedEnd } from './end-marker.ts';
 import type { LogDirectory } from './log-directory.ts';
 
-const WHAT_TO_DO = 'Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
+const WHAT_TO_DO =
+  'Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
 
 /** Holds a log that is read from its start against its marker. Throws LogRefused, which says what is missing and what to do. */
 export class AcknowledgedEnd {
@@ -23,11 +24,15 @@ export class AcknowledgedEnd {
     try {
       return new AcknowledgedEnd(directory, readMarker(directory.markerPath));
     } catch (error) {
-      if (error instanceof MarkerNewer) throw new LogRefused(`${directory.markerPath} ${error.message}. ${WRITTEN_BY_NEWER}.`, { cause: error });
+      if (error instanceof MarkerNewer)
+        throw new LogRefused(`${directory.markerPath} ${error.message}. ${WRITTEN_BY_NEWER}.`, { cause: error });
       if (!(error instanceof MarkerUnreadable)) throw error;
       // An older program's log; or a crash came between its marker and its new format.
       if (!directory.hasMarker) return null;
-      throw new LogRefused(`${directory.markerPath} ${error.message}. It says up to where events of ${directory.path} were acknowledged; without it nobody can tell whether some are missing. ${WHAT_TO_DO}.`, { cause: error });
+      throw new LogRefused(
+        `${directory.markerPath} ${error.message}. It says up to where events of ${directory.path} were acknowledged; without it nobody can tell whether some are missing. ${WHAT_TO_DO}.`,
+        { cause: error },
+      );
     }
   }
 
@@ -55,9 +60,14 @@ export class AcknowledgedEnd {
           `Likely ${this.#path}-wal was damaged, cut or removed, or one of the files is older than the others. ${WHAT_TO_DO}.`,
       );
     }
-    if (!this.#met) throw new LogRefused(`${this.#path} is not the log that ${this.#marker} belongs to: another event stands at position ${acknowledged} than the one that was acknowledged. One of them is older, or of another log. ${WHAT_TO_DO}.`);
+    if (!this.#met)
+      throw new LogRefused(
+        `${this.#path} is not the log that ${this.#marker} belongs to: another event stands at position ${acknowledged} than the one that was acknowledged. One of them is older, or of another log. ${WHAT_TO_DO}.`,
+      );
     if (this.#end.torn && position === acknowledged) {
-      throw new LogRefused(`${this.#marker} is damaged: one of its slots cannot be read, and ${this.#path} does not go beyond position ${acknowledged}, which the other one says. Events behind it may be missing. ${WHAT_TO_DO}.`);
+      throw new LogRefused(
+        `${this.#marker} is damaged: one of its slots cannot be read, and ${this.#path} does not go beyond position ${acknowledged}, which the other one says. Events behind it may be missing. ${WHAT_TO_DO}.`,
+      );
     }
   }
 }

@@ -22,7 +22,8 @@ export class AppendDecider {
     this.#commits = commits;
     this.#reads = reads;
     for (const { fingerprint, schema } of codec.schemas) {
-      if (!schemas.has(fingerprint)) this.#newSchemas.set((schema as { name: string }).name, { fingerprint, schema: JSON.stringify(schema) });
+      if (!schemas.has(fingerprint))
+        this.#newSchemas.set((schema as { name: string }).name, { fingerprint, schema: JSON.stringify(schema) });
     }
   }
 
@@ -39,7 +40,8 @@ export class AppendDecider {
     // Refusals wait too: they may rest on events that a failing disk would take back.
     await this.#commits.whenDurable();
     for (const [index, result] of results.entries()) {
-      if (result.outcome === 'wrong-expected-revision') results[index] = (await this.#repeated(appends[index]!, result.actualRevision)) ?? result;
+      if (result.outcome === 'wrong-expected-revision')
+        results[index] = (await this.#repeated(appends[index]!, result.actualRevision)) ?? result;
     }
     return results;
   }

@@ -85,7 +85,8 @@ export class AppendStage {
         if (from > start) this.bytes.copy(this.bytes, from, start, nameEnd);
         end = this.#codec.encodeInto(value, this.bytes, from + nameEnd - start);
       }
-      if (end - start > MAX_APPEND_BYTES || (end < 0 && this.bytes.length - start > 2 * MAX_APPEND_BYTES)) throw new RangeError(`an append holds at most ${MAX_APPEND_BYTES} bytes, more in one that begins with «${value.type}»`);
+      if (end - start > MAX_APPEND_BYTES || (end < 0 && this.bytes.length - start > 2 * MAX_APPEND_BYTES))
+        throw new RangeError(`an append holds at most ${MAX_APPEND_BYTES} bytes, more in one that begins with «${value.type}»`);
       if (end >= 0) return end;
       this.#grow(from === start ? nameEnd : from);
     }
@@ -110,9 +111,12 @@ export class AppendStage {
 }
 
 function checkedCount({ stream, expectedRevision, events }: StreamAppend): number {
-  if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND) throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length} for «${stream}»`);
-  if (!Number.isInteger(expectedRevision) || expectedRevision < NO_STREAM) throw new RangeError(`an expected revision is a whole number from ${NO_STREAM}, got ${expectedRevision} for «${stream}»`);
+  if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND)
+    throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length} for «${stream}»`);
+  if (!Number.isInteger(expectedRevision) || expectedRevision < NO_STREAM)
+    throw new RangeError(`an expected revision is a whole number from ${NO_STREAM}, got ${expectedRevision} for «${stream}»`);
   const bytes = stream.length * 3 <= MAX_STREAM_NAME_BYTES ? stream.length : Buffer.byteLength(stream);
-  if (bytes === 0 || bytes > MAX_STREAM_NAME_BYTES || !stream.isWellFormed()) throw new RangeError(`a stream's name is Unicode text of 1 to ${MAX_STREAM_NAME_BYTES} bytes, got «${stream}»`);
+  if (bytes === 0 || bytes > MAX_STREAM_NAME_BYTES || !stream.isWellFormed())
+    throw new RangeError(`a stream's name is Unicode text of 1 to ${MAX_STREAM_NAME_BYTES} bytes, got «${stream}»`);
   return events.length;
 }

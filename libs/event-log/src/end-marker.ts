@@ -9,10 +9,11 @@ import { readPosition, writePosition } from './frame.ts';
  * because SQLite takes damage to its WAL for an unfinished write, and would open without what stood behind it.
  *
  * Two slots of one page each are written in turn, so that a write torn by a crash leaves the one before it. A slot holds the record
- * twice, in two sectors, so that one damaged sector takes nothing back. The file has its length from the start, and is overwritten in
- * place: syncing it writes one page and no metadata. Integers are little-endian:
+ * twice, in two sectors, so that one damaged sector takes nothing back. The file has its length from the start, and is overwritten
+ * in place: syncing it writes one page and no metadata. Integers are little-endian:
  *
- *     record, 36 bytes   magic "NVAE" | version u16 | 0 u16 | sequence u64 | position u64 | CRC-32 of the frame there u32 | 0 u32 | CRC-32 of all before u32
+ *     record, 36 bytes   magic "NVAE" | version u16 | 0 u16 | sequence u64 | position u64 | CRC-32 of the frame there u32 | 0 u32 |
+ *   CRC-32 of all before u32
  */
 const MAGIC = 0x4541564e;
 const VERSION = 1;
@@ -75,7 +76,11 @@ function decode(record: Buffer): (LogEnd & { readonly sequence: number }) | null
 export function readMarker(path: string): MarkedEnd {
   const bytes = contents(path);
   if (bytes.length !== MARKER_BYTES) throw new MarkerUnreadable(`has ${bytes.length} bytes instead of ${MARKER_BYTES}`);
-  const slots = Array.from({ length: SLOTS }, (_, slot) => Array.from({ length: COPIES }, (__, copy) => decode(bytes.subarray(slot * SLOT_BYTES + copy * COPY_BYTES, slot * SLOT_BYTES + copy * COPY_BYTES + RECORD_BYTES))).filter((record) => record !== null));
+  const slots = Array.from({ length: SLOTS }, (_, slot) =>
+    Array.from({ length: COPIES }, (__, copy) =>
+      decode(bytes.subarray(slot * SLOT_BYTES + copy * COPY_BYTES, slot * SLOT_BYTES + copy * COPY_BYTES + RECORD_BYTES)),
+    ).filter((record) => record !== null),
+  );
   const newest = slots.flat().toSorted((a, b) => b.sequence - a.sequence)[0];
   if (!newest) throw new MarkerUnreadable('is damaged in every slot');
   return { ...newest, torn: slots.some((records) => records.length === 0) };

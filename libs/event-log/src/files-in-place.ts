@@ -23,7 +23,8 @@ export class FilesInPlace {
   assert(): void {
     for (const { path, opened } of this.#files) {
       const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (!found || !sameFile(found, opened)) throw new FileDisplaced(`${path} ${found ? 'was replaced by another file' : 'was removed or renamed'} while it was open`);
+      if (!found || !sameFile(found, opened))
+        throw new FileDisplaced(`${path} ${found ? 'was replaced by another file' : 'was removed or renamed'} while it was open`);
     }
   }
 }

@@ -29,7 +29,9 @@ export class FrameReader {
     this.#db = new DatabaseSync(uri, { readOnly: true, timeout: busyLimitMs });
     try {
       if (snapshot) this.#db.exec('BEGIN');
-      this.#from = this.#db.prepare('SELECT first, frame FROM frames WHERE first >= coalesce((SELECT max(first) FROM frames WHERE first <= ?1), ?1) AND first <= ?2 ORDER BY first');
+      this.#from = this.#db.prepare(
+        'SELECT first, frame FROM frames WHERE first >= coalesce((SELECT max(first) FROM frames WHERE first <= ?1), ?1) AND first <= ?2 ORDER BY first',
+      );
       this.#holding = this.#db.prepare('SELECT first, frame FROM frames WHERE first <= ? ORDER BY first DESC LIMIT 1');
       this.#before = this.#db.prepare('SELECT first, frame FROM frames WHERE first < ? ORDER BY first DESC');
       this.#from.setReturnArrays(true);
@@ -44,7 +46,10 @@ export class FrameReader {
   header(): LogHeader {
     const meta = this.#db.prepare('SELECT key, value FROM meta').all() as { key: string; value: string }[];
     const schemas = this.#db.prepare('SELECT fingerprint, schema FROM schemas').all() as unknown as SchemaRow[];
-    return { meta: Object.fromEntries(meta.map(({ key, value }) => [key, value])), schemas: schemas.map(({ fingerprint, schema }) => ({ fingerprint, schema })) };
+    return {
+      meta: Object.fromEntries(meta.map(({ key, value }) => [key, value])),
+      schemas: schemas.map(({ fingerprint, schema }) => ({ fingerprint, schema })),
+    };
   }
 
   /** See ReaderRequest. */

@@ -70,7 +70,8 @@ export function frameFault(frame: Buffer): string | null {
   const { length, count } = readHeader(frame);
   if (length !== frame.length) return `frame says ${length} bytes, row has ${frame.length}`;
   if (frame.readUInt32LE(CRC_AT) !== checksum(frame)) return 'CRC-32 does not match';
-  if (count === 0 || frame.readUInt32LE(HEADER_BYTES + count * ROW_BYTES - 4) + HEADER_BYTES + count * ROW_BYTES !== length) return 'rows and entries do not fill the frame';
+  if (count === 0 || frame.readUInt32LE(HEADER_BYTES + count * ROW_BYTES - 4) + HEADER_BYTES + count * ROW_BYTES !== length)
+    return 'rows and entries do not fill the frame';
   return null;
 }
 

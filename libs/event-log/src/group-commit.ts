@@ -169,7 +169,9 @@ export class GroupCommit {
   }
 
   #hasRoom(): boolean {
-    return this.#waitingBytes() + this.#inFlightBytes < this.#limits.queuedBytes && this.#placed - this.#durable < this.#limits.queuedEvents;
+    return (
+      this.#waitingBytes() + this.#inFlightBytes < this.#limits.queuedBytes && this.#placed - this.#durable < this.#limits.queuedEvents
+    );
   }
 
   #waitingBytes(): number {
@@ -204,7 +206,8 @@ export class GroupCommit {
   #takeGroup(): SealedFrame[] {
     let bytes = 0;
     let frames = 0;
-    while (frames < this.#sealed.length && (frames === 0 || bytes + this.#sealed[frames]!.bytes.length <= this.#limits.groupBytes)) bytes += this.#sealed[frames++]!.bytes.length;
+    while (frames < this.#sealed.length && (frames === 0 || bytes + this.#sealed[frames]!.bytes.length <= this.#limits.groupBytes))
+      bytes += this.#sealed[frames++]!.bytes.length;
     this.#sealedBytes -= bytes;
     return this.#sealed.splice(0, frames);
   }
@@ -240,6 +243,12 @@ export class GroupCommit {
     this.#waiting.splice(0, turns);
     for (const { appends, first } of group) this.#listener.durable(appends, first);
     this.#admitNext();
-    if (commitChannel.hasSubscribers) commitChannel.publish({ events: this.#durable - before, frames: group.length, bytes, durationMs: this.#clock.monotonicMs() - startedMs } satisfies CommitMeasure);
+    if (commitChannel.hasSubscribers)
+      commitChannel.publish({
+        events: this.#durable - before,
+        frames: group.length,
+        bytes,
+        durationMs: this.#clock.monotonicMs() - startedMs,
+      } satisfies CommitMeasure);
   }
 }

@@ -13,9 +13,13 @@ import { hashBytes, NO_SLOT, StreamHeads } from './stream-heads.ts';
 import { walState } from './wal-header.ts';
 import type { WorkerFailure } from './worker-client.ts';
 
-const KEEP_A_COPY = 'Keep a copy of the whole folder before anything else, then bring the folder back from a backup, and see «A log that has lost its end» in README.md';
+const KEEP_A_COPY =
+  'Keep a copy of the whole folder before anything else, then bring the folder back from a backup, and see «A log that has lost its end» in README.md';
 
-/** SQLite's result codes that say something of the file: ERROR, as of a table that is missing, CORRUPT, NOTADB. Extended ones end in a primary one. */
+/**
+ * SQLite's result codes that say something of the file: ERROR, as of a table that is missing, CORRUPT, NOTADB. Extended ones end in
+ * a primary one.
+ */
 const OF_DAMAGE: ReadonlySet<number> = new Set([1, 11, 26]);
 const PRIMARY_CODE = 0xff;
 
@@ -36,11 +40,19 @@ export interface Inspected {
  * So a log that was closed in good order is read as immutable, without its side files; one that was not is read with
  * `readonly_shm`, for which the index file (-shm) need only exist: SQLite then recovers the WAL in memory.
  */
-export async function inspect(directory: LogDirectory, reader: LogReader, codec: EventCodec, acknowledged: AcknowledgedEnd | null): Promise<Inspected> {
+export async function inspect(
+  directory: LogDirectory,
+  reader: LogReader,
+  codec: EventCodec,
+  acknowledged: AcknowledgedEnd | null,
+): Promise<Inspected> {
   const { path } = directory;
   const index = `${path}-shm`;
   const wal = walState(directory.walPath);
-  if (wal === 'damaged') throw new LogRefused(`${directory.walPath} is damaged: its header is not that of a SQLite WAL. It holds the newest events. It was left as it is. ${KEEP_A_COPY}: with accept-loss the events before it can be kept.`);
+  if (wal === 'damaged')
+    throw new LogRefused(
+      `${directory.walPath} is damaged: its header is not that of a SQLite WAL. It holds the newest events. It was left as it is. ${KEEP_A_COPY}: with accept-loss the events before it can be kept.`,
+    );
   const crashed = wal === 'frames';
   const indexMade = crashed && !existsSync(index);
   if (indexMade) writeFileSync(index, '', { mode: PRIVATE_FILE });
@@ -55,15 +67,18 @@ export async function inspect(directory: LogDirectory, reader: LogReader, codec:
     if (error instanceof LogRefused) throw error;
     const { message, sqliteCode } = error as WorkerFailure;
     const damaged = sqliteCode === undefined || OF_DAMAGE.has(sqliteCode & PRIMARY_CODE);
-    throw new LogRefused(`${path} cannot be read: ${message}. ${damaged ? `It was left as it is. ${KEEP_A_COPY}` : 'That comes of the disk, of rights or of another process, and does not say that the log is damaged: look there first. It was left as it is'}.`, { cause: error });
+    throw new LogRefused(
+      `${path} cannot be read: ${message}. ${damaged ? `It was left as it is. ${KEEP_A_COPY}` : 'That comes of the disk, of rights or of another process, and does not say that the log is damaged: look there first. It was left as it is'}.`,
+      { cause: error },
+    );
   } finally {
     if (indexMade) rmSync(index);
   }
 }
 
 /**
- * Teaches the codec a schema. Returns the name of its type if that is not here, or says what no field here can hold: a newer build wrote it. Throws
- * for one that is damaged, which its fingerprint tells.
+ * Teaches the codec a schema. Returns the name of its type if that is not here, or says what no field here can hold: a newer build
+ * wrote it. Throws for one that is damaged, which its fingerprint tells.
  */
 function newerType(codec: EventCodec, fingerprint: string, text: string): string | null {
   const schema = JSON.parse(text) as { readonly name: string };
@@ -83,13 +98,16 @@ async function scan(path: string, reader: LogReader, codec: EventCodec, acknowle
   if (logId === undefined) throw new Error('it has no log id');
   for (const { fingerprint, schema } of schemas) {
     const newer = newerType(codec, fingerprint, schema);
-    if (newer !== null) throw new LogRefused(`${path} holds events of type ${newer} under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}.`);
+    if (newer !== null)
+      throw new LogRefused(
+        `${path} holds events of type ${newer} under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}.`,
+      );
   }
   const heads = new StreamHeads();
   let end = EMPTY_END;
   for await (const frames of reader.chunks(0, Number.MAX_SAFE_INTEGER)) {
     const bytes = asBuffer(frames);
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const { first, count, length } = readHeader(bytes, at);
       if (first !== end.position + 1) throw new Error(`after position ${end.position} comes ${first}`);
       checkChains(bytes, at, first, count, heads);

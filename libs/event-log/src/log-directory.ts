@@ -3,7 +3,18 @@ import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { LogRefused, randomIds, WRITTEN_BY_NEWER, type Clock, type Logger } from '@nva/ports';
 import { EMPTY_END, MarkerUnreadable, readMarker, replaceMarker } from './end-marker.ts';
-import { APPLICATION_ID, CREATE_SQL, FORMAT_VERSION, FORMAT_WITHOUT_MARKER, LOCK_FILE, LOG_FILE, MARKER_FILE, PRIVATE_FILE, PRIVATE_FOLDER, UNFINISHED_FILE } from './file-format.ts';
+import {
+  APPLICATION_ID,
+  CREATE_SQL,
+  FORMAT_VERSION,
+  FORMAT_WITHOUT_MARKER,
+  LOCK_FILE,
+  LOG_FILE,
+  MARKER_FILE,
+  PRIVATE_FILE,
+  PRIVATE_FOLDER,
+  UNFINISHED_FILE,
+} from './file-format.ts';
 import { lockHolders } from './lock-holders.ts';
 import { keepFolderPrivate, OF_THE_VOLUME } from './private-files.ts';
 
@@ -87,10 +98,19 @@ function makeDirectory(directory: string): void {
 function assertOurs(directory: string, path: string): void {
   const names = readdirSync(directory);
   if (names.includes(LOG_FILE)) return;
-  const foreign = names.filter((name) => !name.startsWith(LOCK_FILE) && !name.startsWith(UNFINISHED_FILE) && !isFreshMarker(directory, name) && !OF_THE_VOLUME.has(name));
+  const foreign = names.filter(
+    (name) =>
+      !name.startsWith(LOCK_FILE) && !name.startsWith(UNFINISHED_FILE) && !isFreshMarker(directory, name) && !OF_THE_VOLUME.has(name),
+  );
   const ours = foreign.filter((name) => name === MARKER_FILE || name.startsWith(`${LOG_FILE}-`));
-  if (ours.length > 0) throw new LogRefused(`${path} does not exist, and what belongs to it is there (${ours.join(', ')}): a log was here, and its file was moved or removed. Bring it back from where it went, or the whole folder from a backup. In an empty folder a new log begins, which tells every NVE that there is nothing.`);
-  if (foreign.length > 0) throw new LogRefused(`${path} does not exist, and its directory is not empty (${foreign.slice(0, 3).join(', ')}). Give the log a directory of its own, or bring ${LOG_FILE} back from a backup.`);
+  if (ours.length > 0)
+    throw new LogRefused(
+      `${path} does not exist, and what belongs to it is there (${ours.join(', ')}): a log was here, and its file was moved or removed. Bring it back from where it went, or the whole folder from a backup. In an empty folder a new log begins, which tells every NVE that there is nothing.`,
+    );
+  if (foreign.length > 0)
+    throw new LogRefused(
+      `${path} does not exist, and its directory is not empty (${foreign.slice(0, 3).join(', ')}). Give the log a directory of its own, or bring ${LOG_FILE} back from a backup.`,
+    );
 }
 
 /** A log in the making has its marker before it has its name. */
@@ -132,15 +152,24 @@ function checkedVersion(path: string): number {
   const fd = openSync(path, 'r');
   const read = readSync(fd, header, 0, SQLITE_HEADER_BYTES, 0);
   closeSync(fd);
-  if (read < SQLITE_HEADER_BYTES || header.toString('latin1', 0, 16) !== SQLITE_MAGIC) throw new LogRefused(`${path} is not an event log: no SQLite file. It was left as it is. If a log was there, keep a copy and bring the whole folder back from a backup; without the file a new log begins, which tells every NVE that there is nothing.`);
-  if (header.readUInt32BE(68) !== APPLICATION_ID) throw new LogRefused(`${path} is a SQLite database, but not an event log. It was left as it is; give the log a directory of its own.`);
+  if (read < SQLITE_HEADER_BYTES || header.toString('latin1', 0, 16) !== SQLITE_MAGIC)
+    throw new LogRefused(
+      `${path} is not an event log: no SQLite file. It was left as it is. If a log was there, keep a copy and bring the whole folder back from a backup; without the file a new log begins, which tells every NVE that there is nothing.`,
+    );
+  if (header.readUInt32BE(68) !== APPLICATION_ID)
+    throw new LogRefused(`${path} is a SQLite database, but not an event log. It was left as it is; give the log a directory of its own.`);
   const version = header.readUInt32BE(60);
-  if (version > FORMAT_VERSION) throw new LogRefused(`${path} has format version ${version}, this build reads ${FORMAT_VERSION} and below. ${WRITTEN_BY_NEWER}.`);
-  if (version !== FORMAT_VERSION && version !== FORMAT_WITHOUT_MARKER) throw new LogRefused(`${path} has format version ${version}, this build reads ${FORMAT_WITHOUT_MARKER} to ${FORMAT_VERSION}. It was left as it is; open it with the build that wrote it.`);
+  if (version > FORMAT_VERSION)
+    throw new LogRefused(`${path} has format version ${version}, this build reads ${FORMAT_VERSION} and below. ${WRITTEN_BY_NEWER}.`);
+  if (version !== FORMAT_VERSION && version !== FORMAT_WITHOUT_MARKER)
+    throw new LogRefused(
+      `${path} has format version ${version}, this build reads ${FORMAT_WITHOUT_MARKER} to ${FORMAT_VERSION}. It was left as it is; open it with the build that wrote it.`,
+    );
   const expected = (header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)) * header.readUInt32BE(28);
   const { size } = statSync(path);
   // A crash in the middle of a checkpoint leaves a short file too, but then the WAL holds every page that is missing.
-  if (size < expected && fileSize(`${path}-wal`) === 0) throw new LogRefused(`${path} is truncated: ${size} bytes of ${expected}. It was left as it is; bring it back from a backup.`);
+  if (size < expected && fileSize(`${path}-wal`) === 0)
+    throw new LogRefused(`${path} is truncated: ${size} bytes of ${expected}. It was left as it is; bring it back from a backup.`);
   return version;
 }
 

@@ -24,11 +24,18 @@ export function keepPrivate(path: string, logger: Logger): boolean {
   // Without user ids (Windows) a mode says nothing.
   if (!stat || !process.geteuid) return false;
   const uid = process.geteuid();
-  if (stat.uid !== uid) throw new NotPrivate(`${path} belongs to user ${stat.uid}, and this process is user ${uid}: whoever owns it may change it. Run as its owner, or give it to this one (chown -R ${uid})`);
+  if (stat.uid !== uid)
+    throw new NotPrivate(
+      `${path} belongs to user ${stat.uid}, and this process is user ${uid}: whoever owns it may change it. Run as its owner, or give it to this one (chown -R ${uid})`,
+    );
   if ((stat.mode & OTHERS) === 0) return false;
   const mode = stat.isDirectory() ? PRIVATE_FOLDER : PRIVATE_FILE;
   chmodSync(path, mode);
-  logger.warn('others could open a file or folder of this process; that is corrected', { path, mode: octal(stat.mode), correctedTo: octal(mode) });
+  logger.warn('others could open a file or folder of this process; that is corrected', {
+    path,
+    mode: octal(stat.mode),
+    correctedTo: octal(mode),
+  });
   return true;
 }
 

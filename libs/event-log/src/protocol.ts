@@ -40,7 +40,10 @@ export type ReaderRequest =
   | { readonly kind: 'chunk'; readonly after: number; readonly upTo: number; readonly maxBytes: number }
   /** Whole frames, newest first, from the one that holds the event before `before`. */
   | { readonly kind: 'chunkBack'; readonly before: number; readonly maxBytes: number }
-  /** The stream backwards from its event at `head`: the positions of its revisions from `from` to `to`, both included, oldest first, and the first of their events. */
+  /**
+   * The stream backwards from its event at `head`: the positions of its revisions from `from` to `to`, both included, oldest first,
+   * and the first of their events.
+   */
   | { readonly kind: 'stream'; readonly head: number; readonly from: number; readonly to: number; readonly maxBytes: number }
   /** Events by position, as many as `maxBytes` takes, at least one. */
   | { readonly kind: 'events'; readonly positions: Float64Array<ArrayBuffer>; readonly maxBytes: number }

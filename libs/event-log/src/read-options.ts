@@ -9,5 +9,6 @@ export function parseCheckpoint(token: Checkpoint, head: number): number {
 }
 
 export function assertCount(name: string, value: number): void {
-  if (value !== Infinity && (!Number.isSafeInteger(value) || value < 0)) throw new RangeError(`${name} is a whole number from 0, got ${value}`);
+  if (value !== Infinity && (!Number.isSafeInteger(value) || value < 0))
+    throw new RangeError(`${name} is a whole number from 0, got ${value}`);
 }

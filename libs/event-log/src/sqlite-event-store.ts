@@ -1,6 +1,21 @@
 import { pathToFileURL } from 'node:url';
 import type { EventCodec } from '@nva/codec';
-import { LogRefused, silentLogger, StoreUnavailable, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type Logger, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import {
+  LogRefused,
+  silentLogger,
+  StoreUnavailable,
+  type AppendResult,
+  type Checkpoint,
+  type Clock,
+  type EventBatch,
+  type EventStore,
+  type Logger,
+  type LogHead,
+  type Position,
+  type RecordedEvent,
+  type StreamAppend,
+  type SubscriptionMessage,
+} from '@nva/ports';
 import { AcknowledgedEnd } from './acknowledged-end.ts';
 import { AppendDecider } from './append-decider.ts';
 import { replaceMarker } from './end-marker.ts';
@@ -32,7 +47,6 @@ interface Parts {
   readonly reader: LogReader;
   readonly options: SqliteEventStoreOptions & EventLogLimits;
 }
-
 
 /**
  * The embedded event log: one SQLite file, one process. This thread decides appends on the heads that it keeps in memory and
@@ -85,13 +99,22 @@ export class SqliteEventStore implements EventStore {
       const inspected = await inspect(directory, reader, options.codec, acknowledged);
       // A crash may leave events that nobody was told of. They are read from now on, and so must not be lost any more.
       if (!acknowledged?.says(inspected.end)) replaceMarker(directory.markerPath, inspected.end);
-      await writer.call({ kind: 'open', path: directory.path, markerPath: directory.markerPath, checkpointPages: options.checkpointPages, busyLimitMs: options.busyLimitMs, raiseFormat: !directory.hasMarker });
+      await writer.call({
+        kind: 'open',
+        path: directory.path,
+        markerPath: directory.markerPath,
+        checkpointPages: options.checkpointPages,
+        busyLimitMs: options.busyLimitMs,
+        raiseFormat: !directory.hasMarker,
+      });
       await reader.open(pathToFileURL(directory.path).href, false);
       return new SqliteEventStore({ directory, inspected, writer, reader, options });
     } catch (error) {
       await Promise.all([reader.stop(), writer.stop()]);
       directory.release();
-      throw error instanceof LogRefused ? error : new LogRefused(`${directory.path} cannot be opened for writing: ${(error as Error).message}`, { cause: error });
+      throw error instanceof LogRefused
+        ? error
+        : new LogRefused(`${directory.path} cannot be opened for writing: ${(error as Error).message}`, { cause: error });
     }
   }
 
@@ -100,28 +123,43 @@ export class SqliteEventStore implements EventStore {
     return this.#decider.append(appends);
   }
 
-  async *readStream(stream: string, { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {}): AsyncGenerator<RecordedEvent, void> {
+  async *readStream(
+    stream: string,
+    { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {},
+  ): AsyncGenerator<RecordedEvent, void> {
     assertCount('fromRevision', fromRevision);
     assertCount('limit', limit);
     this.#assertOpen();
     yield* this.#reads.stream(stream, fromRevision, limit);
   }
 
-  async *readAll({ after = '0', limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
+  async *readAll({ after = '0', limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<
+    EventBatch,
+    void
+  > {
     assertCount('limit', limit);
     this.#assertOpen();
     const position = parseCheckpoint(after, this.#commits.durable);
     for await (const events of this.#reads.all(position, limit)) yield batchOf(events);
   }
 
-  async *readAllBackwards({ before = Infinity, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
+  async *readAllBackwards({
+    before = Infinity,
+    limit = Infinity,
+  }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
     assertCount('before', before);
     assertCount('limit', limit);
     this.#assertOpen();
     yield* this.#reads.back(before, limit);
   }
 
-  async *subscribe({ after = '0', signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
+  async *subscribe({
+    after = '0',
+    signal,
+  }: {
+    readonly after?: Checkpoint;
+    readonly signal: AbortSignal;
+  }): AsyncGenerator<SubscriptionMessage, void> {
     this.#assertOpen();
     for await (const events of this.#subscriptions.from(parseCheckpoint(after, this.#commits.durable), signal)) {
       yield events === 'caught-up' ? { kind: 'caught-up' } : { kind: 'events', ...batchOf(events) };

@@ -62,7 +62,16 @@ export function* decodeGathered(codec: EventCodec, { bytes: raw, count, position
   }
 }
 
-function decodeEntry(codec: EventCodec, bytes: Buffer, from: number, to: number, position: number, revision: number, rows: Uint8Array, idAt: number): StoredEvent {
+function decodeEntry(
+  codec: EventCodec,
+  bytes: Buffer,
+  from: number,
+  to: number,
+  position: number,
+  revision: number,
+  rows: Uint8Array,
+  idAt: number,
+): StoredEvent {
   const nameEnd = from + 1 + bytes[from]!;
   return new StoredEvent(position, bytes.toString('utf8', from + 1, nameEnd), revision, codec.decode(bytes, nameEnd, to), rows, idAt);
 }

@@ -47,11 +47,11 @@ export class StoredReads {
     const end = Math.min(before, this.#commits.durable + 1);
     const chunks = this.#reader.chunksBack(end);
     let events: RecordedEvent[] = [];
-    for (let left = limit; left > 0; ) {
+    for (let left = limit; left > 0;) {
       const { value: frames, done } = await this.#answered(chunks.next());
       if (done) break;
       const bytes = asBuffer(frames);
-      for (let at = 0; at < bytes.length && left > 0; ) {
+      for (let at = 0; at < bytes.length && left > 0;) {
         const frame: RecordedEvent[] = [];
         at = decodeFrame(this.#codec, bytes, at, 0, frame);
         for (const event of frame.toReversed()) if (event.position < end) events.push(event);
@@ -88,7 +88,7 @@ export class StoredReads {
       const { value: frames, done } = await this.#answered(chunks.next());
       if (done) break;
       const bytes = asBuffer(frames);
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         at = decodeFrame(this.#codec, bytes, at, after, events);
         if (events.length < Math.min(left, this.#limits.batchEvents)) continue;
         const batch = events.length > left ? events.slice(0, left) : events;

@@ -62,7 +62,11 @@ export class Subscriptions {
         }
         if (this.#over(signal)) return;
         yield 'caught-up';
-        for (let events = await feed.take(this.#limits.batchEvents); events !== null && !this.#over(signal); events = await feed.take(this.#limits.batchEvents)) {
+        for (
+          let events = await feed.take(this.#limits.batchEvents);
+          events !== null && !this.#over(signal);
+          events = await feed.take(this.#limits.batchEvents)
+        ) {
           last = events.at(-1)!.position;
           yield events;
         }

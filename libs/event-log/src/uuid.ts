@@ -6,7 +6,10 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) NIBBLE[digit.cha
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** Where each of the four 32-bit words finds its eight digits in the text form, in the order of their weight when the word is stored little-endian. */
+/**
+ * Where each of the four 32-bit words finds its eight digits in the text form, in the order of their weight when the word is stored
+ * little-endian.
+ */
 const DIGITS = [
   [6, 7, 4, 5, 2, 3, 0, 1],
   [16, 17, 14, 15, 11, 12, 9, 10],
@@ -15,8 +18,8 @@ const DIGITS = [
 ] as const;
 
 /**
- * Writes a UUID at `words[at]` as four 32-bit words that, stored little-endian, are its 16 bytes in their canonical order. Only the canonical lower-case form is taken, so
- * that what is read back is the very text that was appended. Throws RangeError.
+ * Writes a UUID at `words[at]` as four 32-bit words that, stored little-endian, are its 16 bytes in their canonical order. Only the
+ * canonical lower-case form is taken, so that what is read back is the very text that was appended. Throws RangeError.
  */
 export function parseUuid(text: string, words: Uint32Array, at: number): void {
   let valid = text.length === UUID_CHARS;

@@ -46,7 +46,10 @@ export class WorkerClient<Request extends { readonly kind: string }, Replies> {
     });
   }
 
-  async call<R extends Request>(request: R, transfer: readonly ArrayBuffer[] = []): Promise<R['kind'] extends keyof Replies ? Replies[R['kind']] : undefined> {
+  async call<R extends Request>(
+    request: R,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<R['kind'] extends keyof Replies ? Replies[R['kind']] : undefined> {
     if (this.#gone) throw this.#gone;
     const answered = new Promise<unknown>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     this.#worker.postMessage(request, transfer);

@@ -13,8 +13,9 @@ const SQLITE_BUSY = 5;
 const PRIMARY_CODE = 0xff;
 
 /**
- * The only writer of the file and of the marker of its end, which follows each transaction and comes before its answer. A transaction that fails is rolled back and ends all writing: its group's positions are given
- * out already, so whatever came after it would stand behind a hole.
+ * The only writer of the file and of the marker of its end, which follows each transaction and comes before its answer. A
+ * transaction that fails is rolled back and ends all writing: its group's positions are given out already, so whatever came after
+ * it would stand behind a hole.
  */
 class Writer {
   readonly #db: DatabaseSync;
@@ -80,7 +81,12 @@ class Writer {
   #explained(error: unknown): unknown {
     const { errcode } = error as { errcode?: number };
     if (errcode === undefined || (errcode & PRIMARY_CODE) !== SQLITE_BUSY) return error;
-    return Object.assign(new Error(`another process has kept ${this.#path} locked for ${this.#busyLimitMs} ms${lockHolders(`${this.#path}-shm`)}`, { cause: error }), { errcode });
+    return Object.assign(
+      new Error(`another process has kept ${this.#path} locked for ${this.#busyLimitMs} ms${lockHolders(`${this.#path}-shm`)}`, {
+        cause: error,
+      }),
+      { errcode },
+    );
   }
 
   /**

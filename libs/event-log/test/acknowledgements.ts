@@ -18,7 +18,8 @@ export async function expectKept(store: EventStore, acknowledged: readonly Ackno
   for await (const { events } of store.readAll()) {
     for (const { stream, revision, id, position, event } of events) {
       const kept = streams.get(stream) ?? { ids: [], positions: [] };
-      if (revision !== kept.ids.length || position <= last) throw new Error(`${when}: «${stream}» has revision ${revision} at ${position} after ${kept.ids.length - 1} at ${last}`);
+      if (revision !== kept.ids.length || position <= last)
+        throw new Error(`${when}: «${stream}» has revision ${revision} at ${position} after ${kept.ids.length - 1} at ${last}`);
       kept.ids.push(id);
       kept.positions.push(position);
       streams.set(stream, kept);

@@ -1,6 +1,9 @@
 import { DatabaseSync } from 'node:sqlite';
 
-/** A process that opens the database of a log by hand: makes checkpoints until it is killed, or keeps it locked until it is told that it is enough. */
+/**
+ * A process that opens the database of a log by hand: makes checkpoints until it is killed, or keeps it locked until it is told
+ * that it is enough.
+ */
 const [file, what, mode] = process.argv.slice(2) as [string, 'checkpoints' | 'lock', string];
 
 const db = new DatabaseSync(file, { timeout: 1_000 });

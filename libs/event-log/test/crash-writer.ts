@@ -5,7 +5,8 @@ import { named, openStore } from './support.ts';
 
 /**
  * A child process that appends until it is killed, or `calls` times, and says on standard output what was acknowledged, one line
- * per call, written at once (to a file: a pipe to a parent that is slow would refuse it). Arguments: directory, label, calls of each caller, callers, checkpointPages.
+ * per call, written at once (to a file: a pipe to a parent that is slow would refuse it). Arguments: directory, label, calls of
+ * each caller, callers, checkpointPages.
  */
 const [directory, label, calls, callers, checkpointPages] = process.argv.slice(2) as [string, string, string, string, string];
 
@@ -18,7 +19,11 @@ export interface Acknowledged {
 
 /** Every event names the append that it belongs to and that append's size, so that a half one shows. */
 function appendOf(stream: string, expectedRevision: number, size: number, name: string): StreamAppend {
-  return { stream, expectedRevision, events: Array.from({ length: size }, (_, index) => ({ id: randomUUID(), event: named(`${name}|${index}|${size}`) })) };
+  return {
+    stream,
+    expectedRevision,
+    events: Array.from({ length: size }, (_, index) => ({ id: randomUUID(), event: named(`${name}|${index}|${size}`) })),
+  };
 }
 
 const store = await openStore(directory, { checkpointPages: Number(checkpointPages) });
@@ -29,12 +34,20 @@ async function caller(number: number): Promise<void> {
   let revision = NO_STREAM;
   for (let call = 0; call < Number(calls); call++) {
     const size = 1 + ((call + number) % 5);
-    const appends = [appendOf(`${label}-${number}`, revision, size, `${label}-${number}-${call}`), appendOf(`${label}-${number}-${call}`, NO_STREAM, 2, `${label}-${number}-${call}-b`)];
+    const appends = [
+      appendOf(`${label}-${number}`, revision, size, `${label}-${number}-${call}`),
+      appendOf(`${label}-${number}-${call}`, NO_STREAM, 2, `${label}-${number}-${call}-b`),
+    ];
     const results = await store.append(appends);
     revision += size;
     const lines = results.map((result, i) => {
       if (result.outcome !== 'appended') throw new Error(`refused: ${JSON.stringify(result)}`);
-      const said: Acknowledged = { stream: appends[i]!.stream, revision: result.revision, position: result.position, ids: appends[i]!.events.map(({ id }) => id) };
+      const said: Acknowledged = {
+        stream: appends[i]!.stream,
+        revision: result.revision,
+        position: result.position,
+        ids: appends[i]!.events.map(({ id }) => id),
+      };
       return `ack ${JSON.stringify(said)}\n`;
     });
     writeSync(1, lines.join(''));

@@ -23,7 +23,11 @@ it(`loses nothing acknowledged and leaves no half append in ${KILLS} kills while
   const acknowledged: Acknowledged[] = [];
   for (let round = 0; round < KILLS; round++) {
     // A small WAL, so that kills fall into checkpoints too.
-    const output = await killedAfter(writer(log, `round-${round}`, 1_000_000, 8, 64), { openMs: random.below(MAX_LIFE_MS) }, join(directory.path, 'output'));
+    const output = await killedAfter(
+      writer(log, `round-${round}`, 1_000_000, 8, 64),
+      { openMs: random.below(MAX_LIFE_MS) },
+      join(directory.path, 'output'),
+    );
     expect(output).toMatch(/^open\n/);
     acknowledged.push(...acknowledgedIn(output));
     // In between, a child opens what the one before it left.
@@ -35,30 +39,45 @@ it(`loses nothing acknowledged and leaves no half append in ${KILLS} kills while
   expect(acknowledged.length).toBeGreaterThan(KILLS);
 });
 
-it('opens with everything acknowledged from every prefix of its writes that keeps what was synced, its marker among them', { timeout: 300_000 }, async () => {
-  using directory = new TemporaryDirectory();
-  const recorded = join(directory.path, 'recorded');
-  mkdirSync(recorded);
-  const operations = recordWrites(writer(recorded, 'r', 4, 2, 6), recorded, join(directory.path, 'trace'));
-  expect(operations.filter(({ kind }) => kind === 'sync').length).toBeGreaterThan(10);
-  expect(operations.filter((operation) => operation.kind === 'write' && operation.file === 'log.end').length).toBeGreaterThan(3);
-  expect(await expectAllOpen(directory.path, operations, new CrashedDisk(), [])).toHaveLength(4 * 2 * 2);
-});
+it(
+  'opens with everything acknowledged from every prefix of its writes that keeps what was synced, its marker among them',
+  { timeout: 300_000 },
+  async () => {
+    using directory = new TemporaryDirectory();
+    const recorded = join(directory.path, 'recorded');
+    mkdirSync(recorded);
+    const operations = recordWrites(writer(recorded, 'r', 4, 2, 6), recorded, join(directory.path, 'trace'));
+    expect(operations.filter(({ kind }) => kind === 'sync').length).toBeGreaterThan(10);
+    expect(operations.filter((operation) => operation.kind === 'write' && operation.file === 'log.end').length).toBeGreaterThan(3);
+    expect(await expectAllOpen(directory.path, operations, new CrashedDisk(), [])).toHaveLength(4 * 2 * 2);
+  },
+);
 
-it('opens with everything acknowledged from every prefix of the writes that give an older log its marker', { timeout: 300_000 }, async () => {
-  using directory = new TemporaryDirectory();
-  const recorded = join(directory.path, 'recorded');
-  mkdirSync(recorded);
-  const said = recordWrites(writer(recorded, 'older', 2, 1, 6), recorded, join(directory.path, 'trace')).map((operation) => (operation.kind === 'said' ? operation.text : ''));
-  const before = acknowledgedIn(said.join(''));
-  makeFormat1(recorded);
-  const disk = new CrashedDisk(new Map(readdirSync(recorded).map((name) => [name, readFileSync(join(recorded, name))])));
-  const operations = recordWrites(writer(recorded, 'r', 1, 1, 6), recorded, join(directory.path, 'trace'));
-  expect(await expectAllOpen(directory.path, operations, disk, before)).toHaveLength(before.length + 2);
-});
+it(
+  'opens with everything acknowledged from every prefix of the writes that give an older log its marker',
+  { timeout: 300_000 },
+  async () => {
+    using directory = new TemporaryDirectory();
+    const recorded = join(directory.path, 'recorded');
+    mkdirSync(recorded);
+    const said = recordWrites(writer(recorded, 'older', 2, 1, 6), recorded, join(directory.path, 'trace')).map((operation) =>
+      operation.kind === 'said' ? operation.text : '',
+    );
+    const before = acknowledgedIn(said.join(''));
+    makeFormat1(recorded);
+    const disk = new CrashedDisk(new Map(readdirSync(recorded).map((name) => [name, readFileSync(join(recorded, name))])));
+    const operations = recordWrites(writer(recorded, 'r', 1, 1, 6), recorded, join(directory.path, 'trace'));
+    expect(await expectAllOpen(directory.path, operations, disk, before)).toHaveLength(before.length + 2);
+  },
+);
 
 /** Plays operations on a disk, and opens what is left of it after each. Returns what had been acknowledged in the end. */
-async function expectAllOpen(directory: string, operations: readonly Operation[], disk: CrashedDisk, before: readonly Acknowledged[]): Promise<Acknowledged[]> {
+async function expectAllOpen(
+  directory: string,
+  operations: readonly Operation[],
+  disk: CrashedDisk,
+  before: readonly Acknowledged[],
+): Promise<Acknowledged[]> {
   const random = new Seeded(SEED);
   const acknowledged: Acknowledged[] = [...before];
   // A state that several prefixes leave is opened once, with all that had been acknowledged by the last of them.
@@ -67,7 +86,12 @@ async function expectAllOpen(directory: string, operations: readonly Operation[]
     disk.apply(operation);
     if (operation.kind === 'said') acknowledged.push(...acknowledgedIn(operation.text));
     // What is said is no change of the disk, but what is there must hold it.
-    for (const state of disk.states(random)) states.set(state.digest, { state, acknowledged: [...acknowledged], when: `after operation ${index} (${operation.kind}), ${state.name}` });
+    for (const state of disk.states(random))
+      states.set(state.digest, {
+        state,
+        acknowledged: [...acknowledged],
+        when: `after operation ${index} (${operation.kind}), ${state.name}`,
+      });
   }
   expect(states.size).toBeGreaterThan(10);
 

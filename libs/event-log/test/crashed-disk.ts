@@ -69,7 +69,11 @@ export class CrashedDisk {
   /** Everything written; nothing but what was synced; and one mixture of the two, torn sectors included. */
   states(random: Seeded): DiskState[] {
     const all = (inode: Inode): Buffer => inode.pending.reduce(changed, inode.durable);
-    const some = (inode: Inode): Buffer => inode.pending.filter(() => random.below(2) === 0).map((change) => torn(change, random)).reduce(changed, inode.durable);
+    const some = (inode: Inode): Buffer =>
+      inode.pending
+        .filter(() => random.below(2) === 0)
+        .map((change) => torn(change, random))
+        .reduce(changed, inode.durable);
     return [
       stateOf('everything written', this.#entries, all),
       stateOf('only what was synced', this.#durableEntries, ({ durable }) => durable),
@@ -88,12 +92,19 @@ const isLost = (file: string): boolean => file.startsWith('log.lock') || file.en
 
 function stateOf(name: string, entries: ReadonlyMap<string, Inode>, content: (inode: Inode) => Buffer): DiskState {
   const files = new Map([...entries].filter(([file]) => !isLost(file)).map(([file, inode]) => [file, content(inode)]));
-  const digest = hash('sha256', [...files].map(([file, bytes]) => `${file}:${hash('sha256', bytes)}`).toSorted().join());
+  const digest = hash(
+    'sha256',
+    [...files]
+      .map(([file, bytes]) => `${file}:${hash('sha256', bytes)}`)
+      .toSorted()
+      .join(),
+  );
   return { name, files, digest };
 }
 
 function changed(content: Buffer, change: Change): Buffer {
-  if (change.kind === 'truncate') return change.length <= content.length ? content.subarray(0, change.length) : Buffer.concat([content], change.length);
+  if (change.kind === 'truncate')
+    return change.length <= content.length ? content.subarray(0, change.length) : Buffer.concat([content], change.length);
   const result = Buffer.concat([content], Math.max(content.length, change.offset + change.bytes.length));
   change.bytes.copy(result, change.offset);
   return result;

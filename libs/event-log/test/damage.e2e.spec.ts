@@ -36,7 +36,10 @@ function cut(path: string, random: Seeded): string {
 
 type Damage = (log: string, random: Seeded) => string;
 
-/** What is done to the files of a killed process. `always` is refused each time; of the others a good part hits what nobody was told of, or is survived. */
+/**
+ * What is done to the files of a killed process. `always` is refused each time; of the others a good part hits what nobody was told
+ * of, or is survived.
+ */
 const DAMAGES: readonly (readonly [name: string, refused: 'always' | 'some' | 'never', Damage])[] = [
   ['nothing', 'never', () => ''],
   ['the index removed', 'never', (log) => (rmSync(join(log, `${MAIN}-shm`)), '')],
@@ -46,38 +49,50 @@ const DAMAGES: readonly (readonly [name: string, refused: 'always' | 'some' | 'n
   ['the marker removed', 'always', (log) => (rmSync(join(log, MARKER)), '')],
   ['the marker cut', 'always', (log, random) => cut(join(log, MARKER), random)],
   ['a bit of the marker flipped', 'never', (log, random) => flip(join(log, MARKER), random)],
-  ['a bit of the marker flipped and the WAL cut', 'some', (log, random) => `${flip(join(log, MARKER), random)}, ${cut(join(log, WAL), random)}`],
+  [
+    'a bit of the marker flipped and the WAL cut',
+    'some',
+    (log, random) => `${flip(join(log, MARKER), random)}, ${cut(join(log, WAL), random)}`,
+  ],
   ['a bit of the main file flipped', 'some', (log, random) => flip(join(log, MAIN), random)],
   ['the main file cut', 'some', (log, random) => cut(join(log, MAIN), random)],
 ];
 
-it(`never opens without an event that was acknowledged: ${ROUNDS} writers killed, their files damaged in ${DAMAGES.length} ways`, { timeout: 600_000 }, async () => {
-  using directory = new TemporaryDirectory();
-  const random = new Seeded(SEED);
-  const refused = new Map<string, number>(DAMAGES.map(([name]) => [name, 0]));
-  let acknowledged: Acknowledged[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const log = join(directory.path, `log-${round >> 1}`);
-    // Every other writer goes on with what the one before it left.
-    if (round % 2 === 0) acknowledged = [];
-    const output = await killedAfter(writer(log, `round-${round}`, 1_000_000, 8, CHECKPOINT_PAGES[round % CHECKPOINT_PAGES.length]!), { acknowledged: 1 + random.below(MAX_ACKNOWLEDGED) }, join(directory.path, 'output'));
-    acknowledged.push(...acknowledgedIn(output));
-    for (const [name, , damage] of DAMAGES) {
-      const copy = join(directory.path, 'copy');
-      mkdirSync(copy);
-      cpSync(log, copy, { recursive: true });
-      const what = `seed ${SEED}, round ${round}, ${name} ${damage(copy, random)}`;
-      if (!(await opensWhole(copy, acknowledged, what))) refused.set(name, refused.get(name)! + 1);
-      rmSync(copy, { recursive: true });
+it(
+  `never opens without an event that was acknowledged: ${ROUNDS} writers killed, their files damaged in ${DAMAGES.length} ways`,
+  { timeout: 600_000 },
+  async () => {
+    using directory = new TemporaryDirectory();
+    const random = new Seeded(SEED);
+    const refused = new Map<string, number>(DAMAGES.map(([name]) => [name, 0]));
+    let acknowledged: Acknowledged[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const log = join(directory.path, `log-${round >> 1}`);
+      // Every other writer goes on with what the one before it left.
+      if (round % 2 === 0) acknowledged = [];
+      const output = await killedAfter(
+        writer(log, `round-${round}`, 1_000_000, 8, CHECKPOINT_PAGES[round % CHECKPOINT_PAGES.length]!),
+        { acknowledged: 1 + random.below(MAX_ACKNOWLEDGED) },
+        join(directory.path, 'output'),
+      );
+      acknowledged.push(...acknowledgedIn(output));
+      for (const [name, , damage] of DAMAGES) {
+        const copy = join(directory.path, 'copy');
+        mkdirSync(copy);
+        cpSync(log, copy, { recursive: true });
+        const what = `seed ${SEED}, round ${round}, ${name} ${damage(copy, random)}`;
+        if (!(await opensWhole(copy, acknowledged, what))) refused.set(name, refused.get(name)! + 1);
+        rmSync(copy, { recursive: true });
+      }
     }
-  }
-  for (const [name, expected] of DAMAGES) {
-    const times = refused.get(name)!;
-    if (expected === 'always') expect(times, name).toBe(ROUNDS);
-    else if (expected === 'never') expect(times, name).toBe(0);
-    else expect(times, name).toBeGreaterThan(0);
-  }
-});
+    for (const [name, expected] of DAMAGES) {
+      const times = refused.get(name)!;
+      if (expected === 'always') expect(times, name).toBe(ROUNDS);
+      else if (expected === 'never') expect(times, name).toBe(0);
+      else expect(times, name).toBeGreaterThan(0);
+    }
+  },
+);
 
 /** False if the start is refused; fails if it succeeds and something is missing. */
 async function opensWhole(log: string, acknowledged: readonly Acknowledged[], what: string): Promise<boolean> {

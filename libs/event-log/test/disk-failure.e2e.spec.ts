@@ -18,8 +18,15 @@ it('refuses everything after a write that failed, and keeps all that it acknowle
   expect(child.stderr).toBe('');
   const said = child.stdout.split('\n').filter((line) => !line.startsWith('ack '));
   expect(said.filter((line) => line.startsWith('failed')).length).toBeGreaterThan(0);
-  for (const line of said.filter((text) => text.startsWith('failed'))) expect(line).toMatch(/^failed \["StoreUnavailable","the log could not be written: /);
-  expect(said.slice(-5)).toEqual(['later "StoreUnavailable"', 'later "StoreUnavailable"', 'subscription "StoreUnavailable"', 'closed true', '']);
+  for (const line of said.filter((text) => text.startsWith('failed')))
+    expect(line).toMatch(/^failed \["StoreUnavailable","the log could not be written: /);
+  expect(said.slice(-5)).toEqual([
+    'later "StoreUnavailable"',
+    'later "StoreUnavailable"',
+    'subscription "StoreUnavailable"',
+    'closed true',
+    '',
+  ]);
 
   const acknowledged = acknowledgedIn(child.stdout);
   expect(acknowledged.length).toBeGreaterThan(20);

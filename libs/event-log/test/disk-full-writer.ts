@@ -10,7 +10,11 @@ process.on('SIGXFSZ', () => undefined);
 
 const store = await openStore(process.argv[2]!);
 const say = (what: string, value: unknown): void => void writeSync(1, `${what} ${JSON.stringify(value)}\n`);
-const append = (stream: string) => ({ stream, expectedRevision: NO_STREAM, events: [1, 2, 3].map((index) => ({ id: randomUUID(), event: named(`${stream}|${index}|3`) })) });
+const append = (stream: string) => ({
+  stream,
+  expectedRevision: NO_STREAM,
+  events: [1, 2, 3].map((index) => ({ id: randomUUID(), event: named(`${stream}|${index}|3`) })),
+});
 
 let failures = 0;
 for (let call = 0; failures === 0; call++) {
@@ -25,11 +29,21 @@ for (let call = 0; failures === 0; call++) {
     }
     for (const [i, result] of answer.value.entries()) {
       const { stream, events } = appends[half * 10 + i]!;
-      if (result.outcome === 'appended') say('ack', { stream, revision: result.revision, position: result.position, ids: events.map(({ id }) => id) } satisfies Acknowledged);
+      if (result.outcome === 'appended')
+        say('ack', {
+          stream,
+          revision: result.revision,
+          position: result.position,
+          ids: events.map(({ id }) => id),
+        } satisfies Acknowledged);
     }
   }
 }
-for (let later = 0; later < 2; later++) await store.append([append(`later-${later}`)]).then(() => say('later', 'appended'), (error: Error) => say('later', error.name));
+for (let later = 0; later < 2; later++)
+  await store.append([append(`later-${later}`)]).then(
+    () => say('later', 'appended'),
+    (error: Error) => say('later', error.name),
+  );
 const stop = new AbortController();
 try {
   for await (const message of store.subscribe({ signal: stop.signal })) if (message.kind === 'caught-up') say('subscription', 'caught-up');

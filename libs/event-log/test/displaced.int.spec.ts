@@ -50,9 +50,26 @@ describe('a log whose files are not in their place any more', () => {
   it.each<[string, () => void, RegExp]>([
     ['whose folder was removed', () => rmSync(log, { recursive: true }), /log\.sqlite was removed or renamed while it was open/],
     ['whose folder was renamed', () => renameSync(log, `${log}-away`), /log\.sqlite was removed or renamed/],
-    ['above whose folder one was renamed', () => (renameSync(directory.path, `${directory.path}-away`), mkdirSync(directory.path), cpSync(`${directory.path}-away`, directory.path, { recursive: true }), rmSync(`${directory.path}-away`, { recursive: true })), /log\.sqlite was replaced by another file/],
-    ...FILES.map((name): [string, () => void, RegExp] => [`whose ${name} was removed`, remove(name), new RegExp(`${name} was removed or renamed while it was open`)]),
-    ...FILES.map((name): [string, () => void, RegExp] => [`whose ${name} was replaced by a copy`, replace(name), new RegExp(`${name} was replaced by another file while it was open`)]),
+    [
+      'above whose folder one was renamed',
+      () => (
+        renameSync(directory.path, `${directory.path}-away`),
+        mkdirSync(directory.path),
+        cpSync(`${directory.path}-away`, directory.path, { recursive: true }),
+        rmSync(`${directory.path}-away`, { recursive: true })
+      ),
+      /log\.sqlite was replaced by another file/,
+    ],
+    ...FILES.map((name): [string, () => void, RegExp] => [
+      `whose ${name} was removed`,
+      remove(name),
+      new RegExp(`${name} was removed or renamed while it was open`),
+    ]),
+    ...FILES.map((name): [string, () => void, RegExp] => [
+      `whose ${name} was replaced by a copy`,
+      replace(name),
+      new RegExp(`${name} was replaced by another file while it was open`),
+    ]),
   ])('%s acknowledges nothing any more, and ends with the reason', async (_, displace, reason) => {
     await open(NEVER_MS);
     const follows = isCaughtUp();
@@ -89,4 +106,7 @@ describe('a log whose files are not in their place any more', () => {
   });
 });
 
-const contents = (path: string): string[] => readdirSync(path).toSorted().map((name) => `${name} ${hash('sha256', readFileSync(join(path, name)))}`);
+const contents = (path: string): string[] =>
+  readdirSync(path)
+    .toSorted()
+    .map((name) => `${name} ${hash('sha256', readFileSync(join(path, name)))}`);

@@ -73,7 +73,10 @@ describe('the marker of the end', () => {
     const before = readFileSync(path);
     advance(10);
     const after = readFileSync(path);
-    const changed = [0, 1].filter((slot) => !before.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES).equals(after.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES)));
+    const changed = [0, 1].filter(
+      (slot) =>
+        !before.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES).equals(after.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES)),
+    );
     expect(changed).toHaveLength(1);
     damaged(changed[0]! * SLOT_BYTES, Buffer.alloc(SLOT_BYTES));
     expect(readMarker(path).position).toBe(9);

@@ -36,7 +36,9 @@ describe('GappedEventStore', () => {
       expect((await allOf(store)).length).toBe(2 * landed.size);
       kept += landed.size;
       const results = await store.append(call);
-      expect(results.map((result, i) => result.outcome === 'appended' && result.repeated === landed.has(`s-${i}`))).toEqual(call.map(() => true));
+      expect(results.map((result, i) => result.outcome === 'appended' && result.repeated === landed.has(`s-${i}`))).toEqual(
+        call.map(() => true),
+      );
       expect(await allOf(store)).toHaveLength(20);
     }
     expect(kept).toBeGreaterThan(50);

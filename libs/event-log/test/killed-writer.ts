@@ -7,7 +7,16 @@ import { tethered } from '@nva/processes';
 const WRITER = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
 
 /** The command that appends to a log until it is killed, or that many calls. */
-export const writer = (directory: string, label: string, calls: number, callers: number, checkpointPages: number): string[] => [process.execPath, '--conditions=source', WRITER, directory, label, `${calls}`, `${callers}`, `${checkpointPages}`];
+export const writer = (directory: string, label: string, calls: number, callers: number, checkpointPages: number): string[] => [
+  process.execPath,
+  '--conditions=source',
+  WRITER,
+  directory,
+  label,
+  `${calls}`,
+  `${callers}`,
+  `${checkpointPages}`,
+];
 
 /** When a child is killed: so many milliseconds after it has opened its log, or when it has acknowledged so many calls. */
 export type Life = { readonly openMs: number } | { readonly acknowledged: number };

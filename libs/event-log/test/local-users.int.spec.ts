@@ -15,7 +15,8 @@ const BYSTANDER = fileURLToPath(new URL('./bystander.ts', import.meta.url));
 const NOBODY = 65_534;
 const asNobody = process.getuid!() === 0 ? { uid: NOBODY, gid: NOBODY } : null;
 /** Takes a read lock on one byte of a file that it may only read, as fcntl(2) does, says so, and keeps it until its input ends. */
-const LOCK_BYTE = 'use Fcntl; open F, "<", $ARGV[0] or die "open: $!"; fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_RDLCK, 0, $ARGV[1], 1, 0)) or die "lock: $!"; $| = 1; print "locked\\n"; <STDIN>';
+const LOCK_BYTE =
+  'use Fcntl; open F, "<", $ARGV[0] or die "open: $!"; fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_RDLCK, 0, $ARGV[1], 1, 0)) or die "lock: $!"; $| = 1; print "locked\\n"; <STDIN>';
 
 let directory: TemporaryDirectory;
 let log: string;
@@ -33,7 +34,8 @@ afterEach(async () => {
   directory[Symbol.dispose]();
 });
 
-const modes = (path: string): Record<string, string> => Object.fromEntries(['.', ...readdirSync(path)].map((name) => [name, (statSync(join(path, name)).mode & 0o777).toString(8)]));
+const modes = (path: string): Record<string, string> =>
+  Object.fromEntries(['.', ...readdirSync(path)].map((name) => [name, (statSync(join(path, name)).mode & 0o777).toString(8)]));
 
 /** The log as a process leaves it that is killed, with modes that an older program gave it. */
 async function makeOpenLog(): Promise<void> {
@@ -63,7 +65,7 @@ async function bystander(...args: string[]): Promise<ChildProcess> {
 }
 
 describe('files of the log', () => {
-  it('are their owner\'s alone from the moment that they are made, whatever the umask', async () => {
+  it("are their owner's alone from the moment that they are made, whatever the umask", async () => {
     const before = process.umask(0);
     try {
       store = await openStore(log);
@@ -71,7 +73,14 @@ describe('files of the log', () => {
     } finally {
       process.umask(before);
     }
-    expect(modes(log)).toEqual({ '.': '700', 'log.end': '600', 'log.lock': '600', 'log.sqlite': '600', 'log.sqlite-shm': '600', 'log.sqlite-wal': '600' });
+    expect(modes(log)).toEqual({
+      '.': '700',
+      'log.end': '600',
+      'log.lock': '600',
+      'log.sqlite': '600',
+      'log.sqlite-shm': '600',
+      'log.sqlite-wal': '600',
+    });
   });
 
   it('that others could open are corrected at the start, with a line in the log for each', async () => {
@@ -82,8 +91,14 @@ describe('files of the log', () => {
     await store.append([fresh('b', NO_STREAM)]);
     expect(new Set(Object.values(modes(log)))).toEqual(new Set(['700', '600']));
     expect(lines).toHaveLength(6);
-    expect(lines).toContainEqual(['others could open a file or folder of this process; that is corrected', { path: join(log, 'log.end'), mode: '0644', correctedTo: '0600' }]);
-    expect(lines).toContainEqual(['others could open a file or folder of this process; that is corrected', { path: log, mode: '0755', correctedTo: '0700' }]);
+    expect(lines).toContainEqual([
+      'others could open a file or folder of this process; that is corrected',
+      { path: join(log, 'log.end'), mode: '0644', correctedTo: '0600' },
+    ]);
+    expect(lines).toContainEqual([
+      'others could open a file or folder of this process; that is corrected',
+      { path: log, mode: '0755', correctedTo: '0700' },
+    ]);
   });
 
   it('that belong to another user are refused, with what to do', async () => {
@@ -91,17 +106,22 @@ describe('files of the log', () => {
     if (!asNobody) return expect(chownSync.bind(null, log, NOBODY, NOBODY)).toThrow(/EPERM/);
     chownSync(join(log, 'log.end'), NOBODY, NOBODY);
     await expect(openStore(log)).rejects.toBeInstanceOf(LogRefused);
-    await expect(openStore(log)).rejects.toThrow(`log.end belongs to user ${NOBODY}, and this process is user 0: whoever owns it may change it. Run as its owner, or give it to this one (chown -R 0)`);
+    await expect(openStore(log)).rejects.toThrow(
+      `log.end belongs to user ${NOBODY}, and this process is user 0: whoever owns it may change it. Run as its owner, or give it to this one (chown -R 0)`,
+    );
   });
 });
 
 describe('another user of the machine', () => {
-  it.each(['log.sqlite', 'log.sqlite-wal', 'log.sqlite-shm', 'log.lock', 'log.end'])('cannot open %s of a log that is open, let alone lock it', async (name) => {
-    store = await openStore(log);
-    chmodSync(directory.path, 0o755);
-    const attempt = spawnSync('perl', ['-e', LOCK_BYTE, join(log, name), '120'], { ...asNobody, encoding: 'utf8', input: '' });
-    expect([attempt.error, attempt.stderr]).toEqual([undefined, asNobody ? expect.stringContaining('open: Permission denied') : '']);
-  });
+  it.each(['log.sqlite', 'log.sqlite-wal', 'log.sqlite-shm', 'log.lock', 'log.end'])(
+    'cannot open %s of a log that is open, let alone lock it',
+    async (name) => {
+      store = await openStore(log);
+      chmodSync(directory.path, 0o755);
+      const attempt = spawnSync('perl', ['-e', LOCK_BYTE, join(log, name), '120'], { ...asNobody, encoding: 'utf8', input: '' });
+      expect([attempt.error, attempt.stderr]).toEqual([undefined, asNobody ? expect.stringContaining('open: Permission denied') : '']);
+    },
+  );
 
   it('does not stop the writer by locks on the index that it opened while everybody could', async () => {
     await makeOpenLog();
@@ -123,24 +143,28 @@ describe('another user of the machine', () => {
 });
 
 describe('a process of the same user', () => {
-  it.each(['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'])('may make checkpoints (%s) by hand while the log is written and read', { timeout: LIMIT_MS }, async (mode) => {
-    store = await openStore(log, { checkpointPages: 16, busyLimitMs: LIMIT_MS });
-    const child = await bystander('checkpoints', mode);
-    let revision = NO_STREAM;
-    const progress = { calls: 0, checkpoints: 0 };
-    child.on('message', () => progress.checkpoints++);
-    for (; progress.calls < 50 || progress.checkpoints < 50; progress.calls++) {
-      const results = await store.append([fresh('a', revision, 5)]);
-      expect(results).toMatchObject([{ outcome: 'appended' }]);
-      revision += 5;
-      for await (const { events } of store.readAll({ limit: 10 })) expect(events.length).toBeGreaterThan(0);
-    }
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    await store.close();
-    store = await openStore(log);
-    expect((await store.head()).position).toBe(revision + 1);
-  });
+  it.each(['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'])(
+    'may make checkpoints (%s) by hand while the log is written and read',
+    { timeout: LIMIT_MS },
+    async (mode) => {
+      store = await openStore(log, { checkpointPages: 16, busyLimitMs: LIMIT_MS });
+      const child = await bystander('checkpoints', mode);
+      let revision = NO_STREAM;
+      const progress = { calls: 0, checkpoints: 0 };
+      child.on('message', () => progress.checkpoints++);
+      for (; progress.calls < 50 || progress.checkpoints < 50; progress.calls++) {
+        const results = await store.append([fresh('a', revision, 5)]);
+        expect(results).toMatchObject([{ outcome: 'appended' }]);
+        revision += 5;
+        for await (const { events } of store.readAll({ limit: 10 })) expect(events.length).toBeGreaterThan(0);
+      }
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      await store.close();
+      store = await openStore(log);
+      expect((await store.head()).position).toBe(revision + 1);
+    },
+  );
 
   it('may keep the log locked for a while, and what is appended meanwhile is answered afterwards', { timeout: LIMIT_MS }, async () => {
     store = await openStore(log, { busyLimitMs: LIMIT_MS });
@@ -153,6 +177,8 @@ describe('a process of the same user', () => {
   it('that keeps it locked for longer than the limit ends it, and is named', async () => {
     store = await openStore(log, { busyLimitMs: 50 });
     const child = await bystander('lock');
-    await expect(store.append([fresh('a', NO_STREAM)])).rejects.toThrow(new RegExp(`another process has kept .*log\\.sqlite locked for 50 ms \\(process ${child.pid}, writing`));
+    await expect(store.append([fresh('a', NO_STREAM)])).rejects.toThrow(
+      new RegExp(`another process has kept .*log\\.sqlite locked for 50 ms \\(process ${child.pid}, writing`),
+    );
   });
 });

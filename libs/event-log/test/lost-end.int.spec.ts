@@ -74,7 +74,9 @@ describe('a log that has lost its end', () => {
     cpSync(file, join(directory.path, 'older'));
     await append(log, 3, 3);
     cpSync(join(directory.path, 'older'), file);
-    await expect(openStore(log)).rejects.toThrow(/holds events up to position 3, and those up to 6 were acknowledged. 3 events are missing, from position 4 to 6/);
+    await expect(openStore(log)).rejects.toThrow(
+      /holds events up to position 3, and those up to 6 were acknowledged. 3 events are missing, from position 4 to 6/,
+    );
   });
 
   it('is refused when another log stands beside the marker, however long it is', async () => {
@@ -87,12 +89,18 @@ describe('a log that has lost its end', () => {
   it('is refused without its file, and no new log is made in its place', async () => {
     await append(log, 3);
     rmSync(file);
-    await expect(openStore(log)).rejects.toThrow(/log\.sqlite does not exist, and what belongs to it is there \(log\.end\): a log was here/);
+    await expect(openStore(log)).rejects.toThrow(
+      /log\.sqlite does not exist, and what belongs to it is there \(log\.end\): a log was here/,
+    );
     expect(existsSync(file)).toBe(false);
   });
 
   it.each([
-    ['removed', () => rmSync(marker), /log\.end is missing\. It says up to where events of .*log\.sqlite were acknowledged; without it nobody can tell whether some are missing/],
+    [
+      'removed',
+      () => rmSync(marker),
+      /log\.end is missing\. It says up to where events of .*log\.sqlite were acknowledged; without it nobody can tell whether some are missing/,
+    ],
     ['cut', () => truncateSync(marker, 100), /log\.end has 100 bytes instead of 8192/],
     ['overwritten', () => writeFileSync(marker, Buffer.alloc(2 * SLOT_BYTES, 1)), /log\.end is damaged in every slot/],
   ])('may have lost it, and is refused, when the marker was %s', async (_, damage, message) => {
@@ -116,7 +124,9 @@ describe('a log that has lost its end', () => {
     const db = new DatabaseSync(file);
     db.exec('DELETE FROM frames WHERE first = 3');
     db.close();
-    await expect(openStore(log)).rejects.toThrow(/one of its slots cannot be read, and .* does not go beyond position 2, which the other one says/);
+    await expect(openStore(log)).rejects.toThrow(
+      /one of its slots cannot be read, and .* does not go beyond position 2, which the other one says/,
+    );
   });
 
   const readMarkerWithout = (bytes: Buffer, slot: number): number => {
@@ -161,7 +171,9 @@ describe('a log made before there were markers', () => {
     cpSync(log, crashed, { recursive: true });
     await store.close();
     rmSync(join(crashed, 'log.sqlite-wal'));
-    await expect(openStore(crashed)).rejects.toThrow(/has lost its end: it holds events up to position 3, and those up to 4 were acknowledged. The event at position 4 is missing\./);
+    await expect(openStore(crashed)).rejects.toThrow(
+      /has lost its end: it holds events up to position 3, and those up to 4 were acknowledged. The event at position 4 is missing\./,
+    );
   });
 
   it('is given one when its process was killed, and its WAL is kept', async () => {

@@ -19,8 +19,14 @@ let directory: TemporaryDirectory;
 let log: string;
 let file: string;
 
-/** Names, sizes and contents of everything in a directory. The lock, which is empty and whose locks reading it would drop, by name alone. */
-const snapshot = (path: string): string[] => (existsSync(path) ? readdirSync(path).toSorted() : []).map((name) => (name.startsWith('log.lock') ? name : `${name} ${hash('sha256', readFileSync(join(path, name)))}`));
+/**
+ * Names, sizes and contents of everything in a directory. The lock, which is empty and whose locks reading it would drop, by name
+ * alone.
+ */
+const snapshot = (path: string): string[] =>
+  (existsSync(path) ? readdirSync(path).toSorted() : []).map((name) =>
+    name.startsWith('log.lock') ? name : `${name} ${hash('sha256', readFileSync(join(path, name)))}`,
+  );
 
 /** Opening is refused with such a message, which names the file, and changes nothing at all. */
 async function refused(path: string, message: RegExp): Promise<void> {
@@ -113,7 +119,10 @@ describe('a log that is not whole', () => {
 
   it('is refused wherever a byte of a frame has changed', async () => {
     const db = new DatabaseSync(file, { readOnly: true });
-    const { first, frame } = db.prepare('SELECT first, frame FROM frames ORDER BY first LIMIT 1 OFFSET 2').get() as { first: number; frame: Uint8Array };
+    const { first, frame } = db.prepare('SELECT first, frame FROM frames ORDER BY first LIMIT 1 OFFSET 2').get() as {
+      first: number;
+      frame: Uint8Array;
+    };
     db.close();
     for (const at of [0, 4, 6, 8, 16, 20, 24, 60, frame.length >> 1, frame.length - 1]) {
       const damaged = Buffer.from(frame);
@@ -143,7 +152,10 @@ describe('a log that is not whole', () => {
   });
 
   it('is refused when the text of a schema has changed', async () => {
-    const schema = JSON.stringify({ ...eventSchemas.MacChanged, fields: [...eventSchemas.MacChanged.fields, { name: 'rack', type: 'string', default: '' }] });
+    const schema = JSON.stringify({
+      ...eventSchemas.MacChanged,
+      fields: [...eventSchemas.MacChanged.fields, { name: 'rack', type: 'string', default: '' }],
+    });
     edit('INSERT INTO schemas VALUES (?, ?)', '0123456789abcdef', schema);
     await refused(log, /under 0123456789abcdef it has schema [0-9a-f]{16}\..*Keep a copy/);
     // Nor is a name in which a bit has turned that of a newer build's type.
@@ -155,10 +167,19 @@ describe('a log that is not whole', () => {
 });
 
 describe('a log that a newer build wrote is whole: its refusal names what that build wrote, says to run it, and warns of putting a backup in its place', () => {
-  const ADVICE = 'The log is whole, and was left as it is: a newer build.*Start that build, or one newer still; do not put a backup in its place, and do not accept a loss';
+  const ADVICE =
+    'The log is whole, and was left as it is: a newer build.*Start that build, or one newer still; do not put a backup in its place, and do not accept a loss';
   const NEWER: readonly (readonly [what: string, make: () => void, message: string])[] = [
-    ['events of a type that is not here', () => schemaOf({ type: 'record', name: 'VnTeleported', fields: [] }), 'events of type VnTeleported under schema [0-9a-f]{16}'],
-    ['events of a type that says what this build cannot hold', () => schemaOf({ type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] }), 'events of type MacChanged under schema [0-9a-f]{16}'],
+    [
+      'events of a type that is not here',
+      () => schemaOf({ type: 'record', name: 'VnTeleported', fields: [] }),
+      'events of type VnTeleported under schema [0-9a-f]{16}',
+    ],
+    [
+      'events of a type that says what this build cannot hold',
+      () => schemaOf({ type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] }),
+      'events of type MacChanged under schema [0-9a-f]{16}',
+    ],
     ['a newer format of the file', () => edit('PRAGMA user_version = 9'), 'format version 9, this build reads 2'],
     ['a newer marker of its end', () => newerMarker(join(log, 'log.end')), 'log.end is of version 9, and this build reads 1'],
   ];
@@ -181,7 +202,10 @@ describe('a log that a newer build wrote is whole: its refusal names what that b
 });
 
 describe('a folder that a log was in', () => {
-  it.each([['its WAL', 'log.sqlite-wal'], ['the marker of its end', 'log.end']])('is refused when only %s is left: an empty log there would withdraw everything', async (_, left) => {
+  it.each([
+    ['its WAL', 'log.sqlite-wal'],
+    ['the marker of its end', 'log.end'],
+  ])('is refused when only %s is left: an empty log there would withdraw everything', async (_, left) => {
     await makeCrashedLog(log);
     for (const name of readdirSync(log)) if (name !== left) rmSync(join(log, name));
     await refused(log, new RegExp(`${left}\\): a log was here.*moved or removed. Bring it back`));
@@ -264,7 +288,10 @@ describe('a log of another version of the program', () => {
     const fields = [...MacChanged.fields, { name: 'rack', type: 'string', default: '' }];
     const other = new SingleObjectCodec<NvaEvent>({ ...eventSchemas, MacChanged: { ...MacChanged, fields } });
     const append = fresh('a', NO_STREAM, 3);
-    const events = append.events.map(({ id, event }) => ({ id, event: { type: event.type, data: { ...event.data, rack: 'r7' } } as unknown as NvaEvent }));
+    const events = append.events.map(({ id, event }) => ({
+      id,
+      event: { type: event.type, data: { ...event.data, rack: 'r7' } } as unknown as NvaEvent,
+    }));
     const written = await SqliteEventStore.open({ directory: log, codec: other, clock: systemClock });
     await written.append([{ ...append, events }]);
     await written.close();

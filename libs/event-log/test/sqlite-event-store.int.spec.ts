@@ -22,4 +22,11 @@ function contractWith(name: string, limits: Partial<SqliteEventStoreOptions>): v
 
 contractWith('SqliteEventStore', {});
 // Every bound so small that each test runs into it.
-contractWith('SqliteEventStore with narrow bounds', { queuedEvents: 8, queuedBytes: 2_048, groupBytes: 1, readChunkBytes: 1, batchEvents: 2, liveQueueEvents: 64 });
+contractWith('SqliteEventStore with narrow bounds', {
+  queuedEvents: 8,
+  queuedBytes: 2_048,
+  groupBytes: 1,
+  readChunkBytes: 1,
+  batchEvents: 2,
+  liveQueueEvents: 64,
+});

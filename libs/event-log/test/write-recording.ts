@@ -22,7 +22,10 @@ export function recordWrites(command: readonly string[], directory: string, trac
   const strace = ['-f', '-y', '-xx', '-s', String(MAX_STRING_BYTES), '-e', `trace=${CALLS}`, '-o', traceFile];
   const run = spawnSync('strace', [...strace, ...command], { encoding: 'utf8', timeout: 300_000 });
   if (run.error) throw new Error(`this test needs strace, in Debian «apt-get install strace»: ${run.error.message}`);
-  if (run.status !== 0) throw new Error(`the recorded process ended with ${run.status ?? run.signal}; if strace may not trace here, allow ptrace. ${run.stderr}`);
+  if (run.status !== 0)
+    throw new Error(
+      `the recorded process ended with ${run.status ?? run.signal}; if strace may not trace here, allow ptrace. ${run.stderr}`,
+    );
   return parse(readFileSync(traceFile, 'latin1'), directory);
 }
 
@@ -53,9 +56,16 @@ function operationOf(call: string, directory: string): Operation | undefined {
   const numbers = [...call.replace(/".*"/s, '').matchAll(/, (\d+)/g)].map(([, digits]) => Number(digits));
   const inDirectory = (candidate: string): boolean => dirname(candidate) === directory;
   if (name === 'write' && descriptor?.[1] === '1') return { kind: 'said', text: strings[0]!.toString('utf8') };
-  if (name === 'openat') return call.includes('O_CREAT') && inDirectory(strings[0]!.toString()) ? { kind: 'create', file: basename(strings[0]!.toString()) } : undefined;
-  if (name.startsWith('unlink')) return inDirectory(strings[0]!.toString()) ? { kind: 'unlink', file: basename(strings[0]!.toString()) } : undefined;
-  if (name.startsWith('rename')) return inDirectory(strings[0]!.toString()) ? { kind: 'rename', file: basename(strings[0]!.toString()), to: basename(strings[1]!.toString()) } : undefined;
+  if (name === 'openat')
+    return call.includes('O_CREAT') && inDirectory(strings[0]!.toString())
+      ? { kind: 'create', file: basename(strings[0]!.toString()) }
+      : undefined;
+  if (name.startsWith('unlink'))
+    return inDirectory(strings[0]!.toString()) ? { kind: 'unlink', file: basename(strings[0]!.toString()) } : undefined;
+  if (name.startsWith('rename'))
+    return inDirectory(strings[0]!.toString())
+      ? { kind: 'rename', file: basename(strings[0]!.toString()), to: basename(strings[1]!.toString()) }
+      : undefined;
   if (path === directory && name.endsWith('sync')) return { kind: 'sync-directory' };
   if (!inDirectory(path)) return undefined;
   const file = basename(path);
@@ -65,4 +75,5 @@ function operationOf(call: string, directory: string): Operation | undefined {
   throw new Error(`this recording does not know what ${name} does to ${file}`);
 }
 
-const unescape = (text: string): string => text.replace(/(?:\\x[0-9a-f]{2})+/g, (hex) => Buffer.from(hex.replaceAll('\\x', ''), 'hex').toString('utf8'));
+const unescape = (text: string): string =>
+  text.replace(/(?:\\x[0-9a-f]{2})+/g, (hex) => Buffer.from(hex.replaceAll('\\x', ''), 'hex').toString('utf8'));

@@ -48,7 +48,10 @@ export class Appends {
     const events = appends.reduce((sum, append) => sum + append.events.length, 0);
     const run = this.#queue.through(events, () => this.#all(appends));
     this.#running.add(run);
-    void run.then(() => this.#running.delete(run), () => this.#running.delete(run));
+    void run.then(
+      () => this.#running.delete(run),
+      () => this.#running.delete(run),
+    );
     return run;
   }
 
@@ -70,7 +73,10 @@ export class Appends {
     const before = this.#tails.get(serverStream) ?? Promise.resolve();
     const own = before.then(() => this.#window.through(1, () => this.#bytes.through(append.bytes, () => this.#attempts(append))));
     // An append that failed leaves the next one to its own expected revision.
-    const tail = own.then(() => undefined, () => undefined);
+    const tail = own.then(
+      () => undefined,
+      () => undefined,
+    );
     this.#tails.set(serverStream, tail);
     void tail.then(() => {
       if (this.#tails.get(serverStream) === tail) this.#tails.delete(serverStream);
@@ -82,12 +88,17 @@ export class Appends {
     const { connection, batchAppend, observed, limits } = this.#parts;
     const what = `append to «${append.append.stream}»`;
     const { stream, expectedRevision, events } = { ...append.append, stream: append.serverStream, events: append.events };
-    for (const attempts = new Attempts(this.#parts, limits.appendDeadlineMs); ; ) {
+    for (const attempts = new Attempts(this.#parts, limits.appendDeadlineMs); ;) {
       try {
         await connection.leader(attempts.leftMs);
         if (observed.stale) await this.#refresh(attempts.leftMs);
         const before = observed.position;
-        return await this.#result(append, before, await batchAppend.send({ stream, expectedRevision, events }, attempts.leftMs, what), attempts.leftMs);
+        return await this.#result(
+          append,
+          before,
+          await batchAppend.send({ stream, expectedRevision, events }, attempts.leftMs, what),
+          attempts.leftMs,
+        );
       } catch (error) {
         if (isFinal(error)) throw error;
         observed.stale = true;
@@ -98,11 +109,15 @@ export class Appends {
 
   async #result(prepared: PreparedAppend, before: number, answer: ServerAnswer, leftMs: number): Promise<AppendResult> {
     const { append } = prepared;
-    if (answer.kind === 'wrong-expected-revision') return { outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision: answer.actualRevision };
+    if (answer.kind === 'wrong-expected-revision')
+      return { outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision: answer.actualRevision };
     const revision = append.expectedRevision + append.events.length;
     const { position } = answer;
     // A stream that was deleted and begun again goes on counting where it was.
-    if (answer.revision !== BigInt(revision)) throw new LogRefused(`«${append.stream}» stands at ${answer.revision} after an append that ends at ${revision}: it has been deleted on the server before`);
+    if (answer.revision !== BigInt(revision))
+      throw new LogRefused(
+        `«${append.stream}» stands at ${answer.revision} after an append that ends at ${revision}: it has been deleted on the server before`,
+      );
     if (isPosition(position) && Number(position.commit) > before) {
       this.#parts.observed.own(Number(position.commit));
       return { outcome: 'appended', revision, position: Number(position.commit), repeated: false };
@@ -114,13 +129,20 @@ export class Appends {
   async #standsAt({ append, serverStream }: PreparedAppend, leftMs: number): Promise<number> {
     const { connection, observed } = this.#parts;
     const node = await connection.leader(leftMs);
-    const read = node.client.readStream(serverStream, { fromRevision: BigInt(append.expectedRevision + 1), maxCount: append.events.length, requiresLeader: true });
+    const read = node.client.readStream(serverStream, {
+      fromRevision: BigInt(append.expectedRevision + 1),
+      maxCount: append.events.length,
+      requiresLeader: true,
+    });
     const stored: NonNullable<ResolvedEvent['event']>[] = [];
-    for await (const resolved of connection.take<ResolvedEvent>(node, read, append.events.length)) stored.push(...resolved.map(({ event }) => event!));
+    for await (const resolved of connection.take<ResolvedEvent>(node, read, append.events.length))
+      stored.push(...resolved.map(({ event }) => event!));
     connection.assertOpen();
     // A follower may not have it yet.
-    if (stored.length < append.events.length) throw new StoreUnavailable(`the server took an append to «${append.stream}» for a repeat, and this node does not have it`);
-    if (stored.some(({ id }, index) => id !== append.events[index]!.id)) throw new LogRefused(`the server took an append to «${append.stream}» for a repeat, and other events stand there`);
+    if (stored.length < append.events.length)
+      throw new StoreUnavailable(`the server took an append to «${append.stream}» for a repeat, and this node does not have it`);
+    if (stored.some(({ id }, index) => id !== append.events[index]!.id))
+      throw new LogRefused(`the server took an append to «${append.stream}» for a repeat, and other events stand there`);
     const { commit } = placeOf(stored.at(-1)!.position, `event ${stored.at(-1)!.revision} of «${serverStream}»`);
     observed.own(commit);
     return commit;

@@ -6,8 +6,8 @@ import { closedError } from './link.ts';
 import { wait } from './waiting.ts';
 
 /**
- * The attempts of one call while connections break under it. The waits between them grow; together they take no longer than they may, counted
- * anew with all that was won.
+ * The attempts of one call while connections break under it. The waits between them grow; together they take no longer than they
+ * may, counted anew with all that was won.
  */
 export class Attempts {
   readonly #parts: AttemptsParts;

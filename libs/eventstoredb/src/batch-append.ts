@@ -36,7 +36,10 @@ export class BatchAppend {
     this.#connection = connection;
   }
 
-  /** Throws LogRefused and RangeError for what no attempt can change, StoreUnavailable if no answer comes in time, and any other error for what another attempt may change. */
+  /**
+   * Throws LogRefused and RangeError for what no attempt can change, StoreUnavailable if no answer comes in time, and any other
+   * error for what another attempt may change.
+   */
   async send(append: ServerAppend, deadlineMs: number, what: string): Promise<ServerAnswer> {
     const id = randomIds.uuid();
     const node = await this.#connection.leader(deadlineMs);
@@ -61,7 +64,11 @@ export class BatchAppend {
       // Of several that find it over, the first opens another one.
       if (this.#calls.get(client) === known) this.#calls.delete(client);
     }
-    const call = inside.GRPCStreamCreator(services.StreamsClient, 'batchAppend', (current) => current.batchAppend(...inside.callArguments({ requiresLeader: true }, { deadline: Infinity })))().then((stream) => new Call(stream, gone));
+    const call = inside
+      .GRPCStreamCreator(services.StreamsClient, 'batchAppend', (current) =>
+        current.batchAppend(...inside.callArguments({ requiresLeader: true }, { deadline: Infinity })),
+      )()
+      .then((stream) => new Call(stream, gone));
     this.#calls.set(client, call);
     call.catch(() => this.#calls.delete(client));
     return call;
@@ -160,13 +167,20 @@ function answerIn(response: BatchAppendResp, what: string): ServerAnswer {
   if (!error) {
     const success = response.getSuccess()!;
     const position = success.getPosition();
-    return { kind: 'appended', revision: BigInt(success.getCurrentRevision()), position: position && { commit: BigInt(position.getCommitPosition()), prepare: BigInt(position.getPreparePosition()) } };
+    return {
+      kind: 'appended',
+      revision: BigInt(success.getCurrentRevision()),
+      position: position && { commit: BigInt(position.getCommitPosition()), prepare: BigInt(position.getPreparePosition()) },
+    };
   }
   const details = error.getDetails();
   switch (details?.getTypeName()) {
     case 'event_store.client.WrongExpectedVersion': {
       const wrong = details.unpack(shared.WrongExpectedVersion.deserializeBinary, 'event_store.client.WrongExpectedVersion')!;
-      return { kind: 'wrong-expected-revision', actualRevision: wrong.hasCurrentStreamRevision() ? Number(wrong.getCurrentStreamRevision()) : NO_STREAM };
+      return {
+        kind: 'wrong-expected-revision',
+        actualRevision: wrong.hasCurrentStreamRevision() ? Number(wrong.getCurrentStreamRevision()) : NO_STREAM,
+      };
     }
     case 'event_store.client.StreamDeleted':
       throw new LogRefused(`${what}: the stream has been deleted on the server`);

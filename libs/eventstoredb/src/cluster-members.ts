@@ -39,21 +39,26 @@ export async function membersBy(client: EventStoreDBClient, timeoutMs: number): 
 const membersIn = (info: ClusterInfo): readonly Member[] =>
   info.getMembersList().flatMap((member): Member[] => {
     const endpoint = member.getHttpEndPoint();
-    return endpoint ? [{ host: endpoint.getAddress(), port: endpoint.getPort(), state: stateIn(member.getState()), alive: member.getIsAlive() }] : [];
+    return endpoint
+      ? [{ host: endpoint.getAddress(), port: endpoint.getPort(), state: stateIn(member.getState()), alive: member.getIsAlive() }]
+      : [];
   });
 
 function stateIn(state: number): Member['state'] {
   if (state === VNodeState.LEADER) return 'leader';
   if (state === VNodeState.FOLLOWER) return 'follower';
-  return state === VNodeState.READONLYREPLICA || state === VNodeState.PREREADONLYREPLICA || state === VNodeState.READONLYLEADERLESS ? 'read-only-replica' : 'other';
+  return state === VNodeState.READONLYREPLICA || state === VNodeState.PREREADONLYREPLICA || state === VNodeState.READONLYLEADERLESS
+    ? 'read-only-replica'
+    : 'other';
 }
 
 /** The leader there is, as far as whoever told knows. */
-export const leaderAmong = (members: readonly Member[]): Member | undefined => members.find(({ alive, state }) => alive && state === 'leader');
+export const leaderAmong = (members: readonly Member[]): Member | undefined =>
+  members.find(({ alive, state }) => alive && state === 'leader');
 
 /**
- * Where to go by a preference; undefined if there is nobody. What demands the leader has no use for another. For the rest one of the preferred
- * state is best, and any that is in a state to serve will do, as with the client's own discovery.
+ * Where to go by a preference; undefined if there is nobody. What demands the leader has no use for another. For the rest one of
+ * the preferred state is best, and any that is in a state to serve will do, as with the client's own discovery.
  */
 export function chosen(members: readonly Member[], preference: NodePreference): Member | undefined {
   if (preference === 'leader') return leaderAmong(members);

@@ -1,7 +1,20 @@
 import { EventStoreDBClient } from '@eventstore/db-client';
 
 /** What the client takes (6.2.1), less what it takes and does not do. It ignores case, «-» and «_» in these names. */
-const OPTIONS = new Set(['tls', 'tlscafile', 'usercertfile', 'userkeyfile', 'nodepreference', 'maxdiscoverattempts', 'discoveryinterval', 'gossiptimeout', 'defaultdeadline', 'keepaliveinterval', 'keepalivetimeout', 'connectionname']);
+const OPTIONS = new Set([
+  'tls',
+  'tlscafile',
+  'usercertfile',
+  'userkeyfile',
+  'nodepreference',
+  'maxdiscoverattempts',
+  'discoveryinterval',
+  'gossiptimeout',
+  'defaultdeadline',
+  'keepaliveinterval',
+  'keepalivetimeout',
+  'connectionname',
+]);
 const SCHEME = /^(?:esdb|kurrentdb|kurrent)(\+discover)?:\/\//;
 
 /** Made by the client's parser, which puts the whole string, the password with it, in a field of the error. */
@@ -52,10 +65,15 @@ const PARTS = /^([^:]+:[^@]+@)?([^?]*)(\?.*)?$/s;
  */
 export function parseConnectionString(url: string): ConnectionString {
   const scheme = SCHEME.exec(url);
-  if (!scheme) throw new RangeError('the connection string begins with none of esdb://, kurrentdb://, kurrent://, each with or without +discover');
+  if (!scheme)
+    throw new RangeError('the connection string begins with none of esdb://, kurrentdb://, kurrent://, each with or without +discover');
   const [, query = ''] = url.split('?');
-  for (const name of query.split('&').filter(Boolean).map((option) => option.split('=')[0]!)) {
-    if (!OPTIONS.has(flat(name))) throw new RangeError(`the connection string has the option «${name}», which is not known or has no effect`);
+  for (const name of query
+    .split('&')
+    .filter(Boolean)
+    .map((option) => option.split('=')[0]!)) {
+    if (!OPTIONS.has(flat(name)))
+      throw new RangeError(`the connection string has the option «${name}», which is not known or has no effect`);
   }
   // The client knows the old name of the scheme only; they mean the same.
   const known = `esdb${scheme[1] ?? ''}://${url.slice(scheme[0].length)}`;
@@ -63,7 +81,11 @@ export function parseConnectionString(url: string): ConnectionString {
     EventStoreDBClient.connectionString(known);
   } catch (error) {
     const { location, expected } = error as ParseError;
-    throw new RangeError(location ? `the connection string needs ${expected} after ${location[0] - known.length + url.length} characters` : `the connection string cannot be used: a certificate or key file cannot be read, or a number is out of range`);
+    throw new RangeError(
+      location
+        ? `the connection string needs ${expected} after ${location[0] - known.length + url.length} characters`
+        : `the connection string cannot be used: a certificate or key file cannot be read, or a number is out of range`,
+    );
   }
   const target = targetOf(url.slice(scheme[0].length), scheme[1] !== undefined);
   return { leader: { ...target, preference: 'leader' }, preferred: target.preference === 'leader' ? null : target };
@@ -72,8 +94,17 @@ export function parseConnectionString(url: string): ConnectionString {
 /** `text` has passed the client's parser; `discover` says that its one host stands for all nodes. */
 function targetOf(text: string, discover: boolean): Target {
   const [, credentials = '', hosts = '', query = ''] = PARTS.exec(text.trim().replace(/\/+$/, ''))!;
-  const options = new Map(query.slice(1).split('&').map((option) => option.split('=') as [string, string]).map(([name, value]) => [flat(name), value]));
-  const seeds = hosts.split(/[,/]/).filter((host) => host.trim() !== '').map(endpointIn);
+  const options = new Map(
+    query
+      .slice(1)
+      .split('&')
+      .map((option) => option.split('=') as [string, string])
+      .map(([name, value]) => [flat(name), value]),
+  );
+  const seeds = hosts
+    .split(/[,/]/)
+    .filter((host) => host.trim() !== '')
+    .map(endpointIn);
   const seconds = Number(options.get('gossiptimeout'));
   return {
     // The client takes the first where it is to discover by name.
@@ -87,7 +118,10 @@ function targetOf(text: string, discover: boolean): Target {
 }
 
 function withoutKeepAlive(query: string): string {
-  const options = query.slice(1).split('&').filter((option) => option !== '' && !/^keepalive(?:interval|timeout)=/.test(flat(option)));
+  const options = query
+    .slice(1)
+    .split('&')
+    .filter((option) => option !== '' && !/^keepalive(?:interval|timeout)=/.test(flat(option)));
   return options.length > 0 ? `?${options.join('&')}` : '';
 }
 

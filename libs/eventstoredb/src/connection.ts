@@ -66,7 +66,8 @@ export class Connection {
       throw error;
     });
     const [major = 0, minor = 0] = serverVersion.split('.').map(Number);
-    if (!(major > OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor >= OLDEST_SERVER[1]))) throw new LogRefused(`the server is version ${serverVersion}; the log needs ${OLDEST_SERVER.join('.')} or newer`);
+    if (!(major > OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor >= OLDEST_SERVER[1])))
+      throw new LogRefused(`the server is version ${serverVersion}; the log needs ${OLDEST_SERVER.join('.')} or newer`);
   }
 
   /** All that a read gives, in batches. Ends early, without an error, when this closes; with one when the node has stopped answering. */
@@ -79,7 +80,8 @@ export class Connection {
     node.gone.addEventListener('abort', fail);
     try {
       if (node.gone.aborted) fail();
-      for (let items = signal.aborted ? null : await pull.take(max); items !== null && !signal.aborted; items = await pull.take(max)) yield items;
+      for (let items = signal.aborted ? null : await pull.take(max); items !== null && !signal.aborted; items = await pull.take(max))
+        yield items;
     } finally {
       signal.removeEventListener('abort', stop);
       node.gone.removeEventListener('abort', fail);

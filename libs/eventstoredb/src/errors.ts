@@ -25,14 +25,24 @@ interface Status {
   readonly leader?: { readonly address: string; readonly port: number };
 }
 
-const typeOf = (error: unknown): ErrorType | undefined => (error instanceof Error && isCommandError(error) ? (error as { type: ErrorType }).type : undefined);
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)) || (typeOf(error) ?? 'no reason given');
+const typeOf = (error: unknown): ErrorType | undefined =>
+  error instanceof Error && isCommandError(error) ? (error as { type: ErrorType }).type : undefined;
+export const messageOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)) || (typeOf(error) ?? 'no reason given');
 
 /** Thrown on this side: a deadline that passed, a value or a log that is wrong. */
-const isOwn = (error: unknown): error is Error => error instanceof LogRefused || error instanceof StoreUnavailable || error instanceof RangeError || error instanceof CodecError;
+const isOwn = (error: unknown): error is Error =>
+  error instanceof LogRefused || error instanceof StoreUnavailable || error instanceof RangeError || error instanceof CodecError;
 
 /** UNKNOWN is, among others, a node that knows of no leader. */
-const BREAKS: ReadonlySet<ErrorType> = new Set([ErrorType.NOT_LEADER, ErrorType.UNAVAILABLE, ErrorType.CANCELLED, ErrorType.UNKNOWN, ErrorType.DEADLINE_EXCEEDED, ErrorType.TIMEOUT]);
+const BREAKS: ReadonlySet<ErrorType> = new Set([
+  ErrorType.NOT_LEADER,
+  ErrorType.UNAVAILABLE,
+  ErrorType.CANCELLED,
+  ErrorType.UNKNOWN,
+  ErrorType.DEADLINE_EXCEEDED,
+  ErrorType.TIMEOUT,
+]);
 
 /** The connection or the node gave way, so that the same call may do better on the next one. */
 export const isBreak = (error: unknown): boolean => {
@@ -66,7 +76,9 @@ export function portError(error: unknown, what: string): Error {
     case ErrorType.ACCESS_DENIED:
       return new LogRefused(`${what}: access denied by the server`, { cause: error });
     case ErrorType.MAXIMUM_APPEND_SIZE_EXCEEDED:
-      return new RangeError(`${what}: the server takes at most ${(error as { maxAppendSize?: number }).maxAppendSize} bytes per append`, { cause: error });
+      return new RangeError(`${what}: the server takes at most ${(error as { maxAppendSize?: number }).maxAppendSize} bytes per append`, {
+        cause: error,
+      });
     default:
   }
   if ((error as Status).code === INVALID_ARGUMENT) return new RangeError(`${what}: ${messageOf(error)}`, { cause: error });
@@ -76,7 +88,11 @@ export function portError(error: unknown, what: string): Error {
 /** Whether the server does not know the caller, or not for this: final at a start; while a process runs it may be a server that begins. */
 export function isDenied(error: unknown): boolean {
   const { code } = error as Status;
-  return code === PERMISSION_DENIED || code === UNAUTHENTICATED || (error instanceof StoreUnavailable && error.cause !== undefined && isDenied(error.cause));
+  return (
+    code === PERMISSION_DENIED ||
+    code === UNAUTHENTICATED ||
+    (error instanceof StoreUnavailable && error.cause !== undefined && isDenied(error.cause))
+  );
 }
 
 export const isStreamNotFound = (error: unknown): boolean => typeOf(error) === ErrorType.STREAM_NOT_FOUND;

@@ -1,6 +1,14 @@
 import type { RecordedEvent as ServerEvent } from '@eventstore/db-client';
 import { CodecError, type AvroJsonCodec, type NvaEvent } from '@nva/codec';
-import { LogRefused, MAX_EVENTS_PER_APPEND, NO_STREAM, WRITTEN_BY_NEWER, type EventToAppend, type RecordedEvent, type StreamAppend } from '@nva/ports';
+import {
+  LogRefused,
+  MAX_EVENTS_PER_APPEND,
+  NO_STREAM,
+  WRITTEN_BY_NEWER,
+  type EventToAppend,
+  type RecordedEvent,
+  type StreamAppend,
+} from '@nva/ports';
 import { MAX_APPEND_BYTES, MAX_STREAM_NAME_BYTES } from './limits.ts';
 import { placeOf } from './positions.ts';
 
@@ -41,7 +49,10 @@ export interface EncodedEvent {
   readonly metadata: Buffer;
 }
 
-export const encodedEvent = (id: string, { type, data, metadata }: Omit<JsonEvent, 'metadata'> & { readonly metadata?: EventMetadata }): EncodedEvent => ({
+export const encodedEvent = (
+  id: string,
+  { type, data, metadata }: Omit<JsonEvent, 'metadata'> & { readonly metadata?: EventMetadata },
+): EncodedEvent => ({
   id,
   type,
   data: Buffer.from(JSON.stringify(data)),
@@ -68,10 +79,13 @@ export class EventFormat {
   /** Throws RangeError or CodecError, naming what it received. */
   prepare(append: StreamAppend): PreparedAppend {
     const { stream, expectedRevision, events } = append;
-    if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND) throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length} for «${stream}»`);
-    if (!Number.isSafeInteger(expectedRevision) || expectedRevision < NO_STREAM) throw new RangeError(`an expected revision is a whole number from ${NO_STREAM}, got ${expectedRevision} for «${stream}»`);
+    if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND)
+      throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length} for «${stream}»`);
+    if (!Number.isSafeInteger(expectedRevision) || expectedRevision < NO_STREAM)
+      throw new RangeError(`an expected revision is a whole number from ${NO_STREAM}, got ${expectedRevision} for «${stream}»`);
     const nameBytes = Buffer.byteLength(stream);
-    if (nameBytes === 0 || nameBytes > MAX_STREAM_NAME_BYTES || !stream.isWellFormed()) throw new RangeError(`a stream's name is Unicode text of 1 to ${MAX_STREAM_NAME_BYTES} bytes, got «${stream}»`);
+    if (nameBytes === 0 || nameBytes > MAX_STREAM_NAME_BYTES || !stream.isWellFormed())
+      throw new RangeError(`a stream's name is Unicode text of 1 to ${MAX_STREAM_NAME_BYTES} bytes, got «${stream}»`);
     const prepared = events.map((event) => this.#encode(event));
     const bytes = prepared.reduce((sum, event) => sum + sizeOf(event), 0);
     if (bytes > MAX_APPEND_BYTES) throw new RangeError(`an append holds at most ${MAX_APPEND_BYTES} bytes, got ${bytes} for «${stream}»`);
@@ -88,13 +102,17 @@ export class EventFormat {
     const what = `event ${revision} of «${streamId}»`;
     if (type === '$streamDeleted') throw new LogRefused(`«${streamId}» has been deleted on the server: the log has lost a stream`);
     const fingerprint = fingerprintOf(recorded);
-    if (!recorded.isJson || fingerprint === null) throw new LogRefused(`${what}, «${type}», is not an event of this log: nothing else may write under «${this.prefix}»`);
+    if (!recorded.isJson || fingerprint === null)
+      throw new LogRefused(`${what}, «${type}», is not an event of this log: nothing else may write under «${this.prefix}»`);
     const { commit } = placeOf(recorded.position, what);
     let event: NvaEvent;
     try {
       event = this.codec.decode(fingerprint, recorded.data);
     } catch (cause) {
-      if (!this.codec.knows(fingerprint)) throw new LogRefused(`${what}, «${type}», is under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}`, { cause });
+      if (!this.codec.knows(fingerprint))
+        throw new LogRefused(`${what}, «${type}», is under schema ${fingerprint}, which this build does not know. ${WRITTEN_BY_NEWER}`, {
+          cause,
+        });
       throw new LogRefused(`${what} cannot be read: ${(cause as Error).message}`, { cause });
     }
     if (event.type !== type) throw new LogRefused(`${what} is «${type}» by its type and «${event.type}» by its schema`);

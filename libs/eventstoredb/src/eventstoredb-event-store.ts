@@ -1,5 +1,20 @@
 import { AvroJsonCodec, type EventCodec, type NvaEvent } from '@nva/codec';
-import { LogRefused, silentLogger, type AppendResult, type Checkpoint, type Clock, type EventBatch, type EventStore, type Leader, type LogHead, type Logger, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import {
+  LogRefused,
+  silentLogger,
+  type AppendResult,
+  type Checkpoint,
+  type Clock,
+  type EventBatch,
+  type EventStore,
+  type Leader,
+  type LogHead,
+  type Logger,
+  type Position,
+  type RecordedEvent,
+  type StreamAppend,
+  type SubscriptionMessage,
+} from '@nva/ports';
 import { Appends } from './appends.ts';
 import { BatchAppend } from './batch-append.ts';
 import { Connection } from './connection.ts';
@@ -55,9 +70,9 @@ export class EventStoreDbEventStore implements EventStore {
   }
 
   /**
-   * Opens the log, or makes it if there is none under this prefix. Waits for a server that does not answer, or has no leader, and says so once
-   * every 10 s. Throws what waiting cannot mend: RangeError for options that are wrong, LogRefused for a server or a stream that cannot be this
-   * log, and for access denied; and StoreUnavailable when `signal` aborts.
+   * Opens the log, or makes it if there is none under this prefix. Waits for a server that does not answer, or has no leader, and
+   * says so once every 10 s. Throws what waiting cannot mend: RangeError for options that are wrong, LogRefused for a server or a
+   * stream that cannot be this log, and for access denied; and StoreUnavailable when `signal` aborts.
    */
   static async open(given: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
     const { codec, prefix = DEFAULT_PREFIX, log = silentLogger } = given;
@@ -69,7 +84,13 @@ export class EventStoreDbEventStore implements EventStore {
       const logId = await opened({ connection, logStream, codec, clock: given.clock, limits, log });
       const parts = { connection, batchAppend, format, logStream, observed: new Observed(), limits, clock: given.clock, log };
       const reads = new Reads(parts);
-      return new EventStoreDbEventStore(logId, connection, new Appends(parts), reads, new Subscriptions({ connection, reads, prefix, limits, log }));
+      return new EventStoreDbEventStore(
+        logId,
+        connection,
+        new Appends(parts),
+        reads,
+        new Subscriptions({ connection, reads, prefix, limits, log }),
+      );
     } catch (error) {
       await connection.close();
       throw portError(error, 'opening the log');
@@ -82,7 +103,11 @@ export class EventStoreDbEventStore implements EventStore {
   static async renew(given: EventStoreDbOptions, logId: string): Promise<void> {
     const { limits, connection, logStream } = connected(given);
     try {
-      await within(limits.openDeadlineMs, 'renewing the log', connection.assertVersion(limits.openDeadlineMs).then(() => logStream.renew(logId, limits.openDeadlineMs)));
+      await within(
+        limits.openDeadlineMs,
+        'renewing the log',
+        connection.assertVersion(limits.openDeadlineMs).then(() => logStream.renew(logId, limits.openDeadlineMs)),
+      );
     } catch (error) {
       throw portError(error, 'renewing the log');
     } finally {
@@ -100,27 +125,42 @@ export class EventStoreDbEventStore implements EventStore {
     return this.#appends.append(appends);
   }
 
-  async *readStream(stream: string, { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {}): AsyncGenerator<RecordedEvent, void> {
+  async *readStream(
+    stream: string,
+    { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {},
+  ): AsyncGenerator<RecordedEvent, void> {
     assertCount('fromRevision', fromRevision);
     assertCount('limit', limit);
     this.#assertOpen();
     yield* this.#reads.stream(stream, fromRevision, limit);
   }
 
-  async *readAll({ after = checkpointAt(0), limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
+  async *readAll({
+    after = checkpointAt(0),
+    limit = Infinity,
+  }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
     assertCount('limit', limit);
     this.#assertOpen();
     yield* this.#reads.all(parseCheckpoint(after), limit);
   }
 
-  async *readAllBackwards({ before, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
+  async *readAllBackwards({ before, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<
+    readonly RecordedEvent[],
+    void
+  > {
     if (before !== undefined) assertCount('before', before);
     assertCount('limit', limit);
     this.#assertOpen();
     yield* this.#reads.allBackwards(before, limit);
   }
 
-  async *subscribe({ after = checkpointAt(0), signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
+  async *subscribe({
+    after = checkpointAt(0),
+    signal,
+  }: {
+    readonly after?: Checkpoint;
+    readonly signal: AbortSignal;
+  }): AsyncGenerator<SubscriptionMessage, void> {
     this.#assertOpen();
     yield* this.#subscriptions.from(parseCheckpoint(after), signal);
   }
@@ -143,12 +183,26 @@ export class EventStoreDbEventStore implements EventStore {
   }
 }
 
-function connected({ url, prefix = DEFAULT_PREFIX, codec, clock, log = silentLogger, signal: _signal, ...limitsGiven }: EventStoreDbOptions) {
+function connected({
+  url,
+  prefix = DEFAULT_PREFIX,
+  codec,
+  clock,
+  log = silentLogger,
+  signal: _signal,
+  ...limitsGiven
+}: EventStoreDbOptions) {
   if (!PREFIX.test(prefix)) throw new RangeError(`a prefix is letters, digits, «_» or «.», and one dash at its end, got «${prefix}»`);
   const connection = new Connection(url, clock, log);
   const format = new EventFormat(prefix, new AvroJsonCodec<NvaEvent>(codec.schemas));
   const batchAppend = new BatchAppend(connection);
-  return { limits: { ...DEFAULT_LIMITS, ...limitsGiven }, connection, format, batchAppend, logStream: new LogStream(connection, batchAppend, format) };
+  return {
+    limits: { ...DEFAULT_LIMITS, ...limitsGiven },
+    connection,
+    format,
+    batchAppend,
+    logStream: new LogStream(connection, batchAppend, format),
+  };
 }
 
 interface Opening {
@@ -182,5 +236,6 @@ async function opened({ connection, logStream, codec, clock, limits, log }: Open
 }
 
 function assertCount(name: string, value: number): void {
-  if (value !== Infinity && (!Number.isSafeInteger(value) || value < 0)) throw new RangeError(`${name} is a whole number from 0, got ${value}`);
+  if (value !== Infinity && (!Number.isSafeInteger(value) || value < 0))
+    throw new RangeError(`${name} is a whole number from 0, got ${value}`);
 }

@@ -8,8 +8,8 @@ type Metadata = NonNullable<Parameters<StreamsClient['batchAppend']>[0]> & NonNu
 export interface ClientInside {
   readonly capabilities: Promise<{ readonly serverVersion: string }>;
   /**
-   * Called by the client with every error of a call, and waited for by nobody. Its own one looks for another node, and rejects if there is none:
-   * a rejection that no caller can catch. So it is replaced (`Link`).
+   * Called by the client with every error of a call, and waited for by nobody. Its own one looks for another node, and rejects if
+   * there is none: a rejection that no caller can catch. So it is replaced (`Link`).
    */
   handleError: (stubs: unknown, error: unknown) => Promise<void>;
   getChannel(): Promise<{ close(): void }>;

@@ -2,13 +2,19 @@
 export const MAX_APPENDS_IN_FLIGHT = 256;
 export const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 
-/** Bytes of one append as the server counts them: EventStoreDB's own default (`MaxAppendSize`). KurrentDB takes more by default, and a log must be able to move. */
+/**
+ * Bytes of one append as the server counts them: EventStoreDB's own default (`MaxAppendSize`). KurrentDB takes more by default, and
+ * a log must be able to move.
+ */
 export const MAX_APPEND_BYTES = 1024 * 1024;
 
 /** UTF-8 bytes of a stream's name without the prefix; the same as the embedded log's, so that a log can move either way. */
 export const MAX_STREAM_NAME_BYTES = 255;
 
-/** Between two rounds of looking for the leader, doubled from the first to the largest. An election that is over is noticed this much later. */
+/**
+ * Between two rounds of looking for the leader, doubled from the first to the largest. An election that is over is noticed this
+ * much later.
+ */
 export const FIRST_SEARCH_DELAY_MS = 25;
 export const LARGEST_SEARCH_DELAY_MS = 400;
 

@@ -4,7 +4,16 @@ import { chosen, leaderAmong, membersBy } from './cluster-members.ts';
 import type { Endpoint, Target } from './connection-string.ts';
 import { leaderNamedIn, messageOf, losesNode } from './errors.ts';
 import { insideOf } from './inside.ts';
-import { CLOSE_DEADLINE_MS, FIRST_SEARCH_DELAY_MS, HELD_UP_MS, LARGEST_SEARCH_DELAY_MS, LOOK_EVERY_MS, LOOK_TIMEOUT_MS, LOOKS_MISSED, TELL_EVERY_MS } from './limits.ts';
+import {
+  CLOSE_DEADLINE_MS,
+  FIRST_SEARCH_DELAY_MS,
+  HELD_UP_MS,
+  LARGEST_SEARCH_DELAY_MS,
+  LOOK_EVERY_MS,
+  LOOK_TIMEOUT_MS,
+  LOOKS_MISSED,
+  TELL_EVERY_MS,
+} from './limits.ts';
 import { Rounds } from './rounds.ts';
 import { wait, within } from './waiting.ts';
 
@@ -25,12 +34,12 @@ export interface LinkOptions {
 }
 
 /**
- * The way to one node of the kind that a connection string prefers: the leader for what demands it. When the node is lost, another one is looked
- * for, without end and with waits that grow up to a bound, and a client is made for it. While there is one it is looked at every second:
- * a process that is stopped breaks no connection, and a node that has lost an election breaks none either.
+ * The way to one node of the kind that a connection string prefers: the leader for what demands it. When the node is lost, another
+ * one is looked for, without end and with waits that grow up to a bound, and a client is made for it. While there is one it is
+ * looked at every second: a process that is stopped breaks no connection, and a node that has lost an election breaks none either.
  *
- * Why not the client's own discovery: it gives up after so many attempts, and what it does then is a rejection that nobody can catch, which
- * ends the process. With more attempts it would wait in every call anew, and tell nobody that there is no leader.
+ * Why not the client's own discovery: it gives up after so many attempts, and what it does then is a rejection that nobody can
+ * catch, which ends the process. With more attempts it would wait in every call anew, and tell nobody that there is no leader.
  */
 export class Link {
   readonly #options: LinkOptions;
@@ -64,10 +73,13 @@ export class Link {
     return { node: this.#node && nameOf(this.#node.endpoint), forMs: this.#options.clock.monotonicMs() - this.#sinceMs };
   }
 
-  /** Resolves with the node as soon as there is one. Rejects with StoreUnavailable if that takes longer, or if this closes; with `signal`, also when that aborts. */
+  /**
+   * Resolves with the node as soon as there is one. Rejects with StoreUnavailable if that takes longer, or if this closes; with
+   * `signal`, also when that aborts.
+   */
   async node(withinMs: number, signal?: AbortSignal): Promise<Node> {
     const { clock, closing } = this.#options;
-    for (const giveUpAtMs = clock.monotonicMs() + withinMs; ; ) {
+    for (const giveUpAtMs = clock.monotonicMs() + withinMs; ;) {
       if (closing.aborted || signal?.aborted) throw closedError();
       if (this.#node) return this.#node;
       const leftMs = giveUpAtMs - clock.monotonicMs();
@@ -90,7 +102,12 @@ export class Link {
       const leader = members && leaderAmong(members);
       if (target.preference !== 'leader' || members === null) return;
       if (!leader) this.#lose(node, `${nameOf(node.endpoint)} knows no leader`);
-      else if (!target.direct && nameOf(leader) !== nameOf(node.endpoint) && members.some((member) => nameOf(member) === nameOf(node.endpoint))) this.#lose(node, `${nameOf(leader)} is the leader`);
+      else if (
+        !target.direct &&
+        nameOf(leader) !== nameOf(node.endpoint) &&
+        members.some((member) => nameOf(member) === nameOf(node.endpoint))
+      )
+        this.#lose(node, `${nameOf(leader)} is the leader`);
     } catch (error) {
       // Held up here, it may have been answered unheard.
       if (clock.monotonicMs() - fromMs > LOOK_TIMEOUT_MS + HELD_UP_MS) return;
@@ -136,7 +153,7 @@ export class Link {
   }
 
   /** One round: the node that was named, or the one that the first seed that knows tells of. null if there is none; `#reason` says why. */
-  async #attempt(): Promise<Node & { readonly lost: AbortController } | null> {
+  async #attempt(): Promise<(Node & { readonly lost: AbortController }) | null> {
     const { target } = this.#options;
     const named = this.#named;
     this.#named = null;
@@ -173,7 +190,7 @@ export class Link {
   }
 
   /** A client of a node that answers; null if it does not, or if it is to be the leader and knows of none. */
-  async #reach(endpoint: Endpoint): Promise<Node & { readonly lost: AbortController } | null> {
+  async #reach(endpoint: Endpoint): Promise<(Node & { readonly lost: AbortController }) | null> {
     const { target } = this.#options;
     let client: EventStoreDBClient | null = null;
     try {
@@ -200,7 +217,8 @@ export class Link {
     this.#asking.forget();
     this.#reaching.forget((other) => closeChannel(other.client));
     this.#sinceMs = clock.monotonicMs();
-    if (this.#toldMs !== Number.NEGATIVE_INFINITY) log.info(`the event store has a ${this.#what}`, { node: nameOf(node.endpoint), missingForMs });
+    if (this.#toldMs !== Number.NEGATIVE_INFINITY)
+      log.info(`the event store has a ${this.#what}`, { node: nameOf(node.endpoint), missingForMs });
     this.#toldMs = Number.NEGATIVE_INFINITY;
     this.#wake();
   }
@@ -256,7 +274,11 @@ export class Link {
     const { clock, log, target } = this.#options;
     if (clock.monotonicMs() - this.#toldMs < TELL_EVERY_MS) return;
     this.#toldMs = clock.monotonicMs();
-    log.warn(`the event store has no ${this.#what} that answers: waiting for one`, { nodes: target.seeds.map(nameOf), forMs: Math.round(clock.monotonicMs() - this.#sinceMs), reason: this.#reason });
+    log.warn(`the event store has no ${this.#what} that answers: waiting for one`, {
+      nodes: target.seeds.map(nameOf),
+      forMs: Math.round(clock.monotonicMs() - this.#sinceMs),
+      reason: this.#reason,
+    });
   }
 }
 
@@ -271,7 +293,10 @@ function clientOf(connectionString: string): EventStoreDBClient {
 
 /** The client leaves its channel open, and with it a socket. Nobody else holds this client. */
 function closeChannel(client: EventStoreDBClient): void {
-  void insideOf(client).getChannel().then((channel) => channel.close()).catch(() => undefined);
+  void insideOf(client)
+    .getChannel()
+    .then((channel) => channel.close())
+    .catch(() => undefined);
 }
 
 export const closedError = (): StoreUnavailable => new StoreUnavailable('the log is closed');

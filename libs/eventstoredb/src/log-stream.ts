@@ -27,9 +27,9 @@ interface SchemaAdded {
 }
 
 /**
- * What every process of a log must agree on, in a stream beside the log's own: the log's id, written first and renewed when the loss of the
- * log's end was accepted, and the schemas that its events were written with. Its name is the prefix without the dash, and `.log`: never under the prefix, so
- * readAll and subscriptions do not meet it.
+ * What every process of a log must agree on, in a stream beside the log's own: the log's id, written first and renewed when the
+ * loss of the log's end was accepted, and the schemas that its events were written with. Its name is the prefix without the dash,
+ * and `.log`: never under the prefix, so readAll and subscriptions do not meet it.
  */
 export class LogStream {
   readonly name: string;
@@ -57,23 +57,36 @@ export class LogStream {
   async open(schemas: EventCodec['schemas'], deadlineMs: number): Promise<string> {
     for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
       await this.learn(deadlineMs);
-      const missing = schemas.filter(({ fingerprint }) => !this.#known.has(fingerprint)).map(({ fingerprint, schema }) => logEvent('SchemaAdded', { fingerprint, schema }));
+      const missing = schemas
+        .filter(({ fingerprint }) => !this.#known.has(fingerprint))
+        .map(({ fingerprint, schema }) => logEvent('SchemaAdded', { fingerprint, schema }));
       if (this.#logId === undefined) missing.unshift(logEvent('LogCreated', { logId: randomIds.uuid(), format: FORMAT_VERSION }));
       if (missing.length === 0) return this.#logId!;
       // Whether it was this append or another one that came first, the next round reads what is there.
-      await this.#batchAppend.send({ stream: this.name, expectedRevision: this.#revision, events: missing }, deadlineMs, `creating «${this.name}»`);
+      await this.#batchAppend.send(
+        { stream: this.name, expectedRevision: this.#revision, events: missing },
+        deadlineMs,
+        `creating «${this.name}»`,
+      );
     }
     throw new StoreUnavailable(`«${this.name}» changed under each of ${MAX_OPEN_ATTEMPTS} attempts to complete it`);
   }
 
-  /** Gives the log another id, which every process that opens it from now on has. A repeat changes nothing. Throws LogRefused if there is no such log. */
+  /**
+   * Gives the log another id, which every process that opens it from now on has. A repeat changes nothing. Throws LogRefused if
+   * there is no such log.
+   */
   async renew(logId: string, deadlineMs: number): Promise<void> {
     for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
       await this.learn(deadlineMs);
       if (this.#logId === undefined) throw new LogRefused(`there is no log to renew: «${this.name}» is empty`);
       if (this.#logId === logId) return;
       const renewed = logEvent('LogRenewed', { logId, previousLog: this.#logId });
-      await this.#batchAppend.send({ stream: this.name, expectedRevision: this.#revision, events: [renewed] }, deadlineMs, `renewing «${this.name}»`);
+      await this.#batchAppend.send(
+        { stream: this.name, expectedRevision: this.#revision, events: [renewed] },
+        deadlineMs,
+        `renewing «${this.name}»`,
+      );
     }
     throw new StoreUnavailable(`«${this.name}» changed under each of ${MAX_OPEN_ATTEMPTS} attempts to renew it`);
   }
@@ -82,7 +95,12 @@ export class LogStream {
   async learn(withinMs: number): Promise<void> {
     const node = await this.#connection.leader(withinMs);
     try {
-      for await (const resolved of this.#connection.take<ResolvedEvent>(node, node.client.readStream(this.name, { fromRevision: BigInt(this.#revision + 1), requiresLeader: true }), READ_EVENTS)) for (const { event } of resolved) this.#apply(event!);
+      for await (const resolved of this.#connection.take<ResolvedEvent>(
+        node,
+        node.client.readStream(this.name, { fromRevision: BigInt(this.#revision + 1), requiresLeader: true }),
+        READ_EVENTS,
+      ))
+        for (const { event } of resolved) this.#apply(event!);
     } catch (error) {
       if (!isStreamNotFound(error)) throw portError(error, `reading «${this.name}»`);
     }
@@ -91,14 +109,20 @@ export class LogStream {
   /** The last event of the server, whosever it is; null on a server without any. */
   async tail(withinMs: number): Promise<AllStreamResolvedEvent | null> {
     const node = await this.#connection.leader(withinMs);
-    for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(node, node.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true }), 1)) return last!;
+    for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(
+      node,
+      node.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true }),
+      1,
+    ))
+      return last!;
     return null;
   }
 
   #apply({ type, data, revision, position }: NonNullable<ResolvedEvent['event']>): void {
     if (type === 'LogCreated') {
       const { logId, format } = data as unknown as LogCreated;
-      if (format !== FORMAT_VERSION) throw new LogRefused(`«${this.name}» is of format ${format}; this build reads ${FORMAT_VERSION}. ${WRITTEN_BY_NEWER}`);
+      if (format !== FORMAT_VERSION)
+        throw new LogRefused(`«${this.name}» is of format ${format}; this build reads ${FORMAT_VERSION}. ${WRITTEN_BY_NEWER}`);
       this.#logId ??= logId;
       this.#createdAt = placeOf(position, `«${this.name}»`);
     } else if (type === 'LogRenewed') {
@@ -108,7 +132,10 @@ export class LogStream {
       const learned = this.#learned(schema);
       if (learned !== null && learned !== fingerprint) throw new LogRefused(`«${this.name}» gives schema ${learned} as ${fingerprint}`);
       this.#known.add(fingerprint);
-    } else throw new LogRefused(`«${this.name}» holds «${type}»: it is not the stream of a log, or a newer build of the NVA wrote it: then start that build, or one newer still`);
+    } else
+      throw new LogRefused(
+        `«${this.name}» holds «${type}»: it is not the stream of a log, or a newer build of the NVA wrote it: then start that build, or one newer still`,
+      );
     this.#revision = Number(revision);
   }
 
@@ -122,4 +149,5 @@ export class LogStream {
   }
 }
 
-const logEvent = (type: string, data: LogCreated | LogRenewed | SchemaAdded): EncodedEvent => encodedEvent(randomIds.uuid(), { type, data });
+const logEvent = (type: string, data: LogCreated | LogRenewed | SchemaAdded): EncodedEvent =>
+  encodedEvent(randomIds.uuid(), { type, data });

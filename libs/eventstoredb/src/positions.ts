@@ -20,13 +20,19 @@ const CHECKPOINT = /^(\d{1,16})\/(\d{1,16})$/;
 export function placeOf(position: LogPosition | undefined, what: string): Place {
   if (!position) throw new LogRefused(`${what} has no position in $all: the server is too old`);
   const { commit, prepare } = position;
-  if (!isPosition(position)) throw new LogRefused(`${what} is at ${commit}/${prepare} of $all, which is not the position of an event that committed itself`);
+  if (!isPosition(position))
+    throw new LogRefused(`${what} is at ${commit}/${prepare} of $all, which is not the position of an event that committed itself`);
   return { commit: Number(commit), prepare: Number(prepare) };
 }
 
 /** Whether an answer names the place of an event. An answer to a repeat may not: older servers give -1 as an unsigned number. */
 export function isPosition(position: LogPosition | undefined): position is LogPosition {
-  return position !== undefined && position.commit === position.prepare && position.commit > 0n && position.commit <= BigInt(Number.MAX_SAFE_INTEGER);
+  return (
+    position !== undefined &&
+    position.commit === position.prepare &&
+    position.commit > 0n &&
+    position.commit <= BigInt(Number.MAX_SAFE_INTEGER)
+  );
 }
 
 export const checkpointOf = ({ commit, prepare }: Place): Checkpoint => `${commit}/${prepare}`;
@@ -35,7 +41,8 @@ export const checkpointOf = ({ commit, prepare }: Place): Checkpoint => `${commi
 export function parseCheckpoint(token: Checkpoint): Place {
   const [, commit, prepare] = CHECKPOINT.exec(token) ?? [];
   const place = { commit: Number(commit), prepare: Number(prepare) };
-  if (!Number.isSafeInteger(place.commit) || !Number.isSafeInteger(place.prepare)) throw new RangeError(`not a checkpoint of this log: «${token}»`);
+  if (!Number.isSafeInteger(place.commit) || !Number.isSafeInteger(place.prepare))
+    throw new RangeError(`not a checkpoint of this log: «${token}»`);
   return place;
 }
 

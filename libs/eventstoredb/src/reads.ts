@@ -1,4 +1,11 @@
-import { BACKWARDS, END, type AllStreamResolvedEvent, type Position as LogPosition, type RecordedEvent as ServerEvent, type ResolvedEvent } from '@eventstore/db-client';
+import {
+  BACKWARDS,
+  END,
+  type AllStreamResolvedEvent,
+  type Position as LogPosition,
+  type RecordedEvent as ServerEvent,
+  type ResolvedEvent,
+} from '@eventstore/db-client';
 import { LogRefused, type Clock, type EventBatch, type LogHead, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import { Attempts } from './attempts.ts';
 import type { Connection } from './connection.ts';
@@ -34,11 +41,12 @@ export class Reads {
     const serverStream = this.#parts.format.prefix + stream;
     const end = fromRevision + limit;
     let next = fromRevision;
-    for (const attempts = this.#attempts(); next < end; ) {
+    for (const attempts = this.#attempts(); next < end;) {
       try {
         for await (const event of this.#streamOnce(serverStream, next, end - next, attempts.leftMs)) {
           attempts.won();
-          if (event.revision !== next++) throw new LogRefused(`«${serverStream}» has no event ${next - 1}: it was deleted or truncated on the server`);
+          if (event.revision !== next++)
+            throw new LogRefused(`«${serverStream}» has no event ${next - 1}: it was deleted or truncated on the server`);
           yield event;
         }
         break;
@@ -55,18 +63,22 @@ export class Reads {
     const node = await connection.leader(withinMs);
     const options = { fromRevision: BigInt(fromRevision), requiresLeader: true, ...(limit === Infinity ? {} : { maxCount: limit }) };
     const read = node.client.readStream(serverStream, options, { highWaterMark: limits.readAheadEvents });
-    for await (const resolved of connection.take<ResolvedEvent>(node, read, limits.batchEvents)) yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
+    for await (const resolved of connection.take<ResolvedEvent>(node, read, limits.batchEvents))
+      yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
   }
 
   async *all(after: Place, limit: number): AsyncGenerator<EventBatch, void> {
     const { connection, limits } = this.#parts;
     let place = after;
     let left = limit;
-    for (const attempts = this.#attempts(); left > 0; ) {
+    for (const attempts = this.#attempts(); left > 0;) {
       try {
         const node = await connection.leader(attempts.leftMs);
         // Reading begins at a position, not after it.
-        const read = node.client.readAll({ fromPosition: this.from(place), requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+        const read = node.client.readAll(
+          { fromPosition: this.from(place), requiresLeader: true },
+          { highWaterMark: limits.readAheadEvents },
+        );
         for await (const resolved of connection.take<AllStreamResolvedEvent>(node, read, limits.batchEvents)) {
           attempts.won();
           const batch = await this.batch(resolved, place, left);
@@ -90,12 +102,15 @@ export class Reads {
     const floor = logStream.createdAt.commit;
     let last = before;
     let left = limit;
-    for (const attempts = this.#attempts(); left > 0; ) {
+    for (const attempts = this.#attempts(); left > 0;) {
       try {
         const node = await connection.leader(attempts.leftMs);
         // A server reads what stands before a position, where a record begins.
         const fromPosition = last === undefined ? END : toLogPosition({ commit: last, prepare: last });
-        const read = node.client.readAll({ direction: BACKWARDS, fromPosition, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+        const read = node.client.readAll(
+          { direction: BACKWARDS, fromPosition, requiresLeader: true },
+          { highWaterMark: limits.readAheadEvents },
+        );
         for await (const resolved of connection.take<AllStreamResolvedEvent>(node, read, limits.batchEvents)) {
           attempts.won();
           const ours = resolved.flatMap(({ event }) => (event && format.isOurs(event) ? [event as ServerEvent] : []));
@@ -160,7 +175,7 @@ export class Reads {
   /** Reads back from the end of `$all` until the last event of this log, or the last that this process has seen. */
   async head(): Promise<LogHead> {
     const { connection, observed } = this.#parts;
-    for (const attempts = this.#attempts(); ; ) {
+    for (const attempts = this.#attempts(); ;) {
       try {
         observed.own(await this.#last(observed.ownPosition, attempts.leftMs));
         connection.assertOpen();
@@ -175,11 +190,15 @@ export class Reads {
     const { connection, format, limits, logStream } = this.#parts;
     const floor = Math.max(known, logStream.createdAt.commit);
     const node = await connection.leader(withinMs);
-    const read = node.client.readAll({ direction: BACKWARDS, fromPosition: END, requiresLeader: true }, { highWaterMark: limits.readAheadEvents });
+    const read = node.client.readAll(
+      { direction: BACKWARDS, fromPosition: END, requiresLeader: true },
+      { highWaterMark: limits.readAheadEvents },
+    );
     for await (const resolved of connection.take<AllStreamResolvedEvent>(node, read, limits.batchEvents)) {
       for (const { event } of resolved) {
         if (!event) continue;
-        if (format.isOurs(event) && !event.type.startsWith('$')) return placeOf(event.position, `event ${event.revision} of «${event.streamId}»`).commit;
+        if (format.isOurs(event) && !event.type.startsWith('$'))
+          return placeOf(event.position, `event ${event.revision} of «${event.streamId}»`).commit;
         if (Number(event.position.commit) <= floor) return known;
       }
     }

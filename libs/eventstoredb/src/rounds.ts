@@ -7,8 +7,9 @@ interface Question<T> {
 }
 
 /**
- * Questions that are asked in rounds, each of somebody by name. A round waits for an answer no longer than SEARCH_ROUND_MS; one that comes later is
- * there in the next round, and meanwhile nobody is asked twice. So a node that is stopped, whose answer never comes, delays no other by its time limit.
+ * Questions that are asked in rounds, each of somebody by name. A round waits for an answer no longer than SEARCH_ROUND_MS; one
+ * that comes later is there in the next round, and meanwhile nobody is asked twice. So a node that is stopped, whose answer never
+ * comes, delays no other by its time limit.
  */
 export class Rounds<T> {
   readonly #questions = new Map<string, Question<T>>();

@@ -39,7 +39,7 @@ export class Subscriptions {
     const { connection, limits, log } = this.#parts;
     const signal = AbortSignal.any([reader, connection.signal]);
     const cursor = { place: after };
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         for await (const message of this.#connected(cursor, signal)) {
           failures = 0;
@@ -70,8 +70,16 @@ export class Subscriptions {
       marks.push(next);
       pull.notify();
     };
-    const filter = streamNameFilter({ prefixes: [prefix], maxSearchWindow: SEARCH_WINDOW_EVENTS, checkpointInterval: 1, checkpointReached: (_, position) => mark(false, position) });
-    const subscription = node.client.subscribeToAll({ fromPosition: reads.from(cursor.place), filter }, { highWaterMark: limits.readAheadEvents });
+    const filter = streamNameFilter({
+      prefixes: [prefix],
+      maxSearchWindow: SEARCH_WINDOW_EVENTS,
+      checkpointInterval: 1,
+      checkpointReached: (_, position) => mark(false, position),
+    });
+    const subscription = node.client.subscribeToAll(
+      { fromPosition: reads.from(cursor.place), filter },
+      { highWaterMark: limits.readAheadEvents },
+    );
     const pull = new Pull<AllStreamResolvedEvent>(subscription);
     const stop = (): void => pull.stop();
     const fail = (): void => pull.fail(new Error('the node has stopped answering'));
@@ -94,7 +102,10 @@ export class Subscriptions {
         taken += resolved.length;
         const batch = await reads.batch(resolved, delivered);
         if (!batch) continue;
-        if (batch.events[0]!.position <= cursor.place.commit) throw new LogRefused(`the subscription gave event ${batch.events[0]!.position} behind a checkpoint at ${cursor.place.commit}: going on from there would lose it`);
+        if (batch.events[0]!.position <= cursor.place.commit)
+          throw new LogRefused(
+            `the subscription gave event ${batch.events[0]!.position} behind a checkpoint at ${cursor.place.commit}: going on from there would lose it`,
+          );
         delivered = parseCheckpoint(batch.checkpoint);
         cursor.place = delivered;
         if (signal.aborted) return;

@@ -10,7 +10,8 @@ import { StandInCluster } from '../../../test/eventstore/stand-in-cluster.ts';
 import type { EventStoreDbEventStore } from '../src/index.ts';
 import { openStore, REAL_URL } from './support.ts';
 
-if (REAL_URL !== undefined) process.stdout.write('election.e2e.spec.ts kills the stand-in all the same: a real cluster is not ours to kill\n');
+if (REAL_URL !== undefined)
+  process.stdout.write('election.e2e.spec.ts kills the stand-in all the same: a real cluster is not ours to kill\n');
 
 const WRITERS = 4;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -94,7 +95,9 @@ describe('three nodes of which the leader is killed or stopped', () => {
       const pausedMs = (await callers.answered()) - fromMs;
       loop.disable();
       const electionMs = electedMs - fromMs;
-      process.stdout.write(`a leader was ${fault}: elected ${Math.round(electionMs)} ms later, callers paused for ${Math.round(pausedMs)} ms\n`);
+      process.stdout.write(
+        `a leader was ${fault}: elected ${Math.round(electionMs)} ms later, callers paused for ${Math.round(pausedMs)} ms\n`,
+      );
       if (fault === 'killed') expect(pausedMs).toBeLessThan(electionMs + 1_000 + 10 * (loop.max / 1e6));
       if (fault === 'killed') leader.start();
       else leader.thaw();
@@ -112,7 +115,9 @@ describe('three nodes of which the leader is killed or stopped', () => {
     await store.close();
     process.off('unhandledRejection', take);
     expect(nobodys).toEqual([]);
-    process.stdout.write(`four leaders lost: ${callers.acknowledged.length} acknowledged, ${stored.length} stored, ${callers.refusals} calls of unknown outcome\n`);
+    process.stdout.write(
+      `four leaders lost: ${callers.acknowledged.length} acknowledged, ${stored.length} stored, ${callers.refusals} calls of unknown outcome\n`,
+    );
   }, 600_000);
 
   it('take nothing without a majority, and what was asked meanwhile when there is one again', async () => {

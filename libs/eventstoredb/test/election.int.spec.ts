@@ -14,7 +14,8 @@ import { Trio } from '../../../test/eventstore/trio.ts';
 import type { EventStoreDbEventStore } from '../src/index.ts';
 import { openStore, REAL_URL } from './support.ts';
 
-if (REAL_URL !== undefined) process.stdout.write('election.int.spec.ts runs on the stand-in all the same: a real cluster cannot be told to elect nobody\n');
+if (REAL_URL !== undefined)
+  process.stdout.write('election.int.spec.ts runs on the stand-in all the same: a real cluster cannot be told to elect nobody\n');
 
 /** Longer than the client's own discovery goes on, which is ten times 100 ms and ten answers. */
 const ELECTION_MS = 2_500;
@@ -23,7 +24,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** What was said, and at which level. */
 function listening(): Logger & { readonly lines: string[] } {
   const lines: string[] = [];
-  const say = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => void (level !== 'debug' && lines.push(`${level}: ${message} ${JSON.stringify(fields)}`));
+  const say = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) =>
+    void (level !== 'debug' && lines.push(`${level}: ${message} ${JSON.stringify(fields)}`));
   return { lines, debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
 }
 
@@ -53,14 +55,17 @@ describe('while the nodes of the event store elect a leader', () => {
     const stop = new AbortController();
     const received: string[] = [];
     const following = (async () => {
-      for await (const message of store.subscribe({ signal: stop.signal })) if (message.kind === 'events') received.push(...ids(message.events));
+      for await (const message of store.subscribe({ signal: stop.signal }))
+        if (message.kind === 'events') received.push(...ids(message.events));
     })();
     await vi.waitFor(() => expect(received).toHaveLength(1), 120_000);
     trio.elect(null);
     const [leader] = trio.nodes;
     // The leader goes: its subscription breaks first, so that another node is looked for when the call of the appends breaks.
     Object.assign(leader!.faults, { dropWith: 'cancelled', dropAfterEvents: 1, drops: 1 });
-    await leader!.log.append('$stats', 'any', [{ id: randomUUID(), type: '$stats', isJson: false, data: Buffer.alloc(0), metadata: Buffer.alloc(0) }]);
+    await leader!.log.append('$stats', 'any', [
+      { id: randomUUID(), type: '$stats', isJson: false, data: Buffer.alloc(0), metadata: Buffer.alloc(0) },
+    ]);
     await pause(50);
     const call = [fresh('b'), fresh('c', NO_STREAM, 2)];
     const [appended, read] = [store.append(call), allOf(store)];
@@ -107,13 +112,17 @@ describe('while the nodes of the event store elect a leader', () => {
     ['is too busy', () => (trio.nodes[0]!.faults.tooBusy = 3)],
     ['is not ready', () => (trio.nodes[0]!.faults.unavailable = 3)],
     ['knows of no leader for a while', () => (trio.elect(null), setTimeout(() => trio.elect(1), 700))],
-  ])('a node that %s keeps nothing from being appended, and nothing is there twice', async (_, happens) => {
-    await store.append([fresh('a')]);
-    happens();
-    const calls = Array.from({ length: 20 }, (_one, i) => fresh(`s-${i}`));
-    for (const call of calls) expect(await store.append([call])).toMatchObject([{ outcome: 'appended' }]);
-    expect(ids(await allOf(store)).slice(1)).toEqual(idsOf(calls));
-  }, 300_000);
+  ])(
+    'a node that %s keeps nothing from being appended, and nothing is there twice',
+    async (_, happens) => {
+      await store.append([fresh('a')]);
+      happens();
+      const calls = Array.from({ length: 20 }, (_one, i) => fresh(`s-${i}`));
+      for (const call of calls) expect(await store.append([call])).toMatchObject([{ outcome: 'appended' }]);
+      expect(ids(await allOf(store)).slice(1)).toEqual(idsOf(calls));
+    },
+    300_000,
+  );
 
   it('a node that is stopped, and answers nobody, holds up nothing: neither as one that is asked, nor as the leader that others still name', async () => {
     // A node may take longer to answer than this test.
@@ -145,7 +154,9 @@ describe('a start during an election', () => {
     const log = listening();
     const opening = openStore(trio.url, { log });
     await pause(ELECTION_MS);
-    expect(log.lines).toEqual([expect.stringMatching(/^warn: the event store has no leader that answers: waiting for one .*knows no leader/)]);
+    expect(log.lines).toEqual([
+      expect.stringMatching(/^warn: the event store has no leader that answers: waiting for one .*knows no leader/),
+    ]);
     trio.elect(1);
     const store = await opening;
     expect(log.lines.slice(1)).toEqual([expect.stringMatching(/^info: the event store has a leader /)]);
@@ -222,14 +233,22 @@ describe('a node answers what demands the leader as the real server does', () =>
   const answer = async (node: number): Promise<object> => {
     const client = EventStoreDBClient.connectionString(`esdb://${trio.nameOf(node)}?tls=false`);
     const read = client.readStream('a', { requiresLeader: true });
-    const error = await new Promise<{ _raw?: { code: number; details: string; metadata: { getMap(): object } } }>((resolve) => read.on('error', resolve as never));
+    const error = await new Promise<{ _raw?: { code: number; details: string; metadata: { getMap(): object } } }>((resolve) =>
+      read.on('error', resolve as never),
+    );
     await client.dispose();
     const { code, details, metadata } = error._raw!;
     return { code, details, ...metadata.getMap() };
   };
 
   it('names the leader: NOT_FOUND, with its endpoint in the trailers', async () => {
-    expect(await answer(1)).toMatchObject({ code: 5, details: 'Leader info available', exception: 'not-leader', 'leader-endpoint-host': '127.0.0.1', 'leader-endpoint-port': String(trio.nodes[0]!.port) });
+    expect(await answer(1)).toMatchObject({
+      'code': 5,
+      'details': 'Leader info available',
+      'exception': 'not-leader',
+      'leader-endpoint-host': '127.0.0.1',
+      'leader-endpoint-port': String(trio.nodes[0]!.port),
+    });
   });
 
   it('knows of none: UNKNOWN', async () => {

@@ -6,7 +6,8 @@ import { StandIn } from '../../../test/eventstore/stand-in.ts';
 import type { EventStoreDbEventStore } from '../src/index.ts';
 import { freshPrefix, openStore, REAL_URL, startStandIn } from './support.ts';
 
-if (REAL_URL !== undefined) process.stdout.write('failures.int.spec.ts runs on the stand-in all the same: a real server cannot be told to fail\n');
+if (REAL_URL !== undefined)
+  process.stdout.write('failures.int.spec.ts runs on the stand-in all the same: a real server cannot be told to fail\n');
 
 const positionOf = (result: AppendResult | undefined): number => (result?.outcome === 'appended' ? result.position : Number.NaN);
 
@@ -31,7 +32,10 @@ describe('when the server fails', () => {
     const leader = await StandIn.start({ directory: server.directory, log: standIn.log });
     standIn.faults.notLeader = { host: '127.0.0.1', port: leader.port };
     const call = [fresh('a'), fresh('b', NO_STREAM, 2)];
-    expect(await store.append(call)).toMatchObject([{ outcome: 'appended', repeated: false }, { outcome: 'appended', repeated: false }]);
+    expect(await store.append(call)).toMatchObject([
+      { outcome: 'appended', repeated: false },
+      { outcome: 'appended', repeated: false },
+    ]);
     standIn.faults.unavailable = Infinity;
     expect(await store.append([fresh('c')]), 'it is the leader that answers').toMatchObject([{ outcome: 'appended' }]);
     expect(ids(await allOf(store))).toEqual(expect.arrayContaining(idsOf(call)));
@@ -184,36 +188,48 @@ describe('when the server fails', () => {
     expect(ids(received)).toEqual(ids(await allOf(store)));
   });
 
-  it.each([4, 16, 64])('loses nothing where the server goes back to catching up again and again, %i events a batch', async (batchEvents) => {
-    const reader = await openStore(standIn.url, { prefix: freshPrefix(), batchEvents, readAheadEvents: 2 * batchEvents });
-    const total = 3_000;
-    const stop = new AbortController();
-    const received: RecordedEvent[] = [];
-    let caughtUp = 0;
-    const following = (async () => {
-      for await (const message of reader.subscribe({ signal: stop.signal })) {
-        if (message.kind === 'caught-up') caughtUp++;
-        else received.push(...message.events);
-        if (received.length >= total) stop.abort();
-        // So slow that live events pile up at the server and here.
-        else if (received.length % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    })();
-    for (let i = 0; i < total; i += 100) await reader.append(Array.from({ length: 50 }, (_, k) => fresh(`s-${i}-${k}`, NO_STREAM, 2)));
-    const watch = setTimeout(() => stop.abort(), 15_000);
-    await following;
-    clearTimeout(watch);
-    expect(ids(received)).toEqual(ids(await allOf(reader)));
-    expect(caughtUp).toBeGreaterThan(1);
-    await reader.close();
-  }, 300_000);
+  it.each([4, 16, 64])(
+    'loses nothing where the server goes back to catching up again and again, %i events a batch',
+    async (batchEvents) => {
+      const reader = await openStore(standIn.url, { prefix: freshPrefix(), batchEvents, readAheadEvents: 2 * batchEvents });
+      const total = 3_000;
+      const stop = new AbortController();
+      const received: RecordedEvent[] = [];
+      let caughtUp = 0;
+      const following = (async () => {
+        for await (const message of reader.subscribe({ signal: stop.signal })) {
+          if (message.kind === 'caught-up') caughtUp++;
+          else received.push(...message.events);
+          if (received.length >= total) stop.abort();
+          // So slow that live events pile up at the server and here.
+          else if (received.length % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      })();
+      for (let i = 0; i < total; i += 100) await reader.append(Array.from({ length: 50 }, (_, k) => fresh(`s-${i}-${k}`, NO_STREAM, 2)));
+      const watch = setTimeout(() => stop.abort(), 15_000);
+      await following;
+      clearTimeout(watch);
+      expect(ids(received)).toEqual(ids(await allOf(reader)));
+      expect(caughtUp).toBeGreaterThan(1);
+      await reader.close();
+    },
+    300_000,
+  );
 
   it('leaves what a slow reader does not take with the server', async () => {
     const audit = { ...sample().data.audit, actor: 'x'.repeat(4_000) };
-    const events = Array.from({ length: 6_000 }, () => toAppend({ type: 'MacChanged', data: { audit, tsId: 'ts', mac: '02:00:00:00:00:01' } }));
+    const events = Array.from({ length: 6_000 }, () =>
+      toAppend({ type: 'MacChanged', data: { audit, tsId: 'ts', mac: '02:00:00:00:00:01' } }),
+    );
     await store.close();
     store = await openStore(standIn.url, { prefix: freshPrefix() });
-    await store.append(Array.from({ length: 60 }, (_, i) => ({ stream: `s-${i}`, expectedRevision: NO_STREAM, events: events.slice(i * 100, (i + 1) * 100) })));
+    await store.append(
+      Array.from({ length: 60 }, (_, i) => ({
+        stream: `s-${i}`,
+        expectedRevision: NO_STREAM,
+        events: events.slice(i * 100, (i + 1) * 100),
+      })),
+    );
     const stop = new AbortController();
     const received: string[] = [];
     standIn.faults.sentEvents = 0;

@@ -71,7 +71,9 @@ describe('a server that is killed and started again on the same data', () => {
     const again = await openStore(server.url);
     expect(again.logId).toBe(logId);
     await again.close();
-    process.stdout.write(`killed twice: ${acknowledged.length} acknowledged, ${stored.length} stored, ${refusals} calls of unknown outcome\n`);
+    process.stdout.write(
+      `killed twice: ${acknowledged.length} acknowledged, ${stored.length} stored, ${refusals} calls of unknown outcome\n`,
+    );
   }, 300_000);
 
   it('keeps what the embedded log does not carry', async () => {

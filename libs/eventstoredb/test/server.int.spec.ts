@@ -16,7 +16,9 @@ import { freshPrefix, openStore, REAL_URL, startStandIn } from './support.ts';
 
 const codec = new AvroJsonCodec<NvaEvent>(createEventCodec().schemas);
 /** One event that is as large as its actor's name. */
-const sized = (actor: string): EventToAppend[] => [toAppend({ ...sample(), data: { ...sample().data, audit: { ...sample().data.audit, actor } } } as NvaEvent)];
+const sized = (actor: string): EventToAppend[] => [
+  toAppend({ ...sample(), data: { ...sample().data, audit: { ...sample().data.audit, actor } } } as NvaEvent),
+];
 const subscribed = (store: EventStoreDbEventStore) => collect(store.subscribe({ signal: AbortSignal.timeout(5_000) }));
 
 /** What a server holds besides our events. Runs on a real one as well. */
@@ -45,10 +47,15 @@ describe('on a server that is not ours alone', () => {
     await client.appendToStream(`other${prefix}x`, jsonEvent({ type: 'Foreign', data: {} }));
     await store.append([call[0]!]);
     // Only an administrator may write a system stream of a secured server; it has such links of its own.
-    await client.appendToStream(`$ce-${prefix}`, binaryEvent({ type: '$>', data: Buffer.from(`0@${prefix}a`), metadata: {} })).catch(() => undefined);
+    await client
+      .appendToStream(`$ce-${prefix}`, binaryEvent({ type: '$>', data: Buffer.from(`0@${prefix}a`), metadata: {} }))
+      .catch(() => undefined);
     await client.setStreamMetadata(`${prefix}a`, { maxAge: 1_000_000 });
     await store.append([call[1]!]);
-    await client.appendToStream(`z${prefix}x`, Array.from({ length: 40 }, () => jsonEvent({ type: 'Foreign', data: {} })));
+    await client.appendToStream(
+      `z${prefix}x`,
+      Array.from({ length: 40 }, () => jsonEvent({ type: 'Foreign', data: {} })),
+    );
     expect(ids(await allOf(store))).toEqual(idsOf(call));
     expect((await store.head()).position).toBe((await allOf(store)).at(-1)!.position);
     const received: RecordedEvent[] = [];
@@ -63,7 +70,10 @@ describe('on a server that is not ours alone', () => {
     ['a foreign event', jsonEvent({ type: 'Foreign', data: { a: 1 } })],
     ['bytes', binaryEvent({ type: 'MacChanged', data: Buffer.from('x') })],
     ['a link', binaryEvent({ type: '$>', data: Buffer.from('0@x') })],
-    ['an event under a schema that nobody knows', jsonEvent({ type: 'MacChanged', data: {}, metadata: { schemaFingerprint: '0123456789abcdef' } })],
+    [
+      'an event under a schema that nobody knows',
+      jsonEvent({ type: 'MacChanged', data: {}, metadata: { schemaFingerprint: '0123456789abcdef' } }),
+    ],
   ])('refuses %s under its prefix, and names the stream', async (_, event) => {
     await store.append([fresh('a')]);
     await client.appendToStream(`${prefix}a`, event);
@@ -78,7 +88,8 @@ describe('on a server that is not ours alone', () => {
     const call = [fresh('a', NO_STREAM, 2)];
     await store.append(call);
     const logId = randomUUID();
-    for (let run = 0; run < 2; run++) await EventStoreDbEventStore.renew({ url, prefix, codec: createEventCodec(), clock: systemClock }, logId);
+    for (let run = 0; run < 2; run++)
+      await EventStoreDbEventStore.renew({ url, prefix, codec: createEventCodec(), clock: systemClock }, logId);
     const again = await openStore(url, { prefix });
     expect([again.logId, again.logId === store.logId]).toEqual([logId, false]);
     expect(ids(await allOf(again))).toEqual(idsOf(call));
@@ -87,7 +98,9 @@ describe('on a server that is not ours alone', () => {
   });
 
   it('is not renewed where there is no log', async () => {
-    await expect(EventStoreDbEventStore.renew({ url, prefix: freshPrefix(), codec: createEventCodec(), clock: systemClock }, randomUUID())).rejects.toThrow(/no log to renew/);
+    await expect(
+      EventStoreDbEventStore.renew({ url, prefix: freshPrefix(), codec: createEventCodec(), clock: systemClock }, randomUUID()),
+    ).rejects.toThrow(/no log to renew/);
   });
 
   it('refuses a stream that was deleted for good', async () => {
@@ -118,9 +131,13 @@ describe('on a server that is not ours alone', () => {
   });
 
   it('refuses an append of more than 1 MiB before it is sent, and takes one below', async () => {
-    await expect(store.append([fresh('b'), { stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(1024 * 1024)) }])).rejects.toThrow(RangeError);
+    await expect(
+      store.append([fresh('b'), { stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(1024 * 1024)) }]),
+    ).rejects.toThrow(RangeError);
     expect(await allOf(store)).toEqual([]);
-    expect(await store.append([{ stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(1_000_000)) }])).toMatchObject([{ outcome: 'appended' }]);
+    expect(await store.append([{ stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(1_000_000)) }])).toMatchObject([
+      { outcome: 'appended' },
+    ]);
     expect(await store.append([fresh('c', NO_STREAM, MAX_EVENTS_PER_APPEND)])).toMatchObject([{ outcome: 'appended' }]);
   });
 
@@ -134,7 +151,14 @@ describe('on a server that is not ours alone', () => {
       const writer = new AvroJsonCodec<NvaEvent>([{ fingerprint, schema: older }]);
       await client.appendToStream(`${prefix.slice(0, -1)}.log`, jsonEvent({ type: 'SchemaAdded', data: { fingerprint, schema: older } }));
       const events = samplesOfEveryType().filter(({ type }) => type === name);
-      const written = events.map((event) => jsonEvent({ id: randomUUID(), type: name, data: writer.encode({ ...event, data: { ...event.data, retired: 'x' } } as unknown as NvaEvent).json as Record<string, unknown>, metadata: { schemaFingerprint: fingerprint } }));
+      const written = events.map((event) =>
+        jsonEvent({
+          id: randomUUID(),
+          type: name,
+          data: writer.encode({ ...event, data: { ...event.data, retired: 'x' } } as unknown as NvaEvent).json as Record<string, unknown>,
+          metadata: { schemaFingerprint: fingerprint },
+        }),
+      );
       await client.appendToStream(`${prefix}${name}`, written);
       expected.push(...events);
     }
@@ -146,8 +170,17 @@ describe('on a server that is not ours alone', () => {
 
   it.each([
     ['what is no event of a log', jsonEvent({ type: 'Foreign', data: {} })],
-    ['a schema that cannot be read', jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema: { type: 'nothing' } } })],
-    ['a schema under the fingerprint of another', jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema: { ...(createEventCodec().schemas[0]!.schema as object), aliases: ['X'] } } })],
+    [
+      'a schema that cannot be read',
+      jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema: { type: 'nothing' } } }),
+    ],
+    [
+      'a schema under the fingerprint of another',
+      jsonEvent({
+        type: 'SchemaAdded',
+        data: { fingerprint: '0123456789abcdef', schema: { ...(createEventCodec().schemas[0]!.schema as object), aliases: ['X'] } },
+      }),
+    ],
   ])("refuses a log's own stream that holds %s", async (_, event) => {
     await client.appendToStream(`${prefix.slice(0, -1)}.log`, event);
     await expect(openStore(url, { prefix })).rejects.toThrow(LogRefused);
@@ -155,14 +188,36 @@ describe('on a server that is not ours alone', () => {
 
   it('refuses an event of a type that only a newer build knows as what that build wrote: it is to be started, and nothing put back', async () => {
     const schema = { type: 'record', name: 'VnTeleported', namespace: 'nvo3.v1', fields: [] };
-    await client.appendToStream(`${prefix.slice(0, -1)}.log`, jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema } }));
-    await client.appendToStream(`${prefix}vn-1`, jsonEvent({ type: 'VnTeleported', data: {}, metadata: { schemaFingerprint: '0123456789abcdef' } }));
-    await expect(allOf(store)).rejects.toThrow(/event 0 of «.*vn-1», «VnTeleported», is under schema 0123456789abcdef.*The log is whole.*Start that build, or one newer still; do not put a backup in its place/);
+    await client.appendToStream(
+      `${prefix.slice(0, -1)}.log`,
+      jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema } }),
+    );
+    await client.appendToStream(
+      `${prefix}vn-1`,
+      jsonEvent({ type: 'VnTeleported', data: {}, metadata: { schemaFingerprint: '0123456789abcdef' } }),
+    );
+    await expect(allOf(store)).rejects.toThrow(
+      /event 0 of «.*vn-1», «VnTeleported», is under schema 0123456789abcdef.*The log is whole.*Start that build, or one newer still; do not put a backup in its place/,
+    );
   });
 
   it.each([
-    ['another format', jsonEvent({ type: 'LogCreated', data: { logId: randomUUID(), format: 9 } }), /is of format 9; this build reads 1.*Start that build/],
-    ['a schema of ours that says what this build cannot hold', jsonEvent({ type: 'SchemaAdded', data: { fingerprint: '0123456789abcdef', schema: { type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] } } }), /MacChanged.*Start that build/],
+    [
+      'another format',
+      jsonEvent({ type: 'LogCreated', data: { logId: randomUUID(), format: 9 } }),
+      /is of format 9; this build reads 1.*Start that build/,
+    ],
+    [
+      'a schema of ours that says what this build cannot hold',
+      jsonEvent({
+        type: 'SchemaAdded',
+        data: {
+          fingerprint: '0123456789abcdef',
+          schema: { type: 'record', name: 'MacChanged', namespace: 'nvo3.v1', fields: [{ name: 'mac', type: 'long' }] },
+        },
+      }),
+      /MacChanged.*Start that build/,
+    ],
   ])("refuses a log's own stream that a newer build wrote, with %s, and says to start that build", async (_, event, message) => {
     await client.appendToStream(`${prefix.slice(0, -1)}.log`, event);
     await expect(openStore(url, { prefix })).rejects.toThrow(message);
@@ -185,13 +240,21 @@ describe('on a server that is not ours alone', () => {
     await store.append([append]);
     const { event } = append.events[0]!;
     for await (const { event: stored } of client.readStream(`${prefix}a`)) {
-      expect(stored).toMatchObject({ type: event.type, isJson: true, data: toJsonEvent(codec, event).data, metadata: { $correlationId: event.data.audit.correlationId } });
+      expect(stored).toMatchObject({
+        type: event.type,
+        isJson: true,
+        data: toJsonEvent(codec, event).data,
+        metadata: { $correlationId: event.data.audit.correlationId },
+      });
       expect((stored!.metadata as { schemaFingerprint: string }).schemaFingerprint).toMatch(/^[0-9a-f]{16}$/);
     }
   });
 });
 
-if (REAL_URL !== undefined) process.stdout.write('server.int.spec.ts: limits, version, TLS and node preference are tested on the stand-in; a real server is configured once\n');
+if (REAL_URL !== undefined)
+  process.stdout.write(
+    'server.int.spec.ts: limits, version, TLS and node preference are tested on the stand-in; a real server is configured once\n',
+  );
 
 describe('the server as it is configured', () => {
   let server: Awaited<ReturnType<typeof startStandIn>>;
@@ -200,8 +263,12 @@ describe('the server as it is configured', () => {
   it('takes less than we send: its limit is named', async () => {
     server = await startStandIn({ maxAppendBytes: 300_000 });
     const store = await openStore(server.standIn.url);
-    await expect(store.append([{ stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(400_000)) }])).rejects.toThrow('300000');
-    await expect(store.append([{ stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(400_000)) }])).rejects.toThrow(RangeError);
+    await expect(store.append([{ stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(400_000)) }])).rejects.toThrow(
+      '300000',
+    );
+    await expect(store.append([{ stream: 'a', expectedRevision: NO_STREAM, events: sized('x'.repeat(400_000)) }])).rejects.toThrow(
+      RangeError,
+    );
     expect(await allOf(store)).toEqual([]);
     await store.close();
   });
@@ -215,7 +282,29 @@ describe('the server as it is configured', () => {
     server = await startStandIn();
     const certificate = join(server.directory, 'server.crt');
     const key = join(server.directory, 'server.key');
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate], { stdio: 'ignore' });
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+        '-subj',
+        '/CN=localhost',
+        '-addext',
+        'subjectAltName=IP:127.0.0.1',
+        '-keyout',
+        key,
+        '-out',
+        certificate,
+      ],
+      { stdio: 'ignore' },
+    );
     const credentials = ServerCredentials.createSsl(null, [{ cert_chain: readFileSync(certificate), private_key: readFileSync(key) }]);
     const secure = await StandIn.start({ directory: server.directory, log: server.standIn.log, credentials });
     secure.faults.credentials = 'nva:secret';
@@ -232,7 +321,11 @@ describe('the server as it is configured', () => {
     let follower: StandIn;
     let cluster: string;
     const lead = (leader: StandIn, other: StandIn): void => {
-      for (const node of [leader, other]) node.members = [{ port: leader.port, state: 'leader' }, { port: other.port, state: 'follower' }];
+      for (const node of [leader, other])
+        node.members = [
+          { port: leader.port, state: 'leader' },
+          { port: other.port, state: 'follower' },
+        ];
     };
 
     beforeEach(async () => {
@@ -243,23 +336,26 @@ describe('the server as it is configured', () => {
     });
     afterEach(() => follower.stop());
 
-    it.each(['', '&nodePreference=leader', '&nodePreference=follower'])('subscribes at the node that «%s» prefers, and appends and reads at the leader', async (preference) => {
-      const store = await openStore(cluster + preference);
-      const call = [fresh('a', NO_STREAM, 3)];
-      // A follower would pass it on, or answer from what it has.
-      follower.faults.unavailable = preference.endsWith('follower') ? 0 : Infinity;
-      expect(await store.append(call)).toMatchObject([{ outcome: 'appended' }]);
-      expect(ids(await collect(store.readStream('a')))).toEqual(idsOf(call));
-      expect(ids(await allOf(store))).toEqual(idsOf(call));
-      const received: RecordedEvent[] = [];
-      for await (const message of store.subscribe({ signal: AbortSignal.timeout(10_000) })) {
-        if (message.kind === 'caught-up') break;
-        received.push(...message.events);
-      }
-      expect(ids(received)).toEqual(idsOf(call));
-      expect([server.standIn.faults.sentEvents, follower.faults.sentEvents]).toEqual(preference.endsWith('follower') ? [0, 3] : [3, 0]);
-      await store.close();
-    });
+    it.each(['', '&nodePreference=leader', '&nodePreference=follower'])(
+      'subscribes at the node that «%s» prefers, and appends and reads at the leader',
+      async (preference) => {
+        const store = await openStore(cluster + preference);
+        const call = [fresh('a', NO_STREAM, 3)];
+        // A follower would pass it on, or answer from what it has.
+        follower.faults.unavailable = preference.endsWith('follower') ? 0 : Infinity;
+        expect(await store.append(call)).toMatchObject([{ outcome: 'appended' }]);
+        expect(ids(await collect(store.readStream('a')))).toEqual(idsOf(call));
+        expect(ids(await allOf(store))).toEqual(idsOf(call));
+        const received: RecordedEvent[] = [];
+        for await (const message of store.subscribe({ signal: AbortSignal.timeout(10_000) })) {
+          if (message.kind === 'caught-up') break;
+          received.push(...message.events);
+        }
+        expect(ids(received)).toEqual(idsOf(call));
+        expect([server.standIn.faults.sentEvents, follower.faults.sentEvents]).toEqual(preference.endsWith('follower') ? [0, 3] : [3, 0]);
+        await store.close();
+      },
+    );
 
     it('goes to the new leader after an election, with its appends and its reads', async () => {
       const store = await openStore(cluster);

@@ -1,6 +1,16 @@
 import { type FoldedTs, type FoldedVn } from './model.ts';
 import type { ChangeWatcher, Network } from './network.ts';
-import { frameOf, nveSnapshot, tenantSystemSnapshot, vnSnapshot, type NveSnapshot, type OracleSnapshot, type SnapshotFrame, type TenantSystemSnapshot, type VnSnapshot } from './snapshot.ts';
+import {
+  frameOf,
+  nveSnapshot,
+  tenantSystemSnapshot,
+  vnSnapshot,
+  type NveSnapshot,
+  type OracleSnapshot,
+  type SnapshotFrame,
+  type TenantSystemSnapshot,
+  type VnSnapshot,
+} from './snapshot.ts';
 
 /**
  * A snapshot of the network taken in parts while the network goes on: everything as it stood at the position of the log where the capture

@@ -10,7 +10,10 @@ export interface Claim {
 
 const sameClaim = (a: Claim, b: Claim): boolean => a.vn === b.vn && a.kind === b.kind && a.address === b.address;
 
-/** What a tenant system claims: its MAC in every VN that it is in, and the IP of each binding (R13). An L2 binding's VLAN and MAC are covered by the MAC. */
+/**
+ * What a tenant system claims: its MAC in every VN that it is in, and the IP of each binding (R13). An L2 binding's VLAN and MAC
+ * are covered by the MAC.
+ */
 export function eachClaim(ts: FoldedTs, visit: (vn: FoldedVn, kind: Claim['kind'], address: string, ts: FoldedTs) => void): void {
   const { bindings, mac } = ts.state;
   for (let i = 0; i < bindings.length; i++) {
@@ -34,8 +37,8 @@ export function firstInVn(bindings: readonly Connection[], vn: FoldedVn): number
 }
 
 /**
- * Brings the claims of tenant systems from what they were `before` to what they are. An address that one of two gives up and the other has keeps its place
- * in the order of arrival (X2): it was passed on. Returns who else has come to hold an address.
+ * Brings the claims of tenant systems from what they were `before` to what they are. An address that one of two gives up and the
+ * other has keeps its place in the order of arrival (X2): it was passed on. Returns who else has come to hold an address.
  */
 export function moveClaims(tenantSystems: readonly FoldedTs[], before: readonly (readonly Claim[])[]): Set<FoldedTs> {
   const after = tenantSystems.map((ts) => claimsOf(ts));
@@ -59,9 +62,16 @@ export function moveClaims(tenantSystems: readonly FoldedTs[], before: readonly 
   });
   tenantSystems.forEach((ts, i) => {
     const from = partner(i);
-    for (const claim of after[i]!) if (!has(before[i]!, claim) && !(from !== null && ends(claim, from))) claim.vn[claim.kind].claim(claim.address, ts);
+    for (const claim of after[i]!)
+      if (!has(before[i]!, claim) && !(from !== null && ends(claim, from))) claim.vn[claim.kind].claim(claim.address, ts);
   });
-  for (const table of passed) tenantSystems.forEach((ts, i) => table.settle(ts, after[i]!.some((claim) => claim.vn[claim.kind] === table)));
+  for (const table of passed)
+    tenantSystems.forEach((ts, i) =>
+      table.settle(
+        ts,
+        after[i]!.some((claim) => claim.vn[claim.kind] === table),
+      ),
+    );
   return successors;
 }
 

@@ -72,7 +72,10 @@ export class ClaimTable {
     return at === 0 ? present[0]! : null;
   }
 
-  /** Gives the claim of one to another, at the earlier of their places in the order of claims: nobody else comes to hold the address by it. `settle` both when all is done. */
+  /**
+   * Gives the claim of one to another, at the earlier of their places in the order of claims: nobody else comes to hold the address
+   * by it. `settle` both when all is done.
+   */
   pass(address: string, from: FoldedTs, to: FoldedTs): void {
     const present = this.claimants(address);
     const at = present.findIndex((ts) => ts === from || ts === to);
@@ -103,7 +106,10 @@ export class ClaimTable {
     return Array.isArray(present) ? present : [present];
   }
 
-  /** Who claims what, address by address: the claimant, or all of them where there are several. Claims that come or go meanwhile are met or not. */
+  /**
+   * Who claims what, address by address: the claimant, or all of them where there are several. Claims that come or go meanwhile are
+   * met or not.
+   */
   claimed(): IterableIterator<FoldedTs | readonly FoldedTs[]> {
     return this.#claims.values();
   }

@@ -13,8 +13,9 @@ interface Kept {
 }
 
 /**
- * What a table is that somebody reports with a position and a digest. `same`: it is the feed's table as it is now. `behind`: it is what the table was at
- * that position or since. `differs`: it never was what the table was from that position on. `unknown`: nothing can be said.
+ * What a table is that somebody reports with a position and a digest. `same`: it is the feed's table as it is now. `behind`: it is
+ * what the table was at that position or since. `differs`: it never was what the table was from that position on. `unknown`:
+ * nothing can be said.
  */
 export type Verdict = 'same' | 'behind' | 'differs' | 'unknown';
 
@@ -35,7 +36,8 @@ export class FeedDigests {
   /** As they were when `all` gave them. What feeds had before is not known then. */
   static restored(digests: Iterable<CurrentDigest>): FeedDigests {
     const restored = new FeedDigests();
-    for (const { feed, position, digest } of digests) restored.#feeds.set(feed, { current: new TableDigest(digest), positions: [position], digests: [digest] });
+    for (const { feed, position, digest } of digests)
+      restored.#feeds.set(feed, { current: new TableDigest(digest), positions: [position], digests: [digest] });
     return restored;
   }
 
@@ -66,7 +68,9 @@ export class FeedDigests {
   /** The digest as it is now, and the position of the change that made it. */
   current(feed: string): { readonly position: Position; readonly digest: string } {
     const kept = this.#feeds.get(feed);
-    return kept ? { position: kept.positions.at(-1)!, digest: kept.digests.at(-1)! } : { position: 0, digest: new TableDigest().toString() };
+    return kept
+      ? { position: kept.positions.at(-1)!, digest: kept.digests.at(-1)! }
+      : { position: 0, digest: new TableDigest().toString() };
   }
 
   /** The digest at a position; null where none is held for it. */
@@ -85,9 +89,10 @@ export class FeedDigests {
   }
 
   /**
-   * Judges a table that is said to be of `position` or later: after a read of a compacted feed a consumer knows the newest of the live keys, and
-   * not that others were removed since, so it may have more than it can tell. A digest is a sum over keys and positions; one that was the
-   * feed's at any time since is that table. Only where every digest since is held, and none is it, does the table differ.
+   * Judges a table that is said to be of `position` or later: after a read of a compacted feed a consumer knows the newest of the
+   * live keys, and not that others were removed since, so it may have more than it can tell. A digest is a sum over keys and
+   * positions; one that was the feed's at any time since is that table. Only where every digest since is held, and none is it, does
+   * the table differ.
    */
   judge(feed: string, position: Position, digest: string): Verdict {
     const kept = this.#feeds.get(feed);

@@ -9,12 +9,13 @@ export interface LogTimeState {
 }
 
 /**
- * How much time has passed as far as the log vouches for it: it goes forward only, and by MAX_STEP_MS an event at most, whatever a clock does. A clock that jumps
- * forward by years has added an hour; one that jumps back has added nothing, and what comes after it counts again. So what ages by this time is never too young
- * by a clock that was wrong, and too old by an hour at most.
+ * How much time has passed as far as the log vouches for it: it goes forward only, and by MAX_STEP_MS an event at most, whatever a
+ * clock does. A clock that jumps forward by years has added an hour; one that jumps back has added nothing, and what comes after it
+ * counts again. So what ages by this time is never too young by a clock that was wrong, and too old by an hour at most.
  *
- * Two clocks are told apart where they are further than MAX_STEP_MS from each other: processes that share the log, one of them wrong, or one clock before and after it
- * was set right. From one to the other nothing counts, so two that take turns do not add up.
+ * Two clocks are told apart where they are further than MAX_STEP_MS from each other: processes that share the log, one of them
+ * wrong, or one clock before and after it was set right. From one to the other nothing counts, so two that take turns do not add
+ * up.
  *
  * Why not the wall time of whoever asks: that is one clock, and nothing tells whether it is right.
  */

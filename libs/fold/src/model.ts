@@ -118,13 +118,29 @@ export function memberValue(nve: Nve): VnMember {
 }
 
 export function mappingValue(ts: TenantSystem, binding: Binding, attachments: readonly PublishedAttachment[]): Mapping {
-  return { tsId: ts.tsId, bid: binding.bid, mac: ts.mac, ip: binding.ip, vlan: binding.vlan, attachments, mobility: ts.mobility, via: null };
+  return {
+    tsId: ts.tsId,
+    bid: binding.bid,
+    mac: ts.mac,
+    ip: binding.ip,
+    vlan: binding.vlan,
+    attachments,
+    mobility: ts.mobility,
+    via: null,
+  };
 }
 
-export const connectionKey = (ts: TenantSystem, binding: Binding): string => mappingKey({ tsId: ts.tsId, vlan: binding.vlan, ip: binding.ip });
+export const connectionKey = (ts: TenantSystem, binding: Binding): string =>
+  mappingKey({ tsId: ts.tsId, vlan: binding.vlan, ip: binding.ip });
 
 export function sameContext(a: VnContext, b: VnContext): boolean {
-  return a.name === b.name && a.tenantId === b.tenantId && a.service === b.service && a.encapsulation === b.encapsulation && samePolicies(a.policies, b.policies);
+  return (
+    a.name === b.name &&
+    a.tenantId === b.tenantId &&
+    a.service === b.service &&
+    a.encapsulation === b.encapsulation &&
+    samePolicies(a.policies, b.policies)
+  );
 }
 
 export function sameMember(a: VnMember, b: VnMember): boolean {

@@ -3,7 +3,10 @@ import type { FoldedTs } from './model.ts';
 
 const PREFIX_LENGTH = tsStream('').length;
 
-/** The name that a tenant system stands under. It is its id but for namesakes, and then the event's own string saves a copy of the stream's. */
+/**
+ * The name that a tenant system stands under. It is its id but for namesakes, and then the event's own string saves a copy of the
+ * stream's.
+ */
 export const nameIn = (stream: string, tsId: string): string => (stream.length === PREFIX_LENGTH + tsId.length ? tsId : tsNameOf(stream)!);
 
 const NONE: readonly FoldedTs[] = Object.freeze([]);

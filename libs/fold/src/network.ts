@@ -1,6 +1,19 @@
 import type { Mapping, NvaEvent, VnContext, VnMember } from '@nva/codec';
 import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
-import { evolveNve, evolveTaker, evolveTenantSystem, evolveVn, isAwaited, isNveEvent, isTenantSystemEvent, isVnEvent, type AddressPassed, type NveEvent, type TenantSystemEvent, type VnEvent } from '@nva/domain';
+import {
+  evolveNve,
+  evolveTaker,
+  evolveTenantSystem,
+  evolveVn,
+  isAwaited,
+  isNveEvent,
+  isTenantSystemEvent,
+  isVnEvent,
+  type AddressPassed,
+  type NveEvent,
+  type TenantSystemEvent,
+  type VnEvent,
+} from '@nva/domain';
 import { nveIdAlike, tsNameOf } from '@nva/identifiers';
 import { LogRefused, WRITTEN_BY_NEWER, type Position, type RecordedEvent } from '@nva/ports';
 import { inOrder, type RecordChange } from './changes.ts';
@@ -8,7 +21,18 @@ import { isVoid, type FoldedOracle } from './oracles.ts';
 import { Connecting } from './connecting.ts';
 import { Holdings } from './holdings.ts';
 import { claimsOf, eachClaim, firstInVn, moveClaims } from './claimed.ts';
-import { connectionKey, FoldedNve, FoldedVn, memberOf, sameContext, sameMapping, sameMember, type Connection, type FoldedMember, type FoldedTs } from './model.ts';
+import {
+  connectionKey,
+  FoldedNve,
+  FoldedVn,
+  memberOf,
+  sameContext,
+  sameMapping,
+  sameMember,
+  type Connection,
+  type FoldedMember,
+  type FoldedTs,
+} from './model.ts';
 import { LogTime } from './log-time.ts';
 import { nameIn, Namesakes } from './namesakes.ts';
 import { OrderedMap } from './ordered.ts';
@@ -89,14 +113,16 @@ export class Network {
 
   #dispatch(event: NvaEvent, { stream, revision }: FoldedEvent): void {
     const taker = event.type === 'AddressPassed' ? this.takerOf(event, stream) : undefined;
-    this.passedOver = isVoid(event, this.oracles) || (event.type === 'AddressPassed' && !isAwaited(event, revision, taker?.state, taker?.revision));
+    this.passedOver =
+      isVoid(event, this.oracles) || (event.type === 'AddressPassed' && !isAwaited(event, revision, taker?.state, taker?.revision));
     if (this.passedOver) this.#passOver(event, stream, revision);
     else if (taker) this.#passed(event as AddressPassed, this.tenantSystems.get(tsNameOf(stream)!)!, revision, taker);
     else if (isTenantSystemEvent(event)) this.#tenantSystem(event, nameIn(stream, event.data.tsId), revision);
     else if (isVnEvent(event)) this.#vn(event, revision);
     else if (isNveEvent(event)) this.#nve(event, revision);
     else if (event.type === 'FoldUpgraded') this.#upgrade(event, revision);
-    else if (event.type === 'OracleTookOver') this.oracles.set(event.data.group, { oracleId: event.data.oracleId, url: event.data.url, position: this.position, revision });
+    else if (event.type === 'OracleTookOver')
+      this.oracles.set(event.data.group, { oracleId: event.data.oracleId, url: event.data.url, position: this.position, revision });
   }
 
   /** Whom an address is passed to, if there is one of the holder's tenant. */
@@ -117,7 +143,10 @@ export class Network {
   /** Goes on by the rules of a version, as a snapshot or the log says. Throws for a version that this build does not have. */
   follow(version: number, revision: number): void {
     const rules = this.#versions[version - 1];
-    if (!rules) throw new LogRefused(`the log is folded by version ${version} of the rules; this build has versions 1 to ${this.#versions.length}. ${WRITTEN_BY_NEWER}`);
+    if (!rules)
+      throw new LogRefused(
+        `the log is folded by version ${version} of the rules; this build has versions 1 to ${this.#versions.length}. ${WRITTEN_BY_NEWER}`,
+      );
     this.rules = rules;
     this.version = version;
     this.versionRevision = revision;
@@ -146,7 +175,12 @@ export class Network {
 
   #republishMember(member: FoldedMember, value: VnMember): void {
     this.watcher?.vn(member.vn);
-    this.#changes.push({ feed: member.vn.feed, key: memberKey(value.nveId), value: { type: 'VnMember', data: value }, previous: member.position });
+    this.#changes.push({
+      feed: member.vn.feed,
+      key: memberKey(value.nveId),
+      value: { type: 'VnMember', data: value },
+      previous: member.position,
+    });
     member.position = this.position;
   }
 
@@ -174,7 +208,10 @@ export class Network {
 
   /** Both at once: nobody has the address between, and nobody twice. */
   #passed(event: AddressPassed, holder: FoldedTs, revision: number, taker: FoldedTs): void {
-    const [given, taken] = [this.#connecting.connected(evolveTenantSystem(holder.state, event), holder.state), this.#connecting.connected(evolveTaker(taker.state, event), taker.state)];
+    const [given, taken] = [
+      this.#connecting.connected(evolveTenantSystem(holder.state, event), holder.state),
+      this.#connecting.connected(evolveTaker(taker.state, event), taker.state),
+    ];
     this.#redo([holder, taker], () => {
       Object.assign(holder, { state: given, revision, position: this.position });
       Object.assign(taker, { state: taken, position: this.position });
@@ -313,8 +350,18 @@ export class Network {
         member.since = this.position;
         member.position = this.position;
         nve.memberships.set(vn.state.vnid, member);
-        this.#changes.push({ feed: nve.feed, key: membershipKey(vn.state.vnid), value: { type: 'Membership', data: { vnid: vn.state.vnid, since: this.position } }, previous: null });
-        this.#changes.push({ feed: vn.feed, key: memberKey(nve.nveId), value: { type: 'VnMember', data: this.rules.member(nve.state!) }, previous: null });
+        this.#changes.push({
+          feed: nve.feed,
+          key: membershipKey(vn.state.vnid),
+          value: { type: 'Membership', data: { vnid: vn.state.vnid, since: this.position } },
+          previous: null,
+        });
+        this.#changes.push({
+          feed: vn.feed,
+          key: memberKey(nve.nveId),
+          value: { type: 'VnMember', data: this.rules.member(nve.state!) },
+          previous: null,
+        });
       }
     }
   }
@@ -331,7 +378,12 @@ export class Network {
         const vn = new FoldedVn(state, revision, this.position);
         this.vns.set(vnid, vn);
         this.holdings.vn(state.tenantId, 1);
-        this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: { type: 'VnContext', data: this.rules.context(state) }, previous: null });
+        this.#changes.push({
+          feed: vn.feed,
+          key: CONTEXT_KEY,
+          value: { type: 'VnContext', data: this.rules.context(state) },
+          previous: null,
+        });
         return;
       }
       case 'VnUpdated': {
@@ -382,8 +434,12 @@ export class Network {
       this.tunnelEnds.enter(nve);
     };
     if (nve.attachments > 0 && (becomesKnown || state.status === 'forgotten')) {
-      // Only a race makes this: an attach that was decided before the NVE was forgotten and appended after. Rare enough to look at everyone.
-      this.#redo([...this.tenantSystems.values()].filter((ts) => ts.state.attachments.some((a) => a.nveId === nve.nveId)), change);
+      // Only a race makes this: an attach that was decided before the NVE was forgotten and appended after. Rare enough to look at
+      // everyone.
+      this.#redo(
+        [...this.tenantSystems.values()].filter((ts) => ts.state.attachments.some((a) => a.nveId === nve.nveId)),
+        change,
+      );
       return;
     }
     change();

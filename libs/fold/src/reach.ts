@@ -3,7 +3,11 @@ import type { TenantSystem } from '@nva/domain';
 import type { FoldedNve } from './model.ts';
 
 /** The attachments through which a tenant system reaches a VN: at an NVE that is known, and not failed (R56). */
-export function reachedAt(nves: ReadonlyMap<string, FoldedNve>, { attachments, failures }: TenantSystem, vnid: number): readonly PublishedAttachment[] {
+export function reachedAt(
+  nves: ReadonlyMap<string, FoldedNve>,
+  { attachments, failures }: TenantSystem,
+  vnid: number,
+): readonly PublishedAttachment[] {
   if (attachments.length === 1 && failures.length === 0) {
     const nve = nves.get(attachments[0]!.nveId)!;
     return nve.known ? nve.alone[attachments[0]!.state] : [];

@@ -81,7 +81,10 @@ export class Recompute {
     }
   }
 
-  /** The stream of the one that an address is passed to; null where nothing comes of it, as its last event is not that it waits for this. */
+  /**
+   * The stream of the one that an address is passed to; null where nothing comes of it, as its last event is not that it waits for
+   * this.
+   */
   #takerOf({ data }: AddressPassed, stream: string, revision: number): string | null {
     const { tenantId } = this.#tenantSystems.get(stream)!;
     const found = [...this.#tenantSystems].find(([, ts]) => ts.tsId === data.to && ts.tenantId === tenantId);
@@ -93,7 +96,10 @@ export class Recompute {
 
   #pass(event: AddressPassed, stream: string, taker: string): void {
     const { bindings, toBindings } = event.data;
-    const next = new Map([[stream, evolveTenantSystem(this.#tenantSystems.get(stream)!, event)], [taker, evolveTaker(this.#tenantSystems.get(taker)!, event)]]);
+    const next = new Map([
+      [stream, evolveTenantSystem(this.#tenantSystems.get(stream)!, event)],
+      [taker, evolveTaker(this.#tenantSystems.get(taker)!, event)],
+    ]);
     for (const [name, ts] of next) {
       this.#tenantSystems.set(name, ts);
       this.#registerBindings(name, ts, name === stream ? bindings : toBindings);
@@ -119,7 +125,9 @@ export class Recompute {
 
   /** What an event registers belongs to the VN as it is now, if that lives and is the tenant's; what it leaves alone stays where it was. */
   #registerBindings(stream: string, ts: TenantSystem, registered: readonly Binding[]): void {
-    const next = new Map([...this.#registeredIn].filter(([key]) => !key.startsWith(`${stream} `) || ts.bindings.some((b) => bindingKey(stream, b) === key)));
+    const next = new Map(
+      [...this.#registeredIn].filter(([key]) => !key.startsWith(`${stream} `) || ts.bindings.some((b) => bindingKey(stream, b) === key)),
+    );
     for (const binding of registered) {
       const vn = this.#vns.get(binding.vnid);
       next.delete(bindingKey(stream, binding));
@@ -193,15 +201,20 @@ export class Recompute {
     return tables;
   }
 
-  #difference(before: ReadonlyMap<string, ReadonlyMap<string, TableRecord>>, after: ReadonlyMap<string, ReadonlyMap<string, TableRecord>>): RecordChange[] {
+  #difference(
+    before: ReadonlyMap<string, ReadonlyMap<string, TableRecord>>,
+    after: ReadonlyMap<string, ReadonlyMap<string, TableRecord>>,
+  ): RecordChange[] {
     const changes: RecordChange[] = [];
     for (const [name, table] of after) {
       for (const { key, value, position } of table.values()) {
-        if (position === this.position) changes.push({ feed: this.#feeds.get(name)!, key, value, previous: before.get(name)?.get(key)?.position ?? null });
+        if (position === this.position)
+          changes.push({ feed: this.#feeds.get(name)!, key, value, previous: before.get(name)?.get(key)?.position ?? null });
       }
     }
     for (const [name, table] of before) {
-      for (const { key, position } of table.values()) if (!after.get(name)?.has(key)) changes.push({ feed: this.#feeds.get(name)!, key, value: null, previous: position });
+      for (const { key, position } of table.values())
+        if (!after.get(name)?.has(key)) changes.push({ feed: this.#feeds.get(name)!, key, value: null, previous: position });
     }
     return changes;
   }

@@ -60,7 +60,12 @@ export interface TenantSystemSnapshot {
 
 const plainBinding = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
 
-export const frameOf = (network: Network): SnapshotFrame => ({ foldVersion: network.version, foldRevision: network.versionRevision, position: network.position, time: network.time.state });
+export const frameOf = (network: Network): SnapshotFrame => ({
+  foldVersion: network.version,
+  foldRevision: network.versionRevision,
+  position: network.position,
+  time: network.time.state,
+});
 
 export const nveSnapshot = ({ nveId, state, revision, position }: FoldedNve): NveSnapshot => ({ nveId, state, revision, position });
 
@@ -76,7 +81,8 @@ export const vnSnapshot = (vn: FoldedVn): VnSnapshot => ({
   contestedIps: vn.ips.contested(),
 });
 
-export const tenantSystemSnapshot = (network: Network, ts: FoldedTs): TenantSystemSnapshot => tenantSystemAs(network.namesakes.nameOf(ts), ts);
+export const tenantSystemSnapshot = (network: Network, ts: FoldedTs): TenantSystemSnapshot =>
+  tenantSystemAs(network.namesakes.nameOf(ts), ts);
 
 const tenantSystemAs = (name: string, { state, revision, position }: FoldedTs): TenantSystemSnapshot => ({
   name: name === state.tsId ? null : name,

@@ -16,10 +16,14 @@ export function factsOf(network: Network): Facts {
     },
     nveKnown: (nveId) => network.nves.get(nveId)?.known ?? false,
     nveDisconnected: (nveId) => network.nves.get(nveId)?.state?.status === 'disconnected',
-    nveNamedLike: (nveId) => network.nvesAlike.get(nveIdAlike(nveId))?.find((nve) => nve.nveId !== nveId && (nveIdOnKafka(nve.nveId) === nveIdOnKafka(nveId) ? nve.state !== null : nve.known))?.nveId,
+    nveNamedLike: (nveId) =>
+      network.nvesAlike
+        .get(nveIdAlike(nveId))
+        ?.find((nve) => nve.nveId !== nveId && (nveIdOnKafka(nve.nveId) === nveIdOnKafka(nveId) ? nve.state !== null : nve.known))?.nveId,
     tunnelHolder: (address, nveId) => network.tunnelEnds.at(address).find((nve) => nve.nveId !== nveId)?.nveId,
     holder: (vnid, kind, address) => network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].holder(address)?.state,
-    orphaned: ({ tsId, tenantId }, vnid) => network.namesakes.of(tsId, tenantId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,
+    orphaned: ({ tsId, tenantId }, vnid) =>
+      network.namesakes.of(tsId, tenantId)?.state.bindings.some((b) => b.vnid === vnid && b.vn === null) ?? false,
     vnInUse: (vnid) => (network.vns.get(vnid)?.macs.size ?? 0) > 0,
     attachmentsAt: (nveId) => network.nves.get(nveId)?.attachments ?? 0,
   };
@@ -57,7 +61,12 @@ export function standingOf(ts: FoldedTs): Standing {
     memberships.add(vnid);
     if (ip !== null) addConflict(vn.ips.holder(ip), vnid, ip);
   }
-  return { effective: conflicts.length === 0 && orphaned.size === 0, conflicts, orphaned: [...orphaned].toSorted(ascending), memberships: [...memberships].toSorted(ascending) };
+  return {
+    effective: conflicts.length === 0 && orphaned.size === 0,
+    conflicts,
+    orphaned: [...orphaned].toSorted(ascending),
+    memberships: [...memberships].toSorted(ascending),
+  };
 
   function addConflict(holder: FoldedTs | undefined, vnid: number, address: string): void {
     if (holder && holder !== ts) conflicts.push({ vnid, address, heldBy: holder.state.tsId });
@@ -96,7 +105,8 @@ export function* recordsOf(network: Network, feed: FeedName): IterableIterator<T
     yield { key: memberKey(nve.nveId), value: { type: 'VnMember', data: network.rules.member(nve.state!) }, position };
   }
   for (const { ts, connection, mapping } of connectionsIn(network, vn)) {
-    if (mapping) yield { key: connectionKey(ts.state, connection), value: { type: 'Mapping', data: mapping }, position: connection.position };
+    if (mapping)
+      yield { key: connectionKey(ts.state, connection), value: { type: 'Mapping', data: mapping }, position: connection.position };
   }
 }
 
@@ -107,7 +117,11 @@ export function* feedsOf(network: Network): IterableIterator<FeedName> {
 }
 
 /** The mapping that a VN distributes for an address, if any. */
-export function resolve(network: Network, vnid: number, address: { readonly mac: string } | { readonly ip: string }): { readonly mapping: Mapping; readonly position: Position }[] {
+export function resolve(
+  network: Network,
+  vnid: number,
+  address: { readonly mac: string } | { readonly ip: string },
+): { readonly mapping: Mapping; readonly position: Position }[] {
   const vn = network.vns.get(vnid);
   const ts = 'mac' in address ? vn?.macs.holder(address.mac) : vn?.ips.holder(address.ip);
   if (!vn || !ts) return [];

@@ -17,12 +17,13 @@ interface Host {
 }
 
 /**
- * Finds tenant systems by where they are attached, in the order of their ids: what no table shows, since one without bindings is in none. Nothing
- * is kept until somebody asks; then every tenant system is taken in bit by bit, while what changes is told from the start. What is at an NVE is put in
- * order when that NVE is asked for: of a million tenant systems it would take some ten seconds for all.
+ * Finds tenant systems by where they are attached, in the order of their ids: what no table shows, since one without bindings is in
+ * none. Nothing is kept until somebody asks; then every tenant system is taken in bit by bit, while what changes is told from the
+ * start. What is at an NVE is put in order when that NVE is asked for: of a million tenant systems it would take some ten seconds
+ * for all.
  *
- * Why not one set for each NVE from the first event on: of a million it costs some 20 MB, and a part of every replay, for a question that
- * few processes are ever asked.
+ * Why not one set for each NVE from the first event on: of a million it costs some 20 MB, and a part of every replay, for a
+ * question that few processes are ever asked.
  */
 export class Whereabouts {
   readonly #all: ReadonlyMap<string, FoldedTs>;

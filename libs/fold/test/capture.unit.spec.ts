@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest';
 import type { Command } from '@nva/domain';
 import { command } from '@nva/domain/testing';
 import type { RecordedEvent } from '@nva/ports';
-import { FeedDigests, Network, NetworkCapture, restore, takeSnapshot, type NetworkSnapshot, type TenantSystemSnapshot, type VnSnapshot } from '../src/index.ts';
+import {
+  FeedDigests,
+  Network,
+  NetworkCapture,
+  restore,
+  takeSnapshot,
+  type NetworkSnapshot,
+  type TenantSystemSnapshot,
+  type VnSnapshot,
+} from '../src/index.ts';
 import { dump } from './dump.ts';
 import { play, racyLog, type Step } from './races.ts';
 
@@ -42,27 +51,37 @@ describe('a capture of the network, over logs with every race', () => {
   it('is the network at the position where it began, whatever is folded meanwhile, and with the tail makes the whole', () => {
     const seen = { meanwhile: 0, changed: 0 };
     fc.assert(
-      fc.property(racyLog(), fc.nat(), fc.infiniteStream(fc.nat({ max: 3 })), fc.infiniteStream(fc.integer({ min: 1, max: 3 })), (log, a, pauses, slices) => {
-        const at = a % (log.length + 1);
-        const network = fold(log.slice(0, at));
-        const before = structuredClone(takeSnapshot(network));
-        let next = at;
-        const snapshot = whole(new NetworkCapture(network), () => slices.next().value, () => {
-          for (let events = pauses.next().value; events > 0 && next < log.length; events--) network.apply(log[next++]!);
-        });
-        seen.meanwhile += next - at;
-        if (JSON.stringify(takeSnapshot(network).tenantSystems) !== JSON.stringify(before.tenantSystems)) seen.changed++;
-        expect(sorted(snapshot)).toEqual(sorted(before));
-        expect(snapshot.tenantSystems).toHaveLength(before.tenantSystems.length);
-        expect(network.watcher).toBeNull();
+      fc.property(
+        racyLog(),
+        fc.nat(),
+        fc.infiniteStream(fc.nat({ max: 3 })),
+        fc.infiniteStream(fc.integer({ min: 1, max: 3 })),
+        (log, a, pauses, slices) => {
+          const at = a % (log.length + 1);
+          const network = fold(log.slice(0, at));
+          const before = structuredClone(takeSnapshot(network));
+          let next = at;
+          const snapshot = whole(
+            new NetworkCapture(network),
+            () => slices.next().value,
+            () => {
+              for (let events = pauses.next().value; events > 0 && next < log.length; events--) network.apply(log[next++]!);
+            },
+          );
+          seen.meanwhile += next - at;
+          if (JSON.stringify(takeSnapshot(network).tenantSystems) !== JSON.stringify(before.tenantSystems)) seen.changed++;
+          expect(sorted(snapshot)).toEqual(sorted(before));
+          expect(snapshot.tenantSystems).toHaveLength(before.tenantSystems.length);
+          expect(network.watcher).toBeNull();
 
-        const restored = restore(snapshot);
-        expect(dump(restored)).toEqual(dump(fold(log.slice(0, at))));
-        for (const event of log.slice(at)) restored.apply(event);
-        for (const event of log.slice(next)) network.apply(event);
-        expect(dump(restored)).toEqual(dump(network));
-        expect(sorted(takeSnapshot(restored))).toEqual(sorted(takeSnapshot(fold(log))));
-      }),
+          const restored = restore(snapshot);
+          expect(dump(restored)).toEqual(dump(fold(log.slice(0, at))));
+          for (const event of log.slice(at)) restored.apply(event);
+          for (const event of log.slice(next)) network.apply(event);
+          expect(dump(restored)).toEqual(dump(network));
+          expect(sorted(takeSnapshot(restored))).toEqual(sorted(takeSnapshot(fold(log))));
+        },
+      ),
       RUNS,
     );
     // Captures must have met changes on their way.
@@ -93,7 +112,17 @@ describe('a capture of the network, over logs with every race', () => {
 
   it('skips nobody of several that claim one address when an earlier one lets it go', () => {
     const step = (c: Command): Step => ({ command: c, lag: 0, blind: true, gap: 1 });
-    const attach = (n: number, mac: string): Step => step(command('attach', { tsId: `ts${n}`, tenantId: 'red', vmId: `vm${n}`, nveId: 'nve1', mac, bindings: [{ vnid: 1, ip: `192.0.2.${n}` }] }));
+    const attach = (n: number, mac: string): Step =>
+      step(
+        command('attach', {
+          tsId: `ts${n}`,
+          tenantId: 'red',
+          vmId: `vm${n}`,
+          nveId: 'nve1',
+          mac,
+          bindings: [{ vnid: 1, ip: `192.0.2.${n}` }],
+        }),
+      );
     const log = play([
       step(command('putVn', { vnid: 1, tenantId: 'red', name: 'a', service: 'l3', encapsulation: 'vxlan' })),
       step(command('connectNve', { nveId: 'nve1', siteId: 's', mac: '02:00:00:00:00:0a', addresses: ['198.51.100.1'], incarnation: 1 })),

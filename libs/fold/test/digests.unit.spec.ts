@@ -42,7 +42,8 @@ describe('the verdict on a table that is reported', () => {
         const told = new Map<string, Report[]>();
         foldWith(log, (network, digests) => {
           for (const feed of vns(network)) {
-            for (const earlier of told.get(feed) ?? []) expect(['same', 'behind']).toContain(digests.judge(feed, earlier.position, earlier.digest));
+            for (const earlier of told.get(feed) ?? [])
+              expect(['same', 'behind']).toContain(digests.judge(feed, earlier.position, earlier.digest));
             const now = reread(network, feed);
             expect(digests.judge(feed, now.position, now.digest)).toBe('same');
             if (now.position > 0 && digests.at(feed, now.position) !== now.digest) unexact++;
@@ -80,7 +81,8 @@ describe('the verdict on a table that is reported', () => {
     );
   });
 
-  const change = (key: string, value: boolean, previous: Position | null): RecordChange => ({ feed: { kind: 'vn', vnid: 1 }, key, value: value ? ({} as never) : null, previous }) as RecordChange;
+  const change = (key: string, value: boolean, previous: Position | null): RecordChange =>
+    ({ feed: { kind: 'vn', vnid: 1 }, key, value: value ? ({} as never) : null, previous }) as RecordChange;
 
   it('is unknown before what is held, but where the table is one of those that are', () => {
     const digests = new FeedDigests();

@@ -99,7 +99,8 @@ describe('the fold, over logs with every race', () => {
           expect(changes, `at ${event.position} ${event.event.type}`).toEqual(naive.apply(event));
           if (event.event.type !== 'FoldUpgraded') continue;
           seen.changed += changes.length;
-          for (const feed of feedsOf(network)) for (const { position } of recordsOf(network, feed)) seen.kept += position < event.position ? 1 : 0;
+          for (const feed of feedsOf(network))
+            for (const { position } of recordsOf(network, feed)) seen.kept += position < event.position ? 1 : 0;
         }
         const cut = b % upgraded.length;
         const first = new Network(VERSIONS);
@@ -127,12 +128,18 @@ describe('the fold, over logs with every race', () => {
       fc.property(racyLog(), (log) => {
         const folded = fold(log);
         for (const network of [folded, restore(structuredClone(takeSnapshot(folded)))]) {
-          const everyone = [...network.tenantSystems.values()].map(({ state }) => state).filter(({ attachments }) => attachments.length > 0);
+          const everyone = [...network.tenantSystems.values()]
+            .map(({ state }) => state)
+            .filter(({ attachments }) => attachments.length > 0);
           const bindingsOf = (some: typeof everyone): number => some.reduce((sum, { bindings }) => sum + bindings.length, 0);
           for (const tenantId of ['red', 'blue']) {
             const own = everyone.filter((ts) => ts.tenantId === tenantId);
             const vns = [...network.vns.values()].filter((vn) => vn.alive && vn.state.tenantId === tenantId).length;
-            expect(network.holdings.of(tenantId) ?? { tenantSystems: 0, bindings: 0, vns: 0 }).toEqual({ tenantSystems: own.length, bindings: bindingsOf(own), vns });
+            expect(network.holdings.of(tenantId) ?? { tenantSystems: 0, bindings: 0, vns: 0 }).toEqual({
+              tenantSystems: own.length,
+              bindings: bindingsOf(own),
+              vns,
+            });
           }
           for (const nve of network.nves.values()) {
             const here = everyone.filter(({ attachments }) => attachments.some(({ nveId }) => nveId === nve.nveId));
@@ -174,7 +181,9 @@ describe('the fold, over logs with every race', () => {
           network.apply(event);
           for (const { tenantId, mappings, members } of tables(network)) {
             const tenantsHere = (nveId: string): boolean =>
-              [...network.tenantSystems.values()].some((ts) => ts.state.tenantId === tenantId && ts.state.attachments.some((a) => a.nveId === nveId));
+              [...network.tenantSystems.values()].some(
+                (ts) => ts.state.tenantId === tenantId && ts.state.attachments.some((a) => a.nveId === nveId),
+              );
             for (const { tsId, mac } of mappings) expect(network.namesakes.of(tsId, tenantId)?.state.mac).toBe(mac);
             for (const nveId of members) expect(tenantsHere(nveId)).toBe(true);
           }
@@ -236,14 +245,21 @@ const VERSIONS: readonly FoldRules[] = [
   {
     context: (vn) => ({ ...RULES[0]!.context(vn), name: vn.name === 'a' ? 'alpha' : vn.name }),
     member: (nve) => ({ ...RULES[0]!.member(nve), reachable: nve.nveId === 'nve1' || nve.status === 'reachable' }),
-    mapping: (ts, binding, attachments) => (binding.vlan === 20 ? null : { ...RULES[0]!.mapping(ts, binding, attachments)!, mobility: ts.tsId === 'ts1' ? 7 : ts.mobility }),
+    mapping: (ts, binding, attachments) =>
+      binding.vlan === 20 ? null : { ...RULES[0]!.mapping(ts, binding, attachments)!, mobility: ts.tsId === 'ts1' ? 7 : ts.mobility },
   },
 ];
 
 /** Every event after the first `at` one position on, to make room for the upgrade. */
 function withUpgrade(log: readonly RecordedEvent[], at: number): RecordedEvent[] {
   const position = (log[at - 1]?.position ?? 0) + 1;
-  const upgrade: RecordedEvent = { position, stream: 'fold', revision: 0, id: 'upgrade', event: { type: 'FoldUpgraded', data: { audit: auditAt(0), fromVersion: 1, toVersion: 2 } } };
+  const upgrade: RecordedEvent = {
+    position,
+    stream: 'fold',
+    revision: 0,
+    id: 'upgrade',
+    event: { type: 'FoldUpgraded', data: { audit: auditAt(0), fromVersion: 1, toVersion: 2 } },
+  };
   return [...log.slice(0, at), upgrade, ...log.slice(at).map((event) => ({ ...event, position: event.position + 1 }))];
 }
 
@@ -271,6 +287,11 @@ function independent(log: readonly RecordedEvent[], i: number): boolean {
   const [a, b] = [log[i], log[i + 1]];
   if (!a || !b || a.stream === b.stream || !isTenantSystemEvent(a.event) || !isTenantSystemEvent(b.event)) return false;
   if ([a, b].some(({ event }) => event.type === 'AddressAwaited' || event.type === 'AddressPassed')) return false;
-  const addressesOf = (stream: string): Set<string> => new Set(log.filter((e) => e.stream === stream || e.event.type === 'AddressPassed').flatMap((e) => JSON.stringify(e.event).match(/02:[0-9a-f:]{14}|192\.0\.2\.\d|2001:[0-9a-f:]+/g) ?? []));
+  const addressesOf = (stream: string): Set<string> =>
+    new Set(
+      log
+        .filter((e) => e.stream === stream || e.event.type === 'AddressPassed')
+        .flatMap((e) => JSON.stringify(e.event).match(/02:[0-9a-f:]{14}|192\.0\.2\.\d|2001:[0-9a-f:]+/g) ?? []),
+    );
   return addressesOf(a.stream).isDisjointFrom(addressesOf(b.stream));
 }

@@ -36,9 +36,12 @@ describe('an order that is kept', () => {
 
   it('takes in no more at once than it is asked to', () => {
     let met = 0;
-    const order = new KeptOrder<number>((function* () {
-      for (; met < 1_000; met++) yield met;
-    })(), ascending);
+    const order = new KeptOrder<number>(
+      (function* () {
+        for (; met < 1_000; met++) yield met;
+      })(),
+      ascending,
+    );
     expect(order.prepare(64)).toBe(false);
     expect(met).toBeLessThanOrEqual(64);
   });

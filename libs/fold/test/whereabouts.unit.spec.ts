@@ -5,7 +5,8 @@ import { racyLog } from './races.ts';
 
 const NVES = ['nve1', 'nve2', 'nve3'];
 const nameOf = ({ state }: FoldedTs): string => `${state.tsId}!${state.tenantId}`;
-const taken = (order: { take(isBefore: () => boolean, max: number): FoldedTs[] }): string[] => order.take(() => false, Number.MAX_SAFE_INTEGER).map(nameOf);
+const taken = (order: { take(isBefore: () => boolean, max: number): FoldedTs[] }): string[] =>
+  order.take(() => false, Number.MAX_SAFE_INTEGER).map(nameOf);
 
 it('what is attached at each NVE is found in the order of the ids, from whichever event on it is asked for', () => {
   let attached = 0;

@@ -28,7 +28,8 @@ export function parseMac(received: unknown, field = 'mac'): MacAddress {
     throw new Refusal('mac-malformed', 'a MAC is six octets in hex, like 02:00:5e:10:00:01', { field, received });
   }
   const mac = lower.length === 17 && lower[2] === ':' ? lower : lower.replace(/[:.-]/g, '').match(/../g)!.join(':');
-  if (GROUP_BIT_DIGITS.test(mac)) throw new Refusal('mac-multicast', 'a multicast or broadcast MAC belongs to no interface', { field, received, row: 'R13' });
+  if (GROUP_BIT_DIGITS.test(mac))
+    throw new Refusal('mac-multicast', 'a multicast or broadcast MAC belongs to no interface', { field, received, row: 'R13' });
   if (mac === '00:00:00:00:00:00') throw new Refusal('mac-zero', 'the zero MAC belongs to no interface', { field, received, row: 'R13' });
   return mac as MacAddress;
 }
@@ -53,7 +54,8 @@ function parseIpv4(received: string, field: string): IpAddress {
   const first = octets[0]!;
   if (first === 0) throw new Refusal('ip-unspecified', '0.0.0.0/8 is no host', { field, received });
   if (first === 127) throw new Refusal('ip-loopback', 'a loopback address is not reachable from outside its host', { field, received });
-  if (first >= IPV4_RESERVED_FIRST) throw new Refusal('ip-broadcast', 'broadcast and reserved addresses belong to no host', { field, received });
+  if (first >= IPV4_RESERVED_FIRST)
+    throw new Refusal('ip-broadcast', 'broadcast and reserved addresses belong to no host', { field, received });
   if (first >= IPV4_MULTICAST_FIRST) throw new Refusal('ip-multicast', 'a multicast address belongs to no host', { field, received });
   return received as IpAddress;
 }
@@ -64,7 +66,8 @@ function parseIpv6(received: string, field: string): IpAddress {
   if (address.isIPv4MappedAddress()) throw new Refusal('ip-malformed', 'an IPv4-mapped address is written as IPv4', { field, received });
   const range = address.range();
   if (range === 'unspecified') throw new Refusal('ip-unspecified', 'the unspecified address is no host', { field, received });
-  if (range === 'loopback') throw new Refusal('ip-loopback', 'a loopback address is not reachable from outside its host', { field, received });
+  if (range === 'loopback')
+    throw new Refusal('ip-loopback', 'a loopback address is not reachable from outside its host', { field, received });
   if (range === 'multicast') throw new Refusal('ip-multicast', 'a multicast address belongs to no host', { field, received });
   return address.toRFC5952String() as IpAddress;
 }
@@ -72,8 +75,8 @@ function parseIpv6(received: string, field: string): IpAddress {
 const IPV4_LINK_LOCAL = '169.254.';
 
 /**
- * The end of a tunnel in the underlay (R2): an address as `parseIp` takes it that is routed, so no link-local one (RFC 3927, RFC 4291 section 2.5.6),
- * which names another host on every link.
+ * The end of a tunnel in the underlay (R2): an address as `parseIp` takes it that is routed, so no link-local one (RFC 3927, RFC
+ * 4291 section 2.5.6), which names another host on every link.
  */
 export function parseTunnelAddress(received: unknown, field = 'address'): IpAddress {
   const ip = parseIp(received, field);

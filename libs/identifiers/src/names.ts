@@ -26,7 +26,10 @@ function parseId(received: unknown, field: string, form: RegExp, maxLength: numb
   if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
   if (received.length > maxLength || !form.test(received)) {
     const extra = form === ID ? ' : ' : ' ';
-    throw new Refusal('id-malformed', `${field} is 1 to ${maxLength} letters, digits and . _${extra}-, starting with a letter or digit`, { field, received });
+    throw new Refusal('id-malformed', `${field} is 1 to ${maxLength} letters, digits and . _${extra}-, starting with a letter or digit`, {
+      field,
+      received,
+    });
   }
   return received;
 }
@@ -35,17 +38,23 @@ export const parseTsId = (received: unknown, field = 'tsId'): TsId => parseId(re
 export function parseNveId(received: unknown, field = 'nveId'): NveId {
   if (typeof received === 'string' && received.includes(':') && ID.test(received)) {
     const spelled = received.replaceAll(':', '-');
-    throw new Refusal('id-malformed', `${field} is part of the name of a Kafka topic, which has no colon: write a MAC with dashes, ${cut(spelled)}`, { field, received, expected: spelled });
+    throw new Refusal(
+      'id-malformed',
+      `${field} is part of the name of a Kafka topic, which has no colon: write a MAC with dashes, ${cut(spelled)}`,
+      { field, received, expected: spelled },
+    );
   }
   const id = parseId(received, field, NVE_ID, MAX_NVE_ID_LENGTH);
-  if (RESERVED_NVE_ID.test(id)) throw new Refusal('id-malformed', `${field} does not end in .outcomes or _outcomes: topics of NVEs do`, { field, received });
+  if (RESERVED_NVE_ID.test(id))
+    throw new Refusal('id-malformed', `${field} does not end in .outcomes or _outcomes: topics of NVEs do`, { field, received });
   return id as NveId;
 }
 /** What Kafka makes of an NVE's id in the name of a topic: ids that differ in `.` and `_` only cannot have topics beside each other. */
 export const nveIdOnKafka = (nveId: string): string => nveId.replaceAll('.', '_');
 /**
- * What two ids of NVEs have in common that are not to be beside each other: `.` and `_` are one to Kafka, and upper and lower case are one to
- * people, host names (RFC 4343), MACs, certificates' names and some file systems, so it is likely one NVE under two names.
+ * What two ids of NVEs have in common that are not to be beside each other: `.` and `_` are one to Kafka, and upper and lower case
+ * are one to people, host names (RFC 4343), MACs, certificates' names and some file systems, so it is likely one NVE under two
+ * names.
  */
 export const nveIdAlike = (nveId: string): string => nveIdOnKafka(nveId).toLowerCase();
 export const parseTenantId = (received: unknown, field = 'tenantId'): TenantId => parseId(received, field, ID, MAX_ID_LENGTH) as TenantId;
@@ -55,7 +64,8 @@ export const parseSiteId = (received: unknown, field = 'siteId'): SiteId => pars
 /** Free text on one line (`checkText`). */
 export function parseVnName(received: unknown, field = 'name'): string {
   if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
-  if (received.length === 0 || received.length > MAX_VN_NAME_LENGTH) throw new Refusal('id-malformed', `${field} is 1 to ${MAX_VN_NAME_LENGTH} characters`, { field, received });
+  if (received.length === 0 || received.length > MAX_VN_NAME_LENGTH)
+    throw new Refusal('id-malformed', `${field} is 1 to ${MAX_VN_NAME_LENGTH} characters`, { field, received });
   checkText(received, field);
   return received;
 }
@@ -63,7 +73,8 @@ export function parseVnName(received: unknown, field = 'name'): string {
 /** Why an operator does something, for the audit. Free text on one line (`checkText`). */
 export function parseReason(received: unknown, field = 'reason'): string {
   if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
-  if (received.trim().length === 0 || received.length > MAX_REASON_LENGTH) throw new Refusal('out-of-range', `${field} is 1 to ${MAX_REASON_LENGTH} characters`, { field, received });
+  if (received.trim().length === 0 || received.length > MAX_REASON_LENGTH)
+    throw new Refusal('out-of-range', `${field} is 1 to ${MAX_REASON_LENGTH} characters`, { field, received });
   checkText(received, field);
   return received;
 }

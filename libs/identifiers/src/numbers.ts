@@ -15,14 +15,18 @@ export const MAX_VLAN = 4094;
 export const MAX_BID = 0xff_ff;
 
 function parseInRange(received: unknown, field: string, max: number, code: RefusalCode, what: string, row?: string): number {
-  if (typeof received !== 'number' || !Number.isInteger(received)) throw new Refusal('wrong-type', `a ${what} is an integer`, { field, received });
+  if (typeof received !== 'number' || !Number.isInteger(received))
+    throw new Refusal('wrong-type', `a ${what} is an integer`, { field, received });
   if (received < 1 || received > max) throw new Refusal(code, `a ${what} is 1 to ${max}`, { field, received, ...(row ? { row } : {}) });
   return received;
 }
 
-export const parseVnid = (received: unknown, field = 'vnid'): Vnid => parseInRange(received, field, MAX_VNID, 'vnid-out-of-range', 'VNID') as Vnid;
-export const parseVlan = (received: unknown, field = 'vlan'): VlanId => parseInRange(received, field, MAX_VLAN, 'vlan-out-of-range', 'VLAN id') as VlanId;
-export const parseBid = (received: unknown, field = 'bid'): Bid => parseInRange(received, field, MAX_BID, 'bid-out-of-range', 'BID', 'R18') as Bid;
+export const parseVnid = (received: unknown, field = 'vnid'): Vnid =>
+  parseInRange(received, field, MAX_VNID, 'vnid-out-of-range', 'VNID') as Vnid;
+export const parseVlan = (received: unknown, field = 'vlan'): VlanId =>
+  parseInRange(received, field, MAX_VLAN, 'vlan-out-of-range', 'VLAN id') as VlanId;
+export const parseBid = (received: unknown, field = 'bid'): Bid =>
+  parseInRange(received, field, MAX_BID, 'bid-out-of-range', 'BID', 'R18') as Bid;
 
 /** A decimal string from a URL, as a number; anything else unchanged, so that the parsers above refuse it with what was received. */
 export function numeral(received: unknown): unknown {

@@ -10,8 +10,8 @@ export function cut(text: string, maxCharacters = MAX_SHOWN_CHARACTERS): string 
 }
 
 /**
- * A received value as it may stand in a problem, a message or a line of the log: itself if it is short, otherwise the beginning of its JSON.
- * It is cut before anything else is done with it, without recursion, and what it costs is bounded. Never throws.
+ * A received value as it may stand in a problem, a message or a line of the log: itself if it is short, otherwise the beginning of
+ * its JSON. It is cut before anything else is done with it, without recursion, and what it costs is bounded. Never throws.
  */
 export function shown(received: unknown): unknown {
   switch (typeof received) {
@@ -73,4 +73,5 @@ function* entriesOf(value: object): Generator<readonly [string | null, unknown]>
   else for (const name in value) yield [name, (value as Readonly<Record<string, unknown>>)[name]];
 }
 
-const scalar = (value: unknown): string => JSON.stringify(typeof value === 'string' ? cut(value) : typeof value === 'bigint' ? String(value) : value) ?? 'null';
+const scalar = (value: unknown): string =>
+  JSON.stringify(typeof value === 'string' ? cut(value) : typeof value === 'bigint' ? String(value) : value) ?? 'null';

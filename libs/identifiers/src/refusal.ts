@@ -157,8 +157,12 @@ export interface InUseBy {
 
 const PLAIN_NAME = /^[A-Za-z_][\w-]*$/;
 
-/** A field of what stands under `path`, '' being the request itself, as errors name it; a name that is not plain, as a caller may make one up, in brackets, so that none looks like a path. */
-export const fieldIn = (path: string, name: string): string => (!PLAIN_NAME.test(name) ? `${path}[${JSON.stringify(cut(name))}]` : path === '' ? name : `${path}.${name}`);
+/**
+ * A field of what stands under `path`, '' being the request itself, as errors name it; a name that is not plain, as a caller may
+ * make one up, in brackets, so that none looks like a path.
+ */
+export const fieldIn = (path: string, name: string): string =>
+  !PLAIN_NAME.test(name) ? `${path}[${JSON.stringify(cut(name))}]` : path === '' ? name : `${path}.${name}`;
 
 /** What can be said about a refusal, in UTF-16 code units; a name that was received may be part of it. */
 const MAX_MESSAGE_CHARACTERS = 1_024;
@@ -173,7 +177,12 @@ export class Refusal extends Error {
     super(cut(message, MAX_MESSAGE_CHARACTERS));
     this.code = code;
     const { field, received, row = rowOf(code) } = detail;
-    this.detail = { ...detail, ...(row === undefined ? {} : { row }), ...(field === undefined ? {} : { field: cut(field) }), ...(received === undefined ? {} : { received: shown(received) }) };
+    this.detail = {
+      ...detail,
+      ...(row === undefined ? {} : { row }),
+      ...(field === undefined ? {} : { field: cut(field) }),
+      ...(received === undefined ? {} : { received: shown(received) }),
+    };
   }
 
   /** The same refusal, seen from outside: `ip` becomes `bindings[1].ip`. */

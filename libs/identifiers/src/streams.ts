@@ -16,7 +16,8 @@ const OF = '@';
 const MAX_TS_NAME_LENGTH = 255 - STREAM_PREFIX.ts.length;
 
 /** The name that a tenant system's stream ends in; undefined for a stream of something else. */
-export const tsNameOf = (stream: string): string | undefined => (stream.startsWith(STREAM_PREFIX.ts) ? stream.slice(STREAM_PREFIX.ts.length) : undefined);
+export const tsNameOf = (stream: string): string | undefined =>
+  stream.startsWith(STREAM_PREFIX.ts) ? stream.slice(STREAM_PREFIX.ts.length) : undefined;
 
 /**
  * Ids of tenant systems are their tenants' own. The stream of the first tenant to have an id is named by the id alone, and that of every

@@ -16,14 +16,20 @@ const KINDS: readonly (readonly [code: RefusalCode, form: RegExp, what: string])
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
- * Refuses free text that does not come back as it was given, or does not look like what it is: lone surrogates, which no encoding carries;
- * replacement characters, which say that it was decoded wrongly before; and what breaks a line, turns the writing direction or cannot be seen.
- * Throws Refusal `text-surrogate`, `text-encoding`, `text-control`, `text-bidi`, `text-invisible`.
+ * Refuses free text that does not come back as it was given, or does not look like what it is: lone surrogates, which no encoding
+ * carries; replacement characters, which say that it was decoded wrongly before; and what breaks a line, turns the writing
+ * direction or cannot be seen. Throws Refusal `text-surrogate`, `text-encoding`, `text-control`, `text-bidi`, `text-invisible`.
  */
 export function checkText(received: string, field: string): void {
   if (PLAIN.test(received)) return;
-  if (!received.isWellFormed()) throw new Refusal('text-surrogate', `${field} has a surrogate that is not one of a pair`, { field, received });
-  if (received.includes(LOST)) throw new Refusal('text-encoding', `${field} has a replacement character (U+FFFD): it was decoded with a wrong encoding before it came here`, { field, received });
+  if (!received.isWellFormed())
+    throw new Refusal('text-surrogate', `${field} has a surrogate that is not one of a pair`, { field, received });
+  if (received.includes(LOST))
+    throw new Refusal(
+      'text-encoding',
+      `${field} has a replacement character (U+FFFD): it was decoded with a wrong encoding before it came here`,
+      { field, received },
+    );
   for (const [code, form, what] of KINDS) {
     const found = form.exec(received)?.[0];
     if (found !== undefined) throw new Refusal(code, `${field} may not have ${what}; there is ${codePoint(found)}`, { field, received });

@@ -1,6 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numeral, parseBid, parseIp, parseMac, parseNveId, parseTsId, parseTunnelAddress, parseVlan, parseVnid, parseVnName, Refusal, REFUSAL_CODES } from '../src/index.ts';
+import {
+  numeral,
+  parseBid,
+  parseIp,
+  parseMac,
+  parseNveId,
+  parseTsId,
+  parseTunnelAddress,
+  parseVlan,
+  parseVnid,
+  parseVnName,
+  Refusal,
+  REFUSAL_CODES,
+} from '../src/index.ts';
 
 const refusal = (act: () => unknown): { code: string; field: string | undefined; received: unknown } => {
   try {
@@ -14,7 +27,8 @@ const refusal = (act: () => unknown): { code: string; field: string | undefined;
 
 describe('a MAC', () => {
   it('is one and the same in every spelling', () => {
-    for (const spelling of ['02:aa:bb:cc:dd:ee', '02-AA-BB-CC-DD-EE', '02aa.bbcc.ddee', '02AABBCCDDEE', '02:AA:bb:CC:dd:EE']) expect(parseMac(spelling)).toBe('02:aa:bb:cc:dd:ee');
+    for (const spelling of ['02:aa:bb:cc:dd:ee', '02-AA-BB-CC-DD-EE', '02aa.bbcc.ddee', '02AABBCCDDEE', '02:AA:bb:CC:dd:EE'])
+      expect(parseMac(spelling)).toBe('02:aa:bb:cc:dd:ee');
   });
 
   it.each([
@@ -94,7 +108,12 @@ describe('an IP address', () => {
   });
 
   it('that ends a tunnel is written like every other', () => {
-    expect(['198.51.100.1', '169.253.1.1', '2001:DB8:0:0::1', 'fec0::1'].map((received) => parseTunnelAddress(received))).toEqual(['198.51.100.1', '169.253.1.1', '2001:db8::1', 'fec0::1']);
+    expect(['198.51.100.1', '169.253.1.1', '2001:DB8:0:0::1', 'fec0::1'].map((received) => parseTunnelAddress(received))).toEqual([
+      '198.51.100.1',
+      '169.253.1.1',
+      '2001:db8::1',
+      'fec0::1',
+    ]);
   });
 
   it('has one spelling: what was written parses to itself', () => {
@@ -136,10 +155,17 @@ describe('names', () => {
   it('are plain, bounded, and fit for a topic where they become part of one', () => {
     expect(parseTsId('vm1:eth0')).toBe('vm1:eth0');
     expect(parseNveId('leaf-1.rack_2')).toBe('leaf-1.rack_2');
-    for (const received of ['', '-a', 'a/b', 'a b', 'ä', 'x'.repeat(129)]) expect(refusal(() => parseTsId(received))).toMatchObject({ code: 'id-malformed', received });
+    for (const received of ['', '-a', 'a/b', 'a b', 'ä', 'x'.repeat(129)])
+      expect(refusal(() => parseTsId(received))).toMatchObject({ code: 'id-malformed', received });
     expect(refusal(() => parseNveId('02:00:5E:00:53:01'))).toMatchObject({ code: 'id-malformed', received: '02:00:5E:00:53:01' });
-    expect(() => parseNveId('02:00:5E:00:53:01')).toThrow('part of the name of a Kafka topic, which has no colon: write a MAC with dashes, 02-00-5E-00-53-01');
-    for (const received of ['a:b', 'a.outcomes', 'a_outcomes']) expect(refusal(() => parseNveId(received)), received).toMatchObject({ code: 'id-malformed', received });
+    expect(() => parseNveId('02:00:5E:00:53:01')).toThrow(
+      'part of the name of a Kafka topic, which has no colon: write a MAC with dashes, 02-00-5E-00-53-01',
+    );
+    for (const received of ['a:b', 'a.outcomes', 'a_outcomes'])
+      expect(
+        refusal(() => parseNveId(received)),
+        received,
+      ).toMatchObject({ code: 'id-malformed', received });
     expect(refusal(() => parseVnName('two\nlines')).code).toBe('text-control');
   });
 });

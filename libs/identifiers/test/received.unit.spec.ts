@@ -30,8 +30,27 @@ describe('a received value', () => {
 
   it('never makes it throw, whatever it is', () => {
     const hostile = Object.defineProperty({}, 'x', { enumerable: true, get: () => expect.unreachable() as never });
-    for (const value of [hostile, 10n ** 1_000n, Symbol('s'), () => 1, new Proxy({}, { ownKeys: () => { throw new Error('no'); } })]) expect(String(shown(value)).length).toBeLessThanOrEqual(MAX_SHOWN_CHARACTERS + 1);
-    fc.assert(fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true }), (value) => void shown(value)));
+    for (const value of [
+      hostile,
+      10n ** 1_000n,
+      Symbol('s'),
+      () => 1,
+      new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new Error('no');
+          },
+        },
+      ),
+    ])
+      expect(String(shown(value)).length).toBeLessThanOrEqual(MAX_SHOWN_CHARACTERS + 1);
+    fc.assert(
+      fc.property(
+        fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true }),
+        (value) => void shown(value),
+      ),
+    );
   });
 
   it('is text that begins as its JSON does', () => {
@@ -39,7 +58,8 @@ describe('a received value', () => {
       fc.property(fc.jsonValue({ depthSize: 'large' }), (value) => {
         const json = JSON.stringify(value);
         const text = shown(value);
-        if (typeof value === 'object' && value !== null && json.length > MAX_SHOWN_CHARACTERS) expect(json.slice(0, 200)).toBe((text as string).slice(0, 200));
+        if (typeof value === 'object' && value !== null && json.length > MAX_SHOWN_CHARACTERS)
+          expect(json.slice(0, 200)).toBe((text as string).slice(0, 200));
       }),
     );
   });
@@ -51,7 +71,10 @@ describe('a received value', () => {
 
 describe('a refusal', () => {
   it('holds nothing that is longer than can be shown: neither field, nor message, nor what was received', () => {
-    const { message, detail } = new Refusal('unknown-field', `there is no field ${'f'.repeat(100_000)}`, { field: 'f'.repeat(100_000), received: nested(6_000) });
+    const { message, detail } = new Refusal('unknown-field', `there is no field ${'f'.repeat(100_000)}`, {
+      field: 'f'.repeat(100_000),
+      received: nested(6_000),
+    });
     expect([message.length < 1_100, detail.field!.length < 300, (detail.received as string).length < 300]).toEqual([true, true, true]);
   });
 

@@ -24,7 +24,9 @@ describe('free text', () => {
     ['another C1 control', '\u009b', 'text-control'],
     ['U+2028, LINE SEPARATOR', '\u2028', 'text-control'],
     ['U+2029, PARAGRAPH SEPARATOR', '\u2029', 'text-control'],
-    ...[0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069].map((point) => [`the bidi control U+${point.toString(16)}`, String.fromCodePoint(point), 'text-bidi'] as const),
+    ...[0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069].map(
+      (point) => [`the bidi control U+${point.toString(16)}`, String.fromCodePoint(point), 'text-bidi'] as const,
+    ),
     ['a zero-width space', '\u200b', 'text-invisible'],
     ['a zero-width joiner', '\u200d', 'text-invisible'],
     ['a byte order mark', '\ufeff', 'text-invisible'],
@@ -41,11 +43,16 @@ describe('free text', () => {
     }
   });
 
-  it.each(['red', 'Büro 3', 'сеть', '网络', 'שלום', 'شبكة', 'नेटवर्क', 'Gi1/0/7.100', '☎\ufe0f', '🛰', 'a\u00a0b', 'e\u0301'])('in any writing is taken as it is: %s', (text) => {
-    expect(parseVnName(text)).toBe(text);
-  });
+  it.each(['red', 'Büro 3', 'сеть', '网络', 'שלום', 'شبكة', 'नेटवर्क', 'Gi1/0/7.100', '☎\ufe0f', '🛰', 'a\u00a0b', 'e\u0301'])(
+    'in any writing is taken as it is: %s',
+    (text) => {
+      expect(parseVnName(text)).toBe(text);
+    },
+  );
 
   it('says which character it is, and where', () => {
-    expect(() => checkText('a\u202eb', 'context.access.note')).toThrow('context.access.note may not have controls of the writing direction; there is U+202E');
+    expect(() => checkText('a\u202eb', 'context.access.note')).toThrow(
+      'context.access.note may not have controls of the writing direction; there is U+202E',
+    );
   });
 });

@@ -142,7 +142,11 @@ export class CompactedLog {
     const next = this.#segments[at + 1];
     if (segment.seqs.length === 0) this.#segments.splice(at, 1);
     else if (next && segment.seqs.length + next.seqs.length <= SEGMENT_RECORDS / 2) {
-      this.#segments.splice(at, 2, new Segment([...segment.seqs, ...next.seqs], [...segment.records, ...next.records], Math.max(segment.newest, next.newest)));
+      this.#segments.splice(
+        at,
+        2,
+        new Segment([...segment.seqs, ...next.seqs], [...segment.records, ...next.records], Math.max(segment.newest, next.newest)),
+      );
     }
   }
 

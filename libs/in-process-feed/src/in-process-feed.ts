@@ -1,4 +1,18 @@
-import { FeedFenced, FeedRefused, feedKey, systemClock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Position } from '@nva/ports';
+import {
+  FeedFenced,
+  FeedRefused,
+  feedKey,
+  systemClock,
+  type Ensured,
+  type FeedBatch,
+  type FeedCheckpoint,
+  type FeedItem,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type PlacedCheckpoint,
+  type Position,
+} from '@nva/ports';
 import { SEGMENT_RECORDS } from './compacted-log.ts';
 import type { ReaderListener, TopicReader } from './topic-reader.ts';
 import { Topics, type FeedFollower } from './topics.ts';
@@ -142,7 +156,10 @@ export class InProcessFeed implements FeedWriter {
     return this.#topics.get(feed)?.topic.log ?? null;
   }
 
-  /** Follows a feed from its start, or from after a position that it has passed; null if there is no such feed. No record is missed between `records` and the first call. */
+  /**
+   * Follows a feed from its start, or from after a position that it has passed; null if there is no such feed. No record is missed
+   * between `records` and the first call.
+   */
   follow(feed: FeedName, after: Position | null, follower: FeedFollower): Followed | null {
     const entry = this.#topics.get(feed);
     if (!entry) return null;

@@ -1,4 +1,14 @@
-import { FeedUnavailable, systemClock, type FeedCursor, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
+import {
+  FeedUnavailable,
+  systemClock,
+  type FeedCursor,
+  type FeedName,
+  type FeedRecord,
+  type FeedSink,
+  type FeedSubscription,
+  type FeedTransport,
+  type Position,
+} from '@nva/ports';
 import type { InProcessFeed } from './in-process-feed.ts';
 
 const RETRY_MS = 100;

@@ -21,7 +21,8 @@ export class Recent {
   push(seq: number, record: FeedRecord, slowest: () => number): void {
     if (this.#records.length === 0) this.#from = seq;
     this.#records.push(record);
-    if (this.#records.length % LOOK_EVERY_RECORDS === 0) this.#drop(Math.max(slowest() + 1 - this.#from, this.#records.length - MAX_RECENT_RECORDS));
+    if (this.#records.length % LOOK_EVERY_RECORDS === 0)
+      this.#drop(Math.max(slowest() + 1 - this.#from, this.#records.length - MAX_RECENT_RECORDS));
   }
 
   /** Whether everything after a sequence number is here. */

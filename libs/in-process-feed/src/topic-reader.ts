@@ -58,7 +58,11 @@ export class TopicReader {
   #seq: number;
 
   /** From a generation, or from after `missed`, which ends at a sequence number and a position. */
-  constructor(topic: ReadTopic, listener: ReaderListener, from: Generation | { readonly missed: readonly FeedRecord[]; readonly seq: number; readonly position: Position }) {
+  constructor(
+    topic: ReadTopic,
+    listener: ReaderListener,
+    from: Generation | { readonly missed: readonly FeedRecord[]; readonly seq: number; readonly position: Position },
+  ) {
     this.#topic = topic;
     this.listener = listener;
     this.start = 'missed' in from ? 'resume' : 'snapshot';

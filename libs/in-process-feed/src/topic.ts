@@ -18,11 +18,11 @@ const SHARED_FOR_SHARE = 1 / 8;
 export const MAX_GENERATIONS = 4;
 
 /**
- * One feed in memory: the newest record of every key, and the latest removals. Like a compacted topic, a reader from the start meets each
- * key once, and what was written after a place is what stands behind it.
+ * One feed in memory: the newest record of every key, and the latest removals. Like a compacted topic, a reader from the start
+ * meets each key once, and what was written after a place is what stands behind it.
  *
- * Filled from the fold, it holds nothing until somebody reads it: most feeds of a process are read by few, and a million records take a second
- * and 300 MB. Filling may go on in steps; what is published meanwhile is held until it is whole.
+ * Filled from the fold, it holds nothing until somebody reads it: most feeds of a process are read by few, and a million records
+ * take a second and 300 MB. Filling may go on in steps; what is published meanwhile is held until it is whole.
  */
 export class Topic implements ReadTopic {
   readonly #log = new CompactedLog();
@@ -75,8 +75,8 @@ export class Topic implements ReadTopic {
   }
 
   /**
-   * Takes records in, and returns what followers are to be told. Of what it was filled with already nothing but the removals: whoever resumed
-   * from before them has the key still.
+   * Takes records in, and returns what followers are to be told. Of what it was filled with already nothing but the removals:
+   * whoever resumed from before them has the key still.
    */
   publish(records: readonly FeedRecord[]): readonly FeedRecord[] {
     for (const { position } of records) this.#position = Math.max(this.#position, position);
@@ -147,15 +147,19 @@ export class Topic implements ReadTopic {
   }
 
   /**
-   * What was written after a position, in order of positions, each change ended; null if removals since then are forgotten, if it is more than
-   * MAX_RESUMED_RECORDS, or if the feed has not come so far: whoever was told more was told it by another past of the log, or by another process
-   * that is ahead, and what it lacks is not known here.
+   * What was written after a position, in order of positions, each change ended; null if removals since then are forgotten, if it
+   * is more than MAX_RESUMED_RECORDS, or if the feed has not come so far: whoever was told more was told it by another past of the
+   * log, or by another process that is ahead, and what it lacks is not known here.
    */
   after(position: Position): FeedRecord[] | null {
     this.#fill();
     if (position < this.#floor || position > this.#position) return null;
     const newer = this.#log.newerThan(position, MAX_RESUMED_RECORDS)?.toSorted((a, b) => a.position - b.position);
-    return newer?.map((record, i) => (record.changeEnd || newer[i + 1]?.position === record.position ? record : { ...record, changeEnd: true })) ?? null;
+    return (
+      newer?.map((record, i) =>
+        record.changeEnd || newer[i + 1]?.position === record.position ? record : { ...record, changeEnd: true },
+      ) ?? null
+    );
   }
 
   /** A reader from after a position, or from the start. */
@@ -194,7 +198,9 @@ export class Topic implements ReadTopic {
   #generation(): Generation {
     const last = this.#generations.at(-1);
     const { seq } = this.#log;
-    const joined = this.#generations.length >= MAX_GENERATIONS || seq - (last?.seq ?? 0) <= Math.max(SHARED_FOR_WRITES, this.#log.size * SHARED_FOR_SHARE);
+    const joined =
+      this.#generations.length >= MAX_GENERATIONS ||
+      seq - (last?.seq ?? 0) <= Math.max(SHARED_FOR_WRITES, this.#log.size * SHARED_FOR_SHARE);
     if (last && joined && this.covers(last.seq)) return last;
     const generation = { segments: this.#log.capture(), seq, position: this.#position, readers: 0 };
     this.#generations.push(generation);
@@ -209,7 +215,9 @@ export class Topic implements ReadTopic {
 
   #news(records: readonly FeedRecord[]): FeedRecord[] {
     const news = records.filter((record) => record.position > this.#filledTo || record.value === null);
-    return news.map((record, i) => (record.changeEnd || news[i + 1]?.position === record.position ? record : { ...record, changeEnd: true }));
+    return news.map((record, i) =>
+      record.changeEnd || news[i + 1]?.position === record.position ? record : { ...record, changeEnd: true },
+    );
   }
 
   #write(record: FeedRecord): void {
@@ -231,7 +239,10 @@ export class Topic implements ReadTopic {
     return slowest;
   }
 
-  /** Where there are too many, the oldest go, down to half of what is kept; those that a reader has not met stay longer. A key that was written again has no grave. */
+  /**
+   * Where there are too many, the oldest go, down to half of what is kept; those that a reader has not met stay longer. A key that
+   * was written again has no grave.
+   */
   #dropTombstones(): void {
     const slowest = this.#slowest();
     const enough = this.#tombstones <= MAX_TOMBSTONES;

@@ -19,7 +19,10 @@ export class Topics {
   readonly entries = new Map<string, TopicEntry>();
   checkpoint: FeedCheckpoint | null = null;
   owner: object | null = null;
-  /** Removals before it left no trace in a feed made from now on: the position of the log at which these feeds began, or of the last feed that was deleted. */
+  /**
+   * Removals before it left no trace in a feed made from now on: the position of the log at which these feeds began, or of the last
+   * feed that was deleted.
+   */
   #floor: Position;
 
   constructor(floor: Position = 0) {

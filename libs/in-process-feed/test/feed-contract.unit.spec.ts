@@ -63,7 +63,8 @@ describe('resuming in process', () => {
     const feed = new InProcessFeed();
     await feed.open();
     await feed.ensure([vn(1)]);
-    for (let i = 1; i <= 20_000; i++) await feed.publish([{ feed: vn(1), records: [i % 2 ? member(`n${i}`, i) : removal(`n${i - 1}`, i)] }]);
+    for (let i = 1; i <= 20_000; i++)
+      await feed.publish([{ feed: vn(1), records: [i % 2 ? member(`n${i}`, i) : removal(`n${i - 1}`, i)] }]);
     expect((await Array.fromAsync(feed.read(vn(1)))).length).toBeLessThanOrEqual(4_097);
     expect(feed.follow(vn(1), 10, silent)!.start).toBe('snapshot');
     expect(feed.follow(vn(1), 19_990, silent)!.records).toHaveLength(5);
@@ -100,7 +101,10 @@ describe('a place that a feed has not come to', () => {
     expect(feed.fillWhenRead!(vn(2), () => whole([], 5))).toBe(true);
   });
 
-  it.each([['of another log', 'another/1'], ['that is none', 'yesterday']])('%s is not resumed after by the transport either', async (_, resume) => {
+  it.each([
+    ['of another log', 'another/1'],
+    ['that is none', 'yesterday'],
+  ])('%s is not resumed after by the transport either', async (_, resume) => {
     const feed = new InProcessFeed();
     await feed.open();
     await feed.ensure([vn(1)]);
@@ -136,7 +140,10 @@ describe('a feed that is filled when it is read', () => {
     const { feed, fold } = await lazy();
     fold.table = [member('a', 1), member('c', 12)];
     fold.at = 13;
-    await feed.publish([{ feed: vn(1), records: [removal('b', 11)] }, { feed: vn(1), records: [member('c', 12)] }]);
+    await feed.publish([
+      { feed: vn(1), records: [removal('b', 11)] },
+      { feed: vn(1), records: [member('c', 12)] },
+    ]);
     expect(fold.asked).toBe(0);
     expect(feed.follow(vn(1), null, silent)).toMatchObject({ start: 'snapshot', records: [member('a', 1), member('c', 12)], position: 13 });
     feed.follow(vn(1), null, silent);
@@ -171,9 +178,16 @@ describe('a feed that is filled when it is read', () => {
     fold.table = [member('b', 13)];
     fold.at = 13;
     const told: unknown[] = [];
-    expect(feed.follow(vn(1), START, { records: (records) => void told.push(...records), ended() {} })).toMatchObject({ start: 'resume', records: [member('b', 13)] });
+    expect(feed.follow(vn(1), START, { records: (records) => void told.push(...records), ended() {} })).toMatchObject({
+      start: 'resume',
+      records: [member('b', 13)],
+    });
     await feed.publish([{ feed: vn(1), records: [{ ...removal('b', 11), changeEnd: false }, member('a', 11)] }]);
-    await feed.publish([{ feed: vn(1), records: [removal('a', 12)] }, { feed: vn(1), records: [member('b', 13)] }, { feed: vn(1), records: [member('c', 14)] }]);
+    await feed.publish([
+      { feed: vn(1), records: [removal('a', 12)] },
+      { feed: vn(1), records: [member('b', 13)] },
+      { feed: vn(1), records: [member('c', 14)] },
+    ]);
     expect(told).toEqual([{ ...removal('b', 11), changeEnd: true }, removal('a', 12), member('c', 14)]);
     expect(feed.follow(vn(1), null, silent)!.records).toEqual([member('b', 13), member('c', 14)]);
   });
@@ -204,43 +218,51 @@ describe('a feed filled when it is read, whenever that is', () => {
 
   it('gives each of its followers the fold’s table in the end, from the start or resumed (X1)', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('set', 'remove', 'publish', 'follow', 'resume'), fc.constantFrom(...KEYS)), { maxLength: 40 }), async (steps) => {
-        const fold = new Map(KEYS.slice(0, 2).map((key, i) => [key, member(key, i + 1)]));
-        const before = [...fold.values()];
-        const feed = new InProcessFeed('nvo3', new Topics(START), { lazy: true });
-        await feed.open();
-        await feed.ensure([vn(1)]);
-        let position = START;
-        feed.fillWhenRead!(vn(1), () => whole([...fold.values()].toSorted((one, other) => one.position - other.position), position));
-        const unpublished: FeedRecord[] = [];
-        const followers: Follower[] = [];
-        const publish = async (): Promise<void> => {
-          const record = unpublished.shift();
-          if (record) await feed.publish([{ feed: vn(1), records: [record] }]);
-        };
-        for (const [step, key] of steps) {
-          if (step === 'set' || (step === 'remove' && fold.has(key))) {
-            const record = step === 'set' ? member(key, ++position) : removal(key, ++position);
-            if (step === 'set') fold.set(key, record);
-            else fold.delete(key);
-            unpublished.push(record);
-          } else if (step === 'publish') await publish();
-          else if (step === 'follow' || step === 'resume') {
-            // Whoever resumes has what there was when the process began.
-            const follower = new Follower(step === 'resume' ? before : []);
-            const followed = feed.follow(vn(1), step === 'resume' ? START : null, follower)!;
-            expect(followed.start).toBe(step === 'resume' ? 'resume' : 'snapshot');
-            follower.records(followed.records);
-            followers.push(follower);
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom('set', 'remove', 'publish', 'follow', 'resume'), fc.constantFrom(...KEYS)), { maxLength: 40 }),
+        async (steps) => {
+          const fold = new Map(KEYS.slice(0, 2).map((key, i) => [key, member(key, i + 1)]));
+          const before = [...fold.values()];
+          const feed = new InProcessFeed('nvo3', new Topics(START), { lazy: true });
+          await feed.open();
+          await feed.ensure([vn(1)]);
+          let position = START;
+          feed.fillWhenRead!(vn(1), () =>
+            whole(
+              [...fold.values()].toSorted((one, other) => one.position - other.position),
+              position,
+            ),
+          );
+          const unpublished: FeedRecord[] = [];
+          const followers: Follower[] = [];
+          const publish = async (): Promise<void> => {
+            const record = unpublished.shift();
+            if (record) await feed.publish([{ feed: vn(1), records: [record] }]);
+          };
+          for (const [step, key] of steps) {
+            if (step === 'set' || (step === 'remove' && fold.has(key))) {
+              const record = step === 'set' ? member(key, ++position) : removal(key, ++position);
+              if (step === 'set') fold.set(key, record);
+              else fold.delete(key);
+              unpublished.push(record);
+            } else if (step === 'publish') await publish();
+            else if (step === 'follow' || step === 'resume') {
+              // Whoever resumes has what there was when the process began.
+              const follower = new Follower(step === 'resume' ? before : []);
+              const followed = feed.follow(vn(1), step === 'resume' ? START : null, follower)!;
+              expect(followed.start).toBe(step === 'resume' ? 'resume' : 'snapshot');
+              follower.records(followed.records);
+              followers.push(follower);
+            }
           }
-        }
-        while (unpublished.length > 0) await publish();
-        const table = [...fold.values()].toSorted((one, other) => one.key.localeCompare(other.key));
-        for (const follower of followers) expect(follower.live).toEqual(table);
-        const last = new Follower([]);
-        last.records(feed.follow(vn(1), null, last)!.records);
-        expect(last.live).toEqual(table);
-      }),
+          while (unpublished.length > 0) await publish();
+          const table = [...fold.values()].toSorted((one, other) => one.key.localeCompare(other.key));
+          for (const follower of followers) expect(follower.live).toEqual(table);
+          const last = new Follower([]);
+          last.records(feed.follow(vn(1), null, last)!.records);
+          expect(last.live).toEqual(table);
+        },
+      ),
       { numRuns: 1_000 },
     );
   });

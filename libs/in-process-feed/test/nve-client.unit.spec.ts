@@ -11,13 +11,22 @@ let feed: InProcessFeed;
 let client: NveClient;
 let told: NveEvents['change'][];
 const publish = (...records: FeedRecord[]): Promise<void> => feed.publish([{ feed: vn(100), records }]);
-const story = (): string[] => told.splice(0).map(({ cause, position, changes }) => `${cause}@${position} ${changes.map(({ key, after }) => `${after ? '+' : '-'}${key}`).join(' ')}`);
+const story = (): string[] =>
+  told
+    .splice(0)
+    .map(
+      ({ cause, position, changes }) => `${cause}@${position} ${changes.map(({ key, after }) => `${after ? '+' : '-'}${key}`).join(' ')}`,
+    );
 
 beforeEach(async () => {
   feed = new InProcessFeed();
   await feed.open();
   await feed.ensure([vn(100), nve('nve2')]);
-  await publish(...changeRecords(3, [contextEntry(100)]), ...changeRecords(4, [memberEntry('nve1'), vm(1)]), ...changeRecords(5, [memberEntry('nve2')]));
+  await publish(
+    ...changeRecords(3, [contextEntry(100)]),
+    ...changeRecords(4, [memberEntry('nve1'), vm(1)]),
+    ...changeRecords(5, [memberEntry('nve2')]),
+  );
   await feed.publish([{ feed: nve('nve2'), records: changeRecords(5, [membershipEntry(100, 5)]) }]);
   client = new NveClient({ nveId: 'nve2', transport: new InProcessTransport(feed) });
   told = [];

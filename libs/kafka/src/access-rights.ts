@@ -1,4 +1,13 @@
-import { FeedRefused, FeedUnavailable, sleep, systemClock, type FeedAccess, type FeedName, type FeedRight, type ListedRight } from '@nva/ports';
+import {
+  FeedRefused,
+  FeedUnavailable,
+  sleep,
+  systemClock,
+  type FeedAccess,
+  type FeedName,
+  type FeedRight,
+  type ListedRight,
+} from '@nva/ports';
 import kafkajs, { type AclEntry, type AclFilter, type Admin, type Kafka } from 'kafkajs';
 import { createClient } from './client.ts';
 import { translated } from './failures.ts';
@@ -38,8 +47,8 @@ export interface KafkaFeedAccessOptions extends KafkaConnection {
  *                    READ, DESCRIBE  topic <prefix>.nve.<nveId>.outcomes
  *     a VN’s feed    READ, DESCRIBE  topic <prefix>.vn.<vnid>
  *
- * Rules of other forms (other principals or operations, DENY, prefixes of topics) are an operator’s, and never touched. A rule that has this form
- * is this class’s, whoever made it.
+ * Rules of other forms (other principals or operations, DENY, prefixes of topics) are an operator’s, and never touched. A rule that
+ * has this form is this class’s, whoever made it.
  */
 export class KafkaFeedAccess implements FeedAccess {
   readonly #client: Kafka;
@@ -54,7 +63,10 @@ export class KafkaFeedAccess implements FeedAccess {
     const prefix = options.prefix ?? DEFAULT_PREFIX;
     const principal = options.principal ?? DEFAULT_PRINCIPAL;
     const parts = principal.split(PLACE);
-    if (parts.length !== 2 || !/^[^\s:]+:/.test(principal)) throw new FeedRefused(`A principal is a type, a colon and a name with ${PLACE} in it once, such as ${DEFAULT_PRINCIPAL}, received «${principal}»`);
+    if (parts.length !== 2 || !/^[^\s:]+:/.test(principal))
+      throw new FeedRefused(
+        `A principal is a type, a colon and a name with ${PLACE} in it once, such as ${DEFAULT_PRINCIPAL}, received «${principal}»`,
+      );
     [this.#before, this.#after] = parts as [string, string];
     this.#names = new TopicNames(prefix);
     this.#commands = options.commands ?? false;
@@ -103,9 +115,21 @@ export class KafkaFeedAccess implements FeedAccess {
   #rules({ nveId, feed }: FeedRight, commands = this.#commands): AclEntry[] {
     const rule = { principal: `${this.#before}${nveId}${this.#after}`, host: '*', permissionType: AclPermissionTypes.ALLOW };
     const onTopic = (resourceName: string, operations: readonly (typeof READS | typeof WRITES)[number][] = READS): AclEntry[] =>
-      operations.map((operation) => ({ ...rule, operation, resourceType: AclResourceTypes.TOPIC, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL }));
+      operations.map((operation) => ({
+        ...rule,
+        operation,
+        resourceType: AclResourceTypes.TOPIC,
+        resourceName,
+        resourcePatternType: ResourcePatternTypes.LITERAL,
+      }));
     if (!isOwn(nveId, feed)) return onTopic(this.#names.of(feed));
-    const groups = { ...rule, operation: AclOperationTypes.READ, resourceType: AclResourceTypes.GROUP, resourceName: this.#names.groupPrefixOf(nveId), resourcePatternType: ResourcePatternTypes.PREFIXED };
+    const groups = {
+      ...rule,
+      operation: AclOperationTypes.READ,
+      resourceType: AclResourceTypes.GROUP,
+      resourceName: this.#names.groupPrefixOf(nveId),
+      resourcePatternType: ResourcePatternTypes.PREFIXED,
+    };
     const forCommands = commands ? [...onTopic(this.#names.commands, WRITES), ...onTopic(this.#names.outcomes(nveId))] : [];
     return [...onTopic(this.#names.of(feed)), ...onTopic(this.#names.schemas), groups, ...forCommands];
   }
@@ -146,10 +170,16 @@ const nameOf = ({ principal, host, operation, permissionType, resourceType, reso
   [principal, host, operation, permissionType, resourceType, resourceName, resourcePatternType].join(' ');
 
 /**
- * The controller answers before brokers have the rules, or have forgotten them: that comes to them with the log of metadata. Asks, of all rules or of the
- * few principals that they are of, until none of the rules is left that `isLeft` by those that are there. Throws FeedUnavailable with what is left.
+ * The controller answers before brokers have the rules, or have forgotten them: that comes to them with the log of metadata. Asks,
+ * of all rules or of the few principals that they are of, until none of the rules is left that `isLeft` by those that are there.
+ * Throws FeedUnavailable with what is left.
  */
-async function untilNone(admin: Admin, rules: readonly AclEntry[], otherwise: string, isLeft: (name: string, there: ReadonlySet<string>) => boolean): Promise<void> {
+async function untilNone(
+  admin: Admin,
+  rules: readonly AclEntry[],
+  otherwise: string,
+  isLeft: (name: string, there: ReadonlySet<string>) => boolean,
+): Promise<void> {
   const byPrincipal = Map.groupBy(rules, ({ principal }) => principal);
   const asked = byPrincipal.size > MAX_NVES_ASKED_FOR ? [[undefined, rules] as const] : [...byPrincipal];
   for (let looks = 1; ; looks++) {
@@ -159,7 +189,10 @@ async function untilNone(admin: Admin, rules: readonly AclEntry[], otherwise: st
       left.push(...some.map(nameOf).filter((name) => isLeft(name, there)));
     }
     if (left.length === 0) return;
-    if (looks * VISIBLE_POLL_MS >= VISIBLE_TIMEOUT_MS) throw new FeedUnavailable(`${left.length} rules (${left[0]}, …) ${otherwise}, in ${looks} looks over at least ${VISIBLE_TIMEOUT_MS} ms`);
+    if (looks * VISIBLE_POLL_MS >= VISIBLE_TIMEOUT_MS)
+      throw new FeedUnavailable(
+        `${left.length} rules (${left[0]}, …) ${otherwise}, in ${looks} looks over at least ${VISIBLE_TIMEOUT_MS} ms`,
+      );
     await sleep(systemClock, VISIBLE_POLL_MS);
   }
 }

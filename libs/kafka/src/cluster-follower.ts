@@ -110,7 +110,10 @@ export class ClusterFollower {
       return;
     }
     if (previous && wanted.every((feed) => previous.feeds.get(feed.topic) === feed)) return;
-    const { reachable, unreachable } = await reachability(await this.#connected(), wanted.map((feed) => feed.topic));
+    const { reachable, unreachable } = await reachability(
+      await this.#connected(),
+      wanted.map((feed) => feed.topic),
+    );
     for (const [topic, cause] of unreachable) this.#setApart(topic, cause, false);
     const feeds = reachable.flatMap((topic) => this.#feeds.get(topic) ?? []);
     if (feeds.length === 0) {
@@ -136,7 +139,9 @@ export class ClusterFollower {
 
   #generation(feeds: readonly FollowedFeed[]): Generation {
     const groupId = `${this.#options.groupPrefix}${this.#generations++}`;
-    return new Generation(this.#options.client, groupId, feeds, this.#options.clock, (generation, cause) => this.#failed(generation, cause));
+    return new Generation(this.#options.client, groupId, feeds, this.#options.clock, (generation, cause) =>
+      this.#failed(generation, cause),
+    );
   }
 
   /** A consumer ended by itself: broker gone, topic deleted or a right withdrawn. The next one finds out which. */
@@ -186,7 +191,8 @@ export class ClusterFollower {
     try {
       const { reachable, unreachable } = await reachability(await this.#connected(), [...this.#apart.keys()]);
       // What was missing may be there and denied by now, or the other way round.
-      for (const [topic, cause] of unreachable) if (isMissing(cause) !== isMissing(this.#apart.get(topic)?.cause)) this.#setApart(topic, cause, false);
+      for (const [topic, cause] of unreachable)
+        if (isMissing(cause) !== isMissing(this.#apart.get(topic)?.cause)) this.#setApart(topic, cause, false);
       for (const topic of reachable) {
         const feed = this.#feeds.get(topic);
         if (!feed || !this.#apart.get(topic)?.readDenied || (await this.#canRead(feed))) this.#apart.delete(topic);

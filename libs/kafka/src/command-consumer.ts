@@ -36,8 +36,9 @@ export interface CommandConsumerOptions extends KafkaConnection {
   /** Is taught the schemas that NVEs may have written with. */
   readonly codec: CommandCodec;
   /**
-   * Decides commands of one partition in their order, and says what to answer each: null is no answer. It may take its time, and asks `alive`
-   * before it begins something anew: that throws when the commands are no longer this process's to decide. If it throws, they come again.
+   * Decides commands of one partition in their order, and says what to answer each: null is no answer. It may take its time, and
+   * asks `alive` before it begins something anew: that throws when the commands are no longer this process's to decide. If it
+   * throws, they come again.
    */
   readonly handle: (commands: readonly ReceivedCommand[], alive: () => void) => Promise<readonly (OutcomeRecord | null)[]>;
   /** The topics are not as they must be, which no retry mends. */
@@ -90,7 +91,8 @@ export class CommandConsumer {
 
   /** There may be other NVEs: makes the topics of those that are new. Returns at once: brokers that are away are waited for. */
   renew(): void {
-    if (this.#running) this.#renewing = this.#renewing.then(() => this.#persist(() => this.#prepare(), 'The topics of commands could not be looked at'));
+    if (this.#running)
+      this.#renewing = this.#renewing.then(() => this.#persist(() => this.#prepare(), 'The topics of commands could not be looked at'));
   }
 
   /** Resolves when the groups on their way are answered and committed. */
@@ -111,7 +113,10 @@ export class CommandConsumer {
     }, null);
   }
 
-  /** Until it is done or stopped; waits longer after each failure, from the beginning again once it goes `well`. Without words for it, commands wait meanwhile. Never rejects. */
+  /**
+   * Until it is done or stopped; waits longer after each failure, from the beginning again once it goes `well`. Without words for
+   * it, commands wait meanwhile. Never rejects.
+   */
   async #persist(act: (well: () => void) => Promise<void>, words: string | null): Promise<void> {
     for (let pauseMs = FIRST_RESTART_MS; !this.#stopped; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
       try {
@@ -121,7 +126,10 @@ export class CommandConsumer {
         const error = asFeedError(failure, 'Taking commands from Kafka');
         if (error instanceof FeedRefused) return this.#options.failed(error);
         if (words === null) this.counters.restarts++;
-        this.#log('warn', `${words ?? `Commands on ${this.#names.commands} wait`}: ${error.message}`, { topic: this.#names.commands, retryMs: pauseMs });
+        this.#log('warn', `${words ?? `Commands on ${this.#names.commands} wait`}: ${error.message}`, {
+          topic: this.#names.commands,
+          retryMs: pauseMs,
+        });
         await sleep(this.#clock, pauseMs, { signal: this.#stopping.signal }).catch(() => undefined);
       }
     }
@@ -130,10 +138,21 @@ export class CommandConsumer {
   /** One NVE's topic that cannot be used keeps nobody else waiting; it is looked at again by and by. */
   async #prepare(): Promise<void> {
     const { partitions = DEFAULT_COMMAND_PARTITIONS, nveIds, codec } = this.#options;
-    const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => createClient(this.#options, this.#clientId, this.#log, listener);
-    this.#unusable = await prepareCommandTopics({ client, groupPrefix: `${this.#prefix}-read`, names: this.#names, partitions, nveIds, codec, log: this.#log, known: this.#unusable });
+    const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) =>
+      createClient(this.#options, this.#clientId, this.#log, listener);
+    this.#unusable = await prepareCommandTopics({
+      client,
+      groupPrefix: `${this.#prefix}-read`,
+      names: this.#names,
+      partitions,
+      nveIds,
+      codec,
+      log: this.#log,
+      known: this.#unusable,
+    });
     this.#callOff();
-    if (this.#unusable.size > 0 && !this.#stopped) this.#callOff = this.#clock.after(UNUSABLE_RETRY_MS, () => this.renew(), { background: true });
+    if (this.#unusable.size > 0 && !this.#stopped)
+      this.#callOff = this.#clock.after(UNUSABLE_RETRY_MS, () => this.renew(), { background: true });
   }
 
   get #clientId(): string {
@@ -167,7 +186,12 @@ export class CommandConsumer {
       await producer.connect();
       await consumer.connect();
       await consumer.subscribe({ topics: [this.#names.commands], fromBeginning: true });
-      await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: PARTITIONS_AT_ONCE, eachBatch: (payload) => this.#inTurn(payload, producer) });
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
+        eachBatch: (payload) => this.#inTurn(payload, producer),
+      });
       if (!this.#stopped) await Promise.race([crashed, stopped]);
     } finally {
       // Groups on their way are committed when it is stopped; when it failed, the next run gets them again.
@@ -185,7 +209,10 @@ export class CommandConsumer {
     const generation = this.#generation;
     const before = this.#partitions.get(partition) ?? Promise.resolve();
     const turn = before.then(() => this.#batch(payload, producer, generation));
-    this.#partitions.set(partition, turn.catch(() => undefined));
+    this.#partitions.set(
+      partition,
+      turn.catch(() => undefined),
+    );
     await turn;
   }
 
@@ -198,7 +225,12 @@ export class CommandConsumer {
       // Throws if the group has moved on, as after this process was stopped for a while.
       await heartbeat();
       if (!ours()) return;
-      const outcomes = await beating(this.#clock, heartbeat, () => this.#options.handle(messages.map((message) => receivedCommand(topic, partition, message)), () => assertOurs(ours())));
+      const outcomes = await beating(this.#clock, heartbeat, () =>
+        this.#options.handle(
+          messages.map((message) => receivedCommand(topic, partition, message)),
+          () => assertOurs(ours()),
+        ),
+      );
       const due = outcomeMessages(this.#names, outcomes);
       const topicMessages = due.filter(({ topic: to }) => !this.#unusable.has(to));
       if (topicMessages.length > 0) await producer.sendBatch({ acks: -1, topicMessages });
@@ -215,7 +247,8 @@ export class CommandConsumer {
   }
 }
 
-const countOf = (topics: readonly { readonly messages: readonly unknown[] }[]): number => topics.reduce((count, { messages }) => count + messages.length, 0);
+const countOf = (topics: readonly { readonly messages: readonly unknown[] }[]): number =>
+  topics.reduce((count, { messages }) => count + messages.length, 0);
 
 /** Beats while the action takes its time. A beat that fails is the next one's to tell, between two groups. */
 async function beating<T>(timers: Timers, heartbeat: () => Promise<void>, action: () => Promise<T>): Promise<T> {

@@ -22,8 +22,20 @@ export interface OutcomeRecord {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export function receivedCommand(topic: string, partition: number, { offset, timestamp, key, headers, value }: KafkaMessage): ReceivedCommand {
-  return { topic, partition, offset, timestamp: Number(timestamp), key: key === null ? null : key.toString('utf8'), headers: texts(headers), value };
+export function receivedCommand(
+  topic: string,
+  partition: number,
+  { offset, timestamp, key, headers, value }: KafkaMessage,
+): ReceivedCommand {
+  return {
+    topic,
+    partition,
+    offset,
+    timestamp: Number(timestamp),
+    key: key === null ? null : key.toString('utf8'),
+    headers: texts(headers),
+    value,
+  };
 }
 
 /** One request: per topic its records, in order. */

@@ -33,10 +33,19 @@ export interface CommandTopicsOptions {
 }
 
 /**
- * Creates or checks the topics of commands and outcomes, and writes their schemas to the schemas topic. Returns the topics of outcomes that cannot be
- * used, each of which is one NVE's alone. Throws what TopicAdmin and kafkajs throw.
+ * Creates or checks the topics of commands and outcomes, and writes their schemas to the schemas topic. Returns the topics of
+ * outcomes that cannot be used, each of which is one NVE's alone. Throws what TopicAdmin and kafkajs throw.
  */
-export async function prepareCommandTopics({ client, groupPrefix, names, partitions, nveIds, codec, log, known }: CommandTopicsOptions): Promise<ReadonlySet<string>> {
+export async function prepareCommandTopics({
+  client,
+  groupPrefix,
+  names,
+  partitions,
+  nveIds,
+  codec,
+  log,
+  known,
+}: CommandTopicsOptions): Promise<ReadonlySet<string>> {
   const unusable = new Set<string>();
   const kafka = client();
   const admin = kafka.admin();
@@ -54,7 +63,12 @@ export async function prepareCommandTopics({ client, groupPrefix, names, partiti
     const outcomes = new TopicAdmin({ ...shared, config: OUTCOMES_CONFIG, untilReadable: atOnce });
     for (const { topic, message } of (await outcomes.ensure(nveIds.map((nveId) => names.outcomes(nveId)))).failures) {
       unusable.add(topic);
-      if (!known.has(topic)) log('error', `Topic ${topic} cannot be used now; outcomes of that NVE's commands are dropped until it can be, which is tried again every 10 s: ${message}`, { topic });
+      if (!known.has(topic))
+        log(
+          'error',
+          `Topic ${topic} cannot be used now; outcomes of that NVE's commands are dropped until it can be, which is tried again every 10 s: ${message}`,
+          { topic },
+        );
     }
     await new TopicAdmin({ ...shared, config: COMMANDS_CONFIG, untilReadable: atOnce, partitions }).require([names.commands]);
   } finally {

@@ -78,7 +78,12 @@ export class KafkaCommandTransport implements CommandTransport {
       const waiting = this.#queue.splice(0, MAX_RECORDS_PER_REQUEST);
       try {
         const producer = await this.#connected();
-        const messages = waiting.map(({ record: { key, value, headers, timestamp } }) => ({ key, value, headers: { ...headers }, timestamp: String(timestamp) }));
+        const messages = waiting.map(({ record: { key, value, headers, timestamp } }) => ({
+          key,
+          value,
+          headers: { ...headers },
+          timestamp: String(timestamp),
+        }));
         await translated(`Sending ${messages.length} commands`, () => producer.send({ topic: this.topic, acks: -1, messages }));
         for (const { resolve } of waiting) resolve();
       } catch (failure) {
@@ -101,7 +106,11 @@ export class KafkaCommandTransport implements CommandTransport {
     let open = false;
     for (let pauseMs = FIRST_RESTART_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
       const over = Promise.withResolvers<void>();
-      const run = new ConsumerRun(this.#client, { groupId: `${this.#groupPrefix}-${randomIds.uuid()}`, topics: [this.#outcomes], readUncommitted: true, retries: RUN_RETRIES }, this.#handlers(outcome, over.resolve));
+      const run = new ConsumerRun(
+        this.#client,
+        { groupId: `${this.#groupPrefix}-${randomIds.uuid()}`, topics: [this.#outcomes], readUncommitted: true, retries: RUN_RETRIES },
+        this.#handlers(outcome, over.resolve),
+      );
       signal.addEventListener('abort', () => over.resolve(), { once: true });
       try {
         await run.start();

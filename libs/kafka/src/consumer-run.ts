@@ -7,8 +7,8 @@ import { PARTITION } from './topics.ts';
 /** How long a broker holds a fetch that finds nothing. Data ends it at once; it bounds how long stopping and seeking take. */
 const MAX_WAIT_MS = 25;
 /**
- * A fetch that waits at a broker fails when its topic is deleted. Between two of them nobody looks, for as long as this process handles what
- * came, or stands still. Within this time no topic is deleted, made anew and filled (README has figures).
+ * A fetch that waits at a broker fails when its topic is deleted. Between two of them nobody looks, for as long as this process
+ * handles what came, or stands still. Within this time no topic is deleted, made anew and filled (README has figures).
  */
 const MAX_UNSEEN_MS = 25;
 const MAX_BYTES_PER_PARTITION = 4 * 1024 * 1024;
@@ -39,7 +39,10 @@ export interface RunOptions {
   readonly topics: readonly string[];
   /** True also delivers what an unfinished or aborted transaction wrote. */
   readonly readUncommitted: boolean;
-  /** How often kafkajs tries a step again before the run has failed: 2 take 30 ms, 12 take 2 s. One topic that is gone stops the fetches of all meanwhile. */
+  /**
+   * How often kafkajs tries a step again before the run has failed: 2 take 30 ms, 12 take 2 s. One topic that is gone stops the
+   * fetches of all meanwhile.
+   */
   readonly retries: number;
   /** By which `unseen` is told; without it that is not. */
   readonly clock?: Clock;
@@ -65,13 +68,18 @@ export class ConsumerRun {
   #over = false;
 
   /** `createClient` is given the listener for what kafkajs only logs. */
-  constructor(createClient: (listener: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka, options: RunOptions, handlers: RunHandlers) {
+  constructor(
+    createClient: (listener: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka,
+    options: RunOptions,
+    handlers: RunHandlers,
+  ) {
     this.topics = new Set(options.topics);
     this.#handlers = handlers;
     this.#clock = options.clock;
     this.#cycles = new FetchCycles(MAX_BYTES_PER_FETCH, (topic) => !this.#over && handlers.quiet(topic));
     this.#client = createClient((message, fields) => {
-      if (!this.#over && message.startsWith('Offset out of range') && typeof fields['topic'] === 'string') this.#outOfRange(fields['topic']);
+      if (!this.#over && message.startsWith('Offset out of range') && typeof fields['topic'] === 'string')
+        this.#outOfRange(fields['topic']);
     });
     this.#consumer = this.#client.consumer({
       groupId: options.groupId,

@@ -3,14 +3,14 @@ import type { FeedCursor } from '@nva/ports';
 import type { KafkaMessage } from 'kafkajs';
 
 /**
- * A record that was handed over, and what it is known by. Offsets begin anew in a topic that was made anew, so that one which is longer than where a
- * reader stood looks like the one that it knew: but for what stands at that offset.
+ * A record that was handed over, and what it is known by. Offsets begin anew in a topic that was made anew, so that one which is
+ * longer than where a reader stood looks like the one that it knew: but for what stands at that offset.
  */
 export interface Landmark {
   readonly offset: number;
   /**
-   * The record's timestamp and the CRC of its key: all that stands in a topic made anew was written later, to the millisecond, than what stood in the
-   * one before; the key tells records apart that were copied with their timestamps.
+   * The record's timestamp and the CRC of its key: all that stands in a topic made anew was written later, to the millisecond, than
+   * what stood in the one before; the key tells records apart that were copied with their timestamps.
    */
   readonly print: string;
 }

@@ -49,11 +49,17 @@ export function checkpointMessage(shard: number, checkpoint: FeedCheckpoint): Me
 }
 
 /** By shard. What is there and is no checkpoint counts for none: it is a convenience, and feeds are compared without it. */
-export async function readCheckpoints(client: ClientFactory, groupPrefix: string, topic: string, log: Log): Promise<ReadonlyMap<number, FeedCheckpoint>> {
+export async function readCheckpoints(
+  client: ClientFactory,
+  groupPrefix: string,
+  topic: string,
+  log: Log,
+): Promise<ReadonlyMap<number, FeedCheckpoint>> {
   const checkpoints = new Map<number, FeedCheckpoint>();
   for (const [shard, found] of await readLast(client, groupPrefix, topic, CHECKPOINT_KEY, 'read-committed', log)) {
     const { log: logId, position, checkpoint } = (found ?? {}) as Partial<FeedCheckpoint>;
-    if (typeof logId === 'string' && typeof checkpoint === 'string' && Number.isSafeInteger(position)) checkpoints.set(shard, { log: logId, position: position!, checkpoint });
+    if (typeof logId === 'string' && typeof checkpoint === 'string' && Number.isSafeInteger(position))
+      checkpoints.set(shard, { log: logId, position: position!, checkpoint });
     else log('error', `The checkpoint of shard ${shard} on topic ${topic} is malformed: it is passed over`, { topic, shard });
   }
   return checkpoints;
@@ -69,7 +75,14 @@ export function placedCheckpoints(known: ReadonlyMap<number, FeedCheckpoint>, to
 }
 
 /** The last value of every key with the prefix, by the number that follows it. */
-async function readLast(client: ClientFactory, groupPrefix: string, topic: string, prefix: string, isolation: Isolation, log: Log): Promise<ReadonlyMap<number, unknown>> {
+async function readLast(
+  client: ClientFactory,
+  groupPrefix: string,
+  topic: string,
+  prefix: string,
+  isolation: Isolation,
+  log: Log,
+): Promise<ReadonlyMap<number, unknown>> {
   const last = new Map<string, Buffer>();
   for await (const { messages } of readTopics(client, groupPrefix, [topic], isolation)) {
     for (const { key, value } of messages) {

@@ -1,17 +1,47 @@
 import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, type FeedTrouble } from '@nva/ports';
 
 /** Protocol error types that say: this producer's epoch is not the newest, or its transaction is not there any more. */
-const EPOCH_IS_OLD = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_TXN_STATE', 'INVALID_PRODUCER_ID_MAPPING', 'TRANSACTION_COORDINATOR_FENCED']);
+const EPOCH_IS_OLD = new Set([
+  'INVALID_PRODUCER_EPOCH',
+  'PRODUCER_FENCED',
+  'INVALID_TXN_STATE',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'TRANSACTION_COORDINATOR_FENCED',
+]);
 /** Retrying will not help: rights, configuration, or a record that the broker does not take. */
 const REFUSALS = new Set([
-  'TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'GROUP_AUTHORIZATION_FAILED', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
-  'SASL_AUTHENTICATION_FAILED', 'SECURITY_DISABLED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE',
-  'INVALID_RECORD', 'INVALID_TOPIC_EXCEPTION', 'UNSUPPORTED_VERSION', 'INVALID_TRANSACTION_TIMEOUT',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+  'SECURITY_DISABLED',
+  'INVALID_CONFIG',
+  'INVALID_REPLICATION_FACTOR',
+  'POLICY_VIOLATION',
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TOPIC_EXCEPTION',
+  'UNSUPPORTED_VERSION',
+  'INVALID_TRANSACTION_TIMEOUT',
 ]);
 /** Those of them, and of the passing ones, that are of one topic: others may well be written to. */
 const OF_ONE_TOPIC = new Set([
-  'TOPIC_AUTHORIZATION_FAILED', 'INVALID_CONFIG', 'INVALID_REPLICATION_FACTOR', 'POLICY_VIOLATION', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TOPIC_EXCEPTION',
-  'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'REPLICA_NOT_AVAILABLE', 'NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'KAFKA_STORAGE_ERROR',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'INVALID_CONFIG',
+  'INVALID_REPLICATION_FACTOR',
+  'POLICY_VIOLATION',
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TOPIC_EXCEPTION',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'REPLICA_NOT_AVAILABLE',
+  'NOT_ENOUGH_REPLICAS',
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+  'KAFKA_STORAGE_ERROR',
   // What a broker says of the topics beside the one that it refuses.
   'OPERATION_NOT_ATTEMPTED',
 ]);
@@ -35,7 +65,8 @@ export function protocolError(failure: unknown): string | undefined {
 
 export const isEpochOld = (failure: unknown): boolean => EPOCH_IS_OLD.has(protocolError(failure) ?? '');
 export const isRefusal = (failure: unknown): boolean => REFUSALS.has(protocolError(failure) ?? '');
-export const isOfOneTopic = (failure: unknown): boolean => failure instanceof TopicFailed || (!isFeedError(failure) && OF_ONE_TOPIC.has(protocolError(failure) ?? ''));
+export const isOfOneTopic = (failure: unknown): boolean =>
+  failure instanceof TopicFailed || (!isFeedError(failure) && OF_ONE_TOPIC.has(protocolError(failure) ?? ''));
 export const isCoordinatorNotReady = (failure: unknown): boolean => COORDINATOR_NOT_READY.has(protocolError(failure) ?? '');
 export const isMissing = (failure: unknown): boolean => protocolError(failure) === 'UNKNOWN_TOPIC_OR_PARTITION';
 
@@ -52,7 +83,8 @@ export class TopicFailed extends Error {
   }
 }
 
-const isFeedError = (failure: unknown): failure is Error => failure instanceof FeedFenced || failure instanceof FeedRefused || failure instanceof FeedsFailed || failure instanceof FeedUnavailable;
+const isFeedError = (failure: unknown): failure is Error =>
+  failure instanceof FeedFenced || failure instanceof FeedRefused || failure instanceof FeedsFailed || failure instanceof FeedUnavailable;
 
 /** The trouble that a topic is in by what was thrown. */
 export function topicFailed(topic: string, doing: string, failure: unknown): TopicFailed {
@@ -74,4 +106,16 @@ export async function translated<T>(doing: string, action: () => Promise<T>): Pr
   } catch (failure) {
     throw asFeedError(failure, doing);
   }
+}
+
+/** What failed of the work, once all of it is settled: nothing is still under way then. */
+export async function failuresOf(work: readonly Promise<void>[]): Promise<readonly Error[]> {
+  return (await Promise.allSettled(work)).flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+}
+
+/** The same failures, if each is of one topic only. Throws the first that is of more, and FeedFenced before any other. */
+export function ofTopics(failures: readonly Error[]): readonly TopicFailed[] {
+  const topics = failures.filter((failure) => failure instanceof TopicFailed);
+  if (topics.length === failures.length) return topics;
+  throw failures.find((failure) => failure instanceof FeedFenced) ?? failures.find((failure) => !(failure instanceof TopicFailed))!;
 }

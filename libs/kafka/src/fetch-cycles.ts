@@ -25,9 +25,10 @@ interface Cycle {
  * Finds out which topics have nothing behind the position they are read at: kafkajs tells nothing of an empty topic, nor of one
  * whose last offsets compaction took, so their end is never reached by counting.
  *
- * A cycle is one fetch from one broker, with the handling of what it brought. A topic is quiet when a cycle of its leader
- * brought nothing of it, was really answered (a fetch that failed inside kafkajs looks empty too), was taken (an answer in which one topic
- * has an error, because it was deleted, is thrown away with what it brings of the others), and was not so full that the topic may have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known, and the
+ * A cycle is one fetch from one broker, with the handling of what it brought. A topic is quiet when a cycle of its leader brought
+ * nothing of it, was really answered (a fetch that failed inside kafkajs looks empty too), was taken (an answer in which one topic
+ * has an error, because it was deleted, is thrown away with what it brings of the others), and was not so full that the topic may
+ * have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known, and the
  * layout is asked for again when a topic is not heard of any more: its leader may be another by now.
  */
 export class FetchCycles {

@@ -184,4 +184,5 @@ export class FollowedFeed {
   }
 }
 
-const tooOld = (ageMs: number, deleteRetentionMs: number): string => `last whole ${Math.round(ageMs / 1000)} s ago, and removals are kept for ${Math.round(deleteRetentionMs / 1000)} s only`;
+const tooOld = (ageMs: number, deleteRetentionMs: number): string =>
+  `last whole ${Math.round(ageMs / 1000)} s ago, and removals are kept for ${Math.round(deleteRetentionMs / 1000)} s only`;

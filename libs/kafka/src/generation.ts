@@ -9,11 +9,12 @@ import type { ClientFactory } from './topic-reader.ts';
 const RETRIES = 2;
 
 /**
- * One consumer over the feeds that are followed at one moment. The next generation, over more of them, starts where the feeds
- * then stand, and both deliver until the older one is stopped: each feed takes what it has not had yet.
+ * One consumer over the feeds that are followed at one moment. The next generation, over more of them, starts where the feeds then
+ * stand, and both deliver until the older one is stopped: each feed takes what it has not had yet.
  *
- * Where a topic may be another by now under the same name (after a failure, at a rejoin, from a cursor, and when no fetch kept an eye on it for a
- * while) it is fetched from the feed's landmark on, the last record that the feed took: if that is not what comes first, the feed starts over.
+ * Where a topic may be another by now under the same name (after a failure, at a rejoin, from a cursor, and when no fetch kept an
+ * eye on it for a while) it is fetched from the feed's landmark on, the last record that the feed took: if that is not what comes
+ * first, the feed starts over.
  */
 export class Generation implements RunHandlers {
   readonly feeds: ReadonlyMap<string, FollowedFeed>;
@@ -26,7 +27,13 @@ export class Generation implements RunHandlers {
   /** Topics of which the batch under way was not taken. */
   readonly #refused = new Set<string>();
 
-  constructor(client: ClientFactory, groupId: string, feeds: Iterable<FollowedFeed>, clock: Clock, onFailed: (generation: Generation, cause: Error) => void) {
+  constructor(
+    client: ClientFactory,
+    groupId: string,
+    feeds: Iterable<FollowedFeed>,
+    clock: Clock,
+    onFailed: (generation: Generation, cause: Error) => void,
+  ) {
     this.feeds = new Map([...feeds].map((feed) => [feed.topic, feed]));
     this.#onFailed = (cause) => onFailed(this, cause);
     // Uncommitted: every record is a true one whatever becomes of its transaction, and comes milliseconds earlier (README).

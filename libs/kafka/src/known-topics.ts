@@ -8,8 +8,9 @@ interface Known {
 }
 
 /**
- * The topics that this process has met, and by what each would be told from another of the same name: its id, and how far it reached. One that is
- * found to be another, or gone, is lost: nothing is written to it until it has been looked at anew and is filled again.
+ * The topics that this process has met, and by what each would be told from another of the same name: its id, and how far it
+ * reached. One that is found to be another, or gone, is lost: nothing is written to it until it has been looked at anew and is
+ * filled again.
  */
 export class KnownTopics {
   readonly #known = new Map<string, Known>();
@@ -28,7 +29,10 @@ export class KnownTopics {
     if (!this.#lost.has(topic)) this.#lost.set(topic, why);
   }
 
-  /** It was looked at, or made, and has this id now; from here on it may be written to. True if it is another than was known, or was lost. */
+  /**
+   * It was looked at, or made, and has this id now; from here on it may be written to. True if it is another than was known, or was
+   * lost.
+   */
   accept(topic: string, id: string): boolean {
     const known = this.#known.get(topic);
     const another = this.#lost.delete(topic) || (known?.id != null && known.id !== id);
@@ -48,7 +52,10 @@ export class KnownTopics {
     return this.#known.get(topic)?.end ?? 0;
   }
 
-  /** Whether a record that came to stand at that offset, when the topic had reached `end` before it was sent, shows that the topic has lost what was there: then it is lost. */
+  /**
+   * Whether a record that came to stand at that offset, when the topic had reached `end` before it was sent, shows that the topic
+   * has lost what was there: then it is lost.
+   */
   isBehind(topic: string, end: number, offset: number): boolean {
     if (offset >= end) return false;
     this.lose(topic, `a new record got offset ${offset}, although the topic had already reached ${end}: it was emptied or made again`);
@@ -60,7 +67,10 @@ export class KnownTopics {
     return new Map([...this.#known].flatMap(([topic, { end }]) => (end > 0 ? [[topic, end] as const] : [])));
   }
 
-  /** Compares where topics had come to (`ends`, taken before brokers were asked) with where they end now. One that has become shorter is lost, whatever its id. */
+  /**
+   * Compares where topics had come to (`ends`, taken before brokers were asked) with where they end now. One that has become
+   * shorter is lost, whatever its id.
+   */
   compareEnds(reached: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): void {
     for (const [topic, end] of ends) {
       const had = reached.get(topic) ?? 0;

@@ -18,7 +18,10 @@ export interface LeaderEndsOptions {
   readonly log: Log;
 }
 
-/** Holds where topics end against how far they are known to have come. A topic whose disk was replaced keeps its id, and is empty: only its leader shows that. */
+/**
+ * Holds where topics end against how far they are known to have come. A topic whose disk was replaced keeps its id, and is empty:
+ * only its leader shows that.
+ */
 export class LeaderEnds {
   readonly #options: LeaderEndsOptions;
   /** By leader, those that have not answered yet: none is asked twice at once. */
@@ -30,7 +33,10 @@ export class LeaderEnds {
     this.#options = options;
   }
 
-  /** Marks as lost what has become shorter. Resolves when all leaders have told, or after WAITED_FOR_MS. Never rejects: a leader that does not answer says nothing of its topics. */
+  /**
+   * Marks as lost what has become shorter. Resolves when all leaders have told, or after WAITED_FOR_MS. Never rejects: a leader
+   * that does not answer says nothing of its topics.
+   */
   async compare(details: ReadonlyMap<string, TopicDetails>): Promise<void> {
     const { known, timers } = this.#options;
     const reached = known.ends();
@@ -42,7 +48,11 @@ export class LeaderEnds {
       else byLeader.set(leader, [topic]);
     }
     for (const [leader, topics] of byLeader) {
-      if (!this.#asking.has(leader)) this.#asking.set(leader, this.#ask(leader, topics, reached).finally(() => this.#asking.delete(leader)));
+      if (!this.#asking.has(leader))
+        this.#asking.set(
+          leader,
+          this.#ask(leader, topics, reached).finally(() => this.#asking.delete(leader)),
+        );
     }
     await Promise.race([Promise.all(this.#asking.values()), sleep(timers, WAITED_FOR_MS, { background: true })]);
   }
@@ -73,7 +83,10 @@ export class LeaderEnds {
     // Of one topic: asked for none, a broker tells of all that there are.
     if (!(leader in cluster.brokerPool.brokers)) await cluster.brokerPool.refreshMetadata([topics[0]!]);
     const broker = await cluster.findBroker({ nodeId: String(leader) });
-    const { responses } = await broker.listOffsets({ isolationLevel: READ_UNCOMMITTED, topics: topics.map((topic) => ({ topic, partitions: [{ partition: PARTITION, timestamp: LATEST }] })) });
+    const { responses } = await broker.listOffsets({
+      isolationLevel: READ_UNCOMMITTED,
+      topics: topics.map((topic) => ({ topic, partitions: [{ partition: PARTITION, timestamp: LATEST }] })),
+    });
     return new Map(responses.map(({ topic, partitions }) => [topic, Number(partitions[0]!.offset)]));
   }
 

@@ -5,8 +5,9 @@ import type { RunHandlers } from './consumer-run.ts';
 /** Batches read but not yet taken by the caller, before reading waits. */
 const MAX_QUEUED_BATCHES = 4;
 /**
- * How long a reading of what is committed waits for a transaction, possibly of another writer that stands still: longer than brokers let ours
- * be, which is TRANSACTION_TIMEOUT_MS and up to 10 s more (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
+ * How long a reading of what is committed waits for a transaction, possibly of another writer that stands still: longer than
+ * brokers let ours be, which is TRANSACTION_TIMEOUT_MS and up to 10 s more
+ * (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
  */
 const MAX_LOOKS = 600;
 const LOOK_INTERVAL_MS = 50;
@@ -48,7 +49,8 @@ export class Reading implements RunHandlers {
 
   async records(topic: string, messages: readonly KafkaMessage[]): Promise<void> {
     if (!this.#unfinished.has(topic)) return;
-    while (this.#queue.length >= MAX_QUEUED_BATCHES && this.#failure === undefined) await new Promise<void>((resolve) => (this.#taken = resolve));
+    while (this.#queue.length >= MAX_QUEUED_BATCHES && this.#failure === undefined)
+      await new Promise<void>((resolve) => (this.#taken = resolve));
     const from = this.#next.get(topic) ?? 0;
     const fresh = messages.filter((message) => Number(message.offset) >= from);
     this.#next.set(topic, Number(messages.at(-1)!.offset) + 1);

@@ -13,7 +13,11 @@ export async function warnOfRebalanceDelay(admin: Admin, log: Log): Promise<void
     });
     for (const { resourceName, configEntries } of resources) {
       const delayMs = Number(configEntries.find((entry) => entry.configName === SETTING)?.configValue ?? 0);
-      if (delayMs !== 0) log('warn', `Broker ${resourceName} has ${SETTING}=${delayMs}: joining a VN takes that much longer; it should be 0`, { broker: resourceName, delayMs });
+      if (delayMs !== 0)
+        log('warn', `Broker ${resourceName} has ${SETTING}=${delayMs}: joining a VN takes that much longer; it should be 0`, {
+          broker: resourceName,
+          delayMs,
+        });
     }
   } catch (failure) {
     log('debug', `Could not see ${SETTING} of the brokers: ${String(failure)}`);

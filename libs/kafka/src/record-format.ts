@@ -30,7 +30,11 @@ export function encodeRecord(record: FeedRecord, codec: RecordCodec): EncodedRec
   const value = record.value === null ? null : codec.encode(record.value);
   const textBytes = 3 * (record.key.length + (record.eventType?.length ?? 0) + (record.correlationId?.length ?? 0));
   const bytes = RECORD_OVERHEAD_BYTES + HEADERS_OVERHEAD_BYTES + textBytes + record.log.length + (value?.length ?? 0);
-  return { message: { key: record.keyBytes === undefined ? record.key : Buffer.from(record.keyBytes), value, headers, partition: PARTITION }, bytes, changeEnd: record.changeEnd };
+  return {
+    message: { key: record.keyBytes === undefined ? record.key : Buffer.from(record.keyBytes), value, headers, partition: PARTITION },
+    bytes,
+    changeEnd: record.changeEnd,
+  };
 }
 
 export function isUndecodable(record: FeedRecord | Undecodable): record is Undecodable {
@@ -64,7 +68,13 @@ export function decodeRecord(topic: string, message: KafkaMessage, codec: Record
     };
   } catch (failure) {
     const cause = failure instanceof Error ? failure : new Error(String(failure));
-    return { undecodable: true, key, ...(keyBytes === undefined ? {} : { keyBytes }), at: message.offset, cause: new Error(`Record at ${topic} offset ${message.offset} cannot be decoded: ${cause.message}`, { cause }) };
+    return {
+      undecodable: true,
+      key,
+      ...(keyBytes === undefined ? {} : { keyBytes }),
+      at: message.offset,
+      cause: new Error(`Record at ${topic} offset ${message.offset} cannot be decoded: ${cause.message}`, { cause }),
+    };
   }
 }
 

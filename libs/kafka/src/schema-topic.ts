@@ -7,7 +7,13 @@ import { PARTITION } from './topics.ts';
 /** The schemas topic: key fingerprint (16 hex digits), value the schema as JSON. */
 
 /** Teaches the codec every schema on the topic that it can use; returns those that are there, by fingerprint, as they stand there. */
-export async function learnSchemas(client: ClientFactory, groupPrefix: string, topic: string, codec: RecordCodec | CommandCodec, log: Log): Promise<Map<string, string>> {
+export async function learnSchemas(
+  client: ClientFactory,
+  groupPrefix: string,
+  topic: string,
+  codec: RecordCodec | CommandCodec,
+  log: Log,
+): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for await (const { messages } of readTopics(client, groupPrefix, [topic])) {
     for (const { key, value, offset } of messages) {
@@ -16,25 +22,58 @@ export async function learnSchemas(client: ClientFactory, groupPrefix: string, t
       try {
         codec.learn(JSON.parse(value.toString()));
       } catch (cause) {
-        log('warn', `The schema at ${topic} offset ${offset} cannot be used: ${String(cause)}`, { topic, offset, fingerprint: key.toString() });
+        log('warn', `The schema at ${topic} offset ${offset} cannot be used: ${String(cause)}`, {
+          topic,
+          offset,
+          fingerprint: key.toString(),
+        });
       }
     }
   }
   return found;
 }
 
-/** Writes today's schemas that are not `known` there. The same schema written twice is the same record, so nobody needs to be fenced off. */
-export async function writeSchemas(producer: Producer, topic: string, codec: RecordCodec | CommandCodec, known: Pick<ReadonlySet<string>, 'has'>): Promise<void> {
-  await writeTexts(producer, topic, codec.schemas.flatMap(({ fingerprint, schema }) => (known.has(fingerprint) ? [] : [[fingerprint, JSON.stringify(schema)] as const])));
+/**
+ * Writes today's schemas that are not `known` there. The same schema written twice is the same record, so nobody needs to be fenced
+ * off.
+ */
+export async function writeSchemas(
+  producer: Producer,
+  topic: string,
+  codec: RecordCodec | CommandCodec,
+  known: Pick<ReadonlySet<string>, 'has'>,
+): Promise<void> {
+  await writeTexts(
+    producer,
+    topic,
+    codec.schemas.flatMap(({ fingerprint, schema }) => (known.has(fingerprint) ? [] : [[fingerprint, JSON.stringify(schema)] as const])),
+  );
 }
 
 /** Writes what a topic of schemas that was lost is to hold, older ones among it: whoever follows old records needs them. */
-export async function restoreSchemas(producer: Producer, topic: string, held: ReadonlyMap<string, string>, codecs: readonly (RecordCodec | CommandCodec)[], present: Pick<ReadonlySet<string>, 'has'>): Promise<void> {
-  const due = new Map([...held, ...codecs.flatMap((codec) => codec.schemas.map(({ fingerprint, schema }) => [fingerprint, JSON.stringify(schema)] as const))]);
-  await writeTexts(producer, topic, [...due].filter(([fingerprint]) => !present.has(fingerprint)));
+export async function restoreSchemas(
+  producer: Producer,
+  topic: string,
+  held: ReadonlyMap<string, string>,
+  codecs: readonly (RecordCodec | CommandCodec)[],
+  present: Pick<ReadonlySet<string>, 'has'>,
+): Promise<void> {
+  const due = new Map([
+    ...held,
+    ...codecs.flatMap((codec) => codec.schemas.map(({ fingerprint, schema }) => [fingerprint, JSON.stringify(schema)] as const)),
+  ]);
+  await writeTexts(
+    producer,
+    topic,
+    [...due].filter(([fingerprint]) => !present.has(fingerprint)),
+  );
 }
 
-async function writeTexts(producer: Producer, topic: string, texts: readonly (readonly [fingerprint: string, text: string])[]): Promise<void> {
+async function writeTexts(
+  producer: Producer,
+  topic: string,
+  texts: readonly (readonly [fingerprint: string, text: string])[],
+): Promise<void> {
   if (texts.length === 0) return;
   await producer.send({ topic, messages: texts.map(([key, value]) => ({ key, value, partition: PARTITION })) });
 }

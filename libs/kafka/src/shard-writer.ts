@@ -112,7 +112,8 @@ export class ShardWriter {
 
   /** One topic, or some, made a transaction fail. Brokers say of some troubles which topic has them; the others are found by halves. */
   async #settleApart(jobs: readonly Job[], topics: readonly string[], failure: unknown): Promise<void> {
-    const failed = topics.length === 1 ? [topicFailed(topics[0]!, doing(topics), failure)] : await this.#options.inTrouble(topics).catch(() => []);
+    const failed =
+      topics.length === 1 ? [topicFailed(topics[0]!, doing(topics), failure)] : await this.#options.inTrouble(topics).catch(() => []);
     for (const one of failed) {
       if (one.trouble === 'lost') this.#options.known.lose(one.topic, one.message);
       for (const job of jobs) if (job.topic === one.topic) job.reject(one);
@@ -120,7 +121,11 @@ export class ShardWriter {
     const left = topics.filter((topic) => !failed.some((one) => one.topic === topic));
     const middle = failed.length > 0 ? left.length : left.length >> 1;
     for (const some of [left.slice(0, middle), left.slice(middle)]) {
-      if (some.length > 0) await this.#settle(jobs.filter(({ topic }) => some.includes(topic)), 1);
+      if (some.length > 0)
+        await this.#settle(
+          jobs.filter(({ topic }) => some.includes(topic)),
+          1,
+        );
     }
   }
 
@@ -161,18 +166,27 @@ export class ShardWriter {
         await this.#dispose();
         if (failure instanceof FeedFenced || isRefusal(failure)) throw failure;
         if (isEpochOld(failure)) await this.#options.assertOwner();
-        this.#options.log('warn', `Transaction of ${this.#options.transactionalId} failed (attempt ${attempt} of ${attempts}): ${String(failure)}`);
+        this.#options.log(
+          'warn',
+          `Transaction of ${this.#options.transactionalId} failed (attempt ${attempt} of ${attempts}): ${String(failure)}`,
+        );
         if (attempt >= attempts) throw failure;
         // A producer asks for every topic that it ever met, so the first may have failed by one that is not among these.
-        if (isOfOneTopic(failure) && (topics.length > 1 || isMissing(failure)) && (await this.#options.inTrouble(topics).catch(() => [])).length > 0) throw failure;
+        if (
+          isOfOneTopic(failure) &&
+          (topics.length > 1 || isMissing(failure)) &&
+          (await this.#options.inTrouble(topics).catch(() => [])).length > 0
+        )
+          throw failure;
         if (!isMissing(failure)) await sleep(systemClock, ATTEMPT_PAUSE_MS * attempt);
       }
     }
   }
 
   /**
-   * The first record of a topic tells by its offset whether the topic still has what it had: else the transaction is aborted, before readers
-   * of what is committed meet it. A record that comes at the start of a topic that had more shows that it was made anew.
+   * The first record of a topic tells by its offset whether the topic still has what it had: else the transaction is aborted,
+   * before readers of what is committed meet it. A record that comes at the start of a topic that had more shows that it was made
+   * anew.
    */
   async #transact(producer: Producer, jobs: readonly Job[]): Promise<void> {
     const { known } = this.#options;
@@ -216,4 +230,5 @@ export class ShardWriter {
   }
 }
 
-const doing = (topics: readonly string[]): string => `Publishing to ${topics[0]!}${topics.length > 1 ? ` and ${topics.length - 1} others` : ''}`;
+const doing = (topics: readonly string[]): string =>
+  `Publishing to ${topics[0]!}${topics.length > 1 ? ` and ${topics.length - 1} others` : ''}`;

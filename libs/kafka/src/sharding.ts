@@ -10,7 +10,8 @@ export const shardOf = (vnid: number, shards: number): number => vnid % shards;
 export function checkedShards(owned: readonly number[] | undefined, shards: number): readonly number[] {
   if (owned === undefined) return Array.from({ length: shards }, (_, shard) => shard);
   const wrong = owned.find((shard) => !Number.isInteger(shard) || shard < 0 || shard >= shards);
-  if (wrong !== undefined || owned.length === 0) throw new FeedRefused(`A writer owns at least one shard of 0 to ${shards - 1}, received ${wrong ?? 'none'}`);
+  if (wrong !== undefined || owned.length === 0)
+    throw new FeedRefused(`A writer owns at least one shard of 0 to ${shards - 1}, received ${wrong ?? 'none'}`);
   return [...new Set(owned)].toSorted((a, b) => a - b);
 }
 

@@ -63,11 +63,15 @@ export class TopicAdmin {
     if (unknown.length === 0) return { fresh: [], failures: [] };
     const failures: TopicFailed[] = [];
     const existing = await this.#options.describer.describe(unknown);
-    const made = await this.#create(unknown.filter((topic) => !existing.has(topic)), failures);
+    const made = await this.#create(
+      unknown.filter((topic) => !existing.has(topic)),
+      failures,
+    );
     const right = new Map(made);
     for (const chunk of chunks([...existing.keys()])) {
       const usable = chunk.filter((topic) => this.#isUsable(topic, existing.get(topic)!, failures));
-      for (const topic of await this.#each(usable, 'Checking the configuration', (some) => this.#checkConfig(some), failures)) right.set(topic, existing.get(topic)!.id);
+      for (const topic of await this.#each(usable, 'Checking the configuration', (some) => this.#checkConfig(some), failures))
+        right.set(topic, existing.get(topic)!.id);
     }
     const fresh: string[] = [];
     for (const [topic, id] of right) {
@@ -79,7 +83,10 @@ export class TopicAdmin {
 
   /** The same, of topics without which nothing can be done: throws the first failure. */
   async require(topics: readonly string[]): Promise<readonly string[]> {
-    const { fresh, failures: [failure] } = await this.ensure(topics);
+    const {
+      fresh,
+      failures: [failure],
+    } = await this.ensure(topics);
     if (!failure) return fresh;
     const message = `Topic ${failure.topic}: ${failure.message}`;
     throw failure.trouble === 'refused' ? new FeedRefused(message, { cause: failure }) : new FeedUnavailable(message, { cause: failure });
@@ -113,8 +120,13 @@ export class TopicAdmin {
     for (const chunk of [...chunks(topics)].flatMap(apart)) {
       const { failed, raced } = await this.#request(chunk.map((topic) => ({ topic, numPartitions: this.#partitions, configEntries })));
       failures.push(...failed);
-      const visible = await this.#untilVisible(chunk.filter((topic) => !failed.some((failure) => failure.topic === topic)), failures);
-      const checked = raced ? await this.#each([...visible.keys()], 'Checking the configuration', (some) => this.#checkConfig(some), failures) : [...visible.keys()];
+      const visible = await this.#untilVisible(
+        chunk.filter((topic) => !failed.some((failure) => failure.topic === topic)),
+        failures,
+      );
+      const checked = raced
+        ? await this.#each([...visible.keys()], 'Checking the configuration', (some) => this.#checkConfig(some), failures)
+        : [...visible.keys()];
       // A broker tells of a topic before it has made its log. A transaction begun then is aborted, and the broker (4.4.0) may lose
       // the markers of several such at once, which holds up every transaction on it until request.timeout.ms, 30 s.
       if (checked.length > 0) await this.#options.untilReadable(checked);
@@ -137,8 +149,18 @@ export class TopicAdmin {
 
   /** Kafka says only that the name is invalid, not which other topic it takes for the same. */
   async #refused(topic: string, error: unknown): Promise<TopicFailed> {
-    const like = protocolError(error) === 'INVALID_TOPIC_EXCEPTION' ? (await this.list()).find((other) => other !== topic && onKafka(other) === onKafka(topic)) : undefined;
-    return like === undefined ? topicFailed(topic, 'Creating the topic', error) : new TopicFailed(topic, 'refused', `Creating the topic: its name collides with that of ${like}: Kafka takes . and _ for the same`, error);
+    const like =
+      protocolError(error) === 'INVALID_TOPIC_EXCEPTION'
+        ? (await this.list()).find((other) => other !== topic && onKafka(other) === onKafka(topic))
+        : undefined;
+    return like === undefined
+      ? topicFailed(topic, 'Creating the topic', error)
+      : new TopicFailed(
+          topic,
+          'refused',
+          `Creating the topic: its name collides with that of ${like}: Kafka takes . and _ for the same`,
+          error,
+        );
   }
 
   /** A broker learns of topics from the controller, a little after it answered. */
@@ -148,19 +170,35 @@ export class TopicAdmin {
       if (waitedMs > 0) await sleep(systemClock, VISIBLE_POLL_MS);
       found = new Map([...(await this.#options.describer.describe(topics))].filter(([, { error }]) => error === null));
     }
-    for (const topic of topics) if (!found.has(topic)) failures.push(new TopicFailed(topic, 'unavailable', `Topic ${topic} could not be used after it was created, for ${VISIBLE_TIMEOUT_MS} ms`));
+    for (const topic of topics)
+      if (!found.has(topic))
+        failures.push(
+          new TopicFailed(topic, 'unavailable', `Topic ${topic} could not be used after it was created, for ${VISIBLE_TIMEOUT_MS} ms`),
+        );
     return found;
   }
 
   #isUsable(topic: string, { partitions, error }: TopicDetails, failures: TopicFailed[]): boolean {
     if (error !== null) failures.push(saidOf(topic, error));
-    else if (partitions !== this.#partitions) failures.push(new TopicFailed(topic, 'refused', `Topic ${topic} has ${partitions} partitions${this.#partitions === 1 ? '; it must have one. Delete it, and it is made anew from the log' : `, not ${this.#partitions}`}`));
+    else if (partitions !== this.#partitions)
+      failures.push(
+        new TopicFailed(
+          topic,
+          'refused',
+          `Topic ${topic} has ${partitions} partitions${this.#partitions === 1 ? '; it must have one. Delete it, and it is made anew from the log' : `, not ${this.#partitions}`}`,
+        ),
+      );
     else return true;
     return false;
   }
 
   /** Does it for all together, and where that fails by one of them, for each by itself; returns those for which it was done. */
-  async #each(topics: readonly string[], doing: string, action: (topics: readonly string[]) => Promise<void>, failures: TopicFailed[]): Promise<readonly string[]> {
+  async #each(
+    topics: readonly string[],
+    doing: string,
+    action: (topics: readonly string[]) => Promise<void>,
+    failures: TopicFailed[],
+  ): Promise<readonly string[]> {
     if (topics.length === 0) return [];
     try {
       await action(topics);
@@ -172,7 +210,10 @@ export class TopicAdmin {
         return [];
       }
       const middle = topics.length >> 1;
-      return [...(await this.#each(topics.slice(0, middle), doing, action, failures)), ...(await this.#each(topics.slice(middle), doing, action, failures))];
+      return [
+        ...(await this.#each(topics.slice(0, middle), doing, action, failures)),
+        ...(await this.#each(topics.slice(middle), doing, action, failures)),
+      ];
     }
   }
 
@@ -184,27 +225,40 @@ export class TopicAdmin {
     const wrong = resources.filter(({ configEntries }) => this.#differences(configEntries).length > 0);
     if (wrong.length === 0) return;
     for (const { resourceName, configEntries } of wrong) {
-      this.#log('warn', `Correcting the configuration of topic ${resourceName}: ${this.#differences(configEntries).join(', ')}`, { topic: resourceName });
+      this.#log('warn', `Correcting the configuration of topic ${resourceName}: ${this.#differences(configEntries).join(', ')}`, {
+        topic: resourceName,
+      });
     }
     try {
       await this.#admin.alterConfigs({
         validateOnly: false,
         // What is not named falls back to the broker's default, so everything that was set on the topic is sent again.
-        resources: wrong.map(({ resourceName, configEntries }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name: resourceName, configEntries: this.#corrected(configEntries) })),
+        resources: wrong.map(({ resourceName, configEntries }) => ({
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: resourceName,
+          configEntries: this.#corrected(configEntries),
+        })),
       });
     } catch (cause) {
       if (!isOfOneTopic(cause) && !isRefusal(cause)) throw cause;
-      throw new FeedRefused(`Topic ${wrong[0]!.resourceName} is not configured as it must be, and that could not be corrected: ${this.#differences(wrong[0]!.configEntries).join(', ')}`, { cause });
+      throw new FeedRefused(
+        `Topic ${wrong[0]!.resourceName} is not configured as it must be, and that could not be corrected: ${this.#differences(wrong[0]!.configEntries).join(', ')}`,
+        { cause },
+      );
     }
   }
 
   #differences(entries: readonly ConfigEntries[]): string[] {
     const actual = new Map(entries.map((entry) => [entry.configName, entry.configValue]));
-    return Object.entries(this.#config).flatMap(([name, value]) => (actual.get(name) === value ? [] : [`${name} is ${actual.get(name)}, must be ${value}`]));
+    return Object.entries(this.#config).flatMap(([name, value]) =>
+      actual.get(name) === value ? [] : [`${name} is ${actual.get(name)}, must be ${value}`],
+    );
   }
 
   #corrected(entries: readonly ConfigEntries[]): { name: string; value: string }[] {
-    const set = entries.filter((entry) => (entry.configSource as unknown as number) === SET_ON_TOPIC).map((entry) => [entry.configName, entry.configValue] as const);
+    const set = entries
+      .filter((entry) => (entry.configSource as unknown as number) === SET_ON_TOPIC)
+      .map((entry) => [entry.configName, entry.configValue] as const);
     return Object.entries({ ...Object.fromEntries(set), ...this.#config }).map(([name, value]) => ({ name, value }));
   }
 }
@@ -217,14 +271,21 @@ export const troubles = (topics: readonly string[], details: ReadonlyMap<string,
     return found.error === null ? [] : [saidOf(topic, found.error)];
   });
 
-const saidOf = (topic: string, error: string): TopicFailed => topicFailed(topic, 'Asking for the topic', Object.assign(new Error(`the brokers say ${error}`), { type: error }));
+const saidOf = (topic: string, error: string): TopicFailed =>
+  topicFailed(topic, 'Asking for the topic', Object.assign(new Error(`the brokers say ${error}`), { type: error }));
 
 const onKafka = (topic: string): string => topic.replaceAll('.', '_');
 
-/** Brokers refuse a topic whose name collides with that of another (`onKafka`), but not in one request; so the later ones go into one of their own. */
+/**
+ * Brokers refuse a topic whose name collides with that of another (`onKafka`), but not in one request; so the later ones go into
+ * one of their own.
+ */
 function apart(topics: readonly string[]): (readonly string[])[] {
   const first = new Map(topics.toReversed().map((topic) => [onKafka(topic), topic]));
-  const [together, later] = [topics.filter((topic) => first.get(onKafka(topic)) === topic), topics.filter((topic) => first.get(onKafka(topic)) !== topic)];
+  const [together, later] = [
+    topics.filter((topic) => first.get(onKafka(topic)) === topic),
+    topics.filter((topic) => first.get(onKafka(topic)) !== topic),
+  ];
   return later.length === 0 ? [together] : [together, ...apart(later)];
 }
 

@@ -13,7 +13,13 @@ const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const LEADER_NOT_AVAILABLE = 5;
 const REPLICA_NOT_AVAILABLE = 9;
 /** Protocol errors that a broker gives for one topic, by number (Kafka, «Errors»). */
-const ERRORS: Readonly<Record<number, string>> = { [LEADER_NOT_AVAILABLE]: 'LEADER_NOT_AVAILABLE', [REPLICA_NOT_AVAILABLE]: 'REPLICA_NOT_AVAILABLE', 17: 'INVALID_TOPIC_EXCEPTION', 29: 'TOPIC_AUTHORIZATION_FAILED', 56: 'KAFKA_STORAGE_ERROR' };
+const ERRORS: Readonly<Record<number, string>> = {
+  [LEADER_NOT_AVAILABLE]: 'LEADER_NOT_AVAILABLE',
+  [REPLICA_NOT_AVAILABLE]: 'REPLICA_NOT_AVAILABLE',
+  17: 'INVALID_TOPIC_EXCEPTION',
+  29: 'TOPIC_AUTHORIZATION_FAILED',
+  56: 'KAFKA_STORAGE_ERROR',
+};
 const NO_LEADER = -1;
 /** How kafkajs names the way to a cluster of its own on a client. */
 const CREATE_CLUSTER = 'private:Kafka:createCluster';
@@ -30,7 +36,12 @@ export interface TopicDetails {
 }
 
 interface Protocol<T> {
-  readonly request: { readonly apiKey: number; readonly apiVersion: number; readonly apiName: string; encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer; size(): number }> };
+  readonly request: {
+    readonly apiKey: number;
+    readonly apiVersion: number;
+    readonly apiName: string;
+    encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer; size(): number }>;
+  };
   readonly response: { decode(raw: Buffer): Promise<T>; parse(data: T): Promise<T> };
 }
 
@@ -43,8 +54,17 @@ export interface PartitionsAsked {
 export interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
-  findBroker(of: { readonly nodeId: string }): Promise<{ listOffsets(request: { readonly isolationLevel: number; readonly topics: readonly PartitionsAsked[] }): Promise<{ readonly responses: readonly { readonly topic: string; readonly partitions: readonly { readonly offset: string }[] }[] }> }>;
-  readonly brokerPool: { readonly brokers: Readonly<Record<number, unknown>>; refreshMetadata(topics: readonly string[]): Promise<void>; findConnectedBroker(): Promise<{ connect(): Promise<void>; readonly connectionPool: { send<T>(protocol: Protocol<T>): Promise<T> } }> };
+  findBroker(of: { readonly nodeId: string }): Promise<{
+    listOffsets(request: {
+      readonly isolationLevel: number;
+      readonly topics: readonly PartitionsAsked[];
+    }): Promise<{ readonly responses: readonly { readonly topic: string; readonly partitions: readonly { readonly offset: string }[] }[] }>;
+  }>;
+  readonly brokerPool: {
+    readonly brokers: Readonly<Record<number, unknown>>;
+    refreshMetadata(topics: readonly string[]): Promise<void>;
+    findConnectedBroker(): Promise<{ connect(): Promise<void>; readonly connectionPool: { send<T>(protocol: Protocol<T>): Promise<T> } }>;
+  };
 }
 
 /**
@@ -148,12 +168,20 @@ function decoded(raw: Buffer): ReadonlyMap<string, TopicDetails> {
     from.tags();
     if (error === UNKNOWN_TOPIC_OR_PARTITION) return;
     const failed = [error, ...partitions.map((one) => one.error)].find((code) => code !== NONE);
-    topics.set(name, { id, partitions: partitions.length, leader: partitions.find(({ index }) => index === PARTITION)?.leader ?? null, error: failed === undefined ? null : (ERRORS[failed] ?? `error ${failed}`) });
+    topics.set(name, {
+      id,
+      partitions: partitions.length,
+      leader: partitions.find(({ index }) => index === PARTITION)?.leader ?? null,
+      error: failed === undefined ? null : (ERRORS[failed] ?? `error ${failed}`),
+    });
   });
   return topics;
 }
 
-/** The error of a partition; one without a leader has one, whether or not the broker says so, and one with a leader needs no other replica. */
+/**
+ * The error of a partition; one without a leader has one, whether or not the broker says so, and one with a leader needs no other
+ * replica.
+ */
 function partition(from: Reader): { readonly index: number; readonly leader: number | null; readonly error: number } {
   const error = from.int16();
   const index = from.int32();

@@ -8,7 +8,11 @@ const RETRIES = 12;
  * The offset that the next record of each topic will get, unfinished transactions included. kafkajs's admin client tells only
  * the end of what is committed, so a consumer looks: a fetch of what is not committed tells the whole topic's end, or that it is empty.
  */
-export async function findEnds(client: ClientFactory, groupPrefix: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+export async function findEnds(
+  client: ClientFactory,
+  groupPrefix: string,
+  topics: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
   const ends = new Map<string, number>();
   let run: ConsumerRun | undefined;
   try {
@@ -19,14 +23,18 @@ export async function findEnds(client: ClientFactory, groupPrefix: string, topic
         run!.pause(topic);
         if (ends.size === topics.length) resolve();
       };
-      run = new ConsumerRun(client, { groupId: `${groupPrefix}-ends-${randomIds.uuid()}`, topics, readUncommitted: true, retries: RETRIES }, {
-        position: () => null,
-        records: () => Promise.resolve(),
-        progress: (topic, _next, end) => found(topic, end),
-        quiet: (topic) => found(topic, 0),
-        outOfRange: (topic) => reject(new Error(`Topic ${topic} was deleted while it was read`)),
-        failed: reject,
-      });
+      run = new ConsumerRun(
+        client,
+        { groupId: `${groupPrefix}-ends-${randomIds.uuid()}`, topics, readUncommitted: true, retries: RETRIES },
+        {
+          position: () => null,
+          records: () => Promise.resolve(),
+          progress: (topic, _next, end) => found(topic, end),
+          quiet: (topic) => found(topic, 0),
+          outOfRange: (topic) => reject(new Error(`Topic ${topic} was deleted while it was read`)),
+          failed: reject,
+        },
+      );
       run.start().catch(reject);
     });
     return ends;

@@ -21,13 +21,23 @@ export type Isolation = 'read-committed' | 'read-uncommitted';
  * Every record of the topics, from their starts to their ends as they are when each is first looked at, in order
  * within each topic. Read committed, it waits for transactions that are unfinished. The topics must exist. Throws what kafkajs throws.
  */
-export async function* readTopics(client: ClientFactory, groupPrefix: string, topics: readonly string[], isolation: Isolation = 'read-committed'): AsyncGenerator<ReadBatch> {
+export async function* readTopics(
+  client: ClientFactory,
+  groupPrefix: string,
+  topics: readonly string[],
+  isolation: Isolation = 'read-committed',
+): AsyncGenerator<ReadBatch> {
   for (let from = 0; from < topics.length; from += MAX_TOPICS_PER_RUN) {
     yield* readOnce(client, `${groupPrefix}-${randomIds.uuid()}`, topics.slice(from, from + MAX_TOPICS_PER_RUN), isolation);
   }
 }
 
-async function* readOnce(client: ClientFactory, groupId: string, topics: readonly string[], isolation: Isolation): AsyncGenerator<ReadBatch> {
+async function* readOnce(
+  client: ClientFactory,
+  groupId: string,
+  topics: readonly string[],
+  isolation: Isolation,
+): AsyncGenerator<ReadBatch> {
   const readUncommitted = isolation === 'read-uncommitted';
   for (let attempt = 1; ; attempt++) {
     const reading = new Reading(topics, readUncommitted ? undefined : (quiet) => findEnds(client, groupId, quiet));

@@ -38,7 +38,8 @@ export class TopicNames {
   /** Throws FeedRefused if the feed's name cannot be part of a topic's. */
   of(feed: FeedName): string {
     if (feed.kind === 'nve') return this.#ofNve(feed.nveId);
-    if (!Number.isInteger(feed.vnid) || feed.vnid < 1 || feed.vnid > MAX_VNID) throw new FeedRefused(`A VNID is 1 to ${MAX_VNID}, received ${feed.vnid}`);
+    if (!Number.isInteger(feed.vnid) || feed.vnid < 1 || feed.vnid > MAX_VNID)
+      throw new FeedRefused(`A VNID is 1 to ${MAX_VNID}, received ${feed.vnid}`);
     return `${this.#prefix}.vn.${feed.vnid}`;
   }
 
@@ -62,8 +63,8 @@ export class TopicNames {
   }
 
   /**
-   * What the names of an NVE’s consumer groups begin with. An NVE id has no colon (`parseNveId`), so no other NVE’s begin so, and a right on
-   * this prefix is a right on that NVE’s groups alone: `a` gets none of `a1`’s, nor of `a-1`’s.
+   * What the names of an NVE’s consumer groups begin with. An NVE id has no colon (`parseNveId`), so no other NVE’s begin so, and a
+   * right on this prefix is a right on that NVE’s groups alone: `a` gets none of `a1`’s, nor of `a-1`’s.
    */
   groupPrefixOf(nveId: string): string {
     return `${this.#prefix}-nve-${nveId}:`;

@@ -1,5 +1,15 @@
 import { createRecordCodec, type Membership } from '@nva/codec';
-import { FeedRefused, feedKey, systemClock, type Clock, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport } from '@nva/ports';
+import {
+  FeedRefused,
+  feedKey,
+  systemClock,
+  type Clock,
+  type FeedCursor,
+  type FeedName,
+  type FeedSink,
+  type FeedSubscription,
+  type FeedTransport,
+} from '@nva/ports';
 import { createClient } from './client.ts';
 import { ClusterFollower } from './cluster-follower.ts';
 import { FollowedFeed } from './followed-feed.ts';
@@ -74,10 +84,22 @@ export class KafkaFeedTransport implements FeedTransport {
     const known = this.#clusters.get(name);
     if (known) return known;
     const groupPrefix = this.#names.groupPrefixOf(this.#options.nveId);
-    const client: ClientFactory = (listener) => createClient({ ...this.#options, brokers }, this.#options.clientId ?? `${this.#prefix}-nve-${this.#options.nveId}`, this.#log, listener);
+    const client: ClientFactory = (listener) =>
+      createClient(
+        { ...this.#options, brokers },
+        this.#options.clientId ?? `${this.#prefix}-nve-${this.#options.nveId}`,
+        this.#log,
+        listener,
+      );
     const cluster = {
       follower: new ClusterFollower({ client, groupPrefix, clock: this.#clock, log: this.#log }),
-      teacher: new SchemaTeacher({ client, groupPrefix: `${groupPrefix}schemas`, topic: this.#names.schemas, codec: createRecordCodec(), log: this.#log }),
+      teacher: new SchemaTeacher({
+        client,
+        groupPrefix: `${groupPrefix}schemas`,
+        topic: this.#names.schemas,
+        codec: createRecordCodec(),
+        log: this.#log,
+      }),
     };
     this.#clusters.set(name, cluster);
     return cluster;

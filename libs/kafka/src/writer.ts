@@ -1,11 +1,38 @@
 import { createCommandCodec, createRecordCodec, type RecordCodec } from '@nva/codec';
-import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, feedKey, randomIds, systemClock, type Clock, type Ensured, type FeedBatch, type FeedCheckpoint, type FeedFailure, type FeedItem, type FeedName, type FeedRecord, type FeedWriter, type PlacedCheckpoint, type Undecodable } from '@nva/ports';
+import {
+  FeedFenced,
+  FeedRefused,
+  FeedsFailed,
+  FeedUnavailable,
+  feedKey,
+  randomIds,
+  systemClock,
+  type Clock,
+  type Ensured,
+  type FeedBatch,
+  type FeedCheckpoint,
+  type FeedFailure,
+  type FeedItem,
+  type FeedName,
+  type FeedRecord,
+  type FeedWriter,
+  type PlacedCheckpoint,
+  type Undecodable,
+} from '@nva/ports';
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { hostname } from 'node:os';
 import { slices } from './batching.ts';
 import { createClient, PRODUCER_RETRY } from './client.ts';
-import { checkpointMessage, ownerMessage, placedCheckpoints, readCheckpoints, readOwners, writeOwners, type Owner } from './distributor-topic.ts';
-import { isMissing, isOfOneTopic, TopicFailed, translated } from './failures.ts';
+import {
+  checkpointMessage,
+  ownerMessage,
+  placedCheckpoints,
+  readCheckpoints,
+  readOwners,
+  writeOwners,
+  type Owner,
+} from './distributor-topic.ts';
+import { failuresOf, isMissing, isOfOneTopic, ofTopics, TopicFailed, translated } from './failures.ts';
 import { KnownTopics } from './known-topics.ts';
 import { LeaderEnds } from './leader-ends.ts';
 import { DEFAULT_PREFIX, silent, type KafkaFeedWriterOptions, type Log } from './options.ts';
@@ -112,7 +139,9 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   list(): Promise<readonly FeedName[]> {
-    return translated('Listing the feeds', async () => (await (await this.#topics()).list()).flatMap((topic) => this.#names.feedOf(topic) ?? []));
+    return translated('Listing the feeds', async () =>
+      (await (await this.#topics()).list()).flatMap((topic) => this.#names.feedOf(topic) ?? []),
+    );
   }
 
   /** One request for all that are missing; a feed once found right is not looked at again until a publish fails, or it is lost. */
@@ -120,7 +149,10 @@ export class KafkaFeedWriter implements FeedWriter {
     return translated(`Creating or checking ${feeds.length} feeds`, async () => {
       const { named, failures } = this.#names.named(feeds);
       const ensured = await (await this.#topics()).ensure([...named.keys()]);
-      return { fresh: ensured.fresh.map((topic) => named.get(topic)!), failures: [...failures, ...ensured.failures.map((failed) => failureOf(named.get(failed.topic)!, failed))] };
+      return {
+        fresh: ensured.fresh.map((topic) => named.get(topic)!),
+        failures: [...failures, ...ensured.failures.map((failed) => failureOf(named.get(failed.topic)!, failed))],
+      };
     });
   }
 
@@ -133,13 +165,16 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   /**
-   * An NVE's topic has several writers, so one that was made anew may have been filled by another past what this one knew: its end does not show
-   * it, and its id is asked for.
+   * An NVE's topic has several writers, so one that was made anew may have been filled by another past what this one knew: its end
+   * does not show it, and its id is asked for.
    */
   async #checkShared(batches: readonly FeedBatch[]): Promise<void> {
     const topics = [...this.#names.named(batches.flatMap(({ feed }) => (feed.kind === 'nve' ? [feed] : []))).named.keys()];
     // What cannot be told now is told by the next look; that brokers do not answer, by the publication.
-    if (topics.length > 0) await this.#describe(topics).then((details) => this.#known.compare(details, topics)).catch(() => undefined);
+    if (topics.length > 0)
+      await this.#describe(topics)
+        .then((details) => this.#known.compare(details, topics))
+        .catch(() => undefined);
   }
 
   async #publish(batches: readonly FeedBatch[]): Promise<void> {
@@ -148,18 +183,30 @@ export class KafkaFeedWriter implements FeedWriter {
     const failures: FeedFailure[] = [];
     // All of a feed is encoded before any of it is sent: a value that no schema allows leaves nothing written there.
     const encoded = batches.flatMap((batch) => {
-      const parts = [...byShard(batch, this.#shardCount)].map(([shard, records]) => ({ writer: shards.get(shard) ?? this.#refuse(shard, batch.feed), records }));
+      const parts = [...byShard(batch, this.#shardCount)].map(([shard, records]) => ({
+        writer: shards.get(shard) ?? this.#refuse(shard, batch.feed),
+        records,
+      }));
       try {
         const topic = this.#names.of(batch.feed);
         byTopic.set(topic, batch.feed);
-        return parts.map(({ writer, records }) => ({ writer, slices: slices({ topic, records: records.map((record) => encodeRecord(record, this.#codec)) }) }));
+        return parts.map(({ writer, records }) => ({
+          writer,
+          slices: slices({ topic, records: records.map((record) => encodeRecord(record, this.#codec)) }),
+        }));
       } catch (cause) {
         failures.push({ feed: batch.feed, trouble: 'refused', cause: cause as Error });
         return [];
       }
     });
     const failed = await this.#settled(encoded.flatMap(({ writer, slices: cut }) => cut.map((slice) => writer.send(slice))));
-    for (const topic of new Set(failed.map((one) => one.topic))) failures.push(failureOf(byTopic.get(topic)!, failed.find((one) => one.topic === topic)!));
+    for (const topic of new Set(failed.map((one) => one.topic)))
+      failures.push(
+        failureOf(
+          byTopic.get(topic)!,
+          failed.find((one) => one.topic === topic)!,
+        ),
+      );
     if (failures.length > 0) throw new FeedsFailed(failures);
   }
 
@@ -180,7 +227,15 @@ export class KafkaFeedWriter implements FeedWriter {
       if (this.#checkpointLost && this.#checkpoint) await this.saveCheckpoint(this.#checkpoint);
       return lost.flatMap((topic) => {
         const feed = this.#names.feedOf(topic);
-        return feed ? [{ feed, trouble: 'lost' as const, cause: new TopicFailed(topic, 'lost', `Topic ${topic} is to be filled anew: ${known.lost(topic)}`) }] : [];
+        return feed
+          ? [
+              {
+                feed,
+                trouble: 'lost' as const,
+                cause: new TopicFailed(topic, 'lost', `Topic ${topic} is to be filled anew: ${known.lost(topic)}`),
+              },
+            ]
+          : [];
       });
     });
   }
@@ -240,14 +295,22 @@ export class KafkaFeedWriter implements FeedWriter {
   checkpoints(): Promise<readonly PlacedCheckpoint[]> {
     const { distributor } = this.#names;
     const isThere = async (): Promise<boolean> => this.#opened !== undefined || (await (await this.#topics()).list()).includes(distributor);
-    return translated('Reading the checkpoints', async () => ((await isThere()) ? placedCheckpoints(await readCheckpoints(this.#readClient, this.#groupPrefix, distributor, this.#log), distributor) : []));
+    return translated('Reading the checkpoints', async () =>
+      (await isThere())
+        ? placedCheckpoints(await readCheckpoints(this.#readClient, this.#groupPrefix, distributor, this.#log), distributor)
+        : [],
+    );
   }
 
   async saveCheckpoint(checkpoint: FeedCheckpoint): Promise<void> {
     const topic = this.#names.distributor;
     this.#checkpoint = checkpoint;
     const saved = [...this.#writing().shards].map(([shard, writer]) =>
-      writer.send({ topic, records: [{ message: checkpointMessage(shard, checkpoint), bytes: CHECKPOINT_BYTES, changeEnd: true }], bytes: CHECKPOINT_BYTES }),
+      writer.send({
+        topic,
+        records: [{ message: checkpointMessage(shard, checkpoint), bytes: CHECKPOINT_BYTES, changeEnd: true }],
+        bytes: CHECKPOINT_BYTES,
+      }),
     );
     const [failed] = await this.#settled(saved);
     if (failed) throw new FeedUnavailable(`Saving the checkpoint: ${failed.message}`, { cause: failed });
@@ -285,8 +348,9 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   /**
-   * Schemas, owners and checkpoints on topics of the writer's own that were lost. An owner record is written in its shard's transaction, which
-   * brokers take of nobody who was superseded. Where they have forgotten whose the transactions are too, the shards are taken over anew.
+   * Schemas, owners and checkpoints on topics of the writer's own that were lost. An owner record is written in its shard's
+   * transaction, which brokers take of nobody who was superseded. Where they have forgotten whose the transactions are too, the
+   * shards are taken over anew.
    */
   async #restoreOwn({ owner, plain, shards }: Opened): Promise<void> {
     const topic = this.#names.distributor;
@@ -294,8 +358,15 @@ export class KafkaFeedWriter implements FeedWriter {
     await (await this.#topics()).require([this.#names.schemas, topic]);
     try {
       await this.#writeSchemas(plain);
-      const records = (shard: number): EncodedRecord[] => [ownerMessage(shard, owner), ...(this.#checkpoint ? [checkpointMessage(shard, this.#checkpoint)] : [])].map((message) => ({ message, bytes: CHECKPOINT_BYTES, changeEnd: true }));
-      const [failed] = await this.#settled([...shards].map(([shard, writer]) => writer.send({ topic, records: records(shard), bytes: 2 * CHECKPOINT_BYTES })));
+      const records = (shard: number): EncodedRecord[] =>
+        [ownerMessage(shard, owner), ...(this.#checkpoint ? [checkpointMessage(shard, this.#checkpoint)] : [])].map((message) => ({
+          message,
+          bytes: CHECKPOINT_BYTES,
+          changeEnd: true,
+        }));
+      const [failed] = await this.#settled(
+        [...shards].map(([shard, writer]) => writer.send({ topic, records: records(shard), bytes: 2 * CHECKPOINT_BYTES })),
+      );
       if (failed) throw failed;
       this.#ownerless = false;
       this.#checkpointLost = false;
@@ -309,7 +380,13 @@ export class KafkaFeedWriter implements FeedWriter {
   /** Today's and whatever was found on the topic before; those of commands, which registrars write when they start, where it was lost. */
   async #writeSchemas(plain: Producer): Promise<void> {
     const present = await learnSchemas(this.#readClient, this.#groupPrefix, this.#names.schemas, this.#codec, this.#log);
-    await restoreSchemas(plain, this.#names.schemas, this.#schemas, [this.#codec, ...(this.#schemasLost ? [createCommandCodec()] : [])], present);
+    await restoreSchemas(
+      plain,
+      this.#names.schemas,
+      this.#schemas,
+      [this.#codec, ...(this.#schemasLost ? [createCommandCodec()] : [])],
+      present,
+    );
     this.#schemasLost = false;
     for (const [fingerprint, text] of present) this.#schemas.set(fingerprint, text);
     for (const { fingerprint, schema } of this.#codec.schemas) this.#schemas.set(fingerprint, JSON.stringify(schema));
@@ -317,10 +394,20 @@ export class KafkaFeedWriter implements FeedWriter {
 
   #shard(shard: number, writer: string): ShardWriter {
     const transactionalId = `${this.#options.prefix ?? DEFAULT_PREFIX}-shard-${shard}`;
-    return new ShardWriter({ client: this.#client, transactionalId, log: this.#log, assertOwner: () => this.#assertOwner(writer, [shard]), known: this.#known, inTrouble: (topics) => this.#inTrouble(topics) });
+    return new ShardWriter({
+      client: this.#client,
+      transactionalId,
+      log: this.#log,
+      assertOwner: () => this.#assertOwner(writer, [shard]),
+      known: this.#known,
+      inTrouble: (topics) => this.#inTrouble(topics),
+    });
   }
 
-  /** Throws FeedFenced, naming the shards and who has them, if any of them is another's; FeedUnavailable if nobody is known to have one: `look` puts that right. */
+  /**
+   * Throws FeedFenced, naming the shards and who has them, if any of them is another's; FeedUnavailable if nobody is known to have
+   * one: `look` puts that right.
+   */
   async #assertOwner(writer: string, shards: readonly number[]): Promise<void> {
     const owners = await readOwners(this.#readClient, this.#groupPrefix, this.#names.distributor, this.#log).catch((failure: unknown) => {
       if (!isMissing(failure)) throw failure;
@@ -335,21 +422,23 @@ export class KafkaFeedWriter implements FeedWriter {
     }
     const together = lost.filter((shard) => owners.get(shard)?.writer === owner.writer);
     const by = `${owner.clientId} on ${owner.host}, process ${owner.pid} (${owner.writer}), at ${owner.since}`;
-    throw new FeedFenced(`Shard${together.length === 1 ? '' : 's'} ${formatShards(together)} of the feeds ${together.length === 1 ? 'was' : 'were'} taken over by ${by}`);
+    throw new FeedFenced(
+      `Shard${together.length === 1 ? '' : 's'} ${formatShards(together)} of the feeds ${together.length === 1 ? 'was' : 'were'} taken over by ${by}`,
+    );
   }
 
   #refuse(shard: number, feed: FeedName): never {
     throw new FeedRefused(`What was to be written to ${feedKey(feed)} is of shard ${shard}; this writer owns ${formatShards(this.#owned)}`);
   }
 
-  /** All of them settle before the first failure is told, so that nothing is still under way then. Returns the topics that failed by themselves. */
+  /**
+   * All of them settle before the first failure is told, so that nothing is still under way then. Returns the topics that failed by
+   * themselves.
+   */
   async #settled(pending: readonly Promise<void>[]): Promise<readonly TopicFailed[]> {
-    const failures = (await Promise.allSettled(pending)).flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
-    if (failures.length === 0) return [];
-    (await this.#topics()).forget();
-    const ofTopics = failures.filter((failure) => failure instanceof TopicFailed);
-    if (ofTopics.length === failures.length) return ofTopics;
-    throw failures.find((failure) => failure instanceof FeedFenced) ?? failures.find((failure) => !(failure instanceof TopicFailed))!;
+    const failures = await failuresOf(pending);
+    if (failures.length > 0) (await this.#topics()).forget();
+    return ofTopics(failures);
   }
 
   /** What keeps topics from being used, by what brokers say of each of them. */
@@ -391,7 +480,19 @@ export class KafkaFeedWriter implements FeedWriter {
     };
     const describer = new TopicDescriber(this.#client);
     const ends = new LeaderEnds({ client: this.#client, known: this.#known, timers: this.#clock, log: this.#log });
-    return { admin, describer, ends, topics: new TopicAdmin({ admin, describer, config: { ...TOPIC_CONFIG, ...this.#options.topicConfig }, log: this.#log, untilReadable, known: this.#known }) };
+    return {
+      admin,
+      describer,
+      ends,
+      topics: new TopicAdmin({
+        admin,
+        describer,
+        config: { ...TOPIC_CONFIG, ...this.#options.topicConfig },
+        log: this.#log,
+        untilReadable,
+        known: this.#known,
+      }),
+    };
   }
 }
 

@@ -42,7 +42,12 @@ afterAll(async () => {
   await broker?.stop();
 });
 beforeEach(async () => {
-  const every = { operation: AclOperationTypes.ANY, permissionType: AclPermissionTypes.ANY, resourceType: AclResourceTypes.ANY, resourcePatternType: ResourcePatternTypes.ANY };
+  const every = {
+    operation: AclOperationTypes.ANY,
+    permissionType: AclPermissionTypes.ANY,
+    resourceType: AclResourceTypes.ANY,
+    resourcePatternType: ResourcePatternTypes.ANY,
+  };
   await nva.asAdmin(async (admin) => {
     await admin.deleteAcls({ filters: [every] });
     // Brokers hear of it a little later.
@@ -66,7 +71,8 @@ describe('an NVE on brokers with an authoriser', () => {
     expect(await a().read('nvo3.nve.a', 'nvo3-nve-a:1')).toEqual(['vn/1']);
     expect(await a().read('nvo3.vn.1', 'nvo3-nve-a:2')).toEqual(['member/m1']);
     expect((await a().read('nvo3.schemas', 'nvo3-nve-a:schemas-1')).length).toBeGreaterThan(0);
-    for (const topic of ['nvo3.vn.2', 'nvo3.nve.b', 'nvo3.nve.a1', 'nvo3.distributor']) expect(await a().read(topic, 'nvo3-nve-a:3'), topic).toBe(DENIED);
+    for (const topic of ['nvo3.vn.2', 'nvo3.nve.b', 'nvo3.nve.a1', 'nvo3.distributor'])
+      expect(await a().read(topic, 'nvo3-nve-a:3'), topic).toBe(DENIED);
   });
 
   it('cannot read a VN before it is granted, can during, and cannot after: at once, each time', async () => {
@@ -83,12 +89,23 @@ describe('an NVE on brokers with an authoriser', () => {
 
   it('writes nowhere, makes and deletes nothing, and gives itself no rights', async () => {
     await access.grant([own('a'), toVn('a', 1)]);
-    for (const topic of ['nvo3.nve.a', 'nvo3.schemas', 'nvo3.vn.1', 'nvo3.vn.2', 'nvo3.distributor']) expect(await a().write(topic), topic).toBe(DENIED);
+    for (const topic of ['nvo3.nve.a', 'nvo3.schemas', 'nvo3.vn.1', 'nvo3.vn.2', 'nvo3.distributor'])
+      expect(await a().write(topic), topic).toBe(DENIED);
     expect(await a().attempt((admin) => admin.createTopics({ topics: [{ topic: 'nvo3.vn.9', numPartitions: 1 }] }))).toBe(DENIED);
     expect(await a().attempt((admin) => admin.deleteTopics({ topics: ['nvo3.vn.1'] }))).toBe(DENIED);
-    const rule = { principal: 'User:a', host: '*', operation: AclOperationTypes.ALL, permissionType: AclPermissionTypes.ALLOW, resourceType: AclResourceTypes.TOPIC, resourceName: 'nvo3.', resourcePatternType: ResourcePatternTypes.PREFIXED };
+    const rule = {
+      principal: 'User:a',
+      host: '*',
+      operation: AclOperationTypes.ALL,
+      permissionType: AclPermissionTypes.ALLOW,
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName: 'nvo3.',
+      resourcePatternType: ResourcePatternTypes.PREFIXED,
+    };
     expect(await a().attempt((admin) => admin.createAcls({ acl: [rule] }))).toBe('CLUSTER_AUTHORIZATION_FAILED');
-    expect(await a().attempt((admin) => admin.describeAcls({ ...rule, operation: AclOperationTypes.ANY }))).toBe('CLUSTER_AUTHORIZATION_FAILED');
+    expect(await a().attempt((admin) => admin.describeAcls({ ...rule, operation: AclOperationTypes.ANY }))).toBe(
+      'CLUSTER_AUTHORIZATION_FAILED',
+    );
   });
 
   it('joins its own consumer groups alone: not those of an NVE whose id begins with its own', async () => {
@@ -107,7 +124,12 @@ describe('commands over Kafka, on brokers with an authoriser', () => {
   let withCommands: KafkaFeedAccess;
   beforeAll(async () => {
     withCommands = new KafkaFeedAccess({ brokers, sasl: NVA, commands: true });
-    await nva.asAdmin((admin) => makeTopics(admin, ['nvo3.commands', 'nvo3.nve.a.outcomes', 'nvo3.nve.b.outcomes'].map((topic) => ({ topic, numPartitions: 1 }))));
+    await nva.asAdmin((admin) =>
+      makeTopics(
+        admin,
+        ['nvo3.commands', 'nvo3.nve.a.outcomes', 'nvo3.nve.b.outcomes'].map((topic) => ({ topic, numPartitions: 1 })),
+      ),
+    );
     for (const nveId of ['a', 'b']) expect(await nva.write(`nvo3.nve.${nveId}.outcomes`)).toBe('written');
   });
   afterAll(() => withCommands?.close());
@@ -120,12 +142,16 @@ describe('commands over Kafka, on brokers with an authoriser', () => {
 
     await withCommands.grant(['a', 'b'].map(own));
     expect(await user('a').topics()).toEqual(['nvo3.commands', 'nvo3.nve.a', 'nvo3.nve.a.outcomes', 'nvo3.schemas']);
-    for (const [nveId, other] of [['a', 'b'], ['b', 'a']] as const) {
+    for (const [nveId, other] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
       expect(await user(nveId).write('nvo3.commands')).toBe('written');
       expect(await user(nveId).read(`nvo3.nve.${nveId}.outcomes`, `nvo3-nve-${nveId}:outcomes-1`)).toEqual(['k']);
       expect(await user(nveId).read(`nvo3.nve.${other}.outcomes`, `nvo3-nve-${nveId}:2`)).toBe(DENIED);
       expect(await user(nveId).read('nvo3.commands', `nvo3-nve-${nveId}:3`)).toBe(DENIED);
-      for (const topic of [`nvo3.nve.${nveId}.outcomes`, `nvo3.nve.${other}.outcomes`]) expect(await user(nveId).write(topic), topic).toBe(DENIED);
+      for (const topic of [`nvo3.nve.${nveId}.outcomes`, `nvo3.nve.${other}.outcomes`])
+        expect(await user(nveId).write(topic), topic).toBe(DENIED);
       expect(await user(nveId).read(`nvo3.nve.${nveId}.outcomes`, 'nvo3-registrars')).toBe(GROUP_DENIED);
     }
   });
@@ -162,7 +188,15 @@ describe('rights', () => {
     for (let twice = 0; twice < 2; twice++) await access.grant([own('a'), toVn('a', 1), toVn('b', 1)]);
     expect(await access.list()).toEqual(expect.arrayContaining(listed(own('a'), toVn('a', 1), toVn('b', 1))));
     expect(await access.list()).toHaveLength(3);
-    const part = { principal: 'User:b', host: '*', operation: AclOperationTypes.READ, permissionType: AclPermissionTypes.ALLOW, resourceType: AclResourceTypes.TOPIC, resourceName: 'nvo3.vn.1', resourcePatternType: ResourcePatternTypes.LITERAL };
+    const part = {
+      principal: 'User:b',
+      host: '*',
+      operation: AclOperationTypes.READ,
+      permissionType: AclPermissionTypes.ALLOW,
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName: 'nvo3.vn.1',
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+    };
     await nva.asAdmin((admin) => admin.deleteAcls({ filters: [part] }));
     await until('a part is gone', async () => ((await access.list()).some(({ whole }) => !whole) ? null : 'not yet'));
     expect(await access.list()).toContainEqual({ ...toVn('b', 1), whole: false });
@@ -171,7 +205,14 @@ describe('rights', () => {
   });
 
   it('leave an operator’s rules of other forms alone, and take one of this form for their own', async () => {
-    const rule = { host: '*', permissionType: AclPermissionTypes.ALLOW, resourceType: AclResourceTypes.TOPIC, resourceName: 'nvo3.vn.1', resourcePatternType: ResourcePatternTypes.LITERAL, operation: AclOperationTypes.READ };
+    const rule = {
+      host: '*',
+      permissionType: AclPermissionTypes.ALLOW,
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName: 'nvo3.vn.1',
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+      operation: AclOperationTypes.READ,
+    };
     const operators = [
       { ...rule, principal: 'User:CN=monitor' },
       { ...rule, principal: 'User:b', permissionType: AclPermissionTypes.DENY },
@@ -201,7 +242,8 @@ describe('rights', () => {
     expect(await named.list()).toEqual(listed(toVn('a', 1)));
     expect(await access.list()).toEqual([]);
     await named.close();
-    for (const principal of ['User:nve', '{nveId}', 'User:{nveId}-{nveId}', '']) expect(() => new KafkaFeedAccess({ brokers, principal }), principal).toThrow(FeedRefused);
+    for (const principal of ['User:nve', '{nveId}', 'User:{nveId}-{nveId}', ''])
+      expect(() => new KafkaFeedAccess({ brokers, principal }), principal).toThrow(FeedRefused);
   });
 
   it('are refused by brokers without an authoriser, and to whom may not give them', async () => {

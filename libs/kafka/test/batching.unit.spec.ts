@@ -3,9 +3,14 @@ import { MAX_BATCH_BYTES, MAX_REQUEST_BYTES, MAX_TRANSACTION_RECORDS, requests, 
 
 const records = (topic: string, count: number, bytes: number, changeEndEvery = 1): TopicRecords => ({
   topic,
-  records: Array.from({ length: count }, (_, i) => ({ message: { key: String(i), value: null }, bytes, changeEnd: (i + 1) % changeEndEvery === 0 })),
+  records: Array.from({ length: count }, (_, i) => ({
+    message: { key: String(i), value: null },
+    bytes,
+    changeEnd: (i + 1) % changeEndEvery === 0,
+  })),
 });
-const keys = (all: readonly { messages: readonly { key?: unknown }[] }[]): unknown[] => all.flatMap(({ messages }) => messages.map(({ key }) => key));
+const keys = (all: readonly { messages: readonly { key?: unknown }[] }[]): unknown[] =>
+  all.flatMap(({ messages }) => messages.map(({ key }) => key));
 
 describe('slices', () => {
   it('are one where everything fits a transaction', () => {

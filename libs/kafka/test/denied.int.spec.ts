@@ -30,7 +30,13 @@ describe('a broker with access rules', () => {
     const writer = feed.writer();
     await writer.open();
     await writer.ensure([vn(1), vn(2)]);
-    const rule = { resourceType: AclResourceTypes.TOPIC, resourceName: `${feed.prefix}.vn.2`, resourcePatternType: ResourcePatternTypes.LITERAL, principal: 'User:ANONYMOUS', host: '*' };
+    const rule = {
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName: `${feed.prefix}.vn.2`,
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+      principal: 'User:ANONYMOUS',
+      host: '*',
+    };
     const denied = { ...rule, operation: AclOperationTypes.READ, permissionType: AclPermissionTypes.DENY };
     const allowed = { ...rule, operation: AclOperationTypes.ALL, permissionType: AclPermissionTypes.ALLOW };
     const admin = new Kafka({ brokers: [broker.brokers], logLevel: logLevel.NOTHING }).admin();
@@ -45,7 +51,10 @@ describe('a broker with access rules', () => {
     transport.follow(vn(2), {}, forbidden);
     await forbidden.until(() => forbidden.count('interrupted') === 1, 'interrupted');
     expect(forbidden.calls[0]).toMatchObject({ call: 'interrupted', cause: expect.any(FeedDenied) });
-    await writer.publish([{ feed: vn(1), records: [member('a', 1)] }, { feed: vn(2), records: [member('b', 1)] }]);
+    await writer.publish([
+      { feed: vn(1), records: [member('a', 1)] },
+      { feed: vn(2), records: [member('b', 1)] },
+    ]);
     await busy.until(() => busy.records.length === 1, 'a record of the other feed');
     expect(busy.count('interrupted')).toBe(0);
 

@@ -31,7 +31,10 @@ describe('a superseded writer that wakes up late', () => {
 
   const startChild = (): void => {
     const script = join(import.meta.dirname, 'publishing-child.ts');
-    child = spawn(...tethered(process.execPath, ['--conditions=source', script, feed.brokers.join(','), feed.prefix, VNIDS.join(','), String(KEYS)]), { stdio: ['ignore', 'pipe', 'inherit'] });
+    child = spawn(
+      ...tethered(process.execPath, ['--conditions=source', script, feed.brokers.join(','), feed.prefix, VNIDS.join(','), String(KEYS)]),
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     lines = [];
     createInterface({ input: child.stdout! }).on('line', (line) => lines.push(line));
   };
@@ -51,38 +54,60 @@ describe('a superseded writer that wakes up late', () => {
     return result;
   };
 
-  it.each([0, 3, 7, 13])('stopped in the middle of a send (%i ms later), taken over in its shards, continued: every key’s last value is the newer one, compaction included', async (moreMs) => {
-    const bystander = feed.writer({ topicConfig: EAGER_COMPACTION, owned: OTHERS });
-    await bystander.open();
-    await bystander.ensure([...[...VNIDS, 3].map(vn), nve('n1')]);
-    let told = 0;
-    const goOn = (): Promise<void> => bystander.publish([{ feed: vn(3), records: [member('n1', ++told)] }, { feed: nve('n1'), records: [membership(3, told)] }]);
-    startChild();
-    await said('position');
-    await sleep(moreMs);
-    child!.kill('SIGSTOP');
-    await goOn();
+  it.each([0, 3, 7, 13])(
+    'stopped in the middle of a send (%i ms later), taken over in its shards, continued: every key’s last value is the newer one, compaction included',
+    async (moreMs) => {
+      const bystander = feed.writer({ topicConfig: EAGER_COMPACTION, owned: OTHERS });
+      await bystander.open();
+      await bystander.ensure([...[...VNIDS, 3].map(vn), nve('n1')]);
+      let told = 0;
+      const goOn = (): Promise<void> =>
+        bystander.publish([
+          { feed: vn(3), records: [member('n1', ++told)] },
+          { feed: nve('n1'), records: [membership(3, told)] },
+        ]);
+      startChild();
+      await said('position');
+      await sleep(moreMs);
+      child!.kill('SIGSTOP');
+      await goOn();
 
-    const successor = feed.writer({ topicConfig: EAGER_COMPACTION, owned: OWNED, clientId: 'successor' });
-    await successor.open();
-    const newer = VNIDS.map((vnid) => ({ feed: vn(vnid), records: Array.from({ length: KEYS }, (_, key) => member(`n${key}`, NEWER + key)) }));
-    await successor.publish([...newer, { feed: nve('n1'), records: VNIDS.map((vnid) => membership(vnid, NEWER + vnid)) }]);
-    await goOn();
-    child!.kill('SIGCONT');
-    expect(await said('ended')).toMatch(/^ended FeedFenced: Shard [12] of the feeds was taken over by successor on /);
-    await goOn();
+      const successor = feed.writer({ topicConfig: EAGER_COMPACTION, owned: OWNED, clientId: 'successor' });
+      await successor.open();
+      const newer = VNIDS.map((vnid) => ({
+        feed: vn(vnid),
+        records: Array.from({ length: KEYS }, (_, key) => member(`n${key}`, NEWER + key)),
+      }));
+      await successor.publish([...newer, { feed: nve('n1'), records: VNIDS.map((vnid) => membership(vnid, NEWER + vnid)) }]);
+      await goOn();
+      child!.kill('SIGCONT');
+      expect(await said('ended')).toMatch(/^ended FeedFenced: Shard [12] of the feeds was taken over by successor on /);
+      await goOn();
 
-    // VN 129 is of shard 1.
-    const filler = [...VNIDS.map((vnid) => ({ feed: vn(vnid), records: [member('filler', NEWER * 2)] })), { feed: nve('n1'), records: [membership(129, NEWER * 2)] }];
-    const due = new Map(VNIDS.map((vnid) => [`${feed.prefix}.vn.${vnid}`, Array.from({ length: KEYS }, (_, key): [string, number] => [`member/n${key}`, NEWER + key])]));
-    due.set(`${feed.prefix}.nve.n1`, [...VNIDS.map((vnid): [string, number] => [`vn/${vnid}`, NEWER + vnid]), ['vn/3', told]]);
-    for (const [topic, keys] of due) {
-      await feed.compacted(topic, () => successor.publish(filler), (left) => left.filter(({ key }) => !FILLERS.has(key!.toString())).length === keys.length);
-      const left = await positionsOf(topic);
-      for (const [key, position] of keys) expect(left.get(key), `${topic}, key ${key}`).toEqual([position]);
-    }
-    expect(told).toBe(3);
-  });
+      // VN 129 is of shard 1.
+      const filler = [
+        ...VNIDS.map((vnid) => ({ feed: vn(vnid), records: [member('filler', NEWER * 2)] })),
+        { feed: nve('n1'), records: [membership(129, NEWER * 2)] },
+      ];
+      const due = new Map(
+        VNIDS.map((vnid) => [
+          `${feed.prefix}.vn.${vnid}`,
+          Array.from({ length: KEYS }, (_, key): [string, number] => [`member/n${key}`, NEWER + key]),
+        ]),
+      );
+      due.set(`${feed.prefix}.nve.n1`, [...VNIDS.map((vnid): [string, number] => [`vn/${vnid}`, NEWER + vnid]), ['vn/3', told]]);
+      for (const [topic, keys] of due) {
+        await feed.compacted(
+          topic,
+          () => successor.publish(filler),
+          (left) => left.filter(({ key }) => !FILLERS.has(key!.toString())).length === keys.length,
+        );
+        const left = await positionsOf(topic);
+        for (const [key, position] of keys) expect(left.get(key), `${topic}, key ${key}`).toEqual([position]);
+      }
+      expect(told).toBe(3);
+    },
+  );
 
   it('in one of its shards goes on in the others, and says which it has lost and to whom', async () => {
     const first = feed.writer({ owned: [1, 2, 3] });
@@ -90,12 +115,28 @@ describe('a superseded writer that wakes up late', () => {
     await first.ensure([...VNIDS, 3].map(vn));
     const second = feed.writer({ owned: [2], clientId: 'second' });
     await second.open();
-    const both = [{ feed: vn(1), records: [member('a', 1)] }, { feed: vn(2), records: [member('a', 1)] }];
-    await expect(first.publish(both)).rejects.toThrow(/^Shard 2 of the feeds was taken over by second on \S+, process \d+ \([0-9a-f-]{36}\), at 20/);
-    await first.publish([{ feed: vn(1), records: [member('a', 2)] }, { feed: vn(3), records: [member('a', 2)] }]);
+    const both = [
+      { feed: vn(1), records: [member('a', 1)] },
+      { feed: vn(2), records: [member('a', 1)] },
+    ];
+    await expect(first.publish(both)).rejects.toThrow(
+      /^Shard 2 of the feeds was taken over by second on \S+, process \d+ \([0-9a-f-]{36}\), at 20/,
+    );
+    await first.publish([
+      { feed: vn(1), records: [member('a', 2)] },
+      { feed: vn(3), records: [member('a', 2)] },
+    ]);
     await second.publish([{ feed: vn(2), records: [member('a', 2)] }]);
-    expect([await positionsOf(`${feed.prefix}.vn.1`), await positionsOf(`${feed.prefix}.vn.2`)]).toEqual([new Map([['member/a', [1, 2]]]), new Map([['member/a', [2]]])]);
-    await expect(second.publish([{ feed: vn(2), records: [member('a', 3)] }, { feed: vn(3), records: [member('a', 3)] }])).rejects.toThrow('vn/3 is of shard 3; this writer owns 2');
+    expect([await positionsOf(`${feed.prefix}.vn.1`), await positionsOf(`${feed.prefix}.vn.2`)]).toEqual([
+      new Map([['member/a', [1, 2]]]),
+      new Map([['member/a', [2]]]),
+    ]);
+    await expect(
+      second.publish([
+        { feed: vn(2), records: [member('a', 3)] },
+        { feed: vn(3), records: [member('a', 3)] },
+      ]),
+    ).rejects.toThrow('vn/3 is of shard 3; this writer owns 2');
     await expect(second.delete(vn(1))).rejects.toThrow('vn/1 is of shard 1; this writer owns 2');
   });
 

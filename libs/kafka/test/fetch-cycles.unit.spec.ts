@@ -60,7 +60,16 @@ describe('with one broker a topic is quiet', () => {
 });
 
 describe('with several brokers a topic is quiet', () => {
-  const layout = { leaders: new Map([['a', 1], ['b', 2]]), nodes: new Map([['k1:9092', 1], ['k2:9092', 2]]) };
+  const layout = {
+    leaders: new Map([
+      ['a', 1],
+      ['b', 2],
+    ]),
+    nodes: new Map([
+      ['k1:9092', 1],
+      ['k2:9092', 2],
+    ]),
+  };
   const begin = (nodeId: number): void => cycles.begin(nodeId, TOPICS);
 
   it('never before it is known who leads it', () => {
@@ -105,7 +114,13 @@ describe('with several brokers a topic is quiet', () => {
     expect([cycles.needsLayout, new Set(quiet)]).toEqual([false, new Set(['b'])]);
     for (let i = 0; i < 100 && !cycles.needsLayout; i++) round();
     expect(cycles.needsLayout).toBe(true);
-    cycles.learn({ ...layout, leaders: new Map([['a', 2], ['b', 2]]) });
+    cycles.learn({
+      ...layout,
+      leaders: new Map([
+        ['a', 2],
+        ['b', 2],
+      ]),
+    });
     quiet = [];
     for (let i = 0; i < 3; i++) round();
     expect(new Set(quiet)).toEqual(new Set(TOPICS));

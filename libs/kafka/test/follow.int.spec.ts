@@ -188,18 +188,26 @@ describe('a record that cannot be decoded', () => {
     await sink.untilComplete();
     expect(sink.records.map(keyAndPosition)).toEqual(['member/a@1', 'member/a@5']);
     const failures = sink.calls.flatMap((call) => (call.call === 'undecodable' ? [call.failure] : []));
-    const standing = (await feed.raw(topic(3))).filter(({ key }) => key!.toString() !== 'member/a').map(({ key, offset }) => `${key!.toString()} at ${offset}`);
+    const standing = (await feed.raw(topic(3)))
+      .filter(({ key }) => key!.toString() !== 'member/a')
+      .map(({ key, offset }) => `${key!.toString()} at ${offset}`);
     expect(standing.map((where) => where.split(' ')[0])).toEqual(['member/torn', 'member/foreign', 'member/bare']);
     expect(failures.map(({ key, at }) => `${key} at ${at}`)).toEqual(standing);
     expect(logged.length).toBe(3);
     expect(logged[0]).toContain(`${topic(3)} offset ${failures[0]!.at}`);
     const read = await collected(writer.read(vn(3)));
-    expect(read.filter((record) => 'undecodable' in record).map(({ key }) => key)).toEqual(['member/torn', 'member/foreign', 'member/bare']);
+    expect(read.filter((record) => 'undecodable' in record).map(({ key }) => key)).toEqual([
+      'member/torn',
+      'member/foreign',
+      'member/bare',
+    ]);
   });
 
   it('because its schema is newer, is decoded with the one on the schemas topic', async () => {
     await writer.ensure([vn(3)]);
-    const current = createRecordCodec().schemas.find(({ schema }) => (schema as { name: string }).name === 'VnMember')!.schema as { fields: object[] };
+    const current = createRecordCodec().schemas.find(({ schema }) => (schema as { name: string }).name === 'VnMember')!.schema as {
+      fields: object[];
+    };
     const schema = { ...current, fields: [...current.fields, { name: 'rack', type: 'string', default: '' }] };
     const fingerprint = createRecordCodec().learn(schema)!;
     const value = Buffer.concat([createRecordCodec().encode(member('a', 4).value!), Buffer.from('\u0004r1')]);

@@ -5,7 +5,13 @@ import { until } from '@nva/processes';
 import { collected } from '../../../test/contract/collected.ts';
 import { kafkaBrokers } from '../../../test/kafka/brokers.ts';
 import { createClient } from '../src/client.ts';
-import { KafkaFeedTransport, KafkaFeedWriter, type KafkaFeedTransportOptions, type KafkaFeedWriterOptions, type Log } from '../src/index.ts';
+import {
+  KafkaFeedTransport,
+  KafkaFeedWriter,
+  type KafkaFeedTransportOptions,
+  type KafkaFeedWriterOptions,
+  type Log,
+} from '../src/index.ts';
 import { silent } from '../src/options.ts';
 import { TOPIC_CONFIG } from '../src/topics.ts';
 import { readTopics } from '../src/topic-reader.ts';
@@ -50,7 +56,9 @@ export class KafkaFeedUnderTest {
   /** Committed records as they stand in the topic. */
   async raw(topic: string, log: Log = silent): Promise<KafkaMessage[]> {
     const connection = { brokers: this.brokers };
-    const batches = await collected(readTopics((listener) => createClient(connection, 'test', log, listener), `${this.prefix}-raw`, [topic]));
+    const batches = await collected(
+      readTopics((listener) => createClient(connection, 'test', log, listener), `${this.prefix}-raw`, [topic]),
+    );
     return batches.flatMap(({ messages }) => messages);
   }
 
@@ -65,7 +73,10 @@ export class KafkaFeedUnderTest {
   }
 
   /** Writes past every rule of ours. */
-  async send(topic: string, messages: { key: string | Buffer; value: string | Buffer | null; headers?: Record<string, string> }[]): Promise<void> {
+  async send(
+    topic: string,
+    messages: { key: string | Buffer; value: string | Buffer | null; headers?: Record<string, string> }[],
+  ): Promise<void> {
     const producer = this.client.producer({ allowAutoTopicCreation: false });
     await producer.connect();
     await producer.send({ topic, messages });
@@ -84,12 +95,28 @@ export class KafkaFeedUnderTest {
     await this.admin(async (admin) => {
       await admin.deleteTopics({ topics: [topic] });
       await until('the topic is gone', async () => ((await admin.listTopics()).includes(topic) ? 'still there' : null));
-      await makeTopics(admin, [{ topic, numPartitions: 1, configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })) }]);
+      await makeTopics(admin, [
+        { topic, numPartitions: 1, configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })) },
+      ]);
     });
   }
 
   async configured(topic: string, name: string, value: string): Promise<void> {
-    await this.admin((admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [...Object.entries(TOPIC_CONFIG), [name, value]].map(([configName, configValue]) => ({ name: configName!, value: configValue! })) }] }));
+    await this.admin((admin) =>
+      admin.alterConfigs({
+        validateOnly: false,
+        resources: [
+          {
+            type: ConfigResourceTypes.TOPIC,
+            name: topic,
+            configEntries: [...Object.entries(TOPIC_CONFIG), [name, value]].map(([configName, configValue]) => ({
+              name: configName!,
+              value: configValue!,
+            })),
+          },
+        ],
+      }),
+    );
   }
 
   /** Has the broker compact, by filling segments with records of a key of their own, until `done` likes what is left. */

@@ -14,7 +14,16 @@ const MURMUR2: readonly (readonly [key: string, hash: number])[] = [
 it('a command goes to the partition that the AsyncAPI document names: murmur2 of the key without its sign bit, modulo the partitions', () => {
   const partition = Partitioners.DefaultPartitioner();
   for (const partitions of [1, 12, 13]) {
-    const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({ partitionId, partitionErrorCode: 0, leader: 1, replicas: [1], isr: [1] }));
-    for (const [key, hash] of MURMUR2) expect(partition({ topic: 'nvo3.commands', partitionMetadata, message: { key, value: null } }), key).toBe((hash & 0x7f_ff_ff_ff) % partitions);
+    const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({
+      partitionId,
+      partitionErrorCode: 0,
+      leader: 1,
+      replicas: [1],
+      isr: [1],
+    }));
+    for (const [key, hash] of MURMUR2)
+      expect(partition({ topic: 'nvo3.commands', partitionMetadata, message: { key, value: null } }), key).toBe(
+        (hash & 0x7f_ff_ff_ff) % partitions,
+      );
   }
 });

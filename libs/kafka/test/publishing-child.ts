@@ -11,7 +11,12 @@ const PUBLISHES_IN_FLIGHT = 3;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const numbers = vnids.split(',').map(Number);
-const writer = new KafkaFeedWriter({ brokers: brokers.split(','), prefix, owned: numbers.map((vnid) => vnid % SHARDS), clientId: 'superseded' });
+const writer = new KafkaFeedWriter({
+  brokers: brokers.split(','),
+  prefix,
+  owned: numbers.map((vnid) => vnid % SHARDS),
+  clientId: 'superseded',
+});
 await writer.open();
 say('open');
 let position = 0;
@@ -19,7 +24,10 @@ try {
   for (let round = 0; ; round++) {
     await Promise.all(
       Array.from({ length: PUBLISHES_IN_FLIGHT }, () => {
-        const batches = numbers.map((vnid) => ({ feed: vn(vnid), records: Array.from({ length: Number(keys) }, (_, key) => member(`n${key}`, ++position)) }));
+        const batches = numbers.map((vnid) => ({
+          feed: vn(vnid),
+          records: Array.from({ length: Number(keys) }, (_, key) => member(`n${key}`, ++position)),
+        }));
         return writer.publish([...batches, { feed: nve('n1'), records: numbers.map((vnid) => membership(vnid, ++position)) }]);
       }),
     );

@@ -19,12 +19,27 @@ export class RawUser {
 
   constructor(brokers: readonly string[], sasl: KafkaSasl = NVA) {
     const retry = { initialRetryTime: 10, maxRetryTime: 50, retries: 2 };
-    this.client = new Kafka({ brokers: [...brokers], sasl: sasl as never, clientId: `raw-${sasl.username}`, logLevel: logLevel.ERROR, logCreator: () => ({ log }) => void this.#told.push(`${log.message} ${String(log['error'])}`), retry });
+    this.client = new Kafka({
+      brokers: [...brokers],
+      sasl: sasl as never,
+      clientId: `raw-${sasl.username}`,
+      logLevel: logLevel.ERROR,
+      logCreator:
+        () =>
+        ({ log }) =>
+          void this.#told.push(`${log.message} ${String(log['error'])}`),
+      retry,
+    });
   }
 
   /** Keys of a topic’s first records, which must be there, or the protocol’s name of the error. */
   async read(topic: string, groupId: string): Promise<string[] | string> {
-    const consumer = this.client.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 50, retry: { retries: 0, restartOnFailure: () => Promise.resolve(false) } });
+    const consumer = this.client.consumer({
+      groupId,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: 50,
+      retry: { retries: 0, restartOnFailure: () => Promise.resolve(false) },
+    });
     const timeout = new AbortController();
     try {
       return await new Promise<string[]>((resolve, reject) => {
@@ -88,8 +103,13 @@ export class RawUser {
 }
 
 function errorType(failure: unknown): string {
-  for (let current = failure; current instanceof Error; ) {
-    const { type, cause, originalError, errors } = current as { type?: string; cause?: unknown; originalError?: unknown; errors?: unknown[] };
+  for (let current = failure; current instanceof Error;) {
+    const { type, cause, originalError, errors } = current as {
+      type?: string;
+      cause?: unknown;
+      originalError?: unknown;
+      errors?: unknown[];
+    };
     if (typeof type === 'string') return type;
     current = (cause ?? originalError ?? errors?.[0]) as Error;
   }

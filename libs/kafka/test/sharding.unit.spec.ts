@@ -6,7 +6,10 @@ import { byShard, checkedShards, formatShards, shardOf } from '../src/sharding.t
 
 const told = (key: string, position: number, changeEnd = false): FeedRecord => ({ key, value: null, position, log: LOG, changeEnd });
 const parts = (records: FeedRecord[]): [number, string[]][] =>
-  [...byShard({ feed: nve('n1'), records }, 64)].map(([shard, part]) => [shard, part.map(({ key, position, changeEnd }) => `${key}@${position}${changeEnd ? ' end' : ''}`)]);
+  [...byShard({ feed: nve('n1'), records }, 64)].map(([shard, part]) => [
+    shard,
+    part.map(({ key, position, changeEnd }) => `${key}@${position}${changeEnd ? ' end' : ''}`),
+  ]);
 
 describe('the shard of a record', () => {
   it('is the VNID modulo their number', () => {
@@ -19,7 +22,9 @@ describe('the shard of a record', () => {
   });
 
   it('on an NVE’s feed is that of the VN in its key; a key without one is of shard 0', () => {
-    expect(parts([told('vn/2', 5, true), told('vn/16777215', 6, true), told('odd', 7, true), told('vn/0', 8, true), told('vn/3x', 9, true)])).toEqual([
+    expect(
+      parts([told('vn/2', 5, true), told('vn/16777215', 6, true), told('odd', 7, true), told('vn/0', 8, true), told('vn/3x', 9, true)]),
+    ).toEqual([
       [2, ['vn/2@5 end']],
       [63, ['vn/16777215@6 end']],
       [0, ['odd@7 end', 'vn/0@8 end', 'vn/3x@9 end']],
@@ -27,7 +32,9 @@ describe('the shard of a record', () => {
   });
 
   it('ends the change where its shard has no more of it', () => {
-    expect(parts([told('vn/1', 5), told('vn/2', 5), told('vn/65', 5), told('vn/3', 5, true), told('vn/2', 6), told('vn/1', 6, true)])).toEqual([
+    expect(
+      parts([told('vn/1', 5), told('vn/2', 5), told('vn/65', 5), told('vn/3', 5, true), told('vn/2', 6), told('vn/1', 6, true)]),
+    ).toEqual([
       [1, ['vn/1@5', 'vn/65@5 end', 'vn/1@6 end']],
       [2, ['vn/2@5 end', 'vn/2@6 end']],
       [3, ['vn/3@5 end']],

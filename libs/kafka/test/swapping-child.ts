@@ -3,10 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeTopics } from '../../../test/kafka/made-topics.ts';
 
 /**
- * Deletes a topic, makes it again and writes so many records to it, from a process of its own: whoever waits for it by standing still misses all
- * of that. Its one argument is JSON.
+ * Deletes a topic, makes it again and writes so many records to it, from a process of its own: whoever waits for it by standing
+ * still misses all of that. Its one argument is JSON.
  */
-const { brokers, topic, records } = JSON.parse(process.argv[2]!) as { brokers: string[]; topic: string; records: { key: string; value: string; headers: Record<string, string> }[] };
+const { brokers, topic, records } = JSON.parse(process.argv[2]!) as {
+  brokers: string[];
+  topic: string;
+  records: { key: string; value: string; headers: Record<string, string> }[];
+};
 const client = new Kafka({ brokers, clientId: 'swapping', logLevel: logLevel.NOTHING });
 const admin = client.admin();
 await admin.connect();

@@ -24,7 +24,9 @@ beforeEach(async () => {
 afterEach(() => feed.dispose());
 
 async function configOf(topic: string): Promise<Map<string, string>> {
-  const { resources } = await feed.admin((admin) => admin.describeConfigs({ includeSynonyms: false, resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }] }));
+  const { resources } = await feed.admin((admin) =>
+    admin.describeConfigs({ includeSynonyms: false, resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }] }),
+  );
   return new Map(resources[0]!.configEntries.map(({ configName, configValue }) => [configName, configValue]));
 }
 
@@ -40,10 +42,20 @@ describe('topics', () => {
 
   it('that exist with another configuration are corrected, and keep what else was set', async () => {
     const topic = `${feed.prefix}.vn.9`;
-    const configEntries = [{ name: 'cleanup.policy', value: 'delete' }, { name: 'retention.ms', value: '1000' }, { name: 'min.insync.replicas', value: '1' }, { name: 'max.message.bytes', value: '2000000' }];
+    const configEntries = [
+      { name: 'cleanup.policy', value: 'delete' },
+      { name: 'retention.ms', value: '1000' },
+      { name: 'min.insync.replicas', value: '1' },
+      { name: 'max.message.bytes', value: '2000000' },
+    ];
     await feed.admin((admin) => makeTopics(admin, [{ topic, numPartitions: 1, configEntries }]));
     // A broker tells what the controller has decided only when it has heard of it itself.
-    const tells = (policy: string): Promise<void> => until(`the broker tells ${policy}`, async () => ((await configOf(topic)).get('cleanup.policy') === policy ? null : 'not yet'), 120_000);
+    const tells = (policy: string): Promise<void> =>
+      until(
+        `the broker tells ${policy}`,
+        async () => ((await configOf(topic)).get('cleanup.policy') === policy ? null : 'not yet'),
+        120_000,
+      );
     await tells('delete');
     const told: string[] = [];
     const checking = feed.writer({ log: (level, message) => level === 'warn' && told.push(message) });
@@ -59,7 +71,9 @@ describe('topics', () => {
     await feed.admin((admin) => makeTopics(admin, [{ topic: `${feed.prefix}.vn.9`, numPartitions: 2 }]));
     for (let twice = 0; twice < 2; twice++) {
       const { failures, fresh } = await writer.ensure([vn(9), vn(10 + twice)]);
-      expect(failures).toMatchObject([{ feed: vn(9), trouble: 'refused', cause: { message: expect.stringContaining('has 2 partitions') } }]);
+      expect(failures).toMatchObject([
+        { feed: vn(9), trouble: 'refused', cause: { message: expect.stringContaining('has 2 partitions') } },
+      ]);
       expect(fresh).toEqual([vn(10 + twice)]);
     }
   });
@@ -70,7 +84,9 @@ describe('topics', () => {
     expect((await writer.list()).length).toBe(200);
     await writer.publish(feeds.map((name, i) => ({ feed: name, records: [member('a', i + 1)] })));
     const read = await collected(writer.readAll(feeds));
-    expect(new Set(read.map(({ feed: name, record }) => `${JSON.stringify(name)} ${'undecodable' in record ? '' : record.position}`)).size).toBe(200);
+    expect(
+      new Set(read.map(({ feed: name, record }) => `${JSON.stringify(name)} ${'undecodable' in record ? '' : record.position}`)).size,
+    ).toBe(200);
   });
 
   it('are not made for a name that Kafka does not take, nor by writing', async () => {
@@ -78,7 +94,10 @@ describe('topics', () => {
       { feed: nve('leaf/1'), trouble: 'refused', cause: expect.any(FeedRefused) },
       { feed: vn(0), trouble: 'refused', cause: { message: 'A VNID is 1 to 16777215, received 0' } },
     ]);
-    await expect(writer.publish([{ feed: vn(5), records: [member('a', 1)] }])).rejects.toMatchObject({ name: 'FeedsFailed', failures: [{ feed: vn(5), trouble: 'lost' }] });
+    await expect(writer.publish([{ feed: vn(5), records: [member('a', 1)] }])).rejects.toMatchObject({
+      name: 'FeedsFailed',
+      failures: [{ feed: vn(5), trouble: 'lost' }],
+    });
     expect(await writer.list()).toEqual([]);
   });
 
@@ -87,11 +106,17 @@ describe('topics', () => {
     await writer.publish([{ feed: vn(5), records: [member('a', 1)] }]);
     await feed.admin((admin) => admin.deleteTopics({ topics: [`${feed.prefix}.vn.5`] }));
     // Of the same shard, and so in one transaction.
-    const both = writer.publish([{ feed: vn(5), records: [member('a', 2)] }, { feed: vn(69), records: [member('b', 1)] }]);
+    const both = writer.publish([
+      { feed: vn(5), records: [member('a', 2)] },
+      { feed: vn(69), records: [member('b', 1)] },
+    ]);
     await expect(both).rejects.toMatchObject({ failures: [{ feed: vn(5), trouble: 'lost' }] });
     expect((await collected(writer.read(vn(69)))).length).toBe(1);
     expect(await writer.ensure([vn(5), vn(69)])).toEqual({ fresh: [vn(5)], failures: [] });
-    await writer.publish([{ feed: vn(5), records: [member('a', 2)] }, { feed: vn(69), records: [member('b', 2)] }]);
+    await writer.publish([
+      { feed: vn(5), records: [member('a', 2)] },
+      { feed: vn(69), records: [member('b', 2)] },
+    ]);
     expect((await collected(writer.read(vn(5)))).length).toBe(1);
   });
 });
@@ -101,9 +126,15 @@ describe('a topic that is deleted and made again by somebody else', () => {
 
   it('is found by the next publish, which leaves nothing committed on it, and nothing behind it either until it was looked at', async () => {
     await writer.ensure([vn(5), vn(69)]);
-    await writer.publish([{ feed: vn(5), records: [member('a', 1)] }, { feed: vn(69), records: [member('a', 1)] }]);
+    await writer.publish([
+      { feed: vn(5), records: [member('a', 1)] },
+      { feed: vn(69), records: [member('a', 1)] },
+    ]);
     await again(`${feed.prefix}.vn.5`);
-    const first = writer.publish([{ feed: vn(5), records: [member('b', 2)] }, { feed: vn(69), records: [member('b', 2)] }]);
+    const first = writer.publish([
+      { feed: vn(5), records: [member('b', 2)] },
+      { feed: vn(69), records: [member('b', 2)] },
+    ]);
     const second = writer.publish([{ feed: vn(5), records: [member('c', 3)] }]);
     const lost = { status: 'rejected', reason: { failures: [{ feed: vn(5), trouble: 'lost' }] } };
     expect(await Promise.allSettled([first, second])).toMatchObject([lost, lost]);
@@ -121,7 +152,10 @@ describe('a topic that is deleted and made again by somebody else', () => {
     await feed.admin((admin) => admin.deleteTopics({ topics: [`${feed.prefix}.nve.n1`] }));
     const told = async (): Promise<unknown[]> => (await writer.look()).map(({ feed: name, trouble }) => [name, trouble]);
     await until('both are told', async () => ((await told()).length === 2 ? null : 'not yet'));
-    expect(await told()).toEqual([[vn(5), 'lost'], [nve('n1'), 'lost']]);
+    expect(await told()).toEqual([
+      [vn(5), 'lost'],
+      [nve('n1'), 'lost'],
+    ]);
     expect((await writer.ensure([vn(5), vn(6), nve('n1')])).fresh.map(feedKey).toSorted()).toEqual(['nve/n1', 'vn/5']);
     expect(await told()).toEqual([]);
   });
@@ -137,7 +171,9 @@ describe('a topic that is deleted and made again by somebody else', () => {
     await upper.look();
     await upper.ensure([nve('n1')]);
     for (let position = 2; position < 8; position++) await upper.publish([{ feed: nve('n1'), records: [membership(33, position)] }]);
-    await expect(lower.publish([{ feed: nve('n1'), records: [membership(2, 9)] }])).rejects.toMatchObject({ failures: [{ feed: nve('n1'), trouble: 'lost' }] });
+    await expect(lower.publish([{ feed: nve('n1'), records: [membership(2, 9)] }])).rejects.toMatchObject({
+      failures: [{ feed: nve('n1'), trouble: 'lost' }],
+    });
     expect(new Set((await feed.raw(`${feed.prefix}.nve.n1`)).map(({ key }) => String(key)))).toEqual(new Set(['vn/33']));
   });
 
@@ -149,7 +185,9 @@ describe('a topic that is deleted and made again by somebody else', () => {
     await until('the schemas are there', async () => {
       await writer.look();
       const there = new Map((await feed.raw(`${feed.prefix}.schemas`)).map(({ key, value }) => [String(key), String(value)]));
-      return there.get(older.key) === older.value && createRecordCodec().schemas.every(({ fingerprint }) => there.has(fingerprint)) ? null : `${there.size} schemas`;
+      return there.get(older.key) === older.value && createRecordCodec().schemas.every(({ fingerprint }) => there.has(fingerprint))
+        ? null
+        : `${there.size} schemas`;
     });
   });
 
@@ -209,9 +247,16 @@ describe('records on the wire', () => {
     const first = member('n1', 41, { changeEnd: false, eventType: 'NveConnected', correlationId: 'c-1', recordedAt: 1_790_000_000_000 });
     await writer.publish([{ feed: vn(7), records: [first, removal('n2', 41)] }]);
     const [written, removed] = await feed.raw(`${feed.prefix}.vn.7`);
-    const text = (headers: object): Record<string, string> => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+    const text = (headers: object): Record<string, string> =>
+      Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
     expect(written!.key!.toString('utf8')).toBe('member/n1');
-    expect(text(written!.headers!)).toEqual({ 'position': '41', 'log': LOG, 'event-type': 'NveConnected', 'correlation-id': 'c-1', 'recorded-at': '1790000000000' });
+    expect(text(written!.headers!)).toEqual({
+      'position': '41',
+      'log': LOG,
+      'event-type': 'NveConnected',
+      'correlation-id': 'c-1',
+      'recorded-at': '1790000000000',
+    });
     expect(written!.value!.subarray(0, 2).toString('hex')).toBe('c301');
     expect(createRecordCodec().decode(written!.value!)).toEqual(first.value);
     expect(removed!.value).toBeNull();
@@ -223,7 +268,9 @@ describe('records on the wire', () => {
     await writer.publish([{ feed: vn(7), records: [member('n1', 41)] }]);
     let seen: string;
     try {
-      seen = execFileSync('kcat', ['-b', feed.brokers[0]!, '-C', '-t', `${feed.prefix}.vn.7`, '-e', '-q', '-f', '%k|%h\n'], { encoding: 'utf8' });
+      seen = execFileSync('kcat', ['-b', feed.brokers[0]!, '-C', '-t', `${feed.prefix}.vn.7`, '-e', '-q', '-f', '%k|%h\n'], {
+        encoding: 'utf8',
+      });
     } catch (failure) {
       // Not required: the spec above looks at the same bytes through kafkajs.
       expect((failure as NodeJS.ErrnoException).code).toBe('ENOENT');
@@ -241,7 +288,9 @@ describe('records on the wire', () => {
 
   it('are in order within a feed although many publishes are under way, and whole changes larger than a batch stay whole', async () => {
     await writer.ensure([vn(7), vn(71)]);
-    const calls = Array.from({ length: 40 }, (_, call) => writer.publish([{ feed: vn(call % 2 ? 7 : 71), records: [member('a', 2 * call), member('b', 2 * call + 1)] }]));
+    const calls = Array.from({ length: 40 }, (_, call) =>
+      writer.publish([{ feed: vn(call % 2 ? 7 : 71), records: [member('a', 2 * call), member('b', 2 * call + 1)] }]),
+    );
     const large = Array.from({ length: 12_000 }, (_, i) => member(`large${i}`, 1_000, { changeEnd: i === 11_999 }));
     await Promise.all([...calls, writer.publish([{ feed: vn(7), records: large }])]);
     const read = (await collected(writer.read(vn(7)))).flatMap((record) => ('undecodable' in record ? [] : [record]));

@@ -6,8 +6,8 @@ export const MAX_RETRY_MS = 30_000;
 export const REFUSED_RETRY_MS = 15_000;
 
 /**
- * How long to wait before try number `attempt` (0 is the first retry), in milliseconds, spread over 50 to 150 % by `random` in [0, 1). Where
- * the server said when to come again, not before that, and up to half as much later.
+ * How long to wait before try number `attempt` (0 is the first retry), in milliseconds, spread over 50 to 150 % by `random` in [0,
+ * 1). Where the server said when to come again, not before that, and up to half as much later.
  */
 export function retryDelayMs(attempt: number, refused: boolean, random: number, retryAfterMs: number | null = null): number {
   if (retryAfterMs !== null) return Math.round(Math.max(retryAfterMs, FIRST_RETRY_MS) * (1 + random / 2));

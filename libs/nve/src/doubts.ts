@@ -9,14 +9,14 @@ export const DENIED_LOOK_MS = 10_000;
 export const DENIED_LOOKS = 60;
 
 /**
- * What the VN's own feed says of a membership that is in doubt. `member`: it names this NVE, so the two feeds disagree. `reading`: its table is being
- * read, or is not whole. `unreachable`: it is missing, or cannot be reached. `denied`: it may not be read.
+ * What the VN's own feed says of a membership that is in doubt. `member`: it names this NVE, so the two feeds disagree. `reading`:
+ * its table is being read, or is not whole. `unreachable`: it is missing, or cannot be reached. `denied`: it may not be read.
  */
 export type DoubtReason = 'member' | 'reading' | 'unreachable' | 'denied';
 
 /**
- * A membership of which this NVE's own feed, read anew, holds nothing any more, although no record said that it ended; or that a record ended which
- * is older than what the VN's own feed tells of this NVE.
+ * A membership of which this NVE's own feed, read anew, holds nothing any more, although no record said that it ended; or that a
+ * record ended which is older than what the VN's own feed tells of this NVE.
  */
 export interface MembershipDoubt {
   readonly vnid: number;
@@ -41,8 +41,9 @@ interface Held {
 }
 
 /**
- * The memberships that are in doubt, each decided by its VN's own feed: this NVE stays for as long as that names it or says nothing, and leaves when
- * that says otherwise, or is denied for DENIED_LOOKS. So an NVE's feed that was lost, or is being filled in parts, ends no membership (X6).
+ * The memberships that are in doubt, each decided by its VN's own feed: this NVE stays for as long as that names it or says
+ * nothing, and leaves when that says otherwise, or is denied for DENIED_LOOKS. So an NVE's feed that was lost, or is being filled
+ * in parts, ends no membership (X6).
  */
 export class MembershipDoubts {
   readonly #options: DoubtsOptions;

@@ -47,7 +47,8 @@ export class EventStreamParser {
       start = end + 1;
     }
     this.#rest = input.slice(start);
-    if (this.#rest.length + (this.#data?.length ?? 0) > MAX_EVENT_CHARACTERS) throw new SseProtocolError(`an event of over ${MAX_EVENT_CHARACTERS} characters`);
+    if (this.#rest.length + (this.#data?.length ?? 0) > MAX_EVENT_CHARACTERS)
+      throw new SseProtocolError(`an event of over ${MAX_EVENT_CHARACTERS} characters`);
   }
 
   #line(line: string): void {

@@ -15,7 +15,10 @@ interface Live {
 export interface FeedTableObserver<C extends FeedChange> {
   /** A whole change has been applied and the table shows it. */
   applied(change: AppliedChange<C>): void;
-  /** The table has come to a change that it must not show (`continuesWith`): it stays as it was before that, and the feed is to be read anew. */
+  /**
+   * The table has come to a change that it must not show (`continuesWith`): it stays as it was before that, and the feed is to be
+   * read anew.
+   */
   outgrown(): void;
   /** The list of degraded keys is another than before. */
   degraded(): void;
@@ -26,8 +29,8 @@ export interface FeedTableObserver<C extends FeedChange> {
  *
  * What decides is kept per key: the position last seen, of a removed key too, so that an older record that comes later is not
  * applied (X1). There is no floor per feed: after a repeat and a partial compaction a live key's only record can stand behind a
- * newer record of another key, and a floor would lose it. Records are held until a change ends, their own or a later one, since an end may have
- * been compacted away or cut off by a crash, or until `flush`; what ends together is applied and reported as one.
+ * newer record of another key, and a floor would lose it. Records are held until a change ends, their own or a later one, since an
+ * end may have been compacted away or cut off by a crash, or until `flush`; what ends together is applied and reported as one.
  *
  * Positions of removed keys are kept for as long as the table lives; whoever owns it bounds them by reading the feed again into a
  * new one (`removals`). Pure: no clock, no I/O. Observed or not, the table ends the same; unobserved it makes no reports, which is
@@ -55,8 +58,8 @@ export abstract class FeedTable<C extends FeedChange> {
   protected abstract stored(key: string, before: FeedValue | null, after: FeedValue | null): void;
 
   /**
-   * Whether this table, read from the start of the feed to its end, may take the place of `before` (null: of none). One that may not is of a
-   * feed that has lost what it held, or is being filled.
+   * Whether this table, read from the start of the feed to its end, may take the place of `before` (null: of none). One that may
+   * not is of a feed that has lost what it held, or is being filled.
    */
   abstract isWhole(before: FeedTable<C> | null): boolean;
 
@@ -204,8 +207,8 @@ export abstract class FeedTable<C extends FeedChange> {
   }
 
   /**
-   * Whether `before` holds what this table has not come to: it was read where the feed lags behind. Only a table that is vouched for can show
-   * it: the positions of what is left on a compacted feed may all be older than those of what was removed.
+   * Whether `before` holds what this table has not come to: it was read where the feed lags behind. Only a table that is vouched
+   * for can show it: the positions of what is left on a compacted feed may all be older than those of what was removed.
    */
   isBehind(before: FeedTable<C> | null): boolean {
     if (before === null || !this.#isVouched || this.#log !== before.#log) return false;

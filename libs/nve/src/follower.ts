@@ -1,5 +1,14 @@
 import type { Membership } from '@nva/codec';
-import { FeedDenied, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position, type Undecodable } from '@nva/ports';
+import {
+  FeedDenied,
+  type FeedName,
+  type FeedRecord,
+  type FeedSink,
+  type FeedSubscription,
+  type FeedTransport,
+  type Position,
+  type Undecodable,
+} from '@nva/ports';
 import type { AppliedChange, FeedChange } from './feed-change.ts';
 import type { FeedTable } from './feed-table.ts';
 
@@ -32,20 +41,20 @@ export interface FollowerObserver<C extends FeedChange> {
 }
 
 /**
- * `reading`: a table is read that is to forward. `incomplete`: it was read to the end of the feed, and is not whole: the feed has lost what it
- * held, or is being filled.
+ * `reading`: a table is read that is to forward. `incomplete`: it was read to the end of the feed, and is not whole: the feed has
+ * lost what it held, or is being filled.
  */
 export type FollowerState = 'reading' | 'incomplete' | 'live' | 'interrupted';
 
 /**
- * Follows one feed through a transport and always holds one whole table of it, if there ever was one: while the feed is read from its
- * start into a shadow table, the one before keeps forwarding, and when the shadow is whole they are swapped and the difference is
- * reported as one set of changes. An interruption changes nothing, nor does a feed that has lost what it held (X6): a shadow that is not whole
- * at the end of the feed, or that was read where the feed lags behind the table at hand, is filled on, and swapped at the end of the change that makes
- * it so.
+ * Follows one feed through a transport and always holds one whole table of it, if there ever was one: while the feed is read from
+ * its start into a shadow table, the one before keeps forwarding, and when the shadow is whole they are swapped and the difference
+ * is reported as one set of changes. An interruption changes nothing, nor does a feed that has lost what it held (X6): a shadow
+ * that is not whole at the end of the feed, or that was read where the feed lags behind the table at hand, is filled on, and
+ * swapped at the end of the change that makes it so.
  *
- * It reads the feed again by itself when a record of another log comes, when its table remembers too many removals, and when it has outgrown what
- * it is a table of. What a resume tells is one change.
+ * It reads the feed again by itself when a record of another log comes, when its table remembers too many removals, and when it has
+ * outgrown what it is a table of. What a resume tells is one change.
  */
 export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   readonly #transport: FeedTransport;
@@ -104,7 +113,10 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     return (this.#current ?? this.#shadow)?.degraded ?? [];
   }
 
-  /** Reads the feed from its start, and on. Called again, it starts over, at the place that `membership` names; the table stays meanwhile. */
+  /**
+   * Reads the feed from its start, and on. Called again, it starts over, at the place that `membership` names; the table stays
+   * meanwhile.
+   */
   follow(membership?: Membership): void {
     this.#membership = membership;
     this.#unsubscribe();

@@ -53,10 +53,10 @@ interface Pending {
 }
 
 /**
- * Commands of an NVE over Kafka: signed, sent, and sent again under the same Idempotency-Key until the outcome is read from the NVE's own
- * topic. Commands about one tenant system go out one after the other, each when the one before has its outcome or is given up, so that
- * nothing that is sent again overtakes a later one. A word on all that the NVE has (`keepOnly`) waits for everything before it, and everything after it
- * for that. While no registrar runs, commands wait in the topic.
+ * Commands of an NVE over Kafka: signed, sent, and sent again under the same Idempotency-Key until the outcome is read from the
+ * NVE's own topic. Commands about one tenant system go out one after the other, each when the one before has its outcome or is
+ * given up, so that nothing that is sent again overtakes a later one. A word on all that the NVE has (`keepOnly`) waits for
+ * everything before it, and everything after it for that. While no registrar runs, commands wait in the topic.
  */
 export class KafkaCommands {
   readonly #options: KafkaCommandsOptions;
@@ -75,7 +75,8 @@ export class KafkaCommands {
 
   /** Throws RangeError for a secret that is too short. */
   constructor(options: KafkaCommandsOptions) {
-    if (options.secret.length < MIN_SECRET_BYTES) throw new RangeError(`the secret has at least ${MIN_SECRET_BYTES} bytes, received ${options.secret.length}`);
+    if (options.secret.length < MIN_SECRET_BYTES)
+      throw new RangeError(`the secret has at least ${MIN_SECRET_BYTES} bytes, received ${options.secret.length}`);
     this.#options = options;
     this.#secret = createSecretKey(options.secret);
     this.#clock = options.clock ?? systemClock;
@@ -88,11 +89,15 @@ export class KafkaCommands {
   }
 
   /**
-   * A command as a line of NDJSON has it. Resolves with its outcome, accepted or refused (`code`). Rejects with CommandUnanswered, with CodecError
-   * for a command that has no such form (a heartbeat, which goes over REST), and with RangeError beyond a bound.
+   * A command as a line of NDJSON has it. Resolves with its outcome, accepted or refused (`code`). Rejects with CommandUnanswered,
+   * with CodecError for a command that has no such form (a heartbeat, which goes over REST), and with RangeError beyond a bound.
    */
-  async send(line: CommandLine, { idempotencyKey = randomIds.uuid(), correlationId = randomIds.uuid() }: CommandIds = {}): Promise<CommandOutcome> {
-    for (const [name, id] of Object.entries({ idempotencyKey, correlationId })) if (!ID.test(id)) throw new RangeError(`${name} is 1 to 128 printable characters, received «${id}»`);
+  async send(
+    line: CommandLine,
+    { idempotencyKey = randomIds.uuid(), correlationId = randomIds.uuid() }: CommandIds = {},
+  ): Promise<CommandOutcome> {
+    for (const [name, id] of Object.entries({ idempotencyKey, correlationId }))
+      if (!ID.test(id)) throw new RangeError(`${name} is 1 to 128 printable characters, received «${id}»`);
     if (this.#unanswered >= MAX_UNANSWERED_COMMANDS) throw new RangeError(`${MAX_UNANSWERED_COMMANDS} commands have no outcome yet`);
     const value = this.#codec.encode(commandOf(line));
     const key = commandKey(line, this.#options.nveId);
@@ -126,14 +131,33 @@ export class KafkaCommands {
   #signed(key: string, value: Buffer, idempotencyKey: string, correlationId: string): CommandRecord {
     const { nveId, transport } = this.#options;
     const timestamp = this.#clock.wallMs();
-    const signature = commandSignature(this.#secret, { topic: transport.topic, key, nveId, correlationId, idempotencyKey, timestamp, value }).toString('hex');
-    return { key, value, timestamp, headers: { nve: nveId, signature, 'correlation-id': correlationId, 'idempotency-key': idempotencyKey } };
+    const signature = commandSignature(this.#secret, {
+      topic: transport.topic,
+      key,
+      nveId,
+      correlationId,
+      idempotencyKey,
+      timestamp,
+      value,
+    }).toString('hex');
+    return {
+      key,
+      value,
+      timestamp,
+      headers: { 'nve': nveId, signature, 'correlation-id': correlationId, 'idempotency-key': idempotencyKey },
+    };
   }
 
   #untilAnswered(record: CommandRecord, idempotencyKey: string): Promise<CommandOutcome> {
     return new Promise((resolve, reject) => {
       const pending: Pending = { idempotencyKey, record, resolve, reject, cancel: () => undefined, failure: undefined };
-      if (this.#closed || this.#pending.has(idempotencyKey)) return reject(new CommandUnanswered(idempotencyKey, this.#closed ? 'the sender is closed' : 'the key is another command\u2019s that has no outcome yet'));
+      if (this.#closed || this.#pending.has(idempotencyKey))
+        return reject(
+          new CommandUnanswered(
+            idempotencyKey,
+            this.#closed ? 'the sender is closed' : 'the key is another command\u2019s that has no outcome yet',
+          ),
+        );
       this.#pending.set(idempotencyKey, pending);
       void this.#try(pending, this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? GIVE_UP_AFTER_MS));
     });
@@ -154,10 +178,12 @@ export class KafkaCommands {
 
   /** Outcomes are followed before the first command is sent, so that none is missed. */
   #open(): Promise<void> {
-    this.#opening ??= this.#options.transport.open((value) => this.#outcome(value)).catch((failure: unknown) => {
-      this.#opening = undefined;
-      throw failure;
-    });
+    this.#opening ??= this.#options.transport
+      .open((value) => this.#outcome(value))
+      .catch((failure: unknown) => {
+        this.#opening = undefined;
+        throw failure;
+      });
     return this.#opening;
   }
 
@@ -182,7 +208,9 @@ export class KafkaCommands {
   #giveUp(pending: Pending, why: string): void {
     if (this.#pending.get(pending.idempotencyKey) !== pending) return;
     this.#end(pending);
-    pending.reject(new CommandUnanswered(pending.idempotencyKey, `command ${pending.idempotencyKey} for ${pending.record.key}: ${why}`, pending.failure));
+    pending.reject(
+      new CommandUnanswered(pending.idempotencyKey, `command ${pending.idempotencyKey} for ${pending.record.key}: ${why}`, pending.failure),
+    );
   }
 
   #end(pending: Pending): void {

@@ -85,7 +85,11 @@ export class LocalAttachments {
   /** The activated attachment here that owns the address in the VN; null if none does. */
   owner(vnid: number, address: Address): LocalAttachment | null {
     for (const attachment of this.#byTs.values()) {
-      if (attachment.state === 'activated' && attachment.bindings.some((binding) => binding.vnid === vnid && bears(attachment, binding, address))) return attachment;
+      if (
+        attachment.state === 'activated' &&
+        attachment.bindings.some((binding) => binding.vnid === vnid && bears(attachment, binding, address))
+      )
+        return attachment;
     }
     return null;
   }

@@ -19,17 +19,21 @@ export interface NveEvents {
   /** The NVA took this NVE out of a VN; its table is gone. */
   left: { readonly vnid: number; readonly membership: Membership };
   /**
-   * The NVA took this NVE out of a VN and put it in again, possibly into another VN of that VNID, and the VN's table is of the new stay already:
-   * the `change` events tell all that is different, and what is the same stays.
+   * The NVA took this NVE out of a VN and put it in again, possibly into another VN of that VNID, and the VN's table is of the new
+   * stay already: the `change` events tell all that is different, and what is the same stays.
    */
   rejoined: { readonly vnid: number; readonly before: Membership; readonly membership: Membership };
   /** What was read of a feed is whole: at first, and after every re-read. */
   complete: { readonly feed: FeedName };
-  /** A feed was read to its end and is not whole: it has lost what it held, is being filled, or was read where it lags behind this NVE. Nothing is withdrawn (X6); `complete` follows. */
+  /**
+   * A feed was read to its end and is not whole: it has lost what it held, is being filled, or was read where it lags behind this
+   * NVE. Nothing is withdrawn (X6); `complete` follows.
+   */
   incomplete: { readonly feed: FeedName };
   /**
-   * This NVE's own feed, read anew, does not hold a membership any more, although no record ended it, or ends one that the VN's own feed has after that. The NVE stays in the VN, and what the VN's
-   * own feed says of it is now this; null: the doubt is over, be it that the NVE has left.
+   * This NVE's own feed, read anew, does not hold a membership any more, although no record ended it, or ends one that the VN's own
+   * feed has after that. The NVE stays in the VN, and what the VN's own feed says of it is now this; null: the doubt is over, be it
+   * that the NVE has left.
    */
   doubtful: { readonly vnid: number; readonly reason: DoubtReason | null };
   /** What could not be understood of a feed is now this; empty means all is well again. */
@@ -149,7 +153,10 @@ export class NveClient {
     return new Map([...this.#vns].map(([vnid, { membership }]) => [vnid, membership]));
   }
 
-  /** The memberships that this NVE's own feed does not hold, although no record ended them, or none that is newer than the VN's own feed: it stays in these VNs, which decide (README). */
+  /**
+   * The memberships that this NVE's own feed does not hold, although no record ended them, or none that is newer than the VN's own
+   * feed: it stays in these VNs, which decide (README).
+   */
   doubts(): MembershipDoubt[] {
     return this.#doubts.all();
   }
@@ -180,16 +187,19 @@ export class NveClient {
   }
 
   /**
-   * Tells the NVA at a restart that what this NVE hosts now is all that it has: what the NVA still has at it and is not among it is detached; attachments at
-   * other NVEs stay, and nothing is attached. Call it after the connect notification with this `incarnation` was answered and every tenant system
-   * that survived is known here, and before anything else is said of tenant systems: an attach that is answered meanwhile could be undone. The
-   * NVA refuses any other incarnation than the present one (`nve-incarnation`), so a word that comes late from a former life changes nothing.
+   * Tells the NVA at a restart that what this NVE hosts now is all that it has: what the NVA still has at it and is not among it is
+   * detached; attachments at other NVEs stay, and nothing is attached. Call it after the connect notification with this
+   * `incarnation` was answered and every tenant system that survived is known here, and before anything else is said of tenant
+   * systems: an attach that is answered meanwhile could be undone. The NVA refuses any other incarnation than the present one
+   * (`nve-incarnation`), so a word that comes late from a former life changes nothing.
    *
-   * `send` takes the command to the NVA. Resolves with how many were detached; rejects with WholeSetRefused, with what `send` rejects with, and with
-   * RangeError as long as this client was never told what it hosts (`localAttachments`, `attachLocal`): not knowing is not having nothing.
+   * `send` takes the command to the NVA. Resolves with how many were detached; rejects with WholeSetRefused, with what `send`
+   * rejects with, and with RangeError as long as this client was never told what it hosts (`localAttachments`, `attachLocal`): not
+   * knowing is not having nothing.
    */
   async keepOnlyHosted(incarnation: number, send: SendWholeSet): Promise<number> {
-    if (!this.#knowsWhatItHosts) throw new RangeError(`NVE ${this.nveId} does not know what it hosts: give localAttachments, empty if that is nothing`);
+    if (!this.#knowsWhatItHosts)
+      throw new RangeError(`NVE ${this.nveId} does not know what it hosts: give localAttachments, empty if that is nothing`);
     return sayWholeSet(wholeSetLine(this.nveId, incarnation, this.#local.all.values()), send);
   }
 
@@ -228,7 +238,10 @@ export class NveClient {
     return table;
   }
 
-  /** Whether the VN's table has this NVE in the VN by a record of `log` no older than `position`. All else in it is then as it was there, or later. */
+  /**
+   * Whether the VN's table has this NVE in the VN by a record of `log` no older than `position`. All else in it is then as it was
+   * there, or later.
+   */
   #isInSince(vnid: number, position: Position, log: string | null): boolean {
     const table = this.#vns.get(vnid)?.follower.table;
     return table?.log === log && (table?.ownPosition ?? 0) >= position;
@@ -324,7 +337,9 @@ export class NveClient {
   /** Whether the change is of a tenant system that is here by either account. */
   #concernsUs({ kind, before, after }: TableChange): boolean {
     if (kind !== 'mapping') return false;
-    return [before, after].some((mapping) => mapping && (this.#local.hosts(mapping.tsId) || mapping.attachments.some(({ nveId }) => nveId === this.nveId)));
+    return [before, after].some(
+      (mapping) => mapping && (this.#local.hosts(mapping.tsId) || mapping.attachments.some(({ nveId }) => nveId === this.nveId)),
+    );
   }
 
   #compareAll(attachments: readonly (LocalAttachment | undefined)[]): void {

@@ -78,4 +78,5 @@ export function resolveMapping(key: string, mapping: Mapping, vn: VnView): Resol
   return { ...resolved, outcome: 'remote', via, tunnel: { vnid, encapsulation, addresses: via.member.addresses } };
 }
 
-const hasMember = (attachment: ResolvedAttachment): attachment is ResolvedAttachment & { readonly member: VnMember } => attachment.member !== null;
+const hasMember = (attachment: ResolvedAttachment): attachment is ResolvedAttachment & { readonly member: VnMember } =>
+  attachment.member !== null;

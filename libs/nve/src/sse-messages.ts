@@ -31,7 +31,8 @@ export class MessageReader {
 
   #hello(data: string): Message {
     const { log, mode } = objectIn(data) ?? {};
-    if (typeof log !== 'string' || log === '' || (mode !== 'snapshot' && mode !== 'resume')) throw new SseProtocolError(`malformed hello: ${data.slice(0, 200)}`);
+    if (typeof log !== 'string' || log === '' || (mode !== 'snapshot' && mode !== 'resume'))
+      throw new SseProtocolError(`malformed hello: ${data.slice(0, 200)}`);
     this.#log = log;
     return { kind: 'hello', log, mode };
   }
@@ -39,7 +40,8 @@ export class MessageReader {
   #snapshotComplete(id: string | undefined): Message {
     const at = id === undefined ? -1 : id.lastIndexOf('/');
     const position = at < 0 ? null : positionIn(id!.slice(at + 1));
-    if (position === null || id!.slice(0, at) !== this.#log) throw new SseProtocolError(`snapshot-complete with id «${id ?? ''}» in a stream of log ${this.#log}`);
+    if (position === null || id!.slice(0, at) !== this.#log)
+      throw new SseProtocolError(`snapshot-complete with id «${id ?? ''}» in a stream of log ${this.#log}`);
     return { kind: 'snapshot-complete', log: this.#log, position };
   }
 
@@ -53,7 +55,10 @@ export class MessageReader {
       return { kind: 'record', record: { key, value, position, log, changeEnd: id !== undefined, ...provenance(fields!) } };
     } catch (cause) {
       const at = position === null ? `${log} event ${this.#count}` : `${log}/${position}`;
-      return { kind: 'undecodable', failure: { undecodable: true, key, at, cause: cause instanceof Error ? cause : new Error(String(cause)) } };
+      return {
+        kind: 'undecodable',
+        failure: { undecodable: true, key, at, cause: cause instanceof Error ? cause : new Error(String(cause)) },
+      };
     }
   }
 
@@ -83,7 +88,11 @@ function positionIn(json: unknown): Position | null {
   return typeof position === 'number' && Number.isSafeInteger(position) && position >= 0 ? position : null;
 }
 
-function provenance({ eventType, correlationId, recordedAt }: Record<string, unknown>): Pick<FeedRecord, 'eventType' | 'correlationId' | 'recordedAt'> {
+function provenance({
+  eventType,
+  correlationId,
+  recordedAt,
+}: Record<string, unknown>): Pick<FeedRecord, 'eventType' | 'correlationId' | 'recordedAt'> {
   return {
     ...(typeof eventType === 'string' ? { eventType } : {}),
     ...(typeof correlationId === 'string' ? { correlationId } : {}),

@@ -6,12 +6,18 @@ import type { Timers } from './timers.ts';
 export const SILENCE_MS = 45_000;
 
 const REFUSED_STATUS = new Set([401, 403, 404]);
-/** 409: the place asked for is beyond the server's log; who runs the server has to say what holds. 429: too many streams. Neither says anything of the right to read. */
+/**
+ * 409: the place asked for is beyond the server's log; who runs the server has to say what holds. 429: too many streams. Neither
+ * says anything of the right to read.
+ */
 const LATER_STATUS = new Set([409, 429]);
 /** Seconds that a server may ask for at most; it is asked sooner where it says more. */
 const MAX_RETRY_AFTER_S = 300;
 
-/** The server answered, and said no: retrying soon is no use. It is the NVA itself that says so, also where it says that there is no such feed. */
+/**
+ * The server answered, and said no: retrying soon is no use. It is the NVA itself that says so, also where it says that there is no
+ * such feed.
+ */
 export class FeedStreamRefused extends FeedDenied {
   override readonly name = 'FeedStreamRefused';
   readonly retryAfterMs: number | null;
@@ -34,7 +40,8 @@ export class FeedStreamDelayed extends FeedUnavailable {
 }
 
 /** When the server says to come again (Retry-After, RFC 9110, section 10.2.3); null where it does not. */
-const retryAfterMs = (header: string | null): number | null => (/^\d{1,6}$/.test(header ?? '') ? Math.min(Number(header), MAX_RETRY_AFTER_S) * 1_000 : null);
+const retryAfterMs = (header: string | null): number | null =>
+  /^\d{1,6}$/.test(header ?? '') ? Math.min(Number(header), MAX_RETRY_AFTER_S) * 1_000 : null;
 
 export interface StreamRequest {
   readonly url: string;
@@ -47,8 +54,9 @@ export interface StreamRequest {
 }
 
 /**
- * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403 and 404, FeedStreamDelayed on 409 and 429,
- * SseProtocolError from what is no event stream, FeedUnavailable otherwise, the server's orderly end among it.
+ * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403 and 404,
+ * FeedStreamDelayed on 409 and 429, SseProtocolError from what is no event stream, FeedUnavailable otherwise, the server's orderly
+ * end among it.
  */
 export async function readStream(request: StreamRequest, onEvent: (event: StreamEvent) => void): Promise<never> {
   const silent = new AbortController();
@@ -82,7 +90,9 @@ async function open({ url, token, lastEventId, fetch }: StreamRequest, signal: A
   await response.body?.cancel();
   if (REFUSED_STATUS.has(response.status)) throw new FeedStreamRefused(`${url}: ${response.status}`, response.headers.get('retry-after'));
   if (LATER_STATUS.has(response.status)) throw new FeedStreamDelayed(`${url}: ${response.status}`, response.headers.get('retry-after'));
-  throw response.ok ? new SseProtocolError(`${url}: ${response.headers.get('content-type')} is no event stream`) : new FeedUnavailable(`${url}: ${response.status}`);
+  throw response.ok
+    ? new SseProtocolError(`${url}: ${response.headers.get('content-type')} is no event stream`)
+    : new FeedUnavailable(`${url}: ${response.status}`);
 }
 
 function asStreamError(cause: unknown, url: string): Error {

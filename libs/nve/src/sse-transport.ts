@@ -1,5 +1,14 @@
 import { randomInt } from 'node:crypto';
-import { feedKey, FeedDenied, type FeedCursor, type FeedName, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
+import {
+  feedKey,
+  FeedDenied,
+  type FeedCursor,
+  type FeedName,
+  type FeedSink,
+  type FeedSubscription,
+  type FeedTransport,
+  type Position,
+} from '@nva/ports';
 import { retryDelayMs } from './backoff.ts';
 import { SseProtocolError, type StreamEvent } from './event-stream.ts';
 import { MessageReader, type Message } from './sse-messages.ts';
@@ -91,7 +100,9 @@ class SseSubscription implements FeedSubscription {
     while (!signal.aborted) {
       const lastEventId = this.#cursor;
       const reader = new MessageReader();
-      const cause = await readStream({ ...this.#request, signal, lastEventId }, (event) => this.#event(reader, event, lastEventId)).catch((error: Error) => error);
+      const cause = await readStream({ ...this.#request, signal, lastEventId }, (event) => this.#event(reader, event, lastEventId)).catch(
+        (error: Error) => error,
+      );
       if (signal.aborted) return;
       this.#interrupt(cause);
       const answered = cause instanceof FeedStreamRefused || cause instanceof FeedStreamDelayed;

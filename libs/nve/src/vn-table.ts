@@ -62,10 +62,11 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
   }
 
   /**
-   * A VN that exists has a context, and whoever fills a feed anew writes that last (contract, «What a consumer does»). So a table without one
-   * is of a feed that was lost, unless a record says that the VN was deleted, and that record is no older than the context which is known.
-   * One with a context counts if it is of the VN that is shown already, or as it was at this NVE's stay or later, and of a VN that this NVE is or was in:
-   * the feed may lag behind the NVE's own, or be ahead of it and of another VN by now.
+   * A VN that exists has a context, and whoever fills a feed anew writes that last (contract, «What a consumer does»). So a table
+   * without one is of a feed that was lost, unless a record says that the VN was deleted, and that record is no older than the
+   * context which is known. One with a context counts if it is of the VN that is shown already, or as it was at this NVE's stay or
+   * later, and of a VN that this NVE is or was in: the feed may lag behind the NVE's own, or be ahead of it and of another VN by
+   * now.
    */
   override isWhole(before: VnTable | null): boolean {
     if (this.context !== null) return this.#isAsBefore(before) || (this.#hasReachedStay && (this.#mayNameUs || this.#isOfStay));
@@ -76,8 +77,8 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
   }
 
   /**
-   * A newer context may be that of another VN, with the same VNID. As long as this NVE is not in it, nothing of it is shown: what was shown would have
-   * to be withdrawn with the stay that has ended, and come back with the next one.
+   * A newer context may be that of another VN, with the same VNID. As long as this NVE is not in it, nothing of it is shown: what
+   * was shown would have to be withdrawn with the stay that has ended, and come back with the next one.
    */
   protected override continuesWith(pending: readonly FeedRecord[]): boolean {
     if (this.#stay === null) return true;
@@ -152,12 +153,14 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
    * would cost a copy of every such frame, for no one as a rule. Unlike unicast, which still tries an unreachable NVE if it is the
    * only one, little is lost where it was cut off from the NVA only: addresses resolve from the table, not by flooding (R41, X4).
    *
-   * No address is in it twice, nor one of this NVE's own, though a race or an operator gave one to two NVEs: whoever has it would get each frame twice. It is
-   * the first NVE's, by id; one that has no address of its own left is left out.
+   * No address is in it twice, nor one of this NVE's own, though a race or an operator gave one to two NVEs: whoever has it would
+   * get each frame twice. It is the first NVE's, by id; one that has no address of its own left is left out.
    */
   replicationList(): VnMember[] {
     const taken = new Set(this.#members.get(this.nveId)?.addresses);
-    const others = [...this.#members.values()].filter(({ nveId, reachable }) => nveId !== this.nveId && reachable).sort((a, b) => (a.nveId < b.nveId ? -1 : 1));
+    const others = [...this.#members.values()]
+      .filter(({ nveId, reachable }) => nveId !== this.nveId && reachable)
+      .sort((a, b) => (a.nveId < b.nveId ? -1 : 1));
     return others.flatMap((member) => {
       const addresses = [...new Set(member.addresses)].filter((address) => !taken.has(address));
       for (const address of addresses) taken.add(address);

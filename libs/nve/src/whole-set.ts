@@ -38,14 +38,19 @@ export function wholeSetLine(nveId: string, incarnation: number, hosted: Iterabl
 }
 
 /**
- * Says it until nothing is left at the NVE that is not among them; resolves with how many were detached. Every command is bounded, so that a device with much
- * behind it sends several. Throws WholeSetRefused, and what `send` throws.
+ * Says it until nothing is left at the NVE that is not among them; resolves with how many were detached. Every command is bounded,
+ * so that a device with much behind it sends several. Throws WholeSetRefused, and what `send` throws.
  */
 export async function sayWholeSet(line: CommandLine, send: SendWholeSet): Promise<number> {
   let all = 0;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const { status, done, remaining, code = null, detail } = await send(line);
-    if (status >= 300) throw new WholeSetRefused(`the NVA refused the word on all that NVE ${String(line['nveId'])} has: ${code ?? status}, ${detail ?? ''}`, code, all);
+    if (status >= 300)
+      throw new WholeSetRefused(
+        `the NVA refused the word on all that NVE ${String(line['nveId'])} has: ${code ?? status}, ${detail ?? ''}`,
+        code,
+        all,
+      );
     all += done ?? 0;
     if (!remaining) return all;
     if (!done) throw new WholeSetRefused(`${remaining} tenant systems could not be detached from NVE ${String(line['nveId'])}`, null, all);

@@ -2,11 +2,16 @@ import { NveClient, type LocalAttachment, type NveClientOptions, type Timers } f
 import { contextEntry, mappingEntry, memberEntry, membershipEntry, ScriptedTransport, type Entry } from '@nva/nve/testing';
 
 export const OTHER_LOG = 'bbbbbbbb-0000-4000-8000-000000000000';
-export const vm = (n: number, nveId: string, fields: object = {}): Entry => mappingEntry(`vm${n}`, nveId, { mac: `02:00:00:00:00:0${n}`, ip: `10.0.0.${n}`, ...fields });
+export const vm = (n: number, nveId: string, fields: object = {}): Entry =>
+  mappingEntry(`vm${n}`, nveId, { mac: `02:00:00:00:00:0${n}`, ip: `10.0.0.${n}`, ...fields });
 export const vn = (vnid: number) => ({ kind: 'vn', vnid }) as const;
 export const [context, nve1, nve2] = [contextEntry(100), memberEntry('nve1'), memberEntry('nve2')];
 export const hosted = (n: number, fields: Partial<LocalAttachment> = {}): LocalAttachment => ({
-  tsId: `vm${n}`, mac: `02:00:00:00:00:0${n}`, state: 'activated', bindings: [{ vnid: 100, vlan: null, ip: `10.0.0.${n}` }], ...fields,
+  tsId: `vm${n}`,
+  mac: `02:00:00:00:00:0${n}`,
+  state: 'activated',
+  bindings: [{ vnid: 100, vlan: null, ip: `10.0.0.${n}` }],
+  ...fields,
 });
 
 /** Timers that fire when the test says so. */
@@ -49,16 +54,29 @@ export function clientAt(options: Partial<NveClientOptions> = {}) {
   client.on('resumed', ({ feed }) => told.push(`resumed ${feed.kind}`));
   client.on('incomplete', ({ feed }) => told.push(`incomplete ${feed.kind}`));
   client.on('doubtful', ({ vnid, reason }) => told.push(`doubtful ${vnid} ${reason ?? 'over'}`));
-  client.on('disagreements', ({ vnid, disagreements }) => told.push(`disagreements ${vnid} ${disagreements.map(({ tsId, kind }) => `${tsId}:${kind}`).join(' ')}`.trim()));
+  client.on('disagreements', ({ vnid, disagreements }) =>
+    told.push(`disagreements ${vnid} ${disagreements.map(({ tsId, kind }) => `${tsId}:${kind}`).join(' ')}`.trim()),
+  );
   client.start();
-  return { client, transport, timers, told, vmAt: (n: number) => client.resolve(100, { ip: `10.0.0.${n}` })?.outcome ?? null, forget: () => told.splice(0) };
+  return {
+    client,
+    transport,
+    timers,
+    told,
+    vmAt: (n: number) => client.resolve(100, { ip: `10.0.0.${n}` })?.outcome ?? null,
+    forget: () => told.splice(0),
+  };
 }
 
 /** A client in VN 100, with vm1 at nve1. */
 export function clientInVn(options: Partial<NveClientOptions> = {}) {
   const made = clientAt(options);
   made.transport.nve('nve2').read([[5, membershipEntry(100, 5)]]);
-  made.transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')], [5, nve2]]);
+  made.transport.vn(100).read([
+    [3, context],
+    [4, nve1, vm(1, 'nve1')],
+    [5, nve2],
+  ]);
   made.forget();
   return made;
 }

@@ -9,7 +9,8 @@ function parse(...pieces: string[]): StreamEvent[] {
   return events;
 }
 
-const STREAM = ': hello\n\nevent: hello\ndata: {"a":1}\n\nid: L/7\ndata:x\ndata: y\nretry: 5\nunknown\n\nevent: empty\nid: 9\n\ndata: ü\r\n\r\nid\ndata\n\n';
+const STREAM =
+  ': hello\n\nevent: hello\ndata: {"a":1}\n\nid: L/7\ndata:x\ndata: y\nretry: 5\nunknown\n\nevent: empty\nid: 9\n\ndata: ü\r\n\r\nid\ndata\n\n';
 const EVENTS: StreamEvent[] = [{ event: 'hello', data: '{"a":1}' }, { id: 'L/7', data: 'x\ny' }, { data: 'ü' }, { id: '', data: '' }];
 
 describe('the event stream (WHATWG HTML, section 9.2.6)', () => {

@@ -13,12 +13,17 @@ function tableOf(records: readonly FeedRecord[] = []): { table: VnTable; applied
   const table = new VnTable(100, 'nve2');
   const applied: AppliedChange<TableChange>[] = [];
   const degraded: string[][] = [];
-  table.observe({ applied: (change) => applied.push(change), outgrown: () => expect.fail('no stay is known'), degraded: () => degraded.push([...table.degraded]) });
+  table.observe({
+    applied: (change) => applied.push(change),
+    outgrown: () => expect.fail('no stay is known'),
+    degraded: () => degraded.push([...table.degraded]),
+  });
   for (const record of records) table.add(record);
   return { table, applied, degraded };
 }
 
-const vm = (n: number, nveId = 'nve1', fields: object = {}): Entry => mappingEntry(`vm${n}`, nveId, { mac: `02:00:00:00:00:0${n}`, ip: `10.0.0.${n}`, ...fields });
+const vm = (n: number, nveId = 'nve1', fields: object = {}): Entry =>
+  mappingEntry(`vm${n}`, nveId, { mac: `02:00:00:00:00:0${n}`, ip: `10.0.0.${n}`, ...fields });
 const keys = (change: AppliedChange<TableChange>): string[] => change.changes.map(({ key }) => key);
 
 describe('order is per key (X1)', () => {
@@ -27,7 +32,11 @@ describe('order is per key (X1)', () => {
     // K9@20 at 40; what of K9 is left depends on how far the cleaner got. Every outcome must leave both.
     const k2 = changeRecords(12, [vm(2)]);
     const k9 = changeRecords(20, [vm(9)]);
-    for (const records of [[...k9, ...k2], [...k9, ...k2, ...k9], [...k2, ...k9, ...k2, ...k9]]) {
+    for (const records of [
+      [...k9, ...k2],
+      [...k9, ...k2, ...k9],
+      [...k2, ...k9, ...k2, ...k9],
+    ]) {
       const { table } = tableOf(records);
       expect(contents(table)).toEqual(expected([...k2, ...k9]));
       expect(table.resolve({ ip: '10.0.0.2' })?.key).toBe('mapping/vm2/10.0.0.2');
@@ -37,7 +46,11 @@ describe('order is per key (X1)', () => {
   });
 
   it('does not bring back what was removed, when an older record comes late', () => {
-    const { table, applied } = tableOf([...changeRecords(10, [vm(1)]), ...changeRecords(30, [removed(vm(1))]), ...changeRecords(20, [vm(1)])]);
+    const { table, applied } = tableOf([
+      ...changeRecords(10, [vm(1)]),
+      ...changeRecords(30, [removed(vm(1))]),
+      ...changeRecords(20, [vm(1)]),
+    ]);
     expect(table.size).toBe(0);
     expect(table.removals).toBe(1);
     expect(applied).toHaveLength(2);
@@ -61,12 +74,17 @@ describe('order is per key (X1)', () => {
   });
 
   it('ends in the newest record of each key, however repeats and older records are woven in', () => {
-    const history = fc.array(fc.record({ n: fc.integer({ min: 1, max: 4 }), nve: fc.integer({ min: 1, max: 3 }), gone: fc.boolean() }), { maxLength: 20 });
+    const history = fc.array(fc.record({ n: fc.integer({ min: 1, max: 4 }), nve: fc.integer({ min: 1, max: 3 }), gone: fc.boolean() }), {
+      maxLength: 20,
+    });
     fc.assert(
       fc.property(history, fc.array(fc.nat(), { maxLength: 60 }), fc.boolean(), (steps, picks, endsShown) => {
         const records = steps.flatMap(({ n, nve, gone }, i) => changeRecords((i + 1) * 10, [gone ? removed(vm(n)) : vm(n, `nve${nve}`)]));
         const woven = records.length === 0 ? [] : picks.map((pick) => records[pick % records.length]!);
-        const order = [...woven.slice(0, 30), ...records, ...woven.slice(30)].map((record) => ({ ...record, changeEnd: record.changeEnd && endsShown }));
+        const order = [...woven.slice(0, 30), ...records, ...woven.slice(30)].map((record) => ({
+          ...record,
+          changeEnd: record.changeEnd && endsShown,
+        }));
         const { table } = tableOf(order);
         table.flush();
         expect(contents(table)).toEqual(expected(records));
@@ -118,7 +136,11 @@ describe('whole changes', () => {
   it('show the table as it is after the whole change to whoever is told', () => {
     const table = new VnTable(100, 'nve2');
     const seen: unknown[] = [];
-    table.observe({ applied: () => seen.push(table.resolve({ ip: '10.0.0.1' })?.outcome, table.position), outgrown: () => {}, degraded: () => {} });
+    table.observe({
+      applied: () => seen.push(table.resolve({ ip: '10.0.0.1' })?.outcome, table.position),
+      outgrown: () => {},
+      degraded: () => {},
+    });
     for (const record of [...changeRecords(5, [contextEntry(100)]), ...change]) table.add(record);
     expect(seen).toEqual([undefined, 5, 'remote', 20]);
   });
@@ -177,7 +199,11 @@ describe('what cannot be understood', () => {
 
 describe('another log', () => {
   it('makes positions void and keeps values until it says otherwise', () => {
-    const { table } = tableOf([...changeRecords(1000, [vm(1), vm(2)], LOG_A), ...changeRecords(1001, [removed(vm(3))], LOG_A), ...changeRecords(5, [vm(1, 'nve3'), vm(3)], LOG_B)]);
+    const { table } = tableOf([
+      ...changeRecords(1000, [vm(1), vm(2)], LOG_A),
+      ...changeRecords(1001, [removed(vm(3))], LOG_A),
+      ...changeRecords(5, [vm(1, 'nve3'), vm(3)], LOG_B),
+    ]);
     expect(table.log).toBe(LOG_B);
     expect(table.position).toBe(5);
     expect(table.mapping(vm(1)[0])?.attachments[0]?.nveId).toBe('nve3');
@@ -200,16 +226,19 @@ describe('completeAt', () => {
 describe('the digest', () => {
   it('is the same whether it was read often, seldom or once', () => {
     fc.assert(
-      fc.property(fc.array(fc.record({ n: fc.integer({ min: 1, max: 5 }), gone: fc.boolean(), read: fc.boolean() }), { maxLength: 40 }), (steps) => {
-        const { table } = tableOf();
-        for (const [i, { n, gone, read }] of steps.entries()) {
-          for (const record of changeRecords(i + 1, [gone ? removed(vm(n)) : vm(n)])) table.add(record);
-          if (read) table.digest();
-        }
-        expect(table.digest()).toBe(contents(table).digest);
-        const { table: once } = tableOf(steps.flatMap(({ n, gone }, i) => changeRecords(i + 1, [gone ? removed(vm(n)) : vm(n)])));
-        expect(table.digest()).toBe(once.digest());
-      }),
+      fc.property(
+        fc.array(fc.record({ n: fc.integer({ min: 1, max: 5 }), gone: fc.boolean(), read: fc.boolean() }), { maxLength: 40 }),
+        (steps) => {
+          const { table } = tableOf();
+          for (const [i, { n, gone, read }] of steps.entries()) {
+            for (const record of changeRecords(i + 1, [gone ? removed(vm(n)) : vm(n)])) table.add(record);
+            if (read) table.digest();
+          }
+          expect(table.digest()).toBe(contents(table).digest);
+          const { table: once } = tableOf(steps.flatMap(({ n, gone }, i) => changeRecords(i + 1, [gone ? removed(vm(n)) : vm(n)])));
+          expect(table.digest()).toBe(once.digest());
+        },
+      ),
     );
   });
 

@@ -30,9 +30,29 @@ class PlayedTransport implements CommandTransport {
   }
 
   answer(record: CommandRecord, fields: Partial<CommandOutcome> = {}): void {
-    const none = { position: null, revision: null, effective: null, conflicts: [], memberships: [], code: null, detail: null, field: null, received: null, row: null, expected: null, actual: null, done: null, remaining: null };
+    const none = {
+      position: null,
+      revision: null,
+      effective: null,
+      conflicts: [],
+      memberships: [],
+      code: null,
+      detail: null,
+      field: null,
+      received: null,
+      row: null,
+      expected: null,
+      actual: null,
+      done: null,
+      remaining: null,
+    };
     const { 'idempotency-key': idempotencyKey, 'correlation-id': correlationId } = record.headers as Record<string, string>;
-    this.#outcome(codec.encode({ type: 'CommandOutcome', data: { ...none, idempotencyKey: idempotencyKey!, correlationId: correlationId!, status: 200, ...fields } }));
+    this.#outcome(
+      codec.encode({
+        type: 'CommandOutcome',
+        data: { ...none, idempotencyKey: idempotencyKey!, correlationId: correlationId!, status: 200, ...fields },
+      }),
+    );
   }
 
   garbage(): void {
@@ -68,7 +88,15 @@ let sender: KafkaCommands;
 beforeEach(() => {
   transport = new PlayedTransport();
   time = new PlayedTime();
-  sender = new KafkaCommands({ nveId: 'nve1', secret: SECRET, transport, timers: time, resendAfterMs: 100, giveUpAfterMs: 350, clock: { ...systemTimers, wallMs: () => 1_790_000_000_000, monotonicMs: () => time.nowMs } });
+  sender = new KafkaCommands({
+    nveId: 'nve1',
+    secret: SECRET,
+    transport,
+    timers: time,
+    resendAfterMs: 100,
+    giveUpAfterMs: 350,
+    clock: { ...systemTimers, wallMs: () => 1_790_000_000_000, monotonicMs: () => time.nowMs },
+  });
 });
 
 const detach = (tsId: string): CommandLine => ({ command: 'detach', nveId: 'nve1', tsId });
@@ -79,8 +107,20 @@ describe('a command of an NVE over Kafka', () => {
     await settled();
     const [record] = transport.sent;
     expect(lineOf(codec.decode(record!.value) as NveCommand)).toEqual(detach('ts1'));
-    const signature = commandSignature(SECRET, { topic: 'nvo3.commands', key: 'ts1', nveId: 'nve1', correlationId: 'c', idempotencyKey: 'k', timestamp: 1_790_000_000_000, value: record!.value }).toString('hex');
-    expect(record).toMatchObject({ key: 'ts1', timestamp: 1_790_000_000_000, headers: { nve: 'nve1', signature, 'correlation-id': 'c', 'idempotency-key': 'k' } });
+    const signature = commandSignature(SECRET, {
+      topic: 'nvo3.commands',
+      key: 'ts1',
+      nveId: 'nve1',
+      correlationId: 'c',
+      idempotencyKey: 'k',
+      timestamp: 1_790_000_000_000,
+      value: record!.value,
+    }).toString('hex');
+    expect(record).toMatchObject({
+      key: 'ts1',
+      timestamp: 1_790_000_000_000,
+      headers: { 'nve': 'nve1', signature, 'correlation-id': 'c', 'idempotency-key': 'k' },
+    });
     transport.garbage();
     transport.answer(record!, { status: 409, code: 'ts-not-at-nve' });
     transport.answer(record!, { status: 200 });
@@ -97,7 +137,12 @@ describe('a command of an NVE over Kafka', () => {
 
   it('on all that the NVE has goes out when everything before it has its outcome, and nothing after it goes out before its own', async () => {
     const keys = (): (string | null)[] => transport.sent.map(({ key }) => key);
-    const outcomes = [detach('ts1'), detach('ts2'), { command: 'keepOnly', nveId: 'nve1', incarnation: 1, tenantSystems: [{ tsId: 'ts3' }] }, detach('ts4')].map((line) => sender.send(line));
+    const outcomes = [
+      detach('ts1'),
+      detach('ts2'),
+      { command: 'keepOnly', nveId: 'nve1', incarnation: 1, tenantSystems: [{ tsId: 'ts3' }] },
+      detach('ts4'),
+    ].map((line) => sender.send(line));
     await settled();
     expect(keys()).toEqual(['ts1', 'ts2']);
     transport.answer(transport.sent[0]!, { status: 200 });
@@ -110,7 +155,12 @@ describe('a command of an NVE over Kafka', () => {
     await settled();
     expect(keys()).toEqual(['ts1', 'ts2', 'nve/nve1', 'ts4']);
     transport.answer(transport.sent[3]!, { status: 200 });
-    expect((await Promise.all(outcomes)).map(({ status, done }) => [status, done])).toEqual([[200, null], [409, null], [200, 2], [200, null]]);
+    expect((await Promise.all(outcomes)).map(({ status, done }) => [status, done])).toEqual([
+      [200, null],
+      [409, null],
+      [200, 2],
+      [200, null],
+    ]);
     expect(sender.unanswered).toBe(0);
   });
 

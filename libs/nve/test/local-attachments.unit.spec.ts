@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { LocalAttachments, type LocalAttachment } from '../src/local-attachments.ts';
 
-const of = (tsId: string, tenantId?: string): LocalAttachment => ({ tsId, ...(tenantId === undefined ? {} : { tenantId }), mac: '02:00:00:00:00:01', state: 'activated', bindings: [] });
+const of = (tsId: string, tenantId?: string): LocalAttachment => ({
+  tsId,
+  ...(tenantId === undefined ? {} : { tenantId }),
+  mac: '02:00:00:00:00:01',
+  state: 'activated',
+  bindings: [],
+});
 
 describe('an NVE’s own attachments', () => {
   it('of two tenants with one id are hosted until the last has gone', () => {

@@ -39,7 +39,16 @@ describe('a VN’s feed that has lost what it held', () => {
 
   it('may be lost again while it is filled', () => {
     const { transport, told, vmAt } = clientInVn();
-    transport.vn(100).restart().complete().change(30, vm(3, 'nve1')).restart().change(4, nve1, vm(1, 'nve1')).complete().change(5, nve2).change(3, context);
+    transport
+      .vn(100)
+      .restart()
+      .complete()
+      .change(30, vm(3, 'nve1'))
+      .restart()
+      .change(4, nve1, vm(1, 'nve1'))
+      .complete()
+      .change(5, nve2)
+      .change(3, context);
     expect([vmAt(1), vmAt(3)]).toEqual(['remote', null]);
     expect(told).toEqual(['incomplete vn', 'incomplete vn']);
   });
@@ -69,7 +78,12 @@ describe('a VN’s feed that has lost what it held', () => {
 
   it('is told from a VN that was deleted by the record that removes the context', () => {
     const { client, transport, told } = clientInVn();
-    transport.vn(100).restart().change(30, removed(vm(1, 'nve1')), removed(nve1), removed(nve2)).change(40, removed(context)).complete();
+    transport
+      .vn(100)
+      .restart()
+      .change(30, removed(vm(1, 'nve1')), removed(nve1), removed(nve2))
+      .change(40, removed(context))
+      .complete();
     expect(client.table(100)).toMatchObject({ size: 0, isDeleted: true });
     expect(told).toEqual(['swap 100@40 -mapping/vm1/10.0.0.1 -member/nve1 -member/nve2 -context']);
   });
@@ -118,7 +132,11 @@ describe('a membership that is absent from a new read of the own feed', () => {
 
   it('ends by a removal of another log, whose positions compare with none before', () => {
     const { transport, told } = clientInVn();
-    transport.nve('nve2').restart().records(changeRecords(2, [removed(membership), membershipEntry(300, 2)], OTHER_LOG)).complete();
+    transport
+      .nve('nve2')
+      .restart()
+      .records(changeRecords(2, [removed(membership), membershipEntry(300, 2)], OTHER_LOG))
+      .complete();
     expect(told.filter((line) => !line.includes('@5'))).toEqual(['left 100', 'joined 300@2']);
   });
 
@@ -147,8 +165,17 @@ describe('a membership that is absent from a new read of the own feed', () => {
   it('ends when the VN’s feed, read anew, is of another VN of that VNID, which does not name this NVE: nothing of that is shown', () => {
     const { client, transport, told } = clientInVn();
     transport.nve('nve2').restart().complete();
-    transport.vn(100).read([[40, contextEntry(100, 'anew')], [41, nve1, vm(9, 'nve1')]]);
-    expect(told).toEqual(['doubtful 100 member', 'incomplete vn', 'doubtful 100 over', 'left 100@5 -mapping/vm1/10.0.0.1 -member/nve1 -member/nve2 -context', 'left 100']);
+    transport.vn(100).read([
+      [40, contextEntry(100, 'anew')],
+      [41, nve1, vm(9, 'nve1')],
+    ]);
+    expect(told).toEqual([
+      'doubtful 100 member',
+      'incomplete vn',
+      'doubtful 100 over',
+      'left 100@5 -mapping/vm1/10.0.0.1 -member/nve1 -member/nve2 -context',
+      'left 100',
+    ]);
     expect(client.doubts()).toEqual([]);
   });
 
@@ -230,8 +257,16 @@ describe('a membership that is absent from a new read of the own feed', () => {
   it('that has another `since` when it comes again is another stay', () => {
     const { transport, told } = clientInVn();
     transport.nve('nve2').restart().complete().change(40, membershipEntry(100, 40));
-    expect(told.filter((line) => !line.startsWith('left 100@'))).toEqual(['doubtful 100 member', 'doubtful 100 over', 'left 100', 'joined 100@40']);
-    transport.vn(100).read([[35, contextEntry(100, 'anew')], [40, nve2]]);
+    expect(told.filter((line) => !line.startsWith('left 100@'))).toEqual([
+      'doubtful 100 member',
+      'doubtful 100 over',
+      'left 100',
+      'joined 100@40',
+    ]);
+    transport.vn(100).read([
+      [35, contextEntry(100, 'anew')],
+      [40, nve2],
+    ]);
     expect(told.at(-1)).toBe('swap 100@40 +context +member/nve2');
   });
 });

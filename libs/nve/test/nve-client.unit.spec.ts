@@ -8,7 +8,11 @@ describe('memberships', () => {
     const { client, transport, told } = clientAt();
     transport.nve('nve2').read([[5, membershipEntry(100, 5)]]);
     expect(transport.vn(100).membership).toEqual({ vnid: 100, topic: 'nvo3.vn.100', brokers: null, since: 5 });
-    transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')], [5, nve2]]);
+    transport.vn(100).read([
+      [3, context],
+      [4, nve1, vm(1, 'nve1')],
+      [5, nve2],
+    ]);
     expect(told).toEqual(['joined 100@5', 'swap 100@5 +context +member/nve1 +member/nve2 +mapping/vm1/10.0.0.1']);
     expect([...client.memberships.keys()]).toEqual([100]);
     expect(client.resolve(100, { ip: '10.0.0.1' })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } });
@@ -17,7 +21,10 @@ describe('memberships', () => {
   it('come and go one by one, without touching the VNs that stay (R35)', () => {
     const { client, transport, told } = clientInVn();
     transport.nve('nve2').change(20, membershipEntry(200, 20));
-    transport.vn(200).read([[18, contextEntry(200)], [20, nve2]]);
+    transport.vn(200).read([
+      [18, contextEntry(200)],
+      [20, nve2],
+    ]);
     transport.nve('nve2').change(30, removed(membershipEntry(200, 20)));
     expect(told).toEqual(['joined 200@20', 'swap 200@20 +context +member/nve2', 'left 200@20 -member/nve2 -context', 'left 200']);
     expect(transport.openCount(vn(200))).toBe(0);
@@ -32,22 +39,37 @@ describe('memberships', () => {
     expect(forget()).toEqual(['left 100@5 -mapping/vm1/10.0.0.1 -member/nve1 -member/nve2 -context', 'left 100', 'joined 100@40']);
     expect(client.status()).toEqual([{ vnid: 100, state: 'reading', log: null, position: null, digest: null, degraded: [] }]);
     expect(vmAt(1)).toBeNull();
-    transport.vn(100).read([[20, removed(vm(1, 'nve1'))], [30, removed(nve1), removed(nve2), removed(context)], [35, contextEntry(100, 'anew')], [40, nve2, vm(2, 'nve2')]]);
+    transport.vn(100).read([
+      [20, removed(vm(1, 'nve1'))],
+      [30, removed(nve1), removed(nve2), removed(context)],
+      [35, contextEntry(100, 'anew')],
+      [40, nve2, vm(2, 'nve2')],
+    ]);
     expect(forget()).toEqual(['swap 100@40 +context +member/nve2 +mapping/vm2/10.0.0.2']);
     expect(transport.openCount(vn(100))).toBe(1);
   });
 
   it('removed and added in two changes do the same', () => {
     const { transport, forget } = clientInVn();
-    transport.nve('nve2').change(30, removed(membershipEntry(100, 5))).change(40, membershipEntry(100, 40));
+    transport
+      .nve('nve2')
+      .change(30, removed(membershipEntry(100, 5)))
+      .change(40, membershipEntry(100, 40));
     expect(forget().slice(-2)).toEqual(['left 100', 'joined 100@40']);
-    transport.nve('nve2').change(5, membershipEntry(100, 5)).change(30, removed(membershipEntry(100, 5)));
+    transport
+      .nve('nve2')
+      .change(5, membershipEntry(100, 5))
+      .change(30, removed(membershipEntry(100, 5)));
     expect(forget()).toEqual([]);
   });
 
   it('removed by what a new read of the own feed says end only when it is complete', () => {
     const { client, transport, told } = clientInVn();
-    transport.nve('nve2').restart().change(40, removed(membershipEntry(100, 5))).change(50, membershipEntry(300, 50));
+    transport
+      .nve('nve2')
+      .restart()
+      .change(40, removed(membershipEntry(100, 5)))
+      .change(50, membershipEntry(300, 50));
     expect(client.table(100)).not.toBeNull();
     expect(told).toEqual([]);
     transport.nve('nve2').complete();
@@ -59,7 +81,11 @@ describe('memberships', () => {
     transport.nve('nve2').change(60, membershipEntry(100, 5, 'elsewhere.vn.100'));
     expect(transport.vn(100).membership?.topic).toBe('elsewhere.vn.100');
     expect(vmAt(1)).toBe('remote');
-    transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')], [5, nve2]]);
+    transport.vn(100).read([
+      [3, context],
+      [4, nve1, vm(1, 'nve1')],
+      [5, nve2],
+    ]);
     expect(told).toEqual([]);
   });
 });
@@ -80,7 +106,15 @@ describe('a table that is read anew', () => {
 
   it('starts over when the transport does', () => {
     const { transport, told } = clientInVn();
-    transport.vn(100).restart().change(30, vm(2, 'nve1')).restart().change(3, context).change(4, nve1, vm(1, 'nve1')).change(5, nve2).complete();
+    transport
+      .vn(100)
+      .restart()
+      .change(30, vm(2, 'nve1'))
+      .restart()
+      .change(3, context)
+      .change(4, nve1, vm(1, 'nve1'))
+      .change(5, nve2)
+      .complete();
     expect(told).toEqual([]);
   });
 
@@ -88,7 +122,13 @@ describe('a table that is read anew', () => {
     const { client, transport, told, forget, vmAt } = clientInVn();
     transport.vn(100).change(20, vm(2, 'nve1')).change(30, vm(1, 'nve3'));
     forget();
-    const feed = transport.vn(100).restart().change(3, context).change(4, nve1, vm(1, 'nve1')).change(5, nve2).complete({ log: SCRIPTED_LOG, position: 19 });
+    const feed = transport
+      .vn(100)
+      .restart()
+      .change(3, context)
+      .change(4, nve1, vm(1, 'nve1'))
+      .change(5, nve2)
+      .complete({ log: SCRIPTED_LOG, position: 19 });
     expect([told, vmAt(2), client.status()[0]?.state, client.applied()]).toEqual([['incomplete vn'], 'remote', 'incomplete', []]);
     feed.change(20, vm(2, 'nve1'));
     expect([told.length, client.status()[0]?.state]).toEqual([1, 'incomplete']);
@@ -99,12 +139,29 @@ describe('a table that is read anew', () => {
 
   it('of the own feed, where that lags behind, ends no stay and begins none', () => {
     const { client, transport, told, forget } = clientInVn();
-    transport.nve('nve2').change(30, removed(membershipEntry(100, 5))).change(40, membershipEntry(100, 40)).change(50, membershipEntry(200, 50));
-    transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')], [40, nve2]]);
+    transport
+      .nve('nve2')
+      .change(30, removed(membershipEntry(100, 5)))
+      .change(40, membershipEntry(100, 40))
+      .change(50, membershipEntry(200, 50));
+    transport.vn(100).read([
+      [3, context],
+      [4, nve1, vm(1, 'nve1')],
+      [40, nve2],
+    ]);
     forget();
     const feed = transport.nve('nve2').restart().change(5, membershipEntry(100, 5)).complete({ log: SCRIPTED_LOG, position: 29 });
-    expect([told, [...client.memberships].map(([vnid, { since }]) => [vnid, since])]).toEqual([['incomplete nve'], [[100, 40], [200, 50]]]);
-    feed.change(30, removed(membershipEntry(100, 5))).change(40, membershipEntry(100, 40)).change(50, membershipEntry(200, 50));
+    expect([told, [...client.memberships].map(([vnid, { since }]) => [vnid, since])]).toEqual([
+      ['incomplete nve'],
+      [
+        [100, 40],
+        [200, 50],
+      ],
+    ]);
+    feed
+      .change(30, removed(membershipEntry(100, 5)))
+      .change(40, membershipEntry(100, 40))
+      .change(50, membershipEntry(200, 50));
     expect([told, client.membershipStatus().state, client.doubts()]).toEqual([['incomplete nve'], 'live', []]);
   });
 
@@ -116,7 +173,11 @@ describe('a table that is read anew', () => {
     expect(transport.vn(100).resume).toBeUndefined();
     before.change(90, vm(9, 'nve1'));
     expect([vmAt(1), client.status()[0]?.state]).toEqual(['remote', 'reading']);
-    transport.vn(100).restart().records([...changeRecords(4, [nve1, vm(1, 'nve1')]), ...changeRecords(1, [context, nve1, vm(1, 'nve1')], OTHER_LOG)]).complete();
+    transport
+      .vn(100)
+      .restart()
+      .records([...changeRecords(4, [nve1, vm(1, 'nve1')]), ...changeRecords(1, [context, nve1, vm(1, 'nve1')], OTHER_LOG)])
+      .complete();
     expect(client.status()[0]).toMatchObject({ state: 'live', log: OTHER_LOG, position: 1 });
     expect(told).toEqual(['swap 100@1 -member/nve2']);
   });
@@ -124,7 +185,11 @@ describe('a table that is read anew', () => {
   it('keeps forwarding when the own feed goes over to another log, whose positions compare with none before (X6)', () => {
     const { transport, told, vmAt } = clientInVn();
     transport.nve('nve2').records(changeRecords(2, [membershipEntry(100, 2)], OTHER_LOG));
-    transport.nve('nve2').restart().records(changeRecords(2, [membershipEntry(100, 2)], OTHER_LOG)).complete();
+    transport
+      .nve('nve2')
+      .restart()
+      .records(changeRecords(2, [membershipEntry(100, 2)], OTHER_LOG))
+      .complete();
     expect(vmAt(1)).toBe('remote');
     expect(transport.vn(100).membership?.since).toBe(2);
     expect(told).toEqual([]);
@@ -138,7 +203,10 @@ describe('removed keys', () => {
     for (let i = 0; i <= MAX_REMEMBERED_REMOVALS; i++) feed.change(100 + i, [`mapping/gone${i}/10.0.0.1`, null]);
     expect(feed.closed).toBe(true);
     expect([vmAt(1), client.status()[0]?.state]).toEqual(['remote', 'reading']);
-    transport.vn(100).read([[3, context], [4, nve1, vm(1, 'nve1')]]);
+    transport.vn(100).read([
+      [3, context],
+      [4, nve1, vm(1, 'nve1')],
+    ]);
     expect(client.table(100)?.removals).toBe(0);
     expect(client.status()[0]?.state).toBe('live');
   });
@@ -203,7 +271,11 @@ describe('its own attachments', () => {
     transport.nve('nve2').change(40, removed(membershipEntry(100, 5)));
     expect([...client.localAttachments.keys()]).toEqual(['vm3']);
     expect(vmAt(3)).toBe('hosted');
-    expect(told.filter((line) => line.startsWith('disagreements'))).toEqual(['disagreements 100', 'disagreements 100 vm3:elsewhere', 'disagreements 100 vm3:not-a-member']);
+    expect(told.filter((line) => line.startsWith('disagreements'))).toEqual([
+      'disagreements 100',
+      'disagreements 100 vm3:elsewhere',
+      'disagreements 100 vm3:not-a-member',
+    ]);
   });
 
   it.each<[string, LocalAttachment, Entry[], string[]]>([
@@ -225,7 +297,13 @@ describe('its own attachments', () => {
   it('are each tenant\u2019s own: two of one id are hosted side by side', () => {
     const { client, transport } = clientInVn();
     transport.vn(100).change(20, vm(3, 'nve2'));
-    const blue: LocalAttachment = { tsId: 'vm3', tenantId: 'blue', mac: '02:00:00:00:0b:03', state: 'activated', bindings: [{ vnid: 200, vlan: null, ip: '10.0.0.3' }] };
+    const blue: LocalAttachment = {
+      tsId: 'vm3',
+      tenantId: 'blue',
+      mac: '02:00:00:00:0b:03',
+      state: 'activated',
+      bindings: [{ vnid: 200, vlan: null, ip: '10.0.0.3' }],
+    };
     client.attachLocal(hosted(3, { tenantId: 'red' }));
     client.attachLocal(blue);
     expect(client.disagreements().filter(({ vnid }) => vnid === 100)).toEqual([]);
@@ -247,7 +325,10 @@ describe('the heartbeat', () => {
     const { client, transport } = clientInVn();
     const digest = client.table(100)!.digest();
     expect(client.applied()).toEqual([{ vnid: 100, log: SCRIPTED_LOG, position: '5', digest }]);
-    transport.vn(100).change(20, vm(2, 'nve1')).change(30, removed(vm(2, 'nve1')));
+    transport
+      .vn(100)
+      .change(20, vm(2, 'nve1'))
+      .change(30, removed(vm(2, 'nve1')));
     expect(client.applied()).toEqual([{ vnid: 100, log: SCRIPTED_LOG, position: '30', digest }]);
   });
 

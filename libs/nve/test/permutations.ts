@@ -9,7 +9,10 @@ export const permutations: readonly Permutation[] = [
   ['split: no change has its end', (records) => records.map((record) => ({ ...record, changeEnd: false }))],
   ['split: every record ends a change', (records) => records.map((record) => ({ ...record, changeEnd: true }))],
   ['squashed: the last record of each key', squash],
-  ['squashed by half: the first half compacted', (records) => [...squash(records.slice(0, records.length / 2)), ...records.slice(records.length / 2)]],
+  [
+    'squashed by half: the first half compacted',
+    (records) => [...squash(records.slice(0, records.length / 2)), ...records.slice(records.length / 2)],
+  ],
   ['every record twice', (records) => records.flatMap((record) => [record, record])],
   ['all of it twice', (records) => [...records, ...records]],
   ['all of it, then the first half again', (records) => [...records, ...records.slice(0, records.length / 2)]],

@@ -10,7 +10,11 @@ const flushings = ['flushed at the end', 'flushed after each record', 'digest re
 function play(records: readonly FeedRecord[], flushing: (typeof flushings)[number]): { table: VnTable; changes: TableChange[] } {
   const table = new VnTable(VNID, OWN_NVE);
   const changes: TableChange[] = [];
-  table.observe({ applied: (applied) => changes.push(...applied.changes), outgrown: () => expect.fail('no stay is known'), degraded: () => expect.fail('nothing here is degraded') });
+  table.observe({
+    applied: (applied) => changes.push(...applied.changes),
+    outgrown: () => expect.fail('no stay is known'),
+    degraded: () => expect.fail('nothing here is degraded'),
+  });
   for (const record of records) {
     table.add(record);
     if (flushing !== 'flushed at the end') table.flush();

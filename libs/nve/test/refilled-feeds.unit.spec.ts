@@ -1,13 +1,25 @@
 import { CONTEXT_KEY } from '@nva/codec';
 import { NveClient } from '@nva/nve';
-import { changeRecords, contextEntry, memberEntry, membershipEntry, removed, ScriptedTransport, type Entry, type ScriptedFeed } from '@nva/nve/testing';
+import {
+  changeRecords,
+  contextEntry,
+  memberEntry,
+  membershipEntry,
+  removed,
+  ScriptedTransport,
+  type Entry,
+  type ScriptedFeed,
+} from '@nva/nve/testing';
 import type { FeedRecord } from '@nva/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contents, expected, newest } from './reference.ts';
 import { OWN_NVE, recordsOf, scenarios, VNID } from './scenarios.ts';
 
-/** What a transport tells while a feed is lost and filled again: records of a change that ends or not, the end of the feed reached, a read begun anew. */
+/**
+ * What a transport tells while a feed is lost and filled again: records of a change that ends or not, the end of the feed reached,
+ * a read begun anew.
+ */
 type Move = 'complete' | 'restart';
 
 function clientFollowing(vnids: readonly number[], since = 5) {
@@ -25,7 +37,9 @@ function clientFollowing(vnids: readonly number[], since = 5) {
 
 /** Records in an order and cut into changes as `cuts` say, the context last: what whoever makes a topic anew may write. */
 function refill(live: readonly FeedRecord[], order: readonly number[], cuts: readonly boolean[]): FeedRecord[] {
-  const ranked = live.map((record, i) => ({ record, rank: record.key === CONTEXT_KEY ? Infinity : (order[i] ?? i) })).sort((a, b) => a.rank - b.rank);
+  const ranked = live
+    .map((record, i) => ({ record, rank: record.key === CONTEXT_KEY ? Infinity : (order[i] ?? i) }))
+    .sort((a, b) => a.rank - b.rank);
   return ranked.map(({ record }, i) => ({ ...record, changeEnd: i === ranked.length - 1 || cuts[i] === true }));
 }
 
@@ -44,7 +58,9 @@ function play(feed: ScriptedFeed, records: readonly FeedRecord[], moves: Readonl
 
 const anyOrder = fc.array(fc.nat({ max: 1000 }), { minLength: 20, maxLength: 20 });
 const anyCuts = fc.array(fc.boolean(), { minLength: 20, maxLength: 20 });
-const anyMoves = fc.array(fc.tuple(fc.nat({ max: 12 }), fc.constantFrom<Move>('complete', 'restart')), { maxLength: 4 }).map((moves) => new Map(moves));
+const anyMoves = fc
+  .array(fc.tuple(fc.nat({ max: 12 }), fc.constantFrom<Move>('complete', 'restart')), { maxLength: 4 })
+  .map((moves) => new Map(moves));
 
 describe('a VN’s topic that is lost and made anew, its context last, in whatever order and parts', () => {
   describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))('%s', (_, scenario) => {
@@ -76,7 +92,10 @@ const VNIDS = [1, 2, 3, 4, 5, 6, 7];
 const SHARDS = 3;
 
 describe('an NVE’s topic that is lost and made anew by several distributors, each its part', () => {
-  const parts = fc.array(fc.record({ vnid: fc.constantFrom(...VNIDS), move: fc.option(fc.constantFrom<Move>('complete', 'restart'), { nil: null }) }), { maxLength: 20 });
+  const parts = fc.array(
+    fc.record({ vnid: fc.constantFrom(...VNIDS), move: fc.option(fc.constantFrom<Move>('complete', 'restart'), { nil: null }) }),
+    { maxLength: 20 },
+  );
 
   /** The VNs in the order in which their shards come to write them: each shard's own order kept. */
   const writtenOrder = (wanted: readonly number[]): number[] => {
@@ -88,7 +107,10 @@ describe('an NVE’s topic that is lost and made anew by several distributors, e
     fc.assert(
       fc.property(parts, fc.uniqueArray(fc.constantFrom(...VNIDS), { maxLength: 3 }), (steps, gone) => {
         const { transport, client, told } = clientFollowing(VNIDS);
-        const tables = (vnid: number): (readonly [number, ...Entry[]])[] => [[3, contextEntry(vnid)], [5, memberEntry(OWN_NVE), memberEntry('nve1')]];
+        const tables = (vnid: number): (readonly [number, ...Entry[]])[] => [
+          [3, contextEntry(vnid)],
+          [5, memberEntry(OWN_NVE), memberEntry('nve1')],
+        ];
         for (const vnid of VNIDS) transport.vn(vnid).read(tables(vnid));
         // The membership's removal is lost with the topic; the VN's feed has its own.
         const feed = transport.nve(OWN_NVE);

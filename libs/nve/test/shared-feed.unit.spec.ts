@@ -10,11 +10,24 @@ const shardOf = (vnid: number): number => vnid % SHARDS;
 /** What happens to memberships at one position: VNs joined, or left. */
 type Step = readonly { readonly vnid: number; readonly gone: boolean }[];
 
-const entriesOf = (step: Step, position: number): Entry[] => step.map(({ vnid, gone }) => (gone ? removed(membershipEntry(vnid, 0)) : membershipEntry(vnid, position)));
+const entriesOf = (step: Step, position: number): Entry[] =>
+  step.map(({ vnid, gone }) => (gone ? removed(membershipEntry(vnid, 0)) : membershipEntry(vnid, position)));
 
 /** The parts that each shard has of the changes: whole changes of their own. */
 const partsOf = (steps: readonly Step[]): FeedRecord[][][] =>
-  Array.from({ length: SHARDS }, (_, shard) => steps.map((step, i) => changeRecords(10 * (i + 1), entriesOf(step.filter(({ vnid }) => shardOf(vnid) === shard), 10 * (i + 1)))).filter((part) => part.length > 0));
+  Array.from({ length: SHARDS }, (_, shard) =>
+    steps
+      .map((step, i) =>
+        changeRecords(
+          10 * (i + 1),
+          entriesOf(
+            step.filter(({ vnid }) => shardOf(vnid) === shard),
+            10 * (i + 1),
+          ),
+        ),
+      )
+      .filter((part) => part.length > 0),
+  );
 
 /** Any order between shards, the order of each kept. */
 function woven(shards: readonly FeedRecord[][][], picks: readonly number[]): FeedRecord[][] {
@@ -52,14 +65,20 @@ describe('an NVE’s feed that several distributors write', () => {
   });
 
   it('leaves the NVE in the same VNs, told of each the same, however the parts are woven, live or read from the start; in the same VNs also where ends are compacted away (X1, X8)', () => {
-    const step = fc.uniqueArray(fc.record({ vnid: fc.integer({ min: 1, max: 7 }), gone: fc.boolean() }), { selector: ({ vnid }) => vnid, minLength: 1, maxLength: 5 });
+    const step = fc.uniqueArray(fc.record({ vnid: fc.integer({ min: 1, max: 7 }), gone: fc.boolean() }), {
+      selector: ({ vnid }) => vnid,
+      minLength: 1,
+      maxLength: 5,
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 40 }), fc.boolean(), (steps, picks, endsShown) => {
         const inOrder = clientOf((transport) => {
           const feed = transport.nve('nve1').read([]);
           steps.forEach((each, i) => feed.change(10 * (i + 1), ...entriesOf(each, 10 * (i + 1))));
         });
-        const order = woven(partsOf(steps), picks).flat().map((record) => ({ ...record, changeEnd: record.changeEnd && endsShown }));
+        const order = woven(partsOf(steps), picks)
+          .flat()
+          .map((record) => ({ ...record, changeEnd: record.changeEnd && endsShown }));
         const live = clientOf((transport) => void transport.nve('nve1').read([]).records(order).complete());
         const late = clientOf((transport) => void transport.nve('nve1').restart().records(order).complete());
         expect(live.client.memberships).toEqual(late.client.memberships);

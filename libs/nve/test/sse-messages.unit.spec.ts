@@ -11,14 +11,23 @@ function readerAfterHello(): (event: StreamEvent) => Message {
   expect(reader.read(hello)).toEqual({ kind: 'hello', log: LOG, mode: 'snapshot' });
   return (event) => reader.read(event);
 }
-const record = (key: string, value: unknown, position: unknown = '12', id?: string): StreamEvent => ({ data: JSON.stringify({ key, value, position }), ...(id ? { id } : {}) });
+const record = (key: string, value: unknown, position: unknown = '12', id?: string): StreamEvent => ({
+  data: JSON.stringify({ key, value, position }),
+  ...(id ? { id } : {}),
+});
 const [key, mapping] = mappingEntry('vm1', 'nve1', { mac: '02:00:00:00:00:01', ip: '10.0.0.1' });
 
 describe('a record on the stream', () => {
   it('has its type by its key, its log by the hello, and ends its change if it has an id', () => {
     const read = readerAfterHello();
-    expect(read(record(key, mapping!.data))).toEqual({ kind: 'record', record: { key, value: mapping, position: 12, log: LOG, changeEnd: false } });
-    expect(read(record(key, null, '13', `${LOG}/13`))).toEqual({ kind: 'record', record: { key, value: null, position: 13, log: LOG, changeEnd: true } });
+    expect(read(record(key, mapping!.data))).toEqual({
+      kind: 'record',
+      record: { key, value: mapping, position: 12, log: LOG, changeEnd: false },
+    });
+    expect(read(record(key, null, '13', `${LOG}/13`))).toEqual({
+      kind: 'record',
+      record: { key, value: null, position: 13, log: LOG, changeEnd: true },
+    });
   });
 
   it('may say where it comes from', () => {
@@ -33,7 +42,9 @@ describe('a record on the stream', () => {
 
   it('has positions in decimal, that of a membership too', () => {
     const value = { vnid: 100, topic: 't', brokers: null, since: '4503599627370497' };
-    expect(readerAfterHello()(record('vn/100', value))).toMatchObject({ record: { value: { type: 'Membership', data: { since: 4503599627370497 } } } });
+    expect(readerAfterHello()(record('vn/100', value))).toMatchObject({
+      record: { value: { type: 'Membership', data: { since: 4503599627370497 } } },
+    });
   });
 
   it.each<[string, StreamEvent, string | null, string]>([

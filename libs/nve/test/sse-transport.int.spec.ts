@@ -55,7 +55,8 @@ describe('the transport over Server-Sent Events', () => {
   let timers: HandTimers;
   let transport: SseTransport;
   let story: Story;
-  const follow = (feed: FeedName = VN, resume?: string): FeedSubscription => transport.follow(feed, resume === undefined ? {} : { resume }, story);
+  const follow = (feed: FeedName = VN, resume?: string): FeedSubscription =>
+    transport.follow(feed, resume === undefined ? {} : { resume }, story);
   const retry = async (): Promise<void> => {
     await vi.waitFor(() => expect(timers.delaysMs.some(isRetry)).toBe(true), 120_000);
     timers.fire(isRetry);
@@ -85,9 +86,21 @@ describe('the transport over Server-Sent Events', () => {
     follow();
     const stream = await server.next();
     stream.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).snapshotComplete(LOG, 9);
-    stream.write(': keep-alive\n\n').record(memberKey, member!.data, 12).record(mappingKey, mapping!.data, 12, `${LOG}/12`).record(mappingKey, null, 15, `${LOG}/15`);
+    stream
+      .write(': keep-alive\n\n')
+      .record(memberKey, member!.data, 12)
+      .record(mappingKey, mapping!.data, 12, `${LOG}/12`)
+      .record(mappingKey, null, 15, `${LOG}/15`);
     await story.until(`${mappingKey}@15.`);
-    expect(story.told).toEqual(['restart: read from the start', 'context@3', 'member/nve1@4', 'complete@9', 'member/nve1@12', `${mappingKey}@12.`, `${mappingKey}@15.`]);
+    expect(story.told).toEqual([
+      'restart: read from the start',
+      'context@3',
+      'member/nve1@4',
+      'complete@9',
+      'member/nve1@12',
+      `${mappingKey}@12.`,
+      `${mappingKey}@15.`,
+    ]);
     expect(story.records[3]).toEqual({ key: mappingKey, value: mapping, position: 12, log: LOG, changeEnd: true });
     expect(story.cursors).toEqual([`${LOG}/0`, `${LOG}/0`, `${LOG}/9`, `${LOG}/9`, `${LOG}/12`, `${LOG}/15`]);
   });
@@ -115,14 +128,22 @@ describe('the transport over Server-Sent Events', () => {
   it('resumes after the last whole change when the stream breaks (X6)', async () => {
     follow();
     const first = await server.next();
-    first.hello(LOG, 'snapshot').snapshotComplete(LOG, 9).record(memberKey, member!.data, 12, `${LOG}/12`).record(memberKey, member!.data, 15);
+    first
+      .hello(LOG, 'snapshot')
+      .snapshotComplete(LOG, 9)
+      .record(memberKey, member!.data, 12, `${LOG}/12`)
+      .record(memberKey, member!.data, 15);
     await story.until('member/nve1@15');
     first.cut();
     await story.until('interrupted FeedUnavailable');
     await retry();
     const second = await server.next();
     expect(second.headers['last-event-id']).toBe(`${LOG}/12`);
-    second.hello(LOG, 'resume').record(memberKey, member!.data, 15).record(mappingKey, mapping!.data, 15, `${LOG}/15`).snapshotComplete(LOG, 15);
+    second
+      .hello(LOG, 'resume')
+      .record(memberKey, member!.data, 15)
+      .record(mappingKey, mapping!.data, 15, `${LOG}/15`)
+      .snapshotComplete(LOG, 15);
     await story.until('complete@15');
     expect(story.told.slice(-5)).toEqual(['interrupted FeedUnavailable', 'resumed', 'member/nve1@15', `${mappingKey}@15.`, 'complete@15']);
   });
@@ -183,10 +204,20 @@ describe('the transport over Server-Sent Events', () => {
     }
     (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1);
     await story.until('complete@1');
-    expect(story.told.slice(0, 4)).toEqual(['interrupted FeedUnavailable', 'interrupted FeedStreamRefused', 'interrupted FeedUnavailable', 'resumed']);
+    expect(story.told.slice(0, 4)).toEqual([
+      'interrupted FeedUnavailable',
+      'interrupted FeedStreamRefused',
+      'interrupted FeedUnavailable',
+      'resumed',
+    ]);
   });
 
-  it.each([['20', 25_000], ['0', 625], ['9999', 375_000], ['tomorrow', REFUSED_RETRY_MS]])('after 429 with Retry-After %s asks again after %i ms, and not before that', async (retryAfter, delayMs) => {
+  it.each([
+    ['20', 25_000],
+    ['0', 625],
+    ['9999', 375_000],
+    ['tomorrow', REFUSED_RETRY_MS],
+  ])('after 429 with Retry-After %s asks again after %i ms, and not before that', async (retryAfter, delayMs) => {
     follow();
     (await server.next()).refuse(429, { 'retry-after': retryAfter });
     await story.until('interrupted FeedStreamDelayed');
@@ -221,7 +252,12 @@ describe('the transport over Server-Sent Events', () => {
 
   it('tells of a record that it cannot understand and goes on', async () => {
     follow();
-    (await server.next()).hello(LOG, 'snapshot').snapshotComplete(LOG, 1).record('gateway/g', { macs: [] }, 5, `${LOG}/5`).record(memberKey, { nveId: 7 }, 6, `${LOG}/6`).record(memberKey, member!.data, 7, `${LOG}/7`);
+    (await server.next())
+      .hello(LOG, 'snapshot')
+      .snapshotComplete(LOG, 1)
+      .record('gateway/g', { macs: [] }, 5, `${LOG}/5`)
+      .record(memberKey, { nveId: 7 }, 6, `${LOG}/6`)
+      .record(memberKey, member!.data, 7, `${LOG}/7`);
     await story.until('member/nve1@7.');
     expect(story.told.slice(2)).toEqual(['undecodable gateway/g', 'undecodable member/nve1', 'member/nve1@7.']);
   });
@@ -231,7 +267,11 @@ describe('the transport over Server-Sent Events', () => {
     story.complete = () => void stopAt.sub!.close();
     stopAt.sub = follow();
     const stream = await server.next();
-    stream.hello(LOG, 'snapshot').write(`event: snapshot-complete\nid: ${LOG}/1\ndata: {}\n\nid: ${LOG}/2\ndata: {"key":"member/nve1","value":null,"position":"2"}\n\n`);
+    stream
+      .hello(LOG, 'snapshot')
+      .write(
+        `event: snapshot-complete\nid: ${LOG}/1\ndata: {}\n\nid: ${LOG}/2\ndata: {"key":"member/nve1","value":null,"position":"2"}\n\n`,
+      );
     await vi.waitFor(() => expect(stream.gone).toBe(true), 120_000);
     await stopAt.sub.close();
     expect(story.told).toEqual(['restart: read from the start']);
@@ -244,10 +284,20 @@ describe('the transport over Server-Sent Events', () => {
     const own = await server.next();
     expect(own.url).toBe('/v1/nves/nve2/feed');
     const [key, membership] = membershipEntry(100, 5);
-    own.hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
+    own
+      .hello(LOG, 'snapshot')
+      .record(key, { ...membership!.data, since: '5' }, 5)
+      .snapshotComplete(LOG, 5);
     const vn = await server.next();
-    vn.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).record(mappingKey, mapping!.data, 4).snapshotComplete(LOG, 8);
-    await vi.waitFor(() => expect(client.resolve(100, { ip: '10.0.0.1' })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } }), 120_000);
+    vn.hello(LOG, 'snapshot')
+      .record(contextKey, context!.data, 3)
+      .record(memberKey, member!.data, 4)
+      .record(mappingKey, mapping!.data, 4)
+      .snapshotComplete(LOG, 8);
+    await vi.waitFor(
+      () => expect(client.resolve(100, { ip: '10.0.0.1' })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } }),
+      120_000,
+    );
     expect(client.applied()).toMatchObject([{ vnid: 100, log: LOG, position: '8' }]);
     vn.cut();
     await vi.waitFor(() => expect(client.status()[0]?.state).toBe('interrupted'), 120_000);
@@ -258,7 +308,10 @@ describe('the transport over Server-Sent Events', () => {
   describe('and changes whose end was told anew by a later one, to a client', () => {
     const [, ownMember] = memberEntry('nve2');
     const [vm2Key, vm2] = mappingEntry('vm2', 'nve1', { mac: '02:00:00:00:00:02', ip: '10.0.0.2' });
-    const keysOf = (told: readonly NveEvents['change'][]): string[] => told.map(({ cause, position, changes }) => `${cause}@${position} ${changes.map(({ key, after }) => `${after ? '+' : '-'}${key}`).join(' ')}`);
+    const keysOf = (told: readonly NveEvents['change'][]): string[] =>
+      told.map(
+        ({ cause, position, changes }) => `${cause}@${position} ${changes.map(({ key, after }) => `${after ? '+' : '-'}${key}`).join(' ')}`,
+      );
 
     /** A client in VN 100, with vm1 at nve1, whose VN's table is whole at position 8. */
     const live = async () => {
@@ -267,9 +320,18 @@ describe('the transport over Server-Sent Events', () => {
       client.on('change', (change) => told.push(change));
       client.start();
       const [key, membership] = membershipEntry(100, 5);
-      (await server.next()).hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
+      (await server.next())
+        .hello(LOG, 'snapshot')
+        .record(key, { ...membership!.data, since: '5' }, 5)
+        .snapshotComplete(LOG, 5);
       const stream = await server.next();
-      stream.hello(LOG, 'snapshot').record(contextKey, context!.data, 3).record(memberKey, member!.data, 4).record(mappingKey, mapping!.data, 4).record('member/nve2', ownMember!.data, 5).snapshotComplete(LOG, 8);
+      stream
+        .hello(LOG, 'snapshot')
+        .record(contextKey, context!.data, 3)
+        .record(memberKey, member!.data, 4)
+        .record(mappingKey, mapping!.data, 4)
+        .record('member/nve2', ownMember!.data, 5)
+        .snapshotComplete(LOG, 8);
       await vi.waitFor(() => expect(client.applied()).toMatchObject([{ position: '8' }]), 120_000);
       told.splice(0);
       return { client, told, stream };
@@ -294,7 +356,10 @@ describe('the transport over Server-Sent Events', () => {
       const first = await server.next();
       expect(first.headers['last-event-id']).toBe(`${LOG}/8`);
       // An address passed on from vm1 at 20, by way of vm3, to vm2 at 40: what is left of 20 is the removal.
-      first.hello(LOG, 'resume').record(mappingKey, null, 20).record('member/nve3', { ...member!.data, nveId: 'nve3' }, 30, `${LOG}/30`);
+      first
+        .hello(LOG, 'resume')
+        .record(mappingKey, null, 20)
+        .record('member/nve3', { ...member!.data, nveId: 'nve3' }, 30, `${LOG}/30`);
       await vi.waitFor(() => expect(client.status()[0]!.state).toBe('live'), 120_000);
       first.cut();
       await vi.waitFor(() => expect(client.status()[0]!.state).toBe('interrupted'), 120_000);
@@ -326,7 +391,10 @@ describe('the transport over Server-Sent Events', () => {
     const client = new NveClient({ nveId: 'nve2', transport });
     client.start();
     const [key, membership] = membershipEntry(100, 5);
-    (await server.next()).hello(LOG, 'snapshot').record(key, { ...membership!.data, since: '5' }, 5).snapshotComplete(LOG, 5);
+    (await server.next())
+      .hello(LOG, 'snapshot')
+      .record(key, { ...membership!.data, since: '5' }, 5)
+      .snapshotComplete(LOG, 5);
     const first = await server.next();
     const [ownKey, own] = memberEntry('nve2');
     first.hello(LOG, 'snapshot').record(memberKey, member!.data, 4).record(ownKey, own!.data, 5).snapshotComplete(LOG, 8);

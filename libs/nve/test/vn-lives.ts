@@ -26,10 +26,15 @@ const ownVm = mappingEntry('vm2', OWN, { mac: '02:00:00:00:00:02', ip: '10.0.0.2
 const other = memberEntry('nve1');
 const otherVm = (mobility: number): Entry => mappingEntry('vm1', 'nve1', { mac: '02:00:00:00:00:01', ip: '10.0.0.1', mobility });
 
-/** The VN's life as the NVA would tell it on both feeds. What a pick cannot be in the state at hand, it passes over for the next that can. */
+/**
+ * The VN's life as the NVA would tell it on both feeds. What a pick cannot be in the state at hand, it passes over for the next
+ * that can.
+ */
 export function historyOf(picks: readonly number[]): History {
   let [exists, inIt, othersIn, mobility, position] = [true, true, true, 0, FIRST_SINCE];
-  const vn: FeedRecord[][] = [[...changeRecords(3, [contextEntry(VNID)]), ...changeRecords(4, [other, otherVm(0)]), ...changeRecords(FIRST_SINCE, [own, ownVm])]];
+  const vn: FeedRecord[][] = [
+    [...changeRecords(3, [contextEntry(VNID)]), ...changeRecords(4, [other, otherVm(0)]), ...changeRecords(FIRST_SINCE, [own, ownVm])],
+  ];
   const mine: FeedRecord[][] = [changeRecords(FIRST_SINCE, [membershipEntry(VNID, FIRST_SINCE)])];
   const [ends, deletions]: [number[], number[]] = [[], []];
   const may: Record<Deed, () => boolean> = {
@@ -44,7 +49,12 @@ export function historyOf(picks: readonly number[]): History {
   };
   const does: Record<Deed, () => Entry[]> = {
     enter: () => ((inIt = true), mine.push(changeRecords(position, [membershipEntry(VNID, position)])), [own, ownVm]),
-    leave: () => ((inIt = false), ends.push(position), mine.push(changeRecords(position, [removed(membershipEntry(VNID, 0))])), [removed(ownVm), removed(own)]),
+    leave: () => (
+      (inIt = false),
+      ends.push(position),
+      mine.push(changeRecords(position, [removed(membershipEntry(VNID, 0))])),
+      [removed(ownVm), removed(own)]
+    ),
     othersEnter: () => ((othersIn = true), [other, otherVm((mobility = 0))]),
     othersLeave: () => ((othersIn = false), [removed(otherVm(0)), removed(other)]),
     othersMove: () => [otherVm(++mobility)],

@@ -7,7 +7,16 @@ import { contents, expected } from './reference.ts';
 import { compacted, historyOf, lastPosition, OWN, VNID, type History } from './vn-lives.ts';
 
 /** What comes next to the client. Each does nothing where there is nothing of it. */
-const STEPS = ['own feed', 'VN feed', 'VN feed', 'VN feed is read', 'VN feed is read where it lags', 'VN feed breaks', 'VN feed resumes', 'own feed is read anew'] as const;
+const STEPS = [
+  'own feed',
+  'VN feed',
+  'VN feed',
+  'VN feed is read',
+  'VN feed is read where it lags',
+  'VN feed breaks',
+  'VN feed resumes',
+  'own feed is read anew',
+] as const;
 type Step = (typeof STEPS)[number];
 
 /** A client that is told a history by two feeds, neither of which waits for the other. */
@@ -66,7 +75,11 @@ class Telling {
     } else if (step === 'VN feed resumes' && this.#broken) this.#resume(vn.length);
     else if (step === 'own feed is read anew') {
       const read = own.slice(0, this.#own);
-      this.transport.nve(OWN).restart().records(this.#keepRemovals ? compacted(read) : compacted(read).filter(({ value }) => value !== null)).complete();
+      this.transport
+        .nve(OWN)
+        .restart()
+        .records(this.#keepRemovals ? compacted(read) : compacted(read).filter(({ value }) => value !== null))
+        .complete();
     }
     this.#check();
   }
@@ -84,7 +97,9 @@ class Telling {
     expect(this.client.table(VNID) && contents(this.client.table(VNID)!)).toEqual(isIn ? all : null);
     expect([...this.client.memberships.keys()]).toEqual(isIn ? [VNID] : []);
     expect(this.client.memberships.get(VNID)?.since ?? null).toBe(isIn ? lastPosition(this.#history.own) : null);
-    expect(this.client.applied()).toEqual(isIn ? [{ vnid: VNID, log: SCRIPTED_LOG, position: String(lastPosition(this.#history.vn)), digest: all.digest }] : []);
+    expect(this.client.applied()).toEqual(
+      isIn ? [{ vnid: VNID, log: SCRIPTED_LOG, position: String(lastPosition(this.#history.vn)), digest: all.digest }] : [],
+    );
     expect(this.client.doubts()).toEqual([]);
     expect(this.transport.openCount({ kind: 'vn', vnid: VNID })).toBe(isIn ? 1 : 0);
   }
@@ -161,16 +176,21 @@ class Telling {
     const isIn = expected(vn.slice(0, this.#vn).flat()).entries.some(([key]) => key === `member/${OWN}`);
     if (!isMember && !isIn && isKeptUp) expect(table).toBeNull();
     // Nothing of a VN that is over by both feeds.
-    for (const deletion of deletions.filter((at) => at <= vnAt && at <= ownAt && isKeptUp)) expect(entries.filter(([, , position]) => position < deletion)).toEqual([]);
-    // Shown again only what is of the VN, or of one before it, that a stay was in which has ended, by whichever feed said so first; to a client
+    for (const deletion of deletions.filter((at) => at <= vnAt && at <= ownAt && isKeptUp))
+      expect(entries.filter(([, , position]) => position < deletion)).toEqual([]);
+    // Shown again only what is of the VN, or of one before it, that a stay was in which has ended, by whichever feed said so first;
+    // to a client
     // that has left a VN, a feed that lags may tell a whole stay once more.
     for (const [entry, times] of this.#shown) {
       const position = Number(entry.slice(entry.lastIndexOf('@') + 1));
-      const left = ends.filter((end) => end <= Math.max(ownAt, vnAt) && !deletions.some((deletion) => end < deletion && deletion < position));
+      const left = ends.filter(
+        (end) => end <= Math.max(ownAt, vnAt) && !deletions.some((deletion) => end < deletion && deletion < position),
+      );
       expect([entry, times]).toEqual([entry, Math.min(times, 1 + left.length + this.#lags)]);
     }
     // A digest is the VN's at the position that it is told with.
-    for (const { position, digest } of this.client.applied()) expect([position, digest]).toEqual([position, expected(vn.flat().filter((record) => record.position <= Number(position))).digest]);
+    for (const { position, digest } of this.client.applied())
+      expect([position, digest]).toEqual([position, expected(vn.flat().filter((record) => record.position <= Number(position))).digest]);
     const held = new Map(entries.map(([key, value]) => [key, value.data]));
     expect(held).toEqual(this.#programmed);
   }
@@ -178,9 +198,28 @@ class Telling {
 
 /** Leave, the others too, deleted, made again, the others, and this NVE again. */
 const AGAIN = [0, 1, 2, 3, 5, 4];
-const picks = fc.array(fc.oneof(fc.nat({ max: 7 }).map((pick) => [pick]), fc.constant(AGAIN), fc.constant(AGAIN.slice(0, 5))), { minLength: 1, maxLength: 5 }).map((parts) => parts.flat());
-const run = fc.tuple(fc.constantFrom<Step>('VN feed', 'own feed'), fc.integer({ min: 2, max: 8 })).map(([step, times]) => Array<Step>(times).fill(step));
-const steps = fc.array(fc.oneof(fc.constantFrom(...STEPS).map((step) => [step]), run), { maxLength: 20 }).map((parts) => parts.flat());
+const picks = fc
+  .array(
+    fc.oneof(
+      fc.nat({ max: 7 }).map((pick) => [pick]),
+      fc.constant(AGAIN),
+      fc.constant(AGAIN.slice(0, 5)),
+    ),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((parts) => parts.flat());
+const run = fc
+  .tuple(fc.constantFrom<Step>('VN feed', 'own feed'), fc.integer({ min: 2, max: 8 }))
+  .map(([step, times]) => Array<Step>(times).fill(step));
+const steps = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(...STEPS).map((step) => [step]),
+      run,
+    ),
+    { maxLength: 20 },
+  )
+  .map((parts) => parts.flat());
 
 describe('an NVE’s own feed and a VN’s feed, neither of which waits for the other', () => {
   it('whatever the VN lives through and however the two are woven, broken and read anew: nothing of a VN that is over by both, nothing new shown twice, the fold’s table at the end, and true digests all the way (X1, X6, R46)', () => {
@@ -199,8 +238,14 @@ describe('an NVE’s own feed and a VN’s feed, neither of which waits for the 
   it.each<[string, readonly Step[]]>([
     ['the VN’s feed first, live', ['VN feed', 'VN feed', 'VN feed', 'VN feed', 'VN feed', 'VN feed', 'own feed', 'own feed']],
     ['the VN’s feed first, by a resume', ['VN feed breaks', 'VN feed resumes', ...Array<Step>(12).fill('VN feed'), 'own feed', 'own feed']],
-    ['the VN’s feed half way by a resume, then the own feed', ['VN feed breaks', 'VN feed resumes', 'VN feed', 'VN feed', 'VN feed', 'own feed', 'own feed', 'VN feed is read']],
-    ['the VN’s feed up to the new VN, then the own feed', ['VN feed', 'VN feed', 'VN feed', 'VN feed', 'VN feed', 'own feed', 'own feed', 'VN feed is read', 'VN feed']],
+    [
+      'the VN’s feed half way by a resume, then the own feed',
+      ['VN feed breaks', 'VN feed resumes', 'VN feed', 'VN feed', 'VN feed', 'own feed', 'own feed', 'VN feed is read'],
+    ],
+    [
+      'the VN’s feed up to the new VN, then the own feed',
+      ['VN feed', 'VN feed', 'VN feed', 'VN feed', 'VN feed', 'own feed', 'own feed', 'VN feed is read', 'VN feed'],
+    ],
     ['the own feed first', ['own feed', 'own feed', 'VN feed is read', 'VN feed', 'VN feed', 'VN feed', 'VN feed', 'VN feed', 'VN feed']],
   ])('a re-made VN is shown once: %s', (_, told) => {
     const telling = new Telling(again, true);

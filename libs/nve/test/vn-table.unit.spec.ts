@@ -9,7 +9,12 @@ function tableAt(nveId: string, ...entries: Entry[]): VnTable {
 }
 
 const MAC = '02:00:00:00:00:01';
-const both = (a: 'associated' | 'activated', b: 'associated' | 'activated') => ({ attachments: [{ nveId: 'nve1', state: a }, { nveId: 'nve2', state: b }] });
+const both = (a: 'associated' | 'activated', b: 'associated' | 'activated') => ({
+  attachments: [
+    { nveId: 'nve1', state: a },
+    { nveId: 'nve2', state: b },
+  ],
+});
 const vm1 = (nveId: string, fields: object = {}): Entry => mappingEntry('vm1', nveId, { mac: MAC, ip: '10.0.0.1', ...fields });
 const [context, nve1, nve2] = [contextEntry(100), memberEntry('nve1'), memberEntry('nve2', { addresses: ['192.0.2.2', '2001:db8::2'] })];
 
@@ -31,21 +36,39 @@ describe('resolve', () => {
 
   it('prefers its own NVE for a multihomed TS, and shows every attachment (R7, R52)', () => {
     const resolution = tableAt('nve2', context, nve1, nve2, vm1('nve1', both('activated', 'activated'))).resolve({ mac: MAC });
-    expect(resolution).toMatchObject({ outcome: 'local', via: { nveId: 'nve2' }, attachments: [{ nveId: 'nve1', reachable: true }, { nveId: 'nve2', local: true }] });
+    expect(resolution).toMatchObject({
+      outcome: 'local',
+      via: { nveId: 'nve2' },
+      attachments: [
+        { nveId: 'nve1', reachable: true },
+        { nveId: 'nve2', local: true },
+      ],
+    });
   });
 
   it('shows an associated attachment and forwards by the activated one only (X5)', () => {
     const resolution = tableAt('nve2', context, nve1, nve2, vm1('nve1', both('activated', 'associated'))).resolve({ mac: MAC });
     expect(resolution).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1' } });
-    expect(resolution?.attachments.map(({ nveId, state }) => [nveId, state])).toEqual([['nve1', 'activated'], ['nve2', 'associated']]);
-    expect(tableAt('nve3', context, nve1, nve2, vm1('nve1', both('associated', 'associated'))).resolve({ mac: MAC })).toMatchObject({ outcome: 'unresolved', reason: 'not-activated' });
+    expect(resolution?.attachments.map(({ nveId, state }) => [nveId, state])).toEqual([
+      ['nve1', 'activated'],
+      ['nve2', 'associated'],
+    ]);
+    expect(tableAt('nve3', context, nve1, nve2, vm1('nve1', both('associated', 'associated'))).resolve({ mac: MAC })).toMatchObject({
+      outcome: 'unresolved',
+      reason: 'not-activated',
+    });
   });
 
   it('avoids an unreachable NVE where another is reachable, and flags it where none is', () => {
     const down = memberEntry('nve1', { reachable: false });
     const multihomed = vm1('nve1', both('activated', 'activated'));
-    expect(tableAt('nve3', context, down, nve2, multihomed).resolve({ mac: MAC })).toMatchObject({ via: { nveId: 'nve2', reachable: true } });
-    expect(tableAt('nve3', context, down, nve2, vm1('nve1')).resolve({ mac: MAC })).toMatchObject({ outcome: 'remote', via: { nveId: 'nve1', reachable: false } });
+    expect(tableAt('nve3', context, down, nve2, multihomed).resolve({ mac: MAC })).toMatchObject({
+      via: { nveId: 'nve2', reachable: true },
+    });
+    expect(tableAt('nve3', context, down, nve2, vm1('nve1')).resolve({ mac: MAC })).toMatchObject({
+      outcome: 'remote',
+      via: { nveId: 'nve1', reachable: false },
+    });
   });
 
   it('keeps a mapping whose NVE or VN is not told of yet, unresolved', () => {
@@ -79,14 +102,33 @@ describe('resolve', () => {
 
 describe('the replication list', () => {
   it('is the other reachable NVEs of the VN that have an address, by id (X3)', () => {
-    const table = tableAt('nve2', memberEntry('nve4'), nve2, nve1, memberEntry('nve3', { reachable: false }), memberEntry('nve5', { addresses: [] }));
+    const table = tableAt(
+      'nve2',
+      memberEntry('nve4'),
+      nve2,
+      nve1,
+      memberEntry('nve3', { reachable: false }),
+      memberEntry('nve5', { addresses: [] }),
+    );
     expect(table.replicationList().map(({ nveId }) => nveId)).toEqual(['nve1', 'nve4']);
   });
 
   it('holds no address twice, and none of this NVE, whoever was given it', () => {
     const at = (nveId: string, ...addresses: string[]): ReturnType<typeof memberEntry> => memberEntry(nveId, { addresses });
-    const table = tableAt('nve2', at('nve1', '192.0.2.1', '2001:db8::1'), at('nve2', '192.0.2.2'), at('nve3', '2001:db8::1', '192.0.2.3'), at('nve4', '192.0.2.1'), at('nve5', '192.0.2.2'), at('nve6', '192.0.2.6'));
-    expect(table.replicationList().map(({ nveId, addresses }) => [nveId, ...addresses])).toEqual([['nve1', '192.0.2.1', '2001:db8::1'], ['nve3', '192.0.2.3'], ['nve6', '192.0.2.6']]);
+    const table = tableAt(
+      'nve2',
+      at('nve1', '192.0.2.1', '2001:db8::1'),
+      at('nve2', '192.0.2.2'),
+      at('nve3', '2001:db8::1', '192.0.2.3'),
+      at('nve4', '192.0.2.1'),
+      at('nve5', '192.0.2.2'),
+      at('nve6', '192.0.2.6'),
+    );
+    expect(table.replicationList().map(({ nveId, addresses }) => [nveId, ...addresses])).toEqual([
+      ['nve1', '192.0.2.1', '2001:db8::1'],
+      ['nve3', '192.0.2.3'],
+      ['nve6', '192.0.2.6'],
+    ]);
   });
 });
 

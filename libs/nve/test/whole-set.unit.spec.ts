@@ -3,11 +3,21 @@ import { NveClient, WholeSetRefused, type LocalAttachment, type WholeSetOutcome 
 import { ScriptedTransport } from '@nva/nve/testing';
 import { describe, expect, it } from 'vitest';
 
-const hosted = (tsId: string, tenantId?: string): LocalAttachment => ({ tsId, ...(tenantId === undefined ? {} : { tenantId }), mac: '02:00:00:00:00:01', state: 'activated', bindings: [] });
-const clientWith = (localAttachments?: LocalAttachment[]): NveClient => new NveClient({ nveId: 'nve1', transport: new ScriptedTransport(), ...(localAttachments ? { localAttachments } : {}) });
+const hosted = (tsId: string, tenantId?: string): LocalAttachment => ({
+  tsId,
+  ...(tenantId === undefined ? {} : { tenantId }),
+  mac: '02:00:00:00:00:01',
+  state: 'activated',
+  bindings: [],
+});
+const clientWith = (localAttachments?: LocalAttachment[]): NveClient =>
+  new NveClient({ nveId: 'nve1', transport: new ScriptedTransport(), ...(localAttachments ? { localAttachments } : {}) });
 
 /** Answers one after the other, and keeps what was asked. */
-function answering(...answers: WholeSetOutcome[]): { readonly send: (line: CommandLine) => Promise<WholeSetOutcome>; readonly asked: CommandLine[] } {
+function answering(...answers: WholeSetOutcome[]): {
+  readonly send: (line: CommandLine) => Promise<WholeSetOutcome>;
+  readonly asked: CommandLine[];
+} {
   const asked: CommandLine[] = [];
   return { asked, send: (line) => (asked.push(line), Promise.resolve(answers.shift()!)) };
 }
@@ -30,10 +40,28 @@ describe('an NVE that starts again', () => {
 
   it.each<[what: string, answers: WholeSetOutcome[], code: string | null, done: number]>([
     ['is refused', [{ status: 409, code: 'nve-incarnation', detail: 'NVE nve1 is at incarnation 5' }], 'nve-incarnation', 0],
-    ['is refused after a part was done', [{ status: 200, done: 1_000, remaining: 3 }, { status: 503, code: 'overloaded' }], 'overloaded', 1_000],
-    ['cannot be carried out whole', [{ status: 200, done: 2, remaining: 1 }, { status: 200, done: 0, remaining: 1 }], null, 2],
+    [
+      'is refused after a part was done',
+      [
+        { status: 200, done: 1_000, remaining: 3 },
+        { status: 503, code: 'overloaded' },
+      ],
+      'overloaded',
+      1_000,
+    ],
+    [
+      'cannot be carried out whole',
+      [
+        { status: 200, done: 2, remaining: 1 },
+        { status: 200, done: 0, remaining: 1 },
+      ],
+      null,
+      2,
+    ],
   ])('is told when its word %s', async (_, answers, code, done) => {
-    const error = await clientWith([hosted('ts1')]).keepOnlyHosted(4, answering(...answers).send).catch((cause: unknown) => cause);
+    const error = await clientWith([hosted('ts1')])
+      .keepOnlyHosted(4, answering(...answers).send)
+      .catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(WholeSetRefused);
     expect(error).toMatchObject({ code, done });
   });

@@ -37,7 +37,11 @@ export const systemTimers: Timers = {
 export const systemClock: Clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now(), ...systemTimers };
 
 /** Resolves after `ms` milliseconds, or rejects with the signal's reason as soon as it aborts. */
-export function sleep(timers: Pick<Timers, 'after'>, ms: number, { signal, background = false }: { readonly signal?: AbortSignal; readonly background?: boolean } = {}): Promise<void> {
+export function sleep(
+  timers: Pick<Timers, 'after'>,
+  ms: number,
+  { signal, background = false }: { readonly signal?: AbortSignal; readonly background?: boolean } = {},
+): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const aborted = (): void => {

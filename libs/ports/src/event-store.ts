@@ -101,8 +101,8 @@ export interface EventStore {
   readAll(options?: { readonly after?: Checkpoint; readonly limit?: number }): AsyncIterable<EventBatch>;
 
   /**
-   * Events before `before` (exclusive), which is the position of an event of this log; without it, those up to the head as it is when the read
-   * begins. Newest first, in batches that are never empty, to the first event of the log.
+   * Events before `before` (exclusive), which is the position of an event of this log; without it, those up to the head as it is
+   * when the read begins. Newest first, in batches that are never empty, to the first event of the log.
    */
   readAllBackwards(options?: { readonly before?: Position; readonly limit?: number }): AsyncIterable<readonly RecordedEvent[]>;
 
@@ -124,7 +124,8 @@ export class StoreUnavailable extends Error {
 }
 
 /** What to do with a log that a newer build wrote, after what shows it. Bringing back a backup would lose what was written since. */
-export const WRITTEN_BY_NEWER = 'The log is whole, and was left as it is: a newer build of the NVA wrote to it. Start that build, or one newer still; do not put a backup in its place, and do not accept a loss, for nothing is lost';
+export const WRITTEN_BY_NEWER =
+  'The log is whole, and was left as it is: a newer build of the NVA wrote to it. Start that build, or one newer still; do not put a backup in its place, and do not accept a loss, for nothing is lost';
 
 /** The file, directory or server is not a log that this version can open; it was left as it is. */
 export class LogRefused extends Error {

@@ -2,9 +2,7 @@ import { membershipVnid, type FeedValue, type Membership } from '@nva/codec';
 import type { Checkpoint, Position } from './event-store.ts';
 
 /** A feed is one keyed, compacted table that changes: a VN's table, or where an NVE is to listen. */
-export type FeedName =
-  | { readonly kind: 'vn'; readonly vnid: number }
-  | { readonly kind: 'nve'; readonly nveId: string };
+export type FeedName = { readonly kind: 'vn'; readonly vnid: number } | { readonly kind: 'nve'; readonly nveId: string };
 
 /** `vn/100` or `nve/leaf-1`: a FeedName as a map key. */
 export function feedKey(feed: FeedName): string {
@@ -71,24 +69,30 @@ export interface FeedWriter {
   /** Every feed that exists. */
   list(): Promise<readonly FeedName[]>;
 
-  /** Creates the feeds that do not exist and checks (corrects or refuses) those that do. What is wrong with one of them is told, and keeps no other from being made. */
+  /**
+   * Creates the feeds that do not exist and checks (corrects or refuses) those that do. What is wrong with one of them is told, and
+   * keeps no other from being made.
+   */
   ensure(feeds: readonly FeedName[]): Promise<Ensured>;
 
   /**
-   * Publishes in order within each feed, and resolves when every record is acknowledged. Records of one change are never
-   * split between two calls. At-least-once: after a rejection any part may have been written. May be called again before the last
-   * call has resolved; order within a feed is that of the calls, on an NVE's feed for each VN's shard by itself. Rejects with FeedFenced if
-   * another writer took over a part that a record belongs to; records of other parts may have been written. Rejects with FeedsFailed if only
-   * some feeds could not be written to: everything for the others is acknowledged then.
+   * Publishes in order within each feed, and resolves when every record is acknowledged. Records of one change are never split
+   * between two calls. At-least-once: after a rejection any part may have been written. May be called again before the last call
+   * has resolved; order within a feed is that of the calls, on an NVE's feed for each VN's shard by itself. Rejects with FeedFenced
+   * if another writer took over a part that a record belongs to; records of other parts may have been written. Rejects with
+   * FeedsFailed if only some feeds could not be written to: everything for the others is acknowledged then.
    */
   publish(batches: readonly FeedBatch[]): Promise<void>;
 
-  /** Every record of a feed from its start to its end as it is now, in order, superseded ones possibly among them. Undecodable ones come as `undecodable`. */
+  /**
+   * Every record of a feed from its start to its end as it is now, in order, superseded ones possibly among them. Undecodable ones
+   * come as `undecodable`.
+   */
   read(feed: FeedName): AsyncIterable<FeedRecord | Undecodable>;
 
   /**
-   * The same of many feeds together, which is faster than one after the other; records of different feeds in any order. Throws FeedsFailed if
-   * some of them cannot be read.
+   * The same of many feeds together, which is faster than one after the other; records of different feeds in any order. Throws
+   * FeedsFailed if some of them cannot be read.
    */
   readAll(feeds: readonly FeedName[]): AsyncIterable<FeedItem>;
 
@@ -126,8 +130,8 @@ export interface Ensured {
 }
 
 /**
- * What is wrong with one feed: what it held is gone; it does not answer although others do; or it is refused (rights, configuration, its name, a
- * record that is too large), which passes only when somebody does something about it.
+ * What is wrong with one feed: what it held is gone; it does not answer although others do; or it is refused (rights,
+ * configuration, its name, a record that is too large), which passes only when somebody does something about it.
  */
 export type FeedTrouble = 'lost' | 'unavailable' | 'refused';
 
@@ -140,8 +144,8 @@ export interface FeedFailure {
 /** A whole feed, handed over bit by bit while what it is about goes on. */
 export interface FeedFilling {
   /**
-   * Some more, in no order; of a key the newest counts, and a null value removes it. Null at the end: what was handed over is then the whole
-   * feed as it stands at `position`, at this very moment.
+   * Some more, in no order; of a key the newest counts, and a null value removes it. Null at the end: what was handed over is then
+   * the whole feed as it stands at `position`, at this very moment.
    */
   next(): readonly FeedRecord[] | null;
   /** There is more than what changes meanwhile. */
@@ -181,7 +185,12 @@ export class FeedsFailed extends Error {
 
   constructor(failures: readonly FeedFailure[]) {
     const [first] = failures;
-    super(first ? `${failures.length === 1 ? feedKey(first.feed) : `${failures.length} feeds, ${feedKey(first.feed)} among them`}: ${first.cause.message}` : 'no feed', { cause: first?.cause });
+    super(
+      first
+        ? `${failures.length === 1 ? feedKey(first.feed) : `${failures.length} feeds, ${feedKey(first.feed)} among them`}: ${first.cause.message}`
+        : 'no feed',
+      { cause: first?.cause },
+    );
     this.failures = failures;
   }
 }
@@ -217,20 +226,21 @@ export interface FeedSink {
    */
   restart(reason: string): void;
   /**
-   * Following goes on where it stood, and what was missed is told compacted: of each key its newest record, so that only at `complete`, which
-   * follows, is it a table that there was. Called by transports that know so, before the first of these records.
+   * Following goes on where it stood, and what was missed is told compacted: of each key its newest record, so that only at
+   * `complete`, which follows, is it a table that there was. Called by transports that know so, before the first of these records.
    */
   resuming?(): void;
   record(record: FeedRecord, cursor: FeedCursor): void;
   /**
-   * The end that the feed had when the read from the start began has been reached: the fresh table is whole. After a resume: the same, once.
-   * `upTo`, where the transport knows it, is how far the feed had come: later than any record told if the last change was a removal.
+   * The end that the feed had when the read from the start began has been reached: the fresh table is whole. After a resume: the
+   * same, once. `upTo`, where the transport knows it, is how far the feed had come: later than any record told if the last change
+   * was a removal.
    */
   complete(cursor: FeedCursor | null, upTo?: FeedPosition): void;
   undecodable(failure: Undecodable, cursor: FeedCursor): void;
   /**
-   * The feed cannot be reached, is missing, or is denied (FeedDenied); the transport keeps trying. What is there stays (X6). Told again when a feed
-   * that could not be reached is denied now, or the other way round.
+   * The feed cannot be reached, is missing, or is denied (FeedDenied); the transport keeps trying. What is there stays (X6). Told
+   * again when a feed that could not be reached is denied now, or the other way round.
    */
   interrupted(cause: Error): void;
   /** It is followed again after `interrupted`. */
@@ -247,10 +257,6 @@ export interface FeedTransport {
    * Follows a feed from `resume` (exclusive), or from its start. `membership` is the record that named a VN's feed.
    * A resume point that is unknown, too old or of another log leads to `restart`.
    */
-  follow(
-    feed: FeedName,
-    options: { readonly resume?: FeedCursor; readonly membership?: Membership },
-    sink: FeedSink,
-  ): FeedSubscription;
+  follow(feed: FeedName, options: { readonly resume?: FeedCursor; readonly membership?: Membership }, sink: FeedSink): FeedSubscription;
   close(): Promise<void>;
 }

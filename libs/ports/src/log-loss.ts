@@ -17,7 +17,10 @@ export interface LogLoss {
   readonly head: Position;
   /** At least one: each stands beyond the head, or names an event that is not the one at its position. */
   readonly marks: readonly LogMark[];
-  /** An event that was written where something is missing, before that was found: as long as it is in the log, the log is not whole, however far it reaches. */
+  /**
+   * An event that was written where something is missing, before that was found: as long as it is in the log, the log is not whole,
+   * however far it reaches.
+   */
   readonly grown?: { readonly position: Position; readonly eventId: string };
 }
 
@@ -46,6 +49,9 @@ export function describeLoss(loss: LogLoss): string {
   const told = marks.slice(0, MAX_MARKS_TOLD).map(({ where, position }) => `${where} is at position ${position}`);
   const more = marks.length > told.length ? `, and ${marks.length - told.length} more` : '';
   const since = loss.grown ? '; it was written to since, from there on' : '';
-  const missing = furthest > head ? `everything after position ${head}, up to ${furthest} at least, is missing` : 'the log has another event there: it was put back, and has grown since';
+  const missing =
+    furthest > head
+      ? `everything after position ${head}, up to ${furthest} at least, is missing`
+      : 'the log has another event there: it was put back, and has grown since';
   return `log ${log} has lost its end: it ends at position ${head}, but ${told.join('; ')}${more}; ${missing}${since}`;
 }

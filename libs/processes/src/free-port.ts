@@ -6,14 +6,16 @@ const LOWEST_PORT = 10_000;
 const FIRST_EPHEMERAL_PORT = 32_768;
 
 /**
- * A port that nobody listens on. Not one of the kernel's own choice: those are of the range that it takes for outgoing connections, and whoever is to listen may take
- * seconds until it does.
+ * A port that nobody listens on. Not one of the kernel's own choice: those are of the range that it takes for outgoing connections,
+ * and whoever is to listen may take seconds until it does.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(LOWEST_PORT, FIRST_EPHEMERAL_PORT);
     const server = createServer();
-    const free = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)));
+    const free = await new Promise<boolean>((resolve) =>
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)),
+    );
     await new Promise((resolve) => server.close(resolve));
     if (free) return port;
   }

@@ -9,7 +9,10 @@ export class WaitedTooLong extends Error {
   override readonly name = 'WaitedTooLong';
 }
 
-/** Looks until `lacking` returns null. While it returns text, that is what is still lacking, and what the error says in the end. Rejects with WaitedTooLong after `limitMs`. */
+/**
+ * Looks until `lacking` returns null. While it returns text, that is what is still lacking, and what the error says in the end.
+ * Rejects with WaitedTooLong after `limitMs`.
+ */
 export async function until(what: string, lacking: () => string | null | Promise<string | null>, limitMs = LIMIT_MS): Promise<void> {
   const giveUpAtMs = systemClock.monotonicMs() + limitMs;
   for (;;) {

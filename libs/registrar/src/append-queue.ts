@@ -16,22 +16,27 @@ export interface Write {
 export interface AppendListener<W> {
   /** Whether a write that has not been sent yet is still to be. */
   wanted(write: W): boolean;
-  /** Another writer of their streams came first. None of these were written, and they are in the order of their decisions; the first `sent` of them had been sent. */
+  /**
+   * Another writer of their streams came first. None of these were written, and they are in the order of their decisions; the first
+   * `sent` of them had been sent.
+   */
   overtaken(writes: readonly W[], sent: number): void;
   /** Whether these were written is not known, or they were not because one before them may not be. */
   lost(writes: readonly W[], cause: unknown): void;
 }
 
 /**
- * Sends what was decided to the log, in the order of the decisions. A later event of a stream was decided on an earlier one that is still on
- * its way; if another writer comes before the earlier one, the revision that the later one expects is there all the same, made by that
- * writer, and the log would take it. So sending stops at the first write whose stream has an append on its way: what lands was decided
- * on exactly what it lands on. Any number of appends of different streams are under way.
+ * Sends what was decided to the log, in the order of the decisions. A later event of a stream was decided on an earlier one that is
+ * still on its way; if another writer comes before the earlier one, the revision that the later one expects is there all the same,
+ * made by that writer, and the log would take it. So sending stops at the first write whose stream has an append on its way: what
+ * lands was decided on exactly what it lands on. Any number of appends of different streams are under way.
  *
- * Why not a queue per stream: a write may depend on one of another stream decided before it, such as an address that is given up there.
+ * Why not a queue per stream: a write may depend on one of another stream decided before it, such as an address that is given up
+ * there.
  *
- * A write with a `second` makes one stream's state depend on another's: the second is sent once the first is in the log, and both streams are busy until whoever
- * folds the log has said whether it counted. If either is overtaken, or it did not count, all that was decided behind it on either stream goes with it.
+ * A write with a `second` makes one stream's state depend on another's: the second is sent once the first is in the log, and both
+ * streams are busy until whoever folds the log has said whether it counted. If either is overtaken, or it did not count, all that
+ * was decided behind it on either stream goes with it.
  */
 export class AppendQueue<W extends Write> {
   readonly #store: EventStore;
@@ -126,7 +131,9 @@ export class AppendQueue<W extends Write> {
   /** The fold may tell what came of it before the store does. */
   async #follow(write: W): Promise<void> {
     const second = write.second as W;
-    const { results, failure } = this.#listener.wanted(second) ? await this.#sent([[second]]) : { results: null, failure: new Error('its time is over') };
+    const { results, failure } = this.#listener.wanted(second)
+      ? await this.#sent([[second]])
+      : { results: null, failure: new Error('its time is over') };
     if (!this.#open.has(second.toAppend.id)) return;
     if (!results) this.#lost([write], failure);
     else if (results[0]!.outcome === 'wrong-expected-revision') this.#overtaken([write], 1);
@@ -136,7 +143,16 @@ export class AppendQueue<W extends Write> {
 
   async #sent(groups: readonly W[][]): Promise<{ readonly results: readonly AppendResult[] | null; readonly failure: unknown }> {
     try {
-      return { results: await this.#store.append(groups.map((group) => ({ stream: group[0]!.stream, expectedRevision: group[0]!.expectedRevision, events: group.map(({ toAppend }) => toAppend) }))), failure: null };
+      return {
+        results: await this.#store.append(
+          groups.map((group) => ({
+            stream: group[0]!.stream,
+            expectedRevision: group[0]!.expectedRevision,
+            events: group.map(({ toAppend }) => toAppend),
+          })),
+        ),
+        failure: null,
+      };
     } catch (failure) {
       return { results: null, failure };
     }
@@ -177,11 +193,14 @@ export class AppendQueue<W extends Write> {
     for (const { resolve } of idle) resolve();
   }
 
-  /** Takes out of the queue what is of the streams of these; of the other stream of a write that goes, all of it, as the rest would go on from what is not there any more. */
+  /**
+   * Takes out of the queue what is of the streams of these; of the other stream of a write that goes, all of it, as the rest would
+   * go on from what is not there any more.
+   */
   #take(writes: readonly W[]): W[] {
     const streams = new Set(writes.flatMap(({ stream, second }) => (second ? [stream, second.stream] : [stream])));
     const gone = new Set<W>();
-    for (let size = 0; size < streams.size; ) {
+    for (let size = 0; size < streams.size;) {
       size = streams.size;
       for (const write of this.#queued) {
         const { stream, second } = write;

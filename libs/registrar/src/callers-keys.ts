@@ -16,8 +16,8 @@ export interface Remembered {
 const MAX_GONE = 64;
 
 /**
- * Keys in order of arrival. Why not a Map alone, which keeps that order: finding its first entry passes over every one that was deleted before
- * it, which costs 0.1 ms where keys come and go at the bound.
+ * Keys in order of arrival. Why not a Map alone, which keeps that order: finding its first entry passes over every one that was
+ * deleted before it, which costs 0.1 ms where keys come and go at the bound.
  */
 class KeyQueue {
   readonly #byKey = new Map<string, Remembered>();
@@ -57,8 +57,8 @@ class KeyQueue {
 }
 
 /**
- * The Idempotency-Keys of one caller. Those of commands that recorded nothing stand apart and are given up first: sending what is so already
- * costs a caller no log, and would else end its keys that count.
+ * The Idempotency-Keys of one caller. Those of commands that recorded nothing stand apart and are given up first: sending what is
+ * so already costs a caller no log, and would else end its keys that count.
  */
 export class CallersKeys {
   readonly #recorded = new KeyQueue();

@@ -1,5 +1,15 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { decide, decidePassing, evolve, evolveTaker, tenantOfCommand, type Command, type PassAddress, type Passing, type TenantSystem } from '@nva/domain';
+import {
+  decide,
+  decidePassing,
+  evolve,
+  evolveTaker,
+  tenantOfCommand,
+  type Command,
+  type PassAddress,
+  type Passing,
+  type TenantSystem,
+} from '@nva/domain';
 import type { Network } from '@nva/fold';
 import { Refusal } from '@nva/identifiers';
 import { factsFor, toldTo, type Caller } from './access.ts';
@@ -7,7 +17,10 @@ import type { Overlay, StreamState } from './overlay.ts';
 import type { QuotaKeeper } from './quota-keeper.ts';
 import type { Request } from './request.ts';
 
-/** What deciders say of a request that its caller may make: by the fold and everything decided but not folded yet, and within the quotas. Throws Refusal as the caller may hear it. */
+/**
+ * What deciders say of a request that its caller may make: by the fold and everything decided but not folded yet, and within the
+ * quotas. Throws Refusal as the caller may hear it.
+ */
 export class Decisions {
   readonly #network: Network;
   readonly #overlay: Overlay;
@@ -34,7 +47,12 @@ export class Decisions {
     return told(caller, () => {
       const { state: holder, revision } = this.#overlay.stream(stream) as TenantSystemStanding;
       const { state: taker, revision: toRevision } = this.#overlay.stream(toStream) as TenantSystemStanding;
-      const passing = decidePassing(command as PassAddress, { holder, revision, taker, toRevision }, this.#facts(caller, taker?.tenantId ?? ''), audit);
+      const passing = decidePassing(
+        command as PassAddress,
+        { holder, revision, taker, toRevision },
+        this.#facts(caller, taker?.tenantId ?? ''),
+        audit,
+      );
       if (passing) this.#quotas?.check([holder, evolve(holder, passing.passed)], [taker, evolveTaker(taker!, passing.passed)]);
       return passing;
     });
@@ -42,10 +60,16 @@ export class Decisions {
 
   #decide({ command, caller }: Request, state: StreamState['state'], audit: Audit): NvaEvent | null {
     const tenantId = tenantOfCommand(command, state);
-    return decide(command as Exclude<Command, PassAddress>, state, tenantId === null ? this.#overlay.facts : this.#facts(caller, tenantId), audit);
+    return decide(
+      command as Exclude<Command, PassAddress>,
+      state,
+      tenantId === null ? this.#overlay.facts : this.#facts(caller, tenantId),
+      audit,
+    );
   }
 
-  readonly #facts = (caller: Caller, tenantId: string): ReturnType<typeof factsFor> => factsFor(caller, tenantId, this.#overlay.facts, this.#isIn);
+  readonly #facts = (caller: Caller, tenantId: string): ReturnType<typeof factsFor> =>
+    factsFor(caller, tenantId, this.#overlay.facts, this.#isIn);
 
   /** Whether an NVE is in a VN. */
   readonly #isIn = (nveId: string, vnid: number): boolean => this.#network.vns.get(vnid)?.members.has(nveId) ?? false;

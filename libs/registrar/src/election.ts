@@ -117,9 +117,17 @@ export class Election implements TermScope {
 
   async #takeOver(expectedRevision: number): Promise<void> {
     const { group, url } = this.#options;
-    const audit = { recordedAt: this.#clock.wallMs(), actor: actorOf(CALLER), correlationId: this.#ids.uuid(), idempotencyKey: null, requestDigest: null };
+    const audit = {
+      recordedAt: this.#clock.wallMs(),
+      actor: actorOf(CALLER),
+      correlationId: this.#ids.uuid(),
+      idempotencyKey: null,
+      requestDigest: null,
+    };
     const event = { type: 'OracleTookOver', data: { audit, group: group.name, oracleId: this.oracleId, url } } as const;
-    const [result] = await this.#store.append([{ stream: oracleStream(group.name), expectedRevision, events: [{ id: this.#ids.uuid(), event }] }]);
+    const [result] = await this.#store.append([
+      { stream: oracleStream(group.name), expectedRevision, events: [{ id: this.#ids.uuid(), event }] },
+    ]);
     this.#misses = 0;
     // Somebody else may have come first: either way the fold tells who.
     await this.#replica.passed(result!.outcome === 'appended' ? result!.position : (await this.#store.head()).position);
@@ -133,9 +141,16 @@ export class Election implements TermScope {
     if (!owns) {
       this.#hasLost = true;
       this.#lostMs = this.#clock.monotonicMs();
-      if (oracle === this.#options.url) this.#logger.error('another registrar has this one\u2019s address: each must have its own ADVERTISED_URL', { group: this.group.name, oracle });
+      if (oracle === this.#options.url)
+        this.#logger.error('another registrar has this one\u2019s address: each must have its own ADVERTISED_URL', {
+          group: this.group.name,
+          oracle,
+        });
     }
-    this.#logger.info(owns ? 'this registrar owns the terms of its group' : 'another registrar owns the terms of the group now', { group: this.group.name, oracle });
+    this.#logger.info(owns ? 'this registrar owns the terms of its group' : 'another registrar owns the terms of the group now', {
+      group: this.group.name,
+      oracle,
+    });
     for (const listener of this.#listeners) listener();
   }
 }

@@ -17,8 +17,18 @@ export async function upgradeFold(store: EventStore, replica: Replica, clock: Cl
   for (let round = 0; round < MAX_ROUNDS && network.version < network.newestVersion; round++) {
     const fromVersion = network.version;
     const toVersion = network.newestVersion;
-    const audit = { recordedAt: clock.wallMs(), actor: actorOf(CALLER), correlationId: ids.uuid(), idempotencyKey: null, requestDigest: null };
-    const append = { stream: STREAM, expectedRevision: network.versionRevision, events: [{ id: ids.uuid(), event: { type: 'FoldUpgraded', data: { audit, fromVersion, toVersion } } }] } as const;
+    const audit = {
+      recordedAt: clock.wallMs(),
+      actor: actorOf(CALLER),
+      correlationId: ids.uuid(),
+      idempotencyKey: null,
+      requestDigest: null,
+    };
+    const append = {
+      stream: STREAM,
+      expectedRevision: network.versionRevision,
+      events: [{ id: ids.uuid(), event: { type: 'FoldUpgraded', data: { audit, fromVersion, toVersion } } }],
+    } as const;
     const [result] = await store.append([append]);
     if (result!.outcome === 'appended') {
       logger.info('the rules of the fold are upgraded', { fromVersion, toVersion, position: result!.position });
@@ -27,5 +37,6 @@ export async function upgradeFold(store: EventStore, replica: Replica, clock: Cl
       await replica.passed((await store.head()).position);
     }
   }
-  if (network.version < network.newestVersion) throw new Error(`the log stays at version ${network.version} of the fold's rules: other processes kept coming first`);
+  if (network.version < network.newestVersion)
+    throw new Error(`the log stays at version ${network.version} of the fold's rules: other processes kept coming first`);
 }

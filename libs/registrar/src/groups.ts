@@ -40,14 +40,20 @@ export class Groups {
   }
 
   ofTenantSystem(tenantId: string | undefined, nveId: string | undefined, siteId: string | undefined): Group {
-    return (nveId === undefined ? undefined : this.#placed(nveId, siteId)) ?? (tenantId === undefined ? undefined : this.#byTenant.get(tenantId)) ?? this.#rest;
+    return (
+      (nveId === undefined ? undefined : this.#placed(nveId, siteId)) ??
+      (tenantId === undefined ? undefined : this.#byTenant.get(tenantId)) ??
+      this.#rest
+    );
   }
 
   /** The group that a command belongs to; null for one that every registrar takes. `meant` finds the tenant system that it is about. */
   ofCommand(command: Command, network: Network, meant: (command: TenantSystemCommand) => TenantSystem | null): Group | null {
     if (isVnCommand(command)) return null;
-    const siteOf = (nveId: string | undefined): string | undefined => (nveId === undefined ? undefined : network.nves.get(nveId)?.state?.siteId);
-    if (!isTenantSystemCommand(command)) return this.ofNve(command.nveId, command.type === 'connectNve' ? command.siteId : siteOf(command.nveId));
+    const siteOf = (nveId: string | undefined): string | undefined =>
+      nveId === undefined ? undefined : network.nves.get(nveId)?.state?.siteId;
+    if (!isTenantSystemCommand(command))
+      return this.ofNve(command.nveId, command.type === 'connectNve' ? command.siteId : siteOf(command.nveId));
     const known = meant(command);
     // A move belongs to where the tenant system goes.
     const nveId = 'nveId' in command ? command.nveId : known?.attachments[0]?.nveId;

@@ -2,7 +2,10 @@
 export const TICK_MS = 100;
 /** How much later than that a look may come, and the time until it still counts. */
 export const TOLERANCE_MS = 50;
-/** After a silence this long connections have broken, and whoever comes back needs its time: the process was stopped, the machine asleep, the brokers away. */
+/**
+ * After a silence this long connections have broken, and whoever comes back needs its time: the process was stopped, the machine
+ * asleep, the brokers away.
+ */
 export const OUTAGE_MS = 10_000;
 
 /**

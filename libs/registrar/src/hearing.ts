@@ -1,8 +1,14 @@
 import type { Timers } from '@nva/ports';
 
-/** Turns of the event loop without a new connection in which what waits on sockets gets to its handler: it is read, and its request is taken. */
+/**
+ * Turns of the event loop without a new connection in which what waits on sockets gets to its handler: it is read, and its request
+ * is taken.
+ */
 const QUIET_TURNS = 4;
-/** In a turn one connection is accepted (libuv since 1.45); more than may wait in the queue of the system (511) were not there at the beginning. */
+/**
+ * In a turn one connection is accepted (libuv since 1.45); more than may wait in the queue of the system (511) were not there at
+ * the beginning.
+ */
 const MAX_TURNS = 1_024;
 /** What has been under way for so long is not waited for: it hangs. */
 const MAX_HANDLING_MS = 30_000;

@@ -22,8 +22,8 @@ export interface KeyBounds {
 const BOUNDS: KeyBounds = { inAll: MAX_IDEMPOTENCY_KEYS, perCaller: MAX_KEYS_PER_CALLER };
 
 /**
- * The time by which keys are over: that of the wall when the process started, and from then on that of the monotonic clock. A wall clock that jumps ends no key, so that a
- * command which is repeated across the jump is not done twice.
+ * The time by which keys are over: that of the wall when the process started, and from then on that of the monotonic clock. A wall
+ * clock that jumps ends no key, so that a command which is repeated across the jump is not done twice.
  */
 export class KeyTime {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
@@ -46,12 +46,12 @@ export class KeyTime {
 
 /**
  * The answers given under an Idempotency-Key. Keys of recorded commands are in their events, so the registrar fills this again from
- * the log, or a snapshot of it, when it starts. A command that was refused leaves nothing: trying it again is deciding it again. One that changed nothing is
- * remembered for as long as the process lives.
+ * the log, or a snapshot of it, when it starts. A command that was refused leaves nothing: trying it again is deciding it again.
+ * One that changed nothing is remembered for as long as the process lives.
  *
- * Callers share the memory fairly: one is full at its own bound, and where all of it is, the one with the most keys gives way. So with n
- * callers, each has its newest `inAll / n` keys in force whatever the others send. Why not the oldest of all: one caller could then end
- * everybody's keys in seconds.
+ * Callers share the memory fairly: one is full at its own bound, and where all of it is, the one with the most keys gives way. So
+ * with n callers, each has its newest `inAll / n` keys in force whatever the others send. Why not the oldest of all: one caller
+ * could then end everybody's keys in seconds.
  */
 export class IdempotencyIndex {
   readonly #bounds: KeyBounds;
@@ -80,7 +80,10 @@ export class IdempotencyIndex {
     const remembered = this.#callers.get(actor)?.get(key);
     if (!remembered || (onlyRecorded && remembered.folded === null) || remembered.heardMs < nowMs - IDEMPOTENCY_WINDOW_MS) return undefined;
     if (remembered.requestDigest !== requestDigest) {
-      throw new Refusal('idempotency-key-reused', 'this Idempotency-Key came with another request before', { field: 'Idempotency-Key', received: key });
+      throw new Refusal('idempotency-key-reused', 'this Idempotency-Key came with another request before', {
+        field: 'Idempotency-Key',
+        received: key,
+      });
     }
     return remembered.answer;
   }
@@ -112,7 +115,14 @@ export class IdempotencyIndex {
     for (const { actor, key, requestDigest, recordedAt, position, revision, effective, conflicts, memberships } of keys) {
       const heardMs = Math.min(recordedAt, nowMs);
       if (heardMs < nowMs - IDEMPOTENCY_WINDOW_MS) continue;
-      const answer: Answer = { recorded: true, position, revision, effective, conflicts: conflicts.map((conflict) => ({ ...conflict })), memberships };
+      const answer: Answer = {
+        recorded: true,
+        position,
+        revision,
+        effective,
+        conflicts: conflicts.map((conflict) => ({ ...conflict })),
+        memberships,
+      };
       this.#put(actor, { key, requestDigest, recordedAt, heardMs, answer: Promise.resolve(answer), folded: answer }, true);
     }
   }
@@ -146,7 +156,8 @@ export class IdempotencyIndex {
     if (now < this.#sweptAt + SWEEP_EVERY_MS) return;
     this.#sweptAt = now;
     const since = now - IDEMPOTENCY_WINDOW_MS;
-    for (const [actor, keys] of this.#callers) for (let over = keys.before(since); over; over = keys.before(since)) this.#drop(actor, over.key);
+    for (const [actor, keys] of this.#callers)
+      for (let over = keys.before(since); over; over = keys.before(since)) this.#drop(actor, over.key);
   }
 }
 

@@ -1,6 +1,17 @@
 import { factsOf, foldedOf, Connection, type FoldedTs, type Network } from '@nva/fold';
 import type { Binding, NvaEvent } from '@nva/codec';
-import { evolve, evolveTaker, type AggregateState, type Facts, type NamedTenantSystem, type Nve, type Passing, type TenantSystem, type TenantSystemNames, type Vn } from '@nva/domain';
+import {
+  evolve,
+  evolveTaker,
+  type AggregateState,
+  type Facts,
+  type NamedTenantSystem,
+  type Nve,
+  type Passing,
+  type TenantSystem,
+  type TenantSystemNames,
+  type Vn,
+} from '@nva/domain';
 import { NO_STREAM } from '@nva/ports';
 import { isTenantsOwnName, nveIdAlike, nveIdOnKafka, nveStream, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
 import { PendingUsage, type PendingWork } from './quota-keeper.ts';
@@ -29,7 +40,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
   readonly #counting: boolean;
   readonly usage: PendingUsage;
   readonly #pending = new TransientMap<Pending>();
-  /** `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka; `tunnel address` → those that will be reachable there. */
+  /**
+   * `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka;
+   * `tunnel address` → those that will be reachable there.
+   */
   readonly #claims = new Index();
   /** `claim from`, where a tenant system gives a claim to another → that one's stream: it gets the place in the order as well (X2). */
   readonly #handed = new TransientMap<string>();
@@ -63,8 +77,9 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   /**
-   * Whether a stream is that of its tenant's own name only because another tenant's attach of that id is on its way. That one may never come into the log; and where
-   * another registrar has given the plain name to this tenant meanwhile, no revision of this stream would tell.
+   * Whether a stream is that of its tenant's own name only because another tenant's attach of that id is on its way. That one may
+   * never come into the log; and where another registrar has given the plain name to this tenant meanwhile, no revision of this
+   * stream would tell.
    */
   isNamedOnTrust(stream: string, tsId: string): boolean {
     const name = tsNameOf(stream)!;
@@ -76,7 +91,11 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   all(tsId: string): readonly NamedTenantSystem[] {
-    const names = new Set([tsId, ...this.#network.namesakes.all(tsId).map((ts) => this.#network.namesakes.nameOf(ts)), ...this.#namesakes.all(tsId)]);
+    const names = new Set([
+      tsId,
+      ...this.#network.namesakes.all(tsId).map((ts) => this.#network.namesakes.nameOf(ts)),
+      ...this.#namesakes.all(tsId),
+    ]);
     const found: NamedTenantSystem[] = [];
     for (const name of names) {
       const ts = this.tenantSystem(name);
@@ -97,7 +116,12 @@ export class Overlay implements TenantSystemNames, PendingWork {
     this.expect(toStream, awaited);
     this.expect(stream, passed);
     const { state, revision } = this.stream(toStream);
-    this.#set(toStream, { ...this.#pending.get(toStream), state: evolveTaker(state as TenantSystem, asWritten(passed)), revision, from: { stream, revision: this.stream(stream).revision } });
+    this.#set(toStream, {
+      ...this.#pending.get(toStream),
+      state: evolveTaker(state as TenantSystem, asWritten(passed)),
+      revision,
+      from: { stream, revision: this.stream(stream).revision },
+    });
     this.#hand(holder!, stream, toStream);
     this.#hand(taker!, toStream, stream);
   }
@@ -168,7 +192,9 @@ export class Overlay implements TenantSystemNames, PendingWork {
     },
     nveNamedLike: (nveId) => {
       // One that is forgotten and not folded yet gives up the other spellings of its id, but for those that Kafka takes for one.
-      const isFree = (like: string): boolean => nveIdOnKafka(like) !== nveIdOnKafka(nveId) && (this.#pending.get(nveStream(like))?.state as Nve | undefined)?.status === 'forgotten';
+      const isFree = (like: string): boolean =>
+        nveIdOnKafka(like) !== nveIdOnKafka(nveId) &&
+        (this.#pending.get(nveStream(like))?.state as Nve | undefined)?.status === 'forgotten';
       for (const like of this.#claims.all(nameKey(nveId))) if (like !== nveId && !isFree(like)) return like;
       const like = this.#fold.nveNamedLike(nveId);
       return like === undefined || isFree(like) ? undefined : like;
@@ -183,7 +209,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
       for (const claimant of this.#network.vns.get(vnid)?.[kind === 'mac' ? 'macs' : 'ips'].claimants(address) ?? []) {
         const pending = this.#pendingOf(claimant);
         if (!pending || claimKeys(pending).has(claimKey(vnid, kind, address))) return claimant.state;
-        const taker = this.#handed.size === 0 ? undefined : this.#takerOf(claimKey(vnid, kind, address), tsStream(this.#network.namesakes.nameOf(claimant)));
+        const taker =
+          this.#handed.size === 0
+            ? undefined
+            : this.#takerOf(claimKey(vnid, kind, address), tsStream(this.#network.namesakes.nameOf(claimant)));
         if (taker) return taker;
       }
       const stream = this.#claims.first(claimKey(vnid, kind, address));
@@ -202,7 +231,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
     },
     attachmentsAt: (nveId) => {
       const at = (ts: TenantSystem | null | undefined): number => (ts?.attachments.some((a) => a.nveId === nveId) ? 1 : 0);
-      return this.pendingTenantSystems().reduce((sum, ts) => sum + at(ts) - at(this.#network.namesakes.of(ts.tsId, ts.tenantId)?.state), this.#fold.attachmentsAt(nveId));
+      return this.pendingTenantSystems().reduce(
+        (sum, ts) => sum + at(ts) - at(this.#network.namesakes.of(ts.tsId, ts.tenantId)?.state),
+        this.#fold.attachmentsAt(nveId),
+      );
     },
   };
 
@@ -220,7 +252,9 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   #pendingOf(ts: FoldedTs): TenantSystem | undefined {
-    return this.#pending.size === 0 ? undefined : (this.#pending.get(tsStream(this.#network.namesakes.nameOf(ts)))?.state as TenantSystem | undefined);
+    return this.#pending.size === 0
+      ? undefined
+      : (this.#pending.get(tsStream(this.#network.namesakes.nameOf(ts)))?.state as TenantSystem | undefined);
   }
 
   pendingTenantSystems(): readonly TenantSystem[] {
@@ -234,15 +268,24 @@ export class Overlay implements TenantSystemNames, PendingWork {
     this.#pending.set(stream, next);
     if (this.#counting) this.usage.set(stream, this.#folded(stream).state, next.state);
     // An orphaned one is in no VN: the one of that VNID may be another tenant's by now.
-    this.#eachIndexed(stream, next.state, (index, key, entry, binding) => binding && isOrphaned(binding) ? undefined : index.add(key, entry));
+    this.#eachIndexed(stream, next.state, (index, key, entry, binding) =>
+      binding && isOrphaned(binding) ? undefined : index.add(key, entry),
+    );
   }
 
   #unclaim(stream: string, state: AggregateState | null): void {
     this.#eachIndexed(stream, state, (index, key, entry) => index.delete(key, entry));
   }
 
-  /** Where what is to be can be found: a tenant system by what it claims, and by its id if that is not its name; an NVE by its name on Kafka. */
-  #eachIndexed(stream: string, state: AggregateState | null, visit: (index: Index, key: string, entry: string, claimedBy?: Binding) => void): void {
+  /**
+   * Where what is to be can be found: a tenant system by what it claims, and by its id if that is not its name; an NVE by its name
+   * on Kafka.
+   */
+  #eachIndexed(
+    stream: string,
+    state: AggregateState | null,
+    visit: (index: Index, key: string, entry: string, claimedBy?: Binding) => void,
+  ): void {
     if (!state) return;
     if ('siteId' in state) {
       visit(this.#claims, nameKey(state.nveId), state.nveId);
@@ -255,7 +298,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 }
 
-/** Entries by key, in the order in which they came. Most keys have one, which then needs no set: every command that is decided makes two keys and takes them away again. */
+/**
+ * Entries by key, in the order in which they came. Most keys have one, which then needs no set: every command that is decided makes
+ * two keys and takes them away again.
+ */
 class Index {
   readonly #entries = new TransientMap<string | Set<string>>();
 
@@ -299,15 +345,22 @@ function claimKeys(ts: TenantSystem): ReadonlySet<string> {
 }
 
 /** What it claims by a binding: its MAC in that VN, and the IP if there is one. */
-const claimsBy = ({ mac }: TenantSystem, { vnid, ip }: Binding): readonly string[] => (ip === null ? [claimKey(vnid, 'mac', mac)] : [claimKey(vnid, 'mac', mac), claimKey(vnid, 'ip', ip)]);
+const claimsBy = ({ mac }: TenantSystem, { vnid, ip }: Binding): readonly string[] =>
+  ip === null ? [claimKey(vnid, 'mac', mac)] : [claimKey(vnid, 'mac', mac), claimKey(vnid, 'ip', ip)];
 
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 
 /** An event as whoever folds it will read it: what it registers is registered anew, whatever it was decided on. */
 function asWritten<E extends NvaEvent>(event: E): E {
-  const { bindings, toBindings } = event.data as { readonly bindings?: readonly Binding[] | null; readonly toBindings?: readonly Binding[] };
+  const { bindings, toBindings } = event.data as {
+    readonly bindings?: readonly Binding[] | null;
+    readonly toBindings?: readonly Binding[];
+  };
   if (!bindings?.some(isOrphaned) && !toBindings?.some(isOrphaned)) return event;
-  return { ...event, data: { ...event.data, ...(bindings && { bindings: bindings.map(plain) }), ...(toBindings && { toBindings: toBindings.map(plain) }) } };
+  return {
+    ...event,
+    data: { ...event.data, ...(bindings && { bindings: bindings.map(plain) }), ...(toBindings && { toBindings: toBindings.map(plain) }) },
+  };
 }
 
 const plain = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });

@@ -1,4 +1,19 @@
-import { COUNTED, EVERYONE, limitOf, quotaExceeded, sharesBeyond, sharesOf, type Counted, type Nve, type Quotas, type QuotaScope, type Share, type TenantSystem, type Usage, type Vn } from '@nva/domain';
+import {
+  COUNTED,
+  EVERYONE,
+  limitOf,
+  quotaExceeded,
+  sharesBeyond,
+  sharesOf,
+  type Counted,
+  type Nve,
+  type Quotas,
+  type QuotaScope,
+  type Share,
+  type TenantSystem,
+  type Usage,
+  type Vn,
+} from '@nva/domain';
 import type { Network } from '@nva/fold';
 import { Refusal } from '@nva/identifiers';
 
@@ -64,7 +79,10 @@ export class QuotaKeeper {
     this.#pending = pending;
   }
 
-  /** Throws Refusal `quota-exceeded` if what changes from one state to the other, at once, is above a quota. What becomes less, or stays, is never refused. */
+  /**
+   * Throws Refusal `quota-exceeded` if what changes from one state to the other, at once, is above a quota. What becomes less, or
+   * stays, is never refused.
+   */
   check(...changes: readonly (readonly [before: State, after: State])[]): void {
     const before = changes.flatMap((change) => sharesOf(change[0]));
     const after = changes.flatMap((change) => sharesOf(change[1]));
@@ -74,7 +92,11 @@ export class QuotaKeeper {
 
   /** What is used, decisions under way included. */
   used(scope: QuotaScope, id: string): Usage {
-    return { tenantSystems: this.#used(scope, id, 'tenantSystems'), bindings: this.#used(scope, id, 'bindings'), vns: scope === 'nve' ? this.#vnsOf(id).size : this.#used(scope, id, 'vns') };
+    return {
+      tenantSystems: this.#used(scope, id, 'tenantSystems'),
+      bindings: this.#used(scope, id, 'bindings'),
+      vns: scope === 'nve' ? this.#vnsOf(id).size : this.#used(scope, id, 'vns'),
+    };
   }
 
   limits(scope: QuotaScope, id: string): Readonly<Record<Counted, number | null>> {
@@ -88,14 +110,24 @@ export class QuotaKeeper {
   /** The share of its quota that the one uses who uses most of it, by scope and what is counted; only where there is a quota. */
   fullest(): readonly { readonly scope: QuotaScope; readonly counted: Counted; readonly ratio: number }[] {
     return (['tenant', 'nve'] as const).flatMap((scope) =>
-      COUNTED.filter((counted) => [...this.#quotas[scope].values()].some((limits) => limits[counted] !== undefined)).map((counted) => ({ scope, counted, ratio: this.#fullest(scope, counted) })),
+      COUNTED.filter((counted) => [...this.#quotas[scope].values()].some((limits) => limits[counted] !== undefined)).map((counted) => ({
+        scope,
+        counted,
+        ratio: this.#fullest(scope, counted),
+      })),
     );
   }
 
   #fullest(scope: QuotaScope, counted: Counted): number {
-    const ids = this.#quotas[scope].get(EVERYONE)?.[counted] === undefined ? this.#quotas[scope].keys() : scope === 'tenant' ? this.#network.holdings.tenants() : this.#network.nves.keys();
+    const ids =
+      this.#quotas[scope].get(EVERYONE)?.[counted] === undefined
+        ? this.#quotas[scope].keys()
+        : scope === 'tenant'
+          ? this.#network.holdings.tenants()
+          : this.#network.nves.keys();
     let fullest = 0;
-    for (const id of ids) if (id !== EVERYONE) fullest = Math.max(fullest, this.#folded(scope, id, counted) / limitOf(this.#quotas, scope, id, counted));
+    for (const id of ids)
+      if (id !== EVERYONE) fullest = Math.max(fullest, this.#folded(scope, id, counted) / limitOf(this.#quotas, scope, id, counted));
     return fullest;
   }
 
@@ -116,7 +148,8 @@ export class QuotaKeeper {
       const vns = this.#vnsOf(nveId);
       const used = vns.size;
       for (const { vnid } of bindings) vns.add(vnid);
-      if (vns.size > used && vns.size > limit) throw this.#refused({ scope: 'nve', id: nveId, counted: 'vns', count: vns.size - used }, used, limit);
+      if (vns.size > used && vns.size > limit)
+        throw this.#refused({ scope: 'nve', id: nveId, counted: 'vns', count: vns.size - used }, used, limit);
     }
   }
 

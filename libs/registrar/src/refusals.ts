@@ -5,7 +5,13 @@ import type { EventStore } from '@nva/ports';
 export function checkRevision(revision: number, ifRevision: number | undefined): void {
   if (ifRevision === undefined || ifRevision === revision) return;
   const message = `the command is meant for revision ${ifRevision}, and what it is about is at ${revision}`;
-  throw new Refusal('revision-mismatch', message, { field: 'ifRevision', received: ifRevision, expected: ifRevision, actual: revision, row: 'X9' });
+  throw new Refusal('revision-mismatch', message, {
+    field: 'ifRevision',
+    received: ifRevision,
+    expected: ifRevision,
+    actual: revision,
+    row: 'X9',
+  });
 }
 
 export const overloaded = (): Refusal => new Refusal('overloaded', 'too many commands are on their way');

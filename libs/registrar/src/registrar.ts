@@ -1,5 +1,14 @@
 import type { Audit, NvaEvent, SnapshotKey } from '@nva/codec';
-import { isTenantSystemCommand, streamOf, takersName, tsNameOfCommand, type AddressPassed, type Command, type TenantSystem, type TenantSystemCommand } from '@nva/domain';
+import {
+  isTenantSystemCommand,
+  streamOf,
+  takersName,
+  tsNameOfCommand,
+  type AddressPassed,
+  type Command,
+  type TenantSystem,
+  type TenantSystemCommand,
+} from '@nva/domain';
 import { foldedOf } from '@nva/fold';
 import { Refusal, tsNameFor, tsNameOf, tsStream } from '@nva/identifiers';
 import { randomIds, type Clock, type EventStore, type Ids, type Logger, type RecordedEvent } from '@nva/ports';
@@ -56,7 +65,13 @@ export class Registrar {
   readonly #endings = new Set<string>();
 
   /** Before the replica starts: the registrar learns Idempotency-Keys from the log. */
-  constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, { keys = [], quotas = null, keyBounds, ids = randomIds }: RegistrarOptions = {}) {
+  constructor(
+    store: EventStore,
+    replica: Replica,
+    clock: Clock,
+    logger: Logger,
+    { keys = [], quotas = null, keyBounds, ids = randomIds }: RegistrarOptions = {},
+  ) {
     this.#ids = ids;
     this.#idempotency = new IdempotencyIndex(keyBounds);
     this.#store = store;
@@ -96,10 +111,17 @@ export class Registrar {
     return this.#conflicts;
   }
 
-  /** The tenant system that a command is about, of a passing the taker, as it will stand; null if there is none, or several that it could mean. */
+  /**
+   * The tenant system that a command is about, of a passing the taker, as it will stand; null if there is none, or several that it
+   * could mean.
+   */
   tenantSystemOf(command: TenantSystemCommand, caller: Caller): TenantSystem | null {
     try {
-      return this.#overlay.tenantSystem(command.type === 'passAddress' ? takersName(command, this.#overlay, nveOf(caller)) : tsNameOfCommand(command, this.#overlay, nveOf(caller)));
+      return this.#overlay.tenantSystem(
+        command.type === 'passAddress'
+          ? takersName(command, this.#overlay, nveOf(caller))
+          : tsNameOfCommand(command, this.#overlay, nveOf(caller)),
+      );
     } catch (error) {
       if (error instanceof Refusal) return null;
       throw error;
@@ -128,7 +150,8 @@ export class Registrar {
   /** Decides in order, and appends in that order. Never rejects: every request has its outcome. */
   submit(requests: readonly Request[]): Promise<Outcome[]> {
     if (!this.#holding.isOn) return this.#submit(requests);
-    if (this.commandsInFlight + requests.length > MAX_COMMANDS_IN_FLIGHT) return Promise.resolve(requests.map(() => ({ refusal: overloaded() })));
+    if (this.commandsInFlight + requests.length > MAX_COMMANDS_IN_FLIGHT)
+      return Promise.resolve(requests.map(() => ({ refusal: overloaded() })));
     return this.#holding.hold(requests.length, () => this.#submit(requests));
   }
 
@@ -167,21 +190,33 @@ export class Registrar {
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
     // What comes behind a command that waits is decided after it.
-    const { outcome, recorded } = this.#delayed.length > 0 ? { outcome: this.#afterWaits(request, decisions, []), recorded: true } : this.#decideNow(request, decisions, audit, batch);
-    if (idempotency && decisions === 0 && needsKey(command)) this.#idempotency.remember(audit, outcome.then(answerOrThrow), recorded, this.#keyTime.nowMs());
+    const { outcome, recorded } =
+      this.#delayed.length > 0
+        ? { outcome: this.#afterWaits(request, decisions, []), recorded: true }
+        : this.#decideNow(request, decisions, audit, batch);
+    if (idempotency && decisions === 0 && needsKey(command))
+      this.#idempotency.remember(audit, outcome.then(answerOrThrow), recorded, this.#keyTime.nowMs());
     return outcome;
   }
 
-  #decideNow(request: Request, decisions: number, audit: Audit, batch: Written[]): { readonly outcome: Promise<Outcome>; readonly recorded: boolean } {
+  #decideNow(
+    request: Request,
+    decisions: number,
+    audit: Audit,
+    batch: Written[],
+  ): { readonly outcome: Promise<Outcome>; readonly recorded: boolean } {
     const { command, caller } = request;
     // Whoever speaks for the taker may ask for what is passed to it, and is told of the holder only then.
     const toStream = command.type === 'passAddress' ? tsStream(takersName(command, this.#overlay, nveOf(caller))) : null;
     if (toStream !== null) authorize(caller, command, this.#overlay.stream(toStream).state as TenantSystem | null);
     const stream = streamOf(command, this.#overlay, nveOf(caller));
-    if (toStream === null) authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(stream).state as TenantSystem | null) : null);
+    if (toStream === null)
+      authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(stream).state as TenantSystem | null) : null);
     checkRevision(this.#overlay.stream(stream).revision, request.ifRevision);
-    if (this.#waits.has(stream) || (toStream !== null && this.#waits.has(toStream))) return { outcome: this.#afterWaits(request, decisions, [stream, toStream ?? stream]), recorded: true };
-    if (command.type === 'attach' && this.#overlay.isNamedOnTrust(stream, command.tsId)) return { outcome: this.#afterWaits(request, decisions, [tsStream(command.tsId)]), recorded: true };
+    if (this.#waits.has(stream) || (toStream !== null && this.#waits.has(toStream)))
+      return { outcome: this.#afterWaits(request, decisions, [stream, toStream ?? stream]), recorded: true };
+    if (command.type === 'attach' && this.#overlay.isNamedOnTrust(stream, command.tsId))
+      return { outcome: this.#afterWaits(request, decisions, [tsStream(command.tsId)]), recorded: true };
     const decided = { request, stream, decisions };
     const written = toStream === null ? this.#decideOne(decided, audit, batch) : this.#decidePassing(decided, toStream, audit, batch);
     return { outcome: written ?? this.#unchanged(command, stream, toStream), recorded: written !== null };
@@ -208,7 +243,10 @@ export class Registrar {
     const second = { stream, expectedRevision: own, eventId, toAppend: { id: eventId, event: passing.passed } };
     const outcome = this.#write({ ...decided, stream: toStream, second }, takers, passing.awaited, batch);
     this.#last.set(stream, outcome);
-    this.#last.set(toStream, outcome.then((known) => ('refusal' in known ? known : { answer: this.#answer(toStream, true) })));
+    this.#last.set(
+      toStream,
+      outcome.then((known) => ('refusal' in known ? known : { answer: this.#answer(toStream, true) })),
+    );
     return outcome;
   }
 
@@ -251,10 +289,14 @@ export class Registrar {
       written.settle({ refusal: outcomeUnknown(this.#store) });
     }
     // Of what was decided behind a passing, another stream may have something on its way still, and what is decided next must know it.
-    if (writes.some(({ second }) => second)) void this.#holding.during(() => this.#appends.idle(writes.flatMap((written) => eventsOf(written).map(({ stream }) => stream))));
+    if (writes.some(({ second }) => second))
+      void this.#holding.during(() => this.#appends.idle(writes.flatMap((written) => eventsOf(written).map(({ stream }) => stream))));
   }
 
-  /** Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what was held. */
+  /**
+   * Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what
+   * was held.
+   */
   #overtaken(writes: readonly Written[], sent: number): void {
     this.#conflicts += sent;
     for (const written of writes) this.#forget(written);
@@ -299,7 +341,10 @@ export class Registrar {
     if (!(await this.#catchUp())) return decided.forEach(({ settle }) => settle({ refusal: outcomeUnknown(this.#store) }));
     const batch: Written[] = [];
     const outcomes = decided.map(({ request, decisions, settle }) => {
-      const outcome = decisions + 1 < MAX_DECISIONS ? this.#decide(request, decisions + 1, batch) : { refusal: new Refusal('contention', 'other writers kept coming first; try again') };
+      const outcome =
+        decisions + 1 < MAX_DECISIONS
+          ? this.#decide(request, decisions + 1, batch)
+          : { refusal: new Refusal('contention', 'other writers kept coming first; try again') };
       void Promise.resolve(outcome).then(settle);
       return outcome;
     });
@@ -364,7 +409,8 @@ export class Registrar {
 
   #expire(written: readonly Written[]): void {
     for (const one of written) {
-      if (eventsOf(one).filter(({ eventId }) => this.#inFlight.delete(eventId)).length > 0) one.settle({ refusal: outcomeUnknown(this.#store) });
+      if (eventsOf(one).filter(({ eventId }) => this.#inFlight.delete(eventId)).length > 0)
+        one.settle({ refusal: outcomeUnknown(this.#store) });
     }
   }
 

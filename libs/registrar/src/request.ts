@@ -27,5 +27,8 @@ export interface RegistrarOptions {
   readonly ids?: Ids;
 }
 
-/** Called with every accepted command that needed no event: a renewal, a heartbeat; and with the name of the tenant system that it is about. */
+/**
+ * Called with every accepted command that needed no event: a renewal, a heartbeat; and with the name of the tenant system that it
+ * is about.
+ */
 export type RenewalListener = (command: Command, tsName: string | undefined) => void;

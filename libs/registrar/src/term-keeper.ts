@@ -1,4 +1,13 @@
-import { isNveEvent, isTenantSystemEvent, type AddressPassed, type BindingLine, type Command, type Nve, type TenantSystem, type TermOwner } from '@nva/domain';
+import {
+  isNveEvent,
+  isTenantSystemEvent,
+  type AddressPassed,
+  type BindingLine,
+  type Command,
+  type Nve,
+  type TenantSystem,
+  type TermOwner,
+} from '@nva/domain';
 import { tsNameOf, type NveId, type TenantId, type TsId } from '@nva/identifiers';
 import type { Clock, Logger, RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
@@ -15,12 +24,13 @@ const MAX_LAPSES_PER_TICK = 1_024;
 const CALLER = { kind: 'system', part: 'terms' } as const;
 
 /**
- * The leases (NVEs) and lifetimes (bindings, R24a) that this process owns: all, or those of its group while it is the group's owner. Terms are soft state: they begin with the event that grants
- * them, are renewed by commands that record nothing, and all start anew when the process does, so that a restart or an outage of the NVA
- * withdraws nothing by itself (X6). When one runs out the owner submits the lapse, for the exact revision that it saw.
+ * The leases (NVEs) and lifetimes (bindings, R24a) that this process owns: all, or those of its group while it is the group's
+ * owner. Terms are soft state: they begin with the event that grants them, are renewed by commands that record nothing, and all
+ * start anew when the process does, so that a restart or an outage of the NVA withdraws nothing by itself (X6). When one runs out
+ * the owner submits the lapse, for the exact revision that it saw.
  *
- * They run in heard time, so one never runs out because this process was busy; and before anything lapses, everything that has arrived by
- * then is heard. After an outage every term starts anew.
+ * They run in heard time, so one never runs out because this process was busy; and before anything lapses, everything that has
+ * arrived by then is heard. After an outage every term starts anew.
  */
 export class TermKeeper {
   readonly #registrar: Registrar;
@@ -36,7 +46,14 @@ export class TermKeeper {
   #lapsing: Promise<void> | null = null;
 
   /** Before the replica starts. */
-  constructor(registrar: Registrar, replica: Replica, clock: Clock, logger: Logger, scope: TermScope = SOLE, hearing: Hearing = new Arrivals(clock)) {
+  constructor(
+    registrar: Registrar,
+    replica: Replica,
+    clock: Clock,
+    logger: Logger,
+    scope: TermScope = SOLE,
+    hearing: Hearing = new Arrivals(clock),
+  ) {
     this.#scope = scope;
     this.#hearing = hearing;
     this.#heard = new HeardTime(clock.monotonicMs());
@@ -85,8 +102,8 @@ export class TermKeeper {
   }
 
   /**
-   * Submits what has run out by now, unless it is renewed by what has arrived; resolves when that is done. Called by the timer; by tests with
-   * a clock of their own.
+   * Submits what has run out by now, unless it is renewed by what has arrived; resolves when that is done. Called by the timer; by
+   * tests with a clock of their own.
    */
   tick(): Promise<void> {
     const clockMs = this.#clock.monotonicMs();
@@ -134,7 +151,10 @@ export class TermKeeper {
     const ts = network.tenantSystems.get(id);
     const binding = ts?.state.bindings.find((b) => (b.bid ?? 0) === Number(bid));
     if (!ts || !binding || binding.lifetimeS === null || !this.#scope.tenantSystem(ts.state)) return null;
-    return this.#request({ type: 'lapseBindings', tsId: ts.state.tsId as TsId, tenantId: ts.state.tenantId as TenantId, bids: [Number(bid)], ...owner }, ts.revision);
+    return this.#request(
+      { type: 'lapseBindings', tsId: ts.state.tsId as TsId, tenantId: ts.state.tenantId as TenantId, bids: [Number(bid)], ...owner },
+      ts.revision,
+    );
   }
 
   #request(command: Command, ifRevision: number): Request {
@@ -148,7 +168,8 @@ export class TermKeeper {
       if (state) this.#startLease(state);
     } else if (command.type === 'lapseBindings') {
       const ts = network.namesakes.of(command.tsId, command.tenantId!);
-      for (const binding of ts?.state.bindings ?? []) this.#startLifetime(network.namesakes.nameOf(ts!), ts!.state, binding.bid, binding.lifetimeS);
+      for (const binding of ts?.state.bindings ?? [])
+        this.#startLifetime(network.namesakes.nameOf(ts!), ts!.state, binding.bid, binding.lifetimeS);
     }
   }
 
@@ -160,7 +181,8 @@ export class TermKeeper {
     } else if (isTenantSystemEvent(event) && !(event.type === 'AddressPassed' && this.#replica.network.passedOver)) {
       const name = tsNameOf(stream)!;
       const { state } = this.#replica.network.tenantSystems.get(name)!;
-      for (const binding of ('bindings' in event.data && event.data.bindings) || []) this.#startLifetime(name, state, binding.bid, binding.lifetimeS);
+      for (const binding of ('bindings' in event.data && event.data.bindings) || [])
+        this.#startLifetime(name, state, binding.bid, binding.lifetimeS);
       this.#regroup(name, state);
       if (event.type === 'AddressPassed') this.#taken(event, stream);
     }
@@ -176,12 +198,15 @@ export class TermKeeper {
   /** A tenant system that has moved may have come from another group, or gone to one. */
   #regroup(name: string, ts: TenantSystem): void {
     if (this.#scope === SOLE) return;
-    for (const { bid, lifetimeS } of ts.bindings) if (lifetimeS !== null && this.#terms.has(lifetime(name, bid)) !== this.#scope.tenantSystem(ts)) this.#startLifetime(name, ts, bid, lifetimeS);
+    for (const { bid, lifetimeS } of ts.bindings)
+      if (lifetimeS !== null && this.#terms.has(lifetime(name, bid)) !== this.#scope.tenantSystem(ts))
+        this.#startLifetime(name, ts, bid, lifetimeS);
   }
 
   #startLease(nve: Nve): void {
     const name = `nve ${nve.nveId}`;
-    if (nve.status === 'reachable' && nve.leaseS !== null && this.#scope.nve(nve)) this.#terms.start(name, nve.leaseS * 1_000, this.#nowMs());
+    if (nve.status === 'reachable' && nve.leaseS !== null && this.#scope.nve(nve))
+      this.#terms.start(name, nve.leaseS * 1_000, this.#nowMs());
     else this.#terms.end(name);
   }
 

@@ -5,9 +5,9 @@ interface Term {
 }
 
 /**
- * Leases and lifetimes as soft state in heard time (design/registrars, «Terms are soft»): every `nowMs` is of one `HeardTime`. A renewal moves
- * a deadline and nothing else; deadlines sit in one bucket a second, and a term found in its bucket before its time goes to a later one, so
- * that a renewal costs the same whatever their number.
+ * Leases and lifetimes as soft state in heard time (design/registrars, «Terms are soft»): every `nowMs` is of one `HeardTime`. A
+ * renewal moves a deadline and nothing else; deadlines sit in one bucket a second, and a term found in its bucket before its time
+ * goes to a later one, so that a renewal costs the same whatever their number.
  */
 export class Terms {
   readonly #terms = new Map<string, Term>();

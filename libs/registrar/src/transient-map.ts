@@ -5,10 +5,10 @@ const FIRST_PLACES = 256;
 const HASH_SEED = randomBytes(4).readInt32LE();
 
 /**
- * A map of which entries come and go all the time, as of commands on their way. A Map does the same, but one that is filled and emptied for
- * ever leaves garbage that V8's cheap collection of young objects cannot free (it makes new tables, and each that was left refers to the
- * next), so that the process pauses for a full one. Under load that was two thirds of all old garbage. This table is reused in place. It grows
- * when half of it is taken and never shrinks, so a walk costs the largest size that it ever had.
+ * A map of which entries come and go all the time, as of commands on their way. A Map does the same, but one that is filled and
+ * emptied for ever leaves garbage that V8's cheap collection of young objects cannot free (it makes new tables, and each that was
+ * left refers to the next), so that the process pauses for a full one. Under load that was two thirds of all old garbage. This
+ * table is reused in place. It grows when half of it is taken and never shrinks, so a walk costs the largest size that it ever had.
  *
  * Open addressing; what stands behind a deleted entry moves up.
  */

@@ -25,7 +25,9 @@ class HeldLog {
 
   readonly store = {
     append: (appends: readonly StreamAppend[]) =>
-      new Promise((resolve, reject) => this.calls.push({ appends, settle: (result) => (result instanceof Error ? reject(result) : resolve(result)) })),
+      new Promise((resolve, reject) =>
+        this.calls.push({ appends, settle: (result) => (result instanceof Error ? reject(result) : resolve(result)) }),
+      ),
   } as unknown as EventStore;
 
   of(stream: string): string[] {
@@ -41,7 +43,8 @@ class HeldLog {
     if (fate === 0) return call.settle(new StoreUnavailable('not sent'));
     const results = call.appends.map(({ stream, expectedRevision, events }): AppendResult => {
       const there = this.of(stream);
-      if (there.length - 1 !== expectedRevision) return { outcome: 'wrong-expected-revision', expectedRevision, actualRevision: there.length - 1 };
+      if (there.length - 1 !== expectedRevision)
+        return { outcome: 'wrong-expected-revision', expectedRevision, actualRevision: there.length - 1 };
       for (const { id } of events) {
         there.push(id);
         this.landed.push({ id, heads: new Map([...this.streams].map(([name, ids]) => [name, ids.at(-1)])) });
@@ -68,7 +71,13 @@ describe('writes of several registrars on one log', () => {
         const decide = (stream: string): Decided => {
           const state = believed.get(stream) ?? [...log.of(stream)];
           const id = randomUUID();
-          const write: Decided = { stream, expectedRevision: state.length - 1, toAppend: { id } as EventToAppend, base: state.at(-1) ?? null, order: orders++ };
+          const write: Decided = {
+            stream,
+            expectedRevision: state.length - 1,
+            toAppend: { id } as EventToAppend,
+            base: state.at(-1) ?? null,
+            order: orders++,
+          };
           bases.set(id, write.base);
           believed.set(stream, [...state, id]);
           return write;
@@ -127,7 +136,13 @@ describe('writes of several registrars on one log', () => {
         const event = (stream: string): Decided => {
           const belief = believed.get(stream) ?? { ids: [...log.of(stream)], pairs: new Set<string>() };
           const id = randomUUID();
-          const write: Decided = { stream, expectedRevision: belief.ids.length - 1, toAppend: { id } as EventToAppend, base: belief.ids.at(-1) ?? null, order: 0 };
+          const write: Decided = {
+            stream,
+            expectedRevision: belief.ids.length - 1,
+            toAppend: { id } as EventToAppend,
+            base: belief.ids.at(-1) ?? null,
+            order: 0,
+          };
           bases.set(id, write.base);
           behind.set(id, [...belief.pairs]);
           believed.set(stream, { ids: [...belief.ids, id], pairs: belief.pairs });
@@ -200,8 +215,16 @@ describe('writes of several registrars on one log', () => {
     const log = new HeldLog();
     const lost: string[] = [];
     let wanted = true;
-    const queue = new AppendQueue<Write>(log.store, { wanted: () => wanted, overtaken: () => expect.unreachable(), lost: (writes) => lost.push(...writes.map(({ toAppend }) => toAppend.id)) });
-    const write = (stream: string, id: string, expectedRevision = NO_STREAM): Write => ({ stream, expectedRevision, toAppend: { id } as EventToAppend });
+    const queue = new AppendQueue<Write>(log.store, {
+      wanted: () => wanted,
+      overtaken: () => expect.unreachable(),
+      lost: (writes) => lost.push(...writes.map(({ toAppend }) => toAppend.id)),
+    });
+    const write = (stream: string, id: string, expectedRevision = NO_STREAM): Write => ({
+      stream,
+      expectedRevision,
+      toAppend: { id } as EventToAppend,
+    });
     queue.send([write('a', '1'), write('b', '2'), write('a', '3', 0), write('a', '4', 1), write('c', '5')]);
     expect(log.calls[0]!.appends.map(({ events }) => events.map(({ id }) => id))).toEqual([['1'], ['2']]);
     wanted = false;

@@ -23,8 +23,16 @@ class Node {
   readonly election: Election;
   readonly terms: TermKeeper;
 
-  constructor(readonly url: string, group: Group) {
-    this.election = new Election(log.store, this.replica, this.clock, silentLogger, { groups: GROUPS, group, url, probe: async (where) => (this.clock.advance(heldUpMs), !silent.has(where)) });
+  constructor(
+    readonly url: string,
+    group: Group,
+  ) {
+    this.election = new Election(log.store, this.replica, this.clock, silentLogger, {
+      groups: GROUPS,
+      group,
+      url,
+      probe: async (where) => (this.clock.advance(heldUpMs), !silent.has(where)),
+    });
     this.terms = new TermKeeper(this.registrar, this.replica, this.clock, silentLogger, this.election);
   }
 
@@ -43,7 +51,8 @@ class Node {
   }
 
   async submit(...commands: Request['command'][]): Promise<void> {
-    for (const outcome of await this.registrar.submit(commands.map((c) => ({ command: c, caller: OPERATOR, correlationId: 'spec' })))) if ('refusal' in outcome) throw outcome.refusal;
+    for (const outcome of await this.registrar.submit(commands.map((c) => ({ command: c, caller: OPERATOR, correlationId: 'spec' }))))
+      if ('refusal' in outcome) throw outcome.refusal;
   }
 
   /** Time goes on, in ticks as the timer makes them. */
@@ -195,11 +204,20 @@ describe('a lease', () => {
       await b.pass(1_000);
     }
     // What it had on its way when it was stopped, as if its check of the owner had been before.
-    await a.registrar.submit([{ command: command('lapseNve', { nveId: 'nve1', incarnation: 1, ...superseded }), caller: { kind: 'system', part: 'terms' }, correlationId: 'late' }]);
+    await a.registrar.submit([
+      {
+        command: command('lapseNve', { nveId: 'nve1', incarnation: 1, ...superseded }),
+        caller: { kind: 'system', part: 'terms' },
+        correlationId: 'late',
+      },
+    ]);
     a.clock.advance(60_000);
     await a.terms.tick();
     await b.caughtUp();
-    expect((await Array.fromAsync(log.store.readStream('nve-nve1'))).map(({ event }) => event.type)).toEqual(['NveConnected', 'NveLeaseLapsed']);
+    expect((await Array.fromAsync(log.store.readStream('nve-nve1'))).map(({ event }) => event.type)).toEqual([
+      'NveConnected',
+      'NveLeaseLapsed',
+    ]);
     expect([status(a), status(b)]).toEqual(['reachable', 'reachable']);
   });
 });
@@ -207,7 +225,12 @@ describe('a lease', () => {
 describe('a lifetime', () => {
   it('goes with its tenant system from group to group (R24a)', async () => {
     const [a, b] = [await start('a'), await start('b', REST)];
-    await a.submit(vn(1), nve('nve1'), nve('nve2', { siteId: 'elsewhere' }), attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 3 }] }));
+    await a.submit(
+      vn(1),
+      nve('nve1'),
+      nve('nve2', { siteId: 'elsewhere' }),
+      attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 3 }] }),
+    );
     await b.caughtUp();
     expect([a.terms.size, b.terms.size]).toEqual([1, 0]);
     await a.submit(command('attach', { tsId: 't1', nveId: 'nve2', tenantId: 'red', vmId: 'vm-t1', mac: '02:00:00:00:00:01' }));

@@ -6,12 +6,16 @@ import { upgradeFold } from '../src/index.ts';
 import { attach, ManualClock, nve, openLog, startNode, vn, type LogFixture } from './harness.ts';
 
 /** As if a later build named contexts otherwise. */
-const VERSIONS: readonly FoldRules[] = [...RULES, { ...RULES[0]!, context: (state) => ({ ...RULES[0]!.context(state), name: `${state.name}, new` }) }];
+const VERSIONS: readonly FoldRules[] = [
+  ...RULES,
+  { ...RULES[0]!, context: (state) => ({ ...RULES[0]!.context(state), name: `${state.name}, new` }) },
+];
 
 const clock = new ManualClock();
 let log: LogFixture;
 
-const contextOf = (network: Network): unknown => [...recordsOf(network, { kind: 'vn', vnid: 1 })].find((record) => record.key === 'context');
+const contextOf = (network: Network): unknown =>
+  [...recordsOf(network, { kind: 'vn', vnid: 1 })].find((record) => record.key === 'context');
 
 async function upgrades(): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = [];
@@ -57,7 +61,10 @@ describe('upgradeFold', () => {
   });
 
   it('is done once by two processes that start together', async () => {
-    const [a, b] = await Promise.all([startNode(log.store, clock, { network: new Network(VERSIONS) }), startNode(log.store, clock, { network: new Network(VERSIONS) })]);
+    const [a, b] = await Promise.all([
+      startNode(log.store, clock, { network: new Network(VERSIONS) }),
+      startNode(log.store, clock, { network: new Network(VERSIONS) }),
+    ]);
     await Promise.all([upgradeFold(log.store, a.replica, clock, silentLogger), upgradeFold(log.store, b.replica, clock, silentLogger)]);
     expect(await upgrades()).toHaveLength(1);
     expect([a.replica.network.version, b.replica.network.version]).toEqual([2, 2]);
@@ -69,7 +76,9 @@ describe('upgradeFold', () => {
     await upgradeFold(log.store, renewed.replica, clock, silentLogger);
     await renewed.stop();
     const failed: unknown[] = [];
-    await expect(new Replica(log.store, silentLogger).start((cause) => failed.push(cause))).rejects.toThrow('version 2 of the rules; this build has versions 1 to 1');
+    await expect(new Replica(log.store, silentLogger).start((cause) => failed.push(cause))).rejects.toThrow(
+      'version 2 of the rules; this build has versions 1 to 1',
+    );
     expect(failed).toHaveLength(1);
   });
 });

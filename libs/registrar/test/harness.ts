@@ -52,7 +52,11 @@ export interface NodeOptions {
   readonly quotas?: Quotas;
 }
 
-export async function startNode(store: EventStore, clock: Clock, { network = new Network(), keyBounds, quotas }: NodeOptions = {}): Promise<Node> {
+export async function startNode(
+  store: EventStore,
+  clock: Clock,
+  { network = new Network(), keyBounds, quotas }: NodeOptions = {},
+): Promise<Node> {
   const replica = new Replica(store, silentLogger, { network });
   const registrar = new Registrar(store, replica, clock, silentLogger, { ...(quotas && { quotas }), ...(keyBounds && { keyBounds }) });
   const terms = new TermKeeper(registrar, replica, clock, silentLogger);
@@ -103,8 +107,18 @@ export function answer(outcome: Outcome | undefined): Answer {
 
 export const code = (outcome: Outcome | undefined): string => (outcome && 'refusal' in outcome ? outcome.refusal.code : 'accepted');
 
-export const vn = (vnid: number, tenantId = 'red'): Command => command('putVn', { vnid, tenantId, name: `VN${vnid}`, service: 'l3', encapsulation: 'vxlan' });
-export const nve = (nveId: string, fields: object = {}): Command => command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:0a:01', addresses: [underlayOf(nveId)], incarnation: 1, ...fields });
+export const vn = (vnid: number, tenantId = 'red'): Command =>
+  command('putVn', { vnid, tenantId, name: `VN${vnid}`, service: 'l3', encapsulation: 'vxlan' });
+export const nve = (nveId: string, fields: object = {}): Command =>
+  command('connectNve', { nveId, siteId: 's', mac: '02:00:00:00:0a:01', addresses: [underlayOf(nveId)], incarnation: 1, ...fields });
 export const attach = (tsId: string, nveId: string, n: number, fields: object = {}): Command =>
-  command('attach', { tsId, nveId, tenantId: 'red', vmId: `vm-${tsId}`, mac: `02:00:00:00:00:0${n}`, bindings: [{ vnid: 1, ip: `192.0.2.${n}` }], ...fields });
+  command('attach', {
+    tsId,
+    nveId,
+    tenantId: 'red',
+    vmId: `vm-${tsId}`,
+    mac: `02:00:00:00:00:0${n}`,
+    bindings: [{ vnid: 1, ip: `192.0.2.${n}` }],
+    ...fields,
+  });
 export const detach = (tsId: string, nveId: string): Command => command('detach', { tsId, nveId });

@@ -32,41 +32,48 @@ describe('heard time', () => {
 
   it('never takes back time that did not count, whatever fractions of a millisecond the clock shows', () => {
     fc.assert(
-      fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), fc.array(fc.tuple(fc.double({ min: 0, max: 2 * TICK_MS, noNaN: true }), fc.boolean()), { minLength: 50, maxLength: 100 }), (startMs, looks) => {
-        const heard = new HeardTime(startMs);
-        let [nowMs, unheardMs] = [startMs, 0];
-        for (const [stepMs, deaf] of looks) {
-          expect(heard.tick((nowMs += stepMs), deaf)).toBeGreaterThanOrEqual(0);
-          expect(heard.unheardMs).toBeGreaterThanOrEqual(unheardMs);
-          ({ unheardMs } = heard);
-        }
-      }),
+      fc.property(
+        fc.double({ min: 0, max: 1e9, noNaN: true }),
+        fc.array(fc.tuple(fc.double({ min: 0, max: 2 * TICK_MS, noNaN: true }), fc.boolean()), { minLength: 50, maxLength: 100 }),
+        (startMs, looks) => {
+          const heard = new HeardTime(startMs);
+          let [nowMs, unheardMs] = [startMs, 0];
+          for (const [stepMs, deaf] of looks) {
+            expect(heard.tick((nowMs += stepMs), deaf)).toBeGreaterThanOrEqual(0);
+            expect(heard.unheardMs).toBeGreaterThanOrEqual(unheardMs);
+            ({ unheardMs } = heard);
+          }
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it('ends no term of an NVE that renews it within its length of the process being there, however it is held up, and ends that of a silent one', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.constant(TICK_MS), fc.integer({ min: TICK_MS, max: 9_000 })), { minLength: 200, maxLength: 400 }), (looks) => {
-        const heard = new HeardTime(0);
-        const terms = new Terms(0);
-        terms.start('punctual', LEASE_MS, 0);
-        terms.start('silent', LEASE_MS, 0);
-        let nowMs = 0;
-        const lapsed: string[] = [];
-        // It sends every second, whether the process listens or not; what has come is read after the look, and before anything lapses.
-        let sentMs = 0;
-        for (const stepMs of looks) {
-          nowMs += stepMs;
-          heard.tick(nowMs);
-          const lookMs = heard.at(nowMs);
-          for (; sentMs + 1_000 <= nowMs; sentMs += 1_000) terms.renew('punctual', heard.at(nowMs));
-          lapsed.push(...terms.due(lookMs, 10));
-        }
-        for (let i = 0; i < 100; i++) heard.tick((nowMs += TICK_MS));
-        lapsed.push(...terms.due(heard.at(nowMs), 10).filter((name) => name === 'silent'));
-        expect(lapsed).toEqual(['silent']);
-      }),
+      fc.property(
+        fc.array(fc.oneof(fc.constant(TICK_MS), fc.integer({ min: TICK_MS, max: 9_000 })), { minLength: 200, maxLength: 400 }),
+        (looks) => {
+          const heard = new HeardTime(0);
+          const terms = new Terms(0);
+          terms.start('punctual', LEASE_MS, 0);
+          terms.start('silent', LEASE_MS, 0);
+          let nowMs = 0;
+          const lapsed: string[] = [];
+          // It sends every second, whether the process listens or not; what has come is read after the look, and before anything lapses.
+          let sentMs = 0;
+          for (const stepMs of looks) {
+            nowMs += stepMs;
+            heard.tick(nowMs);
+            const lookMs = heard.at(nowMs);
+            for (; sentMs + 1_000 <= nowMs; sentMs += 1_000) terms.renew('punctual', heard.at(nowMs));
+            lapsed.push(...terms.due(lookMs, 10));
+          }
+          for (let i = 0; i < 100; i++) heard.tick((nowMs += TICK_MS));
+          lapsed.push(...terms.due(heard.at(nowMs), 10).filter((name) => name === 'silent'));
+          expect(lapsed).toEqual(['silent']);
+        },
+      ),
       { numRuns: 300 },
     );
   });

@@ -6,7 +6,13 @@ import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex } from '../src/idempotency.ts';
 import { Ranking } from '../src/ranking.ts';
 
 const NOW = 1_790_000_000_000;
-const audit = (actor: string, key: string, recordedAt = NOW): Audit => ({ actor, idempotencyKey: key, requestDigest: 'd', recordedAt, correlationId: 'spec' });
+const audit = (actor: string, key: string, recordedAt = NOW): Audit => ({
+  actor,
+  idempotencyKey: key,
+  requestDigest: 'd',
+  recordedAt,
+  correlationId: 'spec',
+});
 
 /** What is done under a key: recorded and folded, unless it changed nothing. */
 function done(index: IdempotencyIndex, actor: string, key: string, { recorded = true, at = NOW } = {}): void {
@@ -15,7 +21,8 @@ function done(index: IdempotencyIndex, actor: string, key: string, { recorded = 
   if (recorded) index.folded(audit(actor, key, at), answer);
 }
 
-const inForce = (index: IdempotencyIndex, actor: string, keys: readonly string[], at = NOW): string[] => keys.filter((key) => index.find(actor, key, 'd', at) !== undefined);
+const inForce = (index: IdempotencyIndex, actor: string, keys: readonly string[], at = NOW): string[] =>
+  keys.filter((key) => index.find(actor, key, 'd', at) !== undefined);
 const numbered = (count: number, prefix = 'k'): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 
 describe('the Idempotency-Keys that are remembered', () => {
@@ -81,7 +88,14 @@ describe('the Idempotency-Keys that are remembered', () => {
     index.restore(roomy.keys(), NOW);
     expect(inForce(index, 'quiet', ['mine'])).toEqual(['mine']);
     expect(inForce(index, 'flood', numbered(100, 'late'))).toEqual(numbered(100, 'late').slice(-20));
-    expect([...index.keys()].map(({ actor, key }) => `${actor} ${key}`).toSorted()).toEqual(['quiet mine', ...numbered(100, 'late').slice(-20).map((key) => `flood ${key}`)].toSorted());
+    expect([...index.keys()].map(({ actor, key }) => `${actor} ${key}`).toSorted()).toEqual(
+      [
+        'quiet mine',
+        ...numbered(100, 'late')
+          .slice(-20)
+          .map((key) => `flood ${key}`),
+      ].toSorted(),
+    );
   });
 
   it('of a command that was refused after all are free, and counted out', async () => {

@@ -37,7 +37,16 @@ let node: Node;
 let other: Node;
 
 const pass = (fields: object = {}): Command => command('passAddress', { tsId: 'a', to: 'b', vnid: 1, ip: VIP, ...fields });
-const routers = [attach('a', 'nve1', 1, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 7, vnid: 1, ip: VIP }] }), attach('b', 'nve2', 2, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.2' }] }), attach('c', 'nve3', 3, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.3' }] })];
+const routers = [
+  attach('a', 'nve1', 1, {
+    bindings: [
+      { bid: 1, vnid: 1, ip: '192.0.2.1' },
+      { bid: 7, vnid: 1, ip: VIP },
+    ],
+  }),
+  attach('b', 'nve2', 2, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.2' }] }),
+  attach('c', 'nve3', 3, { bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.3' }] }),
+];
 
 beforeEach(async () => {
   clock = new ManualClock();
@@ -54,8 +63,11 @@ afterEach(async () => {
   await log.dispose();
 });
 
-const holders = (network: Network, address: { ip: string } | { mac: string } = { ip: VIP }): string[] => [...new Set(resolve(network, 1, address).map(({ mapping }) => mapping.tsId))];
-const types = async (stream: string): Promise<string[]> => (await Array.fromAsync(log.store.readStream(stream))).map(({ event }) => event.type);
+const holders = (network: Network, address: { ip: string } | { mac: string } = { ip: VIP }): string[] => [
+  ...new Set(resolve(network, 1, address).map(({ mapping }) => mapping.tsId)),
+];
+const types = async (stream: string): Promise<string[]> =>
+  (await Array.fromAsync(log.store.readStream(stream))).map(({ event }) => event.type);
 
 describe('a passing', () => {
   it('moves both streams on, and is answered from the position at which everything changed (X1, X2)', async () => {
@@ -63,13 +75,19 @@ describe('a passing', () => {
     const { position } = await log.store.head();
     expect(answer(outcome)).toEqual({ recorded: true, position, revision: 1, effective: true, conflicts: [], memberships: [1] });
     const { tenantSystems } = node.replica.network;
-    expect([tenantSystems.get('a'), tenantSystems.get('b')]).toMatchObject([{ revision: 1, position }, { revision: 1, position }]);
-    expect([await types('ts-a'), await types('ts-b')]).toEqual([['TenantSystemAttached', 'AddressPassed'], ['TenantSystemAttached', 'AddressAwaited']]);
+    expect([tenantSystems.get('a'), tenantSystems.get('b')]).toMatchObject([
+      { revision: 1, position },
+      { revision: 1, position },
+    ]);
+    expect([await types('ts-a'), await types('ts-b')]).toEqual([
+      ['TenantSystemAttached', 'AddressPassed'],
+      ['TenantSystemAttached', 'AddressAwaited'],
+    ]);
     expect(holders(node.replica.network)).toEqual(['b']);
     expect(answer((await node.submit(pass()))[0])).toMatchObject({ recorded: false, revision: 1 });
   });
 
-  it('is guarded by the holder\'s revision, and refused changes nothing; what was meant for the taker before it is refused after it (X9)', async () => {
+  it("is guarded by the holder's revision, and refused changes nothing; what was meant for the taker before it is refused after it (X9)", async () => {
     const { position } = await log.store.head();
     expect(code(await node.send({ command: pass(), ifRevision: 1 }))).toBe('revision-mismatch');
     expect(await log.store.head()).toMatchObject({ position });
@@ -78,7 +96,8 @@ describe('a passing', () => {
   });
 
   it('is for the NVE that the taker is at, of a tenant that it serves, and for nobody else (X8)', async () => {
-    const as = (nveId: string, tenants: readonly string[] | null, to = 'b'): Promise<Outcome> => node.send({ command: pass({ to }), caller: { kind: 'nve', nveId, tenants } as Caller });
+    const as = (nveId: string, tenants: readonly string[] | null, to = 'b'): Promise<Outcome> =>
+      node.send({ command: pass({ to }), caller: { kind: 'nve', nveId, tenants } as Caller });
     expect(code(await as('nve1', ['red']))).toBe('forbidden');
     expect(code(await as('nve2', ['blue']))).toBe('forbidden');
     expect(code(await as('nve2', ['red'], 'c'))).toBe('forbidden');
@@ -88,15 +107,20 @@ describe('a passing', () => {
   });
 
   it('tells an NVE nothing of who has an id before it is clear that the taker is its own (X8)', async () => {
-    for (const tenantId of ['red', 'blue']) await node.submit(command('attach', { tsId: 'x', nveId: 'nve2', tenantId, vmId: 'v', mac: MAC9, bindings: [] }));
-    const from = (tsId: string, to: string): Promise<Outcome> => node.send({ command: pass({ tsId, to }), caller: { kind: 'nve', nveId: 'nve2', tenants: null } });
+    for (const tenantId of ['red', 'blue'])
+      await node.submit(command('attach', { tsId: 'x', nveId: 'nve2', tenantId, vmId: 'v', mac: MAC9, bindings: [] }));
+    const from = (tsId: string, to: string): Promise<Outcome> =>
+      node.send({ command: pass({ tsId, to }), caller: { kind: 'nve', nveId: 'nve2', tenants: null } });
     expect([code(await from('a', 'x')), code(await from('nobody', 'x'))]).toEqual(['ts-ambiguous', 'ts-ambiguous']);
     expect([code(await from('a', 'c')), code(await from('nobody', 'c'))]).toEqual(['forbidden', 'forbidden']);
   });
 
   it('repeated waits for what is on its way to either, and is answered with how both stand', async () => {
     await node.submit(pass());
-    const [[registered], [repeated]] = await Promise.all([node.submit(command('registerBinding', { tsId: 'b', bid: 7, lifetimeS: 50 })), node.submit(pass())]);
+    const [[registered], [repeated]] = await Promise.all([
+      node.submit(command('registerBinding', { tsId: 'b', bid: 7, lifetimeS: 50 })),
+      node.submit(pass()),
+    ]);
     expect(answer(registered)).toMatchObject({ recorded: true, revision: 2 });
     expect(answer(repeated)).toMatchObject({ recorded: false, revision: 1, effective: true });
     expect(node.replica.network.tenantSystems.get('b')!.revision).toBe(2);
@@ -113,7 +137,33 @@ describe('a passing', () => {
       if (passed !== 8_000) continue;
       const line = { bid: 7, vnid: 1, vlan: null, ip: VIP, lifetimeS: 10 };
       const { revision } = node.registrar.standing('ts-a');
-      await log.store.append([{ stream: 'ts-a', expectedRevision: revision, events: [{ id: randomUUID(), event: { type: 'AddressPassed', data: { audit, tsId: 'a', to: 'b', toRevision: 5, vnid: 1, ip: VIP, mac: null, bindings: [line], deregistered: [], toMac: null, toBindings: [] } } }] }]);
+      await log.store.append([
+        {
+          stream: 'ts-a',
+          expectedRevision: revision,
+          events: [
+            {
+              id: randomUUID(),
+              event: {
+                type: 'AddressPassed',
+                data: {
+                  audit,
+                  tsId: 'a',
+                  to: 'b',
+                  toRevision: 5,
+                  vnid: 1,
+                  ip: VIP,
+                  mac: null,
+                  bindings: [line],
+                  deregistered: [],
+                  toMac: null,
+                  toBindings: [],
+                },
+              },
+            },
+          ],
+        },
+      ]);
       await node.replica.passed((await log.store.head()).position);
     }
     await until('the binding has lapsed', () => (bindings() > 1 ? `${bindings()} bindings` : null));
@@ -121,17 +171,40 @@ describe('a passing', () => {
 
   it('is seen by everything behind it, in one call and across calls, and sees everything before it', async () => {
     const [first, second] = await Promise.all([
-      node.submit(command('deregisterBinding', { tsId: 'c', bid: 1 }), command('registerBindings', { tsId: 'a', bindings: [{ bid: 8, vnid: 1, ip: '192.0.2.3' }] }), pass({ ip: '192.0.2.3' }), pass(), detach('a', 'nve1')),
-      node.submit(pass({ to: 'c' }), pass({ tsId: 'b', to: 'c' }), command('registerBinding', { tsId: 'c', bid: 7, vnid: 1, ip: VIP }), command('changeMac', { tsId: 'b', mac: '02:00:00:00:00:01' })),
+      node.submit(
+        command('deregisterBinding', { tsId: 'c', bid: 1 }),
+        command('registerBindings', { tsId: 'a', bindings: [{ bid: 8, vnid: 1, ip: '192.0.2.3' }] }),
+        pass({ ip: '192.0.2.3' }),
+        pass(),
+        detach('a', 'nve1'),
+      ),
+      node.submit(
+        pass({ to: 'c' }),
+        pass({ tsId: 'b', to: 'c' }),
+        command('registerBinding', { tsId: 'c', bid: 7, vnid: 1, ip: VIP }),
+        command('changeMac', { tsId: 'b', mac: '02:00:00:00:00:01' }),
+      ),
     ]);
-    expect([...first, ...second].map(code)).toEqual(['accepted', 'accepted', 'accepted', 'accepted', 'accepted', 'ts-not-attached', 'accepted', 'accepted', 'accepted']);
+    expect([...first, ...second].map(code)).toEqual([
+      'accepted',
+      'accepted',
+      'accepted',
+      'accepted',
+      'accepted',
+      'ts-not-attached',
+      'accepted',
+      'accepted',
+      'accepted',
+    ]);
     expect(answer(second[2])).toMatchObject({ recorded: false, revision: 2, position: answer(second[1]).position });
     expect([holders(node.replica.network), holders(node.replica.network, { ip: '192.0.2.3' })]).toEqual([['c'], ['b']]);
   });
 
   it('counts with the quotas of where the address goes, and not as more of the tenant', async () => {
     await node.stop();
-    node = await startNode(log.store, clock, { quotas: { tenant: new Map([['red', { bindings: 4 }]]), nve: new Map([['nve3', { bindings: 1 }]]) } });
+    node = await startNode(log.store, clock, {
+      quotas: { tenant: new Map([['red', { bindings: 4 }]]), nve: new Map([['nve3', { bindings: 1 }]]) },
+    });
     expect(code((await node.submit(pass({ to: 'c' })))[0])).toBe('quota-exceeded');
     expect(code((await node.submit(pass()))[0])).toBe('accepted');
   });
@@ -168,13 +241,15 @@ describe('a passing', () => {
 });
 
 describe('a passing, while other registrars write', () => {
-  const slow = (type: 'AddressAwaited' | 'AddressPassed', before: () => Promise<unknown>): Promise<Node> => startNode(overtaking(log.store, type, before), clock);
+  const slow = (type: 'AddressAwaited' | 'AddressPassed', before: () => Promise<unknown>): Promise<Node> =>
+    startNode(overtaking(log.store, type, before), clock);
   /** The other registrar has all that is in the log, and writes. */
   const meanwhile = async (...commands: Command[]): Promise<Outcome[]> => {
     await other.replica.passed((await log.store.head()).position);
     return other.submit(...commands);
   };
-  const register = (tsId: string, bid: number, ip: string, fields: object = {}): Command => command('registerBinding', { tsId, bid, vnid: 1, ip, ...fields });
+  const register = (tsId: string, bid: number, ip: string, fields: object = {}): Command =>
+    command('registerBinding', { tsId, bid, vnid: 1, ip, ...fields });
 
   it('of one address to two at one moment: one has it, and the other is told', async () => {
     const [[first], [second]] = await Promise.all([node.submit(pass()), other.submit(pass({ to: 'c' }))]);
@@ -185,7 +260,10 @@ describe('a passing, while other registrars write', () => {
   it('is decided again where one of them comes to the taker first (X9)', async () => {
     const racing = await slow('AddressAwaited', () => meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 })));
     expect(code((await racing.submit(pass()))[0])).toBe('accepted');
-    expect([await types('ts-a'), await types('ts-b')]).toEqual([['TenantSystemAttached', 'AddressPassed'], ['TenantSystemAttached', 'MacChanged', 'AddressAwaited']]);
+    expect([await types('ts-a'), await types('ts-b')]).toEqual([
+      ['TenantSystemAttached', 'AddressPassed'],
+      ['TenantSystemAttached', 'MacChanged', 'AddressAwaited'],
+    ]);
     expect(racing.replica.network.tenantSystems.get('b')!.state).toMatchObject({ mac: MAC9, bindings: [{ bid: 1 }, { bid: 7, ip: VIP }] });
     await racing.stop();
   });
@@ -195,9 +273,15 @@ describe('a passing, while other registrars write', () => {
       const racing = await slow('AddressPassed', () => meanwhile(command('changeMac', { tsId: 'b', mac: `02:00:00:00:00:2${i}` })));
       const { revision } = racing.registrar.standing('ts-a');
       const keyed = { command: pass(), idempotency: { key: `k${i}`, requestDigest: 'd' } };
-      expect(code(await racing.send({ ...keyed, ...(guarded ? { ifRevision: revision } : {}) }))).toBe(guarded ? 'revision-mismatch' : 'accepted');
+      expect(code(await racing.send({ ...keyed, ...(guarded ? { ifRevision: revision } : {}) }))).toBe(
+        guarded ? 'revision-mismatch' : 'accepted',
+      );
       // It ends the waiting before it writes: so it is in the log which came first.
-      expect((await types('ts-b')).slice(guarded ? -2 : -3)).toEqual(['AddressAwaited', 'MacChanged', ...(guarded ? [] : ['AddressAwaited'])]);
+      expect((await types('ts-b')).slice(guarded ? -2 : -3)).toEqual([
+        'AddressAwaited',
+        'MacChanged',
+        ...(guarded ? [] : ['AddressAwaited']),
+      ]);
       expect(holders(racing.replica.network)).toEqual([guarded ? 'a' : 'b']);
       await racing.stop();
       // Nothing that did not count is the answer to a key.
@@ -211,10 +295,21 @@ describe('a passing, while other registrars write', () => {
 
   it('takes what was decided behind it on either with it: nothing lands on a state that never was', async () => {
     const another = '192.0.2.50';
-    const first = await slow('AddressAwaited', () => meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 }), register('b', 7, '192.0.2.77')));
-    // The taker has BID 7 now, so that it is refused; what the holder was to have in place of the IP that it gave away replaces that IP then, as its caller asked.
-    expect((await first.submit(pass(), register('a', 7, another), register('a', 8, '192.0.2.51'))).map(code)).toEqual(['bid-duplicate', 'accepted', 'accepted']);
-    expect(first.replica.network.tenantSystems.get('a')!.state.bindings.map(({ bid, ip }) => [bid, ip])).toEqual([[1, '192.0.2.1'], [7, another], [8, '192.0.2.51']]);
+    const first = await slow('AddressAwaited', () =>
+      meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 }), register('b', 7, '192.0.2.77')),
+    );
+    // The taker has BID 7 now, so that it is refused; what the holder was to have in place of the IP that it gave away replaces
+    // that IP then, as its caller asked.
+    expect((await first.submit(pass(), register('a', 7, another), register('a', 8, '192.0.2.51'))).map(code)).toEqual([
+      'bid-duplicate',
+      'accepted',
+      'accepted',
+    ]);
+    expect(first.replica.network.tenantSystems.get('a')!.state.bindings.map(({ bid, ip }) => [bid, ip])).toEqual([
+      [1, '192.0.2.1'],
+      [7, another],
+      [8, '192.0.2.51'],
+    ]);
     await first.stop();
 
     await meanwhile(register('a', 7, VIP), command('deregisterBinding', { tsId: 'b', bid: 7 }));
@@ -262,23 +357,33 @@ describe('a passing, while other registrars write', () => {
     await shaky.stop();
   });
 
-  it('is over for what comes after it, though its second event comes after its caller was told that nothing is known', { timeout: 600_000 }, async () => {
-    // That it counts, and that it does not.
-    for (const counts of [true, false]) {
-      const racing = await slow('AddressPassed', async () => {
-        await new Promise((done) => setTimeout(done, OUTCOME_DEADLINE_MS + 500));
-        if (!counts) await meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 }));
-      });
-      expect(code((await racing.submit(pass()))[0])).toBe('outcome-unknown');
-      const outcomes = await racing.submit(register('a', 4, '192.0.2.44'), register('b', 4, '192.0.2.45'), register('c', 4, '192.0.2.46'));
-      expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted']);
-      await until('it is decided again where it did not count', () => (holders(racing.replica.network).join() === 'b' ? null : 'not yet'));
-      expect(racing.registrar.commandsInFlight).toBe(0);
-      await racing.stop();
-      await other.replica.passed((await log.store.head()).position);
-      await meanwhile(pass({ tsId: 'b', to: 'a' }), ...['a', 'b', 'c'].map((tsId) => command('deregisterBinding', { tsId, bid: 4 })));
-    }
-  });
+  it(
+    'is over for what comes after it, though its second event comes after its caller was told that nothing is known',
+    { timeout: 600_000 },
+    async () => {
+      // That it counts, and that it does not.
+      for (const counts of [true, false]) {
+        const racing = await slow('AddressPassed', async () => {
+          await new Promise((done) => setTimeout(done, OUTCOME_DEADLINE_MS + 500));
+          if (!counts) await meanwhile(command('changeMac', { tsId: 'b', mac: MAC9 }));
+        });
+        expect(code((await racing.submit(pass()))[0])).toBe('outcome-unknown');
+        const outcomes = await racing.submit(
+          register('a', 4, '192.0.2.44'),
+          register('b', 4, '192.0.2.45'),
+          register('c', 4, '192.0.2.46'),
+        );
+        expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted']);
+        await until('it is decided again where it did not count', () =>
+          holders(racing.replica.network).join() === 'b' ? null : 'not yet',
+        );
+        expect(racing.registrar.commandsInFlight).toBe(0);
+        await racing.stop();
+        await other.replica.passed((await log.store.head()).position);
+        await meanwhile(pass({ tsId: 'b', to: 'a' }), ...['a', 'b', 'c'].map((tsId) => command('deregisterBinding', { tsId, bid: 4 })));
+      }
+    },
+  );
 
   it('decides nothing on a taker that waits, though ending its waiting fails at first', async () => {
     let failures = 0;
@@ -287,7 +392,9 @@ describe('a passing, while other registrars write', () => {
         const value = Reflect.get(target, name, target) as unknown;
         if (name !== 'append') return typeof value === 'function' ? value.bind(target) : value;
         return (appends: Parameters<EventStore['append']>[0]) => {
-          const ends = appends.some(({ events }) => events.some(({ event }) => event.type === 'AddressAwaited' && event.data.from === null));
+          const ends = appends.some(({ events }) =>
+            events.some(({ event }) => event.type === 'AddressAwaited' && event.data.from === null),
+          );
           return ends && failures++ < 2 ? Promise.reject(new StoreUnavailable('no answer')) : log.store.append(appends);
         };
       },
@@ -313,9 +420,14 @@ describe('a passing, while other registrars write', () => {
     await shaky.stop();
   });
 
-  it('takes nothing for done that is undone by what is on its way, and keeps the order of a caller\'s commands', async () => {
+  it("takes nothing for done that is undone by what is on its way, and keeps the order of a caller's commands", async () => {
     const racing = await slow('AddressPassed', () => meanwhile(command('changeMac', { tsId: 'a', mac: MAC9 })));
-    const outcomes = await racing.submit(pass(), command('deregisterBinding', { tsId: 'c', bid: 1 }), pass({ tsId: 'b', to: 'c', ip: '192.0.2.2' }), register('c', 1, '192.0.2.3'));
+    const outcomes = await racing.submit(
+      pass(),
+      command('deregisterBinding', { tsId: 'c', bid: 1 }),
+      pass({ tsId: 'b', to: 'c', ip: '192.0.2.2' }),
+      register('c', 1, '192.0.2.3'),
+    );
     expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted', 'accepted']);
     expect(answer(outcomes[3])).toMatchObject({ recorded: true });
     // The passed one had BID 1 before the last command gave that another address.
@@ -332,31 +444,54 @@ describe('a passing, while other registrars write', () => {
       // The deregistration lands well after the passing was overtaken.
       setTimeout(overtaken.resolve, 300);
     });
-    const racing = await startNode(overtaking(passing, 'BindingDeregistered', () => overtaken.promise), clock);
+    const racing = await startNode(
+      overtaking(passing, 'BindingDeregistered', () => overtaken.promise),
+      clock,
+    );
     const first = racing.submit(pass());
     await reached.promise;
-    const behind = racing.submit(command('deregisterBinding', { tsId: 'c', bid: 1 }), pass({ tsId: 'b', to: 'c', ip: '192.0.2.2', bid: 9 }), register('c', 1, '192.0.2.3'));
+    const behind = racing.submit(
+      command('deregisterBinding', { tsId: 'c', bid: 1 }),
+      pass({ tsId: 'b', to: 'c', ip: '192.0.2.2', bid: 9 }),
+      register('c', 1, '192.0.2.3'),
+    );
     released.resolve();
     expect([...(await first), ...(await behind)].map(code)).toEqual(['accepted', 'accepted', 'accepted', 'accepted']);
     expect(answer((await behind)[2])).toMatchObject({ recorded: true });
-    expect(racing.registrar.standing('ts-c').state).toMatchObject({ bindings: [{ bid: 9, ip: '192.0.2.2' }, { bid: 1, ip: '192.0.2.3' }] });
+    expect(racing.registrar.standing('ts-c').state).toMatchObject({
+      bindings: [
+        { bid: 9, ip: '192.0.2.2' },
+        { bid: 1, ip: '192.0.2.3' },
+      ],
+    });
     await racing.stop();
   });
 
   it('leaves each address with one of them, whatever comes when: both folds, and a fold from scratch, agree', async () => {
     const ids = ['a', 'b', 'c'];
     const ips = [VIP, '192.0.2.1', '192.0.2.2', '192.0.2.3'];
-    const random = ((seed: number) => (n: number) => (seed = (seed * 48_271) % 2_147_483_647) % n)(20_261_127);
+    const random = (
+      (seed: number) => (n: number) =>
+        (seed = (seed * 48_271) % 2_147_483_647) % n
+    )(20_261_127);
     const some = <T>(list: readonly T[]): T => list[random(list.length)]!;
     const next = (): Command => {
       const [from, to] = random(2) === 0 ? [some(ids), some(ids)] : (['a', 'b'] as const);
       if (from === to) return command('registerBinding', { tsId: some(ids), bid: 1 + random(9), lifetimeS: 100 + random(50) });
       if (random(4) === 0) return command('passAddress', { tsId: from, to, mac: `02:00:00:00:00:0${1 + random(3)}` });
-      return command('passAddress', { tsId: from, to, vnid: 1, ip: some(ips), ...(random(3) === 0 ? { forIp: some(ips) } : { bid: 1 + random(9) }) });
+      return command('passAddress', {
+        tsId: from,
+        to,
+        vnid: 1,
+        ip: some(ips),
+        ...(random(3) === 0 ? { forIp: some(ips) } : { bid: 1 + random(9) }),
+      });
     };
     const tally = new Map<string, number>();
     for (let round = 0; round < 40; round++) {
-      const outcomes = await Promise.all([node, other, node, other].map((each) => each.submit(...Array.from({ length: 1 + random(4) }, next))));
+      const outcomes = await Promise.all(
+        [node, other, node, other].map((each) => each.submit(...Array.from({ length: 1 + random(4) }, next))),
+      );
       for (const outcome of outcomes.flat()) tally.set(code(outcome), (tally.get(code(outcome)) ?? 0) + 1);
     }
     const { position } = await log.store.head();
@@ -373,7 +508,10 @@ describe('a passing, while other registrars write', () => {
     for (const network of [node.replica.network, other.replica.network, replayed]) {
       for (const ip of ips) expect(holders(network, { ip })).toHaveLength(1);
       for (const mac of [1, 2, 3]) expect(holders(network, { mac: `02:00:00:00:00:0${mac}` }).length).toBeLessThan(2);
-      for (const feed of feedsOf(network)) expect(new Map([...recordsOf(network, feed)].map((record) => [record.key, record]))).toEqual(recomputed.tables.get(feedKey(feed)) ?? new Map());
+      for (const feed of feedsOf(network))
+        expect(new Map([...recordsOf(network, feed)].map((record) => [record.key, record]))).toEqual(
+          recomputed.tables.get(feedKey(feed)) ?? new Map(),
+        );
     }
     expect(node.registrar.commandsInFlight + other.registrar.commandsInFlight).toBe(0);
     expect(tally.get('accepted')).toBeGreaterThan(30);

@@ -38,7 +38,14 @@ describe('a command', () => {
   it('is answered from the fold: position, revision, memberships (R37)', async () => {
     const [outcome] = await node.submit(attach('t1', 'nve1', 1));
     const head = await log.store.head();
-    expect(answer(outcome)).toEqual({ recorded: true, position: head.position, revision: 0, effective: true, conflicts: [], memberships: [1] });
+    expect(answer(outcome)).toEqual({
+      recorded: true,
+      position: head.position,
+      revision: 0,
+      effective: true,
+      conflicts: [],
+      memberships: [1],
+    });
     expect(node.replica.network.position).toBe(head.position);
   });
 
@@ -79,7 +86,8 @@ describe('a command', () => {
 
   it('of an NVE is refused beyond its own NVE, tenants and tenant systems', async () => {
     await node.submit(attach('t1', 'nve1', 1), attach('t2', 'nve2', 2));
-    const as = async (c: ReturnType<typeof command>, tenants: string[] | null = ['red']): Promise<string> => code(await node.send({ command: c, caller: { kind: 'nve', nveId: 'nve1', tenants } }));
+    const as = async (c: ReturnType<typeof command>, tenants: string[] | null = ['red']): Promise<string> =>
+      code(await node.send({ command: c, caller: { kind: 'nve', nveId: 'nve1', tenants } }));
     expect(await as(attach('t3', 'nve2', 3))).toBe('forbidden');
     expect(await as(attach('t3', 'nve1', 3), ['blue'])).toBe('forbidden');
     expect(await as(command('changeMac', { tsId: 't2', mac: '02:00:00:00:00:09' }))).toBe('forbidden');
@@ -98,19 +106,38 @@ describe('an NVE', () => {
     await node.stop();
     node = await startNode(log.store, clock, { quotas: { tenant: new Map(), nve: new Map([['nve2', { bindings: 2 }]]) } });
     await node.submit(attach('t1', 'nve1', 1), attach('t1', 'nve2', 1, { placement: 'add' }), attach('t2', 'nve2', 2));
-    const more = command('registerBindings', { tsId: 't1', bindings: [{ bid: 1, vnid: 1, ip: '192.0.2.1' }, { bid: 2, vnid: 1, ip: '192.0.2.9' }] });
+    const more = command('registerBindings', {
+      tsId: 't1',
+      bindings: [
+        { bid: 1, vnid: 1, ip: '192.0.2.1' },
+        { bid: 2, vnid: 1, ip: '192.0.2.9' },
+      ],
+    });
     const refusal = async (caller: Caller): Promise<object> => {
       const outcome = await node.send({ command: more, caller });
       return 'refusal' in outcome ? { code: outcome.refusal.code, message: outcome.refusal.message, ...outcome.refusal.detail } : outcome;
     };
-    expect(await refusal(OPERATOR)).toMatchObject({ code: 'quota-exceeded', received: 'nve2', expected: { bindings: 2 }, actual: { bindings: 3 } });
+    expect(await refusal(OPERATOR)).toMatchObject({
+      code: 'quota-exceeded',
+      received: 'nve2',
+      expected: { bindings: 2 },
+      actual: { bindings: 3 },
+    });
     expect(await refusal({ kind: 'nve', nveId: 'nve2', tenants: null })).toEqual(await refusal(OPERATOR));
-    expect(await refusal({ kind: 'nve', nveId: 'nve1', tenants: null })).toEqual({ code: 'quota-exceeded', message: 'NVE nve2, where the tenant system is too, has no room for it', field: 'nveId', received: 'nve2' });
+    expect(await refusal({ kind: 'nve', nveId: 'nve1', tenants: null })).toEqual({
+      code: 'quota-exceeded',
+      message: 'NVE nve2, where the tenant system is too, has no room for it',
+      field: 'nveId',
+      received: 'nve2',
+    });
   });
 });
 
 describe('an id of a tenant system that two tenants have', () => {
-  const streams = async (): Promise<string[]> => (await Array.fromAsync(log.store.readAll())).flatMap(({ events }) => events.map(({ stream, event }) => `${stream} ${event.type}`)).filter((line) => line.startsWith('ts-'));
+  const streams = async (): Promise<string[]> =>
+    (await Array.fromAsync(log.store.readAll()))
+      .flatMap(({ events }) => events.map(({ stream, event }) => `${stream} ${event.type}`))
+      .filter((line) => line.startsWith('ts-'));
   const blue = { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1' }] };
 
   it('names a tenant system of each, whichever registrar each is given to, at the same moment too', async () => {
@@ -120,11 +147,17 @@ describe('an id of a tenant system that two tenants have', () => {
     const [[red], [second]] = await Promise.all([node.submit(attach('t1', 'nve1', 1)), other.submit(attach('t1', 'nve2', 2, blue))]);
     expect(answer(red)).toMatchObject({ recorded: true, effective: true, memberships: [1] });
     expect(answer(second)).toMatchObject({ recorded: true, effective: true, memberships: [9], revision: 0 });
-    expect((await streams()).toSorted()).toEqual(['ts-t1 TenantSystemAttached', expect.stringMatching(/^ts-t1@(?:red|blue) TenantSystemAttached$/)]);
+    expect((await streams()).toSorted()).toEqual([
+      'ts-t1 TenantSystemAttached',
+      expect.stringMatching(/^ts-t1@(?:red|blue) TenantSystemAttached$/),
+    ]);
     await node.replica.passed((await log.store.head()).position);
     expect(code((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:07' })))[0])).toBe('ts-ambiguous');
     expect(answer((await node.submit(detach('t1', 'nve2')))[0])).toMatchObject({ memberships: [] });
-    expect(node.replica.network.namesakes.of('t1', 'red')!.state).toMatchObject({ attachments: [{ nveId: 'nve1' }], mac: '02:00:00:00:00:01' });
+    expect(node.replica.network.namesakes.of('t1', 'red')!.state).toMatchObject({
+      attachments: [{ nveId: 'nve1' }],
+      mac: '02:00:00:00:00:01',
+    });
     await other.stop();
   });
 
@@ -141,14 +174,18 @@ describe('an id of a tenant system that two tenants have', () => {
         yield message;
       }
     });
-    const other = await startNode(replaced(late, 'append', async (appends) => {
-      if (!slow) return log.store.append(appends);
-      await released;
-      throw new StoreUnavailable('the answer was lost');
-    }), clock);
+    const other = await startNode(
+      replaced(late, 'append', async (appends) => {
+        if (!slow) return log.store.append(appends);
+        await released;
+        throw new StoreUnavailable('the answer was lost');
+      }),
+      clock,
+    );
     await other.replica.passed((await log.store.head()).position);
     seen = told;
-    // The first attempt is recorded by one registrar; its answer is lost, and the other one, which lags and has another tenant's attach on its way, is asked.
+    // The first attempt is recorded by one registrar; its answer is lost, and the other one, which lags and has another tenant's
+    // attach on its way, is asked.
     const red = other.submit(attach('t1', 'nve1', 1));
     const first = answer(await node.send(keyed));
     slow = false;
@@ -163,9 +200,27 @@ describe('an id of a tenant system that two tenants have', () => {
 
   it('keeps the streams of a log in which an earlier build gave one stream to both, one after the other', async () => {
     const audit = { recordedAt: 0, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };
-    const attached = (tenantId: string): NvaEvent => ({ type: 'TenantSystemAttached', data: { audit, tsId: 't5', tenantId, vmId: 'vm', mac: '02:00:00:00:00:05', attachment: { nveId: 'nve1', logicalInterface: null, state: 'activated' }, bindings: [], mobility: 0 } });
-    const events: NvaEvent[] = [attached('red'), { type: 'TenantSystemRemoved', data: { audit, tsId: 't5', from: ['nve1'] } }, attached('blue')];
-    await log.store.append([{ stream: 'ts-t5', expectedRevision: -1, events: events.map((event) => ({ id: crypto.randomUUID(), event })) }]);
+    const attached = (tenantId: string): NvaEvent => ({
+      type: 'TenantSystemAttached',
+      data: {
+        audit,
+        tsId: 't5',
+        tenantId,
+        vmId: 'vm',
+        mac: '02:00:00:00:00:05',
+        attachment: { nveId: 'nve1', logicalInterface: null, state: 'activated' },
+        bindings: [],
+        mobility: 0,
+      },
+    });
+    const events: NvaEvent[] = [
+      attached('red'),
+      { type: 'TenantSystemRemoved', data: { audit, tsId: 't5', from: ['nve1'] } },
+      attached('blue'),
+    ];
+    await log.store.append([
+      { stream: 'ts-t5', expectedRevision: -1, events: events.map((event) => ({ id: crypto.randomUUID(), event })) },
+    ]);
     await node.replica.passed((await log.store.head()).position);
     expect(answer((await node.submit(attach('t5', 'nve2', 5)))[0])).toMatchObject({ revision: 0, effective: true });
     expect((await streams()).at(-1)).toBe('ts-t5@red TenantSystemAttached');
@@ -173,7 +228,11 @@ describe('an id of a tenant system that two tenants have', () => {
   });
 
   it('lapses the bindings of the one whose lifetime has passed (R24a)', async () => {
-    await node.submit(vn(9, 'blue'), attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 5 }] }), attach('t1', 'nve1', 2, { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1', lifetimeS: 3 }] }));
+    await node.submit(
+      vn(9, 'blue'),
+      attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 5 }] }),
+      attach('t1', 'nve1', 2, { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1', lifetimeS: 3 }] }),
+    );
     node.terms.start();
     const bound = (tenantId: string): number => node.replica.network.namesakes.of('t1', tenantId)!.state.bindings.length;
     for (let ms = 0; ms < 8_000 && bound('blue') > 0; ms += 100) {
@@ -187,7 +246,8 @@ describe('an id of a tenant system that two tenants have', () => {
 });
 
 describe('the id of an NVE', () => {
-  const refusal = async (...commands: Parameters<Node['submit']>): Promise<unknown[]> => (await node.submit(...commands)).map((outcome) => ('refusal' in outcome ? outcome.refusal.code : 'taken'));
+  const refusal = async (...commands: Parameters<Node['submit']>): Promise<unknown[]> =>
+    (await node.submit(...commands)).map((outcome) => ('refusal' in outcome ? outcome.refusal.code : 'taken'));
 
   it('that differs from another in . and _ only is refused, whether that one is written or on its way', async () => {
     expect(await refusal(nve('leaf.1'), nve('leaf_1'))).toEqual(['taken', 'nve-id-collides']);
@@ -202,7 +262,11 @@ describe('the id of an NVE', () => {
     expect(await refusal(nve('LEAF-1'))).toEqual(['nve-id-case']);
     const [outcome] = await node.submit(nve('leaf-1'));
     expect('refusal' in outcome! && outcome.refusal.detail).toMatchObject({ field: 'nveId', received: 'leaf-1', actual: 'Leaf-1' });
-    expect(await refusal(nve('02-00-00-00-00-AB'), nve('02-00-00-00-00-ab'), nve('Leaf-1', { incarnation: 2 }))).toEqual(['taken', 'nve-id-case', 'taken']);
+    expect(await refusal(nve('02-00-00-00-00-AB'), nve('02-00-00-00-00-ab'), nve('Leaf-1', { incarnation: 2 }))).toEqual([
+      'taken',
+      'nve-id-case',
+      'taken',
+    ]);
     const forgotten = command('disconnectNve', { nveId: 'Leaf-1', forget: true });
     expect(await refusal(forgotten, nve('leaf-1'), nve('LEAF-1'))).toEqual(['taken', 'taken', 'nve-id-case']);
     await node.stop();
@@ -212,10 +276,26 @@ describe('the id of an NVE', () => {
 
   it('that another has in another case, in a log of before, stays both of theirs (X6)', async () => {
     const audit = { recordedAt: 0, actor: 'operator:old', correlationId: 'old', idempotencyKey: null, requestDigest: null };
-    const connected = (nveId: string) => ({ stream: `nve-${nveId}`, expectedRevision: -1, events: [{ id: randomUUID(), event: { type: 'NveConnected' as const, data: { audit, nveId, siteId: 's', mac: '02:00:00:00:ff:01', addresses: ['198.51.100.1'], incarnation: 1, leaseS: null } } }] });
+    const connected = (nveId: string) => ({
+      stream: `nve-${nveId}`,
+      expectedRevision: -1,
+      events: [
+        {
+          id: randomUUID(),
+          event: {
+            type: 'NveConnected' as const,
+            data: { audit, nveId, siteId: 's', mac: '02:00:00:00:ff:01', addresses: ['198.51.100.1'], incarnation: 1, leaseS: null },
+          },
+        },
+      ],
+    });
     await log.store.append([connected('Spine-1'), connected('spine-1')]);
     await node.replica.passed((await log.store.head()).position);
-    expect(await refusal(nve('Spine-1', { incarnation: 2 }), nve('spine-1', { incarnation: 2 }), nve('SPINE-1'))).toEqual(['taken', 'taken', 'nve-id-case']);
+    expect(await refusal(nve('Spine-1', { incarnation: 2 }), nve('spine-1', { incarnation: 2 }), nve('SPINE-1'))).toEqual([
+      'taken',
+      'taken',
+      'nve-id-case',
+    ]);
   });
 
   it('stays taken when its NVE is forgotten, since its topic stays, and over a restart', async () => {
@@ -228,14 +308,28 @@ describe('the id of an NVE', () => {
 });
 
 describe('an underlay address', () => {
-  const outcomes = async (...commands: Parameters<Node['submit']>): Promise<unknown[]> => (await node.submit(...commands)).map((outcome) => ('refusal' in outcome ? [outcome.refusal.code, outcome.refusal.detail.actual] : 'taken'));
+  const outcomes = async (...commands: Parameters<Node['submit']>): Promise<unknown[]> =>
+    (await node.submit(...commands)).map((outcome) =>
+      'refusal' in outcome ? [outcome.refusal.code, outcome.refusal.detail.actual] : 'taken',
+    );
   const at = (nveId: string, address: string, incarnation = 1): ReturnType<typeof nve> => nve(nveId, { addresses: [address], incarnation });
 
   it('of another NVE is refused, whether that one is written or on its way, coming or going (R2)', async () => {
     const held = (heldBy: string): unknown[] => ['tunnel-address-held', { heldBy }];
     expect(await outcomes(at('a', '198.51.100.201'), at('b', '198.51.100.201'))).toEqual(['taken', held('a')]);
-    expect(await outcomes(at('b', '198.51.100.201'), command('disconnectNve', { nveId: 'a' }), at('b', '198.51.100.201'), at('a', '198.51.100.201'))).toEqual([held('a'), 'taken', 'taken', held('b')]);
-    expect(await outcomes(at('b', '198.51.100.202', 2), at('a', '198.51.100.201', 2), at('c', '198.51.100.202'))).toEqual(['taken', 'taken', held('b')]);
+    expect(
+      await outcomes(
+        at('b', '198.51.100.201'),
+        command('disconnectNve', { nveId: 'a' }),
+        at('b', '198.51.100.201'),
+        at('a', '198.51.100.201'),
+      ),
+    ).toEqual([held('a'), 'taken', 'taken', held('b')]);
+    expect(await outcomes(at('b', '198.51.100.202', 2), at('a', '198.51.100.201', 2), at('c', '198.51.100.202'))).toEqual([
+      'taken',
+      'taken',
+      held('b'),
+    ]);
     await node.stop();
     node = await startNode(log.store, clock);
     expect(await outcomes(at('c', '198.51.100.201'), at('c', '198.51.100.202'))).toEqual([held('a'), held('b')]);
@@ -250,9 +344,17 @@ describe('two registrars on one log', () => {
   afterEach(() => other.stop());
 
   it('that race for an address: the later is recorded, not effective, and names the conflict (X2)', async () => {
-    const [[first], [second]] = await Promise.all([node.submit(attach('t1', 'nve1', 1)), other.submit(attach('t2', 'nve2', 2, { bindings: [{ vnid: 1, ip: '192.0.2.1' }] }))]);
+    const [[first], [second]] = await Promise.all([
+      node.submit(attach('t1', 'nve1', 1)),
+      other.submit(attach('t2', 'nve2', 2, { bindings: [{ vnid: 1, ip: '192.0.2.1' }] })),
+    ]);
     expect(answer(first)).toMatchObject({ effective: true });
-    expect(answer(second)).toMatchObject({ recorded: true, effective: false, conflicts: [{ vnid: 1, address: '192.0.2.1', heldBy: 't1' }], memberships: [1] });
+    expect(answer(second)).toMatchObject({
+      recorded: true,
+      effective: false,
+      conflicts: [{ vnid: 1, address: '192.0.2.1', heldBy: 't1' }],
+      memberships: [1],
+    });
   });
 
   it('that race for a stream: the later decides again on what the first wrote (R55)', async () => {
@@ -276,7 +378,12 @@ describe('two registrars on one log', () => {
 
   it('that both keep writing one stream leave it whole: an outcome each, and no revision missing or twice', async () => {
     const rounds = Array.from({ length: 20 }, (_, i) => i);
-    const outcomes = await Promise.all(rounds.flatMap((i) => [node.submit(nve('nve1', { incarnation: 2 * i })), other.submit(nve('nve1', { addresses: [`198.51.100.${i + 1}`], incarnation: 1000 + i }))]));
+    const outcomes = await Promise.all(
+      rounds.flatMap((i) => [
+        node.submit(nve('nve1', { incarnation: 2 * i })),
+        other.submit(nve('nve1', { addresses: [`198.51.100.${i + 1}`], incarnation: 1000 + i })),
+      ]),
+    );
     const codes = new Set(outcomes.flat().map(code));
     expect([...codes].every((c) => ['accepted', 'nve-incarnation', 'contention'].includes(c))).toBe(true);
     const revisions: number[] = [];
@@ -286,7 +393,8 @@ describe('two registrars on one log', () => {
 });
 
 describe('a tenant system whose VN was deleted under it, and the VNID given to another tenant,', () => {
-  const blue = (tsId: string, n: number): Command => attach(tsId, 'nve2', n, { tenantId: 'blue', bindings: [{ vnid: 5, ip: `192.0.2.${n}` }] });
+  const blue = (tsId: string, n: number): Command =>
+    attach(tsId, 'nve2', n, { tenantId: 'blue', bindings: [{ vnid: 5, ip: `192.0.2.${n}` }] });
 
   beforeEach(async () => {
     let overtaken = false;
@@ -297,7 +405,10 @@ describe('a tenant system whose VN was deleted under it, and the VNID given to a
     });
     await node.submit(vn(5));
     const other = await startNode(late, clock);
-    expect(answer((await other.submit(attach('t1', 'nve1', 1, { bindings: [{ vnid: 5, ip: '192.0.2.1' }] })))[0])).toMatchObject({ effective: false, memberships: [] });
+    expect(answer((await other.submit(attach('t1', 'nve1', 1, { bindings: [{ vnid: 5, ip: '192.0.2.1' }] })))[0])).toMatchObject({
+      effective: false,
+      memberships: [],
+    });
     await other.stop();
     const outcomes = await node.submit(command('purgeVn', { vnid: 5 }), vn(5, 'blue'), blue('b2', 2));
     expect(outcomes.map(code)).toEqual(['accepted', 'accepted', 'accepted']);
@@ -310,9 +421,18 @@ describe('a tenant system whose VN was deleted under it, and the VNID given to a
   });
 
   it('holds no address there, while something of it is on its way neither', async () => {
-    const outcomes = await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:03' }), blue('b1', 1), blue('b3', 3), command('remove', { tsId: 'b1' }), command('remove', { tsId: 'b2' }), command('remove', { tsId: 'b3' }));
+    const outcomes = await node.submit(
+      command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:03' }),
+      blue('b1', 1),
+      blue('b3', 3),
+      command('remove', { tsId: 'b1' }),
+      command('remove', { tsId: 'b2' }),
+      command('remove', { tsId: 'b3' }),
+    );
     expect(outcomes.map(code)).toEqual(Array.from({ length: 6 }, () => 'accepted'));
-    expect((await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:04' }), command('deleteVn', { vnid: 5 }))).map(code)).toEqual(['accepted', 'accepted']);
+    expect(
+      (await node.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:04' }), command('deleteVn', { vnid: 5 }))).map(code),
+    ).toEqual(['accepted', 'accepted']);
   });
 });
 
@@ -332,7 +452,11 @@ describe('an Idempotency-Key', () => {
   it('is refused with another body, belongs to its caller, and is over after 24 hours', async () => {
     await node.send({ command: attach('t1', 'nve1', 1), ...keyed('k', 'd') });
     expect(code(await node.send({ command: attach('t2', 'nve1', 2), ...keyed('k', 'e') }))).toBe('idempotency-key-reused');
-    expect(code(await node.send({ command: attach('t2', 'nve1', 2), caller: { ...OPERATOR, name: 'else' } as typeof OPERATOR, ...keyed('k', 'e') }))).toBe('accepted');
+    expect(
+      code(
+        await node.send({ command: attach('t2', 'nve1', 2), caller: { ...OPERATOR, name: 'else' } as typeof OPERATOR, ...keyed('k', 'e') }),
+      ),
+    ).toBe('accepted');
     clock.advance(24 * 3_600_000 + 1);
     expect(code(await node.send({ command: attach('t3', 'nve1', 3), ...keyed('k', 'f') }))).toBe('accepted');
   });
@@ -343,7 +467,8 @@ describe('an Idempotency-Key', () => {
     await other.replica.passed(first.position);
     await node.submit(detach('t1', 'nve1'));
     clock.wall += 40 * 24 * 3_600_000;
-    for (const one of [node, other]) expect(answer(await one.send({ command: attach('t1', 'nve1', 1), ...keyed('k', 'd') }))).toEqual(first);
+    for (const one of [node, other])
+      expect(answer(await one.send({ command: attach('t1', 'nve1', 1), ...keyed('k', 'd') }))).toEqual(first);
     await other.stop();
   });
 
@@ -356,7 +481,12 @@ describe('an Idempotency-Key', () => {
 
 describe('an Idempotency-Key of one caller, whatever another sends,', () => {
   const NVE1: Caller = { kind: 'nve', nveId: 'nve1', tenants: null };
-  const request = (caller: Caller, key: string, of: Command): Request => ({ command: of, caller, correlationId: 'spec', idempotency: { key, requestDigest: `${of.type} ${key}` } });
+  const request = (caller: Caller, key: string, of: Command): Request => ({
+    command: of,
+    caller,
+    correlationId: 'spec',
+    idempotency: { key, requestDigest: `${of.type} ${key}` },
+  });
   const mine = request(OPERATOR, 'mine', attach('t1', 'nve2', 1));
 
   /** Sent again it gets the original answer, and does nothing, though the tenant system is gone since. */
@@ -370,7 +500,9 @@ describe('an Idempotency-Key of one caller, whatever another sends,', () => {
     const first = answer(await node.send(mine));
     await node.submit(detach('t1', 'nve2'));
     for (let sent = 0; sent < 205_000; sent += 5_000) {
-      const outcomes = await node.registrar.submit(Array.from({ length: 5_000 }, (_, i) => request(NVE1, `beat-${sent + i}`, command('heartbeat', { nveId: 'nve1', incarnation: 1 }))));
+      const outcomes = await node.registrar.submit(
+        Array.from({ length: 5_000 }, (_, i) => request(NVE1, `beat-${sent + i}`, command('heartbeat', { nveId: 'nve1', incarnation: 1 }))),
+      );
       expect(outcomes.every((outcome) => 'answer' in outcome)).toBe(true);
     }
     await expectInForce(first);
@@ -384,8 +516,12 @@ describe('an Idempotency-Key of one caller, whatever another sends,', () => {
     const first = answer(await node.send(mine));
     await node.submit(detach('t1', 'nve2'), attach('t2', 'nve1', 2));
     for (let round = 0; round < 20; round++) {
-      const macs = Array.from({ length: 10 }, (_, i) => request(NVE1, `mac-${round}-${i}`, command('changeMac', { tsId: 't2', mac: `02:00:00:00:${round + 10}:1${i}` })));
-      const repeats = Array.from({ length: 10 }, (_, i) => request(NVE1, `same-${round}-${i}`, command('changeMac', { tsId: 't2', mac: `02:00:00:00:${round + 10}:19` })));
+      const macs = Array.from({ length: 10 }, (_, i) =>
+        request(NVE1, `mac-${round}-${i}`, command('changeMac', { tsId: 't2', mac: `02:00:00:00:${round + 10}:1${i}` })),
+      );
+      const repeats = Array.from({ length: 10 }, (_, i) =>
+        request(NVE1, `same-${round}-${i}`, command('changeMac', { tsId: 't2', mac: `02:00:00:00:${round + 10}:19` })),
+      );
       expect((await node.registrar.submit([...macs, ...repeats])).map(code)).toEqual(Array.from({ length: 20 }, () => 'accepted'));
     }
     expect(node.registrar.keys).toMatchObject({ size: 41, evicted: 360 });
@@ -406,14 +542,18 @@ describe('an Idempotency-Key of one caller, whatever another sends,', () => {
     node = await startNode(await log.reopen(), clock);
     expect(node.registrar.keys.size).toBe(0);
     await node.registrar.submit([request(NVE1, 'taken', attach('t3', 'nve1', 3))]);
-    expect(code((await node.registrar.submit([request(NVE1, 'taken', command('heartbeat', { nveId: 'nve1', incarnation: 1 }))]))[0])).toBe('idempotency-key-reused');
+    expect(code((await node.registrar.submit([request(NVE1, 'taken', command('heartbeat', { nveId: 'nve1', incarnation: 1 }))]))[0])).toBe(
+      'idempotency-key-reused',
+    );
   });
 });
 
 describe('when the log does not answer', () => {
   it('the outcome is unknown, and what was on its way is no longer counted with', async () => {
     let broken = false;
-    const flaky = replaced(log.store, 'append', (appends) => (broken ? Promise.reject(new StoreUnavailable('gone')) : log.store.append(appends)));
+    const flaky = replaced(log.store, 'append', (appends) =>
+      broken ? Promise.reject(new StoreUnavailable('gone')) : log.store.append(appends),
+    );
     const shaky = await startNode(flaky, clock);
     broken = true;
     expect((await shaky.submit(attach('t1', 'nve1', 1))).map(code)).toEqual(['outcome-unknown']);
@@ -497,14 +637,21 @@ describe('commands for one stream that another registrar overtakes', () => {
     ])) as [Outcome[], Outcome[]];
     expect([code(moved), code(changed), code(detached)]).toEqual(['accepted', 'accepted', 'ts-not-at-nve']);
     expect(await events()).toEqual(['TenantSystemAttached', 'TenantSystemMoved', 'MacChanged']);
-    expect(node.replica.network.tenantSystems.get('t1')!.state).toMatchObject({ mac: '02:00:00:00:00:09', attachments: [{ nveId: 'nve2' }] });
+    expect(node.replica.network.tenantSystems.get('t1')!.state).toMatchObject({
+      mac: '02:00:00:00:00:09',
+      attachments: [{ nveId: 'nve2' }],
+    });
   });
 
   it('given one by one, are decided again in their order, later ones behind them', async () => {
     const outcomes = await Promise.all([
       node.submit(attach('t1', 'nve2', 1)),
-      ...['02:00:00:00:00:0a', '02:00:00:00:00:0b', '02:00:00:00:00:0c'].map((mac) => other.submit(command('changeMac', { tsId: 't1', mac }))),
-      new Promise<void>((resolve) => setImmediate(resolve)).then(() => other.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:0d' }))),
+      ...['02:00:00:00:00:0a', '02:00:00:00:00:0b', '02:00:00:00:00:0c'].map((mac) =>
+        other.submit(command('changeMac', { tsId: 't1', mac })),
+      ),
+      new Promise<void>((resolve) => setImmediate(resolve)).then(() =>
+        other.submit(command('changeMac', { tsId: 't1', mac: '02:00:00:00:00:0d' })),
+      ),
     ]);
     expect(outcomes.flat().map(code)).toEqual(Array.from({ length: 5 }, () => 'accepted'));
     expect(await events()).toEqual(['TenantSystemAttached', 'TenantSystemMoved', ...Array.from({ length: 4 }, () => 'MacChanged')]);
@@ -522,7 +669,10 @@ describe('commands for one stream that another registrar overtakes', () => {
   it('make those that come meanwhile wait: the address that one gives up is free for the next', async () => {
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
     const { promise: told, resolve: tell } = Promise.withResolvers<void>();
-    const slow = await startNode(replaced(log.store, 'head', async () => (ask(), await told, log.store.head())), clock);
+    const slow = await startNode(
+      replaced(log.store, 'head', async () => (ask(), await told, log.store.head())),
+      clock,
+    );
     await slow.submit(attach('t2', 'nve1', 2));
     const moved = node.submit(attach('t1', 'nve2', 1));
     const removed = slow.submit(command('remove', { tsId: 't1' }));

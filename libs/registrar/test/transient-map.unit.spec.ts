@@ -5,7 +5,10 @@ import { TransientMap } from '../src/transient-map.ts';
 describe('a map of which entries come and go', () => {
   it('is as a Map is, whatever is put, replaced and deleted', () => {
     const key = fc.nat(400).map((n) => `ts-${n}`);
-    const step = fc.oneof(fc.record({ kind: fc.constant('set' as const), key, value: fc.nat() }), fc.record({ kind: fc.constant('delete' as const), key }));
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('set' as const), key, value: fc.nat() }),
+      fc.record({ kind: fc.constant('delete' as const), key }),
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 2_000, size: 'max' }), (steps) => {
         const map = new TransientMap<number>();

@@ -20,7 +20,8 @@ export async function readLineage(store: Pick<EventStore, 'readStream'>): Promis
   const previous: string[] = [];
   let last: Omit<Lineage, 'previous'> = { renewedAs: null, revision: -1, position: 0 };
   for await (const { event, revision, position } of store.readStream(LOG_STREAM)) {
-    if (event.type !== 'LogRenewed') throw new LogRefused(`stream «${LOG_STREAM}» holds «${event.type}» at revision ${revision}. ${WRITTEN_BY_NEWER}`);
+    if (event.type !== 'LogRenewed')
+      throw new LogRefused(`stream «${LOG_STREAM}» holds «${event.type}» at revision ${revision}. ${WRITTEN_BY_NEWER}`);
     previous.push(event.data.previousLog);
     last = { renewedAs: event.data.log, revision, position };
   }

@@ -103,7 +103,10 @@ export class Replica {
   }
 
   async #follow(caughtUp: () => void): Promise<void> {
-    for await (const message of this.#store.subscribe({ signal: this.#stopping.signal, ...(this.#after !== undefined && { after: this.#after }) })) {
+    for await (const message of this.#store.subscribe({
+      signal: this.#stopping.signal,
+      ...(this.#after !== undefined && { after: this.#after }),
+    })) {
       if (message.kind === 'caught-up') {
         this.#caughtUp = true;
         caughtUp();

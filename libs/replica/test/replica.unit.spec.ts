@@ -5,7 +5,10 @@ import { EVENTS_PER_SLICE, Replica } from '../src/replica.ts';
 
 const EVENTS = 1_000;
 const audit: Audit = { recordedAt: 0, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null };
-const created = (vnid: number): NvaEvent => ({ type: 'VnCreated', data: { audit, vnid, tenantId: 'red', name: 'VN', service: 'l3', encapsulation: 'vxlan', policies: { access: {}, tunnel: {} } } });
+const created = (vnid: number): NvaEvent => ({
+  type: 'VnCreated',
+  data: { audit, vnid, tenantId: 'red', name: 'VN', service: 'l3', encapsulation: 'vxlan', policies: { access: {}, tunnel: {} } },
+});
 
 /** A log that hands all of its events over at once, after its reader has caught up. */
 function logOf(events: readonly RecordedEvent[]): EventStore {
@@ -19,7 +22,13 @@ function logOf(events: readonly RecordedEvent[]): EventStore {
 
 describe('a replica', () => {
   it('that is given a thousand events at once folds them in slices, between which the event loop goes round', async () => {
-    const events = Array.from({ length: EVENTS }, (_, i): RecordedEvent => ({ position: i + 1, stream: `vn-${i + 1}`, revision: 0, id: String(i), event: created(i + 1) }));
+    const events = Array.from({ length: EVENTS }, (_, i): RecordedEvent => ({
+      position: i + 1,
+      stream: `vn-${i + 1}`,
+      revision: 0,
+      id: String(i),
+      event: created(i + 1),
+    }));
     const replica = new Replica(logOf(events), silentLogger);
     const slices = [0];
     replica.onFolded(() => slices[slices.length - 1]!++);

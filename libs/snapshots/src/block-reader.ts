@@ -13,7 +13,10 @@ export interface Block {
   readonly entries: Buffer;
 }
 
-/** Checked blocks of a file, in order. The next chunk is read while one is decoded. Throws SnapshotUnusable at the first that is not whole. */
+/**
+ * Checked blocks of a file, in order. The next chunk is read while one is decoded. Throws SnapshotUnusable at the first that is not
+ * whole.
+ */
 export async function* readBlocks(path: string, fingerprint: Fingerprint): AsyncGenerator<Block, void> {
   const file = await open(path, 'r');
   try {

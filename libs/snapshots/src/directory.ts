@@ -34,11 +34,18 @@ export class SnapshotDirectory {
 
   /** The newest snapshot that can be used; null if there is none, which the caller has to replay for. Never throws. */
   async restore(options: RestoreOptions): Promise<Restored | null> {
-    for (const name of (await this.#names()).filter((file) => NAME.test(file)).toSorted().toReversed()) {
+    for (const name of (await this.#names())
+      .filter((file) => NAME.test(file))
+      .toSorted()
+      .toReversed()) {
       const from = this.#clock.monotonicMs();
       try {
         const restored = await restoreFile(join(this.#path, name), options);
-        this.#logger.info('the fold goes on from a snapshot', { snapshot: name, position: String(restored.header.position), ms: Math.round(this.#clock.monotonicMs() - from) });
+        this.#logger.info('the fold goes on from a snapshot', {
+          snapshot: name,
+          position: String(restored.header.position),
+          ms: Math.round(this.#clock.monotonicMs() - from),
+        });
         return restored;
       } catch (error) {
         this.#unusable.add(name);
@@ -51,14 +58,20 @@ export class SnapshotDirectory {
 
   /** What each snapshot is of, the newest first, whether the rest of it can be used or not. Passes over what is none. */
   async *headers(): AsyncGenerator<{ readonly path: string; readonly header: SnapshotHeader }> {
-    for (const name of (await this.#names()).filter((file) => NAME.test(file)).toSorted().toReversed()) {
+    for (const name of (await this.#names())
+      .filter((file) => NAME.test(file))
+      .toSorted()
+      .toReversed()) {
       const path = join(this.#path, name);
       const header = await readHeader(path).catch(() => null);
       if (header) yield { path, header };
     }
   }
 
-  /** Writes a snapshot and removes what it supersedes. Throws what the file system throws, or the signal's reason; the capture has ended then too. */
+  /**
+   * Writes a snapshot and removes what it supersedes. Throws what the file system throws, or the signal's reason; the capture has
+   * ended then too.
+   */
   async write(contents: SnapshotContents, signal: AbortSignal): Promise<Written> {
     const name = nameOf(contents.header.position);
     try {
@@ -76,7 +89,10 @@ export class SnapshotDirectory {
   /** What is newer than the snapshot just written is of another past of the log; what was found unusable would only keep out a good one. */
   async #prune(newest: string): Promise<void> {
     const names = (await this.#names()).filter((name) => OURS.test(name));
-    const kept = names.filter((name) => NAME.test(name) && name <= newest && !this.#unusable.has(name)).toSorted().slice(-SNAPSHOTS_KEPT);
+    const kept = names
+      .filter((name) => NAME.test(name) && name <= newest && !this.#unusable.has(name))
+      .toSorted()
+      .slice(-SNAPSHOTS_KEPT);
     for (const name of names) if (!kept.includes(name)) await rm(join(this.#path, name), { force: true });
   }
 

@@ -60,6 +60,7 @@ export function checkBlock(bytes: Buffer, length: number, before: number): numbe
   return crc;
 }
 
-const blockCrc = (bytes: Buffer, length: number, before: number): number => crc32(bytes.subarray(HEAD_BYTES, HEAD_BYTES + length), crc32(bytes.subarray(0, CRC_AT), before));
+const blockCrc = (bytes: Buffer, length: number, before: number): number =>
+  crc32(bytes.subarray(HEAD_BYTES, HEAD_BYTES + length), crc32(bytes.subarray(0, CRC_AT), before));
 
 export const startCrc = (preambleBytes: Buffer): number => crc32(preambleBytes);

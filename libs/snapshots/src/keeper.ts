@@ -66,7 +66,9 @@ export class SnapshotKeeper {
   /** When nothing is folded any more. Waits for a snapshot under way, or takes one that is worth it, for STOP_LIMIT_MS at most. */
   async stop(): Promise<void> {
     this.#serving = false;
-    const callOff = this.#options.clock.after(STOP_LIMIT_MS, () => this.#giveUp.abort(new Error(`it took longer than ${STOP_LIMIT_MS} ms`)));
+    const callOff = this.#options.clock.after(STOP_LIMIT_MS, () =>
+      this.#giveUp.abort(new Error(`it took longer than ${STOP_LIMIT_MS} ms`)),
+    );
     await this.#taking;
     if (this.#since >= this.#options.everyEvents * WORTH_AT_STOP) await this.#take();
     callOff();
@@ -94,12 +96,29 @@ export class SnapshotKeeper {
     const { version, versionRevision } = network;
     const { position, stream, revision, eventId } = last;
     try {
-      const header = { logId, rulesVersion: version, rulesRevision: versionRevision, position, checkpoint: checkpointAt(position), stream, revision, eventId, keys: keys !== null, ...network.time.state };
+      const header = {
+        logId,
+        rulesVersion: version,
+        rulesRevision: versionRevision,
+        position,
+        checkpoint: checkpointAt(position),
+        stream,
+        revision,
+        eventId,
+        keys: keys !== null,
+        ...network.time.state,
+      };
       const contents = { header, digests: digests.all(), keys: keys?.() ?? [], capture: new NetworkCapture(network) };
       const began = clock.monotonicMs();
       const { bytes, tenantSystems, longestSliceMs } = await directory.write(contents, this.#giveUp.signal);
       const longestPauseMs = Math.max(longestSliceMs, began - from);
-      logger.info('a snapshot is written', { position: String(position), bytes, tenantSystems, ms: Math.round(clock.monotonicMs() - from), longestPauseMs: Number(longestPauseMs.toFixed(1)) });
+      logger.info('a snapshot is written', {
+        position: String(position),
+        bytes,
+        tenantSystems,
+        ms: Math.round(clock.monotonicMs() - from),
+        longestPauseMs: Number(longestPauseMs.toFixed(1)),
+      });
     } catch (error) {
       logger.warn('a snapshot was not written', { err: error, position: String(position), events: folded });
     }

@@ -1,5 +1,26 @@
-import { createSnapshotCodecs, type Attachment, type EntryCodec, type SnapshotAttachment, type SnapshotConnection, type SnapshotHeader, type SnapshotKey, type SnapshotNve, type SnapshotTenantSystem, type SnapshotTrailer, type SnapshotVn } from '@nva/codec';
-import { FeedDigests, NetworkRestorer, RULES, type Connection, type CurrentDigest, type FoldRules, type Network, type VnSnapshot } from '@nva/fold';
+import {
+  createSnapshotCodecs,
+  type Attachment,
+  type EntryCodec,
+  type SnapshotAttachment,
+  type SnapshotConnection,
+  type SnapshotHeader,
+  type SnapshotKey,
+  type SnapshotNve,
+  type SnapshotTenantSystem,
+  type SnapshotTrailer,
+  type SnapshotVn,
+} from '@nva/codec';
+import {
+  FeedDigests,
+  NetworkRestorer,
+  RULES,
+  type Connection,
+  type CurrentDigest,
+  type FoldRules,
+  type Network,
+  type VnSnapshot,
+} from '@nva/fold';
 import { readBlocks, type Block } from './block-reader.ts';
 import { KINDS } from './format.ts';
 import { SnapshotUnusable } from './unusable.ts';
@@ -30,7 +51,8 @@ export async function restoreFile(path: string, { refuse, versions = RULES }: Re
     const { value: first } = await blocks.next();
     if (first?.kind !== KINDS.header) throw new SnapshotUnusable('it does not begin with a header');
     const [header] = decoded(codecs.header, first);
-    if (header!.rulesVersion > versions.length) throw new SnapshotUnusable(`it was folded by version ${header!.rulesVersion} of the rules, this program has ${versions.length}`);
+    if (header!.rulesVersion > versions.length)
+      throw new SnapshotUnusable(`it was folded by version ${header!.rulesVersion} of the rules, this program has ${versions.length}`);
     const refusal = await refuse(header!);
     if (refusal !== null) throw new SnapshotUnusable(refusal);
     const filling = new Filling(header!, versions);
@@ -93,7 +115,10 @@ class Filling {
 
   constructor(header: SnapshotHeader, versions: readonly FoldRules[]) {
     this.#header = header;
-    this.#restorer = new NetworkRestorer({ foldVersion: header.rulesVersion, foldRevision: header.rulesRevision, position: header.position, time: header }, versions);
+    this.#restorer = new NetworkRestorer(
+      { foldVersion: header.rulesVersion, foldRevision: header.rulesRevision, position: header.position, time: header },
+      versions,
+    );
   }
 
   get complete(): boolean {
@@ -145,7 +170,18 @@ class Filling {
     this.#restorer.nve({ nveId, state: state && { ...state, nveId }, revision, position });
   }
 
-  #vnOf({ members, contestedMacs, contestedIps, revision, position, incarnation, contextPosition, deletedAtMs, policies, ...rest }: SnapshotVn): VnSnapshot {
+  #vnOf({
+    members,
+    contestedMacs,
+    contestedIps,
+    revision,
+    position,
+    incarnation,
+    contextPosition,
+    deletedAtMs,
+    policies,
+    ...rest
+  }: SnapshotVn): VnSnapshot {
     return {
       state: { ...rest, policies: { ...policies } },
       revision,
@@ -160,10 +196,29 @@ class Filling {
   }
 
   readonly #connection = (binding: SnapshotConnection): Connection => this.#restorer.connection(binding, binding.position);
-  readonly #place = ({ nve, logicalInterface, state }: SnapshotAttachment): Attachment => ({ nveId: this.#nveIds[nve]!, logicalInterface, state });
+  readonly #place = ({ nve, logicalInterface, state }: SnapshotAttachment): Attachment => ({
+    nveId: this.#nveIds[nve]!,
+    logicalInterface,
+    state,
+  });
 
   /** Straight from the entry to the fold's own objects: at a million of them each one in between is felt. */
-  #tenantSystem({ tsId, name, tenant, vmId, mac, attachments, bindings, failures, mobility, moves, place, awaits, revision, position }: SnapshotTenantSystem): void {
+  #tenantSystem({
+    tsId,
+    name,
+    tenant,
+    vmId,
+    mac,
+    attachments,
+    bindings,
+    failures,
+    mobility,
+    moves,
+    place,
+    awaits,
+    revision,
+    position,
+  }: SnapshotTenantSystem): void {
     const state = {
       tsId,
       tenantId: this.#names[tenant]!,

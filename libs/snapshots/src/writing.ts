@@ -1,6 +1,14 @@
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createSnapshotCodecs, type EntryCodec, type SnapshotHeader, type SnapshotKey, type SnapshotTenantSystem, type SnapshotTrailer, type SnapshotVn } from '@nva/codec';
+import {
+  createSnapshotCodecs,
+  type EntryCodec,
+  type SnapshotHeader,
+  type SnapshotKey,
+  type SnapshotTenantSystem,
+  type SnapshotTrailer,
+  type SnapshotVn,
+} from '@nva/codec';
 import type { CurrentDigest, NetworkCapture, TenantSystemSnapshot, VnSnapshot } from '@nva/fold';
 import type { Clock } from '@nva/ports';
 import { HEAD_BYTES, KINDS, MAX_BLOCK_BYTES, MAX_BLOCK_ENTRIES, preamble, sealBlock, startCrc, type Kind } from './format.ts';
@@ -98,12 +106,20 @@ class SnapshotWriter {
     this.#crc = startCrc(start);
     await this.#put(start);
     await this.#entries(KINDS.header, codecs.header, inSlices([header]));
-    this.#counts.oracles = await this.#entries(KINDS.oracles, codecs.oracle, inSlices(capture.oracles.map(([group, oracle]) => ({ group, ...oracle }))));
+    this.#counts.oracles = await this.#entries(
+      KINDS.oracles,
+      codecs.oracle,
+      inSlices(capture.oracles.map(([group, oracle]) => ({ group, ...oracle }))),
+    );
     this.#counts.nves = await this.#entries(KINDS.nves, codecs.nve, inSlices(capture.nves));
     this.#counts.digests = await this.#entries(KINDS.digests, codecs.digest, inSlices(digests));
     this.#counts.keys = await this.#entries(KINDS.keys, codecs.key, inSlices(keys));
     this.#counts.vns = await this.#entries(KINDS.vns, codecs.vn, () => capture.vns(STEPS)?.map((vn) => this.#vn(vn)) ?? null);
-    this.#counts.tenantSystems = await this.#entries(KINDS.tenantSystems, codecs.tenantSystem, () => capture.tenantSystems(STEPS)?.map((ts) => this.#tenantSystem(ts)) ?? null);
+    this.#counts.tenantSystems = await this.#entries(
+      KINDS.tenantSystems,
+      codecs.tenantSystem,
+      () => capture.tenantSystems(STEPS)?.map((ts) => this.#tenantSystem(ts)) ?? null,
+    );
     await this.#entries(KINDS.trailer, codecs.trailer, inSlices<SnapshotTrailer>([this.#counts]));
     return { bytes: this.#bytes, tenantSystems: this.#counts.tenantSystems, longestSliceMs: this.#longestSliceMs };
   }
@@ -111,7 +127,7 @@ class SnapshotWriter {
   /** One block a slice. `next` gives some entries, maybe none, and null at the end. Returns how many there were. */
   async #entries<T>(kind: Kind, codec: EntryCodec<T>, next: () => readonly T[] | null): Promise<number> {
     let total = 0;
-    for (let ended = false; !ended; ) {
+    for (let ended = false; !ended;) {
       this.#signal.throwIfAborted();
       const from = this.#clock.monotonicMs();
       let end = HEAD_BYTES;
@@ -170,7 +186,7 @@ class SnapshotWriter {
   }
 
   async #put(bytes: Buffer): Promise<void> {
-    for (let at = 0; at < bytes.length; ) at += (await this.#file.write(bytes, at)).bytesWritten;
+    for (let at = 0; at < bytes.length;) at += (await this.#file.write(bytes, at)).bytesWritten;
     this.#bytes += bytes.length;
     this.#unsynced += bytes.length;
     if (this.#unsynced < SYNC_BYTES) return;
@@ -196,7 +212,11 @@ class SnapshotWriter {
       tenant: this.#name(tenantId),
       vmId,
       mac,
-      attachments: attachments.map(({ nveId, logicalInterface, state: phase }) => ({ nve: this.#nves.get(nveId)!, logicalInterface, state: phase })),
+      attachments: attachments.map(({ nveId, logicalInterface, state: phase }) => ({
+        nve: this.#nves.get(nveId)!,
+        logicalInterface,
+        state: phase,
+      })),
       bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }, i) => ({ bid, vnid, vlan, ip, lifetimeS, position: connections[i]! })),
       failures,
       mobility,

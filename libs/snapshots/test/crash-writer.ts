@@ -12,5 +12,16 @@ process.stdout.write('writing\n');
 await directory.write({ ...contents, keys: endless() }, NEVER);
 
 function* endless() {
-  for (let n = 0; ; n++) yield { actor: 'operator:a', key: `key-${n}`, requestDigest: 'aa', recordedAt: 1_790_000_000_000, position: 1, revision: 0, effective: true, conflicts: [], memberships: [] };
+  for (let n = 0; ; n++)
+    yield {
+      actor: 'operator:a',
+      key: `key-${n}`,
+      requestDigest: 'aa',
+      recordedAt: 1_790_000_000_000,
+      position: 1,
+      revision: 0,
+      effective: true,
+      conflicts: [],
+      memberships: [],
+    };
 }

@@ -13,7 +13,9 @@ const KILLED_AT_BYTES = 1_000_000;
 it('a process killed while it writes a snapshot leaves the one before, and the next one clears up', async () => {
   const at = await temporary();
   const events = someLog(4);
-  const child = spawn(...tethered(process.execPath, ['--conditions=source', join(import.meta.dirname, 'crash-writer.ts'), at.path]), { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(...tethered(process.execPath, ['--conditions=source', join(import.meta.dirname, 'crash-writer.ts'), at.path]), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   try {
     await once(child.stdout, 'data');
     const unfinished = async (): Promise<string | undefined> => (await readdir(at.path)).find((name) => name.endsWith('.unfinished'));

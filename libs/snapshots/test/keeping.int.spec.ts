@@ -35,17 +35,26 @@ describe('the snapshots of a process', () => {
     for (const count of [5, 10, 15, 20]) await snapshotAt(count);
     expect(await files()).toEqual([nameOf(events[14]!), nameOf(events[19]!)]);
     expect(sorted((await restore())!.network)).toEqual(sorted(new Folded(events.slice(0, 20)).network));
-    expect(logger.lines.at(-1)).toMatchObject({ level: 'info', message: 'the fold goes on from a snapshot', fields: { position: String(events[19]!.position) } });
+    expect(logger.lines.at(-1)).toMatchObject({
+      level: 'info',
+      message: 'the fold goes on from a snapshot',
+      fields: { position: String(events[19]!.position) },
+    });
   });
 
   it('give way to the one before when the newest is damaged or refused, with a line that says why, and to none', async () => {
     for (const count of [15, 20]) await snapshotAt(count);
     await damage(nameOf(events[19]!));
     expect(sorted((await restore())!.network)).toEqual(sorted(new Folded(events.slice(0, 15)).network));
-    expect(logger.lines).toMatchObject([{ level: 'warn', message: 'a snapshot cannot be used', fields: { why: 'it is damaged: a checksum is wrong' } }, { level: 'info' }]);
+    expect(logger.lines).toMatchObject([
+      { level: 'warn', message: 'a snapshot cannot be used', fields: { why: 'it is damaged: a checksum is wrong' } },
+      { level: 'info' },
+    ]);
     logger.lines.length = 0;
     expect(await restore((position) => `position ${position} is not here`)).toBeNull();
-    expect(logger.lines.map(({ fields }) => fields['why'])).toEqual([events[19], events[14]].map((event) => `position ${event!.position} is not here`));
+    expect(logger.lines.map(({ fields }) => fields['why'])).toEqual(
+      [events[19], events[14]].map((event) => `position ${event!.position} is not here`),
+    );
   });
 
   it('are none where there is no directory, nothing in it, or only what a crash or somebody else left', async () => {
@@ -72,7 +81,11 @@ describe('the snapshots of a process', () => {
 
 describe('the keeper of snapshots', () => {
   const keeperOf = (folded: Folded, everyEvents: number, ends = clock): SnapshotKeeper =>
-    new SnapshotKeeper({ logId: LOG, network: folded.network, digests: folded.digests, keys: () => someKeys, checkpointAt: String }, { directory, everyEvents, clock: ends, logger }, null);
+    new SnapshotKeeper(
+      { logId: LOG, network: folded.network, digests: folded.digests, keys: () => someKeys, checkpointAt: String },
+      { directory, everyEvents, clock: ends, logger },
+      null,
+    );
   const fold = (keeper: SnapshotKeeper, folded: Folded, part: readonly RecordedEvent[]): void => {
     for (const event of part) {
       folded.fold(event);
@@ -95,7 +108,15 @@ describe('the keeper of snapshots', () => {
     expect(logger.lines).toEqual([]);
     keeper.start();
     await written(1);
-    expect(logger.lines[0]).toMatchObject({ level: 'info', fields: { position: String(events[11]!.position), bytes: expect.any(Number), tenantSystems: folded.network.tenantSystems.size, longestPauseMs: expect.any(Number) } });
+    expect(logger.lines[0]).toMatchObject({
+      level: 'info',
+      fields: {
+        position: String(events[11]!.position),
+        bytes: expect.any(Number),
+        tenantSystems: folded.network.tenantSystems.size,
+        longestPauseMs: expect.any(Number),
+      },
+    });
     fold(keeper, folded, events.slice(12, 21));
     fold(keeper, folded, events.slice(21, 23));
     await written(2);
@@ -136,7 +157,9 @@ describe('the keeper of snapshots', () => {
     fold(keeper, folded, events.slice(0, 6));
     await new Promise((resolve) => setTimeout(resolve, 20));
     await keeper.stop();
-    expect(logger.lines).toMatchObject([{ level: 'warn', message: 'a snapshot was not written', fields: { position: String(events[5]!.position), events: 6 } }]);
+    expect(logger.lines).toMatchObject([
+      { level: 'warn', message: 'a snapshot was not written', fields: { position: String(events[5]!.position), events: 6 } },
+    ]);
     expect(folded.network.watcher).toBeNull();
   });
 });

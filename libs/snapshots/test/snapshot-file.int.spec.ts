@@ -61,7 +61,9 @@ describe('a snapshot file', () => {
         for (const event of log.slice(at)) restored.digests.apply(event.position, restored.network.apply(event));
         const whole = new Folded(log);
         expect(sorted(restored.network)).toEqual(sorted(whole.network));
-        expect(new Map(restored.digests.all().map((d) => [d.feed, d.digest]))).toEqual(new Map(whole.digests.all().map((d) => [d.feed, d.digest])));
+        expect(new Map(restored.digests.all().map((d) => [d.feed, d.digest]))).toEqual(
+          new Map(whole.digests.all().map((d) => [d.feed, d.digest])),
+        );
       }),
       { numRuns: 150 },
     );
@@ -71,7 +73,8 @@ describe('a snapshot file', () => {
   it('is refused when it is cut short at any block, or anywhere', async () => {
     expect(boundaries().at(-1)).toBe(bytes.length);
     expect(boundaries().length).toBeGreaterThan(8);
-    for (const end of boundaries().slice(0, -1)) await expect(restoreBytes(bytes.subarray(0, end)), `at ${end}`).rejects.toThrow(SnapshotUnusable);
+    for (const end of boundaries().slice(0, -1))
+      await expect(restoreBytes(bytes.subarray(0, end)), `at ${end}`).rejects.toThrow(SnapshotUnusable);
     await fc.assert(
       fc.asyncProperty(fc.nat({ max: bytes.length - 1 }), async (end) => {
         await expect(restoreBytes(bytes.subarray(0, end))).rejects.toThrow(SnapshotUnusable);
@@ -106,8 +109,12 @@ describe('a snapshot file', () => {
   });
 
   it('is refused under other rules, other schemas, another format, or by whoever knows the log, and says why', async () => {
-    await expect(restoreFile(path, { ...accept, versions: [] })).rejects.toThrow('it was folded by version 1 of the rules, this program has 0');
-    await expect(restoreFile(path, { refuse: async ({ logId }) => (logId === LOG ? 'it is of that log' : null) })).rejects.toThrow('it is of that log');
+    await expect(restoreFile(path, { ...accept, versions: [] })).rejects.toThrow(
+      'it was folded by version 1 of the rules, this program has 0',
+    );
+    await expect(restoreFile(path, { refuse: async ({ logId }) => (logId === LOG ? 'it is of that log' : null) })).rejects.toThrow(
+      'it is of that log',
+    );
     const schemas = Buffer.from(bytes);
     schemas.writeBigUInt64LE(1n, 12);
     await expect(restoreBytes(schemas)).rejects.toThrow('its entries have other schemas');
@@ -119,7 +126,12 @@ describe('a snapshot file', () => {
   });
 
   it('is written in slices, between two looks at the clock no more than a few steps each', async () => {
-    const { longestSliceMs } = await writeFile(join(directory.path, 'sliced'), new Folded(someLog(2)).contents(), new SteppingClock(1), NEVER);
+    const { longestSliceMs } = await writeFile(
+      join(directory.path, 'sliced'),
+      new Folded(someLog(2)).contents(),
+      new SteppingClock(1),
+      NEVER,
+    );
     // A clock that goes on by 1 ms at each look: two looks end a slice, the third closes it.
     expect(longestSliceMs).toBeLessThanOrEqual(3);
   });

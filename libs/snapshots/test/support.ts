@@ -29,13 +29,25 @@ export class Folded {
   contents(keys: readonly SnapshotKey[] = []): SnapshotContents {
     const { version, versionRevision, position } = this.network;
     const { stream, revision, id } = this.last!;
-    const header: SnapshotHeader = { logId: LOG, rulesVersion: version, rulesRevision: versionRevision, position, checkpoint: String(position), stream, revision, eventId: id, keys: true, ...this.network.time.state };
+    const header: SnapshotHeader = {
+      logId: LOG,
+      rulesVersion: version,
+      rulesRevision: versionRevision,
+      position,
+      checkpoint: String(position),
+      stream,
+      revision,
+      eventId: id,
+      keys: true,
+      ...this.network.time.state,
+    };
     return { header, capture: new NetworkCapture(this.network), digests: this.digests.all(), keys };
   }
 }
 
 /** Some log with races in it, the same for the same seed. */
-export const someLog = (seed: number, steps = 80): RecordedEvent[] => fc.sample(racyLog(steps), { seed, numRuns: 20 }).toSorted((a, b) => b.length - a.length)[0]!;
+export const someLog = (seed: number, steps = 80): RecordedEvent[] =>
+  fc.sample(racyLog(steps), { seed, numRuns: 20 }).toSorted((a, b) => b.length - a.length)[0]!;
 
 /** A snapshot hands VNs and tenant systems out in an order of its own, which means nothing. */
 export const sorted = (network: Network): NetworkSnapshot => {
@@ -48,8 +60,28 @@ export const sorted = (network: Network): NetworkSnapshot => {
 };
 
 export const someKeys: readonly SnapshotKey[] = [
-  { actor: 'operator:alice liddell', key: 'first', requestDigest: 'aa', recordedAt: 1_790_000_000_000, position: 7, revision: 0, effective: true, conflicts: [], memberships: [1, 2] },
-  { actor: 'nve:leaf-1', key: 'second', requestDigest: 'bb', recordedAt: 1_790_000_000_001, position: 9, revision: 3, effective: false, conflicts: [{ vnid: 1, address: '192.0.2.1', heldBy: 'ts9' }], memberships: [1] },
+  {
+    actor: 'operator:alice liddell',
+    key: 'first',
+    requestDigest: 'aa',
+    recordedAt: 1_790_000_000_000,
+    position: 7,
+    revision: 0,
+    effective: true,
+    conflicts: [],
+    memberships: [1, 2],
+  },
+  {
+    actor: 'nve:leaf-1',
+    key: 'second',
+    requestDigest: 'bb',
+    recordedAt: 1_790_000_000_001,
+    position: 9,
+    revision: 3,
+    effective: false,
+    conflicts: [{ vnid: 1, address: '192.0.2.1', heldBy: 'ts9' }],
+    memberships: [1],
+  },
 ];
 
 /** Goes on by a step each time that it is looked at. */
@@ -84,7 +116,10 @@ export interface Line {
 
 export function recordingLogger(): Logger & { readonly lines: Line[] } {
   const lines: Line[] = [];
-  const at = (level: string) => (message: string, fields: Readonly<Record<string, unknown>> = {}) => void lines.push({ level, message, fields });
+  const at =
+    (level: string) =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
+      void lines.push({ level, message, fields });
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 

@@ -1,6 +1,25 @@
 import type { Audit, NvaEvent } from '@nva/codec';
-import { nveIdAlike, nveIdOnKafka, nveStream, oracleStream, Refusal, tsNameOf, tsStream, vnStream, type RefusalCode } from '@nva/identifiers';
-import { aggregateOfEvent, decide, evolve, isNveEvent, isTenantSystemEvent, isVnEvent, streamOf, type AggregateState } from '../aggregates.ts';
+import {
+  nveIdAlike,
+  nveIdOnKafka,
+  nveStream,
+  oracleStream,
+  Refusal,
+  tsNameOf,
+  tsStream,
+  vnStream,
+  type RefusalCode,
+} from '@nva/identifiers';
+import {
+  aggregateOfEvent,
+  decide,
+  evolve,
+  isNveEvent,
+  isTenantSystemEvent,
+  isVnEvent,
+  streamOf,
+  type AggregateState,
+} from '../aggregates.ts';
 import type { Command } from '../commands.ts';
 import type { Facts } from '../facts.ts';
 import { takersName, type NamedTenantSystem, type TenantSystemNames } from '../naming.ts';
@@ -10,7 +29,13 @@ import { evolveTaker, isAwaited, type TenantSystem } from '../tenant-system.ts';
 import type { Vn } from '../vn.decider.ts';
 
 /** Audit fields for specs: constant but for the time. */
-export const auditAt = (recordedAt: number): Audit => ({ recordedAt, actor: 'operator:spec', correlationId: 'spec', idempotencyKey: null, requestDigest: null });
+export const auditAt = (recordedAt: number): Audit => ({
+  recordedAt,
+  actor: 'operator:spec',
+  correlationId: 'spec',
+  idempotencyKey: null,
+  requestDigest: null,
+});
 
 /** The state of every aggregate, exactly, by stream: the decider's side of a log. */
 export class Aggregates implements TenantSystemNames {
@@ -35,7 +60,9 @@ export class Aggregates implements TenantSystemNames {
   }
 
   tenantSystems(): readonly NamedTenantSystem[] {
-    return [...this.states].flatMap(([stream, state]) => (tsNameOf(stream) === undefined ? [] : [{ name: tsNameOf(stream)!, ts: state as TenantSystem }]));
+    return [...this.states].flatMap(([stream, state]) =>
+      tsNameOf(stream) === undefined ? [] : [{ name: tsNameOf(stream)!, ts: state as TenantSystem }],
+    );
   }
 
   revision(stream: string): number {
@@ -54,9 +81,19 @@ export class Aggregates implements TenantSystemNames {
   #decidePassing(command: PassAddress, facts: Facts, audit: Audit): readonly Decided[] {
     const stream = this.streamFor(command);
     const toStream = tsStream(takersName(command, this, undefined));
-    const pair = { holder: this.#tenantSystem(stream), revision: this.revision(stream), taker: this.#tenantSystem(toStream), toRevision: this.revision(toStream) };
+    const pair = {
+      holder: this.#tenantSystem(stream),
+      revision: this.revision(stream),
+      taker: this.#tenantSystem(toStream),
+      toRevision: this.revision(toStream),
+    };
     const passing = decidePassing(command, pair, facts, audit);
-    return passing ? [{ stream: toStream, event: passing.awaited }, { stream, event: passing.passed }] : [];
+    return passing
+      ? [
+          { stream: toStream, event: passing.awaited },
+          { stream, event: passing.passed },
+        ]
+      : [];
   }
 
   #tenantSystem(stream: string): TenantSystem | null {
@@ -136,16 +173,21 @@ export class World {
     },
     nveDisconnected: (nveId) => (this.aggregates.states.get(nveStream(nveId)) as Nve | undefined)?.status === 'disconnected',
     nveNamedLike: (nveId) => {
-      const known = (stream: string): boolean => nveIdOnKafka(stream) === nveIdOnKafka(nveStream(nveId)) || (this.aggregates.states.get(stream) as Nve).status !== 'forgotten';
-      const like = (stream: string): boolean => stream !== nveStream(nveId) && nveIdAlike(stream) === nveIdAlike(nveStream(nveId)) && known(stream);
+      const known = (stream: string): boolean =>
+        nveIdOnKafka(stream) === nveIdOnKafka(nveStream(nveId)) || (this.aggregates.states.get(stream) as Nve).status !== 'forgotten';
+      const like = (stream: string): boolean =>
+        stream !== nveStream(nveId) && nveIdAlike(stream) === nveIdAlike(nveStream(nveId)) && known(stream);
       return [...this.aggregates.states.keys()].find(like)?.slice(nveStream('').length);
     },
     tunnelHolder: (address, nveId) => {
-      const holds = (state: AggregateState): boolean => 'siteId' in state && state.nveId !== nveId && state.status === 'reachable' && state.addresses.includes(address);
+      const holds = (state: AggregateState): boolean =>
+        'siteId' in state && state.nveId !== nveId && state.status === 'reachable' && state.addresses.includes(address);
       return ([...this.aggregates.states.values()].find(holds) as Nve | undefined)?.nveId;
     },
     holder: (vnid, kind, address) =>
-      this.#tenantSystems().find((ts) => ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address))),
+      this.#tenantSystems().find((ts) =>
+        ts.bindings.some((b) => b.vnid === vnid && (kind === 'mac' ? ts.mac === address : b.ip === address)),
+      ),
     orphaned: (_ts, vnid) => this.facts.vn(vnid) === undefined,
     vnInUse: (vnid) => this.#tenantSystems().some((ts) => ts.bindings.some((b) => b.vnid === vnid)),
     attachmentsAt: (nveId) => this.#tenantSystems().filter((ts) => ts.attachments.some((a) => a.nveId === nveId)).length,
@@ -157,7 +199,9 @@ export class World {
 }
 
 /** Commands from plain data: specs write ids and addresses without parsing them. */
-export const command = <C extends Command['type']>(type: C, fields: Record<string, unknown>): Command => ({ type, ...fields }) as unknown as Command;
+export const command = <C extends Command['type']>(type: C, fields: Record<string, unknown>): Command =>
+  ({ type, ...fields }) as unknown as Command;
 
 /** An underlay address of its own for each NVE of a spec, as long as their ids differ in one character. */
-export const underlayOf = (nveId: string): string => `198.51.100.${([...nveId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % 250) + 1}`;
+export const underlayOf = (nveId: string): string =>
+  `198.51.100.${([...nveId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % 250) + 1}`;

@@ -1,5 +1,19 @@
 import type { EventCodec } from '@nva/codec';
-import { MAX_EVENTS_PER_APPEND, NO_STREAM, randomIds, StoreUnavailable, type AppendResult, type Checkpoint, type EventBatch, type EventStore, type LogHead, type Position, type RecordedEvent, type StreamAppend, type SubscriptionMessage } from '@nva/ports';
+import {
+  MAX_EVENTS_PER_APPEND,
+  NO_STREAM,
+  randomIds,
+  StoreUnavailable,
+  type AppendResult,
+  type Checkpoint,
+  type EventBatch,
+  type EventStore,
+  type LogHead,
+  type Position,
+  type RecordedEvent,
+  type StreamAppend,
+  type SubscriptionMessage,
+} from '@nva/ports';
 import { Seeded } from './seeded.ts';
 
 const BATCH_EVENTS = 100;
@@ -49,21 +63,29 @@ export class GappedEventStore implements EventStore {
     const encoded = appends.map((append) => this.#encode(append));
     const fails = this.#faults > 0;
     if (fails) this.#faults--;
-    const results = appends.map((append, index) => (fails && this.#random.below(2) === 0 ? undefined : this.#decide(append, encoded[index]!)));
+    const results = appends.map((append, index) =>
+      fails && this.#random.below(2) === 0 ? undefined : this.#decide(append, encoded[index]!),
+    );
     await Promise.resolve();
     for (const wake of this.#wakers) wake();
     if (fails) throw new StoreUnavailable('the answer was lost');
     return results as AppendResult[];
   }
 
-  async *readStream(stream: string, { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {}): AsyncGenerator<RecordedEvent, void> {
+  async *readStream(
+    stream: string,
+    { fromRevision = 0, limit = Infinity }: { readonly fromRevision?: number; readonly limit?: number } = {},
+  ): AsyncGenerator<RecordedEvent, void> {
     this.#assertOpen();
     for (const kept of (this.#streams.get(stream) ?? []).slice(fromRevision, fromRevision + limit)) yield this.#recorded(kept);
   }
 
-  async *readAll({ after, limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
+  async *readAll({ after, limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<
+    EventBatch,
+    void
+  > {
     let index = this.#indexAfter(after);
-    for (let left = limit; left > 0; ) {
+    for (let left = limit; left > 0;) {
       this.#assertOpen();
       const batch = this.#batch(index, Math.min(left, BATCH_EVENTS));
       if (!batch) return;
@@ -73,20 +95,32 @@ export class GappedEventStore implements EventStore {
     }
   }
 
-  async *readAllBackwards({ before = Infinity, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
+  async *readAllBackwards({
+    before = Infinity,
+    limit = Infinity,
+  }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<readonly RecordedEvent[], void> {
     this.#assertOpen();
     let index = before === Infinity ? this.#log.length : this.#log.findIndex(({ position }) => position === before);
     if (index === -1) throw new RangeError(`no event of this log stands at ${before}`);
-    for (let left = limit; left > 0 && index > 0; ) {
+    for (let left = limit; left > 0 && index > 0;) {
       const from = Math.max(0, index - Math.min(left, BATCH_EVENTS));
-      yield this.#log.slice(from, index).toReversed().map((kept) => this.#recorded(kept));
+      yield this.#log
+        .slice(from, index)
+        .toReversed()
+        .map((kept) => this.#recorded(kept));
       this.#assertOpen();
       left -= index - from;
       index = from;
     }
   }
 
-  async *subscribe({ after, signal }: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncGenerator<SubscriptionMessage, void> {
+  async *subscribe({
+    after,
+    signal,
+  }: {
+    readonly after?: Checkpoint;
+    readonly signal: AbortSignal;
+  }): AsyncGenerator<SubscriptionMessage, void> {
     this.#assertOpen();
     let index = this.#indexAfter(after);
     let said = false;
@@ -119,8 +153,10 @@ export class GappedEventStore implements EventStore {
   }
 
   #encode({ stream, events, expectedRevision }: StreamAppend): Buffer[] {
-    if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND) throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length}`);
-    if (!Number.isInteger(expectedRevision) || expectedRevision < NO_STREAM || stream === '') throw new RangeError(`not an append: «${stream}» at ${expectedRevision}`);
+    if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND)
+      throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length}`);
+    if (!Number.isInteger(expectedRevision) || expectedRevision < NO_STREAM || stream === '')
+      throw new RangeError(`not an append: «${stream}» at ${expectedRevision}`);
     return events.map(({ event }) => this.#codec.encode(event));
   }
 
@@ -131,7 +167,9 @@ export class GappedEventStore implements EventStore {
     if (actualRevision !== expectedRevision) {
       const there = kept.slice(expectedRevision + 1, revision + 1);
       const repeated = there.length === events.length && there.every(({ id }, index) => id === events[index]!.id);
-      return repeated ? { outcome: 'appended', revision, position: there.at(-1)!.position, repeated } : { outcome: 'wrong-expected-revision', expectedRevision, actualRevision };
+      return repeated
+        ? { outcome: 'appended', revision, position: there.at(-1)!.position, repeated }
+        : { outcome: 'wrong-expected-revision', expectedRevision, actualRevision };
     }
     for (const [index, { id }] of events.entries()) {
       const position = (this.#log.at(-1)?.position ?? 0) + 1 + this.#random.below(MAX_STEP);

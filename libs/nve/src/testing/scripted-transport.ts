@@ -1,5 +1,14 @@
 import { mappingKey, type FeedValue, type Mapping, type Membership, type VnMember } from '@nva/codec';
-import { feedKey, type FeedCursor, type FeedName, type FeedRecord, type FeedSink, type FeedSubscription, type FeedTransport, type Position } from '@nva/ports';
+import {
+  feedKey,
+  type FeedCursor,
+  type FeedName,
+  type FeedRecord,
+  type FeedSink,
+  type FeedSubscription,
+  type FeedTransport,
+  type Position,
+} from '@nva/ports';
 
 /** The log that records are of unless told otherwise. */
 export const SCRIPTED_LOG = '00000000-0000-4000-8000-000000000001';
@@ -24,7 +33,16 @@ export const memberEntry = (nveId: string, fields: Partial<VnMember> = {}): Entr
 
 /** A mapping with one activated attachment at `nveId`; `fields` say what is otherwise. The key is made of its address. */
 export function mappingEntry(tsId: string, nveId: string, fields: Partial<Mapping> & Pick<Mapping, 'mac'>): Entry {
-  const data: Mapping = { tsId, bid: null, ip: null, vlan: null, attachments: [{ nveId, state: 'activated' }], mobility: 0, via: null, ...fields };
+  const data: Mapping = {
+    tsId,
+    bid: null,
+    ip: null,
+    vlan: null,
+    attachments: [{ nveId, state: 'activated' }],
+    mobility: 0,
+    via: null,
+    ...fields,
+  };
   return [mappingKey(data), { type: 'Mapping', data }];
 }
 
