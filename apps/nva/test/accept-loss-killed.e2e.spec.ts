@@ -5,7 +5,7 @@ import { silentLogger, systemClock } from '@nva/ports';
 import { createService, readConfig, ROLES, type Service } from '@nva/service';
 import supertest from 'supertest';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { acceptLoss } from '../../service/src/accept-loss.ts';
+import { acceptLoss } from '../../service/src/log/accept-loss.ts';
 import { attachLine, populate, postLines, temporaryDirectory } from '../../service/test/support.ts';
 import { NvaProcess } from './nva-process.ts';
 

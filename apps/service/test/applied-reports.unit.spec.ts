@@ -1,6 +1,6 @@
 import { FeedDigests } from '@nva/fold';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { AppliedReports } from '../src/applied-reports.ts';
+import { AppliedReports } from '../src/core/applied-reports.ts';
 
 const LOG = '00000000-0000-4000-8000-000000000000';
 

@@ -4,9 +4,9 @@ import { GappedEventStore } from '@nva/event-log/testing';
 import { NO_STREAM, type RecordedEvent } from '@nva/ports';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { readAuditQuery, type Queries } from '../src/audit-query.ts';
-import { AuditSearch, EVENTS_PER_QUESTION } from '../src/audit-search.ts';
-import { KnownPositions } from '../src/known-positions.ts';
+import { readAuditQuery, type Queries } from '../src/reads/audit-query.ts';
+import { AuditSearch, EVENTS_PER_QUESTION } from '../src/reads/audit-search.ts';
+import { KnownPositions } from '../src/log/known-positions.ts';
 
 const ACTORS = ['operator:alice', 'nve:nve1'];
 const CORRELATIONS = ['ticket-1', 'ticket-2', 'ticket-3'];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '@nva/ports';
 import { ConfigError, createService, readConfig, ROLES } from '../src/index.ts';
-import { Tokens } from '../src/tokens.ts';
+import { Tokens } from '../src/access/tokens.ts';
 import { temporaryDirectory, type Environment } from './support.ts';
 
 const HASH = 'a'.repeat(64);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ConfigError, readConfig } from '../src/index.ts';
-import { readHttpLimits } from '../src/http-limits.ts';
+import { readHttpLimits } from '../src/config/http-limits.ts';
 import { attachLine, populate, postLines, startNva, until, vnBody, type Environment, type NvaFixture } from './support.ts';
 import { exchange, Pressing } from './raw-connections.ts';
 

@@ -4,7 +4,7 @@ import supertest from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger, type Logger } from '@nva/ports';
 import { ConfigError, createService, readConfig, ROLES, type Service } from '../src/index.ts';
-import { prepareDataDirectory } from '../src/data-directory.ts';
+import { prepareDataDirectory } from '../src/log/data-directory.ts';
 import { attachLine, populate, postLines, startNva, temporaryDirectory, tsBody, until } from './support.ts';
 
 const NOBODY = 65_534;

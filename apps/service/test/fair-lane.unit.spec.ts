@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Refusal } from '@nva/identifiers';
-import { FairLane } from '../src/fair-lane.ts';
+import { FairLane } from '../src/turns/fair-lane.ts';
 
 const BOUNDS = { perCaller: 1_000, inAll: 10_000 };
 

@@ -1,6 +1,6 @@
 import { systemTimers } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
-import { FairQueue } from '../src/fair-queue.ts';
+import { FairQueue } from '../src/turns/fair-queue.ts';
 
 const BOUNDS = { perCaller: 10_000, inAll: 100_000 };
 

@@ -6,9 +6,9 @@ import { createEventCodec } from '@nva/codec';
 import { SqliteEventStore } from '@nva/event-log';
 import { silentLogger, systemClock, type Clock, type EventStore, systemTimers } from '@nva/ports';
 import { createService, readConfig, ROLES, type Service } from '../src/index.ts';
-import { COMMANDS_PER_TURN } from '../src/command-pieces.ts';
-import { page, pageQuery } from '../src/paging.ts';
-import { mappingEntries } from '../src/tables.ts';
+import { COMMANDS_PER_TURN } from '../src/commands/command-pieces.ts';
+import { page, pageQuery } from '../src/reads/paging.ts';
+import { mappingEntries } from '../src/reads/tables.ts';
 import { attachLine, nveBody, postLines, temporaryDirectory, tsBody, until, vnBody } from './support.ts';
 
 const HEAVY = 12;

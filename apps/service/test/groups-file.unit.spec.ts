@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { Network } from '@nva/fold';
 import { Groups } from '@nva/registrar';
-import { readGroups } from '../src/groups-file.ts';
+import { readGroups } from '../src/config/groups-file.ts';
 import { readConfig } from '../src/index.ts';
 
 let directory: string;

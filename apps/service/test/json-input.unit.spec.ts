@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '@nva/identifiers';
-import { MAX_JSON_DEPTH, readJson } from '../src/json-input.ts';
+import { MAX_JSON_DEPTH, readJson } from '../src/http/json-input.ts';
 
 const read = (json: string | Buffer, mayBeginWithMark = true): unknown =>
   readJson(Buffer.from(json as string), 'the body', mayBeginWithMark);

@@ -10,10 +10,10 @@ import { receivedCommand } from '../../../libs/kafka/src/command-format.ts';
 import { silentLogger, systemClock } from '@nva/ports';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { damaged, FUZZ_TIMEOUT_MS, fuzzing, nastyText, replay } from '../../../test/fuzz.ts';
-import { CommandKeys } from '../src/command-keys.ts';
-import { CommandReader } from '../src/command-reader.ts';
-import { outcomeMessage } from '../src/outcome-message.ts';
-import { Tokens } from '../src/tokens.ts';
+import { CommandKeys } from '../src/access/command-keys.ts';
+import { CommandReader } from '../src/commands-over-kafka/command-reader.ts';
+import { outcomeMessage } from '../src/commands-over-kafka/outcome-message.ts';
+import { Tokens } from '../src/access/tokens.ts';
 
 type Message = Parameters<typeof receivedCommand>[2];
 

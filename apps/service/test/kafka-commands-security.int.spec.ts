@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import type { CommandLine, SignedParts } from '@nva/codec';
 import { silentLogger } from '@nva/ports';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CommandKeys } from '../src/command-keys.ts';
-import { MAX_CLOCK_SKEW_MS, MAX_COMMAND_AGE_MS } from '../src/command-reader.ts';
+import { CommandKeys } from '../src/access/command-keys.ts';
+import { MAX_CLOCK_SKEW_MS, MAX_COMMAND_AGE_MS } from '../src/commands-over-kafka/command-reader.ts';
 import { ConfigError, createService, readConfig } from '../src/index.ts';
-import { Tokens } from '../src/tokens.ts';
+import { Tokens } from '../src/access/tokens.ts';
 import { CommandTopics, OPERATOR_TOKEN, secretOf } from './kafka-commands-support.ts';
 import { macOf, populate, tsBody, until } from './support.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { KnownPositions } from '../src/known-positions.ts';
+import { KnownPositions } from '../src/log/known-positions.ts';
 
 it('the last position known before a number is one that was met, and no more than 512 events before it', () => {
   fc.assert(

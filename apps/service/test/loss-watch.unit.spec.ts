@@ -5,8 +5,8 @@ import { silentLogger, type EventStore } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ManualClock } from '../../../libs/registrar/test/harness.ts';
-import { LossFile } from '../src/loss-file.ts';
-import { LossWatch } from '../src/loss-watch.ts';
+import { LossFile } from '../src/log/loss-file.ts';
+import { LossWatch } from '../src/log/loss-watch.ts';
 
 const LOG = '0b8e31c6-3c7c-4a0c-a8a1-3f2d3a6b5c1d';
 const HOUR_MS = 3_600_000;

@@ -6,9 +6,9 @@ import { renewLogId, SqliteEventStore } from '@nva/event-log';
 import { LogRefused, silentLogger, systemClock, type EventStore, type RecordedEvent } from '@nva/ports';
 import supertest from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { acceptLoss, MAX_REASON_CHARACTERS, readAcceptLoss } from '../src/accept-loss.ts';
+import { acceptLoss, MAX_REASON_CHARACTERS, readAcceptLoss } from '../src/log/accept-loss.ts';
 import { ConfigError, createService, readConfig, ROLES, type Service } from '../src/index.ts';
-import { isWholeAgain, LossFile } from '../src/loss-file.ts';
+import { isWholeAgain, LossFile } from '../src/log/loss-file.ts';
 import { SseReader } from './sse-reader.ts';
 import { attachLine, nveBody, populate, postLines, temporaryDirectory, tsBody, until, vnBody, type Environment } from './support.ts';
 

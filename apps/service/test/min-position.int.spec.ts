@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MIN_POSITION_WAIT_MS } from '../src/min-position.ts';
+import { MIN_POSITION_WAIT_MS } from '../src/reads/min-position.ts';
 import { populate, startNva, vnBody, type NvaFixture } from './support.ts';
 
 let nva: NvaFixture;

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandNames } from '@nva/commands';
-import { MAX_LINE_BYTES } from '../src/ndjson.ts';
+import { MAX_LINE_BYTES } from '../src/routes/ndjson.ts';
 import {
   attachLine,
   line,

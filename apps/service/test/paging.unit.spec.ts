@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { page, pageQuery, smallest, type Entry } from '../src/paging.ts';
-import { stepped, type Steps } from '../src/sliced.ts';
+import { page, pageQuery, smallest, type Entry } from '../src/reads/paging.ts';
+import { stepped, type Steps } from '../src/turns/sliced.ts';
 
 const entry = (key: string): Entry<string> => [key, () => key];
 const byKey = (a: string, b: string): number => (a < b ? -1 : 1);

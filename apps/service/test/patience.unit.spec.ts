@@ -1,6 +1,6 @@
 import { LogRefused, silentLogger, StoreUnavailable, type Clock, systemTimers } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
-import { patiently, unlessEnded } from '../src/patience.ts';
+import { patiently, unlessEnded } from '../src/log/patience.ts';
 
 /** A clock on which a look takes four seconds. */
 const slow = (): Clock => {

@@ -1,6 +1,6 @@
 import { Refusal, REFUSAL_CODES } from '@nva/identifiers';
 import { describe, expect, it } from 'vitest';
-import { problemOf, STATUS } from '../src/problem.ts';
+import { problemOf, STATUS } from '../src/refusals/problem.ts';
 
 describe('a problem', () => {
   it('of status 422 has the row that refuses it, whichever code it is', () => {

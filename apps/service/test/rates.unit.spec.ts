@@ -1,6 +1,6 @@
 import { systemTimers } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
-import { LineRate } from '../src/rates.ts';
+import { LineRate } from '../src/turns/rates.ts';
 
 /** A rate on a clock that stands still, and how long each call was to wait. */
 function rateOf(perS: number) {

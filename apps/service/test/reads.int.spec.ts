@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCommandCodec, createEventCodec, createRecordCodec } from '@nva/codec';
-import { MAX_LIMIT } from '../src/paging.ts';
+import { MAX_LIMIT } from '../src/reads/paging.ts';
 import { macOf, populate, startNva, tsBody, type NvaFixture } from './support.ts';
 
 let nva: NvaFixture;

@@ -11,7 +11,7 @@ import {
   LINES_PER_CALLER,
   RefusedAttempts,
   type Attempt,
-} from '../src/refused-attempts.ts';
+} from '../src/refusals/refused-attempts.ts';
 
 const nve = (n: number): Caller => ({ kind: 'nve', nveId: `nve${n}`, tenants: null });
 const attempt = (fields: Partial<Attempt> = {}, code: RefusalCode = 'forbidden'): Attempt => ({

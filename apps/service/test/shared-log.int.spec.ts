@@ -6,8 +6,8 @@ import { freePort } from '@nva/processes';
 import supertest from 'supertest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { StandInProcess } from '../../../test/eventstore/stand-in-process.ts';
-import { acceptLoss } from '../src/accept-loss.ts';
-import { LossFile } from '../src/loss-file.ts';
+import { acceptLoss } from '../src/log/accept-loss.ts';
+import { LossFile } from '../src/log/loss-file.ts';
 import { ConfigError, createService, readConfig, ROLES, type Role, type Service } from '../src/index.ts';
 import { nveBody, tsBody, until, vnBody } from './support.ts';
 

@@ -2,8 +2,8 @@ import { systemTimers } from '@nva/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Network } from '@nva/fold';
-import { FairQueue } from '../src/fair-queue.ts';
-import { inTurns, walk, type Steps } from '../src/sliced.ts';
+import { FairQueue } from '../src/turns/fair-queue.ts';
+import { inTurns, walk, type Steps } from '../src/turns/sliced.ts';
 
 describe('a walk in order', () => {
   it('meets everything that is there all the time exactly once, whatever comes and goes between its steps', () => {

@@ -3,8 +3,8 @@ import { Writable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { InProcessFeed, SEGMENT_RECORDS } from '@nva/in-process-feed';
 import { systemClock, type FeedName, type FeedRecord } from '@nva/ports';
-import { FeedStreams } from '../src/feed-streams.ts';
-import { FeedStream, parseResumePoint } from '../src/sse.ts';
+import { FeedStreams } from '../src/streams/feed-streams.ts';
+import { FeedStream, parseResumePoint } from '../src/streams/sse.ts';
 import { until } from './support.ts';
 
 const LOG = '00000000-0000-4000-8000-000000000000';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Sweep } from '@nva/domain';
-import type { Line, Result } from '../src/dispatcher.ts';
-import { Sweeper, type SweepAnswer } from '../src/sweeper.ts';
+import type { Line, Result } from '../src/commands/dispatcher.ts';
+import { Sweeper, type SweepAnswer } from '../src/commands/sweeper.ts';
 import { attachLine, line, nveBody, populate, postLines, startNva, type NvaFixture } from './support.ts';
 
 /** More than two turns of a caller. */

@@ -1,8 +1,8 @@
 import { auditAt } from '@nva/domain/testing';
 import { Network } from '@nva/fold';
 import { expect, it } from 'vitest';
-import type { Steps } from '../src/sliced.ts';
-import { tenantSystemsPage, type Wanted } from '../src/tenant-system-lists.ts';
+import type { Steps } from '../src/turns/sliced.ts';
+import { tenantSystemsPage, type Wanted } from '../src/reads/tenant-system-lists.ts';
 
 const MANY = 40_000;
 /** Of the steps of one page: each is far below a millisecond. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Credentials } from '../src/credentials.ts';
+import { Credentials } from '../src/access/credentials.ts';
 import { readConfig } from '../src/index.ts';
 import { SseReader } from './sse-reader.ts';
 import { attachLine, populate, startNva, tsBody, until, vnBody, type NvaFixture } from './support.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Tokens } from '../src/tokens.ts';
+import { Tokens } from '../src/access/tokens.ts';
 
 const sha256 = createHash('sha256').update('token').digest('hex');
 

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { traceIdsOf } from '../src/tracing.ts';
+import { traceIdsOf } from '../src/core/tracing.ts';
 import { populate, startNva, tsBody, type NvaFixture } from './support.ts';
 
 interface Span {

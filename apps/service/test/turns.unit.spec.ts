@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../libs/registrar/test/harness.ts';
-import { MAX_WORKS_PER_TURN, TURN_MS, Turns } from '../src/turns.ts';
+import { MAX_WORKS_PER_TURN, TURN_MS, Turns } from '../src/turns/turns.ts';
 
 /** Works that take so long each, and what is heard in between: one entry a turn of the event loop, the works done in it. */
 async function turnsOf(works: number, eachMs: number): Promise<{ readonly turns: number[]; readonly longestMs: number }> {

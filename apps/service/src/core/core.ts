@@ -1,0 +1,308 @@
+import { assertCheckpointsWithin, assertFeedWithin, Distributor, type Owns } from '@nva/distributor';
+import { InProcessFeed, Topics } from '@nva/in-process-feed';
+import { KafkaFeedWriter } from '@nva/kafka';
+import { LogEndLost, LogRefused, type Clock, type EventStore, type FeedWriter, type Logger, type Position } from '@nva/ports';
+import { Arrivals, Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
+import { Replica } from '@nva/replica';
+import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots';
+import { AppliedReports } from './applied-reports.ts';
+import type { NvaConfig } from '../config/config.ts';
+import { FeedStreams } from '../streams/feed-streams.ts';
+import { feedAccess, kafkaConnection } from './feed-access.ts';
+import { KnownPositions } from '../log/known-positions.ts';
+import { openLog } from '../log/open-log.ts';
+import { LossFile } from '../log/loss-file.ts';
+import { assertFeedsWithin, assertNoLossKnown, assertNoOtherLogHere, assertSnapshotsWithin, keptIn } from '../log/loss-marks.ts';
+import { LossWatch } from '../log/loss-watch.ts';
+import { MeasuredEventStore, MeasuredFeedWriter } from './measured.ts';
+import { patiently, unlessEnded } from '../log/patience.ts';
+import { probe } from './peers.ts';
+import type { Role } from '../config/roles.ts';
+import { keeperOf, restored, snapshotDirectory } from '../log/snapshots.ts';
+import { Tracing } from './tracing.ts';
+import { CallerTurns } from '../turns/caller-turns.ts';
+
+/** The group of registrars that share a log and serve all of it. */
+export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
+
+/** How long a doubt about an NVE's table waits for the fold. */
+const CATCH_UP_LIMIT_MS = 10_000;
+
+/** What a registrar has. */
+export interface Registration {
+  readonly registrar: Registrar;
+  readonly terms: TermKeeper;
+  /** null where one process has the log to itself. */
+  readonly groups: Groups | null;
+  readonly election: Election | null;
+}
+
+/** What a distributor has. */
+export interface Distribution {
+  readonly distributor: Distributor;
+  readonly writer: MeasuredFeedWriter;
+  /** null when the feeds are on Kafka. */
+  readonly inProcessFeed: InProcessFeed | null;
+  /** Who follows them over HTTP; null likewise. */
+  readonly streams: FeedStreams | null;
+}
+
+export interface CoreOptions {
+  readonly roles: readonly Role[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The process can no longer do its work and should end. */
+  readonly failed: (cause: unknown) => void;
+  /** How the process shows registrars who it is. */
+  readonly peerAuthorization?: () => string | undefined;
+  /** Another log than the configuration names, which stays open: for tests of several processes. */
+  readonly store?: EventStore;
+  /** Ends a start that is not done. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Everything of a process but HTTP: the log and its fold, and by its roles registrar and distributor. Starts in the order of dependence
+ * and stops in the reverse one.
+ */
+export class Core {
+  readonly config: NvaConfig;
+  readonly clock: Clock;
+  readonly store: MeasuredEventStore;
+  readonly tracing: Tracing | null;
+  readonly replica: Replica;
+  readonly applied: AppliedReports;
+  readonly turns: CallerTurns;
+  readonly positions = new KnownPositions();
+  /** What has reached this process and is not handled yet. */
+  readonly arrivals: Arrivals;
+  readonly registration: Registration | null;
+  /** Hears of places that this log should have, and has not. */
+  readonly losses: LossWatch;
+  readonly #snapshotDirectory: SnapshotDirectory;
+  /** null where snapshots are switched off. */
+  readonly #snapshots: SnapshotKeeper | null;
+  #distribution: Distribution | null = null;
+  readonly #ownStore: boolean;
+  /** Where the log ended at the start, if this process alone writes to it. */
+  readonly #endedAt: Position | null;
+  #distributing = false;
+  #stopping = false;
+
+  private constructor(
+    config: NvaConfig,
+    store: EventStore,
+    options: CoreOptions,
+    snapshots: SnapshotDirectory,
+    from: Restored | null,
+    endedAt: Position | null,
+  ) {
+    this.#endedAt = endedAt;
+    const { roles, clock, logger } = options;
+    this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
+    this.config = config;
+    this.clock = clock;
+    this.arrivals = new Arrivals(clock);
+    this.store = new MeasuredEventStore(store, clock, this.tracing);
+    this.#ownStore = options.store === undefined;
+    this.turns = new CallerTurns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
+    this.replica = new Replica(
+      this.store,
+      logger,
+      from ? { network: from.network, digests: from.digests, checkpoint: from.header.checkpoint } : {},
+      clock,
+    );
+    this.replica.onFolded(({ position }) => this.positions.met(position));
+    const { network, digests } = this.replica;
+    this.applied = new AppliedReports(
+      store.logId,
+      digests,
+      () => network.position,
+      (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false,
+      () => this.#caughtUp(),
+    );
+    this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
+    this.registration = roles.includes('registrar') ? register(config, this, logger, from?.keys) : null;
+    this.#snapshotDirectory = snapshots;
+    this.#snapshots = config.snapshotEveryEvents > 0 ? keeperOf(snapshots, this, options, from) : null;
+    this.losses = new LossWatch({
+      store,
+      replica: this.replica,
+      file: new LossFile(config.dataDir),
+      clock,
+      logger,
+      look: (vnid) => this.#lookAtMarks(vnid),
+      failed: options.failed,
+    });
+  }
+
+  /**
+   * Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its
+   * work; the feeds may still be catching up (`ready`).
+   */
+  static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
+    const opened = options.store ?? (await openLog(config, options.clock, options.logger, options.signal));
+    try {
+      return await Core.#start(config, opened, options);
+    } catch (error) {
+      if (!options.store) await opened.close();
+      throw error;
+    }
+  }
+
+  static async #start(config: NvaConfig, opened: EventStore, options: CoreOptions): Promise<Core> {
+    const { clock, logger, roles, failed, signal = new AbortController().signal } = options;
+    // A log of the process's own has nobody to wait for.
+    const waiting = <T>(step: () => Promise<T>): Promise<T> =>
+      config.eventStore ? patiently(step, { clock, logger, signal }) : unlessEnded(step(), signal);
+    const file = new LossFile(config.dataDir);
+    const lineage = await waiting(() => assertNoLossKnown(file, opened, config, logger));
+    const snapshots = snapshotDirectory(config, options);
+    await waiting(() => keptIn(file, assertSnapshotsWithin(snapshots, opened)));
+    if (!options.store) await waiting(() => assertNoOtherLogHere(snapshots, opened, config));
+    // While the log is folded.
+    const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
+    feedsWithin.catch(() => undefined);
+    const endedAt = config.eventStore || options.store ? null : (await opened.head()).position;
+    const core = new Core(
+      config,
+      opened,
+      options,
+      snapshots,
+      config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null,
+      endedAt,
+    );
+    const { store, replica, registration } = core;
+    replica.onFolded(({ event, revision }) => {
+      if (event.type === 'LogRenewed' && revision > lineage.revision)
+        failed(
+          new LogRefused(
+            `the loss of the end of log ${store.logId} was accepted, and it is log ${event.data.log} from here on: start again`,
+          ),
+        );
+    });
+    await unlessEnded(replica.start(failed), signal);
+    await feedsWithin.catch(async (error: unknown) => {
+      await replica.stop();
+      throw error;
+    });
+    if (registration) await waiting(() => upgradeFold(store, replica, clock, logger));
+    await registration?.election?.start();
+    registration?.terms.start();
+    if (roles.includes('distributor')) core.#distribute(options);
+    else core.#snapshots?.start();
+    return core;
+  }
+
+  /** null for a process that does not distribute. */
+  get distribution(): Distribution | null {
+    return this.#distribution;
+  }
+
+  /** The process does its work: what it has is whole, and the event store has a leader, without which nothing is written. */
+  get ready(): boolean {
+    return this.whole && this.store.leader?.node !== null;
+  }
+
+  /**
+   * The fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without
+   * anything on them being lost.
+   */
+  get whole(): boolean {
+    return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.turns.commands.close();
+    this.turns.reads.close();
+    await this.registration?.election?.stop();
+    await this.registration?.terms.stop();
+    await this.#distribution?.distributor.stop();
+    await this.replica.stop();
+    await this.#snapshots?.stop();
+    if (this.#ownStore) await this.store.close();
+    await this.tracing?.stop().catch(() => undefined);
+  }
+
+  /** False if the log does not tell where it ends, or the fold does not come so far in time. */
+  async #caughtUp(): Promise<boolean> {
+    try {
+      return await this.replica.passedWithin((await this.store.head()).position, CATCH_UP_LIMIT_MS);
+    } catch {
+      return false;
+    }
+  }
+
+  /** What this process, or one before it, keeps of the log elsewhere. Rejects with LogEndLost if the log does not bear it out. */
+  async #lookAtMarks(vnid: number | null): Promise<void> {
+    await assertSnapshotsWithin(this.#snapshotDirectory, this.store);
+    // Feeds in process are of this very process.
+    if (!this.#distribution || this.#distribution.inProcessFeed) return;
+    const { writer } = this.#distribution;
+    await assertCheckpointsWithin(this.store, writer);
+    if (vnid !== null) await assertFeedWithin(this.store, writer, { kind: 'vn', vnid });
+  }
+
+  #distribute({ clock, logger, failed, peerAuthorization = () => undefined }: CoreOptions): void {
+    const { config, store, replica } = this;
+    const feeds = feedsOf(config, replica.network.position, clock, logger);
+    const { inProcessFeed, owns } = feeds;
+    const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
+    const purge = { afterMs: config.purgeAfterS * 1_000, clock };
+    const access = feedAccess(this, logger, peerAuthorization);
+    const distributor = new Distributor(writer, replica, store, logger, {
+      adopt: config.feedAdopt,
+      purge,
+      owns,
+      clock,
+      lookEveryMs: config.feedCheckEveryS * 1_000,
+      verify: config.eventStore !== null,
+      ...(this.#endedAt !== null && !inProcessFeed && { endedAt: this.#endedAt }),
+      ...(access && { access }),
+    });
+    const streams = inProcessFeed && new FeedStreams(inProcessFeed, store.logId, clock, config);
+    this.#distribution = { distributor, writer, inProcessFeed, streams };
+    // A stop in the middle of the first reconciliation is no failure.
+    const ended = (cause: unknown): void => {
+      if (this.#stopping) return;
+      if (cause instanceof LogEndLost) this.losses.end(cause.loss);
+      else failed(cause);
+    };
+    distributor.start(ended).then(() => {
+      this.#distributing = true;
+      this.#snapshots?.start();
+    }, ended);
+  }
+}
+
+/** Where the process publishes, and about which VNs. Feeds in process are whole up to `position`, before which nobody followed them. */
+function feedsOf(
+  config: NvaConfig,
+  position: Position,
+  clock: Clock,
+  logger: Logger,
+): { readonly writer: FeedWriter; readonly inProcessFeed: InProcessFeed | null; readonly owns: Owns } {
+  if (config.kafkaBrokers.length === 0) {
+    const feed = new InProcessFeed(config.feedPrefix, new Topics(position), { lazy: true });
+    return { writer: feed, inProcessFeed: feed, owns: () => true };
+  }
+  const writer = new KafkaFeedWriter({ ...kafkaConnection(config, clock, logger), owned: config.distributorShards });
+  return { writer, inProcessFeed: null, owns: (vnid) => writer.owns(vnid) };
+}
+
+function register(
+  config: NvaConfig,
+  { store, replica, clock, arrivals }: Pick<Core, 'store' | 'replica' | 'clock' | 'arrivals'>,
+  logger: Logger,
+  keys: Restored['keys'] = [],
+): Registration {
+  const registrar = new Registrar(store, replica, clock, logger, { keys, quotas: config.quotas });
+  const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
+  const list = config.groups ?? shared;
+  const groups = list && new Groups(list);
+  const group = groups?.list.find(({ name }) => name === (config.group ?? EVERYTHING.name));
+  const election =
+    groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
+  return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals) };
+}

@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import type { SnapshotHeader } from '@nva/codec';
+import type { Clock, EventStore, Logger } from '@nva/ports';
+import { SnapshotDirectory, SnapshotKeeper, type Restored } from '@nva/snapshots';
+import type { NvaConfig } from '../config/config.ts';
+import type { Core } from '../core/core.ts';
+import { ROLES, type Role } from '../config/roles.ts';
+
+interface Surroundings {
+  readonly roles: readonly Role[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Processes of one role each may be given the same DATA_DIR: they have a directory each. */
+export function snapshotDirectory({ dataDir }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory {
+  return new SnapshotDirectory(join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')])), clock, logger);
+}
+
+/**
+ * What the process can go on from, of snapshots that the log bears out (`assertSnapshotsWithin`); null if the whole log is to be
+ * replayed, after a line that says so.
+ */
+export async function restored(directory: SnapshotDirectory, store: EventStore, { roles, logger }: Surroundings): Promise<Restored | null> {
+  const head = await store.head();
+  if (head.position === 0) return null;
+  const refuse = async (header: SnapshotHeader): Promise<string | null> => {
+    if (header.logId !== store.logId) return `it is of log ${header.logId}, this is log ${store.logId}`;
+    if (!header.keys && roles.includes('registrar')) return 'it was taken by a process without a registrar, and so has no Idempotency-Keys';
+    return null;
+  };
+  const found = await directory.restore({ refuse });
+  if (!found) logger.info('there is no snapshot to go on from; the whole log is replayed', { head: String(head.position) });
+  return found;
+}
+
+/** Whether the log has the very event that the snapshot was taken after. */
+export async function holds(store: EventStore, { position, stream, revision, eventId }: SnapshotHeader): Promise<boolean> {
+  for await (const event of store.readStream(stream, { fromRevision: revision, limit: 1 }))
+    return event.position === position && event.id === eventId;
+  return false;
+}
+
+/** Follows the replica from now on. */
+export function keeperOf(
+  directory: SnapshotDirectory,
+  { config, store, replica, registration }: Pick<Core, 'config' | 'store' | 'replica' | 'registration'>,
+  { clock, logger }: Surroundings,
+  from: Restored | null,
+): SnapshotKeeper {
+  const { network, digests } = replica;
+  const source = {
+    logId: store.logId,
+    network,
+    digests,
+    keys: registration && (() => registration.registrar.idempotencyKeys()),
+    checkpointAt: (position: number) => store.checkpointAt(position),
+  };
+  const keeper = new SnapshotKeeper(source, { directory, everyEvents: config.snapshotEveryEvents, clock, logger }, from?.header ?? null);
+  replica.onFolded((recorded) => keeper.folded(recorded));
+  return keeper;
+}

@@ -1,0 +1,225 @@
+import type { EventStore, Position, RecordedEvent } from '@nva/ports';
+import type { AuditQuery } from './audit-query.ts';
+import { KnownPositions } from '../log/known-positions.ts';
+
+/** Decoded at once: others wait for that. */
+const EVENTS_AT_ONCE = 512;
+/** Of one stream, read at once. */
+const STREAM_EVENTS_AT_ONCE = 64;
+/** Events that one question looks at, at most. What it has found by then is its page. */
+export const EVENTS_PER_QUESTION = 16_384;
+
+/** What a question has found. */
+export interface AuditPage {
+  readonly events: readonly RecordedEvent[];
+  /** Where the next one goes on: after it, or before it where the newest come first. null if there is nothing more. */
+  readonly next: Position | null;
+}
+
+type Batches = AsyncGenerator<readonly RecordedEvent[], void>;
+/** The caller's next turn. */
+type Pause = () => Promise<void>;
+
+/** The search for a place to begin at has looked at as much as one question may. It is remembered how far it came. */
+const NOT_FOUND_YET = Symbol('not found yet');
+
+/**
+ * Answers questions about the log in pieces: after each the caller waits for its turn, and after EVENTS_PER_QUESTION events the
+ * page is told as it is, be it empty, with the place to go on from. There is no index: who asks for one stream pays for that
+ * stream, who asks for an actor for what lies between the events of that actor.
+ */
+export class AuditSearch {
+  readonly #store: EventStore;
+  readonly #positions: KnownPositions;
+  /** Of the part of the log that a snapshot spared the fold, as far as somebody has asked for it. */
+  readonly #walked = new KnownPositions();
+
+  constructor(store: EventStore, positions: KnownPositions) {
+    this.#store = store;
+    this.#positions = positions;
+  }
+
+  async page(query: AuditQuery, pause: Pause): Promise<AuditPage> {
+    const found: RecordedEvent[] = [];
+    let passed = 0;
+    let last: Position = query.newestFirst ? query.before : query.after;
+    const source =
+      query.entities.length > 0 ? this.#streams(query) : query.newestFirst ? this.#backwards(query, pause) : this.#forwards(query, pause);
+    try {
+      for await (const events of source) {
+        for (const event of events) {
+          if (query.newestFirst ? event.position <= query.after : event.position >= query.before) return { events: found, next: null };
+          const matches = query.matches(event);
+          if (matches && found.length === query.limit) return { events: found, next: found.at(-1)!.position };
+          if (matches) found.push(event);
+          last = event.position;
+        }
+        passed += events.length;
+        if (passed >= EVENTS_PER_QUESTION) return { events: found, next: last };
+        await pause();
+      }
+    } catch (error) {
+      if (error !== NOT_FOUND_YET) throw error;
+      return { events: found, next: last };
+    }
+    return { events: found, next: null };
+  }
+
+  async *#forwards({ after }: AuditQuery, pause: Pause): Batches {
+    if (after >= (await this.#store.head()).position) return;
+    for await (const events of this.#from(after, pause)) {
+      const later = events.filter(({ position }) => position > after);
+      if (later.length > 0) yield later;
+    }
+  }
+
+  /** Events from the last known place at or before a number on. A store reads from where an event stands, and that may be any number. */
+  async *#from(number: Position, pause: Pause): Batches {
+    let from = Math.max(this.#positions.atOrBefore(number), this.#walked.atOrBefore(number));
+    for (let passed = 0; ;) {
+      const begin = from;
+      for await (const { events } of this.#store.readAll({ after: this.#store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
+        // From the first event on without a gap: what begins at a place that the fold knows would put places above those still to
+        // be walked.
+        for (const { position } of events) if (position < this.#positions.first) this.#walked.met(position);
+        from = events.at(-1)!.position;
+        if (from <= number) passed += events.length;
+        yield events;
+      }
+      if (from === begin) return;
+      if (from > number) continue;
+      if (passed >= EVENTS_PER_QUESTION) throw NOT_FOUND_YET;
+      await pause();
+    }
+  }
+
+  async *#backwards({ before }: AuditQuery, pause: Pause): Batches {
+    let place: Position | undefined = before > (await this.#store.head()).position ? undefined : before;
+    for (let first = true; ; first = false) {
+      const begin: Position | undefined = place;
+      try {
+        for await (const events of this.#store.readAllBackwards({
+          limit: EVENTS_AT_ONCE,
+          ...(place === undefined ? {} : { before: place }),
+        })) {
+          place = events.at(-1)!.position;
+          yield events;
+        }
+      } catch (error) {
+        // Of a number at which no event stands a store may say so. What we gave as `next` is none.
+        if (!first || place === undefined || !(error instanceof RangeError)) throw error;
+        place = await this.#atOrAfter(place, pause);
+        continue;
+      }
+      if (place === begin) return;
+    }
+  }
+
+  /** The first event that stands at a number or after it, which is not beyond the head. */
+  async #atOrAfter(number: Position, pause: Pause): Promise<Position> {
+    for await (const events of this.#from(number - 1, pause)) {
+      const found = events.find(({ position }) => position >= number);
+      if (found) return found.position;
+    }
+    return number;
+  }
+
+  /** The events of several streams, in the order of the log. */
+  async *#streams(query: AuditQuery): Batches {
+    const { newestFirst, entities } = query;
+    const sources = await Promise.all(
+      entities.map(async (stream) => Cursor.open(newestFirst ? this.#streamBack(stream, query.before) : this.#stream(stream, query.after))),
+    );
+    const isFirst = (a: RecordedEvent, b: RecordedEvent): boolean => (newestFirst ? a.position > b.position : a.position < b.position);
+    let events: RecordedEvent[] = [];
+    for (;;) {
+      let next: Cursor | null = null;
+      for (const source of sources) if (source.event && (!next?.event || isFirst(source.event, next.event))) next = source;
+      if (!next?.event) break;
+      events.push(next.event);
+      await next.advance();
+      if (events.length < STREAM_EVENTS_AT_ONCE) continue;
+      yield events;
+      events = [];
+    }
+    if (events.length > 0) yield events;
+  }
+
+  async *#stream(stream: string, after: Position): Batches {
+    for (let revision = after === 0 ? 0 : await this.#firstAfter(stream, after); ;) {
+      const events = await this.#read(stream, revision, STREAM_EVENTS_AT_ONCE);
+      if (events.length === 0) return;
+      revision = events.at(-1)!.revision + 1;
+      yield events;
+    }
+  }
+
+  async *#streamBack(stream: string, before: Position): Batches {
+    for (let end = await this.#firstAfter(stream, before - 1); end > 0;) {
+      const from = Math.max(0, end - STREAM_EVENTS_AT_ONCE);
+      yield (await this.#read(stream, from, end - from)).toReversed();
+      end = from;
+    }
+  }
+
+  /**
+   * The revision of the first event of a stream that stands after a position, or would: a search by doubling, then by halving, so a
+   * long stream costs a few reads of one event.
+   */
+  async #firstAfter(stream: string, position: Position): Promise<number> {
+    const isAfter = async (revision: number): Promise<boolean> => {
+      const [event] = await this.#read(stream, revision, 1);
+      return event === undefined || event.position > position;
+    };
+    let high = 0;
+    let low = -1;
+    while (!(await isAfter(high))) {
+      low = high;
+      high = 2 * high + 1;
+    }
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (await isAfter(middle)) high = middle;
+      else low = middle;
+    }
+    return high;
+  }
+
+  async #read(stream: string, fromRevision: number, limit: number): Promise<RecordedEvent[]> {
+    const events: RecordedEvent[] = [];
+    for await (const event of this.#store.readStream(stream, { fromRevision, limit })) events.push(event);
+    return events;
+  }
+}
+
+/** A stream's events one by one. */
+class Cursor {
+  readonly #batches: Batches;
+  #events: readonly RecordedEvent[] = [];
+  #at = 0;
+
+  private constructor(batches: Batches) {
+    this.#batches = batches;
+  }
+
+  static async open(batches: Batches): Promise<Cursor> {
+    const cursor = new Cursor(batches);
+    await cursor.#fill();
+    return cursor;
+  }
+
+  /** undefined at the end. */
+  get event(): RecordedEvent | undefined {
+    return this.#events[this.#at];
+  }
+
+  async advance(): Promise<void> {
+    if (++this.#at === this.#events.length) await this.#fill();
+  }
+
+  async #fill(): Promise<void> {
+    const { value } = await this.#batches.next();
+    this.#events = value ?? [];
+    this.#at = 0;
+  }
+}

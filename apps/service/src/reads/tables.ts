@@ -1,0 +1,82 @@
+import { connectionKey, type Connection, type FoldedNve, type FoldedTs, type FoldedVn, type Network } from '@nva/fold';
+import { page, smallest, type Entry, type PageQuery, type PageText } from './paging.ts';
+import { stepped, walk, type Steps } from '../turns/sliced.ts';
+import { isConflicted, mappingBody, memberBody, withheldBody } from './views.ts';
+
+/** Behind every key that begins so. */
+const BEHIND = '\uffff';
+/** VNIDs as text sort as the numbers do. */
+export const paddedVnid = (vnid: number): string => String(vnid).padStart(8, '0');
+
+/** What a VN distributes, by key. */
+export function* mappingEntries(network: Network, vn: FoldedVn, after = ''): Generator<Entry | undefined, void> {
+  for (const ts of walk(vn.macs.order, ({ state }) => `mapping/${state.tsId}/${BEHIND}` <= after)) {
+    if (!ts) yield undefined;
+    else
+      yield* entriesOf(
+        ts,
+        vn,
+        (connection) => network.mappingOf(ts, connection) !== null,
+        (connection) => mappingBody(network.mappingOf(ts, connection)!, connection.position),
+      );
+  }
+}
+
+/** A page of what a VN holds back (X2). Only who contests an address is looked at. */
+export function* withheldPage(network: Network, vn: FoldedVn, query: PageQuery): Steps<PageText> {
+  const entries = yield* smallest(withheldEntries(network, vn), query.after, query.limit + 1);
+  return yield* page(entries, query);
+}
+
+/** Every mapping that an NVE should hold, VN by VN. */
+export function* tableEntries(network: Network, nve: FoldedNve, after = ''): Generator<Entry | undefined, void> {
+  for (const vnid of walk(nve.memberships.order, (other) => `${paddedVnid(other)}/${BEHIND}` <= after)) {
+    const vn = vnid === undefined ? undefined : nve.memberships.get(vnid)?.vn;
+    const prefix = vn && `${paddedVnid(vnid!)}/`;
+    if (!vn || !prefix) yield undefined;
+    else
+      for (const entry of mappingEntries(network, vn, after.startsWith(prefix) ? after.slice(prefix.length) : ''))
+        yield entry && [prefix + entry[0], () => ({ vnid, ...(entry[1]() as object) })];
+  }
+}
+
+/** Who is in a VN, by NVE. */
+export function* memberEntries(vn: FoldedVn, after = ''): Generator<Entry | undefined, void> {
+  for (const nveId of walk(vn.members.order, (other) => other <= after)) {
+    const member = nveId === undefined ? undefined : vn.members.get(nveId);
+    yield member && [member.nve.nveId, () => memberBody(member)];
+  }
+}
+
+function* withheldEntries(network: Network, vn: FoldedVn): Generator<Entry | undefined, void> {
+  const met = new Set<FoldedTs>();
+  for (const table of [vn.macs, vn.ips]) {
+    for (const ts of stepped(table.withheld())) {
+      if (!ts || met.has(ts)) {
+        yield undefined;
+        continue;
+      }
+      met.add(ts);
+      yield* entriesOf(
+        ts,
+        vn,
+        (connection) => network.mappingOf(ts, connection) === null && isConflicted(ts, connection),
+        (connection) => withheldBody(ts, connection),
+      );
+    }
+  }
+}
+
+/** The connections of a tenant system in a VN, by key. */
+function* entriesOf(
+  ts: FoldedTs,
+  vn: FoldedVn,
+  listed: (connection: Connection) => boolean,
+  body: (connection: Connection) => unknown,
+): Generator<Entry, void> {
+  const entries: Entry[] = [];
+  for (const connection of ts.state.bindings)
+    if (connection.vn === vn && listed(connection)) entries.push([connectionKey(ts.state, connection), () => body(connection)]);
+  if (entries.length > 1) entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  yield* entries;
+}

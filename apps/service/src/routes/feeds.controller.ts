@@ -1,0 +1,118 @@
+import { Controller, Get, Headers, Inject, Param, Req, Res } from '@nestjs/common';
+import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { numeral, parseNveId, parseVnid, Refusal } from '@nva/identifiers';
+import type { FeedName } from '@nva/ports';
+import { actorOf } from '@nva/registrar';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Core, Distribution } from '../core/core.ts';
+import { DescribesProblems } from '../http/describes.ts';
+import type { OpenRequests } from '../http/open-requests.ts';
+import { CORE, DISTRIBUTION, OPEN_REQUESTS } from '../http/providers.ts';
+import { only } from '../reads/query-readers.ts';
+import { contextOf } from '../access/request-context.ts';
+import { FeedStream, parseResumePoint, type ResumePoint } from '../streams/sse.ts';
+import { Visibility } from '../access/visibility.ts';
+
+const RESUME_DOC = 'Resume after this place: <log>/<position>. Beyond the head of the log: 409 ahead-of-log.';
+
+/** The two feeds as Server-Sent Events, while they are in process. */
+@Controller('v1')
+@ApiTags('feeds')
+@DescribesProblems()
+export class FeedsController {
+  readonly #core: Core;
+  readonly #distribution: Distribution;
+  readonly #open: OpenRequests;
+
+  constructor(@Inject(CORE) core: Core, @Inject(DISTRIBUTION) distribution: Distribution, @Inject(OPEN_REQUESTS) open: OpenRequests) {
+    this.#open = open;
+    this.#core = core;
+    this.#distribution = distribution;
+  }
+
+  @Get('vns/:vnid/feed')
+  @ApiOperation({ summary: 'The table of a VN and every change of it (R36, R46).' })
+  @ApiProduces('text/event-stream')
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: RESUME_DOC })
+  async vnFeed(
+    @Param('vnid') id: string,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const vnid = parseVnid(numeral(id));
+    const resume = await this.#resumePoint(lastEventId, request);
+    this.#visible(request).vn(vnid);
+    // An NVE that has left the VN is told no more of it, also on a stream that it keeps open.
+    await this.#stream({ kind: 'vn', vnid }, () => this.#visible(request).seesVn(vnid), resume, request, reply);
+  }
+
+  @Get('nves/:nveId/feed')
+  @ApiOperation({ summary: 'The VNs that an NVE is in, and every change of that (X8).' })
+  @ApiProduces('text/event-stream')
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: RESUME_DOC })
+  async nveFeed(
+    @Param('nveId') id: string,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const nveId = parseNveId(id);
+    const resume = await this.#resumePoint(lastEventId, request);
+    const own = (): boolean => (this.#visible(request).nve(nveId), true);
+    own();
+    await this.#stream({ kind: 'nve', nveId }, own, resume, request, reply);
+  }
+
+  /** `visible`: whether the caller may have the feed. It may throw, as for a caller whose token is taken back. */
+  async #stream(
+    feed: FeedName,
+    visible: () => boolean,
+    resume: ResumePoint | null,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
+    const { inProcessFeed, streams, writer, distributor } = this.#distribution;
+    const { store } = this.#core;
+    const { correlationId, caller } = contextOf(request);
+    const entitled = (): boolean => allows(visible);
+    only(request.query as Readonly<Record<string, string>>);
+    if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
+    if (!this.#core.whole) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
+    // What was on a deleted VN's feed stands there until it is purged; whoever asks is told what the reads tell.
+    if (feed.kind === 'vn' && !this.#core.replica.network.vns.get(feed.vnid)?.alive)
+      throw new Refusal('vn-unknown', `there is no VN ${feed.vnid}`, { field: 'vnid', received: feed.vnid });
+    if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
+    if (request.method === 'HEAD') return void (await reply.type('text/event-stream; charset=utf-8').send());
+    this.#open.requires(request, entitled);
+    const left = streams.admit(actorOf(caller));
+    reply.hijack();
+    try {
+      const told = await new FeedStream(reply.raw, store.logId, entitled).run(streams, feed, resume, { 'x-correlation-id': correlationId });
+      // The feed was deleted in the moment between.
+      if (!told) reply.raw.destroy();
+    } finally {
+      left();
+    }
+  }
+
+  /** A place beyond the log is refused before anything else: that a VN or an NVE is not known may be part of what was lost. */
+  async #resumePoint(lastEventId: string | undefined, request: FastifyRequest): Promise<ResumePoint | null> {
+    const resume = parseResumePoint(lastEventId);
+    if (resume) await this.#core.losses.assertPlace(contextOf(request).caller, resume, 'Last-Event-ID');
+    return resume;
+  }
+
+  #visible(request: FastifyRequest): Visibility {
+    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+  }
+}
+
+function allows(visible: () => boolean): boolean {
+  try {
+    return visible();
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,113 @@
+import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { numeral, parseNveId, parseTenantId, parseVnid, Refusal } from '@nva/identifiers';
+import { actorOf } from '@nva/registrar';
+import type { FastifyRequest } from 'fastify';
+import { movesTooOften } from '../config/alarms.ts';
+import type { Core } from '../core/core.ts';
+import { DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
+import { pageQuery, type PageText } from '../reads/paging.ts';
+import { CORE } from '../http/providers.ts';
+import { only } from '../reads/query-readers.ts';
+import { contextOf } from '../access/request-context.ts';
+import { inTurns } from '../turns/sliced.ts';
+import { STATES, tenantSystemsPage, type State, type Wanted } from '../reads/tenant-system-lists.ts';
+import { tenantSystemBody } from '../reads/views.ts';
+import { Visibility } from '../access/visibility.ts';
+
+type Queries = Readonly<Record<string, string>>;
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const FILTERS = {
+  tenantId: 'Of that tenant.',
+  state: `${STATES.join(', ')}: those that stand so, at the NVE and in the VN that are asked for; conflicted is held back for an address, orphaned is of a VN that is gone, unbound is in no VN.`,
+};
+
+/** What is attached where: also what is in no table, as a tenant system without bindings, or one that has failed. */
+@Controller('v1')
+@ApiTags('state')
+@DescribesProblems()
+export class TenantSystemsController {
+  readonly #core: Core;
+
+  constructor(@Inject(CORE) core: Core) {
+    this.#core = core;
+  }
+
+  @Get('tenant-systems')
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({
+    summary:
+      'Tenant systems that are attached anywhere; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
+  })
+  @DescribesQuery({ ...PAGING, ...FILTERS, nveId: 'Attached at that NVE.', vnid: 'In that VN.' })
+  all(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
+    only(query, 'after', 'limit', 'tenantId', 'state', 'nveId', 'vnid');
+    const nveId = query['nveId'] === undefined ? undefined : this.#nve(query['nveId'], request);
+    const vnid = query['vnid'] === undefined ? undefined : this.#vn(query['vnid'], request);
+    return this.#page({ nveId, vnid }, query, request);
+  }
+
+  @Get('nves/:nveId/tenant-systems')
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({ summary: 'What is attached at an NVE, in a VN or not. A page may be short of its limit, and have a next.' })
+  @DescribesQuery({ ...PAGING, ...FILTERS })
+  ofNve(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
+    only(query, 'after', 'limit', 'tenantId', 'state');
+    return this.#page({ nveId: this.#nve(id, request) }, query, request);
+  }
+
+  @Get('vns/:vnid/tenant-systems')
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({
+    summary: 'Who is in a VN, distributed or not; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
+  })
+  @DescribesQuery({ ...PAGING, ...FILTERS })
+  ofVn(@Param('vnid') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
+    only(query, 'after', 'limit', 'tenantId', 'state');
+    return this.#page({ vnid: this.#vn(id, request) }, query, request);
+  }
+
+  #page(place: Wanted, query: Queries, request: FastifyRequest): Promise<PageText> {
+    const { caller } = contextOf(request);
+    const visible = this.#visible(request);
+    const tenantId = query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']);
+    // An NVE's own list is also the shortest.
+    const wanted = { ...place, tenantId, state: stateIn(query['state']), ...(caller.kind === 'nve' && { nveId: caller.nveId }) };
+    const { turns, clock, replica } = this.#core;
+    return inTurns(
+      turns.reads,
+      clock,
+      actorOf(caller),
+      tenantSystemsPage(replica.network, wanted, pageQuery(query), (ts) =>
+        tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, clock)),
+      ),
+    );
+  }
+
+  #visible(request: FastifyRequest): Visibility {
+    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+  }
+
+  /** One that was forgotten too: a race may have left something there. */
+  #nve(id: string, request: FastifyRequest): string {
+    const nveId = parseNveId(id);
+    this.#visible(request).nve(nveId);
+    if (!this.#core.replica.network.nves.has(nveId))
+      throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
+    return nveId;
+  }
+
+  #vn(id: string, request: FastifyRequest): number {
+    const vnid = parseVnid(numeral(id));
+    this.#visible(request).vn(vnid);
+    if (!this.#core.replica.network.vns.get(vnid)?.alive)
+      throw new Refusal('vn-unknown', `there is no VN ${vnid}`, { field: 'vnid', received: vnid });
+    return vnid;
+  }
+}
+
+function stateIn(received: string | undefined): State | undefined {
+  if (received === undefined || STATES.includes(received as State)) return received as State | undefined;
+  throw new Refusal('out-of-range', `state is one of ${STATES.join(', ')}`, { field: 'state', received });
+}
