@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isObject } from '@nva/commands';
 import { parseNveId, parseSiteId, parseTenantId, Refusal } from '@nva/identifiers';
 import type { Group } from '@nva/registrar';
-import { ConfigError } from './config.ts';
+import { ConfigError, parseUrl } from './environment.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const FIELDS = ['name', 'urls', 'nves', 'sites', 'tenants', 'rest'];
@@ -74,14 +74,6 @@ function names(
   } catch (error) {
     throw error instanceof Refusal ? new ConfigError(`GROUPS_FILE: ${error.message}, got «${String(error.detail.received)}»`) : error;
   }
-}
-
-/** `http://host[:port]` or https, without path. */
-export function parseUrl(value: unknown, field: string): string {
-  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.username !== '')
-    throw new Refusal('out-of-range', `${field} is http://host[:port]`, { field, received: value });
-  return url.origin;
 }
 
 function unique(what: string, values: readonly string[]): void {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ConfigError, integer, type Environment } from './config.ts';
+import { ConfigError, integer, type Environment } from './environment.ts';
 
 /** What the server grants a connection before it knows who is there. */
 export interface HttpLimits {
@@ -26,20 +26,22 @@ const DEFAULT_OPEN_FILES = 1_024;
 /** Throws ConfigError. `openFiles` is how many the process may have open. */
 export function readHttpLimits(env: Environment, openFiles = openFileLimit()): HttpLimits {
   const most = Math.max(8, openFiles - Math.max(MIN_OTHER_FILES, Math.floor(openFiles / 4)));
-  const maxConnections = integer(env, 'MAX_CONNECTIONS', Math.min(MOST_CONNECTIONS, most), 4, 1_000_000);
+  const maxConnections = integer(env, 'MAX_CONNECTIONS', { fallback: Math.min(MOST_CONNECTIONS, most) });
   if (maxConnections > most)
     throw new ConfigError(
       `MAX_CONNECTIONS: expected ${most} at most, since this process may have ${openFiles} files open and needs some for other things, got «${maxConnections}»`,
     );
   const half = Math.floor(maxConnections / 2);
   return {
-    headersTimeoutS: integer(env, 'HEADERS_TIMEOUT_S', 10, 1, 3_600),
-    bodyTimeoutS: integer(env, 'BODY_TIMEOUT_S', 30, 1, 3_600),
-    // A feed says something every 15 s.
-    idleTimeoutS: integer(env, 'IDLE_TIMEOUT_S', 120, 20, 86_400),
-    keepAliveS: integer(env, 'KEEP_ALIVE_S', 72, 1, 3_600),
+    headersTimeoutS: integer(env, 'HEADERS_TIMEOUT_S'),
+    bodyTimeoutS: integer(env, 'BODY_TIMEOUT_S'),
+    idleTimeoutS: integer(env, 'IDLE_TIMEOUT_S'),
+    keepAliveS: integer(env, 'KEEP_ALIVE_S'),
     maxConnections,
-    maxUnauthenticated: integer(env, 'MAX_UNAUTHENTICATED_CONNECTIONS', Math.min(MOST_UNAUTHENTICATED, half), 1, maxConnections),
+    maxUnauthenticated: integer(env, 'MAX_UNAUTHENTICATED_CONNECTIONS', {
+      fallback: Math.min(MOST_UNAUTHENTICATED, half),
+      max: maxConnections,
+    }),
   };
 }
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { DEFAULT_PRINCIPAL, type KafkaSasl, type KafkaTls } from '@nva/kafka';
-import { ConfigError, flag, integer, text, type Environment } from './config.ts';
+import type { KafkaSasl, KafkaTls } from '@nva/kafka';
+import { ConfigError, file, flag, given, integer, refused, text, type Environment } from './environment.ts';
+import type { NameOf } from './variables.ts';
 
-const MECHANISMS = ['scram-sha-256', 'scram-sha-512', 'plain'];
 /** A password or a PEM file, in bytes. */
 const MAX_FILE_BYTES = 1_048_576;
 
@@ -27,57 +27,45 @@ export function readKafkaSecurity(env: Environment): { readonly sasl?: KafkaSasl
 
 /** null without KAFKA_ACLS=true. Throws ConfigError. */
 export function readKafkaAcls(env: Environment): KafkaAcls | null {
-  const principal = text(
-    env,
-    'KAFKA_PRINCIPAL',
-    DEFAULT_PRINCIPAL,
-    /^[^\s:{}]+:[^{}]*\{nveId\}[^{}]*$/,
-    'a type, a colon and a name with {nveId} in it once, such as User:{nveId}',
-  );
-  const graceS = integer(env, 'ACL_GRACE_S', 60, 1, 86_400);
+  const principal = text(env, 'KAFKA_PRINCIPAL');
+  const graceS = integer(env, 'ACL_GRACE_S');
   if (!flag(env, 'KAFKA_ACLS')) return null;
-  const tokenFile = env['PEER_TOKEN_FILE'] ? resolve(env['PEER_TOKEN_FILE']) : null;
+  const tokenFile = file(env, 'PEER_TOKEN_FILE');
   if (tokenFile !== null) readPeerToken(tokenFile);
   return { principal, graceS, commands: flag(env, 'KAFKA_COMMANDS'), tokenFile };
 }
 
 /** An Authorization header with the token that is in the file. Throws ConfigError. */
-export function readPeerToken(file: string): string {
-  const token = contentOf('PEER_TOKEN_FILE', file).trim();
-  if (!/^\S+$/.test(token))
-    throw new ConfigError(`PEER_TOKEN_FILE: expected a file with an operator's token, got «${file}», which holds none`);
+export function readPeerToken(path: string): string {
+  const token = contentOf('PEER_TOKEN_FILE', path).trim();
+  if (!/^\S+$/.test(token)) throw new ConfigError(`${refused('PEER_TOKEN_FILE', { got: path }).message}, which holds none`);
   return `Bearer ${token}`;
 }
 
 function readSasl(env: Environment): KafkaSasl | null {
-  const mechanism = text(
-    env,
-    'KAFKA_SASL_MECHANISM',
-    'scram-sha-256',
-    new RegExp(`^(?:${MECHANISMS.join('|')})$`),
-    `one of ${MECHANISMS.join(', ')}`,
-  ) as KafkaSasl['mechanism'];
-  const [username, given, file] = [env['KAFKA_SASL_USERNAME'], env['KAFKA_SASL_PASSWORD'], env['KAFKA_SASL_PASSWORD_FILE']];
-  if (given !== undefined && file !== undefined)
+  const mechanism = text(env, 'KAFKA_SASL_MECHANISM') as KafkaSasl['mechanism'];
+  const [username, inClear, path] = [
+    given(env, 'KAFKA_SASL_USERNAME'),
+    given(env, 'KAFKA_SASL_PASSWORD'),
+    given(env, 'KAFKA_SASL_PASSWORD_FILE'),
+  ];
+  if (inClear !== undefined && path !== undefined)
     throw new ConfigError('KAFKA_SASL_PASSWORD_FILE: expected either it or KAFKA_SASL_PASSWORD, got both');
-  const password = file === undefined ? given : contentOf('KAFKA_SASL_PASSWORD_FILE', file).replace(/\r?\n$/, '');
+  const password = path === undefined ? inClear : contentOf('KAFKA_SASL_PASSWORD_FILE', path).replace(/\r?\n$/, '');
   if (!username && password === undefined) return null;
-  if (!username) throw new ConfigError('KAFKA_SASL_USERNAME: expected the name that goes with the password, got nothing');
-  if (!password)
-    throw new ConfigError(
-      'KAFKA_SASL_PASSWORD: expected the password that goes with KAFKA_SASL_USERNAME, or a file with it in KAFKA_SASL_PASSWORD_FILE, got nothing',
-    );
+  if (!username) throw refused('KAFKA_SASL_USERNAME', { why: ', got nothing' });
+  if (!password) throw refused('KAFKA_SASL_PASSWORD', { why: ', or a file with it in KAFKA_SASL_PASSWORD_FILE, got nothing' });
   return { mechanism, username, password };
 }
 
 function readTls(env: Environment): KafkaTls | null {
   const tls = flag(env, 'KAFKA_TLS');
-  const [ca, cert, key] = ['CA', 'CERT', 'KEY'].map((what) => {
-    const [name, file] = [`KAFKA_TLS_${what}_FILE`, env[`KAFKA_TLS_${what}_FILE`]];
-    if (!file) return undefined;
-    if (!tls) throw new ConfigError(`${name}: expected KAFKA_TLS=true beside it, got «${file}»`);
-    const pem = contentOf(name, file);
-    if (!pem.includes('-----BEGIN ')) throw new ConfigError(`${name}: expected a PEM file, got «${file}»`);
+  const [ca, cert, key] = (['KAFKA_TLS_CA_FILE', 'KAFKA_TLS_CERT_FILE', 'KAFKA_TLS_KEY_FILE'] as const).map((name) => {
+    const path = given(env, name);
+    if (!path) return undefined;
+    if (!tls) throw new ConfigError(`${name}: expected KAFKA_TLS=true beside it, got «${path}»`);
+    const pem = contentOf(name, path);
+    if (!pem.includes('-----BEGIN ')) throw refused(name, { got: path });
     return pem;
   });
   if ((cert === undefined) !== (key === undefined))
@@ -85,12 +73,12 @@ function readTls(env: Environment): KafkaTls | null {
   return tls ? { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } : null;
 }
 
-function contentOf(name: string, file: string): string {
+function contentOf(name: NameOf<'file'>, path: string): string {
   try {
-    const content = readFileSync(resolve(file), 'utf8');
+    const content = readFileSync(resolve(path), 'utf8');
     if (content.length > MAX_FILE_BYTES) throw new Error(`it is longer than ${MAX_FILE_BYTES} bytes`);
     return content;
   } catch (cause) {
-    throw new ConfigError(`${name}: expected a file that can be read, got «${file}»: ${(cause as Error).message}`, { cause });
+    throw new ConfigError(`${name}: expected a file that can be read, got «${path}»: ${(cause as Error).message}`, { cause });
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isObject } from '@nva/commands';
 import { COUNTED, EVERYONE, type Limits, type Quotas } from '@nva/domain';
 import { parseNveId, parseTenantId, Refusal } from '@nva/identifiers';
-import { ConfigError } from './config.ts';
+import { ConfigError } from './environment.ts';
 
 const MAX_LIMIT = 1_000_000_000;
 
