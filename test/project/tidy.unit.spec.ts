@@ -114,6 +114,57 @@ describe('imports', () => {
   });
 });
 
+/** The rooms of apps/service: each may use those before it. */
+const ROOMS = [
+  'config',
+  'refusals',
+  'access',
+  'turns',
+  'streams',
+  'log',
+  'core',
+  'reads',
+  'commands',
+  'http',
+  'routes',
+  'commands-over-kafka',
+  'observability',
+  'process',
+];
+
+describe('apps/service', () => {
+  const home = 'apps/service/src/';
+  const files = product.filter((file) => file.startsWith(home) && file !== `${home}index.ts`);
+  const roomOf = (file: string): string => file.slice(home.length).split('/')[0]!;
+  const localsOf = (file: string): string[] =>
+    importsOf(file)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => join(file, '..', name));
+
+  it('has every file in a room, and each room uses those before it only', () => {
+    const wrong = files.flatMap((file) =>
+      localsOf(file)
+        .filter((other) => !ROOMS.slice(0, ROOMS.indexOf(roomOf(file)) + 1).includes(roomOf(other)))
+        .map((other) => `${file} imports ${other}`),
+    );
+    expect(wrong).toEqual([]);
+    expect([...new Set(files.map(roomOf))].toSorted()).toEqual(ROOMS.toSorted());
+  });
+
+  it('has no circle of files', () => {
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (file: string, way: readonly string[]): void => {
+      if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' > '));
+      if (done.has(file) || way.includes(file)) return;
+      for (const other of localsOf(file)) visit(other, [...way, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+    expect(circles).toEqual([]);
+  });
+});
+
 describe('the code', () => {
   it.each([
     ['the wall clock', /\bDate\.now\(|new Date\(\)|\bperformance\.now\(/, 'libs/ports/src/clock.ts'],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseLine, type ParsedCommand } from '@nva/commands';
 import { COMMANDS_PER_TURN, waves } from '../src/commands/command-pieces.ts';
-import type { CallersLine } from '../src/commands/dispatcher.ts';
+import type { CallersLine } from '../src/commands/lines.ts';
 
 /** A detach of a tenant system, sent by an NVE. */
 function sent(nveId: string, tsId: string): CallersLine {

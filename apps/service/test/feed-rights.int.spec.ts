@@ -43,7 +43,7 @@ describe('the feed of a VN', () => {
     const rest: unknown[] = [];
     for (let event = await feed.next(); event !== null; event = await feed.next()) rest.push(event.data['key']);
     expect(rest).toEqual([]);
-    await until(() => nva.server.core.distribution!.inProcessFeed!.followers === 0);
+    await until(() => nva.server.core.distributorRole!.inProcessFeed!.followers === 0);
     expect((await follow('vns/1', 'nve1')).status).toBe(403);
   });
 

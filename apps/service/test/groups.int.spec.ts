@@ -214,12 +214,12 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
 
 describe('the heartbeats of an NVE', () => {
   const beat = (name: Name) => at(name).post('/v1/nves/nve1/heartbeat').send({ incarnation: 1 });
-  const terms = (name: Name): number => services.get(name)!.core.registration!.terms.size;
+  const terms = (name: Name): number => services.get(name)!.core.registrarRole!.terms.size;
 
   it('reach the owner of its group through any registrar', async () => {
     expect([terms('east-1'), terms('east-2'), terms('rest')]).toEqual([1, 0, 1]);
     const heard: string[] = [];
-    services.get('east-1')!.core.registration!.registrar.onRenewal((command) => heard.push(command.type));
+    services.get('east-1')!.core.registrarRole!.registrar.onRenewal((command) => heard.push(command.type));
     await beat('east-2').expect(200);
     await beat('rest').expect(200);
     expect(heard).toEqual(['heartbeat', 'heartbeat']);
@@ -246,7 +246,7 @@ describe('the heartbeats of an NVE', () => {
       await at('rest').post('/v1/nves/nve1/heartbeat').send(report(1)).expect(200);
       expect(await applied(supertest(admin.url))).toMatchObject({ position: '1' });
       // The first owner lives on and keeps what it heard; the second hears what is newer.
-      const { election } = services.get('east-2')!.core.registration!;
+      const { election } = services.get('east-2')!.core.registrarRole!;
       await store.append([
         {
           stream: 'oracle-east',

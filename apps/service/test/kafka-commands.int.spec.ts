@@ -71,9 +71,9 @@ async function trace(fixture: NvaFixture, feed: CommandTopics['feed']): Promise<
   const events: unknown[] = [];
   for await (const batch of fixture.server.core.store.readAll())
     for (const { stream, revision, event } of batch.events) events.push([stream, revision, event.type, { ...event.data, audit: null }]);
-  const { distribution, replica } = fixture.server.core;
+  const { distributorRole, replica } = fixture.server.core;
   await until(
-    () => distribution!.distributor.queuedRecords === 0 && distribution!.distributor.publishedPosition >= replica.network.position,
+    () => distributorRole!.distributor.queuedRecords === 0 && distributorRole!.distributor.publishedPosition >= replica.network.position,
   );
   const records = (await feed.raw(`${feed.prefix}.vn.1`)).map(({ key, value, headers }) => [
     key!.toString(),
@@ -285,14 +285,14 @@ describe('a command on Kafka', () => {
   });
 
   it('cannot be heard while the brokers are not read, and that time counts for no lease or lifetime (X6, R24a)', async () => {
-    const { arrivals, registration } = nva.server.core;
+    const { arrivals, registrarRole } = nva.server.core;
     const { consumer } = nva.server.commands!;
     await until(() => consumer.hears && !arrivals.deaf, 30_000);
     await consumer.stop();
     expect(consumer.hears).toBe(false);
     expect(arrivals.deaf).toBe(true);
-    const before = registration!.terms.unheardMs;
-    await until(() => registration!.terms.unheardMs > before + 500, 30_000);
+    const before = registrarRole!.terms.unheardMs;
+    await until(() => registrarRole!.terms.unheardMs > before + 500, 30_000);
   });
 
   it('gets its original outcome under its key, over Kafka and REST alike, and 422 with another body', async () => {

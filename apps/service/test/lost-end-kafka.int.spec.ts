@@ -60,7 +60,7 @@ async function populated(): Promise<Service> {
   await put('/v1/vns/2', vnBody({ name: 'VN2' }));
   for (const n of [1, 2]) await put(`/v1/nves/nve${n}`, nveBody(n));
   for (const n of [1, 2]) await put(`/v1/nves/nve${n}/tenant-systems/ts${n}`, tsBody(n));
-  await until(() => core.ready && core.distribution!.distributor.publishedPosition === core.replica.network.position, LIMIT_MS);
+  await until(() => core.ready && core.distributorRole!.distributor.publishedPosition === core.replica.network.position, LIMIT_MS);
   return service!;
 }
 

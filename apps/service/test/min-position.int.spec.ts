@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MIN_POSITION_WAIT_MS } from '../src/reads/min-position.ts';
+import { FOLD_WAIT_MS } from '../src/log/loss-watch.ts';
 import { populate, startNva, vnBody, type NvaFixture } from './support.ts';
 
 let nva: NvaFixture;
@@ -39,7 +39,7 @@ describe('X-Min-Position', () => {
       String(head + 1_000),
       String(head),
     ]);
-    expect(performance.now() - startedMs).toBeGreaterThan(MIN_POSITION_WAIT_MS - 50);
+    expect(performance.now() - startedMs).toBeGreaterThan(FOLD_WAIT_MS - 50);
   });
 
   it.each(['-1', 'x', '1.5', '', '99999999999999999999'])('«%s» is refused', async (value) => {

@@ -267,7 +267,7 @@ describe('a batch of NDJSON', () => {
     await answered;
     call.destroy();
     await gone;
-    await until(() => nva.server.core.registration!.registrar.commandsInFlight === 0);
+    await until(() => nva.server.core.registrarRole!.registrar.commandsInFlight === 0);
     expect(await post(attachLine(0, 1))).toMatchObject([{ status: 200, position: '7', revision: 0 }]);
   });
 });

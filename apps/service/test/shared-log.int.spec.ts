@@ -127,7 +127,7 @@ describe('services that share a log on EventStoreDB', () => {
       await supertest(registrar.url).put(`/v1/nves/nve${n}`).send(nveBody(n)).expect(200);
       await supertest(registrar.url).put(`/v1/nves/nve${n}/tenant-systems/ts${n}`).send(tsBody(n)).expect(200);
     }
-    await expect.poll(() => registrar.core.registration!.election!.owner()).not.toBeNull();
+    await expect.poll(() => registrar.core.registrarRole!.election!.owner()).not.toBeNull();
     const { position, digest } = digestOf(registrar);
     for (const n of [1, 3])
       await supertest(registrar.url)

@@ -40,7 +40,7 @@ describe('streams of feeds', () => {
   });
 
   it('are limited over all callers', () => {
-    const { streams } = nva.server.core.distribution!;
+    const { streams } = nva.server.core.distributorRole!;
     const left = ['a', 'a', 'a', 'b', 'b'].map((caller) => streams!.admit(caller));
     expect(() => streams!.admit('c')).toThrow(expect.objectContaining({ code: 'too-many-streams', detail: { expected: 5, actual: 5 } }));
     for (const leave of left) leave();
@@ -69,7 +69,7 @@ describe('streams of feeds', () => {
     };
     await Promise.all([first, ...rest.slice(0, 2)].map((reader) => read(reader as SseReader)));
     expect(keys.size).toBe(1);
-    expect(nva.server.core.distribution!.streams!.encoding.counters.pieces).toBeGreaterThanOrEqual(Math.floor(3_000 / SEGMENT_RECORDS));
+    expect(nva.server.core.distributorRole!.streams!.encoding.counters.pieces).toBeGreaterThanOrEqual(Math.floor(3_000 / SEGMENT_RECORDS));
   });
 
   it('that are refused for their number are asked for again by the NVE library when the server said, and then followed', async () => {

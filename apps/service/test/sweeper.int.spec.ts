@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Sweep } from '@nva/domain';
-import type { Line, Result } from '../src/commands/dispatcher.ts';
-import { Sweeper, type SweepAnswer } from '../src/commands/sweeper.ts';
+import type { Line, Result, SweepAnswer } from '../src/commands/lines.ts';
+import { Sweeper } from '../src/commands/sweeper.ts';
+import { Reads } from '../src/reads/reads.ts';
 import { attachLine, line, nveBody, populate, postLines, startNva, type NvaFixture } from './support.ts';
 
 /** More than two turns of a caller. */
@@ -20,7 +21,7 @@ afterEach(() => nva.stop());
 /** Carries a sweep out on the real registrar; `before` happens when the turn of each piece comes. */
 function swept(sweep: object, before: (piece: number) => Promise<unknown>): Promise<SweepAnswer> {
   const { core } = nva.server;
-  const { registrar } = core.registration!;
+  const { registrar } = core.registrarRole!;
   let piece = 0;
   const decide = async (_commands: number, make: () => readonly Line[]): Promise<readonly Result[]> => {
     await before(piece++);
@@ -34,7 +35,10 @@ function swept(sweep: object, before: (piece: number) => Promise<unknown>): Prom
     );
   };
   const caller = { kind: 'operator', name: 'op' } as const;
-  return new Sweeper(core, registrar).run({ parsed: { sweep: sweep as Sweep }, json: {} }, { caller, decide });
+  return new Sweeper(new Reads(core.replica, core.turns.reads, core.clock), registrar).run(
+    { parsed: { sweep: sweep as Sweep }, json: {} },
+    { caller, decide },
+  );
 }
 
 const attachments = (tsId: string): string[] =>

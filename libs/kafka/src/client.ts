@@ -35,3 +35,6 @@ export function createClient(connection: KafkaConnection, clientId: string, log:
     },
   });
 }
+
+/** A reader's way to a client whose log it hears. */
+export type ClientFactory = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka;

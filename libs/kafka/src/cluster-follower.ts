@@ -6,7 +6,7 @@ import { Generation } from './generation.ts';
 import type { Log } from './options.ts';
 import { reachability } from './reachable-topics.ts';
 import { warnOfRebalanceDelay } from './rebalance-delay.ts';
-import type { ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
 
 /** Feeds joined within this time join together. */
 const COALESCE_MS = 50;

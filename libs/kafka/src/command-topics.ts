@@ -5,7 +5,8 @@ import type { Log } from './options.ts';
 import { learnSchemas, writeSchemas } from './schema-topic.ts';
 import { TopicAdmin } from './topic-admin.ts';
 import { TopicDescriber } from './topic-details.ts';
-import { readTopics, type ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
+import { readTopics } from './topic-reader.ts';
 import { TOPIC_CONFIG, type TopicNames } from './topics.ts';
 
 export const DEFAULT_COMMAND_PARTITIONS = 12;

@@ -5,7 +5,7 @@ import { ConsumerRun, type RunHandlers } from './consumer-run.ts';
 import { translated } from './failures.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
 import { findEnds } from './topic-ends.ts';
-import type { ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
 import { TopicNames } from './topics.ts';
 
 /** Records of one request. */

@@ -2,7 +2,8 @@ import type { FeedCheckpoint, PlacedCheckpoint } from '@nva/ports';
 import type { Message, Producer } from 'kafkajs';
 import type { Log } from './options.ts';
 import { formatShards } from './sharding.ts';
-import { readTopics, type ClientFactory, type Isolation } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
+import { readTopics, type Isolation } from './topic-reader.ts';
 import { PARTITION } from './topics.ts';
 
 /**

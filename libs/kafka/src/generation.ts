@@ -3,7 +3,7 @@ import type { KafkaMessage } from 'kafkajs';
 import { ConsumerRun, type RunHandlers } from './consumer-run.ts';
 import { printOf, type Landmark } from './cursor.ts';
 import type { FollowedFeed } from './followed-feed.ts';
-import type { ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
 
 /** Few: what is wrong with one topic must not hold up the others, and the next generation will be without it. */
 const RETRIES = 2;

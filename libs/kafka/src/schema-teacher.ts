@@ -1,7 +1,7 @@
 import type { RecordCodec } from '@nva/codec';
 import type { Log } from './options.ts';
 import { learnSchemas } from './schema-topic.ts';
-import type { ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
 
 export interface SchemaTeacherOptions {
   readonly client: ClientFactory;

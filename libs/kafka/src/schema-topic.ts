@@ -1,7 +1,8 @@
 import type { CommandCodec, RecordCodec } from '@nva/codec';
 import type { Producer } from 'kafkajs';
 import type { Log } from './options.ts';
-import { readTopics, type ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
+import { readTopics } from './topic-reader.ts';
 import { PARTITION } from './topics.ts';
 
 /** The schemas topic: key fingerprint (16 hex digits), value the schema as JSON. */

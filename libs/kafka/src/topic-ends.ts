@@ -1,6 +1,6 @@
 import { randomIds } from '@nva/ports';
 import { ConsumerRun } from './consumer-run.ts';
-import type { ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
 
 const RETRIES = 12;
 

@@ -1,5 +1,5 @@
 import { randomIds, sleep, systemClock } from '@nva/ports';
-import type { Kafka } from 'kafkajs';
+import type { ClientFactory } from './client.ts';
 import { ConsumerRun } from './consumer-run.ts';
 import { isCoordinatorNotReady } from './failures.ts';
 import { Reading, type ReadBatch } from './reading.ts';
@@ -11,9 +11,6 @@ const MAX_TOPICS_PER_RUN = 200;
 const MAX_START_ATTEMPTS = 50;
 const START_PAUSE_MS = 100;
 const RETRIES = 12;
-
-/** A reader's way to a client whose log it hears. */
-export type ClientFactory = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka;
 
 export type Isolation = 'read-committed' | 'read-uncommitted';
 

@@ -15,7 +15,7 @@ import { ClusterFollower } from './cluster-follower.ts';
 import { FollowedFeed } from './followed-feed.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
 import { SchemaTeacher } from './schema-teacher.ts';
-import type { ClientFactory } from './topic-reader.ts';
+import type { ClientFactory } from './client.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
 export interface KafkaFeedTransportOptions extends KafkaConnection {

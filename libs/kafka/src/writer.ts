@@ -22,7 +22,7 @@ import {
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { hostname } from 'node:os';
 import { slices } from './batching.ts';
-import { createClient, PRODUCER_RETRY } from './client.ts';
+import { createClient, PRODUCER_RETRY, type ClientFactory } from './client.ts';
 import {
   checkpointMessage,
   ownerMessage,
@@ -42,7 +42,7 @@ import { ShardWriter } from './shard-writer.ts';
 import { byShard, checkedShards, formatShards, shardOf, SHARDS } from './sharding.ts';
 import { TopicAdmin, troubles } from './topic-admin.ts';
 import { TopicDescriber, type TopicDetails } from './topic-details.ts';
-import { readTopics, type ClientFactory } from './topic-reader.ts';
+import { readTopics } from './topic-reader.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
 /** About what a checkpoint takes on the wire; never less. */

@@ -1,4 +1,14 @@
-import type { Loaded } from './credentials.ts';
+import type { CommandKeys } from './command-keys.ts';
+import type { Tokens } from './tokens.ts';
+
+/** What the files say, all of them together: what NVEs may do stands in two. */
+export interface Loaded {
+  readonly tokens: Tokens;
+  /** null where no commands are taken from Kafka. */
+  readonly keys: CommandKeys | null;
+  /** How a distributor shows registrars who it is. */
+  readonly peerAuthorization: string | undefined;
+}
 
 /** How many names came, went, and may do something else or by other means than before. Who changed the file nobody knows. */
 export interface CredentialChanges {

@@ -4,21 +4,12 @@ import type { Clock, Logger } from '@nva/ports';
 import type { Caller } from '@nva/registrar';
 import { CommandKeys } from './command-keys.ts';
 import type { NvaConfig } from '../config/config.ts';
-import { changesOf } from './credential-changes.ts';
+import { changesOf, type Loaded } from './credential-changes.ts';
 import { readPeerToken } from '../config/kafka-config.ts';
 import { Tokens } from './tokens.ts';
 
 /** How often the files are looked at. */
 const POLL_MS = 1_000;
-
-/** What the files say, all of them together: what NVEs may do stands in two. */
-export interface Loaded {
-  readonly tokens: Tokens;
-  /** null where no commands are taken from Kafka. */
-  readonly keys: CommandKeys | null;
-  /** How a distributor shows registrars who it is. */
-  readonly peerAuthorization: string | undefined;
-}
 
 /**
  * Who may call, from TOKENS_FILE, COMMAND_KEYS_FILE and PEER_TOKEN_FILE, as they are now. The files are looked at every second, and

@@ -3,7 +3,9 @@ import { Refusal } from '@nva/identifiers';
 import type { Caller } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import type { Credentials } from './credentials.ts';
-import { FORWARDED_GROUP } from '../core/peers.ts';
+
+/** Says of a forwarded request which group its sender took this registrar for, and that it goes no further. */
+export const FORWARDED_GROUP = 'x-forwarded-group';
 
 /** What is known of a request before its handler runs. */
 export interface RequestContext {

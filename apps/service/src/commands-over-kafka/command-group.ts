@@ -1,9 +1,9 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import { Refusal } from '@nva/identifiers';
 import type { Outcome } from '@nva/registrar';
-import type { CallersLine, CallersSweep, Dispatcher, Line, Swept } from '../commands/dispatcher.ts';
+import type { Dispatcher } from '../commands/dispatcher.ts';
+import type { CallersLine, CallersSweep, Line, Swept, SweepLine } from '../commands/lines.ts';
 import type { Sender } from './command-reader.ts';
-import type { SweepLine } from '../commands/sweeper.ts';
 
 interface Asked {
   readonly index: number;

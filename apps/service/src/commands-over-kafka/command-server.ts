@@ -10,8 +10,9 @@ import { CommandGroup, KafkaCommandContext } from './command-group.ts';
 import { CommandReader, placeOf, type ReadCommand, type Sender } from './command-reader.ts';
 import type { NvaConfig } from '../config/config.ts';
 import type { Credentials } from '../access/credentials.ts';
-import type { Dispatcher, Swept } from '../commands/dispatcher.ts';
-import { kafkaConnection } from '../core/feed-access.ts';
+import type { Dispatcher } from '../commands/dispatcher.ts';
+import type { Swept } from '../commands/lines.ts';
+import { kafkaConnection } from '../config/kafka-connection.ts';
 import { outcomeMessage } from './outcome-message.ts';
 import { entityOf, type RefusedAttempts } from '../refusals/refused-attempts.ts';
 

@@ -6,8 +6,7 @@ import { Refusal } from '@nva/identifiers';
 import type { Outcome } from '@nva/registrar';
 import { throwError, type Observable } from 'rxjs';
 import type { KafkaCommandContext } from './command-group.ts';
-import type { Line, Swept } from '../commands/dispatcher.ts';
-import type { SweepLine } from '../commands/sweeper.ts';
+import type { Line, Swept, SweepLine } from '../commands/lines.ts';
 
 /** A refusal is the transporter's to answer, as it is. */
 @Catch(Refusal)

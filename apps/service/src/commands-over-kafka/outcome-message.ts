@@ -1,7 +1,7 @@
 import type { CommandMessage } from '@nva/codec';
 import type { Outcome } from '@nva/registrar';
 import { answerStatus } from '../commands/command-answers.ts';
-import type { Swept } from '../commands/dispatcher.ts';
+import type { Swept } from '../commands/lines.ts';
 import { problemOf } from '../refusals/problem.ts';
 
 interface Ids {

@@ -1,5 +1,5 @@
 import { actorOf } from '@nva/registrar';
-import type { CallersLine } from './dispatcher.ts';
+import type { CallersLine } from './lines.ts';
 
 /** Commands of one caller that are decided in one turn at most. */
 export const COMMANDS_PER_TURN = 64;

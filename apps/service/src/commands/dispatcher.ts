@@ -1,68 +1,72 @@
-import type { ParsedCommand } from '@nva/commands';
 import { isTenantSystemCommand, type Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import { actorOf, refusalFor, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
+import { actorOf, refusalFor, type Arrivals, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
+import type { Replica } from '@nva/replica';
 import { requestOf } from './command-answers.ts';
 import { waves, type Piece } from './command-pieces.ts';
-import type { Core, Registration } from '../core/core.ts';
+import type { AppliedReports } from '../core/applied-reports.ts';
+import type { RegistrarRole } from '../core/core.ts';
 import { sayingByWhat } from './in-use.ts';
 import { forward } from '../core/peers.ts';
+import type { LossWatch } from '../log/loss-watch.ts';
+import type { Reads } from '../reads/reads.ts';
+import type { CallerTurns } from '../turns/caller-turns.ts';
 import { refusalOf } from '../refusals/problem.ts';
 import { digestOf, type RequestContext } from '../access/request-context.ts';
-import { Sweeper, type SweepAnswer, type SweepLine } from './sweeper.ts';
-
-/** A command, and the line of NDJSON that it is or could have been. */
-export interface Line {
-  readonly parsed: ParsedCommand;
-  readonly json: Readonly<Record<string, unknown>>;
-}
-
-export interface CallersLine extends Line {
-  readonly caller: Caller;
-  readonly correlationId: string;
-}
-
-/** A sweep of a caller that has no request of its own. */
-export interface CallersSweep extends SweepLine {
-  readonly caller: Caller;
-  readonly correlationId: string;
-}
-
-/** What came of a sweep. */
-export interface Swept {
-  readonly swept: SweepAnswer;
-}
+import type { CallersLine, CallersSweep, Line, Result, SweepLine, Swept } from './lines.ts';
+import { Sweeper } from './sweeper.ts';
 
 const isSweep = <L extends Line, S extends SweepLine>(line: L | S): line is S => 'sweep' in line.parsed;
 
-/** What this registrar made of a line, or what another one answered: status and body in one, as a line of NDJSON. */
-export type Result = Outcome | { readonly forwarded: Readonly<Record<string, unknown>> & { readonly status: number } };
-
 /** Fields that say who asks again, and not what is asked. */
 const NOT_DIGESTED = new Set(['idempotencyKey', 'correlationId']);
+
+export interface DispatcherOptions {
+  readonly registrarRole: RegistrarRole;
+  readonly turns: CallerTurns;
+  readonly arrivals: Arrivals;
+  readonly replica: Replica;
+  readonly reads: Reads;
+  readonly applied: AppliedReports;
+  readonly losses: LossWatch;
+  /** Whether a command of another group is passed on to it; otherwise it is refused with where to go. */
+  readonly forwards: boolean;
+}
 
 /**
  * Where a command is decided. By this registrar, unless it belongs to another group (R34): then by one of that group. A renewal, which
  * records nothing, must reach the owner of the group's terms; a registrar that is not it passes it on.
  */
 export class Dispatcher {
-  readonly #core: Core;
-  readonly #registration: Registration;
+  readonly #turns: CallerTurns;
+  readonly #arrivals: Arrivals;
+  readonly #replica: Replica;
+  readonly #reads: Reads;
+  readonly #applied: AppliedReports;
+  readonly #losses: LossWatch;
+  readonly #forwards: boolean;
+  readonly #registrarRole: RegistrarRole;
   readonly #groups: Groups | null;
   readonly #sweeper: Sweeper;
   /** By request, when all that came with it up to its last sweep is done. */
   readonly #sweeping = new WeakMap<RequestContext, Promise<unknown>>();
 
-  constructor(core: Core, registration: Registration) {
-    this.#core = core;
-    this.#registration = registration;
-    this.#groups = registration.groups;
-    this.#sweeper = new Sweeper(core, registration.registrar);
+  constructor({ registrarRole, turns, arrivals, replica, reads, applied, losses, forwards }: DispatcherOptions) {
+    this.#turns = turns;
+    this.#arrivals = arrivals;
+    this.#replica = replica;
+    this.#reads = reads;
+    this.#applied = applied;
+    this.#losses = losses;
+    this.#forwards = forwards;
+    this.#registrarRole = registrarRole;
+    this.#groups = registrarRole.groups;
+    this.#sweeper = new Sweeper(reads, registrarRole.registrar);
   }
 
   /** Resolves when the rate of the caller's lines allows so many more. */
   paced({ caller }: Pick<RequestContext, 'caller'>, lines: number): Promise<void> {
-    return this.#core.turns.lineRate.allowed(actorOf(caller), lines);
+    return this.#turns.lineRate.allowed(actorOf(caller), lines);
   }
 
   /**
@@ -70,14 +74,14 @@ export class Dispatcher {
    * Rejects with a Refusal if too much waits already.
    */
   inTurn<T>({ caller }: Pick<RequestContext, 'caller'>, commands: number, work: () => T | Promise<T>, urgent = false): Promise<T> {
-    return this.#core.arrivals.until(this.#core.turns.commands.run(actorOf(caller), commands, work, urgent));
+    return this.#arrivals.until(this.#turns.commands.run(actorOf(caller), commands, work, urgent));
   }
 
   /** Decides in order, appends in one call; never rejects. A sweep is over before what comes after it in its request is decided. */
   submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]>;
   submit(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]>;
   submit(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]> {
-    return this.#core.arrivals.until(this.#inOrder(lines, context));
+    return this.#arrivals.until(this.#inOrder(lines, context));
   }
 
   #inOrder(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]> {
@@ -153,7 +157,7 @@ export class Dispatcher {
   decideHere(lines: readonly (CallersLine | CallersSweep)[]): Promise<readonly (Outcome | Swept)[]>;
   decideHere(lines: readonly (CallersLine | CallersSweep)[]): Promise<readonly (Outcome | Swept)[]> {
     if (!lines.some(isSweep)) return this.#decideAllHere(lines as readonly CallersLine[]);
-    return this.#core.arrivals.until(
+    return this.#arrivals.until(
       inSegments(
         lines,
         (some: readonly CallersLine[]) => this.#decideAllHere(some),
@@ -164,7 +168,7 @@ export class Dispatcher {
 
   #sweepHere(line: CallersSweep): Promise<Swept | { readonly refusal: Refusal }> {
     const decide = (commands: number, make: () => readonly Line[]): Promise<readonly Outcome[]> =>
-      this.#core.turns.commands.run(actorOf(line.caller), commands, () => this.#submit(make().map((one) => this.#request(one, line))));
+      this.#turns.commands.run(actorOf(line.caller), commands, () => this.#submit(make().map((one) => this.#request(one, line))));
     return this.#sweep(line, { caller: line.caller, decide });
   }
 
@@ -174,7 +178,7 @@ export class Dispatcher {
       const decided = await this.#inItsTurn(piece, lines);
       piece.places.forEach((place, i) => (outcomes[place] = decided[i]!));
     };
-    await this.#core.arrivals.until(this.#inWaves(lines, take));
+    await this.#arrivals.until(this.#inWaves(lines, take));
     return outcomes.map((outcome, i) =>
       'answer' in outcome && !outcome.answer.recorded && this.#renewsElsewhere(lines[i]!.parsed.command, lines[i]!.caller)
         ? { refusal: notOverKafka() }
@@ -188,7 +192,7 @@ export class Dispatcher {
 
   async #inItsTurn({ caller, places }: Piece, lines: readonly CallersLine[]): Promise<readonly Outcome[]> {
     try {
-      return await this.#core.turns.commands.run(caller, places.length, () =>
+      return await this.#turns.commands.run(caller, places.length, () =>
         this.#submit(places.map((place) => this.#request(lines[place]!, lines[place]!))),
       );
     } catch (error) {
@@ -199,11 +203,11 @@ export class Dispatcher {
   }
 
   #submit(requests: readonly Request[]): Promise<Outcome[]> {
-    return this.#core.turns.commands.counted(requests.length, this.#registration.registrar.submit(requests));
+    return this.#turns.commands.counted(requests.length, this.#registrarRole.registrar.submit(requests));
   }
 
   #renewsElsewhere(command: Command, caller: Caller): boolean {
-    const { election } = this.#registration;
+    const { election } = this.#registrarRole;
     if (!election || !this.#renews(command, caller)) return false;
     const group = this.#groupOf(command, caller);
     return election.owner() === null || (group !== null && group !== election.group);
@@ -211,7 +215,7 @@ export class Dispatcher {
 
   /** Whether it renews a lease or a lifetime where it changes nothing. A heartbeat also tells what the NVE has applied. */
   #renews(command: Command, caller: Caller): boolean {
-    const { network } = this.#core.replica;
+    const { network } = this.#replica;
     switch (command.type) {
       case 'heartbeat':
         return true;
@@ -220,26 +224,24 @@ export class Dispatcher {
       case 'attach':
       case 'registerBinding':
       case 'registerBindings':
-        return this.#registration.registrar.tenantSystemOf(command, caller)?.bindings.some(({ lifetimeS }) => lifetimeS !== null) ?? false;
+        return this.#registrarRole.registrar.tenantSystemOf(command, caller)?.bindings.some(({ lifetimeS }) => lifetimeS !== null) ?? false;
       default:
         return false;
     }
   }
 
   #groupOf(command: Command, caller: Caller): Group | null {
-    return this.#groups!.ofCommand(command, this.#core.replica.network, (about) =>
-      this.#registration.registrar.tenantSystemOf(about, caller),
-    );
+    return this.#groups!.ofCommand(command, this.#replica.network, (about) => this.#registrarRole.registrar.tenantSystemOf(about, caller));
   }
 
   #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | Group | Refusal {
-    const ts = isTenantSystemCommand(command) ? this.#registration.registrar.tenantSystemOf(command, caller) : null;
+    const ts = isTenantSystemCommand(command) ? this.#registrarRole.registrar.tenantSystemOf(command, caller) : null;
     // What the caller may not do is refused here. Which group it would belong to, if any, is not the caller's to know.
     if (refusalFor(caller, command, ts)) return 'here';
     const group = this.#groupOf(command, caller);
-    const own = this.#registration.election!.group;
+    const own = this.#registrarRole.election!.group;
     if (group === null || group === own) return 'here';
-    if (forwardedGroup === undefined && this.#core.config.forward) return group;
+    if (forwardedGroup === undefined && this.#forwards) return group;
     return new Refusal('misdirected', `the command belongs to group ${group.name}, this registrar serves ${own.name}`, {
       expected: group.urls,
       actual: own.name,
@@ -249,11 +251,11 @@ export class Dispatcher {
 
   async #decide(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]> {
     const outcomes: readonly Result[] = await sayingByWhat(
-      this.#core,
+      this.#reads,
       context.caller,
       await this.#submit(lines.map((line) => this.#request(line, context))),
     );
-    const { election } = this.#registration;
+    const { election } = this.#registrarRole;
     const owns = !election || election.owner() !== null;
     /** By place among the lines, the place among those passed on. */
     const renewals = new Map<number, number>();
@@ -261,7 +263,7 @@ export class Dispatcher {
       if (!('answer' in outcome)) continue;
       const { command, applied } = lines[i]!.parsed;
       if (owns && command.type === 'heartbeat' && applied)
-        this.#core.applied.take(command.nveId, applied, await this.#core.losses.aheadIn(context.caller, command.nveId, applied));
+        this.#applied.take(command.nveId, applied, await this.#losses.aheadIn(context.caller, command.nveId, applied));
       if (!owns && !outcome.answer.recorded && this.#renews(command, context.caller)) renewals.set(i, renewals.size);
     }
     if (renewals.size === 0) return outcomes;
@@ -290,7 +292,7 @@ export class Dispatcher {
 
   /** The owner of the group first. */
   async #forward(group: Group, lines: readonly Line[], { authorization, correlationId }: RequestContext): Promise<readonly Result[]> {
-    const owner = this.#core.replica.network.oracles.get(group.name)?.url;
+    const owner = this.#replica.network.oracles.get(group.name)?.url;
     const urls = owner === undefined ? group.urls : [owner, ...group.urls.filter((url) => url !== owner)];
     try {
       const answers = await forward({ group: group.name, urls, lines: lines.map(({ json }) => json), authorization, correlationId });

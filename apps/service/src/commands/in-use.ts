@@ -1,8 +1,8 @@
 import type { FoldedTs, Network } from '@nva/fold';
 import { Refusal } from '@nva/identifiers';
-import { actorOf, type Caller, type Outcome } from '@nva/registrar';
-import type { Core } from '../core/core.ts';
-import { inTurns, type Steps } from '../turns/sliced.ts';
+import type { Caller, Outcome } from '@nva/registrar';
+import type { Steps } from '../turns/sliced.ts';
+import type { Reads } from '../reads/reads.ts';
 import { attachedAt, first, inVn, isAt, isIn } from '../reads/tenant-system-lists.ts';
 
 /** Tenant systems that a refusal names. */
@@ -13,28 +13,20 @@ const NAMED = 5;
  * that lists all. Only operators delete VNs and forget NVEs, so all of it is theirs to know. It is looked for here and not where it
  * is decided, since the first look takes in every tenant system, in the caller's turns.
  */
-export async function sayingByWhat(
-  core: Pick<Core, 'turns' | 'clock' | 'replica'>,
-  caller: Caller,
-  outcomes: readonly Outcome[],
-): Promise<readonly Outcome[]> {
+export async function sayingByWhat(reads: Reads, caller: Caller, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
   if (!outcomes.some((outcome) => 'refusal' in outcome && isInUse(outcome.refusal))) return outcomes;
   const said: Outcome[] = [];
   for (const outcome of outcomes)
-    said.push('refusal' in outcome && isInUse(outcome.refusal) ? { refusal: await byWhat(core, caller, outcome.refusal) } : outcome);
+    said.push('refusal' in outcome && isInUse(outcome.refusal) ? { refusal: await byWhat(reads, caller, outcome.refusal) } : outcome);
   return said;
 }
 
 const isInUse = ({ code, detail }: Refusal): boolean => (code === 'vn-in-use' || code === 'nve-in-use') && detail.received !== undefined;
 
-async function byWhat(
-  { turns, clock, replica }: Pick<Core, 'turns' | 'clock' | 'replica'>,
-  caller: Caller,
-  refusal: Refusal,
-): Promise<Refusal> {
+async function byWhat(reads: Reads, caller: Caller, refusal: Refusal): Promise<Refusal> {
   const { code, message, detail } = refusal;
   const query = code === 'vn-in-use' ? `/v1/vns/${detail.received}/tenant-systems` : `/v1/nves/${detail.received}/tenant-systems`;
-  const named = await inTurns(turns.reads, clock, actorOf(caller), users(replica.network, refusal)).catch((error: unknown) => {
+  const named = await reads.inTurns(caller, users(reads.network, refusal)).catch((error: unknown) => {
     // Too many reads wait: the call that lists them is all that can be said now.
     if (error instanceof Refusal) return [];
     throw error;

@@ -3,40 +3,13 @@ import { parseLine, type ParsedCommand, type ParsedSweep } from '@nva/commands';
 import { checkPresentLife, endingLines, MAX_SWEPT, WholeSet, type Nve, type Sweep, type TenantSystem } from '@nva/domain';
 import type { FoldedTs, Network } from '@nva/fold';
 import { nveStream, Refusal } from '@nva/identifiers';
-import { actorOf, refusalForSweep, type Caller, type Registrar } from '@nva/registrar';
+import { refusalForSweep, type Caller, type Registrar } from '@nva/registrar';
 import { COMMANDS_PER_TURN } from './command-pieces.ts';
-import type { Core } from '../core/core.ts';
-import type { Line, Result } from './dispatcher.ts';
+import type { Reads } from '../reads/reads.ts';
+import type { Line, Result, SweepAnswer, SweepLine, SweptItem } from './lines.ts';
 import { problemOf } from '../refusals/problem.ts';
-import { inTurns, type Steps } from '../turns/sliced.ts';
+import type { Steps } from '../turns/sliced.ts';
 import { attachedAt, inVn, isAt, isIn, placeInVn, placeOf } from '../reads/tenant-system-lists.ts';
-
-/** A sweep, and the line of NDJSON that it is or could have been. */
-export interface SweepLine {
-  readonly parsed: ParsedSweep;
-  readonly json: Readonly<Record<string, unknown>>;
-}
-
-/** What became of one tenant system; with `dryRun` only which revision the command would be meant for. */
-export interface SweptItem {
-  readonly tsId: string;
-  readonly tenantId: string;
-  readonly status?: number;
-  readonly position?: string;
-  readonly revision?: number;
-  readonly code?: string;
-  readonly detail?: string;
-}
-
-export interface SweepAnswer {
-  /** Tenant systems that were changed. */
-  readonly done: number;
-  /** Those that are still there by the fold of this process, refused ones among them. */
-  readonly remaining: number;
-  readonly items: readonly SweptItem[];
-  /** Give it as `after` to go on behind what this one has looked at; absent when it has come to the end. */
-  readonly next?: string;
-}
 
 /** Whoever asks, and how a piece of the sweep is decided in the caller's turn: `make` is called when that comes. */
 export interface Asking {
@@ -62,11 +35,11 @@ const isPassing = (status: number): boolean => status >= 500 || status === 429 |
  * and a repeat goes on.
  */
 export class Sweeper {
-  readonly #core: Core;
+  readonly #reads: Reads;
   readonly #registrar: Registrar;
 
-  constructor(core: Core, registrar: Registrar) {
-    this.#core = core;
+  constructor(reads: Reads, registrar: Registrar) {
+    this.#reads = reads;
     this.#registrar = registrar;
   }
 
@@ -76,23 +49,23 @@ export class Sweeper {
     const refusal = refusalForSweep(asking.caller, sweep);
     if (refusal) throw refusal;
     this.#check(sweep);
-    const { targets, next } = await this.#read(asking.caller, this.#targets(sweep));
+    const { targets, next } = await this.#reads.inTurns(asking.caller, this.#targets(sweep));
     const items: SweptItem[] = [];
     if (sweep.dryRun) items.push(...targets.map(({ tsId, tenantId, revision }) => ({ tsId, tenantId, revision })));
     else
       for (let from = 0; from < targets.length; from += COMMANDS_PER_TURN)
         items.push(...(await this.#piece(parsed, targets.slice(from, from + COMMANDS_PER_TURN), asking)));
     const done = sweep.dryRun ? 0 : items.filter(({ status = 0 }) => status < 300).length;
-    return { done, remaining: await this.#read(asking.caller, this.#remaining(sweep)), items, ...(next !== undefined && { next }) };
-  }
-
-  #read<T>(caller: Caller, steps: Steps<T>): Promise<T> {
-    const { turns, clock } = this.#core;
-    return inTurns(turns.reads, clock, actorOf(caller), steps);
+    return {
+      done,
+      remaining: await this.#reads.inTurns(asking.caller, this.#remaining(sweep)),
+      items,
+      ...(next !== undefined && { next }),
+    };
   }
 
   get #network(): Network {
-    return this.#core.replica.network;
+    return this.#reads.network;
   }
 
   #check(sweep: Sweep): void {

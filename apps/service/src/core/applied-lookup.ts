@@ -1,40 +1,56 @@
-import type { Core } from './core.ts';
+import type { Network } from '@nva/fold';
+import { appliedBody, type AppliedBody, type AppliedReports } from './applied-reports.ts';
 import { allAppliedAt, appliedAt } from './peers.ts';
-import { appliedBody, type AppliedBody } from '../reads/views.ts';
+
+export interface AppliedLookupOptions {
+  /** What NVEs have told this process. */
+  readonly reports: AppliedReports;
+  readonly network: () => Network;
+  /** Whether heartbeats come to this process. What a former owner heard is older than what the present one hears. */
+  readonly hears: () => boolean;
+}
 
 /**
- * What an NVE says it has applied. Heartbeats reach the owner of the terms of its group, so a process that is not that one asks it; with
- * several groups, all owners, for which group an NVE is in is the registrars' business. An owner that does not answer says nothing.
+ * What NVEs say they have applied. Heartbeats reach the owner of the terms of an NVE's group, so another process asks that owner;
+ * with several groups it asks all owners, since only registrars know which group an NVE is in. An owner that does not answer says
+ * nothing.
  */
-export async function appliedBy(core: Core, nveId: string, authorization: string | undefined): Promise<ReadonlyMap<number, AppliedBody>> {
-  if (hears(core)) return new Map([...core.applied.of(nveId)].map(([vnid, report]) => [vnid, appliedBody(report)]));
-  const told = await Promise.all([...core.replica.network.oracles.values()].map(({ url }) => appliedAt(url, nveId, authorization)));
-  return new Map(told.flat().map(({ vnid, ...applied }) => [vnid, applied]));
-}
+export class AppliedLookup {
+  readonly #options: AppliedLookupOptions;
 
-/** The same of many NVEs: of the first `limit` whose id comes after one. One question to each owner. */
-export async function appliedByAll(
-  core: Core,
-  after: string,
-  limit: number,
-  authorization: string | undefined,
-): Promise<(nveId: string, vnid: number) => AppliedBody | null> {
-  if (hears(core)) {
-    return (nveId, vnid) => {
-      const report = core.applied.of(nveId).get(vnid);
-      return report ? appliedBody(report) : null;
-    };
+  constructor(options: AppliedLookupOptions) {
+    this.#options = options;
   }
-  const told = await Promise.all(
-    [...core.replica.network.oracles.values()].map(({ url }) => allAppliedAt(url, after, limit, authorization)),
-  );
-  const byNve = new Map<string, Map<number, AppliedBody>>();
-  for (const { nveId, applied } of told.flat())
-    byNve.set(nveId, new Map([...(byNve.get(nveId) ?? []), ...applied.map(({ vnid, ...body }) => [vnid, body] as const)]));
-  return (nveId, vnid) => byNve.get(nveId)?.get(vnid) ?? null;
-}
 
-/** Whether heartbeats come to this process. What a former owner heard is older than what the present one hears. */
-function hears({ registration }: Core): boolean {
-  return registration !== null && (!registration.election || registration.election.owner() !== null);
+  /** Of one NVE, by VNID. `authorization` is shown to the owners. */
+  async of(nveId: string, authorization: string | undefined): Promise<ReadonlyMap<number, AppliedBody>> {
+    const { reports, hears } = this.#options;
+    if (hears()) return new Map([...reports.of(nveId)].map(([vnid, report]) => [vnid, appliedBody(report)]));
+    const told = await Promise.all(this.#owners().map((url) => appliedAt(url, nveId, authorization)));
+    return new Map(told.flat().map(({ vnid, ...applied }) => [vnid, applied]));
+  }
+
+  /** Of the first `limit` NVEs whose id comes after `after`. Asks each owner once. */
+  async ofAll(
+    after: string,
+    limit: number,
+    authorization: string | undefined,
+  ): Promise<(nveId: string, vnid: number) => AppliedBody | null> {
+    const { reports, hears } = this.#options;
+    if (hears()) {
+      return (nveId, vnid) => {
+        const report = reports.of(nveId).get(vnid);
+        return report ? appliedBody(report) : null;
+      };
+    }
+    const told = await Promise.all(this.#owners().map((url) => allAppliedAt(url, after, limit, authorization)));
+    const byNve = new Map<string, Map<number, AppliedBody>>();
+    for (const { nveId, applied } of told.flat())
+      byNve.set(nveId, new Map([...(byNve.get(nveId) ?? []), ...applied.map(({ vnid, ...body }) => [vnid, body] as const)]));
+    return (nveId, vnid) => byNve.get(nveId)?.get(vnid) ?? null;
+  }
+
+  #owners(): string[] {
+    return [...this.#options.network().oracles.values()].map(({ url }) => url);
+  }
 }

@@ -132,3 +132,18 @@ export class AppliedReports {
 }
 
 const isSame = (a: Report, b: Report): boolean => a.log === b.log && a.position === b.position && a.digest === b.digest;
+
+/** What an NVE last reported of a VN, compared. */
+export interface AppliedBody {
+  readonly log: string;
+  readonly position: string;
+  readonly digest: string;
+  readonly verdict: Verdict;
+}
+
+export const appliedBody = ({ log, position, digest, verdict }: Report): AppliedBody => ({
+  log,
+  position: String(position),
+  digest,
+  verdict,
+});

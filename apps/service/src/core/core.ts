@@ -8,7 +8,9 @@ import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots
 import { AppliedReports } from './applied-reports.ts';
 import type { NvaConfig } from '../config/config.ts';
 import { FeedStreams } from '../streams/feed-streams.ts';
-import { feedAccess, kafkaConnection } from './feed-access.ts';
+import { kafkaConnection } from '../config/kafka-connection.ts';
+import { AppliedLookup } from './applied-lookup.ts';
+import { feedAccess } from './feed-access.ts';
 import { KnownPositions } from '../log/known-positions.ts';
 import { openLog } from '../log/open-log.ts';
 import { LossFile } from '../log/loss-file.ts';
@@ -29,7 +31,7 @@ export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], t
 const CATCH_UP_LIMIT_MS = 10_000;
 
 /** What a registrar has. */
-export interface Registration {
+export interface RegistrarRole {
   readonly registrar: Registrar;
   readonly terms: TermKeeper;
   /** null where one process has the log to itself. */
@@ -38,7 +40,7 @@ export interface Registration {
 }
 
 /** What a distributor has. */
-export interface Distribution {
+export interface DistributorRole {
   readonly distributor: Distributor;
   readonly writer: MeasuredFeedWriter;
   /** null when the feeds are on Kafka. */
@@ -71,18 +73,21 @@ export class Core {
   readonly store: MeasuredEventStore;
   readonly tracing: Tracing | null;
   readonly replica: Replica;
+  /** What NVEs tell this process that they have applied. */
   readonly applied: AppliedReports;
+  /** What they tell whichever process. */
+  readonly appliedAnywhere: AppliedLookup;
   readonly turns: CallerTurns;
   readonly positions = new KnownPositions();
   /** What has reached this process and is not handled yet. */
   readonly arrivals: Arrivals;
-  readonly registration: Registration | null;
+  readonly registrarRole: RegistrarRole | null;
   /** Hears of places that this log should have, and has not. */
   readonly losses: LossWatch;
   readonly #snapshotDirectory: SnapshotDirectory;
   /** null where snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
-  #distribution: Distribution | null = null;
+  #distributorRole: DistributorRole | null = null;
   readonly #ownStore: boolean;
   /** Where the log ended at the start, if this process alone writes to it. */
   readonly #endedAt: Position | null;
@@ -121,10 +126,26 @@ export class Core {
       (nveId, vnid) => network.nves.get(nveId)?.memberships.has(vnid) ?? false,
       () => this.#caughtUp(),
     );
-    this.applied.onDiffers = (vnid) => this.#distribution?.distributor.doubt(vnid);
-    this.registration = roles.includes('registrar') ? register(config, this, logger, from?.keys) : null;
+    this.applied.onDiffers = (vnid) => this.#distributorRole?.distributor.doubt(vnid);
+    this.registrarRole = roles.includes('registrar') ? register(config, this, logger, from?.keys) : null;
+    const { registrarRole } = this;
+    const hears = (): boolean => registrarRole !== null && (!registrarRole.election || registrarRole.election.owner() !== null);
+    this.appliedAnywhere = new AppliedLookup({ reports: this.applied, network: () => this.replica.network, hears });
     this.#snapshotDirectory = snapshots;
-    this.#snapshots = config.snapshotEveryEvents > 0 ? keeperOf(snapshots, this, options, from) : null;
+    this.#snapshots =
+      config.snapshotEveryEvents > 0
+        ? keeperOf(
+            snapshots,
+            {
+              store: this.store,
+              replica: this.replica,
+              registrar: this.registrarRole?.registrar ?? null,
+              everyEvents: config.snapshotEveryEvents,
+            },
+            options,
+            from,
+          )
+        : null;
     this.losses = new LossWatch({
       store,
       replica: this.replica,
@@ -172,7 +193,7 @@ export class Core {
       config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null,
       endedAt,
     );
-    const { store, replica, registration } = core;
+    const { store, replica, registrarRole } = core;
     replica.onFolded(({ event, revision }) => {
       if (event.type === 'LogRenewed' && revision > lineage.revision)
         failed(
@@ -186,17 +207,17 @@ export class Core {
       await replica.stop();
       throw error;
     });
-    if (registration) await waiting(() => upgradeFold(store, replica, clock, logger));
-    await registration?.election?.start();
-    registration?.terms.start();
+    if (registrarRole) await waiting(() => upgradeFold(store, replica, clock, logger));
+    await registrarRole?.election?.start();
+    registrarRole?.terms.start();
     if (roles.includes('distributor')) core.#distribute(options);
     else core.#snapshots?.start();
     return core;
   }
 
   /** null for a process that does not distribute. */
-  get distribution(): Distribution | null {
-    return this.#distribution;
+  get distributorRole(): DistributorRole | null {
+    return this.#distributorRole;
   }
 
   /** The process does its work: what it has is whole, and the event store has a leader, without which nothing is written. */
@@ -209,16 +230,18 @@ export class Core {
    * anything on them being lost.
    */
   get whole(): boolean {
-    return this.replica.caughtUp && (this.#distribution === null || (this.#distributing && this.#distribution.distributor.feedsWhole));
+    return (
+      this.replica.caughtUp && (this.#distributorRole === null || (this.#distributing && this.#distributorRole.distributor.feedsWhole))
+    );
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
     this.turns.commands.close();
     this.turns.reads.close();
-    await this.registration?.election?.stop();
-    await this.registration?.terms.stop();
-    await this.#distribution?.distributor.stop();
+    await this.registrarRole?.election?.stop();
+    await this.registrarRole?.terms.stop();
+    await this.#distributorRole?.distributor.stop();
     await this.replica.stop();
     await this.#snapshots?.stop();
     if (this.#ownStore) await this.store.close();
@@ -238,8 +261,8 @@ export class Core {
   async #lookAtMarks(vnid: number | null): Promise<void> {
     await assertSnapshotsWithin(this.#snapshotDirectory, this.store);
     // Feeds in process are of this very process.
-    if (!this.#distribution || this.#distribution.inProcessFeed) return;
-    const { writer } = this.#distribution;
+    if (!this.#distributorRole || this.#distributorRole.inProcessFeed) return;
+    const { writer } = this.#distributorRole;
     await assertCheckpointsWithin(this.store, writer);
     if (vnid !== null) await assertFeedWithin(this.store, writer, { kind: 'vn', vnid });
   }
@@ -250,7 +273,7 @@ export class Core {
     const { inProcessFeed, owns } = feeds;
     const writer = new MeasuredFeedWriter(feeds.writer, clock, this.tracing);
     const purge = { afterMs: config.purgeAfterS * 1_000, clock };
-    const access = feedAccess(this, logger, peerAuthorization);
+    const access = feedAccess({ config, clock, logger, applied: this.appliedAnywhere, authorization: peerAuthorization });
     const distributor = new Distributor(writer, replica, store, logger, {
       adopt: config.feedAdopt,
       purge,
@@ -262,7 +285,7 @@ export class Core {
       ...(access && { access }),
     });
     const streams = inProcessFeed && new FeedStreams(inProcessFeed, store.logId, clock, config);
-    this.#distribution = { distributor, writer, inProcessFeed, streams };
+    this.#distributorRole = { distributor, writer, inProcessFeed, streams };
     // A stop in the middle of the first reconciliation is no failure.
     const ended = (cause: unknown): void => {
       if (this.#stopping) return;
@@ -296,7 +319,7 @@ function register(
   { store, replica, clock, arrivals }: Pick<Core, 'store' | 'replica' | 'clock' | 'arrivals'>,
   logger: Logger,
   keys: Restored['keys'] = [],
-): Registration {
+): RegistrarRole {
   const registrar = new Registrar(store, replica, clock, logger, { keys, quotas: config.quotas });
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;

@@ -1,5 +1,6 @@
 import { Refusal } from '@nva/identifiers';
-import type { AppliedBody } from '../reads/views.ts';
+import { FORWARDED_GROUP } from '../access/request-context.ts';
+import type { AppliedBody } from './applied-reports.ts';
 
 /** Less than the time between two looks at the owner. */
 const PROBE_LIMIT_MS = 800;
@@ -7,9 +8,6 @@ const PROBE_LIMIT_MS = 800;
 const FORWARD_LIMIT_MS = 12_000;
 /** Failures of a connection that was never made: nothing was sent. */
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
-
-/** Says of a forwarded request which group its sender took this one for, and that it goes no further. */
-export const FORWARDED_GROUP = 'x-forwarded-group';
 
 /** Whether the registrar of that id answers there. */
 export async function probe(url: string, oracleId: string): Promise<boolean> {

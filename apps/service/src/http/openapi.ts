@@ -180,7 +180,7 @@ export function documentOf(app: NestFastifyApplication): OpenAPIObject {
   const builder = new DocumentBuilder()
     .setTitle('Network Virtualization Authority')
     .setDescription(
-      'Registration of tenant systems, VNs and NVEs; membership and mapping tables; feeds. Errors are application/problem+json.',
+      'RegistrarRole of tenant systems, VNs and NVEs; membership and mapping tables; feeds. Errors are application/problem+json.',
     )
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer' })

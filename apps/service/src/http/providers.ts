@@ -1,9 +1,16 @@
 /** Injection tokens; everything that is injected names one, so that no type metadata is needed. */
-export const CORE = Symbol('core');
+export const READS = Symbol('reads');
+export const STATE = Symbol('state of the process');
 export const METRICS = Symbol('metrics');
 export const REFUSED = Symbol('refused attempts');
 export const OPEN_REQUESTS = Symbol('open requests');
+export const GROUPS = Symbol('groups of registrars');
+export const APPLIED_HERE = Symbol('what NVEs have told this process that they applied');
+export const APPLIED_ANYWHERE = Symbol('what NVEs have told any process that they applied');
+export const QUOTAS = Symbol('quotas');
+export const IDENTITY_RATE = Symbol('how often an NVE may become another');
+export const AUDIT_SEARCH = Symbol('search of the log');
 /** Only where the role is. */
-export const REGISTRATION = Symbol('registration');
 export const DISPATCHER = Symbol('dispatcher');
-export const DISTRIBUTION = Symbol('distribution');
+export const DISTRIBUTOR_ROLE = Symbol('distributor');
+export const LOSSES = Symbol('losses of the log');

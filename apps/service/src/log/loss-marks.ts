@@ -6,7 +6,7 @@ import { LogEndLost, LogRefused, type Clock, type EventStore, type Logger, type 
 import { readLineage, type Lineage } from '@nva/replica';
 import type { SnapshotDirectory } from '@nva/snapshots';
 import type { NvaConfig } from '../config/config.ts';
-import { kafkaConnection } from '../core/feed-access.ts';
+import { kafkaConnection } from '../config/kafka-connection.ts';
 import { ACCEPT_LOSS, isWholeAgain, type LossFile } from './loss-file.ts';
 import { lossRefusal } from './loss-watch.ts';
 import { holds } from './snapshots.ts';

@@ -14,8 +14,9 @@ import {
 import { actorOf, type Caller } from '@nva/registrar';
 import type { Replica } from '@nva/replica';
 import { ACCEPT_LOSS, type LossFile } from './loss-file.ts';
-import { MIN_POSITION_WAIT_MS } from '../reads/min-position.ts';
 
+/** How long a request waits for this process's fold to pass the position that it names. */
+export const FOLD_WAIT_MS = 5_000;
 /** NVEs that must name a place beyond the head before that ends the process: one may have made it up. */
 const NVES_BELIEVED = 2;
 /** What an NVE said counts for so long. One that is ahead says it again with every heartbeat. */
@@ -80,7 +81,7 @@ export class LossWatch {
       const detail = { field, received: `${place.log}/${place.position}`, expected: String(head), row: 'X1' };
       throw new Refusal('ahead-of-log', `the place is beyond the end of log ${store.logId}, which is at position ${head}`, detail);
     }
-    if (place.log !== store.logId || (await replica.passedWithin(place.position, MIN_POSITION_WAIT_MS))) return;
+    if (place.log !== store.logId || (await replica.passedWithin(place.position, FOLD_WAIT_MS))) return;
     throw new Refusal('behind', `this instance is at position ${replica.network.position} and did not reach ${place.position} in time`, {
       field,
       received: `${place.log}/${place.position}`,

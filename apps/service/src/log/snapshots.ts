@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { SnapshotHeader } from '@nva/codec';
 import type { Clock, EventStore, Logger } from '@nva/ports';
+import type { Registrar } from '@nva/registrar';
+import type { Replica } from '@nva/replica';
 import { SnapshotDirectory, SnapshotKeeper, type Restored } from '@nva/snapshots';
 import type { NvaConfig } from '../config/config.ts';
-import type { Core } from '../core/core.ts';
 import { ROLES, type Role } from '../config/roles.ts';
 
 interface Surroundings {
@@ -41,10 +42,19 @@ export async function holds(store: EventStore, { position, stream, revision, eve
   return false;
 }
 
+/** What snapshots are taken of. */
+export interface Kept {
+  readonly store: EventStore;
+  readonly replica: Replica;
+  /** Its Idempotency-Keys are kept too; null in a process without one. */
+  readonly registrar: Registrar | null;
+  readonly everyEvents: number;
+}
+
 /** Follows the replica from now on. */
 export function keeperOf(
   directory: SnapshotDirectory,
-  { config, store, replica, registration }: Pick<Core, 'config' | 'store' | 'replica' | 'registration'>,
+  { store, replica, registrar, everyEvents }: Kept,
   { clock, logger }: Surroundings,
   from: Restored | null,
 ): SnapshotKeeper {
@@ -53,10 +63,10 @@ export function keeperOf(
     logId: store.logId,
     network,
     digests,
-    keys: registration && (() => registration.registrar.idempotencyKeys()),
+    keys: registrar && (() => registrar.idempotencyKeys()),
     checkpointAt: (position: number) => store.checkpointAt(position),
   };
-  const keeper = new SnapshotKeeper(source, { directory, everyEvents: config.snapshotEveryEvents, clock, logger }, from?.header ?? null);
+  const keeper = new SnapshotKeeper(source, { directory, everyEvents, clock, logger }, from?.header ?? null);
   replica.onFolded((recorded) => keeper.folded(recorded));
   return keeper;
 }

@@ -71,7 +71,7 @@ export class Metrics {
 
   constructor(core: Core, commands: CommandServer | null, logger: Logger, shell: Shell) {
     collectDefaultMetrics({ register: this.registry });
-    const { rights } = core.distribution?.distributor ?? {};
+    const { rights } = core.distributorRole?.distributor ?? {};
     this.#measured(
       { ...gaugesOf(core), ...gaugesOfShell(shell), ...(rights && gaugesOfRights(rights)) },
       (name, help, read) =>
@@ -103,16 +103,16 @@ export class Metrics {
         }),
     );
     core.store.onAppend = (seconds) => this.#appends.observe(seconds);
-    if (core.distribution) {
-      core.distribution.writer.onPublish = (seconds, delaySeconds) => {
+    if (core.distributorRole) {
+      core.distributorRole.writer.onPublish = (seconds, delaySeconds) => {
         this.#publications.observe(seconds);
         if (delaySeconds !== null) this.#delays.observe(delaySeconds);
       };
-      core.distribution.writer.onFenced = () => this.#fenced.inc();
+      core.distributorRole.writer.onFenced = () => this.#fenced.inc();
     }
     this.#lag(core);
-    if (core.registration?.registrar.quotas) this.#quotas(core.registration.registrar.quotas);
-    if (core.distribution) this.#topicSizes(core.distribution.writer.topicRecords);
+    if (core.registrarRole?.registrar.quotas) this.#quotas(core.registrarRole.registrar.quotas);
+    if (core.distributorRole) this.#topicSizes(core.distributorRole.writer.topicRecords);
     core.replica.onFolded((recorded) => this.#alarm(recorded, core, logger));
   }
 
@@ -143,10 +143,10 @@ export class Metrics {
 
   /** How far each consumer is behind the head of the log, which is asked once for each time that metrics are read. */
   #lag(core: Core): void {
-    const { store, replica, clock, distribution } = core;
+    const { store, replica, clock, distributorRole } = core;
     const consumers: Record<string, () => Position> = {
       fold: () => replica.network.position,
-      ...(distribution && { feeds: () => distribution.distributor.publishedPosition }),
+      ...(distributorRole && { feeds: () => distributorRole.distributor.publishedPosition }),
     };
     let recordedAt = 0;
     replica.onFolded((recorded) => (recordedAt = recorded.event.data.audit.recordedAt));
@@ -174,7 +174,7 @@ export class Metrics {
         for (const [consumer, read] of Object.entries(consumers)) {
           const behind = Math.max(0, position - read());
           positions.set({ consumer }, behind);
-          const since = (consumer === 'feeds' && distribution?.distributor.oldestQueuedAt) || recordedAt;
+          const since = (consumer === 'feeds' && distributorRole?.distributor.oldestQueuedAt) || recordedAt;
           seconds.set({ consumer }, behind === 0 || since === 0 ? 0 : Math.max(0, clock.wallMs() - since) / 1_000);
         }
       },
@@ -257,7 +257,7 @@ function mostOf(counts: Iterable<readonly [number, number]>, max: number): reado
 type Figures = Readonly<Record<string, readonly [help: string, read: () => number]>>;
 
 function gaugesOf(core: Core): Figures {
-  const { store, replica, registration, distribution, turns } = core;
+  const { store, replica, registrarRole, distributorRole, turns } = core;
   return {
     nva_fold_position: ['Log position that the fold has reached.', () => replica.network.position],
     nva_vns: ['VNs, deleted ones included.', () => replica.network.vns.size],
@@ -271,30 +271,30 @@ function gaugesOf(core: Core): Figures {
       ],
     }),
     nva_ready: ['1 when the process does its work.', () => Number(core.ready)],
-    ...(registration && {
+    ...(registrarRole && {
       nva_commands_waiting: ['Commands that wait for their callers’ turn.', () => turns.commands.waiting],
       nva_callers_waiting: ['Callers of whom commands wait.', () => turns.commands.callers],
-      nva_commands_in_flight: ['Commands decided and not answered yet.', () => registration.registrar.commandsInFlight],
-      nva_idempotency_keys: ['Idempotency-Keys whose answers are remembered, over all callers.', () => registration.registrar.keys.size],
-      nva_terms: ['Leases and lifetimes that run.', () => registration.terms.size],
+      nva_commands_in_flight: ['Commands decided and not answered yet.', () => registrarRole.registrar.commandsInFlight],
+      nva_idempotency_keys: ['Idempotency-Keys whose answers are remembered, over all callers.', () => registrarRole.registrar.keys.size],
+      nva_terms: ['Leases and lifetimes that run.', () => registrarRole.terms.size],
     }),
-    ...(distribution && {
+    ...(distributorRole && {
       nva_published_position: [
         'Log position up to which the feeds are published, those of the shards that are this process’s.',
-        () => distribution.distributor.publishedPosition,
+        () => distributorRole.distributor.publishedPosition,
       ],
-      nva_feed_queued_records: ['Records that wait to be published.', () => distribution.distributor.queuedRecords],
+      nva_feed_queued_records: ['Records that wait to be published.', () => distributorRole.distributor.queuedRecords],
       nva_feeds_set_aside: [
         'Feeds to which nothing is published now because something is wrong with them; /readyz names them.',
-        () => distribution.distributor.aside.size,
+        () => distributorRole.distributor.aside.size,
       ],
       nva_feeds_lost: [
         'Feeds that have lost what was on them and are being filled from the fold; the process is not ready while there are any.',
-        () => distribution.distributor.aside.lost,
+        () => distributorRole.distributor.aside.lost,
       ],
-      nva_feed_followers: ['Consumers of the in-process feeds.', () => distribution.inProcessFeed?.followers ?? 0],
+      nva_feed_followers: ['Consumers of the in-process feeds.', () => distributorRole.inProcessFeed?.followers ?? 0],
     }),
-    ...(distribution?.streams && gaugesOfStreams(distribution.streams)),
+    ...(distributorRole?.streams && gaugesOfStreams(distributorRole.streams)),
   };
 }
 
@@ -379,55 +379,58 @@ function countersOfRights({ counters }: Rights): Figures {
   };
 }
 
-function countersOf({ replica, applied, losses, registration, distribution }: Core): Figures {
+function countersOf({ replica, applied, losses, registrarRole, distributorRole }: Core): Figures {
   return {
     nva_ahead_of_log_total: [
       'Places beyond the head of the log that callers named: made up, or the log has lost its end.',
       () => losses.ahead,
     ],
     nva_events_folded_total: ['Events folded since the start.', () => replica.eventsFolded],
-    ...(registration && {
-      nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registration.registrar.conflicts],
+    ...(registrarRole && {
+      nva_stream_conflicts_total: ['Appends that met another writer of their stream.', () => registrarRole.registrar.conflicts],
       nva_idempotency_keys_evicted_total: [
         'Idempotency-Keys given up before their 24 hours, because their caller, or all of them, had too many.',
-        () => registration.registrar.keys.evicted,
+        () => registrarRole.registrar.keys.evicted,
       ],
       nva_unheard_seconds_total: [
         'Time in which this process could not hear, being busy, stopped or cut off from the brokers: it counts for no lease or lifetime.',
-        () => registration.terms.unheardMs / 1_000,
+        () => registrarRole.terms.unheardMs / 1_000,
       ],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
     }),
-    ...(distribution?.streams && countersOfStreams(distribution.streams)),
-    ...(distribution && {
-      nva_records_published_total: ['Records published on the feeds.', () => distribution.distributor.counters.recordsPublished],
+    ...(distributorRole?.streams && countersOfStreams(distributorRole.streams)),
+    ...(distributorRole && {
+      nva_records_published_total: ['Records published on the feeds.', () => distributorRole.distributor.counters.recordsPublished],
       nva_publish_failures_total: [
         'Attempts to publish that failed and were repeated.',
-        () => distribution.distributor.counters.publishFailures,
+        () => distributorRole.distributor.counters.publishFailures,
       ],
-      nva_reconciliations_total: ['Reconciliations of the feeds with the fold.', () => distribution.distributor.counters.reconciliations],
+      nva_reconciliations_total: [
+        'Reconciliations of the feeds with the fold.',
+        () => distributorRole.distributor.counters.reconciliations,
+      ],
       nva_undecodable_records_total: [
         'Records found on the feeds that could not be decoded.',
-        () => distribution.distributor.counters.undecodable,
+        () => distributorRole.distributor.counters.undecodable,
       ],
       nva_feeds_lost_total: [
         'Times that a feed turned out to have lost what was on it: its topic was gone, made anew or cut short.',
-        () => distribution.distributor.aside.counters.lost,
+        () => distributorRole.distributor.aside.counters.lost,
       ],
-      nva_feeds_restored_total: ['Times that such a feed was made whole again.', () => distribution.distributor.aside.counters.restored],
+      nva_feeds_restored_total: ['Times that such a feed was made whole again.', () => distributorRole.distributor.aside.counters.restored],
       nva_feed_doubts_total: [
         'Times that the feed of a VN was in doubt: an NVE reported another table than the fold, or the feed differed when its turn came.',
-        () => distribution.distributor.doubts.counters.doubts,
+        () => distributorRole.distributor.doubts.counters.doubts,
       ],
       nva_feed_comparisons_total: [
         'Feeds that were compared with the fold again because of such a doubt.',
-        () => distribution.distributor.doubts.counters.comparisons,
+        () => distributorRole.distributor.doubts.counters.comparisons,
       ],
       nva_feed_comparisons_repaired_total: [
         'Those of them on which something was wrong, and put right.',
-        () => distribution.distributor.doubts.counters.repaired,
+        () => distributorRole.distributor.doubts.counters.repaired,
       ],
-      nva_vns_purged_total: ['Topics of VNs long gone that were deleted.', () => distribution.distributor.counters.vnsPurged],
+      nva_vns_purged_total: ['Topics of VNs long gone that were deleted.', () => distributorRole.distributor.counters.vnsPurged],
     }),
   };
 }

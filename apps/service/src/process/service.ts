@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import rateLimit from '@fastify/rate-limit';
-import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Refusal } from '@nva/identifiers';
@@ -8,36 +7,27 @@ import { systemClock, type Clock, type EventStore, type Logger } from '@nva/port
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { AuditController } from '../routes/audit.controller.ts';
 import { hasBody, isStream, readBodies } from '../http/bodies.ts';
 import { CommandServer } from '../commands-over-kafka/command-server.ts';
-import { CommandsController } from '../routes/commands.controller.ts';
 import { ConfigError, type NvaConfig } from '../config/config.ts';
 import { Connections } from '../http/connections.ts';
 import { Core } from '../core/core.ts';
 import { Credentials } from '../access/credentials.ts';
 import { Dispatcher } from '../commands/dispatcher.ts';
-import { FeedsController } from '../routes/feeds.controller.ts';
-import { KafkaCommandsController } from '../commands-over-kafka/kafka-commands.controller.ts';
 import { LastResort } from '../observability/last-resort.ts';
 import { nestLogger } from '../observability/logging.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { awaitMinPosition } from '../reads/min-position.ts';
 import { serveDocument } from '../http/openapi.ts';
 import { OpenRequests } from '../http/open-requests.ts';
-import { OperationsController } from '../routes/operations.controller.ts';
-import { OraclesController } from '../routes/oracles.controller.ts';
 import { ProblemFilter } from '../http/problem.filter.ts';
 import { PROBLEM_TYPE, problemOf, refusalOf } from '../refusals/problem.ts';
-import { CORE, DISPATCHER, DISTRIBUTION, METRICS, OPEN_REQUESTS, REFUSED, REGISTRATION } from '../http/providers.ts';
-import { QueriesController } from '../routes/queries.controller.ts';
 import { requestRate } from '../turns/rates.ts';
+import { Reads } from '../reads/reads.ts';
+import { serviceModule } from './modules.ts';
 import { RefusedAttempts } from '../refusals/refused-attempts.ts';
-import { RefusedController } from '../routes/refused.controller.ts';
 import { correlationIdOf, readContext, readCorrelationId, setContext } from '../access/request-context.ts';
 import type { Role } from '../config/roles.ts';
-import { TenantSystemsController } from '../routes/tenant-systems.controller.ts';
-import { WritesController } from '../routes/writes.controller.ts';
 
 /** A JSON body, in bytes. NDJSON has no bound of its own: it is streamed, line by line. */
 const MAX_BODY_BYTES = 1_048_576;
@@ -71,43 +61,6 @@ export interface ServiceOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Provided {
-  readonly core: Core;
-  readonly dispatcher: Dispatcher | null;
-  readonly metrics: Metrics;
-  readonly open: OpenRequests;
-  readonly refused: RefusedAttempts;
-  readonly roles: readonly Role[];
-}
-
-@Module({})
-class ServiceModule {
-  static with({ core, dispatcher, metrics, open, refused, roles }: Provided): DynamicModule {
-    const { registration, distribution } = core;
-    return {
-      module: ServiceModule,
-      controllers: [
-        OperationsController,
-        OraclesController,
-        RefusedController,
-        ...(registration ? [WritesController, CommandsController] : []),
-        ...(core.config.kafkaCommands ? [KafkaCommandsController] : []),
-        ...(roles.includes('admin') ? [QueriesController, TenantSystemsController, AuditController] : []),
-        ...(distribution && roles.includes('admin') ? [FeedsController] : []),
-      ],
-      providers: [
-        { provide: CORE, useValue: core },
-        { provide: METRICS, useValue: metrics },
-        { provide: OPEN_REQUESTS, useValue: open },
-        { provide: REFUSED, useValue: refused },
-        { provide: REGISTRATION, useValue: registration },
-        { provide: DISPATCHER, useValue: dispatcher },
-        { provide: DISTRIBUTION, useValue: distribution },
-      ],
-    };
-  }
-}
-
 /** Starts a process with the given roles. Throws ConfigError or LogRefused before anything is changed. */
 export async function createService(
   config: NvaConfig,
@@ -116,7 +69,10 @@ export async function createService(
 ): Promise<Service> {
   const credentials = new Credentials(config, clock, logger);
   const core = await Core.start(config, { roles, clock, logger, peerAuthorization: () => credentials.peerAuthorization, ...rest });
-  const dispatcher = core.registration && new Dispatcher(core, core.registration);
+  const reads = new Reads(core.replica, core.turns.reads, clock);
+  const { registrarRole, turns, arrivals, replica, applied, losses } = core;
+  const dispatcher =
+    registrarRole && new Dispatcher({ registrarRole, turns, arrivals, replica, reads, applied, losses, forwards: config.forward });
   const refused = new RefusedAttempts(clock, logger);
   const commands =
     credentials.keys && dispatcher
@@ -134,7 +90,7 @@ export async function createService(
     frameworkErrors,
   });
   const app = await NestFactory.create<NestFastifyApplication>(
-    ServiceModule.with({ core, dispatcher, metrics, open, refused, roles }),
+    serviceModule({ core, reads, dispatcher, metrics, open, refused, roles }),
     adapter,
     { logger: nestLogger(logger), abortOnError: false, bodyParser: false },
   );
@@ -168,7 +124,7 @@ export async function createService(
       const grace = setTimeout(() => fastify.server.closeAllConnections(), CLOSE_GRACE_MS);
       // A connection that falls idle after the one sweep at the start of a close would hold it up until it times out.
       const sweep = setInterval(() => fastify.server.closeIdleConnections(), CLOSE_SWEEP_MS);
-      core.distribution?.inProcessFeed?.endFollowers();
+      core.distributorRole?.inProcessFeed?.endFollowers();
       for (const socket of unused) socket.destroy();
       await app.close();
       clearInterval(sweep);

@@ -2,9 +2,7 @@ import { readPosition } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
 import type { Replica } from '@nva/replica';
 import type { FastifyRequest } from 'fastify';
-
-/** How long a request waits for the position that it asks for. */
-export const MIN_POSITION_WAIT_MS = 5_000;
+import { FOLD_WAIT_MS } from '../log/loss-watch.ts';
 
 /**
  * Reading one's own writes on any instance: a request with `X-Min-Position` is answered by a fold that has passed that position, which is
@@ -14,7 +12,7 @@ export async function awaitMinPosition(request: FastifyRequest, replica: Replica
   const received = request.headers['x-min-position'];
   if (received === undefined) return;
   const position = readPosition(received, 'X-Min-Position');
-  if (await replica.passedWithin(position, MIN_POSITION_WAIT_MS)) return;
+  if (await replica.passedWithin(position, FOLD_WAIT_MS)) return;
   const actual = String(replica.network.position);
   throw new Refusal('behind', `this instance is at position ${actual} and did not reach ${position} in time`, {
     field: 'X-Min-Position',

@@ -1,6 +1,7 @@
 import type { FoldedNve } from '@nva/fold';
 import { walk, type Steps } from '../turns/sliced.ts';
-import { nveBody, type AppliedBody } from './views.ts';
+import type { AppliedBody } from '../core/applied-reports.ts';
+import { nveBody } from './views.ts';
 
 /** Memberships made into JSON in one step. */
 const MEMBERSHIPS_PER_STEP = 256;

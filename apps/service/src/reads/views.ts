@@ -11,7 +11,6 @@ import {
   type FeedDigests,
 } from '@nva/fold';
 import { feedKey } from '@nva/ports';
-import type { Report, Verdict } from '../core/applied-reports.ts';
 
 /** JSON of the query answers. Positions are decimal strings; mappings and members have the fields of their Avro records. */
 export function vnBody(vn: FoldedVn, digests: FeedDigests): unknown {
@@ -98,18 +97,3 @@ export function nveBody(nve: FoldedNve, identityAlarm: boolean): object {
     position: String(nve.position),
   };
 }
-
-/** What an NVE last reported of a VN, compared. */
-export interface AppliedBody {
-  readonly log: string;
-  readonly position: string;
-  readonly digest: string;
-  readonly verdict: Verdict;
-}
-
-export const appliedBody = ({ log, position, digest, verdict }: Report): AppliedBody => ({
-  log,
-  position: String(position),
-  digest,
-  verdict,
-});

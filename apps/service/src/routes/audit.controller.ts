@@ -3,18 +3,16 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { createCommandCodec, createEventCodec, createRecordCodec } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
 import type { RecordedEvent } from '@nva/ports';
-import { actorOf } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
-import type { Core } from '../core/core.ts';
 import { MAX_NAMES, readAuditQuery, type Queries } from '../reads/audit-query.ts';
-import { AuditSearch, type AuditPage } from '../reads/audit-search.ts';
+import type { AuditPage, AuditSearch } from '../reads/audit-search.ts';
 import { DescribesList, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import type { PageText } from '../reads/paging.ts';
-import { CORE } from '../http/providers.ts';
+import { AUDIT_SEARCH, READS } from '../http/providers.ts';
 import { only } from '../reads/query-readers.ts';
+import type { Reads } from '../reads/reads.ts';
 import { contextOf } from '../access/request-context.ts';
-import { inTurns, type Steps } from '../turns/sliced.ts';
-import { Visibility } from '../access/visibility.ts';
+import type { Steps } from '../turns/sliced.ts';
 
 /** Events made into JSON in one step. */
 const EVENTS_PER_STEP = 64;
@@ -24,7 +22,7 @@ const EVENTS_PER_STEP = 64;
 @ApiTags('audit')
 @DescribesProblems()
 export class AuditController {
-  readonly #core: Core;
+  readonly #reads: Reads;
   readonly #search: AuditSearch;
   readonly #schemas = new Map(
     [...createEventCodec().schemas, ...createRecordCodec().schemas, ...createCommandCodec().schemas].map(({ fingerprint, schema }) => [
@@ -33,9 +31,9 @@ export class AuditController {
     ]),
   );
 
-  constructor(@Inject(CORE) core: Core) {
-    this.#core = core;
-    this.#search = new AuditSearch(core.store, core.positions);
+  constructor(@Inject(READS) reads: Reads, @Inject(AUDIT_SEARCH) search: AuditSearch) {
+    this.#reads = reads;
+    this.#search = search;
   }
 
   @Get('events')
@@ -62,9 +60,9 @@ export class AuditController {
   @DescribesList('type', MAX_NAMES, 'A type of event, as docs/schemas.md names it. May be given several times.')
   async events(@Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     const { caller } = contextOf(request);
-    new Visibility(this.#core.replica.network, caller).operator();
-    const found = await this.#search.page(readAuditQuery(query), () => this.#inTurns(request, nothing()));
-    return this.#inTurns(request, eventsText(found));
+    this.#reads.visibleTo(caller).operator();
+    const found = await this.#search.page(readAuditQuery(query), () => this.#reads.inTurns(caller, nothing()));
+    return this.#reads.inTurns(caller, eventsText(found));
   }
 
   @Get('schemas/:fingerprint')
@@ -75,11 +73,6 @@ export class AuditController {
     if (!schema)
       throw new Refusal('schema-unknown', 'there is no schema of that fingerprint', { field: 'fingerprint', received: fingerprint });
     return schema;
-  }
-
-  #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {
-    const { turns, clock } = this.#core;
-    return inTurns(turns.reads, clock, actorOf(contextOf(request).caller), steps);
   }
 }
 

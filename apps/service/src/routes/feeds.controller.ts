@@ -4,14 +4,17 @@ import { numeral, parseNveId, parseVnid, Refusal } from '@nva/identifiers';
 import type { FeedName } from '@nva/ports';
 import { actorOf } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Core, Distribution } from '../core/core.ts';
+import type { DistributorRole } from '../core/core.ts';
+import type { ProcessState } from '../core/process-state.ts';
 import { DescribesProblems } from '../http/describes.ts';
 import type { OpenRequests } from '../http/open-requests.ts';
-import { CORE, DISTRIBUTION, OPEN_REQUESTS } from '../http/providers.ts';
+import { DISTRIBUTOR_ROLE, LOSSES, OPEN_REQUESTS, READS, STATE } from '../http/providers.ts';
 import { only } from '../reads/query-readers.ts';
 import { contextOf } from '../access/request-context.ts';
 import { FeedStream, parseResumePoint, type ResumePoint } from '../streams/sse.ts';
-import { Visibility } from '../access/visibility.ts';
+import type { Visibility } from '../access/visibility.ts';
+import type { LossWatch } from '../log/loss-watch.ts';
+import type { Reads } from '../reads/reads.ts';
 
 const RESUME_DOC = 'Resume after this place: <log>/<position>. Beyond the head of the log: 409 ahead-of-log.';
 
@@ -20,14 +23,24 @@ const RESUME_DOC = 'Resume after this place: <log>/<position>. Beyond the head o
 @ApiTags('feeds')
 @DescribesProblems()
 export class FeedsController {
-  readonly #core: Core;
-  readonly #distribution: Distribution;
+  readonly #reads: Reads;
+  readonly #state: ProcessState;
+  readonly #distributing: DistributorRole;
+  readonly #losses: LossWatch;
   readonly #open: OpenRequests;
 
-  constructor(@Inject(CORE) core: Core, @Inject(DISTRIBUTION) distribution: Distribution, @Inject(OPEN_REQUESTS) open: OpenRequests) {
+  constructor(
+    @Inject(READS) reads: Reads,
+    @Inject(STATE) state: ProcessState,
+    @Inject(DISTRIBUTOR_ROLE) distributing: DistributorRole,
+    @Inject(LOSSES) losses: LossWatch,
+    @Inject(OPEN_REQUESTS) open: OpenRequests,
+  ) {
+    this.#reads = reads;
+    this.#state = state;
+    this.#distributing = distributing;
+    this.#losses = losses;
     this.#open = open;
-    this.#core = core;
-    this.#distribution = distribution;
   }
 
   @Get('vns/:vnid/feed')
@@ -72,15 +85,14 @@ export class FeedsController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<void> {
-    const { inProcessFeed, streams, writer, distributor } = this.#distribution;
-    const { store } = this.#core;
+    const { inProcessFeed, streams, writer, distributor } = this.#distributing;
     const { correlationId, caller } = contextOf(request);
     const entitled = (): boolean => allows(visible);
     only(request.query as Readonly<Record<string, string>>);
     if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
-    if (!this.#core.whole) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
+    if (!this.#state.whole) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
     // What was on a deleted VN's feed stands there until it is purged; whoever asks is told what the reads tell.
-    if (feed.kind === 'vn' && !this.#core.replica.network.vns.get(feed.vnid)?.alive)
+    if (feed.kind === 'vn' && !this.#reads.network.vns.get(feed.vnid)?.alive)
       throw new Refusal('vn-unknown', `there is no VN ${feed.vnid}`, { field: 'vnid', received: feed.vnid });
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
     if (request.method === 'HEAD') return void (await reply.type('text/event-stream; charset=utf-8').send());
@@ -88,7 +100,9 @@ export class FeedsController {
     const left = streams.admit(actorOf(caller));
     reply.hijack();
     try {
-      const told = await new FeedStream(reply.raw, store.logId, entitled).run(streams, feed, resume, { 'x-correlation-id': correlationId });
+      const told = await new FeedStream(reply.raw, this.#state.logId, entitled).run(streams, feed, resume, {
+        'x-correlation-id': correlationId,
+      });
       // The feed was deleted in the moment between.
       if (!told) reply.raw.destroy();
     } finally {
@@ -99,12 +113,12 @@ export class FeedsController {
   /** A place beyond the log is refused before anything else: that a VN or an NVE is not known may be part of what was lost. */
   async #resumePoint(lastEventId: string | undefined, request: FastifyRequest): Promise<ResumePoint | null> {
     const resume = parseResumePoint(lastEventId);
-    if (resume) await this.#core.losses.assertPlace(contextOf(request).caller, resume, 'Last-Event-ID');
+    if (resume) await this.#losses.assertPlace(contextOf(request).caller, resume, 'Last-Event-ID');
     return resume;
   }
 
   #visible(request: FastifyRequest): Visibility {
-    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+    return this.#reads.visibleTo(contextOf(request).caller);
   }
 }
 

@@ -5,13 +5,13 @@ import { cut, Refusal } from '@nva/identifiers';
 import type { Caller } from '@nva/registrar';
 import { answerBody, answerStatus } from '../commands/command-answers.ts';
 import { COMMANDS_PER_TURN } from '../commands/command-pieces.ts';
-import type { Dispatcher, Line, Result, Swept } from '../commands/dispatcher.ts';
+import type { Dispatcher } from '../commands/dispatcher.ts';
+import type { Line, Result, Swept, SweepLine } from '../commands/lines.ts';
 import { readJson } from '../http/json-input.ts';
 import { OrderedOutput } from './ordered-output.ts';
 import { problemOf, refusalOf } from '../refusals/problem.ts';
 import { entityOf, type RefusedAttempts } from '../refusals/refused-attempts.ts';
 import type { RequestContext } from '../access/request-context.ts';
-import type { SweepLine } from '../commands/sweeper.ts';
 
 /** One line, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1_024;

@@ -1,25 +1,30 @@
 import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { parseNveId } from '@nva/identifiers';
+import type { Group } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
-import { EVERYTHING, type Core } from '../core/core.ts';
+import { appliedBody, type AppliedReports } from '../core/applied-reports.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../reads/paging.ts';
-import { CORE } from '../http/providers.ts';
+import { APPLIED_HERE, GROUPS, READS } from '../http/providers.ts';
 import { integer, only } from '../reads/query-readers.ts';
+import type { Reads } from '../reads/reads.ts';
 import { contextOf } from '../access/request-context.ts';
-import { appliedBody } from '../reads/views.ts';
-import { Visibility } from '../access/visibility.ts';
+import type { Visibility } from '../access/visibility.ts';
 
 /** Several NVAs may serve one VN, each for a group of tenant systems (R34). */
 @Controller('v1')
 @ApiTags('state')
 @DescribesProblems()
 export class OraclesController {
-  readonly #core: Core;
+  readonly #reads: Reads;
+  readonly #groups: readonly Group[];
+  readonly #reports: AppliedReports;
 
-  constructor(@Inject(CORE) core: Core) {
-    this.#core = core;
+  constructor(@Inject(READS) reads: Reads, @Inject(GROUPS) groups: readonly Group[], @Inject(APPLIED_HERE) reports: AppliedReports) {
+    this.#reads = reads;
+    this.#groups = groups;
+    this.#reports = reports;
   }
 
   @Get('oracles')
@@ -29,12 +34,11 @@ export class OraclesController {
   })
   oracles(@Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
     only(query);
-    const { config, replica } = this.#core;
     const visible = this.#visible(request);
-    const groups = (config.groups ?? [EVERYTHING]).map((group) => visible.group(group)).filter((group) => group !== null);
+    const groups = this.#groups.map((group) => visible.group(group)).filter((group) => group !== null);
     return {
       items: groups.map(({ name, ...serves }) => {
-        const oracle = replica.network.oracles.get(name);
+        const oracle = this.#reads.network.oracles.get(name);
         return {
           group: name,
           ...serves,
@@ -55,7 +59,7 @@ export class OraclesController {
     const visible = this.#visible(request);
     visible.nve(nveId);
     return {
-      items: [...this.#core.applied.of(nveId)]
+      items: [...this.#reports.of(nveId)]
         .filter(([vnid]) => visible.seesVn(vnid))
         .map(([vnid, report]) => ({ vnid, ...appliedBody(report) })),
     };
@@ -71,14 +75,14 @@ export class OraclesController {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
     const limit = query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT);
-    const nveIds = this.#core.applied.reporters(query['after'] ?? '', limit + 1);
+    const nveIds = this.#reports.reporters(query['after'] ?? '', limit + 1);
     const items = nveIds
       .slice(0, limit)
-      .map((nveId) => ({ nveId, applied: [...this.#core.applied.of(nveId)].map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) }));
+      .map((nveId) => ({ nveId, applied: [...this.#reports.of(nveId)].map(([vnid, report]) => ({ vnid, ...appliedBody(report) })) }));
     return nveIds.length > limit ? { items, next: nveIds[limit - 1] } : { items };
   }
 
   #visible(request: FastifyRequest): Visibility {
-    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+    return this.#reads.visibleTo(contextOf(request).caller);
   }
 }

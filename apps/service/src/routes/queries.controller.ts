@@ -1,23 +1,23 @@
 import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { memberValue, resolve, type FoldedNve, type FoldedVn } from '@nva/fold';
-import { COUNTED, NO_QUOTAS } from '@nva/domain';
+import { COUNTED } from '@nva/domain';
 import { numeral, parseIp, parseMac, parseNveId, parseTenantId, parseTsId, parseVnid, Refusal } from '@nva/identifiers';
-import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
+import type { QuotaKeeper } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
-import { changesTooOften, movesTooOften } from '../config/alarms.ts';
-import { appliedBy, appliedByAll } from '../core/applied-lookup.ts';
-import type { Core } from '../core/core.ts';
+import { changesTooOften, movesTooOften, type IdentityRate } from '../config/alarms.ts';
+import type { AppliedLookup } from '../core/applied-lookup.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { nveText } from '../reads/nve-text.ts';
 import { page, pageQuery, type Entry, type PageText } from '../reads/paging.ts';
-import { CORE } from '../http/providers.ts';
+import { APPLIED_ANYWHERE, IDENTITY_RATE, QUOTAS, READS } from '../http/providers.ts';
 import { only } from '../reads/query-readers.ts';
+import type { Reads } from '../reads/reads.ts';
 import { contextOf } from '../access/request-context.ts';
-import { inTurns, walk, type Steps } from '../turns/sliced.ts';
+import { walk, type Steps } from '../turns/sliced.ts';
 import { mappingEntries, memberEntries, paddedVnid, tableEntries, withheldPage } from '../reads/tables.ts';
 import { mappingBody, tenantSystemBody, vnBody } from '../reads/views.ts';
-import { Visibility } from '../access/visibility.ts';
+import type { Visibility } from '../access/visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
 
@@ -29,10 +29,21 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 @ApiTags('state')
 @DescribesProblems()
 export class QueriesController {
-  readonly #core: Core;
+  readonly #reads: Reads;
+  readonly #applied: AppliedLookup;
+  readonly #quotas: QuotaKeeper;
+  readonly #identityRate: IdentityRate;
 
-  constructor(@Inject(CORE) core: Core) {
-    this.#core = core;
+  constructor(
+    @Inject(READS) reads: Reads,
+    @Inject(APPLIED_ANYWHERE) applied: AppliedLookup,
+    @Inject(QUOTAS) quotas: QuotaKeeper,
+    @Inject(IDENTITY_RATE) identityRate: IdentityRate,
+  ) {
+    this.#reads = reads;
+    this.#applied = applied;
+    this.#quotas = quotas;
+    this.#identityRate = identityRate;
   }
 
   @Get('vns')
@@ -49,7 +60,7 @@ export class QueriesController {
   @ApiOperation({ summary: 'A VN (R37).' })
   vn(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): unknown {
     only(query);
-    return vnBody(this.#vn(vnid, request), this.#core.replica.digests);
+    return vnBody(this.#vn(vnid, request), this.#reads.digests);
   }
 
   @Get('vns/:vnid/members')
@@ -70,7 +81,7 @@ export class QueriesController {
     const conflicted = query['conflicted'] ?? 'false';
     if (conflicted !== 'true' && conflicted !== 'false')
       throw new Refusal('wrong-type', 'conflicted is true or false', { field: 'conflicted', received: conflicted });
-    const { network } = this.#core.replica;
+    const { network } = this.#reads;
     const vn = this.#vn(vnid, request);
     const paged = pageQuery(query);
     return this.#inTurns(
@@ -87,7 +98,7 @@ export class QueriesController {
     only(query, 'after', 'limit');
     this.#visible(request).operator();
     const paged = pageQuery(query);
-    const applied = await appliedByAll(this.#core, paged.after ?? '', paged.limit, contextOf(request).authorization);
+    const applied = await this.#applied.ofAll(paged.after ?? '', paged.limit, contextOf(request).authorization);
     return this.#inTurns(
       request,
       page(this.#known(paged.after), paged, (nve) => nveText(nve, this.#alarm(nve), (vnid) => applied(nve.nveId, vnid))),
@@ -100,7 +111,7 @@ export class QueriesController {
   async nve(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
     only(query);
     const nve = this.#nve(id, request);
-    const applied = await appliedBy(this.#core, nve.nveId, contextOf(request).authorization);
+    const applied = await this.#applied.of(nve.nveId, contextOf(request).authorization);
     return this.#inTurns(
       request,
       nveText(nve, this.#alarm(nve), (vnid) => applied.get(vnid) ?? null),
@@ -113,7 +124,7 @@ export class QueriesController {
   @DescribesQuery(PAGING)
   table(@Param('nveId') id: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<PageText> {
     only(query, 'after', 'limit');
-    const { network } = this.#core.replica;
+    const { network } = this.#reads;
     return this.#inTurns(request, page(tableEntries(network, this.#nve(id, request), query['after']), pageQuery(query)));
   }
 
@@ -127,7 +138,7 @@ export class QueriesController {
     const ts = visible.tenantSystemNamed(tsId, query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']));
     visible.tenantSystem(ts);
     if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
-    return tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, this.#core.clock));
+    return tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, this.#reads.clock));
   }
 
   @Get('usage')
@@ -145,11 +156,8 @@ export class QueriesController {
     if (nveId === undefined) visible.operator();
     else visible.nve(parseNveId(nveId));
     const [scope, id] = nveId === undefined ? (['tenant', parseTenantId(tenantId)] as const) : (['nve', parseNveId(nveId)] as const);
-    const quotas =
-      this.#core.registration?.registrar.quotas ??
-      new QuotaKeeper(this.#core.config.quotas ?? NO_QUOTAS, this.#core.replica.network, NOTHING_PENDING);
-    const used = quotas.used(scope, id);
-    const limits = quotas.limits(scope, id);
+    const used = this.#quotas.used(scope, id);
+    const limits = this.#quotas.limits(scope, id);
     return {
       ...(scope === 'nve' ? { nveId: id } : { tenantId: id }),
       ...Object.fromEntries(COUNTED.map((counted) => [counted, { used: used[counted], limit: limits[counted] }])),
@@ -176,7 +184,7 @@ export class QueriesController {
       throw new Refusal('out-of-range', 'mode is direct or redirect', { field: 'mode', received: mode });
     const address = ip === undefined ? { mac: parseMac(mac) } : { ip: parseIp(ip) };
     if (mode === 'redirect') return this.#inTurns(request, redirect(vn));
-    const found = resolve(this.#core.replica.network, vn.state.vnid, address);
+    const found = resolve(this.#reads.network, vn.state.vnid, address);
     if (found.length === 0)
       throw new Refusal('not-found', `nobody holds that address in VN ${vn.state.vnid}`, {
         field: ip === undefined ? 'mac' : 'ip',
@@ -186,20 +194,20 @@ export class QueriesController {
     return {
       mode,
       mappings: found.map(({ mapping, position }) => mappingBody(mapping, position)),
-      members: [...nveIds].map((nveId) => memberValue(this.#core.replica.network.nves.get(nveId)!.state!)),
+      members: [...nveIds].map((nveId) => memberValue(this.#reads.network.nves.get(nveId)!.state!)),
     };
   }
 
   *#living(after = ''): Generator<Entry | undefined, void> {
-    const { vns } = this.#core.replica.network;
+    const { vns } = this.#reads.network;
     for (const vnid of walk(vns.order, (other) => paddedVnid(other) <= after)) {
       const vn = vnid === undefined ? undefined : vns.get(vnid);
-      yield vn?.alive ? [paddedVnid(vn.state.vnid), () => vnBody(vn, this.#core.replica.digests)] : undefined;
+      yield vn?.alive ? [paddedVnid(vn.state.vnid), () => vnBody(vn, this.#reads.digests)] : undefined;
     }
   }
 
   *#known(after = ''): Generator<Entry<FoldedNve> | undefined, void> {
-    const { nves } = this.#core.replica.network;
+    const { nves } = this.#reads.network;
     for (const nveId of walk(nves.order, (other) => other <= after)) {
       const nve = nveId === undefined ? undefined : nves.get(nveId);
       yield nve?.known ? [nve.nveId, () => nve] : undefined;
@@ -207,22 +215,21 @@ export class QueriesController {
   }
 
   #alarm(nve: FoldedNve): boolean {
-    return changesTooOften(nve.state!, this.#core.clock, this.#core.config.identityRate);
+    return changesTooOften(nve.state!, this.#reads.clock, this.#identityRate);
   }
 
   #inTurns<T>(request: FastifyRequest, steps: Steps<T>): Promise<T> {
-    const { turns, clock } = this.#core;
-    return inTurns(turns.reads, clock, actorOf(contextOf(request).caller), steps);
+    return this.#reads.inTurns(contextOf(request).caller, steps);
   }
 
   #visible(request: FastifyRequest): Visibility {
-    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+    return this.#reads.visibleTo(contextOf(request).caller);
   }
 
   #vn(id: string, request: FastifyRequest): FoldedVn {
     const vnid = parseVnid(numeral(id));
     this.#visible(request).vn(vnid);
-    const vn = this.#core.replica.network.vns.get(vnid);
+    const vn = this.#reads.network.vns.get(vnid);
     if (!vn?.alive) throw new Refusal('vn-unknown', `there is no VN ${vnid}`, { field: 'vnid', received: vnid });
     return vn;
   }
@@ -230,7 +237,7 @@ export class QueriesController {
   #nve(id: string, request: FastifyRequest): FoldedNve {
     const nveId = parseNveId(id);
     this.#visible(request).nve(nveId);
-    const nve = this.#core.replica.network.nves.get(nveId);
+    const nve = this.#reads.network.nves.get(nveId);
     if (!nve?.known) throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
     return nve;
   }

@@ -2,25 +2,24 @@ import { Controller, Get, Inject, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { readPosition } from '@nva/commands';
 import type { FastifyRequest } from 'fastify';
-import type { Core } from '../core/core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { pageQuery } from '../reads/paging.ts';
-import { CORE, REFUSED } from '../http/providers.ts';
+import { READS, REFUSED } from '../http/providers.ts';
 import { only } from '../reads/query-readers.ts';
+import type { Reads } from '../reads/reads.ts';
 import { attemptBody, type RefusedAttempts } from '../refusals/refused-attempts.ts';
 import { contextOf } from '../access/request-context.ts';
-import { Visibility } from '../access/visibility.ts';
 
 /** Who tried, and was refused. */
 @Controller('v1')
 @ApiTags('audit')
 @DescribesProblems()
 export class RefusedController {
-  readonly #core: Core;
+  readonly #reads: Reads;
   readonly #refused: RefusedAttempts;
 
-  constructor(@Inject(CORE) core: Core, @Inject(REFUSED) refused: RefusedAttempts) {
-    this.#core = core;
+  constructor(@Inject(READS) reads: Reads, @Inject(REFUSED) refused: RefusedAttempts) {
+    this.#reads = reads;
     this.#refused = refused;
   }
 
@@ -32,7 +31,7 @@ export class RefusedController {
   @DescribesQuery({ ...PAGING, after: 'The `id` of an attempt; those after it.' })
   refused(@Query() query: Readonly<Record<string, string>>, @Req() request: FastifyRequest): unknown {
     only(query, 'after', 'limit');
-    new Visibility(this.#core.replica.network, contextOf(request).caller).operator();
+    this.#reads.visibleTo(contextOf(request).caller).operator();
     const { limit, after } = pageQuery(query);
     const found = this.#refused.after(after === undefined ? 0 : readPosition(after, 'after'), limit + 1);
     const items = found.slice(0, limit).map(attemptBody);

@@ -1,19 +1,18 @@
 import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FoldedTs } from '@nva/fold';
 import { numeral, parseNveId, parseTenantId, parseVnid, Refusal } from '@nva/identifiers';
-import { actorOf } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import { movesTooOften } from '../config/alarms.ts';
-import type { Core } from '../core/core.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { pageQuery, type PageText } from '../reads/paging.ts';
-import { CORE } from '../http/providers.ts';
+import { READS } from '../http/providers.ts';
 import { only } from '../reads/query-readers.ts';
+import type { Reads } from '../reads/reads.ts';
 import { contextOf } from '../access/request-context.ts';
-import { inTurns } from '../turns/sliced.ts';
 import { STATES, tenantSystemsPage, type State, type Wanted } from '../reads/tenant-system-lists.ts';
 import { tenantSystemBody } from '../reads/views.ts';
-import { Visibility } from '../access/visibility.ts';
+import type { Visibility } from '../access/visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
 
@@ -28,10 +27,10 @@ const FILTERS = {
 @ApiTags('state')
 @DescribesProblems()
 export class TenantSystemsController {
-  readonly #core: Core;
+  readonly #reads: Reads;
 
-  constructor(@Inject(CORE) core: Core) {
-    this.#core = core;
+  constructor(@Inject(READS) reads: Reads) {
+    this.#reads = reads;
   }
 
   @Get('tenant-systems')
@@ -74,26 +73,20 @@ export class TenantSystemsController {
     const tenantId = query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']);
     // An NVE's own list is also the shortest.
     const wanted = { ...place, tenantId, state: stateIn(query['state']), ...(caller.kind === 'nve' && { nveId: caller.nveId }) };
-    const { turns, clock, replica } = this.#core;
-    return inTurns(
-      turns.reads,
-      clock,
-      actorOf(caller),
-      tenantSystemsPage(replica.network, wanted, pageQuery(query), (ts) =>
-        tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, clock)),
-      ),
-    );
+    const { network, clock } = this.#reads;
+    const body = (ts: FoldedTs): object => tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, clock));
+    return this.#reads.inTurns(caller, tenantSystemsPage(network, wanted, pageQuery(query), body));
   }
 
   #visible(request: FastifyRequest): Visibility {
-    return new Visibility(this.#core.replica.network, contextOf(request).caller);
+    return this.#reads.visibleTo(contextOf(request).caller);
   }
 
   /** One that was forgotten too: a race may have left something there. */
   #nve(id: string, request: FastifyRequest): string {
     const nveId = parseNveId(id);
     this.#visible(request).nve(nveId);
-    if (!this.#core.replica.network.nves.has(nveId))
+    if (!this.#reads.network.nves.has(nveId))
       throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
     return nveId;
   }
@@ -101,7 +94,7 @@ export class TenantSystemsController {
   #vn(id: string, request: FastifyRequest): number {
     const vnid = parseVnid(numeral(id));
     this.#visible(request).vn(vnid);
-    if (!this.#core.replica.network.vns.get(vnid)?.alive)
+    if (!this.#reads.network.vns.get(vnid)?.alive)
       throw new Refusal('vn-unknown', `there is no VN ${vnid}`, { field: 'vnid', received: vnid });
     return vnid;
   }

@@ -11,7 +11,7 @@ import { PROBLEM_TYPE } from '../refusals/problem.ts';
 import { DISPATCHER } from '../http/providers.ts';
 import { only } from '../reads/query-readers.ts';
 import { contextOf, readIdempotencyKey } from '../access/request-context.ts';
-import type { SweepAnswer } from '../commands/sweeper.ts';
+import type { SweepAnswer } from '../commands/lines.ts';
 
 type Params = Readonly<Record<string, string>>;
 type Queries = Readonly<Record<string, string>>;
