@@ -1,17 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, type CustomTransportStrategy } from '@nestjs/microservices';
-import { createCommandCodec, type CommandLine } from '@nva/codec';
+import { createCommandCodec } from '@nva/codec';
 import { Refusal, type RefusalCode } from '@nva/identifiers';
 import { CommandConsumer, type OutcomeRecord, type ReceivedCommand } from '@nva/kafka';
 import type { Clock, Logger } from '@nva/ports';
 import type { Outcome } from '@nva/registrar';
 import { isObservable, lastValueFrom } from 'rxjs';
-import { CommandGroup, KafkaCommandContext } from './command-group.ts';
 import { CommandReader, placeOf, type ReadCommand, type Sender } from './command-reader.ts';
 import type { NvaConfig } from '../config/config.ts';
 import type { Credentials } from '../access/credentials.ts';
-import type { Dispatcher } from '../commands/dispatcher.ts';
 import type { Swept } from '../commands/lines.ts';
+import { COMMAND_BATCH, type SentCommand } from './kafka-commands.controller.ts';
 import { kafkaConnection } from '../config/kafka-connection.ts';
 import { outcomeMessage } from './outcome-message.ts';
 import { entityOf, type RefusedAttempts } from '../refusals/refused-attempts.ts';
@@ -32,7 +31,6 @@ const MAX_RETRY_MS = 5_000;
 export interface CommandServerOptions {
   readonly config: NvaConfig;
   readonly credentials: Credentials;
-  readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly refused: RefusedAttempts;
@@ -40,24 +38,22 @@ export interface CommandServerOptions {
 }
 
 /**
- * Nest's transporter for commands on Kafka. Nest has one of its own, which takes one message at a time, as text; this one hands every
- * message of a batch to its handler and has what the handlers ask decided and appended together.
+ * Nest's transporter for commands on Kafka. Nest has one of its own, which takes one message at a time, as text; this one proves and
+ * decodes a batch of them and hands it to its handler as one message, so that the batch is decided and appended together.
  */
 export class CommandServer extends Server implements CustomTransportStrategy {
   readonly consumer: CommandConsumer;
   readonly #credentials: Credentials;
   readonly #reader: CommandReader;
   readonly #codec = createCommandCodec();
-  readonly #dispatcher: Dispatcher;
   readonly #logger: Logger;
   readonly #refused: RefusedAttempts;
 
-  constructor({ config, credentials, dispatcher, clock, logger, refused, failed }: CommandServerOptions) {
+  constructor({ config, credentials, clock, logger, refused, failed }: CommandServerOptions) {
     super();
     this.#credentials = credentials;
     this.#reader = new CommandReader(() => credentials.keys!, this.#codec, clock, logger, refused);
     this.#refused = refused;
-    this.#dispatcher = dispatcher;
     this.#logger = logger;
     this.consumer = new CommandConsumer({
       ...kafkaConnection(config, clock, logger),
@@ -126,36 +122,29 @@ export class CommandServer extends Server implements CustomTransportStrategy {
     });
   }
 
-  #decide(commands: readonly ReadCommand[]): Promise<readonly (Outcome | Swept)[]> {
-    const group = new CommandGroup(this.#dispatcher, commands.length);
-    return Promise.all(
-      commands.map(async ({ content, sender }, index) => {
-        try {
-          // Between two tries its keys may have been taken back, or its tenants.
-          const caller = this.#credentials.keys!.standing(sender.caller.nveId);
-          if (caller?.kind !== 'nve')
-            return { refusal: new Refusal('unauthenticated', `NVE ${sender.caller.nveId} may send commands no longer`) };
-          return content instanceof Refusal
-            ? { refusal: content }
-            : await this.#call(content, new KafkaCommandContext([group, index, { ...sender, caller }]));
-        } finally {
-          group.ended(index);
-        }
-      }),
-    );
+  async #decide(commands: readonly ReadCommand[]): Promise<readonly (Outcome | Swept)[]> {
+    const outcomes: (Outcome | Swept)[] = [];
+    const sent: SentCommand[] = [];
+    const places: number[] = [];
+    for (const [place, { content, sender }] of commands.entries()) {
+      // Between two tries its keys may have been taken back, or its tenants.
+      const caller = this.#credentials.keys!.standing(sender.caller.nveId);
+      if (caller?.kind !== 'nve')
+        outcomes[place] = { refusal: new Refusal('unauthenticated', `NVE ${sender.caller.nveId} may send commands no longer`) };
+      else if (content instanceof Refusal) outcomes[place] = { refusal: content };
+      else places[sent.push({ line: content, sender: { ...sender, caller } }) - 1] = place;
+    }
+    if (sent.length > 0) (await this.#call(sent)).forEach((outcome, i) => (outcomes[places[i]!] = outcome));
+    return outcomes;
   }
 
-  async #call(line: CommandLine, context: KafkaCommandContext): Promise<Outcome | Swept> {
+  async #call(sent: readonly SentCommand[]): Promise<readonly (Outcome | Swept)[]> {
     try {
-      const handler = this.messageHandlers.get(line.command);
-      if (!handler)
-        throw new Refusal('unknown-command', 'the command does not go over Kafka', { field: 'command', received: line.command });
-      const result: unknown = await handler(line, context);
-      return (isObservable(result) ? await lastValueFrom(result) : result) as Outcome | Swept;
-    } catch (error) {
-      return {
-        refusal: error instanceof Refusal ? error : new Refusal('internal', 'the command failed; the NVA\u2019s own log has the reason'),
-      };
+      const result: unknown = await this.messageHandlers.get(COMMAND_BATCH)!(sent);
+      return (isObservable(result) ? await lastValueFrom(result) : result) as readonly (Outcome | Swept)[];
+    } catch (cause) {
+      this.#logger.error('commands from Kafka could not be handled', { commands: sent.length, err: cause });
+      return sent.map(() => ({ refusal: new Refusal('internal', 'the command failed; the NVA\u2019s own log has the reason') }));
     }
   }
 

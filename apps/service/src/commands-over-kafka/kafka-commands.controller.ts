@@ -1,27 +1,47 @@
-import { Catch, Controller, UseFilters, type RpcExceptionFilter } from '@nestjs/common';
-import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
-import { kafkaCommandNames, type CommandLine } from '@nva/codec';
+import { Controller, Inject } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import type { CommandLine } from '@nva/codec';
 import { parseLine } from '@nva/commands';
 import { Refusal } from '@nva/identifiers';
 import type { Outcome } from '@nva/registrar';
-import { throwError, type Observable } from 'rxjs';
-import type { KafkaCommandContext } from './command-group.ts';
-import type { Line, Swept, SweepLine } from '../commands/lines.ts';
+import type { Dispatcher } from '../commands/dispatcher.ts';
+import type { CallersLine, CallersSweep, Swept } from '../commands/lines.ts';
+import { DISPATCHER } from '../http/providers.ts';
+import type { Sender } from './command-reader.ts';
 
-/** A refusal is the transporter's to answer, as it is. */
-@Catch(Refusal)
-export class RefusalRpcFilter implements RpcExceptionFilter<Refusal> {
-  catch(refusal: Refusal): Observable<never> {
-    return throwError(() => refusal);
-  }
+/** The one message of the transporter: commands that were read together, in order. */
+export const COMMAND_BATCH = 'commands';
+
+/** A command as the line of NDJSON that it could have been, and who sent it. */
+export interface SentCommand {
+  readonly line: CommandLine;
+  readonly sender: Sender;
 }
 
-/** Commands that NVEs send on Kafka, as the lines of NDJSON that they could have been. */
+/** Commands that NVEs send on Kafka. */
 @Controller()
-@UseFilters(RefusalRpcFilter)
 export class KafkaCommandsController {
-  @MessagePattern([...kafkaCommandNames])
-  decide(@Payload() line: CommandLine, @Ctx() context: KafkaCommandContext): Promise<Outcome | Swept> {
-    return context.decide({ parsed: parseLine(line), json: line } as Line | SweepLine);
+  readonly #dispatcher: Dispatcher;
+
+  constructor(@Inject(DISPATCHER) dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher;
+  }
+
+  /** An outcome for each, in order. What cannot be read is refused alone; the rest is decided and appended together. */
+  @MessagePattern(COMMAND_BATCH)
+  async decide(@Payload() sent: readonly SentCommand[]): Promise<readonly (Outcome | Swept)[]> {
+    const outcomes: (Outcome | Swept)[] = [];
+    const lines: (CallersLine | CallersSweep)[] = [];
+    const places: number[] = [];
+    for (const [place, { line, sender }] of sent.entries()) {
+      try {
+        places[lines.push({ parsed: parseLine(line), json: line, ...sender } as CallersLine | CallersSweep) - 1] = place;
+      } catch (error) {
+        outcomes[place] = { refusal: error instanceof Refusal ? error : new Refusal('internal', 'the command could not be read') };
+      }
+    }
+    const decided = lines.length === 0 ? [] : await this.#dispatcher.decideHere(lines);
+    decided.forEach((outcome, i) => (outcomes[places[i]!] = outcome));
+    return outcomes;
   }
 }

@@ -75,9 +75,7 @@ export async function createService(
     registrarRole && new Dispatcher({ registrarRole, turns, arrivals, replica, reads, applied, losses, forwards: config.forward });
   const refused = new RefusedAttempts(clock, logger);
   const commands =
-    credentials.keys && dispatcher
-      ? new CommandServer({ config, credentials, dispatcher, clock, logger, refused, failed: rest.failed })
-      : null;
+    credentials.keys && dispatcher ? new CommandServer({ config, credentials, clock, logger, refused, failed: rest.failed }) : null;
   if (commands) core.arrivals.comesBy(() => commands.consumer.hears);
   const open = new OpenRequests();
   const connections = new Connections(config.http, logger);
