@@ -1,13 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tethered } from '@nva/processes';
+import { endOf, NodeProcess } from '@nva/processes';
 
 const POLL_MS = 50;
 const READY_LIMIT_MS = 240_000;
-const STOP_LIMIT_MS = 60_000;
-const TAIL_CHARS = 4_000;
 
 export interface ProcessOptions {
   readonly name: string;
@@ -22,8 +17,8 @@ export interface ProcessOptions {
 export class ManagedProcess {
   readonly name: string;
   readonly #options: ProcessOptions;
-  #child: ChildProcess | null = null;
-  #exited: Promise<unknown> = Promise.resolve();
+  #child: NodeProcess | null = null;
+  /** The last that it wrote before it ended by itself. */
   #tail = '';
   /** Ended by itself since it was started last. */
   #ended: string | null = null;
@@ -50,25 +45,15 @@ export class ManagedProcess {
 
   start(): void {
     if (this.#child) return;
-    const { args, env, logFile } = this.#options;
-    const child = spawn(...tethered(process.execPath, args), {
-      env: { ...process.env, NODE_OPTIONS: '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const log = createWriteStream(logFile, { flags: 'a' });
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.pipe(log, { end: false });
-      stream.on('data', (data: Buffer) => (this.#tail = (this.#tail + data.toString()).slice(-TAIL_CHARS)));
-    }
+    const child = new NodeProcess(this.#options);
     this.#ended = null;
     this.#child = child;
-    this.#exited = once(child, 'exit').then(([code, signal]: unknown[]) => {
-      log.end();
-      if (this.#child === child) {
-        this.#ended = `ended by itself with ${String(code ?? signal)}`;
-        this.#endings.push(this.ended!);
-      }
-      this.#child = this.#child === child ? null : this.#child;
+    void child.exited.then((exit) => {
+      if (this.#child !== child) return;
+      this.#child = null;
+      this.#tail = child.output;
+      this.#ended = `ended by itself with ${endOf(exit)}`;
+      this.#endings.push(this.ended!);
     });
   }
 
@@ -78,16 +63,10 @@ export class ManagedProcess {
    */
   async once(args: readonly string[]): Promise<void> {
     if (this.#child) throw new Error(`${this.name} runs`);
-    const { args: own, env } = this.#options;
-    const child = spawn(...tethered(process.execPath, [...own, ...args]), {
-      env: { ...process.env, NODE_OPTIONS: '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let said = '';
-    for (const stream of [child.stdout!, child.stderr!])
-      stream.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-TAIL_CHARS)));
-    const [code, signal] = (await once(child, 'close')) as unknown[];
-    if (code !== 0) throw new Error(`${this.name} ${args.join(' ')} ended with ${String(code ?? signal)}:\n${said}`);
+    const { name, args: own, env } = this.#options;
+    const child = new NodeProcess({ name, args: [...own, ...args], env });
+    const exit = await child.exited;
+    if (exit.code !== 0) throw new Error(`${name} ${args.join(' ')} ended with ${endOf(exit)}:\n${child.output}`);
   }
 
   /** Resolves with the last of what it said when it ends by itself; rejects if it does not in time. */
@@ -104,34 +83,28 @@ export class ManagedProcess {
     for (const giveUpAt = performance.now() + limitMs; ;) {
       if (await this.#options.ready()) return;
       if (!this.#child) throw new Error(this.ended ?? `${this.name} was not started`);
-      if (performance.now() > giveUpAt) throw new Error(`${this.name} was not ready within ${limitMs} ms:\n${this.#tail}`);
+      if (performance.now() > giveUpAt) throw new Error(`${this.name} was not ready within ${limitMs} ms:\n${this.#child.output}`);
       await sleep(POLL_MS);
     }
   }
 
   freeze(): void {
-    this.#child?.kill('SIGSTOP');
+    this.#child?.signal('SIGSTOP');
   }
 
   thaw(): void {
-    this.#child?.kill('SIGCONT');
+    this.#child?.signal('SIGCONT');
   }
 
   async kill(): Promise<void> {
     const child = this.#child;
     this.#child = null;
-    child?.kill('SIGKILL');
-    await this.#exited;
+    await child?.kill();
   }
 
   async stop(): Promise<void> {
     const child = this.#child;
-    if (!child) return;
     this.#child = null;
-    child.kill('SIGTERM');
-    child.kill('SIGCONT');
-    const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
-    await this.#exited;
-    clearTimeout(hard);
+    await child?.stop();
   }
 }

@@ -1,11 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, tethered, until } from '@nva/processes';
+import { freePort, NodeProcess, until } from '@nva/processes';
 
 const MAIN = join(import.meta.dirname, '../../apps/nva/dist/main.js');
-const MAX_OUTPUT_CHARS = 4_000;
 
 export interface NvaProcessOptions {
   readonly brokers: readonly string[];
@@ -19,30 +16,25 @@ export interface NvaProcessOptions {
 /** The built NVA, as `npm start` runs it, on a free port. */
 export class NvaProcess {
   readonly url: string;
-  readonly #process: ChildProcess;
-  readonly #exited: Promise<unknown>;
-  #output = '';
+  readonly #process: NodeProcess;
 
-  private constructor(port: number, { brokers, prefix, dataDir, env: more = {}, openFiles }: NvaProcessOptions) {
+  private constructor(port: number, { brokers, prefix, dataDir, env = {}, openFiles }: NvaProcessOptions) {
     this.url = `http://127.0.0.1:${port}`;
-    const env = {
-      ...process.env,
-      NODE_OPTIONS: '',
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      DATA_DIR: dataDir,
-      KAFKA_BROKERS: brokers.join(','),
-      FEED_PREFIX: prefix,
-      FEED_ADOPT: 'false',
-      TOKENS_FILE: '',
-      ...more,
-    };
-    const [command, ...args] =
-      openFiles === undefined ? [process.execPath, MAIN] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$1"`, process.execPath, MAIN];
-    this.#process = spawn(...tethered(command!, args), { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [this.#process.stdout!, this.#process.stderr!])
-      stream.on('data', (data: Buffer) => (this.#output = (this.#output + data.toString()).slice(-MAX_OUTPUT_CHARS)));
-    this.#exited = once(this.#process, 'exit');
+    this.#process = new NodeProcess({
+      name: 'NVA',
+      args: [MAIN],
+      env: {
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        DATA_DIR: dataDir,
+        KAFKA_BROKERS: brokers.join(','),
+        FEED_PREFIX: prefix,
+        FEED_ADOPT: 'false',
+        TOKENS_FILE: '',
+        ...env,
+      },
+      ...(openFiles !== undefined && { openFiles }),
+    });
   }
 
   static async start(options: NvaProcessOptions): Promise<NvaProcess> {
@@ -55,10 +47,10 @@ export class NvaProcess {
     await until(
       'the NVA is ready',
       async () => {
-        if (this.#process.exitCode !== null) throw new Error(`The NVA has ended:\n${this.#output}`);
+        if (!this.running) throw new Error(`The NVA has ended:\n${this.output}`);
         const answer = await fetch(`${this.url}/readyz`).catch(() => null);
         await answer?.body?.cancel();
-        return answer?.ok ? null : `${answer?.status ?? 'no answer'}: ${this.#output.slice(-500)}`;
+        return answer?.ok ? null : `${answer?.status ?? 'no answer'}: ${this.output.slice(-500)}`;
       },
       30_000,
     );
@@ -97,26 +89,25 @@ export class NvaProcess {
 
   /** Whether it lives. */
   get running(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null;
+    return this.#process.running;
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.#process.kill(signal);
+    this.#process.signal(signal);
   }
 
   /** The end of what it has said. */
   get output(): string {
-    return this.#output;
+    return this.#process.output;
   }
 
   /** Its status, or the signal that ended it. */
   async exited(): Promise<number | NodeJS.Signals> {
-    await this.#exited;
-    return (this.#process.exitCode ?? this.#process.signalCode)!;
+    const { code, signal } = await this.#process.exited;
+    return (code ?? signal)!;
   }
 
   async kill(): Promise<void> {
-    this.#process.kill('SIGKILL');
-    await this.#exited;
+    await this.#process.kill();
   }
 }

@@ -1,8 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { NodeProcess } from '@nva/processes';
 
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 20_000;
@@ -10,11 +8,11 @@ const STOP_LIMIT_MS = 20_000;
 /** A real NVA in a process of its own, on a free port, with an empty log. */
 export class NvaProcess {
   readonly url: string;
-  readonly #child: ChildProcess;
+  readonly #process: NodeProcess;
 
-  private constructor(url: string, child: ChildProcess) {
+  private constructor(url: string, process: NodeProcess) {
     this.url = url;
-    this.#child = child;
+    this.#process = process;
   }
 
   static async start(
@@ -24,22 +22,15 @@ export class NvaProcess {
   ): Promise<NvaProcess> {
     const main = join(import.meta.dirname, `../../${app}/dist/main.js`);
     const dataDir = await mkdtemp(join(parent, 'nva-'));
-    const child = spawn(process.execPath, ['--max-semi-space-size=32', '--heap-growing-percent=200', main], {
-      env: { ...process.env, PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000', ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const server = new NodeProcess({
+      name: app,
+      args: ['--max-semi-space-size=32', '--heap-growing-percent=200', main],
+      env: { PORT: '0', DATA_DIR: dataDir, RATE_LIMIT_PER_S: '1000000', ...env },
     });
-    const listening = new Promise<string>((resolve, reject) => {
-      createInterface({ input: child.stdout! }).on('line', (line) => {
-        const { url, level, msg } = JSON.parse(line) as { url?: string; level: string; msg: string };
-        if (url) resolve(url);
-        else if (level === 'error') process.stderr.write(`nva: ${msg}\n`);
-      });
-      child.once('exit', (code) => reject(new Error(`the NVA ended with ${code}; was it built?`)));
-      setTimeout(() => reject(new Error('the NVA did not start in time')), START_LIMIT_MS).unref();
-    });
-    const server = new NvaProcess(await listening, child);
-    await server.ready();
-    return server;
+    server.onEntry(({ level, msg }) => level === 'error' && process.stderr.write(`${app}: ${String(msg)}\n`));
+    const started = new NvaProcess(await server.url(), server);
+    await started.ready();
+    return started;
   }
 
   /** Waits until its feeds are equal to its fold. */
@@ -52,15 +43,10 @@ export class NvaProcess {
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child.kill(signal);
+    this.#process.signal(signal);
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
-    const hard = setTimeout(() => this.#child.kill('SIGKILL'), STOP_LIMIT_MS);
-    await exited;
-    clearTimeout(hard);
+    await this.#process.stop(STOP_LIMIT_MS);
   }
 }

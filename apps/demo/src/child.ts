@@ -1,11 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { NodeProcess } from '@nva/processes';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tethered } from '@nva/processes';
 
-const STOP_TIMEOUT_MS = 25_000;
+const STOP_LIMIT_MS = 25_000;
 const END_NOTICE_MS = 500;
-/** The end of what a child has said is kept, for the case that it ends too early. */
-const MAX_OUTPUT_CHARS = 8_000;
 
 export interface ChildOptions {
   /** What to call it in errors. */
@@ -21,54 +18,41 @@ export interface ChildOptions {
  */
 export class Child {
   readonly #name: string;
-  readonly #process: ChildProcess;
-  readonly #exited: Promise<void>;
+  readonly #process: NodeProcess;
   readonly #end: () => void;
-  #output = '';
   #stopping = false;
 
-  constructor({ name, args, env }: ChildOptions) {
-    this.#name = name;
-    // A loader or test runner that this process was started with is not the child's.
-    this.#process = spawn(...tethered(process.execPath, args), {
-      env: { ...process.env, NODE_OPTIONS: '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
-      stream.setEncoding('utf8').on('data', (text: string) => (this.#output = (this.#output + text).slice(-MAX_OUTPUT_CHARS)));
-    }
-    this.#exited = new Promise((resolve) => void this.#process.once('close', () => resolve()).once('error', () => resolve()));
-    this.#end = () => void this.#process.kill('SIGTERM');
+  constructor(options: ChildOptions) {
+    this.#name = options.name;
+    this.#process = new NodeProcess(options);
+    this.#end = () => this.#process.signal('SIGTERM');
     process.once('exit', this.#end);
   }
 
   /** What it has written lately, to either stream. */
   get output(): string {
-    return this.#output;
+    return this.#process.output;
   }
 
   get running(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null && this.#process.pid !== undefined;
+    return this.#process.running;
   }
 
   /** Throws if it has ended although nobody asked it to. */
   assertRunning(): void {
-    if (!this.running && !this.#stopping) throw new Error(`The ${this.#name} has ended by itself. Its last words:\n${this.#output}`);
+    if (!this.running && !this.#stopping) throw new Error(`The ${this.#name} has ended by itself. Its last words:\n${this.output}`);
   }
 
   /** The same for somebody whose connection to it has just broken: that is noticed before the end itself. */
   async assertStillRunning(): Promise<void> {
-    await Promise.race([this.#exited, sleep(END_NOTICE_MS, undefined, { ref: false })]);
+    await Promise.race([this.#process.exited, sleep(END_NOTICE_MS, undefined, { ref: false })]);
     this.assertRunning();
   }
 
   /** SIGTERM, and SIGKILL if that is not heeded. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#end();
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(timer);
+    await this.#process.stop(STOP_LIMIT_MS);
     process.off('exit', this.#end);
   }
 }

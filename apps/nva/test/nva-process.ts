@@ -1,17 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createInterface } from 'node:readline';
-import { tethered } from '@nva/processes';
+import { NodeProcess, type Exit } from '@nva/processes';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 /** A start, or an end, that takes longer is a failure. */
 const WITHIN_MS = 240_000;
-
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -20,28 +13,16 @@ export class NvaProcess {
   /** Lines of standard output, parsed. */
   readonly lines: Readonly<Record<string, unknown>>[] = [];
   readonly exited: Promise<Exit>;
-  readonly #child: ChildProcess;
+  readonly #process: NodeProcess;
   readonly #url: Promise<string>;
-  #errors = '';
 
   /** `args` as behind `npm start --`. */
   constructor(env: Environment, args: readonly string[] = []) {
     if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run «npm run build» first`);
-    const { NODE_OPTIONS: _, ...inherited } = process.env;
-    this.#child = spawn(...tethered(process.execPath, [MAIN, ...args]), {
-      env: { ...inherited, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#child.stderr!.on('data', (data: Buffer) => (this.#errors += data.toString()));
-    this.exited = new Promise((resolve) => this.#child.on('close', (code, signal) => resolve({ code, signal })));
-    this.#url = new Promise((resolve, reject) => {
-      createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-        const parsed = JSON.parse(line) as Record<string, unknown>;
-        this.lines.push(parsed);
-        if (typeof parsed['url'] === 'string') resolve(parsed['url']);
-      });
-      void this.exited.then(({ code }) => reject(new Error(`the server ended with ${code}: ${this.#errors}`)));
-    });
+    this.#process = new NodeProcess({ name: 'server', args: [MAIN, ...args], env });
+    this.#process.onEntry((entry) => this.lines.push(entry));
+    this.exited = this.#process.exited;
+    this.#url = this.#process.url();
     this.#url.catch(() => undefined);
   }
 
@@ -52,12 +33,12 @@ export class NvaProcess {
 
   /** What it said on standard error. */
   get errors(): string {
-    return this.#errors;
+    return this.#process.errors;
   }
 
   /** Ends it, by SIGTERM unless told otherwise. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
-    this.#child.kill(signal);
+    this.#process.signal(signal);
     return bounded(this.exited, 'the end');
   }
 }
