@@ -21,7 +21,7 @@ import { patiently, unlessEnded } from '../log/patience.ts';
 import { probe } from './peers.ts';
 import type { Role } from '../config/roles.ts';
 import { keeperOf, restored, snapshotDirectory } from '../log/snapshots.ts';
-import { Tracing } from './tracing.ts';
+import type { Tracing } from './tracing.ts';
 import { CallerTurns } from '../turns/caller-turns.ts';
 
 /** The group of registrars that share a log and serve all of it. */
@@ -63,6 +63,15 @@ export interface CoreOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a start has found before there is a core. */
+interface Found {
+  readonly snapshots: SnapshotDirectory;
+  readonly from: Restored | null;
+  /** See Core. */
+  readonly endedAt: Position | null;
+  readonly tracing: Tracing | null;
+}
+
 /**
  * Everything of a process but HTTP: the log and its fold, and by its roles registrar and distributor. Starts in the order of dependence
  * and stops in the reverse one.
@@ -94,17 +103,10 @@ export class Core {
   #distributing = false;
   #stopping = false;
 
-  private constructor(
-    config: NvaConfig,
-    store: EventStore,
-    options: CoreOptions,
-    snapshots: SnapshotDirectory,
-    from: Restored | null,
-    endedAt: Position | null,
-  ) {
+  private constructor(config: NvaConfig, store: EventStore, options: CoreOptions, { snapshots, from, endedAt, tracing }: Found) {
     this.#endedAt = endedAt;
     const { roles, clock, logger } = options;
-    this.tracing = config.tracing && new Tracing({ ...config.tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
+    this.tracing = tracing;
     this.config = config;
     this.clock = clock;
     this.arrivals = new Arrivals(clock);
@@ -185,14 +187,8 @@ export class Core {
     const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
     feedsWithin.catch(() => undefined);
     const endedAt = config.eventStore || options.store ? null : (await opened.head()).position;
-    const core = new Core(
-      config,
-      opened,
-      options,
-      snapshots,
-      config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null,
-      endedAt,
-    );
+    const from = config.snapshotEveryEvents > 0 ? await waiting(() => restored(snapshots, opened, options)) : null;
+    const core = new Core(config, opened, options, { snapshots, from, endedAt, tracing: await tracingOf(config, roles) });
     const { store, replica, registrarRole } = core;
     replica.onFolded(({ event, revision }) => {
       if (event.type === 'LogRenewed' && revision > lineage.revision)
@@ -328,4 +324,11 @@ function register(
   const election =
     groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
   return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals) };
+}
+
+/** The libraries of traces are loaded only where traces are asked for. */
+async function tracingOf({ tracing }: NvaConfig, roles: readonly Role[]): Promise<Tracing | null> {
+  if (!tracing) return null;
+  const loaded = await import('./tracing.ts');
+  return new loaded.Tracing({ ...tracing, service: `nva-${roles.length > 1 ? 'all' : roles[0]!}` });
 }

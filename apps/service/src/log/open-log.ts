@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { createEventCodec } from '@nva/codec';
 import { acceptEnd, renewLogId, SqliteEventStore, type AcceptedEnd } from '@nva/event-log';
-import { EventStoreDbEventStore } from '@nva/eventstoredb';
 import type { Clock, EventStore, Logger } from '@nva/ports';
 import { ConfigError, type NvaConfig } from '../config/config.ts';
 import { prepareDataDirectory } from './data-directory.ts';
@@ -15,6 +14,7 @@ export async function openLog(config: NvaConfig, clock: Clock, log: Logger, sign
   prepareDataDirectory(config.dataDir, log);
   const codec = createEventCodec();
   if (!config.eventStore) return SqliteEventStore.open({ directory: directoryOf(config), codec, clock, logger: log });
+  const { EventStoreDbEventStore } = await eventStoreDb();
   try {
     return await EventStoreDbEventStore.open({ ...config.eventStore, codec, clock, log, ...(signal && { signal }) });
   } catch (error) {
@@ -33,8 +33,12 @@ export function acceptLogEnd(config: NvaConfig): Promise<AcceptedEnd> {
 
 /** Gives the log, which is open nowhere, another UUID. A repeat changes nothing. Throws as `openLog` does. */
 export async function renewLog(config: NvaConfig, logId: string, clock: Clock): Promise<void> {
-  if (config.eventStore) await EventStoreDbEventStore.renew({ ...config.eventStore, codec: createEventCodec(), clock }, logId);
-  else renewLogId(directoryOf(config), logId);
+  if (!config.eventStore) return renewLogId(directoryOf(config), logId);
+  const { EventStoreDbEventStore } = await eventStoreDb();
+  await EventStoreDbEventStore.renew({ ...config.eventStore, codec: createEventCodec(), clock }, logId);
 }
+
+/** Loaded only where it is used: its client is a tenth of all modules of a process. */
+const eventStoreDb = () => import('@nva/eventstoredb');
 
 const directoryOf = ({ dataDir }: Pick<NvaConfig, 'dataDir'>): string => join(dataDir, 'log');

@@ -1,8 +1,7 @@
-import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { Global, Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import { NO_QUOTAS } from '@nva/domain';
 import { NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
 import type { Dispatcher } from '../commands/dispatcher.ts';
-import { KafkaCommandsController } from '../commands-over-kafka/kafka-commands.controller.ts';
 import type { Role } from '../config/roles.ts';
 import { EVERYTHING, type Core } from '../core/core.ts';
 import { stateOf } from '../core/process-state.ts';
@@ -84,10 +83,6 @@ class OperationsModule {}
 @Module({ controllers: [WritesController, CommandsController] })
 class RegistrarModule {}
 
-/** The role `registrar` where it takes commands from Kafka too. */
-@Module({ controllers: [KafkaCommandsController] })
-class KafkaCommandsModule {}
-
 /** The role `admin`. */
 @Module({ controllers: [QueriesController, TenantSystemsController, AuditController] })
 class AdminModule {}
@@ -99,8 +94,8 @@ class FeedsModule {}
 @Module({})
 class ServiceModule {}
 
-/** The modules of a process with these roles. */
-export function serviceModule(parts: Parts): DynamicModule {
+/** The modules of a process with these roles, and others that are loaded where they are asked for. */
+export function serviceModule(parts: Parts, loaded: readonly Type[]): DynamicModule {
   const { core, roles } = parts;
   const isAdmin = roles.includes('admin');
   return {
@@ -109,9 +104,9 @@ export function serviceModule(parts: Parts): DynamicModule {
       PartsModule.with(parts),
       OperationsModule,
       ...(core.registrarRole ? [RegistrarModule] : []),
-      ...(core.config.kafkaCommands ? [KafkaCommandsModule] : []),
       ...(isAdmin ? [AdminModule] : []),
       ...(isAdmin && core.distributorRole ? [FeedsModule] : []),
+      ...loaded,
     ],
   };
 }

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { hasBody, isStream, readBodies } from '../http/bodies.ts';
-import { CommandServer } from '../commands-over-kafka/command-server.ts';
+import type { CommandServer } from '../commands-over-kafka/command-server.ts';
 import { ConfigError, type NvaConfig } from '../config/config.ts';
 import { Connections } from '../http/connections.ts';
 import { Core } from '../core/core.ts';
@@ -74,8 +74,8 @@ export async function createService(
   const dispatcher =
     registrarRole && new Dispatcher({ registrarRole, turns, arrivals, replica, reads, applied, losses, forwards: config.forward });
   const refused = new RefusedAttempts(clock, logger);
-  const commands =
-    credentials.keys && dispatcher ? new CommandServer({ config, credentials, clock, logger, refused, failed: rest.failed }) : null;
+  const overKafka = credentials.keys && dispatcher ? await import('../commands-over-kafka/index.ts') : null;
+  const commands = overKafka && new overKafka.CommandServer({ config, credentials, clock, logger, refused, failed: rest.failed });
   if (commands) core.arrivals.comesBy(() => commands.consumer.hears);
   const open = new OpenRequests();
   const connections = new Connections(config.http, logger);
@@ -88,7 +88,7 @@ export async function createService(
     frameworkErrors,
   });
   const app = await NestFactory.create<NestFastifyApplication>(
-    serviceModule({ core, reads, dispatcher, metrics, open, refused, roles }),
+    serviceModule({ core, reads, dispatcher, metrics, open, refused, roles }, overKafka ? [overKafka.KafkaCommandsModule] : []),
     adapter,
     { logger: nestLogger(logger), abortOnError: false, bodyParser: false },
   );
