@@ -18,7 +18,7 @@ const MAC_FORMS = [
 const GROUP_BIT_DIGITS = /^.[13579bdf]/;
 
 /**
- * Accepts `aa:bb:cc:dd:ee:ff`, `AA-BB-…`, `aabb.ccdd.eeff` and `aabbccddeeff`; they are one MAC. Refuses what a vNIC cannot
+ * Accepts `aa:bb:cc:dd:ee:ff`, `AA-BB-…`, `aabb.ccdd.eeff` and `aabbccddeeff`; these are one MAC. Refuses MACs that no vNIC can
  * own: group addresses (IEEE 802 I/G bit) and the zero address.
  */
 export function parseMac(received: unknown, field = 'mac'): MacAddress {
@@ -39,9 +39,9 @@ const IPV4_MULTICAST_FIRST = 224;
 const IPV4_RESERVED_FIRST = 240;
 
 /**
- * Accepts an IPv4 dotted quad without leading zeros, or any spelling of an IPv6 address without zone; gives the one canonical
- * spelling (RFC 5952). Refuses what no host owns: unspecified, multicast, broadcast and reserved, loopback, and IPv4-mapped IPv6,
- * which would be a second name of an IPv4 address.
+ * Accepts an IPv4 dotted quad without leading zeros, or any spelling of an IPv6 address without a zone; returns the canonical
+ * spelling (RFC 5952). Refuses addresses that no host owns: unspecified, multicast, broadcast and reserved, loopback, and
+ * IPv4-mapped IPv6, which would be a second name for an IPv4 address.
  */
 export function parseIp(received: unknown, field = 'ip'): IpAddress {
   if (typeof received !== 'string') throw new Refusal('wrong-type', 'an IP address is a string', { field, received });
@@ -75,8 +75,8 @@ function parseIpv6(received: string, field: string): IpAddress {
 const IPV4_LINK_LOCAL = '169.254.';
 
 /**
- * The end of a tunnel in the underlay (R2): an address as `parseIp` takes it that is routed, so no link-local one (RFC 3927, RFC
- * 4291 section 2.5.6), which names another host on every link.
+ * The end of a tunnel in the underlay (R2): an address that `parseIp` accepts and that is routed. So it refuses link-local
+ * addresses (RFC 3927, RFC 4291 section 2.5.6), which name another host on every link.
  */
 export function parseTunnelAddress(received: unknown, field = 'address'): IpAddress {
   const ip = parseIp(received, field);

@@ -12,14 +12,14 @@ export type VmId = Branded<'VmId'>;
 export type SiteId = Branded<'SiteId'>;
 
 export const MAX_ID_LENGTH = 128;
-/** Shorter, and without colon: an NVE id is part of a Kafka topic's name. */
+/** Shorter than other ids, and without a colon: an NVE id is part of the name of a Kafka topic. */
 export const MAX_NVE_ID_LENGTH = 100;
 export const MAX_VN_NAME_LENGTH = 128;
 export const MAX_REASON_LENGTH = 512;
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-/** `<prefix>.nve.x.outcomes` is the outcomes of NVE x; Kafka takes a dot and an underscore in the names of two topics for the same. */
+/** `<prefix>.nve.x.outcomes` is the topic of the outcomes of NVE x. Kafka treats a dot and an underscore in topic names as the same. */
 const RESERVED_NVE_ID = /[._]outcomes$/;
 
 function parseId(received: unknown, field: string, form: RegExp, maxLength: number): string {
@@ -49,12 +49,12 @@ export function parseNveId(received: unknown, field = 'nveId'): NveId {
     throw new Refusal('id-malformed', `${field} does not end in .outcomes or _outcomes: topics of NVEs do`, { field, received });
   return id as NveId;
 }
-/** What Kafka makes of an NVE's id in the name of a topic: ids that differ in `.` and `_` only cannot have topics beside each other. */
+/** An NVE id as Kafka compares it in topic names: ids that differ only in `.` and `_` cannot both have a topic. */
 export const nveIdOnKafka = (nveId: string): string => nveId.replaceAll('.', '_');
 /**
- * What two ids of NVEs have in common that are not to be beside each other: `.` and `_` are one to Kafka, and upper and lower case
- * are one to people, host names (RFC 4343), MACs, certificates' names and some file systems, so it is likely one NVE under two
- * names.
+ * The form in which two NVE ids must not be equal. Kafka treats `.` and `_` as the same. People, host names (RFC 4343), MACs,
+ * names of certificates and some file systems treat upper and lower case as the same, so two such ids are likely one NVE under
+ * two names.
  */
 export const nveIdAlike = (nveId: string): string => nveIdOnKafka(nveId).toLowerCase();
 export const parseTenantId = (received: unknown, field = 'tenantId'): TenantId => parseId(received, field, ID, MAX_ID_LENGTH) as TenantId;
@@ -70,7 +70,7 @@ export function parseVnName(received: unknown, field = 'name'): string {
   return received;
 }
 
-/** Why an operator does something, for the audit. Free text on one line (`checkText`). */
+/** The reason of an operator's action, for the audit log. Free text on one line (`checkText`). */
 export function parseReason(received: unknown, field = 'reason'): string {
   if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is a string`, { field, received });
   if (received.trim().length === 0 || received.length > MAX_REASON_LENGTH)

@@ -28,7 +28,10 @@ export const parseVlan = (received: unknown, field = 'vlan'): VlanId =>
 export const parseBid = (received: unknown, field = 'bid'): Bid =>
   parseInRange(received, field, MAX_BID, 'bid-out-of-range', 'BID', 'R18') as Bid;
 
-/** A decimal string from a URL, as a number; anything else unchanged, so that the parsers above refuse it with what was received. */
+/**
+ * Turns a decimal string from a URL into a number. Returns anything else unchanged, so that the parsers above refuse it with the
+ * received value.
+ */
 export function numeral(received: unknown): unknown {
   return typeof received === 'string' && /^(?:0|[1-9]\d{0,15})$/.test(received) ? Number(received) : received;
 }

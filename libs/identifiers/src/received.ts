@@ -1,17 +1,18 @@
-/** What is shown of a value that was received, in UTF-16 code units. */
+/** How much of a received value is shown, in UTF-16 code units. */
 export const MAX_SHOWN_CHARACTERS = 256;
-/** Nesting that is shown; what lies deeper is an ellipsis. */
+/** How many levels of nesting are shown; anything deeper is an ellipsis. */
 const MAX_SHOWN_DEPTH = 64;
 const CUT = '\u2026';
 
-/** A text that is there to be recognised, not to be echoed. What it is cut to is well formed. */
+/** Cuts a text that is shown for recognition, not echoed. The result is well-formed UTF-16. */
 export function cut(text: string, maxCharacters = MAX_SHOWN_CHARACTERS): string {
   return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters).toWellFormed()}${CUT}`;
 }
 
 /**
- * A received value as it may stand in a problem, a message or a line of the log: itself if it is short, otherwise the beginning of
- * its JSON. It is cut before anything else is done with it, without recursion, and what it costs is bounded. Never throws.
+ * A received value as it may stand in a problem, a message or a log line: the value itself if it is short, otherwise the
+ * beginning of its JSON. Nothing else is done with the value before it is cut; this takes no recursion and bounded time. Never
+ * throws.
  */
 export function shown(received: unknown): unknown {
   switch (typeof received) {
@@ -41,7 +42,7 @@ interface Open {
   first: boolean;
 }
 
-/** The JSON of a value, until it is longer than what is shown. */
+/** The JSON of a value, up to the point where it is longer than what is shown. */
 function beginningOf(value: object): string {
   const open: Open[] = [opened(value)];
   let text = Array.isArray(value) ? '[' : '{';

@@ -1,8 +1,8 @@
 import { cut, shown } from './received.ts';
 
 /**
- * Why something was refused: the closed list of codes. A code never changes its meaning; what HTTP status it gets is the
- * business of the applications.
+ * The closed list of codes that say why something was refused. A code never changes its meaning. The applications choose the HTTP
+ * status of each code.
  */
 export const REFUSAL_CODES = [
   // The request is not well formed.
@@ -36,19 +36,19 @@ export const REFUSAL_CODES = [
   'vlan-out-of-range',
   'bid-out-of-range',
   'position-malformed',
-  // The caller may not.
+  // The caller has no right to do this.
   'unauthenticated',
   'forbidden',
   'rate-limited',
   'too-many-streams',
   'too-many-waiting',
-  // What it speaks of is not there.
+  // The request names something that does not exist.
   'not-found',
   'vn-unknown',
   'nve-unknown',
   'ts-unknown',
   'schema-unknown',
-  // It contradicts the state of things.
+  // The request contradicts the present state.
   'vn-of-another-tenant',
   'vn-in-use',
   'vn-immutable',
@@ -88,7 +88,7 @@ export const REFUSAL_CODES = [
   'command-expired',
   'rest-only',
   'idempotency-key-reused',
-  // It cannot be answered now.
+  // The NVA cannot answer now.
   'outcome-unknown',
   'log-unavailable',
   'overloaded',
@@ -103,8 +103,8 @@ export const REFUSAL_CODES = [
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
 /**
- * The row of the requirements by which a rule refuses, unless whoever refuses names another one. What is refused by a rule stands here, so
- * that none of it is refused without its row.
+ * The row of the requirements for each code of a rule, unless the throwing code names another row. Every code of a rule is
+ * listed here, so no rule can refuse without its row.
  */
 export const ROW_OF = {
   'mac-multicast': 'R13',
@@ -131,25 +131,25 @@ export const ROW_OF = {
   'idempotency-key-reused': 'X9',
 } as const satisfies Partial<Record<RefusalCode, string>>;
 
-/** Codes of what is refused by a rule. */
+/** The codes of refusals by a rule. */
 export type RuleCode = keyof typeof ROW_OF;
 
 export interface RefusalDetail {
   /** The field at fault, as the caller names it: `bindings[1].ip`. */
   readonly field?: string;
-  /** The value received; the beginning of it, as text, if it is long. */
+  /** The received value; if it is long, its beginning as text. */
   readonly received?: unknown;
   /** The row of the requirements that refuses it: `R19`. */
   readonly row?: string;
-  /** What would have been in order, where that is a value: the actual revision, the expected incarnation. */
+  /** What would have been accepted, if that is a value: the actual revision, the expected incarnation. */
   readonly expected?: unknown;
   /** What was found instead. */
   readonly actual?: unknown;
-  /** Of what is in use. */
+  /** For a refusal because something is in use. */
   readonly inUseBy?: InUseBy;
 }
 
-/** The tenant systems that use something: the first few, and the call that lists all of them. */
+/** The tenant systems that use something: the first few, and the query that lists all of them. */
 export interface InUseBy {
   readonly first: readonly { readonly tsId: string; readonly tenantId: string }[];
   readonly query: string;
@@ -158,16 +158,19 @@ export interface InUseBy {
 const PLAIN_NAME = /^[A-Za-z_][\w-]*$/;
 
 /**
- * A field of what stands under `path`, '' being the request itself, as errors name it; a name that is not plain, as a caller may
- * make one up, in brackets, so that none looks like a path.
+ * The path of a field below `path` ('' is the request itself) in an error. A name that is not plain, because a caller made it up,
+ * stands in brackets, so that it cannot look like a path.
  */
 export const fieldIn = (path: string, name: string): string =>
   !PLAIN_NAME.test(name) ? `${path}[${JSON.stringify(cut(name))}]` : path === '' ? name : `${path}.${name}`;
 
-/** What can be said about a refusal, in UTF-16 code units; a name that was received may be part of it. */
+/** Length of a refusal's message, in UTF-16 code units; a received name may be part of it. */
 const MAX_MESSAGE_CHARACTERS = 1_024;
 
-/** A clear no. Whoever throws it has changed nothing. What was received is cut here, before it can be written anywhere. */
+/**
+ * A refusal of a request. Nothing was changed before it is thrown. Received values are cut here, before they can be written
+ * anywhere.
+ */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: RefusalCode;
@@ -185,7 +188,7 @@ export class Refusal extends Error {
     };
   }
 
-  /** The same refusal, seen from outside: `ip` becomes `bindings[1].ip`. */
+  /** The same refusal with the path seen from the enclosing object: `ip` becomes `bindings[1].ip`. */
   within(parent: string): Refusal {
     const { field: own = '' } = this.detail;
     const field = own === '' || parent === '' ? parent + own : `${parent}.${own}`;

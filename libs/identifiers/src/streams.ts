@@ -1,27 +1,28 @@
 import { createHash } from 'node:crypto';
 
-/** What the names of an aggregate's streams begin with. */
+/** Prefixes of the stream names of each aggregate. */
 export const STREAM_PREFIX = { ts: 'ts-', vn: 'vn-', nve: 'nve-' } as const;
 
 /** Names of the log's streams: one per aggregate (ARCHITECTURE, «The way of a change»). */
 export const tsStream = (name: string): string => `${STREAM_PREFIX.ts}${name}`;
 export const vnStream = (vnid: number): string => `${STREAM_PREFIX.vn}${vnid}`;
-/** Who owns the terms of a group (R34). */
+/** The stream that says which registrar owns the terms of a group (R34). */
 export const oracleStream = (group: string): string => `oracle-${group}`;
 export const nveStream = (nveId: string): string => `${STREAM_PREFIX.nve}${nveId}`;
 
-/** In no id. */
+/** No id contains this character. */
 const OF = '@';
 /** Event stores take stream names of up to 255 bytes. */
 const MAX_TS_NAME_LENGTH = 255 - STREAM_PREFIX.ts.length;
 
-/** The name that a tenant system's stream ends in; undefined for a stream of something else. */
+/** The part of the stream's name after the prefix, if it is the stream of a tenant system; undefined for any other stream. */
 export const tsNameOf = (stream: string): string | undefined =>
   stream.startsWith(STREAM_PREFIX.ts) ? stream.slice(STREAM_PREFIX.ts.length) : undefined;
 
 /**
- * Ids of tenant systems are their tenants' own. The stream of the first tenant to have an id is named by the id alone, and that of every
- * further one by this: `<tsId>@<tenantId>`, or a digest of the tenant where both are so long that it would not fit.
+ * The name of a tenant system whose id another tenant used first: `<tsId>@<tenantId>`, or a digest of the tenant if both are too
+ * long to fit. Ids of tenant systems belong to their tenants: the first tenant to use an id has the stream named by the id alone,
+ * and every further tenant has this name.
  */
 export function tenantsOwnTsName(tsId: string, tenantId: string): string {
   const name = `${tsId}${OF}${tenantId}`;
@@ -30,11 +31,11 @@ export function tenantsOwnTsName(tsId: string, tenantId: string): string {
 
 export const isTenantsOwnName = (name: string): boolean => name.includes(OF);
 
-/** Whose tenant systems there are. */
+/** Tells which tenants own the known tenant systems. */
 export interface TsOwners {
-  /** Whose the one is that stands under a name; undefined if there has been none. */
+  /** The tenant of the tenant system with this name; undefined if there has been none. */
   tenantOf(name: string): string | undefined;
-  /** Whether any stands under its id and its tenant's: hardly an id has such. */
+  /** Whether any tenant system has a name of id and tenant for this id. Hardly any id has one. */
   hasNamesakes(tsId: string): boolean;
 }
 

@@ -1,24 +1,25 @@
 import { Refusal, type RefusalCode } from './refusal.ts';
 
-/** U+FFFD stands where something could not be decoded: what it was is lost already. */
+/** A decoder puts U+FFFD where it could not decode something; the original is lost. */
 const LOST = '\ufffd';
 
-/** In the order in which they are looked for. Unicode 16, chapters 23.1 (controls), 23.2 (format, bidirectional), 23.3 (invisible). */
+/** In the order of the checks. Unicode 16, chapters 23.1 (controls), 23.2 (format, bidirectional), 23.3 (invisible). */
 const KINDS: readonly (readonly [code: RefusalCode, form: RegExp, what: string])[] = [
-  // C0, DEL and C1, U+0085 (NEXT LINE) among them, and the two separators that begin a line as it does.
+  // C0, DEL and C1, including U+0085 (NEXT LINE), and the two separators that also begin a new line.
   ['text-control', /[\p{Cc}\u2028\u2029]/u, 'control characters and line separators'],
   ['text-bidi', /\p{Bidi_Control}/u, 'controls of the writing direction'],
-  // Variation selectors 1 to 16 choose the picture of a character that is seen.
+  // Variation selectors 1 to 16 only choose the glyph of a visible character.
   ['text-invisible', /[[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]--[\u{FE00}-\u{FE0F}]]/v, 'invisible characters'],
 ];
 
-/** Printable ASCII, which most of it is, is none of them. */
+/** Most text is printable ASCII, which needs no further check. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
- * Refuses free text that does not come back as it was given, or does not look like what it is: lone surrogates, which no encoding
- * carries; replacement characters, which say that it was decoded wrongly before; and what breaks a line, turns the writing
- * direction or cannot be seen. Throws Refusal `text-surrogate`, `text-encoding`, `text-control`, `text-bidi`, `text-invisible`.
+ * Refuses free text that would not come back as it was given, or that does not look like what it is: lone surrogates, which no
+ * encoding can carry; replacement characters, which show that the text was decoded wrongly before; and characters that break a
+ * line, change the writing direction or are invisible. Throws Refusal `text-surrogate`, `text-encoding`, `text-control`,
+ * `text-bidi`, `text-invisible`.
  */
 export function checkText(received: string, field: string): void {
   if (PLAIN.test(received)) return;
