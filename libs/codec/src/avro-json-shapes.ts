@@ -1,8 +1,8 @@
 import { CodecError } from './codec-error.ts';
 
-/** How values of one schema look in JSON. Both ways check what they are given and name the path to what is wrong. */
+/** How values of one schema look in JSON. Both directions check their input and name the path to the error. */
 export interface JsonShape {
-  /** Whether a value could be of this schema, without looking inside it: tells the branches of a union apart. */
+  /** Whether a value could be of this schema, without looking inside it: selects the branch of a union. */
   holds(value: unknown): boolean;
   write(value: unknown, path: string): unknown;
   read(json: unknown, path: string): unknown;
@@ -23,7 +23,7 @@ interface ComplexSchema {
 
 const MAX_LATIN_1 = 0xff;
 
-/** Both directions are the same for what JSON holds as it is. */
+/** For values that JSON holds unchanged, both directions are the same. */
 function plain(what: string, holds: (value: unknown) => boolean): JsonShape {
   const check = (value: unknown, path: string): unknown => {
     if (!holds(value)) throw new CodecError(`${path} must be ${what}, got ${shown(value)}`);
@@ -35,7 +35,7 @@ function plain(what: string, holds: (value: unknown) => boolean): JsonShape {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 
-/** Bytes are text of their values, one character each (Avro specification, «JSON Encoding»). */
+/** Bytes are a text with one character for each byte (Avro specification, «JSON Encoding»). */
 function bytesShape(size?: number): JsonShape {
   const fits = (length: number): boolean => size === undefined || length === size;
   return {
@@ -52,7 +52,7 @@ function bytesShape(size?: number): JsonShape {
   };
 }
 
-/** `long` has 64 bits and a JavaScript number 53: what does not fit is refused, not rounded. */
+/** `long` has 64 bits and a JavaScript number 53: a value that does not fit is refused, not rounded. */
 const PRIMITIVES: Readonly<Record<string, JsonShape>> = {
   null: plain('null', (value) => value === null),
   boolean: plain('true or false', (value) => typeof value === 'boolean'),
@@ -64,7 +64,7 @@ const PRIMITIVES: Readonly<Record<string, JsonShape>> = {
   bytes: bytesShape(),
 };
 
-/** The shape of a self-contained schema. Throws CodecError for one that is not. */
+/** The shape of a self-contained schema. Throws CodecError if it refers to a type that it does not define. */
 export const jsonShapeOf = (schema: unknown): JsonShape => new Shapes().of(schema as Schema, '');
 
 class Shapes {
@@ -121,7 +121,7 @@ class Shapes {
         return value;
       },
     };
-    // Before its fields, which may name it.
+    // Registered before its fields, which may refer to it.
     this.#named.set(name, shape);
     const namespace = name.includes('.') ? name.slice(0, name.lastIndexOf('.')) : '';
     for (const field of schema.fields!) fields.push({ name: field.name, shape: this.of(field.type, namespace) });
@@ -180,7 +180,7 @@ const isUnion = (schema: Schema): schema is readonly Schema[] => Array.isArray(s
 const qualified = (name: string, namespace: string): string => (name.includes('.') || namespace === '' ? name : `${namespace}.${name}`);
 const nameOf = ({ name, namespace }: ComplexSchema, outer: string): string => qualified(name!, namespace ?? outer);
 
-/** The name that tags a branch: a type's own for what has none. */
+/** The name that tags a branch. A type without a name of its own is tagged with its type. */
 function tagOf(schema: Schema, namespace: string): string {
   if (typeof schema === 'string')
     return schema in PRIMITIVES || schema === 'array' || schema === 'map' ? schema : qualified(schema, namespace);

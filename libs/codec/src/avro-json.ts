@@ -33,10 +33,11 @@ const parse = (schema: unknown): avro.Type =>
 
 /**
  * Avro's JSON encoding (Avro specification, «JSON Encoding») for the same closed set of record types as SingleObjectCodec, for
- * stores whose own tools read JSON. The schema is not in the text: its fingerprint has to travel beside it.
+ * stores whose own tools read JSON. The text does not contain the schema: its fingerprint must be kept beside the text.
  *
  * A text under an older or newer schema is read by that schema first, then resolved to today's (Avro specification, «Schema
- * Resolution») by way of the binary encoding: the specification defines resolution on it, and JSON leaves out what it needs.
+ * Resolution») by way of the binary encoding: the specification defines resolution on the binary encoding, and JSON leaves out
+ * what resolution needs.
  */
 export class AvroJsonCodec<V extends Tagged> {
   readonly #types = new Map<string, avro.Type>();
@@ -59,8 +60,8 @@ export class AvroJsonCodec<V extends Tagged> {
   }
 
   /**
-   * Teaches a writer's schema. Returns its fingerprint; null if no type here has its name. Throws CodecError if it is none, or
-   * if its values cannot be resolved to today's type.
+   * Teaches a writer's schema. Returns its fingerprint; null if no type here has its name. Throws CodecError if the schema is
+   * invalid, or if its values cannot be resolved to today's type.
    */
   learn(schema: unknown): Fingerprint | null {
     let writer: avro.Type;
@@ -87,7 +88,7 @@ export class AvroJsonCodec<V extends Tagged> {
     return fingerprint;
   }
 
-  /** Throws CodecError that names the field which its schema does not allow. */
+  /** Throws CodecError that names the field whose value its schema does not allow. */
   encode(value: V): AvroJson {
     const writer = this.#writers.get(value.type);
     if (!writer) throw new CodecError(`no schema for «${value.type}»`);

@@ -1,7 +1,7 @@
-/** Bytes that are not what they should be, or a value that its schema does not allow. */
+/** Bytes that are not valid, or a value that its schema does not allow. */
 export class CodecError extends Error {
   override readonly name = 'CodecError';
 }
 
-/** A writer's schema is one, and its values cannot be told as today's type: it is of a build that may change what this one may not. */
+/** The writer's schema is valid, but its values cannot be resolved to today's type: a build with an incompatible schema wrote them. */
 export class SchemaNotResolved extends CodecError {}

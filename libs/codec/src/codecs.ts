@@ -6,7 +6,7 @@ export type EventCodec = SingleObjectCodec<NvaEvent>;
 export type RecordCodec = SingleObjectCodec<FeedValue>;
 export type CommandCodec = SingleObjectCodec<CommandMessage>;
 
-/** A codec per log or feed: what one of them has been taught says nothing about another. */
+/** One codec per log or feed: the schemas that one of them was taught say nothing about another. */
 export const createEventCodec = (): EventCodec => new SingleObjectCodec<NvaEvent>(eventSchemas);
 export const createRecordCodec = (): RecordCodec => new SingleObjectCodec<FeedValue>(recordSchemas);
 export const createCommandCodec = (): CommandCodec => new SingleObjectCodec<CommandMessage>(commandSchemas);

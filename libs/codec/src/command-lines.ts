@@ -5,7 +5,7 @@ import type { CommandMessage } from './generated/types.ts';
 /** A command as an NVE sends it on Kafka. */
 export type NveCommand = Exclude<CommandMessage, { readonly type: 'CommandOutcome' }>;
 
-/** A command as a line of NDJSON has it: its name, and those of its fields that are given. */
+/** A command as a line of NDJSON: its name, and the fields that are given. */
 export type CommandLine = Readonly<Record<string, unknown>> & { readonly command: string };
 
 interface RecordSchema {
@@ -19,20 +19,20 @@ const SCHEMAS: ReadonlyMap<string, RecordSchema> = new Map(
     .map(([type, schema]) => [nameOf(type), schema]),
 );
 
-/** The commands that go over Kafka, by the names that they have in NDJSON. */
+/** The commands that may be sent over Kafka, by their names in NDJSON. */
 export const kafkaCommandNames: readonly string[] = [...SCHEMAS.keys()];
 
 /**
- * The line of NDJSON that says the same, so that both are read, digested and decided alike. No field of a command may be null in
- * JSON: null in Avro is absent.
+ * The equivalent line of NDJSON, so that commands from both ways are read, digested and decided alike. No field of a command may
+ * be null in JSON: null in Avro means absent.
  */
 export function lineOf({ type, data }: NveCommand): CommandLine {
   return { command: nameOf(type), ...(given(data) as object) };
 }
 
 /**
- * The reverse. Throws CodecError for a command that has no record, for a field that it has not, and for null; whether the values
- * fit, encoding tells.
+ * The reverse of `lineOf`. Throws CodecError for a command that does not go over Kafka, for an unknown field, and for null.
+ * Encoding checks whether the values fit.
  */
 export function commandOf({ command, ...fields }: CommandLine): NveCommand {
   const schema = SCHEMAS.get(command);
@@ -41,8 +41,8 @@ export function commandOf({ command, ...fields }: CommandLine): NveCommand {
 }
 
 /**
- * The key of a command's record: what has one key is decided in the order sent. Of a passing it is the taker, which the NVE that
- * sends it speaks for.
+ * The key of a command's record: commands with the same key are decided in the order sent. A passing has the taker's key, because
+ * the sending NVE acts for the taker.
  */
 export function commandKey(line: CommandLine, nveId: string): string {
   const about = line.command === 'passAddress' ? line['to'] : line['tsId'];

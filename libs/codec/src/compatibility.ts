@@ -2,9 +2,9 @@ import avro from 'avsc';
 import { fingerprintOf, type Fingerprint } from './fingerprint.ts';
 
 /**
- * Why a reader with one schema could not read what was written with another; null if it can (Avro specification, «Schema Resolution»).
- * Used both ways before a schema may change: today's readers must understand old logs and feeds, and consumers of the version before must
- * understand what is written from today on.
+ * Why a reader with one schema could not read what was written with another; null if it can (Avro specification, «Schema
+ * Resolution»). A schema change is checked in both directions: today's readers must understand old logs and feeds, and consumers
+ * of the previous version must understand what is written from today on.
  */
 export function whyUnreadable(reader: unknown, writer: unknown): string | null {
   try {
@@ -17,5 +17,5 @@ export function whyUnreadable(reader: unknown, writer: unknown): string | null {
 
 const parse = (schema: unknown): avro.Type => avro.Type.forSchema(structuredClone(schema) as avro.Schema);
 
-/** The fingerprint of any schema, of a type that is here or not. Throws what avsc throws for what is none. */
+/** The fingerprint of any schema, known here or not. Throws the error of avsc for an invalid schema. */
 export const schemaFingerprint = (schema: unknown): Fingerprint => fingerprintOf(JSON.stringify(parse(schema).schema()));

@@ -4,12 +4,13 @@ const WORD = 0x1_0000_0000;
 const WORD_HEX_DIGITS = 8;
 
 /**
- * The digest of one feed's table, kept incrementally (contract, «Digest of a VN»): the sum modulo 2^64 of, for each live key,
- * the first eight bytes (big-endian) of SHA-256(key ‖ 0x00 ‖ position in decimal). A sum, not a hash over a sorted list, so that
- * one change costs one or two terms whatever the size of the table, and the order of arrival does not matter.
+ * The digest of one feed's table, kept incrementally (contract, «Digest of a VN»): the sum modulo 2^64 of, for each live key, the
+ * first eight bytes (big-endian) of SHA-256(key ‖ 0x00 ‖ position in decimal). Why a sum and not a hash over a sorted list: one
+ * change costs one or two terms whatever the size of the table, and the order of arrival does not matter.
  *
- * Every change of every table comes through here. The sum is kept as two words of 32 bits, and a hash is taken as a string, since a buffer
- * for each is three times the time, and memory outside the heap: collecting that has stopped a process for half a second.
+ * Every change of every table runs through this code. The sum is kept as two words of 32 bits. Hashes are taken as strings: a
+ * buffer for each takes three times as long and uses memory outside the heap, and collecting that memory has stopped a process
+ * for half a second.
  */
 export class TableDigest {
   #high: number;
@@ -20,7 +21,7 @@ export class TableDigest {
     this.#low = Number.parseInt(hex.slice(-WORD_HEX_DIGITS), 16);
   }
 
-  /** The key came to live, or changed, at `position`; `previous` is the position it had, null if it was not live. */
+  /** The key became live, or changed, at `position`. `previous` is its former position, null if it was not live. */
   set(key: string, position: number, previous: number | null): void {
     if (previous !== null) this.remove(key, previous);
     const bytes = hashed(key, position);
@@ -48,10 +49,10 @@ export function digestTerm(key: string, position: number): bigint {
   return BigInt(wordAt(bytes, 0)) * BigInt(WORD) + BigInt(wordAt(bytes, 4));
 }
 
-/** A character for each byte. */
+/** The hash as a string with one character for each byte. */
 const hashed = (key: string, position: number): string => hash('sha256', `${key}\0${position}`, 'binary');
 
-/** Four bytes, the first the most significant, as a number from 0. */
+/** Four bytes, most significant first, as a number from 0. */
 function wordAt(bytes: string, at: number): number {
   return (
     ((bytes.charCodeAt(at) << 24) | (bytes.charCodeAt(at + 1) << 16) | (bytes.charCodeAt(at + 2) << 8) | bytes.charCodeAt(at + 3)) >>> 0

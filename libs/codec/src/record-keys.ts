@@ -12,9 +12,9 @@ export function membershipVnid(key: string): number | null {
 }
 
 /**
- * `mapping/<tsId>/<ip>` in an L3 VN, `mapping/<tsId>/vlan-N` or `mapping/<tsId>/vlan-N/<ip>` in an L2 VN; of frames without a tag there,
- * `mapping/<tsId>/untagged` or `mapping/<tsId>/<ip>`. MAC and BID are not part of it, so a move, a MAC change and a BID given later are one
- * record each, with no moment without an entry.
+ * `mapping/<tsId>/<ip>` in an L3 VN, `mapping/<tsId>/vlan-N` or `mapping/<tsId>/vlan-N/<ip>` in an L2 VN; for untagged frames
+ * there, `mapping/<tsId>/untagged` or `mapping/<tsId>/<ip>`. MAC and BID are not part of the key, so a move, a MAC change and a
+ * BID given later are one record each, and there is no moment without an entry.
  */
 export function mappingKey(mapping: Pick<Mapping, 'tsId' | 'vlan' | 'ip'>): string {
   if (mapping.vlan === null) return `mapping/${mapping.tsId}/${mapping.ip ?? 'untagged'}`;
@@ -27,9 +27,9 @@ const REMOVED = { mapping: 0, member: 1, context: 2, membership: 2 } as const;
 const HELD = { membership: 3, context: 3, member: 4, mapping: 5 } as const;
 
 /**
- * The place of a record within one change of a feed, lower first (contract, «Kafka»): lost mappings, lost members, a lost context
- * or membership; then what there is: context or membership, members, mappings. Whoever makes or applies a change keeps to this
- * order.
+ * The rank of a record within one change of a feed, lower first (contract, «Kafka»): removed mappings, removed members, a removed
+ * context or membership; then present context or membership, members, mappings. All code that makes or applies a change keeps
+ * this order.
  */
 export function rankInChange(key: string, removed: boolean): number {
   const kind =

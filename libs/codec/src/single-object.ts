@@ -7,9 +7,9 @@ import { CodecError, SchemaNotResolved } from './codec-error.ts';
  *
  *     C3 01 | CRC-64-AVRO fingerprint of the writer's schema, 8 bytes little-endian | Avro binary body
  *
- * Readers find the writer's schema by its fingerprint and resolve it to theirs (Avro specification, «Schema Resolution»),
- * so bytes written under an older or newer schema are read as today's types. Schemas other than today's must be taught
- * first (`learn`): the log keeps them beside its events, the feeds on their schemas topic.
+ * A reader finds the writer's schema by its fingerprint and resolves it to its own (Avro specification, «Schema Resolution»), so
+ * bytes written under an older or newer schema are read as today's types. Schemas other than today's must be taught first
+ * (`learn`): the log keeps them beside its events, the feeds keep them on their schemas topic.
  */
 const MARKER_0 = 0xc3;
 const MARKER_1 = 0x01;
@@ -57,7 +57,7 @@ export class SingleObjectCodec<V extends Tagged<string>> {
   readonly #current: WriterSchema[] = [];
   readonly #byLowWord = new Map<number, LowWord<V['type']>[]>();
 
-  /** `schemas` are today's, by record name, each self-contained. */
+  /** `schemas` are today's, by record name; each is self-contained. */
   constructor(schemas: Readonly<Record<V['type'], object>>) {
     for (const [name, schema] of Object.entries(schemas)) {
       const type = avro.Type.forSchema(schema as avro.Schema, parseOptions());
@@ -69,13 +69,13 @@ export class SingleObjectCodec<V extends Tagged<string>> {
     }
   }
 
-  /** Today's schemas, which a reader of what is written now may have to be taught. */
+  /** Today's schemas. A reader of what is written now may have to be taught them. */
   get schemas(): readonly WriterSchema[] {
     return this.#current;
   }
 
   /**
-   * Teaches a writer's schema. Returns its fingerprint; null if no type here has its name, so that bytes under it can never be read.
+   * Teaches a writer's schema. Returns its fingerprint; null if no type here has its name, so bytes under it can never be read.
    * Throws CodecError if its values cannot be resolved to today's type.
    */
   learn(schema: unknown): Fingerprint | null {
@@ -120,7 +120,7 @@ export class SingleObjectCodec<V extends Tagged<string>> {
 
   /**
    * Encodes into `target` from `start`. Returns the offset after the last byte, or a negative number whose magnitude is the
-   * count of bytes that were missing; what was written is then void.
+   * number of missing bytes; the bytes written are then void.
    */
   encodeInto(value: V, target: Buffer, start: number): number {
     const { type, header } = this.#writer(value);

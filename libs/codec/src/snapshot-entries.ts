@@ -13,11 +13,11 @@ import type {
   SnapshotVn,
 } from './generated/types.ts';
 
-/** Entries of one kind in plain Avro, one after the other: what surrounds them says which kind and how many. */
+/** Entries of one kind in plain Avro, one after the other. The surrounding format says which kind and how many. */
 export interface EntryCodec<T> {
   /**
-   * Encodes into `target` from `start`. Returns the offset after the last byte, or a negative number whose magnitude is the count of bytes
-   * that were missing; what was written is then void. Throws CodecError for what the schema does not allow.
+   * Encodes into `target` from `start`. Returns the offset after the last byte, or a negative number whose magnitude is the
+   * number of missing bytes; the bytes written are then void. Throws CodecError for a value that the schema does not allow.
    */
   encodeInto(value: T, target: Buffer, start: number): number;
   /** The entry at `start`, and the offset after it. Throws CodecError. */
@@ -34,7 +34,7 @@ export interface SnapshotCodecs {
   readonly digest: EntryCodec<SnapshotDigest>;
   readonly key: EntryCodec<SnapshotKey>;
   readonly trailer: EntryCodec<SnapshotTrailer>;
-  /** Of all their schemas: entries under another one are not read, they are made again from the log. */
+  /** One fingerprint of all their schemas. Entries under another fingerprint are not read; they are computed again from the log. */
   readonly fingerprint: Fingerprint;
 }
 
