@@ -1,17 +1,17 @@
 /**
- * Waiting. Whatever a library waits for by time it waits for here, so that a test or the simulator lets time pass as it likes.
- * What calls a wait off may be called at any time, and again.
+ * Waiting. Libraries wait for time only through this interface, so that a test or the simulator controls how time passes. The
+ * functions that cancel a wait may be called at any time, and repeatedly.
  */
 export interface Timers {
-  /** Calls `act` once, `delayMs` milliseconds from now or later. `background`: it alone keeps no process alive. */
+  /** Calls `act` once, after at least `delayMs` milliseconds. With `background`, the timer alone does not keep the process alive. */
   after(delayMs: number, act: () => void, options?: { readonly background?: boolean }): () => void;
   /** Calls `act` again and again, first after `periodMs` milliseconds. */
   every(periodMs: number, act: () => void, options?: { readonly background?: boolean }): () => void;
-  /** Resolves when what else is due in this process has had its turn: requests, answers, other timers. */
+  /** Resolves when everything else that is due in this process has had its turn: requests, answers, other timers. */
   turn(): Promise<void>;
 }
 
-/** The only way to the time: wall time for the record, monotonic time for measuring terms, and waiting. */
+/** The only source of time: wall time for the record, monotonic time to measure terms, and waiting. */
 export interface Clock extends Timers {
   /** Milliseconds since 1970-01-01T00:00:00Z; may jump. */
   wallMs(): number;
@@ -19,7 +19,7 @@ export interface Clock extends Timers {
   monotonicMs(): number;
 }
 
-/** Time passes as it does in the world. */
+/** Real time. */
 export const systemTimers: Timers = {
   after: (delayMs, act, { background = false } = {}) => {
     const timer = setTimeout(act, delayMs);

@@ -1,14 +1,14 @@
 import type { NvaEvent } from '@nva/codec';
 
 /**
- * Where an event stands in the log: a safe integer that grows along the log and says nothing else. Positions may have
- * gaps, and no arithmetic on them means anything. 0 stands before the first event.
+ * Where an event stands in the log: a safe integer that grows along the log and has no other meaning. Positions may have gaps,
+ * and no arithmetic on them makes sense. 0 stands before the first event.
  */
 export type Position = number;
 
 /**
- * An opaque token for «everything up to here is done». Made by the store that it is given back to, and kept by consumers
- * as text; it can hold more than a position (a commit and a prepare position, say).
+ * An opaque token for «everything up to here is done». A store makes it and gets it back; consumers keep it as text. It can hold
+ * more than a position (a commit and a prepare position, for example).
  */
 export type Checkpoint = string;
 
@@ -16,7 +16,7 @@ export type Checkpoint = string;
 export const NO_STREAM = -1;
 
 export interface EventToAppend {
-  /** A UUID that names the event for ever: appending it again at the same place is the same append, not a second one. */
+  /** A UUID that names the event permanently: appending it again at the same place is the same append, not a second one. */
   readonly id: string;
   readonly event: NvaEvent;
 }
@@ -38,7 +38,7 @@ export type AppendResult =
       /** Revision and position of the last event of the append. */
       readonly revision: number;
       readonly position: Position;
-      /** True if these very events were there already: the answer to the first attempt was lost. */
+      /** True if these very events were there already, because the answer to the first attempt was lost. */
       readonly repeated: boolean;
     }
   | { readonly outcome: 'wrong-expected-revision'; readonly expectedRevision: number; readonly actualRevision: number };
@@ -59,7 +59,10 @@ export interface EventBatch {
 
 export type SubscriptionMessage =
   | ({ readonly kind: 'events' } & EventBatch)
-  /** Everything that was in the log when the subscription last looked has been delivered; sent at least once, again after each catch-up. */
+  /**
+   * Everything that was in the log when the subscription last looked has been delivered. Sent at least once, and again after each
+   * catch-up.
+   */
   | { readonly kind: 'caught-up' };
 
 export interface LogHead {
@@ -68,28 +71,28 @@ export interface LogHead {
   readonly checkpoint: Checkpoint;
 }
 
-/** The node of a store of several that takes appends. */
+/** The node of a clustered store that takes appends. */
 export interface Leader {
   /** `host:port`; null while none is known. */
   readonly node: string | null;
-  /** Milliseconds for which that has been so. */
+  /** Milliseconds for which `node` has had this value. */
   readonly forMs: number;
 }
 
 /**
  * The event log, as the NVA needs it: many short streams and one total order over all of them.
  *
- * The appends of one call are independent: each is decided on its own expected revision, in the order given, and one that
- * is refused leaves the others alone. There is no transaction across streams, and a crash may keep any prefix-free subset
- * of the appends of one call; but within one append it keeps all events or none. An append whose promise resolved is
- * durable. An append whose promise rejects with StoreUnavailable has an unknown outcome: appending the same event ids again
- * with the same expected revision tells.
+ * The appends of one call are independent: each is decided on its own expected revision, in the order given, and a refused one
+ * does not affect the others. There is no transaction across streams. After a crash, any subset of the appends of one call may be
+ * there, not only the first ones; but each append is there with all its events or none. An append whose promise resolved is
+ * durable. An append whose promise rejects with StoreUnavailable has an unknown outcome: appending the same event ids again with
+ * the same expected revision tells it.
  */
 export interface EventStore {
-  /** UUID made with the log; renewed by a restore or a migration. Positions compare only within one log. */
+  /** UUID made with the log; a renewal or a migration gives another one. Positions compare only within one log. */
   readonly logId: string;
 
-  /** Absent where the log is in this process: it is its own leader. */
+  /** Absent if the log is in this process, which needs no leader. */
   readonly leader?: Leader | undefined;
 
   append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]>;
@@ -97,12 +100,12 @@ export interface EventStore {
   /** Events of one stream from `fromRevision` on, oldest first; nothing for a stream that does not exist. */
   readStream(stream: string, options?: { readonly fromRevision?: number; readonly limit?: number }): AsyncIterable<RecordedEvent>;
 
-  /** Events after `after` (exclusive), to the head as it is when the read reaches it. */
+  /** Events after `after` (exclusive), up to the head at the moment when the read reaches it. */
   readAll(options?: { readonly after?: Checkpoint; readonly limit?: number }): AsyncIterable<EventBatch>;
 
   /**
-   * Events before `before` (exclusive), which is the position of an event of this log; without it, those up to the head as it is
-   * when the read begins. Newest first, in batches that are never empty, to the first event of the log.
+   * Events before `before` (exclusive), which is the position of an event of this log; without it, events up to the head at the
+   * start of the read. Newest first, in batches that are never empty, down to the first event of the log.
    */
   readAllBackwards(options?: { readonly before?: Position; readonly limit?: number }): AsyncIterable<readonly RecordedEvent[]>;
 
@@ -118,12 +121,15 @@ export interface EventStore {
   close(): Promise<void>;
 }
 
-/** The store cannot say now what became of the call: closed, disk failure, connection lost. */
+/** The store cannot tell now whether the call succeeded: closed, disk failure, connection lost. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
 }
 
-/** What to do with a log that a newer build wrote, after what shows it. Bringing back a backup would lose what was written since. */
+/**
+ * What to do with a log that a newer build wrote; follows the evidence in a message. Restoring a backup would lose what was
+ * written since.
+ */
 export const WRITTEN_BY_NEWER =
   'The log is whole, and was left as it is: a newer build of the NVA wrote to it. Start that build, or one newer still; do not put a backup in its place, and do not accept a loss, for nothing is lost';
 

@@ -1,8 +1,8 @@
 import type { FeedName } from './feed.ts';
 
 /**
- * That an NVE may read a feed. The right to its own feed brings what it needs to read any: the schemas, and consumer groups of its own
- * where the feeds have such; and to send commands, where they go the same way.
+ * The right of an NVE to read a feed. The right to its own feed includes what it needs to read any feed: the schemas and, if the
+ * feeds have them, consumer groups of its own. It also includes sending commands, if these go the same way.
  */
 export interface FeedRight {
   readonly nveId: string;
@@ -10,20 +10,20 @@ export interface FeedRight {
 }
 
 export interface ListedRight extends FeedRight {
-  /** False if only a part of it is there: not enough to read, and yet something to take back. */
+  /** False if only a part of the right is there: not enough to read, but something to revoke. */
   readonly whole: boolean;
 }
 
 /**
- * Who may read which feeds, kept where the feeds are: brokers that check. Feeds that everybody may read, and feeds in process, have none of
- * this. All calls may be repeated; all reject with FeedUnavailable, or with FeedRefused if repeating will not help.
+ * Who may read which feeds. Brokers with an authoriser keep this. Feeds that everybody may read, and feeds in process, have no
+ * such rights. All calls may be repeated. All reject with FeedUnavailable, or with FeedRefused if repeating will not help.
  */
 export interface FeedAccess {
-  /** The rights that are there, whoever gave them. */
+  /** The existing rights, whoever granted them. */
   list(): Promise<readonly ListedRight[]>;
-  /** Resolves when all of them are in force. After a rejection any may be. */
+  /** Resolves when all of them are in force. After a rejection any of them may be. */
   grant(rights: readonly FeedRight[]): Promise<void>;
-  /** Takes them back; one that is not there is no error. After a rejection any may be gone. */
+  /** Revokes rights; one that does not exist is no error. After a rejection any of them may be gone. */
   revoke(rights: readonly FeedRight[]): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-/** Where names come from that nobody else has: of events, of processes, of requests. */
+/** Makes unique names for events, processes and requests. */
 export interface Ids {
   /** A UUID, version 4. */
   uuid(): string;

@@ -1,32 +1,33 @@
 import { LogRefused, type Position } from './event-store.ts';
 
-/** A place in a log that somebody kept elsewhere. */
+/** A position in a log that is kept outside the log. */
 export interface LogMark {
-  /** What holds it, for people: `the checkpoint of shard 3 on topic nvo3.distributor`. */
+  /** For people, where the mark was found: `the checkpoint of shard 3 on topic nvo3.distributor`. */
   readonly where: string;
   readonly position: Position;
-  /** UUID of the event that stood there, where that was kept too. */
+  /** UUID of the event at that position, if it was kept too. */
   readonly eventId?: string;
 }
 
-/** Marks of a log that the log itself does not bear out. */
+/** Marks of a log that the log itself contradicts. */
 export interface LogLoss {
   /** UUID of the log. */
   readonly log: string;
-  /** Where it ends now. */
+  /** Position of its last event now. */
   readonly head: Position;
-  /** At least one: each stands beyond the head, or names an event that is not the one at its position. */
+  /** At least one mark: each stands beyond the head, or names an event that is not the one at its position. */
   readonly marks: readonly LogMark[];
   /**
-   * An event that was written where something is missing, before that was found: as long as it is in the log, the log is not whole,
-   * however far it reaches.
+   * An event that was written where others are missing, before the loss was found. While this event is in the log, the log is not
+   * whole, however far it reaches.
    */
   readonly grown?: { readonly position: Position; readonly eventId: string };
 }
 
 /**
- * The log has lost its end: events that were in it, and that others have seen, are gone, as after a restore from a backup. Going on would
- * give their positions to other events, which whoever has seen the former ones would ignore (X1). Nothing was written.
+ * The log has lost its end: events that were in it, and that others have seen, are gone, for example after a restore from a
+ * backup. Going on would give their positions to other events, and whoever has seen the lost events would ignore the new ones
+ * (X1). Nothing was written.
  */
 export class LogEndLost extends LogRefused {
   override readonly name = 'LogEndLost';
@@ -38,7 +39,7 @@ export class LogEndLost extends LogRefused {
   }
 }
 
-/** How far the log is known to have come. */
+/** How far the log is known to have reached. */
 export const reached = ({ marks }: Pick<LogLoss, 'marks'>): Position => Math.max(0, ...marks.map(({ position }) => position));
 
 const MAX_MARKS_TOLD = 5;

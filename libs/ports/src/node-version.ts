@@ -1,13 +1,13 @@
 /**
- * Which Node runs this, looked at before anything that an older one lacks. Imports of a module are loaded before its first line
- * runs, and an older Node ends there, with the name of a module or a sign that it does not know. So this file imports nothing and
- * says nothing newer than 2015, and what is started is imported by the caller, when this has looked.
+ * Checks the version of Node before anything that an older one lacks is used. Node loads the imports of a module before it runs
+ * its first line; an older Node would end there, with the name of a module or a character that it does not know. So this file
+ * imports nothing and uses no syntax newer than 2015, and the caller imports the application only after this check.
  */
 
-/** As `engines` in package.json has it; a test compares them. */
+/** The same as `engines` in package.json; a test compares them. */
 export const OLDEST_NODE = 24;
 
-/** Why that version cannot run it; null if it can. */
+/** Why that version cannot run the application; null if it can. */
 export function nodeFault(name: string, version: string, path: string): string | null {
   if (Number(version.split('.')[0]) >= OLDEST_NODE) return null;
   return (
@@ -22,7 +22,7 @@ export function nodeFault(name: string, version: string, path: string): string |
   );
 }
 
-/** Starts on a Node that is new enough; says on standard error which is needed, and ends with 1, on another. */
+/** Starts the application if Node is new enough. Otherwise it writes to standard error which version is needed, and exits with 1. */
 export function startOnNode(name: string, start: () => Promise<unknown>): void {
   const fault = nodeFault(name, process.versions.node, process.execPath);
   if (fault === null) {
