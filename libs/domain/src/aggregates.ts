@@ -10,21 +10,25 @@ import { evolveTenantSystem, type TenantSystem, type TenantSystemEvent } from '.
 import { decideVn, evolveVn, type Vn, type VnCommand, type VnEvent } from './vn.decider.ts';
 
 /**
- * An aggregate: what is decided by itself, at the revision of a stream of its own. What of a decision is about others comes as `Facts`.
+ * An aggregate: it is decided alone, at the revision of its own stream. What a decision needs to know about others comes as
+ * `Facts`.
  *
- * S is its state, C are its commands but for those that change two of them at once (`passAddress`), and E its events.
+ * S is its state, C are its commands except those that change two aggregates at once (`passAddress`), and E are its events.
  */
 export interface AggregateType<S, C extends { readonly type: string }, E extends { readonly type: string }> {
-  /** What the names of its streams begin with. */
+  /** The prefix of its streams' names. */
   readonly prefix: string;
-  /** Its commands and its events, each of them: a list that lacks one does not compile. */
+  /** All of its commands and events: an incomplete list does not compile. */
   readonly commands: Readonly<Record<C['type'], true>>;
   readonly events: Readonly<Record<E['type'], true>>;
-  /** The stream that a command's event would be appended to. Throws Refusal `ts-ambiguous` (see `tsNameOfCommand`, for `nveId` too). */
+  /** The stream for the command's event. Throws Refusal `ts-ambiguous` (see `tsNameOfCommand`, also for `nveId`). */
   streamOf(command: C, names: TenantSystemNames, nveId?: string): string;
-  /** The tenant by whose eyes a command sees the facts: what is another's is not there. null where the facts are everybody's. */
+  /**
+   * The tenant whose view of the facts a command gets: other tenants' objects do not exist in it. null if the facts are
+   * everybody's.
+   */
   tenantOf(command: C, state: S | null): string | null;
-  /** null where nothing would change. Throws Refusal. */
+  /** null if nothing would change. Throws Refusal. */
   decide(command: C, state: S | null, facts: Facts, audit: Audit): E | null;
   evolve(state: S | null, event: E): S;
 }
@@ -84,14 +88,14 @@ const nve: AggregateType<Nve, NveCommand, NveEvent> = {
   evolve: evolveNve,
 };
 
-/** Every aggregate that there is. Whoever needs one looks here: a further one is a further entry, and what the fold makes of it. */
+/** All aggregates. To add one, add an entry here and the code that folds it. */
 export const AGGREGATES = { ts: tenantSystem, vn, nve } as const;
 
 export type Aggregate = keyof typeof AGGREGATES;
 export type AggregateState = TenantSystem | Vn | Nve;
 
 const NAMES = Object.keys(AGGREGATES) as readonly Aggregate[];
-/** As types are looked up: of any state, command and event. */
+/** The type for lookups, with any state, command and event. */
 type Untyped = AggregateType<AggregateState, Command, NvaEvent>;
 const untyped = (name: Aggregate): Untyped => AGGREGATES[name] as unknown as Untyped;
 
@@ -101,7 +105,7 @@ const byEvent = new Map(NAMES.flatMap((name) => Object.keys(AGGREGATES[name].eve
 export const aggregateOfCommand = (command: Command): Aggregate => byCommand.get(command.type)!;
 /** null for an event of the log, the fold or the terms of a group. */
 export const aggregateOfEvent = (event: NvaEvent): Aggregate | null => byEvent.get(event.type) ?? null;
-/** The aggregate that a stream is of, and the rest of the stream's name; null for a stream of something else. */
+/** The aggregate of a stream, and the rest of the stream's name; null for a stream of something else. */
 export function aggregateOfStream(stream: string): { readonly aggregate: Aggregate; readonly name: string } | null {
   const aggregate = NAMES.find((one) => stream.startsWith(AGGREGATES[one].prefix));
   return aggregate === undefined ? null : { aggregate, name: stream.slice(AGGREGATES[aggregate].prefix.length) };
@@ -114,22 +118,22 @@ export const isTenantSystemEvent = (event: NvaEvent): event is TenantSystemEvent
 export const isVnEvent = (event: NvaEvent): event is VnEvent => aggregateOfEvent(event) === 'vn';
 export const isNveEvent = (event: NvaEvent): event is NveEvent => aggregateOfEvent(event) === 'nve';
 
-/** The stream that a command's event would be appended to. Throws Refusal `ts-ambiguous` (see `tsNameOfCommand`, for `nveId` too). */
+/** The stream for a command's event. Throws Refusal `ts-ambiguous` (see `tsNameOfCommand`, also for `nveId`). */
 export const streamOf = (command: Command, names: TenantSystemNames, nveId?: string): string =>
   untyped(aggregateOfCommand(command)).streamOf(command, names, nveId);
 
-/** The tenant by whose eyes a command sees the facts; null where they are everybody's. */
+/** The tenant whose view of the facts a command gets; null if the facts are everybody's. */
 export const tenantOfCommand = (command: Command, state: AggregateState | null): string | null =>
   untyped(aggregateOfCommand(command)).tenantOf(command, state);
 
 /**
- * The event that a command makes of its aggregate; null where nothing would change. Not for `passAddress`, which is two
+ * The event of a command on its aggregate; null if nothing would change. Not for `passAddress`, which makes two events
  * (`decidePassing`). Throws Refusal.
  */
 export const decide = (command: Exclude<Command, PassAddress>, state: AggregateState | null, facts: Facts, audit: Audit): NvaEvent | null =>
   untyped(aggregateOfCommand(command)).decide(command, state, facts, audit);
 
-/** The state that an event makes of one. Throws for an event that belongs to no aggregate. */
+/** The state after an event. Throws for an event that belongs to no aggregate. */
 export function evolve(state: AggregateState | null, event: NvaEvent): AggregateState {
   const aggregate = aggregateOfEvent(event);
   if (aggregate === null) throw new Error(`${event.type} belongs to no aggregate`);

@@ -2,20 +2,20 @@ import type { Binding } from '@nva/codec';
 import { fieldIn, Refusal, type Bid, type IpAddress, type VlanId, type Vnid } from '@nva/identifiers';
 import type { Facts } from './facts.ts';
 
-/** Bindings of one tenant system at most; keeps its events and its records small. */
+/** Maximum number of bindings of one tenant system; keeps its events and its records small. */
 export const MAX_BINDINGS_PER_TS = 256;
 
-/** One line of a registration or of an attach as it came in. `bid` 0 is the binding without a BID. */
+/** One line of a registration or of an attach, as received. `bid` 0 is the binding without a BID. */
 export interface BindingLine {
   readonly bid?: Bid | 0;
   readonly vnid?: Vnid;
   readonly vlan?: VlanId;
   readonly ip?: IpAddress;
-  /** Seconds; 0 de-registers (R24a). Absent: as it was; of a new binding, until detached. */
+  /** Seconds; 0 de-registers (R24a). If absent: as before; a new binding then lasts until the tenant system is detached. */
   readonly lifetimeS?: number;
 }
 
-/** What a registration comes to. `bindings` is the whole resulting set. */
+/** The result of a registration. `bindings` is the whole resulting set. */
 export interface ResolvedRegistration {
   readonly bindings: readonly Binding[];
   readonly changed: readonly Binding[];
@@ -26,7 +26,7 @@ const bidOf = (binding: Binding): number => binding.bid ?? 0;
 
 export const findByBid = (bindings: readonly Binding[], bid: number): Binding | undefined => bindings.find((b) => bidOf(b) === bid);
 
-/** The same place in the same VN: what a mapping's key is made of. */
+/** The same address in the same VN: the parts of a mapping's key. */
 export function sameAddress(a: Pick<Binding, 'vnid' | 'vlan' | 'ip'>, b: Pick<Binding, 'vnid' | 'vlan' | 'ip'>): boolean {
   return a.vnid === b.vnid && a.vlan === b.vlan && a.ip === b.ip;
 }
@@ -35,14 +35,12 @@ export function sameBinding(a: Binding, b: Binding): boolean {
   return a.bid === b.bid && a.lifetimeS === b.lifetimeS && sameAddress(a, b);
 }
 
-/** Order is not part of a set of bindings. */
+/** The order of bindings in a set does not matter. */
 export function sameBindings(a: readonly Binding[], b: readonly Binding[]): boolean {
   return a.length === b.length && a.every((binding) => b.some((other) => sameBinding(binding, other)));
 }
 
-/**
- * Adds, changes, renews and ends bindings, all or nothing (R18 to R24a). `pathOf` says how the caller calls line i.
- */
+/** Adds, changes, renews and ends bindings, all or nothing (R18 to R24a). `pathOf` gives the caller's path of line i. */
 export function register(
   current: readonly Binding[],
   lines: readonly BindingLine[],
@@ -54,9 +52,9 @@ export function register(
 }
 
 /**
- * The whole set, as an attach gives it: read line by line as in a registration, and what no line names goes. So a BID may be of
- * another VN than before: it is another binding then, whose address the line gives (R21), and the former one goes as if no line
- * named it.
+ * The whole set, as an attach gives it. Each line is read as in a registration, and bindings that no line names end. So a line
+ * may give a BID to another VN than before: this makes a new binding, whose address the line must give (R21), and the former
+ * binding ends as if no line named it.
  */
 export function wholeSet(current: readonly Binding[], lines: readonly BindingLine[]): readonly Binding[] {
   const pathOf = (line: number): string => `bindings[${line}]`;
@@ -71,29 +69,32 @@ export function wholeSet(current: readonly Binding[], lines: readonly BindingLin
   return standing;
 }
 
-/** A line of a whole set that gives the BID of a binding to one in another VN. One that ends a binding must say which (R22). */
+/**
+ * Whether a line of a whole set gives the BID of this binding to another VN. A line that ends a binding must name that binding
+ * (R22).
+ */
 const replaces = (line: BindingLine, { bid, vnid }: Binding): boolean =>
   line.bid !== undefined && line.bid === (bid ?? 0) && line.vnid !== undefined && line.vnid !== vnid && line.lifetimeS !== 0;
 
 interface Applied {
-  /** The resulting set: `current`, changed by the lines. */
+  /** The resulting set: `current` as changed by the lines. */
   readonly bindings: readonly Binding[];
-  /** Of those the ones that a line names, in the order of the lines. */
+  /** The bindings of the result that a line names, in the order of the lines. */
   readonly standing: readonly Binding[];
-  /** Of those the ones that are not as they were. */
+  /** The bindings of the result that are new or changed. */
   readonly changed: readonly Binding[];
   readonly ended: readonly Binding[];
 }
 
 /**
- * One reading of a line, for every call. It names its binding by a known BID, or else by VN and address, where the address is
- * exactly what it gives; what it leaves out stays as it is. Known BIDs are read first, so that the order of the lines does not
- * matter. `whole`: the lines are all there is to be.
+ * Reads all lines, for every kind of call. A line names its binding by a known BID, or else by VN and exactly the address that it
+ * gives; fields that it leaves out stay as they are. Known BIDs are read first, so the order of the lines does not matter.
+ * `whole`: bindings that no line names end.
  */
 function apply(current: readonly Binding[], lines: readonly BindingLine[], pathOf: (line: number) => string, whole: boolean): Applied {
   const bindings = [...current];
   const results: (Binding | undefined)[] = [];
-  // Lists, not sets: they are short, mostly of one, and every attach makes them.
+  // Lists instead of sets: they are short, mostly of one element, and every attach makes them.
   const changed: Binding[] = [];
   const ended: Binding[] = [];
   const named: (Binding | number)[] = [];
@@ -138,7 +139,7 @@ function knownBidsFirst(current: readonly Binding[], lines: readonly BindingLine
   return [...order.filter((i) => known(lines[i]!)), ...order.filter((i) => !known(lines[i]!))];
 }
 
-/** The whole set says of each address whether it has a BID; a registration speaks of nothing that it leaves out. */
+/** A whole set states for each address whether it has a BID. A registration says nothing about what it leaves out. */
 function refuseTakingBack(current: readonly Binding[], line: BindingLine, path: string): void {
   if (line.bid !== undefined || line.lifetimeS === 0) return;
   const before = findExisting(current, line, path);
@@ -152,8 +153,8 @@ function refuseTakingBack(current: readonly Binding[], line: BindingLine, path: 
 }
 
 /**
- * Refuses bindings that their VN cannot take: unknown, another tenant's, or without what its service needs (R16, R44). An L2
- * binding without a VLAN is of frames without a tag.
+ * Refuses bindings that their VN cannot take: the VN is unknown or another tenant's, or the binding lacks what the service needs
+ * (R16, R44). An L2 binding without a VLAN is for untagged frames.
  */
 export function checkVns(bindings: readonly Binding[], tenantId: string, facts: Facts): void {
   for (const binding of bindings) {
@@ -181,8 +182,8 @@ export function checkVns(bindings: readonly Binding[], tenantId: string, facts: 
 }
 
 /**
- * Refuses what would put one frame of the vNIC into two L2 VNs: one VLAN, or no tag, for both (R16). Looks only at what is
- * `changed`: a log of before may have such bindings, and they are no reason to refuse another one.
+ * Refuses bindings that would put one frame of the vNIC into two L2 VNs: the same VLAN, or no tag, for both (R16). Checks only
+ * `changed`: an older log may have such bindings, and they must not cause the refusal of another one.
  */
 export function checkFrames(bindings: readonly Binding[], changed: readonly Binding[], facts: Facts): void {
   if (bindings.length < 2) return;
@@ -201,7 +202,7 @@ export function checkFrames(bindings: readonly Binding[], changed: readonly Bind
   }
 }
 
-/** The binding that a line names. Throws Refusal `bid-required` where it names several: those of one IP on several VLANs. */
+/** The binding that a line names. Throws Refusal `bid-required` if the line names several, of one IP on several VLANs. */
 function findExisting(bindings: readonly Binding[], line: BindingLine, path: string): Binding | undefined {
   const byBid = line.bid === undefined ? undefined : findByBid(bindings, line.bid);
   if (byBid) return byBid;
@@ -222,7 +223,7 @@ function findExisting(bindings: readonly Binding[], line: BindingLine, path: str
   return named[0];
 }
 
-/** A BID is given once: to an address that has none. */
+/** A BID can be given only to an address that has none. */
 function refuseOtherBid(existing: Binding, line: BindingLine, path: string, sameRequest: boolean): void {
   if (line.bid === undefined || existing.bid === null || existing.bid === line.bid) return;
   if (sameRequest)
@@ -247,8 +248,8 @@ function update(existing: Binding, line: BindingLine, path: string): Binding {
 }
 
 /**
- * In the whole set, and without a BID, a line without an address is of frames without a tag; in a registration the BID may be one
- * that has ended, and the line meant to renew it.
+ * Makes a new binding. In a whole set, and without a BID, a line without an address is for untagged frames. In a registration a
+ * BID without an address is refused: its binding may have ended, and the line may be meant to renew it.
  */
 function create(line: BindingLine, path: string, whole: boolean): Binding {
   if (line.vnid === undefined) throw line.bid === undefined ? addressRequired(path, line) : unknownBid(line, path);
@@ -262,7 +263,7 @@ function create(line: BindingLine, path: string, whole: boolean): Binding {
   };
 }
 
-/** Refuses a set of one tenant system that breaks R13, R18, R19 or the bound. */
+/** Refuses a tenant system's set of bindings that violates R13, R18, R19 or the bound. */
 export function checkSet(bindings: readonly Binding[], path: string): void {
   if (bindings.length > MAX_BINDINGS_PER_TS) {
     throw new Refusal('too-many-bindings', `a tenant system has at most ${MAX_BINDINGS_PER_TS} bindings`, {

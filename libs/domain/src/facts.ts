@@ -1,23 +1,29 @@
 import type { Service } from '@nva/codec';
 
-/** What a decision may have to know about other aggregates. Answered from the fold and everything decided but not yet folded. */
+/**
+ * What a decision may need to know about other aggregates. Answered from the fold and from everything that is decided but not
+ * folded yet.
+ */
 export interface Facts {
   /** The living VN of that VNID, undefined if there is none. */
   vn(vnid: number): VnFacts | undefined;
   /** True if the NVE is known: connected once and not forgotten, reachable or not. */
   nveKnown(nveId: string): boolean;
-  /** True if the NVE has disconnected, and not connected again since. */
+  /** True if the NVE has disconnected and has not connected again. */
   nveDisconnected(nveId: string): boolean;
   /**
-   * Another NVE that has connected once, and whose id differs from this one in `.`, `_` and case only. One that is forgotten counts
-   * where Kafka takes the two for one: its topics stay.
+   * Another NVE that has connected once, and whose id differs from this one only in `.`, `_` and case. A forgotten NVE counts
+   * only if Kafka treats the two ids as the same, because its topics stay.
    */
   nveNamedLike(nveId: string): string | undefined;
-  /** A reachable NVE of another id that has an underlay address. */
+  /** A reachable NVE of another id that has this underlay address. */
   tunnelHolder(address: string, nveId: string): string | undefined;
   /** The tenant system that holds a MAC or an IP in a VN (X2). */
   holder(vnid: number, kind: 'mac' | 'ip', address: string): HolderFacts | undefined;
-  /** True if the tenant system's bindings there are in no living VN of its tenant: they must be registered again to count. */
+  /**
+   * True if none of the tenant system's bindings with that VNID is in a living VN of its tenant: they must be registered again to
+   * count.
+   */
   orphaned(ts: TenantSystemName, vnid: number): boolean;
   /** Whether any tenant system is in the VN. */
   vnInUse(vnid: number): boolean;
@@ -25,7 +31,7 @@ export interface Facts {
   attachmentsAt(nveId: string): number;
 }
 
-/** An id of a tenant system is its tenant's own. */
+/** An id belongs to a tenant, so it takes both to name a tenant system. */
 export interface TenantSystemName {
   readonly tsId: string;
   readonly tenantId: string;

@@ -3,25 +3,25 @@ import type { PassAddress } from './passing.ts';
 import type { TenantSystemCommand } from './tenant-system.decider.ts';
 import type { TenantSystem } from './tenant-system.ts';
 
-/** A tenant system and the name that it stands under: what its stream's name ends in. */
+/** A tenant system and its name: the end of its stream's name. */
 export interface NamedTenantSystem {
   readonly name: string;
   readonly ts: TenantSystem;
 }
 
 /**
- * An id of a tenant system is its tenant's own. This tells the one that a command is about from the others with that id, attached
- * or not.
+ * Finds the tenant system that a command is about among all with its id, attached or not. An id belongs to a tenant, so several
+ * tenants may use the same one.
  */
 export interface TenantSystemNames extends TsOwners {
-  /** Every tenant's with that id, the first one to have it first. */
+  /** All tenants' tenant systems with that id, the one of the first tenant first. */
   all(tsId: string): readonly NamedTenantSystem[];
 }
 
 /**
- * The name that the command's tenant system stands under, or will. A command that says its tenant means that tenant's; one that does not
- * means what is attached at the NVE that it names or comes from (`nveId`), else what is attached anywhere. Throws Refusal `ts-ambiguous`
- * where that is more than one.
+ * The name of the command's tenant system, existing or to be created. A command that says its tenant means that tenant's tenant
+ * system. A command without tenant means the one that is attached at the NVE that it names or comes from (`nveId`), else the one
+ * that is attached anywhere. Throws Refusal `ts-ambiguous` if there is more than one.
  */
 export function tsNameOfCommand(
   command: Pick<TenantSystemCommand, 'tsId' | 'tenantId'> & { readonly nveId?: string; readonly to?: string },
@@ -43,14 +43,14 @@ export function tsNameOfCommand(
   return (attached[0] ?? known[0]!).name;
 }
 
-/** The name of the one that takes what `passAddress` passes, and that its caller speaks for. Throws as `tsNameOfCommand`. */
+/** The name of the taker of `passAddress`, the tenant system that the caller acts for. Throws as `tsNameOfCommand`. */
 export const takersName = (
   { to, tenantId }: Pick<PassAddress, 'to' | 'tenantId'>,
   names: TenantSystemNames,
   nveId: string | undefined,
 ): string => tsNameOfCommand({ tsId: to, ...(tenantId === undefined ? {} : { tenantId }) }, names, nveId);
 
-/** An address passes within one tenant; undefined where there is no taker. */
+/** Holder and taker are of the same tenant; undefined if there is no taker. */
 function takersTenant(to: string, names: TenantSystemNames, nveId: string | undefined): TenantId | undefined {
   const name = tsNameOfCommand({ tsId: to as TsId }, names, nveId);
   return names.all(to).find((known) => known.name === name)?.ts.tenantId as TenantId | undefined;

@@ -3,10 +3,10 @@ import { nveIdOnKafka, Refusal, type IpAddress, type MacAddress, type NveId, typ
 import type { Facts } from './facts.ts';
 import type { TermOwner } from './term-owner.ts';
 
-/** Times of changes of identity that are kept of an NVE: the alarm counts no further. */
+/** How many times of identity changes are kept for each NVE: the alarm counts no further. */
 export const MAX_IDENTITY_CHANGES = 32;
 
-/** A network virtualization edge (R2). Of a forgotten one nothing counts any more but its id, whose topic stays. */
+/** A network virtualization edge (R2). Only the id of a forgotten NVE still matters, because its topic stays. */
 export interface Nve {
   readonly nveId: string;
   readonly status: 'reachable' | 'lapsed' | 'disconnected' | 'forgotten';
@@ -15,11 +15,11 @@ export interface Nve {
   readonly mac: string;
   readonly addresses: readonly string[];
   readonly incarnation: number;
-  /** Seconds; null has no lease. */
+  /** Seconds; null means no lease. */
   readonly leaseS: number | null;
   /**
-   * When it last told another site, MAC or list of addresses than before without a greater incarnation, ms since the epoch, oldest
-   * first, the last MAX_IDENTITY_CHANGES. Two hosts under one id do that in turn.
+   * Times at which the NVE reported another site, MAC or list of addresses without a greater incarnation: ms since the epoch,
+   * oldest first, the last MAX_IDENTITY_CHANGES. Two hosts under one id do this alternately.
    */
   readonly identityChanges: readonly number[];
 }
@@ -33,7 +33,7 @@ export type NveCommand =
       readonly addresses: readonly IpAddress[];
       readonly incarnation?: number;
       readonly leaseS?: number;
-      /** Take the addresses though a reachable NVE of another id has them; for operators. */
+      /** Take the addresses even if a reachable NVE of another id has them; for operators. */
       readonly force?: boolean;
     }
   | { readonly type: 'disconnectNve'; readonly nveId: NveId; readonly forget?: boolean }
@@ -65,7 +65,7 @@ export function decideNve(command: NveCommand, nve: Nve | null, facts: Facts, au
       if (command.incarnation !== nve.incarnation) throw otherIncarnation(nve, command.incarnation);
       if (nve.status === 'disconnected') throw disconnected(nveId);
       if (nve.status !== 'lapsed') return null;
-      // Another NVE may have taken its addresses while it was away.
+      // Another NVE may have taken its addresses while this one was away.
       refuseHeldAddresses(nveId, nve.addresses, NONE, facts);
       return { type: 'NveRestored', data: { audit, nveId, incarnation: nve.incarnation } };
     case 'lapseNve':
@@ -86,7 +86,7 @@ function decideConnect(
   audit: Audit,
 ): NveEvent | null {
   const { nveId, siteId, mac, addresses } = command;
-  // A forgotten one is new: no incarnation of before stands in its way.
+  // A forgotten NVE counts as new: its former incarnation does not matter.
   const nve = before?.status === 'forgotten' ? null : before;
   const like = nve ? undefined : facts.nveNamedLike(nveId);
   if (like !== undefined && nveIdOnKafka(like) !== nveIdOnKafka(nveId))
@@ -95,7 +95,7 @@ function decideConnect(
       `NVE ${like} has this id in another case: they are likely one NVE, which is to say its id in one way; forget ${like} if it is gone`,
       { field: 'nveId', received: nveId, actual: like },
     );
-  // One that has connected before keeps its topic: it may be the first of the two.
+  // An NVE that has connected before keeps its topic: it may be the first of the two.
   if (like !== undefined && !before)
     throw new Refusal(
       'nve-id-collides',
@@ -117,7 +117,7 @@ function decideConnect(
   return { type: 'NveConnected', data: { audit, nveId, siteId, mac, addresses, incarnation, leaseS } };
 }
 
-/** A tunnel that ends at one address ends at one NVE. `kept` are addresses that it has already. */
+/** One tunnel address belongs to one NVE. `kept` are the addresses that this NVE has already. */
 function refuseHeldAddresses(nveId: string, addresses: readonly string[], kept: readonly string[], facts: Facts): void {
   for (const [i, address] of addresses.entries()) {
     if (kept.includes(address)) continue;
@@ -133,7 +133,7 @@ const NONE: readonly never[] = Object.freeze([]);
 export const sameList = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((item, i) => item === b[i]);
 
-/** A disconnected NVE takes nothing until it connects again: no heartbeat, no tenant system. */
+/** A disconnected NVE accepts nothing until it connects again: no heartbeat, no tenant system. */
 export const disconnected = (nveId: string): Refusal =>
   new Refusal('nve-disconnected', `NVE ${nveId} has disconnected; it must connect again`, { field: 'nveId', received: nveId });
 

@@ -14,28 +14,29 @@ import {
 } from './tenant-system.ts';
 
 /**
- * Passes an IP, the MAC or both from the holder (`tsId`) to the taker (`to`), both of one tenant, in one change; with `forIp`,
- * `forMac` another goes the other way. What passes is named by its value, so that a repeat finds it passed and changes nothing.
+ * Passes an IP, the MAC or both from the holder (`tsId`) to the taker (`to`), both of one tenant, in one change. `forIp` and
+ * `forMac` name what goes the other way. The passed address is named by its value, so that a repeat finds it passed and changes
+ * nothing.
  */
 export interface PassAddress {
   readonly type: 'passAddress';
   readonly tsId: TsId;
   readonly tenantId?: TenantId;
   readonly to: TsId;
-  /** The VN of the IP; comes with it. */
+  /** The VN of the IP; given together with it. */
   readonly vnid?: Vnid;
   readonly ip?: IpAddress;
   readonly forIp?: IpAddress;
   readonly mac?: MacAddress;
-  /** The holder's MAC from then on; the taker's former one unless given. */
+  /** The holder's MAC from then on; by default the taker's former MAC. */
   readonly forMac?: MacAddress;
-  /** Of the taker's binding, where the IP is not exchanged. */
+  /** For the taker's binding, if the IP is not exchanged. */
   readonly bid?: Bid;
   readonly vlan?: VlanId;
   readonly lifetimeS?: number;
 }
 
-/** Both tenant systems of a passing, as they stand: null for one that does not exist. */
+/** The present states of both tenant systems of a passing; null for one that does not exist. */
 export interface PassingPair {
   readonly holder: TenantSystem | null;
   /** Revision of the holder's stream. */
@@ -44,19 +45,19 @@ export interface PassingPair {
   readonly toRevision: number;
 }
 
-/** A passing is two events: the first in the taker's stream, the second in the holder's, with which everything changes. */
+/** A passing is two events: the first in the taker's stream; the second, which changes both tenant systems, in the holder's. */
 export interface Passing {
   readonly awaited: AddressAwaited;
   readonly passed: AddressPassed;
 }
 
 /**
- * The store knows of no transaction over two streams, and a passing changes two tenant systems, each decided on as it is. So the
- * taker's stream gets an event first, which changes nothing but says what it waits for; then the holder's gets the one that counts.
- * Each is appended at an exact revision, and the fold passes over the second where anything else has come between the two
- * (`isAwaited`): what counts was decided on exactly what it changes.
+ * A passing changes two tenant systems, each decided on its present state, but the store has no transaction over two streams. So
+ * the taker's stream first gets an event that says what it waits for and changes nothing else; then the holder's stream gets the
+ * event that counts. Each is appended at an exact revision, and the fold passes over the second event if anything else has come
+ * between the two (`isAwaited`). So an event that counts was decided on exactly the states that it changes.
  *
- * null where the taker has it already and the holder does not. Throws Refusal.
+ * null if the taker has the address already and the holder does not. Throws Refusal.
  */
 export function decidePassing(command: PassAddress, pair: PassingPair, facts: Facts, audit: Audit): Passing | null {
   checkShape(command);
@@ -77,16 +78,16 @@ export function decidePassing(command: PassAddress, pair: PassingPair, facts: Fa
     data: { audit, tsId, to, toRevision, vnid: vnid ?? null, ip: ip ?? null, ...macs, ...ips },
   };
   check(evolveHolder(holder, passed), evolveTaker(taker, passed), passed, facts);
-  // An Idempotency-Key is of what counts.
+  // The Idempotency-Key belongs to the event that counts.
   const own: Audit = { ...audit, idempotencyKey: null, requestDigest: null };
   return { awaited: { type: 'AddressAwaited', data: { audit: own, tsId: to, from: tsId, revision: pair.revision + 1 } }, passed };
 }
 
-/** What becomes of the bindings of both. */
+/** The resulting bindings of both. */
 type Lines = Pick<AddressPassed['data'], 'bindings' | 'deregistered' | 'toBindings'>;
 const NO_LINES: Lines = { bindings: NONE, deregistered: NONE, toBindings: NONE };
 
-/** What must come with what. */
+/** Checks which fields must come together. */
 function checkShape({ tsId, to, vnid, ip, forIp, mac, forMac, bid, vlan, lifetimeS }: PassAddress): void {
   if (tsId === to)
     throw new Refusal('out-of-range', `tenant system ${tsId} has it already: an address passes to another one`, {
@@ -121,7 +122,10 @@ function checkShape({ tsId, to, vnid, ip, forIp, mac, forMac, bid, vlan, lifetim
 const at = (bindings: readonly Binding[], vnid: number | undefined, ip: string | undefined): readonly Binding[] =>
   bindings.filter((b) => b.vnid === vnid && b.ip === ip);
 
-/** By an earlier command, or the same one: the taker holds it, and the holder what goes the other way. */
+/**
+ * Whether an earlier command, or this same one, has done it: the taker holds the address, and the holder has what goes the other
+ * way.
+ */
 function isPassed({ vnid, ip, forIp, mac, forMac }: PassAddress, holder: TenantSystem, taker: TenantSystem, facts: Facts): boolean {
   const holds = (ts: TenantSystem, address: string): boolean =>
     at(ts.bindings, vnid, address).length > 0 && facts.holder(vnid!, 'ip', address)?.tsId === ts.tsId;
@@ -149,8 +153,8 @@ function heldOrRefuse(field: string, ip: string, vnid: Vnid, ts: TenantSystem, f
 }
 
 /**
- * In an L2 VN the holder stays, with its MAC, where it would have nothing left on the VLAN; the taker has the IP on a binding of
- * its own, or on the one that it has there without an IP.
+ * In an L2 VN the holder keeps its VLAN without an IP if it would have nothing left there, because its MAC stays. The taker gets
+ * the IP on a new binding, or on its existing binding there without an IP.
  */
 function passIp(command: PassAddress, ip: IpAddress, holder: TenantSystem, taker: TenantSystem, facts: Facts): Lines {
   const vnid = command.vnid!;
@@ -180,7 +184,7 @@ function passIp(command: PassAddress, ip: IpAddress, holder: TenantSystem, taker
   return { bindings, deregistered, toBindings };
 }
 
-/** The taker's binding for what one of the holder's gives; null where it has just that already, behind the holder's (X2). */
+/** The taker's binding made from one binding of the holder; null if the taker has exactly this already, behind the holder (X2). */
 function takenAs(
   command: PassAddress,
   ip: IpAddress,
@@ -214,7 +218,7 @@ function takenAs(
       received: taken,
       row: 'R18',
     });
-  // Without a BID it is the taker's only address, which `register` sees to (R19).
+  // A binding without a BID is the taker's only address; `register` checks this (R19).
   const line = {
     vnid: vnid as Vnid,
     ip,
@@ -225,7 +229,7 @@ function takenAs(
   return register(bindings, [line], () => '').changed[0]!;
 }
 
-/** A binding of the fold has more to it. */
+/** A binding in the fold has more fields. */
 const plain = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
 
 /** Each binding keeps its BID, VLAN and lifetime, and gets the other's IP. */
@@ -261,7 +265,7 @@ function macsAfter({ mac, forMac }: PassAddress, holder: TenantSystem, taker: Te
   return { mac: forMac ?? taker.mac, toMac: mac };
 }
 
-/** Refuses what the taker's VNs cannot take, and addresses of a third one: by the rules of any registration. */
+/** Refuses what the taker's VNs cannot take, and addresses of a third tenant system: the same rules as in any registration. */
 function check(holder: TenantSystem, taker: TenantSystem, { data }: AddressPassed, facts: Facts): void {
   const { bindings, toBindings, mac, toMac } = data;
   checkVns(toBindings, taker.tenantId, facts);
@@ -272,14 +276,14 @@ function check(holder: TenantSystem, taker: TenantSystem, { data }: AddressPasse
   ] as const) {
     if (lines.length > 0) checkSet(ts.bindings, '');
     for (const binding of ts.bindings) {
-      // Its own MAC is new in a VN that it comes to.
+      // The tenant system's own MAC is new in a VN that it joins.
       if (newMac !== null || lines.some((line) => sameBinding(line, binding)))
         refuseHeld(ts, partner, binding.vnid, 'mac', ts.mac, newMac === null ? 'to' : field);
     }
     for (const { vnid, ip } of lines) if (ip !== null) refuseHeld(ts, partner, vnid, 'ip', ip, 'ip');
   }
 
-  /** By somebody who will not have given it up. */
+  /** Refuses an address that another tenant system holds, unless the partner gives it up in this passing. */
   function refuseHeld(ts: TenantSystem, partner: TenantSystem, vnid: number, kind: 'mac' | 'ip', address: string, field: string): void {
     const other = facts.holder(vnid, kind, address);
     if (!other || other.tsId === ts.tsId) return;

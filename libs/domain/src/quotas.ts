@@ -4,20 +4,20 @@ import type { TenantSystem } from './tenant-system.ts';
 import type { Vn } from './vn.decider.ts';
 
 /**
- * What is counted. Of a tenant: its attached tenant systems, their bindings, its living VNs. Of an NVE: what is attached there, its
- * bindings, the VNs that it is in.
+ * What quotas count. For a tenant: its attached tenant systems, their bindings, its living VNs. For an NVE: the tenant systems
+ * attached there, their bindings, the VNs that it is in.
  */
 export const COUNTED = ['tenantSystems', 'bindings', 'vns'] as const;
 export type Counted = (typeof COUNTED)[number];
 
-/** Whose: a tenant or an NVE. */
+/** Who has the quota: a tenant or an NVE. */
 export type QuotaScope = 'tenant' | 'nve';
 
 export type Usage = Readonly<Record<Counted, number>>;
-/** At most so many; what is absent is not bounded. */
+/** Upper bounds; an absent one means no bound. */
 export type Limits = Partial<Usage>;
 
-/** Limits by id of the tenant or NVE; those under `*` hold for whoever has none of its own for a thing. */
+/** Limits by id of the tenant or NVE. A limit under `*` holds for every id that has no limit of its own for the same thing. */
 export interface Quotas {
   readonly tenant: ReadonlyMap<string, Limits>;
   readonly nve: ReadonlyMap<string, Limits>;
@@ -30,7 +30,7 @@ export const EVERYONE = '*';
 export const limitOf = (quotas: Quotas, scope: QuotaScope, id: string, counted: Counted): number =>
   quotas[scope].get(id)?.[counted] ?? quotas[scope].get(EVERYONE)?.[counted] ?? Number.POSITIVE_INFINITY;
 
-/** A part of what a tenant or an NVE uses. */
+/** One part of what a tenant or an NVE uses. */
 export interface Share {
   readonly scope: QuotaScope;
   readonly id: string;
@@ -38,7 +38,10 @@ export interface Share {
   readonly count: number;
 }
 
-/** What the state of one aggregate uses, of whom; the VNs that an NVE is in, which hang on several, are not among it. */
+/**
+ * What the state of one aggregate adds to the use of tenants and NVEs. The VNs that an NVE is in are not included, since they
+ * depend on several aggregates.
+ */
 export function sharesOf(state: TenantSystem | Vn | Nve | null): readonly Share[] {
   if (state === null) return [];
   if ('vnid' in state) return state.status === 'alive' ? [{ scope: 'tenant', id: state.tenantId, counted: 'vns', count: 1 }] : [];
@@ -51,7 +54,7 @@ export function sharesOf(state: TenantSystem | Vn | Nve | null): readonly Share[
   return [...shares('tenant', state.tenantId), ...state.attachments.flatMap(({ nveId }) => shares('nve', nveId))];
 }
 
-/** What `after` uses beyond `before`: negative where it uses less. */
+/** The difference in use between `before` and `after`; negative counts where `after` uses less. */
 export function sharesBeyond(before: readonly Share[], after: readonly Share[]): readonly Share[] {
   const shares = new Map<string, Share>();
   const add = (share: Share, sign: 1 | -1): void => {

@@ -3,30 +3,30 @@ import { Refusal, type NveId, type TenantId, type TsId, type Vnid } from '@nva/i
 import type { BindingLine } from './bindings.ts';
 import type { Nve } from './nve.decider.ts';
 
-/** Tenant systems that one sweep changes at most. */
+/** Tenant systems that one sweep may change. */
 export const MAX_SWEPT = 1_000;
-/** Tenant systems that an NVE may name as all that it has. */
+/** Tenant systems that an NVE may name in a statement of all that it has. */
 export const MAX_WHOLE_SET = 10_000;
 
-/** A tenant system that an NVE has; without the tenant it is any tenant's of that id. */
+/** A tenant system that an NVE has. Without the tenant, it means every tenant's tenant system of that id. */
 export interface Held {
   readonly tsId: TsId;
   readonly tenantId?: TenantId;
 }
 
 interface Bounds {
-  /** Says what would be done, and does nothing. */
+  /** Reports what would be done, and does nothing. */
   readonly dryRun?: boolean;
-  /** Tenant systems at most; MAX_SWEPT unless given. */
+  /** Maximum number of tenant systems; MAX_SWEPT by default. */
   readonly limit?: number;
-  /** Where an earlier one ended: its `next`. */
+  /** Where an earlier sweep ended: the `next` of its answer. */
   readonly after?: string;
 }
 
 /**
- * What is asked of many tenant systems at once: a bounded sequence of ordinary commands, one for each of them, and no event of its
- * own. What each comes to is in that tenant system's stream, decided on its exact revision like any other command. An aggregate for
- * the whole would have to keep every other writer of those streams out meanwhile; and nothing that is true needs it: what is not
+ * One request about many tenant systems: a bounded sequence of ordinary commands, one for each of them, without an event of its
+ * own. Each result is in the tenant system's stream, decided on its exact revision like any other command. Why not an aggregate
+ * for the whole: it would have to keep every other writer out of those streams meanwhile. It is not needed either: what is not
  * done yet is still there, so a repeat finds it.
  */
 export type Sweep =
@@ -34,10 +34,10 @@ export type Sweep =
   | ({ readonly type: 'evacuateNve'; readonly nveId: NveId } & Bounds)
   /** Ends every binding in a VN; tenant systems stay attached (operators). */
   | ({ readonly type: 'emptyVn'; readonly vnid: Vnid } & Bounds)
-  /** An NVE's word on all that it has: detaches what is at it and not named. */
+  /** An NVE's statement of all tenant systems that it has: detaches those at it that the statement does not name. */
   | ({ readonly type: 'keepOnly'; readonly nveId: NveId; readonly incarnation: number; readonly tenantSystems: readonly Held[] } & Bounds);
 
-/** All that an NVE has, by its own word. */
+/** All tenant systems that an NVE states to have. */
 export class WholeSet {
   readonly #names: ReadonlySet<string>;
 
@@ -50,10 +50,13 @@ export class WholeSet {
   }
 }
 
-/** No id has an `@`. */
+/** No id contains an `@`. */
 const nameOf = (tsId: string, tenantId: string | undefined): string => (tenantId === undefined ? tsId : `${tsId}@${tenantId}`);
 
-/** Refuses an NVE's word that is not of its present life: it may be late, and what it does not name may have been attached since. */
+/**
+ * Refuses a statement that is not from the NVE's present incarnation: it may be late, and a tenant system that it does not name
+ * may have been attached since.
+ */
 export function checkPresentLife({ nveId, incarnation }: { readonly nveId: string; readonly incarnation: number }, nve: Nve | null): void {
   if (!nve || nve.status === 'forgotten')
     throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
@@ -65,7 +68,7 @@ export function checkPresentLife({ nveId, incarnation }: { readonly nveId: strin
   });
 }
 
-/** The lines that end a tenant system's bindings in a VN, each by its BID or, where it has none, by its address. */
+/** The lines that end a tenant system's bindings in a VN. Each names its binding by its BID or, without one, by its address. */
 export function endingLines(bindings: readonly Binding[], vnid: number): readonly BindingLine[] {
   const lines = bindings
     .filter((binding) => binding.vnid === vnid)

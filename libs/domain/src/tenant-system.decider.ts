@@ -7,7 +7,7 @@ import type { PassAddress } from './passing.ts';
 import { attachedOrRefuse, movesWithin, NONE, placeOf, type TenantSystem, type TenantSystemEvent } from './tenant-system.ts';
 import type { TermOwner } from './term-owner.ts';
 
-/** `tenantId` tells which of several tenants' tenant systems of that id is meant; absent where the caller can mean one only. */
+/** `tenantId` tells which tenant's tenant system is meant if several have that id. It is absent if the caller can mean only one. */
 export type TenantSystemCommand =
   | {
       readonly type: 'attach';
@@ -17,7 +17,7 @@ export type TenantSystemCommand =
       readonly vmId: VmId;
       readonly mac: MacAddress;
       readonly logicalInterface?: string;
-      /** The whole set; absent leaves it as it is. */
+      /** The whole set of bindings; if absent, the bindings stay as they are. */
       readonly bindings?: readonly BindingLine[];
       readonly state?: AttachmentState;
       readonly placement?: 'move' | 'add';
@@ -30,16 +30,16 @@ export type TenantSystemCommand =
       'bid'
     >)
   | { readonly type: 'deregisterBinding'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bid: Bid | 0 }
-  /** From the owner of the terms only, with the exact revision that the terms belong to (R24a). */
+  /** From the owner of the terms only, with the exact revision that the terms are based on (R24a). */
   | ({ readonly type: 'lapseBindings'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bids: readonly number[] } & TermOwner)
   | { readonly type: 'changeMac'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly mac: MacAddress }
   | { readonly type: 'connectionFailure'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly nveId: NveId; readonly vnid?: Vnid }
-  /** Of two tenant systems: decided by `decidePassing`. */
+  /** About two tenant systems: `decidePassing` decides it. */
   | PassAddress;
 
 type Attach = Extract<TenantSystemCommand, { type: 'attach' }>;
 
-/** One accepted command is one event; null when nothing would change. Throws Refusal. */
+/** One accepted command is one event; null if nothing would change. Throws Refusal. */
 export function decideTenantSystem(
   command: Exclude<TenantSystemCommand, PassAddress>,
   ts: TenantSystem | null,
@@ -89,7 +89,7 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   if (!facts.nveKnown(nveId)) throw new Refusal('nve-unknown', `NVE ${nveId} has not connected`, { field: 'nveId', received: nveId });
   if (facts.nveDisconnected(nveId)) throw disconnected(nveId);
   const attached = ts !== null && ts.attachments.length > 0;
-  // Whoever decides finds the tenant's own by its name; another's would become its.
+  // The caller finds the tenant's own tenant system by its name; a mistake there would give this tenant another tenant's.
   if (ts !== null && ts.tenantId !== tenantId)
     throw new Error(`tenant system ${tsId} is given to tenant ${tenantId}, and is of tenant ${ts.tenantId}`);
   if (attached) {
@@ -111,7 +111,7 @@ function decideAttach(command: Attach, ts: TenantSystem | null, facts: Facts, au
   };
   const others = attached && command.placement !== 'add' ? ts.attachments.filter((a) => a.nveId !== nveId).map((a) => a.nveId) : NONE;
   const newMac = attached && mac !== ts.mac ? mac : null;
-  // What is only being prepared elsewhere must not change what frames are sent to now.
+  // An attachment that is only being prepared must not change the MAC to which frames are sent now.
   if (
     attached &&
     newMac !== null &&
@@ -195,7 +195,7 @@ function decideConnectionFailure(ts: TenantSystem, nveId: NveId, vnid: number | 
   return { type: 'ConnectionFailed', data: { audit, tsId: ts.tsId, nveId, vnid } };
 }
 
-/** Refuses an address that another tenant system of the VN holds, looking only at those that would be new (R13, X2). */
+/** Refuses addresses that another tenant system of the VN holds. Checks only addresses that would be new (R13, X2). */
 function checkAddresses(
   ts: TenantSystemName & { readonly mac: string | null; readonly bindings: readonly Binding[] },
   next: { readonly mac: string; readonly bindings: readonly Binding[] },
@@ -233,6 +233,6 @@ function atNveOrRefuse(ts: TenantSystem, nveId: string): void {
 const unknownBid = (bid: number): Refusal =>
   new Refusal('bid-unknown', `no binding has BID ${bid}`, { field: 'bid', received: bid, row: 'R22' });
 
-/** Whether being attached so is another place than it was at. */
+/** Whether these attachments are another place than the present one. */
 const isElsewhere = (ts: TenantSystem, attachments: readonly Attachment[]): boolean =>
   attachments.length > 0 && !attachments.some((a) => placeOf(ts).includes(a.nveId));

@@ -2,7 +2,7 @@ import type { Attachment, Audit, Binding, NvaEvent } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
 import { sameAddress } from './bindings.ts';
 
-/** Moves within this window that raise an alarm when there are more (X9, RFC 7432 section 15.1). */
+/** More moves than MOVE_ALARM_MOVES within this window raise an alarm (X9, RFC 7432 section 15.1). */
 export const MOVE_ALARM_WINDOW_MS = 180_000;
 export const MOVE_ALARM_MOVES = 5;
 
@@ -14,21 +14,21 @@ export interface TenantSystem {
   readonly mac: string;
   readonly attachments: readonly Attachment[];
   readonly bindings: readonly Binding[];
-  /** VNs that cannot be reached through an NVE (R56); vnid null is all of them. */
+  /** VNs that cannot be reached through an NVE (R56); vnid null means all VNs. */
   readonly failures: readonly ConnectionFailure[];
-  /** Never decreases, over detachments too. */
+  /** Never decreases, also across detachments. */
   readonly mobility: number;
-  /** When it last moved, ms since the epoch, oldest first; those of the alarm window only. */
+  /** Times of its last moves, ms since the epoch, oldest first; only those within the alarm window. */
   readonly moves: readonly number[];
-  /** Its place, where that is not the first of `attachments` alone (`placeOf`). */
+  /** Its place, if that is not just the first of `attachments` (`placeOf`). */
   readonly place: readonly string[] | null;
-  /** What its last event says that it waits for: what another tenant system passes to it in that revision of its own stream. */
+  /** The passing that its last event waits for: the tenant system `from` passes something at that revision of its own stream. */
   readonly awaits: { readonly from: string; readonly revision: number } | null;
 }
 
 /**
- * The NVEs that it was at when it was last counted as moved, as far as it is still there; of a detached one, where it was. It moves
- * when it comes to be attached, and at none of them any more, whatever commands brought that about (RFC 7432 section 7.7). So
+ * Its place: the NVEs that it was at when its last move was counted, as far as it is still there; for a detached one, where it
+ * was. It moves when it is attached and is at none of these any more, whichever commands caused that (RFC 7432 section 7.7). So
  * adding a second NVE is no move, and leaving the first one then is.
  */
 export const placeOf = ({ place, attachments }: Pick<TenantSystem, 'place' | 'attachments'>): readonly string[] =>
@@ -71,14 +71,14 @@ export function attachedOrRefuse(ts: TenantSystem | null, tsId: string, field = 
   return ts;
 }
 
-/** Of those the ones that the alarm's window holds. */
+/** Those of the moves that are in the alarm window. */
 export function movesWithin(moves: readonly number[], now: number): readonly number[] {
   return moves.filter((at) => at > now - MOVE_ALARM_WINDOW_MS && at <= now).slice(-MOVE_ALARM_MOVES);
 }
 
 /**
- * The state after an event. A binding that the event leaves as it is stays the very same object, and `attachments`, `bindings`
- * and `failures` stay the same arrays where nothing in them changed: the fold tells by identity what it need not look at.
+ * The state after an event. A binding that the event does not change stays the same object, and `attachments`, `bindings` and
+ * `failures` stay the same arrays if nothing in them changed. The fold relies on identity to skip what did not change.
  */
 export function evolveTenantSystem(ts: TenantSystem | null, event: TenantSystemEvent): TenantSystem {
   const next = evolve(ts, event);
@@ -166,11 +166,11 @@ const placed = (ts: TenantSystem, data: { readonly mac: string | null; readonly 
 
 const detached = (ts: TenantSystem): TenantSystem => ({ ...ts, attachments: NONE, bindings: NONE, failures: NONE, place: placeOf(ts) });
 
-/** Every step of the sequence is a move. */
+/** Every increment of the sequence is a move. */
 const movesAfter = (ts: TenantSystem, mobility: number, { recordedAt }: Audit): readonly number[] =>
   mobility > ts.mobility ? [...movesWithin(ts.moves, recordedAt), recordedAt] : ts.moves;
 
-/** What it has left goes from its place; where that was all of it, its place is where it is now. */
+/** Removes the NVEs that it has left from its place. If it has left all of them, its place is where it is now. */
 function placeAfter(ts: TenantSystem, attachments: readonly Attachment[]): readonly string[] | null {
   const here = attachments.map((a) => a.nveId);
   const stayed = placeOf(ts).filter((nveId) => here.includes(nveId));
@@ -178,7 +178,7 @@ function placeAfter(ts: TenantSystem, attachments: readonly Attachment[]): reado
   return place.length === 1 && place[0] === here[0] ? null : place;
 }
 
-/** Connection failures of VNs that it left go with its bindings there. */
+/** Connection failures of VNs that it left are removed together with its bindings there. */
 export function withBindings(ts: TenantSystem, bindings: readonly Binding[]): TenantSystem {
   const failures = without(ts.failures, (f) => f.vnid !== null && !bindings.some((b) => b.vnid === f.vnid));
   return { ...ts, bindings, failures };
@@ -186,8 +186,8 @@ export function withBindings(ts: TenantSystem, bindings: readonly Binding[]): Te
 
 /**
  * A line replaces the binding with its BID (at most one has none), or else the one with its VN and address. No decision gives two
- * bindings one address; but one that was made while a lapse was believed in that turned out void may name the address of another
- * binding, which is replaced then too.
+ * bindings one address. But a decision made on a lapse that later turned out to be void may name the address of another binding;
+ * that binding is then replaced too.
  */
 export function mergeBindings(before: readonly Binding[], lines: readonly Binding[], deregistered: readonly number[]): readonly Binding[] {
   const result = before.filter((b) => !deregistered.includes(b.bid ?? 0));
@@ -217,8 +217,8 @@ const passed = (ts: TenantSystem, mac: string | null, bindings: readonly Binding
 });
 
 /**
- * Whether a tenant system whose last event is at `revision` awaits what the event passes, which is at `passedAt` of the holder's
- * stream.
+ * Whether the tenant system, whose last event is at `revision`, awaits this event, which is at revision `passedAt` of the
+ * holder's stream.
  */
 export function isAwaited(
   { data }: AddressPassed,

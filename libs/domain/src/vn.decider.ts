@@ -2,7 +2,7 @@ import type { Audit, NvaEvent, Policies, Service, VnContext } from '@nva/codec';
 import { Refusal, type TenantId, type Vnid } from '@nva/identifiers';
 import type { Facts } from './facts.ts';
 
-/** A virtual network. A deleted one is remembered: its VNID stays its tenant's until it is purged. */
+/** A virtual network. The state of a deleted VN is kept: the VNID stays reserved for its tenant until it is purged. */
 export interface Vn {
   readonly vnid: number;
   readonly status: 'alive' | 'deleted' | 'purged';
@@ -13,7 +13,7 @@ export interface Vn {
   readonly policies: Policies;
   /** Milliseconds since the epoch; null while it is alive. */
   readonly deletedAt: number | null;
-  /** Deleted, and its VNID is to be free as soon as its topic is gone. */
+  /** The VN is deleted, and an operator wants the VNID free as soon as the topic is gone. */
   readonly released: boolean;
 }
 
@@ -25,11 +25,11 @@ export type VnCommand =
       readonly name: string;
       readonly service: Service;
       readonly encapsulation: VnContext['encapsulation'];
-      /** Absent: as it was, or none. */
+      /** If absent, as before, or none for a new VN. */
       readonly policies?: Policies;
     }
   | { readonly type: 'deleteVn'; readonly vnid: Vnid }
-  /** From an operator: frees the VNID of a deleted VN before its time. */
+  /** From an operator: frees the VNID of a deleted VN early. */
   | { readonly type: 'releaseVn'; readonly vnid: Vnid; readonly reason: string }
   /** From the distributor, once the topic of a deleted VN is gone. */
   | { readonly type: 'purgeVn'; readonly vnid: Vnid };

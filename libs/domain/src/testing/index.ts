@@ -28,7 +28,7 @@ import { decidePassing, type PassAddress } from '../passing.ts';
 import { evolveTaker, isAwaited, type TenantSystem } from '../tenant-system.ts';
 import type { Vn } from '../vn.decider.ts';
 
-/** Audit fields for specs: constant but for the time. */
+/** Audit fields for specs: constant except for the time. */
 export const auditAt = (recordedAt: number): Audit => ({
   recordedAt,
   actor: 'operator:spec',
@@ -37,7 +37,7 @@ export const auditAt = (recordedAt: number): Audit => ({
   requestDigest: null,
 });
 
-/** The state of every aggregate, exactly, by stream: the decider's side of a log. */
+/** The exact state of every aggregate, by stream: the deciders' view of a log. */
 export class Aggregates implements TenantSystemNames {
   readonly states = new Map<string, AggregateState>();
   readonly #revisions = new Map<string, number>();
@@ -69,7 +69,7 @@ export class Aggregates implements TenantSystemNames {
     return this.#revisions.get(stream) ?? -1;
   }
 
-  /** The events that a command makes, in order, each with its stream: none, one, or the two of a passing. */
+  /** The events of a command, in order, each with its stream: none, one, or the two of a passing. */
   decide(command: Command, facts: Facts, audit: Audit): readonly Decided[] {
     if (command.type === 'passAddress') return this.#decidePassing(command, facts, audit);
     const stream = this.streamFor(command);
@@ -100,7 +100,7 @@ export class Aggregates implements TenantSystemNames {
     return (this.states.get(stream) as TenantSystem | undefined) ?? null;
   }
 
-  /** Takes an event in, of that stream; returns it. */
+  /** Applies an event to its stream, and returns the name of the stream. */
   evolve(event: NvaEvent, stream = streamOfEvent(event)): string {
     const state = this.states.get(stream) ?? null;
     this.#revisions.set(stream, this.revision(stream) + 1);
@@ -121,7 +121,7 @@ export interface Decided {
   readonly event: NvaEvent;
 }
 
-/** But for tenant systems whose id another tenant had first. */
+/** Correct unless another tenant used the tenant system's id first. */
 export const streamOfEvent = (event: NvaEvent): string => {
   if (isTenantSystemEvent(event)) return tsStream(event.data.tsId);
   if (isVnEvent(event)) return vnStream(event.data.vnid);
@@ -135,20 +135,20 @@ export class World {
   readonly aggregates = new Aggregates();
   now = 1_790_000_000_000;
 
-  /** Plays commands that must be accepted. */
+  /** Executes commands that must be accepted. */
   given(...commands: Command[]): this {
     for (const command of commands) if (!this.when(command)) throw new Error(`given ${command.type} changes nothing`);
     return this;
   }
 
-  /** The event that the command makes, of a passing the one that counts; null if it changes nothing. The world goes on with it. */
+  /** The event of the command (for a passing, the one that counts); null if it changes nothing. Applies it to the world. */
   when(command: Command): NvaEvent | null {
     const decided = this.aggregates.decide(command, this.facts, auditAt(this.now));
     for (const { stream, event } of decided) this.aggregates.evolve(event, stream);
     return decided.at(-1)?.event ?? null;
   }
 
-  /** The code that the command is refused with; the world stays as it is. */
+  /** The code of the command's refusal; the world does not change. */
   refusal(command: Command): RefusalCode | { accepted: NvaEvent | null } {
     try {
       return { accepted: this.aggregates.decide(command, this.facts, auditAt(this.now)).at(-1)?.event ?? null };
@@ -198,10 +198,10 @@ export class World {
   }
 }
 
-/** Commands from plain data: specs write ids and addresses without parsing them. */
+/** Commands from plain data, so that specs can write ids and addresses without parsing them. */
 export const command = <C extends Command['type']>(type: C, fields: Record<string, unknown>): Command =>
   ({ type, ...fields }) as unknown as Command;
 
-/** An underlay address of its own for each NVE of a spec, as long as their ids differ in one character. */
+/** A distinct underlay address for each NVE of a spec, as long as their ids differ in one character. */
 export const underlayOf = (nveId: string): string =>
   `198.51.100.${([...nveId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % 250) + 1}`;
