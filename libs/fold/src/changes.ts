@@ -1,24 +1,24 @@
 import { rankInChange, type Mapping, type VnContext, type VnMember } from '@nva/codec';
 import type { FeedName, Position } from '@nva/ports';
 
-/** What a record says, before the distributor adds where to find it. */
+/** The content of a record, before the distributor adds where to find it. */
 export type TableValue =
   | { readonly type: 'VnContext'; readonly data: VnContext }
   | { readonly type: 'VnMember'; readonly data: VnMember }
   | { readonly type: 'Mapping'; readonly data: Mapping }
   | { readonly type: 'Membership'; readonly data: { readonly vnid: number; readonly since: Position } };
 
-/** One key of one feed that an event changed. Its position is the event's. */
+/** The change of one key of one feed by an event. Its position is the event's. */
 export interface RecordChange {
   readonly feed: FeedName;
   readonly key: string;
   /** null removes the key. */
   readonly value: TableValue | null;
-  /** The position that the key had before; null if it was not there. */
+  /** The key's position before; null if the key did not exist. */
   readonly previous: Position | null;
 }
 
-/** One key of one feed as it now is. */
+/** One key of one feed in its present state. */
 export interface TableRecord {
   readonly key: string;
   readonly value: TableValue;
@@ -34,8 +34,9 @@ const feedOrder = (feed: FeedName): string => (feed.kind === 'vn' ? String(feed.
 const compare = (a: string | number, b: string | number): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
- * The order in which the changes of one event are published: new memberships, then each VN (removals of mappings, then of members,
- * then context, members, mappings), then ended memberships; by key within each. So an NVE is told of a VN before it appears there.
+ * The order in which the changes of one event are published: new memberships, then each VN (removals of mappings, then of
+ * members, then context, members, mappings), then ended memberships; by key within each. So an NVE learns of a VN before it
+ * appears in that VN's table.
  */
 export function inOrder(changes: RecordChange[]): readonly RecordChange[] {
   if (changes.length < 2) return changes;

@@ -11,8 +11,8 @@ export interface Claim {
 const sameClaim = (a: Claim, b: Claim): boolean => a.vn === b.vn && a.kind === b.kind && a.address === b.address;
 
 /**
- * What a tenant system claims: its MAC in every VN that it is in, and the IP of each binding (R13). An L2 binding's VLAN and MAC
- * are covered by the MAC.
+ * Visits the claims of a tenant system: its MAC in every VN that it is in, and the IP of each binding (R13). The claim of the MAC
+ * covers the VLAN and MAC of an L2 binding.
  */
 export function eachClaim(ts: FoldedTs, visit: (vn: FoldedVn, kind: Claim['kind'], address: string, ts: FoldedTs) => void): void {
   const { bindings, mac } = ts.state;
@@ -31,14 +31,15 @@ export function claimsOf(ts: FoldedTs): readonly Claim[] {
   return claims;
 }
 
-/** Index of the first binding in a VN: what is counted or claimed once a VN is counted there. */
+/** Index of the first binding in a VN, for things that count once per VN. */
 export function firstInVn(bindings: readonly Connection[], vn: FoldedVn): number {
   return bindings.length === 1 ? 0 : bindings.findIndex((b) => b.vn === vn);
 }
 
 /**
- * Brings the claims of tenant systems from what they were `before` to what they are. An address that one of two gives up and the
- * other has keeps its place in the order of arrival (X2): it was passed on. Returns who else has come to hold an address.
+ * Changes the claims of tenant systems from `before` to their present ones. An address that one of the two gives up and the other
+ * takes was passed on, so it keeps its place in the order of arrival (X2). Returns the other tenant systems that have become
+ * holders.
  */
 export function moveClaims(tenantSystems: readonly FoldedTs[], before: readonly (readonly Claim[])[]): Set<FoldedTs> {
   const after = tenantSystems.map((ts) => claimsOf(ts));

@@ -1,29 +1,29 @@
 import type { FoldedTs } from './model.ts';
 import { KeptOrder } from './ordered.ts';
 
-/** What follows the id in the key of a mapping: a slash. */
+/** The slash that follows the id in the key of a mapping. */
 const END_OF_ID = 0x2f;
 
 /**
- * Who claims an address of one kind in one VN, and in which order the claims came (X2). The first of the living claims holds the
- * address, even while its own entry is withheld for another one; when it is released the next takes over. Since every claim is
- * made by one event, the order of arrival is the order of the list, and no position needs to be kept. Nearly every address has
- * one claimant, so that one is stored bare; only contested addresses cost a list.
+ * The claims of addresses of one kind in one VN, in the order in which they came (X2). The first living claim holds the address,
+ * even while the holder's own entry is withheld because of another address; when it is released, the next claim holds it. Each
+ * claim comes from one event, so the order of the list is the order of arrival, and no position needs to be kept. Nearly every
+ * address has one claimant, which is stored without a list; only contested addresses cost a list.
  */
 export class ClaimTable {
   readonly #claims = new Map<string, FoldedTs | FoldedTs[]>();
-  /** Addresses with a list; null in the many tables without. */
+  /** Addresses that have a list; null in the many tables without any. */
   #contested: Set<string> | null = null;
-  /** Once somebody has asked for it. */
+  /** Created when somebody first asks for it. */
   #order: KeptOrder<FoldedTs> | null = null;
   #count = 0;
 
-  /** Claims, of all addresses: of MACs, the tenant systems of the VN. */
+  /** The number of claims of all addresses. In a table of MACs this is the number of tenant systems in the VN. */
   get count(): number {
     return this.#count;
   }
 
-  /** Who claims anything, in the order of the keys of their mappings. For a table in which nobody claims two addresses. */
+  /** The claimants, in the order of the keys of their mappings. Only for a table in which nobody claims two addresses. */
   get order(): KeptOrder<FoldedTs> {
     return (this.#order ??= new KeptOrder(this.#walk(), byMappingKey));
   }
@@ -45,14 +45,14 @@ export class ClaimTable {
     }
   }
 
-  /** A claim of an address that is known to have no other. */
+  /** Adds a claim of an address that is known to have no other claim. */
   claimAlone(address: string, ts: FoldedTs): void {
     this.#count++;
     this.#order?.add(ts);
     this.#claims.set(address, ts);
   }
 
-  /** Ends a claim. Returns the tenant system that holds the address from now on, if that is a new one. */
+  /** Ends a claim. Returns the tenant system that now becomes the holder, if the holder changes. */
   release(address: string, ts: FoldedTs): FoldedTs | null {
     const present = this.#claims.get(address);
     if (present === ts) {
@@ -73,8 +73,8 @@ export class ClaimTable {
   }
 
   /**
-   * Gives the claim of one to another, at the earlier of their places in the order of claims: nobody else comes to hold the address
-   * by it. `settle` both when all is done.
+   * Gives the claim of one tenant system to another, at the earlier of their places in the order of claims, so nobody else
+   * becomes the holder. Call `settle` for both afterwards.
    */
   pass(address: string, from: FoldedTs, to: FoldedTs): void {
     const present = this.claimants(address);
@@ -88,7 +88,7 @@ export class ClaimTable {
     }
   }
 
-  /** Whether it claims anything here still, after claims were passed on. */
+  /** To be called after claims were passed on; `claims` tells whether the tenant system still claims anything here. */
   settle(ts: FoldedTs, claims: boolean): void {
     if (claims) this.#order?.add(ts);
     else this.#order?.delete(ts);
@@ -99,7 +99,7 @@ export class ClaimTable {
     return Array.isArray(present) ? present[0] : present;
   }
 
-  /** Everyone who claims it, the holder first. */
+  /** All claimants of the address, the holder first. */
   claimants(address: string): readonly FoldedTs[] {
     const present = this.#claims.get(address);
     if (present === undefined) return [];
@@ -107,14 +107,14 @@ export class ClaimTable {
   }
 
   /**
-   * Who claims what, address by address: the claimant, or all of them where there are several. Claims that come or go meanwhile are
-   * met or not.
+   * The claimants address by address: one claimant, or all of them if there are several. Claims that are added or removed
+   * meanwhile may or may not be included.
    */
   claimed(): IterableIterator<FoldedTs | readonly FoldedTs[]> {
     return this.#claims.values();
   }
 
-  /** Those who claim an address that somebody else holds. */
+  /** The tenant systems that claim an address whose holder is another one. */
   *withheld(): IterableIterator<FoldedTs> {
     for (const address of this.#contested ?? []) yield* this.claimants(address).slice(1);
   }
@@ -138,7 +138,7 @@ export class ClaimTable {
     this.#order?.delete(ts);
   }
 
-  /** May be walked in parts while claims come and go. */
+  /** Can be iterated in steps while claims come and go. */
   *#walk(): IterableIterator<FoldedTs> {
     for (const present of this.#claims.values()) {
       if (Array.isArray(present)) yield* present.slice();
@@ -146,14 +146,14 @@ export class ClaimTable {
     }
   }
 
-  /** Puts the claimants of an address into an order taken from a snapshot. */
+  /** Puts the claimants of an address into the order of a snapshot. */
   reorder(address: string, tsIds: readonly string[]): void {
     const present = this.#claims.get(address);
     if (Array.isArray(present)) present.sort((a, b) => tsIds.indexOf(a.state.tsId) - tsIds.indexOf(b.state.tsId));
   }
 }
 
-/** As the keys of their mappings stand, in which what follows the id comes before every other character but two that an id may hold. */
+/** The order of the keys of their mappings. The slash that follows the id sorts before every other character of an id except two. */
 function byMappingKey({ state: a }: FoldedTs, { state: b }: FoldedTs): number {
   if (a.tsId === b.tsId) return 0;
   const before = a.tsId < b.tsId;

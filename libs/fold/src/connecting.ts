@@ -6,7 +6,7 @@ interface Places {
   nveNamed(nveId: string): FoldedNve;
 }
 
-/** Makes the states that events evolved to the fold's own: bindings become Connections, and names one string each. */
+/** Turns evolved states into the fold's own: bindings become Connections, and equal names share one string. */
 export class Connecting {
   readonly #network: Places;
   readonly #names = new Map<string, string>();
@@ -15,7 +15,7 @@ export class Connecting {
     this.#network = network;
   }
 
-  /** The state is a fresh object, so it is changed in place: a copy of each is felt in a replay. */
+  /** The state is a fresh object, so it is changed in place: copying each one would slow a replay noticeably. */
   connected(fresh: TenantSystem, before: TenantSystem | undefined): ConnectedTenantSystem {
     const state = fresh as { -readonly [K in keyof ConnectedTenantSystem]: ConnectedTenantSystem[K] };
     state.bindings = this.#connect(fresh);
@@ -32,7 +32,10 @@ export class Connecting {
     return name;
   }
 
-  /** New bindings become Connections to the VN as it now is, if it lives and is the tenant's; those that stay, stay. */
+  /**
+   * A new binding becomes a Connection to the present incarnation of its VN, if that is alive and the tenant's. An existing
+   * Connection stays.
+   */
   #connect(state: TenantSystem): readonly Connection[] {
     return state.bindings.map((binding) => {
       if (binding instanceof Connection) return binding;
@@ -41,7 +44,7 @@ export class Connecting {
     });
   }
 
-  /** One string per NVE, and an entry for every NVE that is spoken of. */
+  /** Shares one string per NVE, and makes an entry for every NVE that is mentioned. */
   #adopt(state: TenantSystem): TenantSystem['attachments'] {
     return state.attachments.map((attachment) => {
       const nve = this.#network.nveNamed(attachment.nveId);

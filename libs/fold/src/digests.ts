@@ -2,24 +2,24 @@ import { TableDigest } from '@nva/codec';
 import { feedKey, type Position } from '@nva/ports';
 import type { RecordChange } from './changes.ts';
 
-/** Digests kept per feed for NVEs that report an older position; older than that is «unknown». */
+/** How many digests are kept per feed, for NVEs that report an older position. A position before these is «unknown». */
 export const DIGEST_HISTORY = 128;
 
 interface Kept {
   readonly current: TableDigest;
-  /** Ascending positions, and the digest from each of them on. */
+  /** Ascending positions; each digest holds from its position on. */
   readonly positions: Position[];
   readonly digests: string[];
 }
 
 /**
- * What a table is that somebody reports with a position and a digest. `same`: it is the feed's table as it is now. `behind`: it is
- * what the table was at that position or since. `differs`: it never was what the table was from that position on. `unknown`:
- * nothing can be said.
+ * The judgement of a table that an NVE reports by position and digest. `same`: it is the feed's present table. `behind`: it is
+ * what the table was at that position or later. `differs`: the table never was that from that position on. `unknown`: nothing can
+ * be said.
  */
 export type Verdict = 'same' | 'behind' | 'differs' | 'unknown';
 
-/** The digest of a feed as it is, and the position of the change that made it so. */
+/** The present digest of a feed, and the position of the change that made it. */
 export interface CurrentDigest {
   readonly feed: string;
   readonly position: Position;
@@ -27,13 +27,13 @@ export interface CurrentDigest {
 }
 
 /**
- * The digest of every feed after every change, for as long as anyone may ask. It is fed by the changes of the fold and shares
- * nothing else with it, so that a fold that went wrong in memory is found out by whoever compares.
+ * The digest of every feed after every change, for as long as anyone may ask. Its only input from the fold are the fold's
+ * changes, so a comparison detects a fold that went wrong in memory.
  */
 export class FeedDigests {
   readonly #feeds = new Map<string, Kept>();
 
-  /** As they were when `all` gave them. What feeds had before is not known then. */
+  /** The state when `all` gave these digests. Earlier digests of the feeds are then unknown. */
   static restored(digests: Iterable<CurrentDigest>): FeedDigests {
     const restored = new FeedDigests();
     for (const { feed, position, digest } of digests)
@@ -41,7 +41,7 @@ export class FeedDigests {
     return restored;
   }
 
-  /** Of every feed that ever had a record. */
+  /** The digests of every feed that ever had a record. */
   all(): CurrentDigest[] {
     return [...this.#feeds].map(([feed, { positions, digests }]) => ({ feed, position: positions.at(-1)!, digest: digests.at(-1)! }));
   }
@@ -65,7 +65,7 @@ export class FeedDigests {
     }
   }
 
-  /** The digest as it is now, and the position of the change that made it. */
+  /** The present digest, and the position of the change that made it. */
   current(feed: string): { readonly position: Position; readonly digest: string } {
     const kept = this.#feeds.get(feed);
     return kept
@@ -73,7 +73,7 @@ export class FeedDigests {
       : { position: 0, digest: new TableDigest().toString() };
   }
 
-  /** The digest at a position; null where none is held for it. */
+  /** The digest at a position; null if none is kept for it. */
   at(feed: string, position: Position): string | null {
     const kept = this.#feeds.get(feed);
     if (!kept || kept.positions[0]! > position) return null;
@@ -89,10 +89,10 @@ export class FeedDigests {
   }
 
   /**
-   * Judges a table that is said to be of `position` or later: after a read of a compacted feed a consumer knows the newest of the
-   * live keys, and not that others were removed since, so it may have more than it can tell. A digest is a sum over keys and
-   * positions; one that was the feed's at any time since is that table. Only where every digest since is held, and none is it, does
-   * the table differ.
+   * Judges a table that is of `position` or later. A consumer that has read a compacted feed knows the newest position of the
+   * live keys, but not which other keys were removed since, so its table may be newer than it can tell. A digest is a sum over
+   * keys and positions; if it was the feed's digest at any time since, the table is that one. The table differs only if every
+   * digest since is kept and none is equal.
    */
   judge(feed: string, position: Position, digest: string): Verdict {
     const kept = this.#feeds.get(feed);

@@ -7,7 +7,7 @@ export interface Holding {
   vns: number;
 }
 
-/** What each tenant has, for quotas: counted as it comes and goes, for counting it anew is a walk over everything. */
+/** What each tenant has, for quotas. It is counted with every change, because counting it anew would walk over everything. */
 export class Holdings {
   readonly #byTenant = new Map<string, Holding>();
 

@@ -1,7 +1,7 @@
-/** What one event may add to the log's time, and how far the clocks of processes that share a log may be apart, in milliseconds. */
+/** How much one event may add to the log's time, and how far the clocks of processes that share a log may differ, in milliseconds. */
 export const MAX_STEP_MS = 3_600_000;
 
-/** As a snapshot keeps it. */
+/** The state in a snapshot. */
 export interface LogTimeState {
   readonly timeMs: number;
   readonly timeNewest: number;
@@ -9,23 +9,23 @@ export interface LogTimeState {
 }
 
 /**
- * How much time has passed as far as the log vouches for it: it goes forward only, and by MAX_STEP_MS an event at most, whatever a
- * clock does. A clock that jumps forward by years has added an hour; one that jumps back has added nothing, and what comes after it
- * counts again. So what ages by this time is never too young by a clock that was wrong, and too old by an hour at most.
+ * The time that has passed according to the log. It only goes forward, by MAX_STEP_MS an event at most, whatever a clock does. A
+ * clock that jumps forward by years adds an hour; a clock that jumps back adds nothing at the jump, and the times after it count
+ * again. So an age in this time is too high by an hour at most for each jump forward; a jump back makes it only lower.
  *
- * Two clocks are told apart where they are further than MAX_STEP_MS from each other: processes that share the log, one of them
- * wrong, or one clock before and after it was set right. From one to the other nothing counts, so two that take turns do not add
- * up.
+ * Two recorded times that are further than MAX_STEP_MS apart count as of two clocks: processes that share the log, one of them
+ * wrong, or one clock before and after it was corrected. A change back to the other known clock adds nothing, so two clocks that
+ * alternate do not add up.
  *
- * Why not the wall time of whoever asks: that is one clock, and nothing tells whether it is right.
+ * Why not the wall time of the caller: that is one clock, and nothing tells whether it is right.
  */
 export class LogTime {
   #ms = 0;
-  /** Recorded times up to which the clock that wrote last, and the other one, were heard; 0 before there is any. */
+  /** The last recorded times of the clock that wrote last, and of the other clock; 0 before there is any. */
   #newest = 0;
   #other = 0;
 
-  /** Milliseconds; where no clock was ever wrong, about those since the epoch. Only differences mean anything. */
+  /** Milliseconds; if no clock was ever wrong, about the milliseconds since the epoch. Only differences have a meaning. */
   get ms(): number {
     return this.#ms;
   }
@@ -40,7 +40,7 @@ export class LogTime {
     this.#other = timeOther;
   }
 
-  /** Of the next event of the log, in milliseconds since the epoch. */
+  /** The recorded time of the log's next event, in milliseconds since the epoch. */
   take(recordedAt: number): void {
     if (this.#newest === 0) this.#ms = this.#newest = recordedAt;
     else if (isOfClock(recordedAt, this.#newest)) {

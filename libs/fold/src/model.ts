@@ -5,7 +5,7 @@ import type { FeedName, Position } from '@nva/ports';
 import { ClaimTable } from './claims.ts';
 import { OrderedMap } from './ordered.ts';
 
-/** A tenant system's state as the fold keeps it: its bindings are Connections. */
+/** A tenant system's state in the fold: its bindings are Connections. */
 export interface ConnectedTenantSystem extends TenantSystem {
   readonly bindings: readonly Connection[];
 }
@@ -19,8 +19,8 @@ export interface FoldedTs {
 }
 
 /**
- * A binding and what the fold knows of it. It is the binding object of the tenant system's state itself, so that a million of
- * them cost no second object each.
+ * A binding and what the fold knows about it. It is the binding object in the tenant system's state itself, so a million
+ * connections need no second object each.
  */
 export class Connection implements Binding {
   readonly bid: number | null;
@@ -28,9 +28,9 @@ export class Connection implements Binding {
   readonly vlan: number | null;
   readonly ip: string | null;
   readonly lifetimeS: number | null;
-  /** The incarnation of the VN that it is effective in; null while orphaned. */
+  /** The incarnation of the VN that the binding is effective in; null while orphaned. */
   vn: FoldedVn | null;
-  /** Position of its mapping record as it now is; 0 while it has none. */
+  /** Position of its present mapping record; 0 while it has none. */
   position: Position = 0;
 
   constructor(binding: Binding, vn: FoldedVn | null) {
@@ -43,7 +43,7 @@ export class Connection implements Binding {
   }
 }
 
-/** One incarnation of a VN: made anew when the VNID is created again. */
+/** One incarnation of a VN: a new object each time the VNID is created. */
 export class FoldedVn {
   state: Vn;
   revision: number;
@@ -52,7 +52,7 @@ export class FoldedVn {
   readonly incarnation: Position;
   readonly feed: FeedName;
   contextPosition: Position;
-  /** By the log's time (`LogTime`); null while it lives. */
+  /** In the log's time (`LogTime`); null while it is alive. */
   deletedAtMs: number | null = null;
   readonly members = new OrderedMap<string, FoldedMember>();
   readonly macs = new ClaimTable();
@@ -72,29 +72,29 @@ export class FoldedVn {
   }
 }
 
-/** An NVE in a VN (R35): there while any tenant system at it has an effective binding there. */
+/** An NVE in a VN (R35): it exists while any tenant system at the NVE has an effective binding in the VN. */
 export interface FoldedMember {
   readonly vn: FoldedVn;
   readonly nve: FoldedNve;
   tenantSystems: number;
-  /** Position at which the NVE joined; 0 while that is being worked out. */
+  /** Position at which the NVE joined; 0 until that is determined. */
   since: Position;
-  /** Position of its member record as it now is. */
+  /** Position of its present member record. */
   position: Position;
 }
 
 export class FoldedNve {
   readonly nveId: string;
-  /** null as long as the NVE has only been spoken of. */
+  /** null while other events only mention the NVE. */
   state: Nve | null = null;
   revision = -1;
   position: Position = 0;
-  /** Tenant systems attached here, and their bindings. */
+  /** Numbers of the tenant systems attached here, and of their bindings. */
   attachments = 0;
   bindings = 0;
   readonly memberships = new OrderedMap<number, FoldedMember>();
   readonly feed: FeedName;
-  /** The attachment lists of mappings that are reached here alone, shared by all of them. */
+  /** The attachment lists of mappings that are reached only through this NVE. All these mappings share them. */
   readonly alone: { readonly associated: readonly PublishedAttachment[]; readonly activated: readonly PublishedAttachment[] };
 
   constructor(nveId: string) {
@@ -161,7 +161,7 @@ export function sameMapping(a: Mapping, b: Mapping): boolean {
   );
 }
 
-/** The entry of an NVE in a VN, made if there is none yet. */
+/** The entry of an NVE in a VN; created if there is none yet. */
 export function memberOf(vn: FoldedVn, nve: FoldedNve): FoldedMember {
   let member = vn.members.get(nve.nveId);
   if (!member) {

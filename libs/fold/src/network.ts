@@ -43,53 +43,57 @@ import { Whereabouts } from './whereabouts.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'stream' | 'revision' | 'event'>;
 
-/** Told of everything that exists right before an event changes it; of some of it several times, and of what is new too. */
+/**
+ * Called for every existing object right before an event changes it; possibly several times for one object, and also for new
+ * objects.
+ */
 export interface ChangeWatcher {
   tenantSystem(ts: FoldedTs): void;
-  /** The VN itself, its members or who contests an address in it. */
+  /** The VN itself, its members or the contested claims in it are about to change. */
   vn(vn: FoldedVn): void;
 }
 
-/** A mapping record as it stood before an event. */
+/** A mapping record before an event. */
 type Published = Pick<RecordChange, 'key'> & { readonly vn: FoldedVn; readonly value: Mapping; readonly position: Position };
 
 /**
  * The whole network as a fold over the log: VN membership, mapping tables, address claims, reachability. `apply` takes one event
  * and returns the minimal, ordered list of records that it changes.
  *
- * Every event touches a small set of tenant systems. For those, and no others, `apply` takes down what they publish, changes the
- * state, and publishes what they now should: the difference is the change. Nothing depends on how a state came about, so there is
- * no case analysis of transitions that could miss one. The claims tell which others are touched: whoever comes to hold an address
- * that was released. Published values are not stored but derived again from the state, for their memory would be the largest part.
+ * Every event touches a small set of tenant systems. For these, `apply` notes what they publish, changes the state, and derives
+ * what they now should publish; the difference is the change. Nothing depends on how a state came about, so there is no case
+ * analysis of transitions that could miss a case. The claims tell which other tenant systems are touched: those that become
+ * holders of a released address. Published values are not stored but derived again from the state, because they would take most
+ * of the memory.
  */
 export class Network {
   position: Position = 0;
-  /** Version of the rules that the log is at, and the revision of the stream that says so. */
+  /** The log's present version of the rules, and the revision of the stream that says so. */
   version = 1;
   versionRevision = -1;
-  /** Whether the last event counted for nothing: a lapse, or a passing, that came too late. */
+  /** Whether the last event did not count: a lapse, or a passing, that came too late. */
   passedOver = false;
   rules: FoldRules;
-  /** By the name that their stream ends in (`tsNameOf`): the id, but for namesakes. */
+  /** By the end of their stream's name (`tsNameOf`): the id, except for namesakes. */
   readonly tenantSystems = new Map<string, FoldedTs>();
   readonly namesakes = new Namesakes(this.tenantSystems);
   readonly whereabouts = new Whereabouts(this.tenantSystems);
   readonly vns = new OrderedMap<number, FoldedVn>();
   readonly nves = new OrderedMap<string, FoldedNve>();
   readonly holdings = new Holdings();
-  /** By what Kafka makes of their ids: nearly always one. */
+  /** By the form of their ids in which Kafka compares them: nearly always one NVE each. */
   readonly nvesAlike = new Map<string, FoldedNve[]>();
   readonly tunnelEnds = new TunnelEnds();
   readonly time = new LogTime();
-  /** Who owns the terms of each group. */
+  /** The owner of the terms of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
-  /** Told of what is about to change, while a capture is under way. */
+  /** Called before changes while a capture is under way. */
   watcher: ChangeWatcher | null = null;
   readonly #connecting = new Connecting(this);
   readonly #versions: readonly FoldRules[];
   #changes: RecordChange[] = [];
 
-  /** `versions` are the rules by version, RULES but in tests. */
+  /** `versions` are the rules by version; RULES except in tests. */
   constructor(versions = RULES) {
     this.#versions = versions;
     this.rules = versions[0]!;
@@ -125,12 +129,12 @@ export class Network {
       this.oracles.set(event.data.group, { oracleId: event.data.oracleId, url: event.data.url, position: this.position, revision });
   }
 
-  /** Whom an address is passed to, if there is one of the holder's tenant. */
+  /** The taker of a passing; undefined if the holder's tenant has no such tenant system. */
   takerOf({ data }: AddressPassed, stream: string): FoldedTs | undefined {
     return this.namesakes.of(data.to, this.tenantSystems.get(tsNameOf(stream)!)!.state.tenantId);
   }
 
-  /** An event that counts for nothing is still the last of its stream. */
+  /** An event that does not count is still the last of its stream. */
   #passOver({ data }: NvaEvent, stream: string, revision: number): void {
     const ts = 'tsId' in data ? this.tenantSystems.get(tsNameOf(stream)!) : undefined;
     if (ts) this.watcher?.tenantSystem(ts);
@@ -140,7 +144,7 @@ export class Network {
 
   // Rules
 
-  /** Goes on by the rules of a version, as a snapshot or the log says. Throws for a version that this build does not have. */
+  /** Continues with a version of the rules, as a snapshot or the log says. Throws for a version that this build does not have. */
   follow(version: number, revision: number): void {
     const rules = this.#versions[version - 1];
     if (!rules)
@@ -152,7 +156,7 @@ export class Network {
     this.versionRevision = revision;
   }
 
-  /** Derives every record by the old rules and by the new ones; those that differ are the change. */
+  /** Derives every record by the old rules and by the new ones; the records that differ are the change. */
   #upgrade({ data }: Extract<NvaEvent, { type: 'FoldUpgraded' }>, revision: number): void {
     const former = this.rules;
     this.#redo([...this.tenantSystems.values()], () => this.follow(data.toVersion, revision));
@@ -206,7 +210,7 @@ export class Network {
     this.whereabouts.moved(known, attachments);
   }
 
-  /** Both at once: nobody has the address between, and nobody twice. */
+  /** Changes both tenant systems at once, so there is no moment when nobody has the address, or two have it. */
   #passed(event: AddressPassed, holder: FoldedTs, revision: number, taker: FoldedTs): void {
     const [given, taken] = [
       this.#connecting.connected(evolveTenantSystem(holder.state, event), holder.state),
@@ -218,7 +222,7 @@ export class Network {
     });
   }
 
-  /** The entry of an NVE, made if there is none yet. */
+  /** The entry of an NVE; created if there is none yet. */
   nveNamed(nveId: string): FoldedNve {
     let nve = this.nves.get(nveId);
     if (!nve) {
@@ -232,7 +236,7 @@ export class Network {
 
   // Taking down and publishing again
 
-  /** Takes down what some tenant systems have, lets `change` happen, and publishes what they then should have. */
+  /** Notes what some tenant systems publish, lets `change` happen, and publishes what they then should. */
   #redo(tenantSystems: readonly FoldedTs[], change: () => void): void {
     if (this.watcher) tenantSystems.forEach((ts) => this.#tell(ts));
     const before = tenantSystems.map((ts) => this.#published(ts));
@@ -253,7 +257,7 @@ export class Network {
     this.#settleMappings(successor, this.#published(successor));
   }
 
-  /** Its VNs too: the ones it is counted in and claims addresses in. */
+  /** Also reports the VNs in which it counts as a member and claims addresses. */
   #tell(ts: FoldedTs): void {
     this.watcher!.tenantSystem(ts);
     for (const { vn } of ts.state.bindings) if (vn) this.watcher!.vn(vn);
@@ -278,12 +282,12 @@ export class Network {
     return published;
   }
 
-  /** The mapping record of a connection as it is distributed now; null if it is orphaned, conflicted or not reached. */
+  /** The mapping record of a connection as it is distributed now; null if it is orphaned, withheld or not reachable. */
   mappingOf(ts: FoldedTs, connection: Connection): Mapping | null {
     return connection.position === 0 ? null : this.rules.mapping(ts.state, connection, reachedAt(this.nves, ts.state, connection.vnid));
   }
 
-  /** An entry is published if it holds all of its addresses and can be reached (X2). */
+  /** A mapping is published if its tenant system holds all of its addresses and is reachable (X2). */
   #current(ts: FoldedTs, connection: Connection): Mapping | null {
     const { vn } = connection;
     if (!vn || vn.macs.holder(ts.state.mac) !== ts) return null;
@@ -316,7 +320,7 @@ export class Network {
 
   // Membership
 
-  /** Counts a tenant system in or out of what its tenant and its NVEs have, and of the VNs of its NVEs. */
+  /** Adds a tenant system to, or removes it from, the counts of its tenant, of its NVEs, and of the VNs of its NVEs. */
   #count(ts: FoldedTs, step: 1 | -1, touched: FoldedMember[]): void {
     const { attachments, bindings } = ts.state;
     this.holdings.tenantSystem(ts.state, step);
@@ -335,7 +339,7 @@ export class Network {
     }
   }
 
-  /** A member may be listed twice: what was settled is not changed again. */
+  /** A member may be listed twice: a settled one is not changed again. */
   #settleMembers(touched: readonly FoldedMember[]): void {
     for (const member of touched) {
       const { vn, nve } = member;
@@ -434,8 +438,8 @@ export class Network {
       this.tunnelEnds.enter(nve);
     };
     if (nve.attachments > 0 && (becomesKnown || state.status === 'forgotten')) {
-      // Only a race makes this: an attach that was decided before the NVE was forgotten and appended after. Rare enough to look at
-      // everyone.
+      // Only a race causes this: an attach that was decided before the NVE was forgotten and appended after. It is rare enough to
+      // look at all tenant systems.
       this.#redo(
         [...this.tenantSystems.values()].filter((ts) => ts.state.attachments.some((a) => a.nveId === nve.nveId)),
         change,

@@ -1,11 +1,11 @@
 import type { NvaEvent } from '@nva/codec';
 import type { Position } from '@nva/ports';
 
-/** The registrar that owns a group's terms: the last that took them over. */
+/** The registrar that owns a group's terms: the last one that took them over. */
 export interface FoldedOracle {
   readonly oracleId: string;
   readonly url: string;
-  /** Position and revision of the event that made it the owner. */
+  /** Position and revision of the takeover event. */
   readonly position: Position;
   readonly revision: number;
 }
@@ -13,8 +13,9 @@ export interface FoldedOracle {
 export type Lapse = Extract<NvaEvent, { type: 'NveLeaseLapsed' | 'BindingsLapsed' }>;
 
 /**
- * A lapse decided by a registrar that was not the owner any more when it reached the log: stopped in between, say, and continued after
- * another had taken over and was hearing the heartbeats. Nothing across streams could have refused it, so the fold does (X6).
+ * Whether a lapse is void: the registrar that decided it was no longer the owner when the lapse reached the log. It was stopped
+ * in between, for example, and continued after another registrar had taken over and heard the heartbeats. No check across streams
+ * could refuse such an append, so the fold does (X6).
  */
 export function isVoid(event: NvaEvent, oracles: ReadonlyMap<string, FoldedOracle>): event is Lapse {
   if (event.type !== 'NveLeaseLapsed' && event.type !== 'BindingsLapsed') return false;

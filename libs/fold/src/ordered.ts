@@ -1,27 +1,30 @@
-/** Negative if `a` stands before `b`, 0 if they are the same place. */
+/** Negative if `a` stands before `b`, 0 if they have the same place. */
 export type Order<T> = (a: T, b: T) => number;
 
-/** Elements that lie together; a block beyond it is divided. What an insertion moves at most. */
+/** Maximum number of elements in a block; a larger block is divided. It bounds what an insertion moves. */
 const MAX_BLOCK = 512;
 
 /**
- * What a collection holds, in an order of its own, kept up while the collection changes: so that a page of it costs what is on the page.
- * It begins with what is there, which it takes in bit by bit (`prepare`), while additions and removals are told to it from the start.
+ * The elements of a collection in an order, kept while the collection changes, so that a page costs only its own elements. It
+ * takes in the existing elements in steps (`prepare`); additions and removals are reported to it from the start.
  *
- * Why blocks and not one sorted list: of a million, an insertion would move half.
+ * Why blocks and not one sorted list: with a million elements, an insertion would move half of them.
  */
 export class KeptOrder<T> {
   readonly compare: Order<T>;
   #unread: Iterator<T> | null;
   readonly #blocks: T[][] = [];
 
-  /** `all` may be walked while the collection changes: what is removed before it was met is not met, and nothing else is missed. */
+  /**
+   * The caller may change the collection while `all` is iterated: an element removed before its turn is left out, and no other is
+   * missed.
+   */
   constructor(all: Iterator<T>, compare: Order<T>) {
     this.#unread = all;
     this.compare = compare;
   }
 
-  /** Takes in up to `max` elements of the beginning. True once it is whole. */
+  /** Takes in up to `max` of the existing elements. Returns true once it has all of them. */
   prepare(max: number): boolean {
     for (let taken = 0; this.#unread && taken < max; taken++) {
       const { value, done } = this.#unread.next();
@@ -31,11 +34,11 @@ export class KeptOrder<T> {
     return this.#unread === null;
   }
 
-  /** An element that is there already is not added again. */
+  /** An element that is already there is not added again. */
   add(element: T): void {
     const [at, block] = this.#blockFor((other) => this.compare(other, element) < 0);
     if (!block) {
-      // Behind all there is.
+      // After all existing elements.
       if (at > 0) this.#insert(at - 1, this.#blocks[at - 1]!.length, element);
       else this.#blocks.push([element]);
       return;
@@ -53,7 +56,7 @@ export class KeptOrder<T> {
     if (block.length === 0) this.#blocks.splice(at, 1);
   }
 
-  /** Up to `max` elements in order, from the first on that is not before the place. */
+  /** Up to `max` elements in order, starting with the first one that is not before the place. */
   take(isBefore: (element: T) => boolean, max: number): T[] {
     const taken: T[] = [];
     const [first, block] = this.#blockFor(isBefore);
@@ -64,7 +67,7 @@ export class KeptOrder<T> {
     return taken;
   }
 
-  /** The first block that does not lie before a place as a whole. */
+  /** The first block that is not completely before a place. */
   #blockFor(isBefore: (element: T) => boolean): readonly [at: number, block: T[] | undefined] {
     const at = firstNot(this.#blocks, (block) => isBefore(block.at(-1)!));
     return [at, this.#blocks[at]];
@@ -77,7 +80,7 @@ export class KeptOrder<T> {
   }
 }
 
-/** Index of the first element that is not before a place; the elements before it are the first ones. */
+/** Index of the first element that is not before a place; all elements before it are before the place. */
 function firstNot<T>(elements: readonly T[], isBefore: (element: T) => boolean): number {
   let low = 0;
   let high = elements.length;
@@ -89,7 +92,7 @@ function firstNot<T>(elements: readonly T[], isBefore: (element: T) => boolean):
   return low;
 }
 
-/** A Map whose keys can be read in their order; once they have been, that order is kept. */
+/** A Map whose keys can be read in order; after the first such read, that order is kept. */
 export class OrderedMap<K extends string | number, V> extends Map<K, V> {
   #order: KeptOrder<K> | null = null;
 

@@ -2,7 +2,7 @@ import type { PublishedAttachment } from '@nva/codec';
 import type { TenantSystem } from '@nva/domain';
 import type { FoldedNve } from './model.ts';
 
-/** The attachments through which a tenant system reaches a VN: at an NVE that is known, and not failed (R56). */
+/** The attachments through which a tenant system reaches a VN: the NVE is known, and the connection has not failed there (R56). */
 export function reachedAt(
   nves: ReadonlyMap<string, FoldedNve>,
   { attachments, failures }: TenantSystem,

@@ -18,20 +18,20 @@ import { inOrder, type RecordChange, type TableRecord, type TableValue } from '.
 import { RULES, type FoldRules } from './rules.ts';
 
 /**
- * The naive twin of `Network`: after each event it derives every table of every feed from scratch and compares by value. It shares
- * the deciders' `evolve` with the incremental fold, and nothing of how the fold finds out what changed. Far too slow to serve, and
- * simple enough to be believed: tests prove that both always agree.
+ * The naive twin of `Network`: after each event it derives every table of every feed from scratch and compares by value. It
+ * shares the deciders' `evolve` with the incremental fold, but nothing of how that fold finds what changed. It is far too slow to
+ * serve, and simple enough to be believed; tests prove that both always agree.
  */
 export class Recompute {
   position: Position = 0;
   tables: ReadonlyMap<string, ReadonlyMap<string, TableRecord>> = new Map();
-  /** By stream, as everything of them below: an id is its tenant's own. */
+  /** By stream, like the maps below, because several tenants may use the same id. */
   readonly #tenantSystems = new Map<string, TenantSystem>();
   readonly #vns = new Map<number, { readonly state: Vn; readonly incarnation: Position }>();
   readonly #nves = new Map<string, Nve>();
-  /** `stream vnid vlan ip` → the incarnation of the VN that the binding was registered in; absent if there was none to be in. */
+  /** `stream vnid vlan ip` → the incarnation of the VN that the binding was registered in; absent if no such VN was alive. */
   #registeredIn = new Map<string, Position>();
-  /** `kind vnid address stream` → the position since which it is claimed. */
+  /** `kind vnid address stream` → the position since which the address is claimed. */
   #claims = new Map<string, ClaimSince>();
   readonly #revisions = new Map<string, number>();
   /** Group → position at which its terms were last taken over. */
@@ -81,10 +81,7 @@ export class Recompute {
     }
   }
 
-  /**
-   * The stream of the one that an address is passed to; null where nothing comes of it, as its last event is not that it waits for
-   * this.
-   */
+  /** The stream of the taker; null if the passing does not count, because the taker's last event is not the one that awaits it. */
   #takerOf({ data }: AddressPassed, stream: string, revision: number): string | null {
     const { tenantId } = this.#tenantSystems.get(stream)!;
     const found = [...this.#tenantSystems].find(([, ts]) => ts.tsId === data.to && ts.tenantId === tenantId);
@@ -106,7 +103,7 @@ export class Recompute {
     }
   }
 
-  /** What one gave up and the other has is claimed for as long as the earlier of them did. */
+  /** An address that one gave up and the other took is claimed since the earlier of their two positions. */
   #keepPlaces(former: ReadonlyMap<string, ClaimSince>, pair: readonly [string, string]): void {
     for (const [from, to] of [pair, pair.toReversed()] as [string, string][]) {
       for (const { address, stream, since } of former.values()) {
@@ -117,13 +114,16 @@ export class Recompute {
     }
   }
 
-  /** Of a lapse whose registrar had lost the group by then nothing comes. */
+  /** A lapse whose registrar had lost the group by then does not count. */
   #isSuperseded(event: NvaEvent): boolean {
     if (!('owner' in event.data) || event.data.group === null) return false;
     return this.#owners.get(event.data.group) !== event.data.owner;
   }
 
-  /** What an event registers belongs to the VN as it is now, if that lives and is the tenant's; what it leaves alone stays where it was. */
+  /**
+   * A binding that an event registers belongs to the present incarnation of the VN, if that is alive and the tenant's. Other
+   * bindings stay where they were.
+   */
   #registerBindings(stream: string, ts: TenantSystem, registered: readonly Binding[]): void {
     const next = new Map(
       [...this.#registeredIn].filter(([key]) => !key.startsWith(`${stream} `) || ts.bindings.some((b) => bindingKey(stream, b) === key)),

@@ -3,19 +3,19 @@ import type { Nve, TenantSystem, Vn } from '@nva/domain';
 import { contextValue, mappingValue, memberValue } from './model.ts';
 
 /**
- * What the records of a VN's table say. The rules are part of the log's meaning: each log says by `FoldUpgraded` from which position on
- * which version of them holds, and what they change is a change of that event. So a released version is never edited; what should be
- * different from now on is a new one. A version that is no longer here cannot fold the logs that began with it.
+ * The rules for what the records of a VN's table say. They are part of the log's meaning: each log says by `FoldUpgraded` from
+ * which position on which version holds, and the records that an upgrade changes belong to that event. So a released version is
+ * never edited; a difference from now on needs a new version. A build without a version cannot fold the logs that began with it.
  */
 export interface FoldRules {
   readonly context: (vn: Vn) => VnContext;
   readonly member: (nve: Nve) => VnMember;
-  /** null: held back. `attachments` says where the VN is reached, and is never empty. */
+  /** null: the mapping is withheld. `attachments` says where the VN is reached, and is never empty. */
   readonly mapping: (ts: TenantSystem, binding: Binding, attachments: readonly PublishedAttachment[]) => Mapping | null;
 }
 
-/** By version, from 1 on: a log begins with the first. */
+/** By version, from 1 on; every log begins with version 1. */
 export const RULES: readonly FoldRules[] = [{ context: contextValue, member: memberValue, mapping: mappingValue }];
 
-/** The version that this build brings every log to. */
+/** The version to which this build upgrades every log. */
 export const FOLD_VERSION = RULES.length;

@@ -8,7 +8,7 @@ import type { LogTimeState } from './log-time.ts';
 import type { FoldedOracle } from './oracles.ts';
 import { RULES } from './rules.ts';
 
-/** The fold as plain data, positions and order of claims included: what `restore` makes of it is the same network. */
+/** The fold as plain data, including positions and the order of claims: `restore` makes the same network from it. */
 export interface NetworkSnapshot extends SnapshotFrame {
   readonly oracles: readonly OracleSnapshot[];
   readonly nves: readonly NveSnapshot[];
@@ -16,7 +16,7 @@ export interface NetworkSnapshot extends SnapshotFrame {
   readonly tenantSystems: readonly TenantSystemSnapshot[];
 }
 
-/** Where in the log a snapshot stands, and by which rules it was folded. */
+/** The position of a snapshot in the log, and the rules that it was folded by. */
 export interface SnapshotFrame {
   readonly foldVersion: number;
   readonly foldRevision: number;
@@ -45,16 +45,16 @@ export interface VnSnapshot {
   readonly contestedIps: readonly ContestedSnapshot[];
 }
 
-/** Who claims an address, the holder first. */
+/** The claimants of an address, the holder first. */
 export type ContestedSnapshot = readonly [address: string, tsIds: readonly string[]];
 
 export interface TenantSystemSnapshot {
-  /** The name that it stands under, where that is not its id: another tenant had that first. */
+  /** The tenant system's name, if it is not the id, because another tenant used the id first. */
   readonly name: string | null;
   readonly state: TenantSystem;
   readonly revision: number;
   readonly position: Position;
-  /** One per binding: position of its record (0 has none), or null for an orphaned one. */
+  /** One per binding: the position of its record (0: no record), or null for an orphaned binding. */
   readonly connections: readonly (Position | null)[];
 }
 
@@ -92,7 +92,7 @@ const tenantSystemAs = (name: string, { state, revision, position }: FoldedTs): 
   connections: state.bindings.map((connection) => (connection.vn ? connection.position : null)),
 });
 
-/** All at once. While others wait, take it in parts (`NetworkCapture`). */
+/** Takes the whole snapshot at once. If other work waits, take it in parts (`NetworkCapture`). */
 export const takeSnapshot = (network: Network): NetworkSnapshot => ({
   ...frameOf(network),
   oracles: [...network.oracles],
@@ -101,7 +101,7 @@ export const takeSnapshot = (network: Network): NetworkSnapshot => ({
   tenantSystems: [...network.tenantSystems].map(([name, ts]) => tenantSystemAs(name, ts)),
 });
 
-/** Throws if the snapshot was taken by rules that this build does not have. */
+/** Throws if the snapshot was folded by rules that this build does not have. */
 export function restore(snapshot: NetworkSnapshot, versions = RULES): Network {
   const restoring = new NetworkRestorer(snapshot, versions);
   for (const oracle of snapshot.oracles) restoring.oracle(oracle);
@@ -115,12 +115,12 @@ export function restore(snapshot: NetworkSnapshot, versions = RULES): Network {
 }
 
 /**
- * Makes a network of what a snapshot holds, entry by entry: oracles and NVEs, then VNs, then tenant systems in any order. Nobody may see
- * the network before `finish`; if anything throws before, it is to be dropped.
+ * Makes a network from a snapshot, entry by entry: oracles and NVEs, then VNs, then tenant systems in any order. Nobody may use
+ * the network before `finish`; if anything throws before, discard it.
  */
 export class NetworkRestorer {
   readonly #network: Network;
-  /** VNs in which addresses are contested, and how. */
+  /** VNs with contested addresses, and their snapshots. */
   readonly #contested = new Map<FoldedVn, VnSnapshot>();
 
   /** Throws for rules that this build does not have. */
@@ -163,7 +163,7 @@ export class NetworkRestorer {
     return connection;
   }
 
-  /** It becomes the fold's own: its connections are made by `connection`. `name` as in TenantSystemSnapshot. */
+  /** The tenant system becomes part of the fold; `connection` makes its connections. `name` as in TenantSystemSnapshot. */
   tenantSystem(ts: FoldedTs, name: string | null): void {
     const { tsId, bindings, attachments } = ts.state;
     this.#network.tenantSystems.set(name ?? tsId, ts);
@@ -182,7 +182,7 @@ export class NetworkRestorer {
     }
   }
 
-  /** Claims were made in the order of the entries; where that matters they are put into the order of their arrival. */
+  /** Claims were made in the order of the entries. Claims of contested addresses are now put into their order of arrival. */
   finish(): Network {
     for (const [{ macs, ips }, { contestedMacs, contestedIps }] of this.#contested) {
       for (const [address, tsIds] of contestedMacs) macs.reorder(address, tsIds);

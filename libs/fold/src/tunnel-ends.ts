@@ -2,7 +2,7 @@ import type { FoldedNve } from './model.ts';
 
 const NONE: readonly never[] = Object.freeze([]);
 
-/** Which reachable NVEs have an underlay address: nearly always one. Several were recorded by a race, or by an operator's will. */
+/** The reachable NVEs with an underlay address: nearly always one. Several come from a race, or from an operator's `force`. */
 export class TunnelEnds {
   readonly #at = new Map<string, FoldedNve | readonly FoldedNve[]>();
 
@@ -11,7 +11,7 @@ export class TunnelEnds {
     return Array.isArray(there) ? there : [there as FoldedNve];
   }
 
-  /** Before the NVE changes. */
+  /** To be called before the NVE changes. */
   leave(nve: FoldedNve): void {
     for (const address of reachableAt(nve)) {
       const rest = this.at(address).filter((other) => other !== nve);
@@ -20,9 +20,9 @@ export class TunnelEnds {
     }
   }
 
-  /** After it has changed. */
+  /** To be called after the NVE has changed. */
   enter(nve: FoldedNve): void {
-    // A log of before may have one address twice.
+    // In an older log, an NVE may list one address twice.
     for (const address of new Set(reachableAt(nve))) {
       const there = this.at(address);
       this.#at.set(address, there.length === 0 ? nve : [...there, nve]);

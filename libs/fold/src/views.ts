@@ -7,7 +7,7 @@ import type { TableRecord } from './changes.ts';
 import { connectionKey, type Connection, type FoldedTs, type FoldedVn } from './model.ts';
 import type { Network } from './network.ts';
 
-/** What deciders ask about other aggregates, answered from the fold alone. */
+/** The facts that deciders ask about other aggregates, answered from the fold alone. */
 export function factsOf(network: Network): Facts {
   return {
     vn: (vnid) => {
@@ -29,21 +29,21 @@ export function factsOf(network: Network): Facts {
   };
 }
 
-/** An address that a tenant system claims in a VN and somebody else holds (X2). */
+/** An address in a VN that a tenant system claims and somebody else holds (X2). */
 export interface Conflict {
   readonly vnid: number;
   readonly address: string;
   readonly heldBy: string;
 }
 
-/** What has become of a tenant system's registration. */
+/** The result of a tenant system's registration. */
 export interface Standing {
   /** False if any binding is orphaned or withheld. */
   readonly effective: boolean;
   readonly conflicts: readonly Conflict[];
-  /** VNs whose incarnation the binding belonged to is gone. */
+  /** VNIDs of bindings whose incarnation of the VN is gone. */
   readonly orphaned: readonly number[];
-  /** VNs that it is in, conflicted ones included, ascending. */
+  /** VNs that the tenant system is in, also where its mapping is withheld, ascending. */
   readonly memberships: readonly number[];
 }
 
@@ -75,7 +75,7 @@ export function standingOf(ts: FoldedTs): Standing {
 
 const ascending = (a: number, b: number): number => a - b;
 
-/** One connection in a VN: distributed, or held back and why. */
+/** One connection in a VN: either distributed, or withheld with the reason. */
 export interface VnConnection {
   readonly ts: FoldedTs;
   readonly connection: Connection;
@@ -90,7 +90,7 @@ export function* connectionsIn(network: Network, vn: FoldedVn): IterableIterator
   }
 }
 
-/** Every record of a feed as it now is: context, members, mappings; empty for a VN that does not live and an NVE in none. */
+/** Every present record of a feed: context, members, mappings. Empty for a VN that is not alive and for an NVE that is in no VN. */
 export function* recordsOf(network: Network, feed: FeedName): IterableIterator<TableRecord> {
   if (feed.kind === 'nve') {
     for (const [vnid, { since }] of network.nves.get(feed.nveId)?.memberships ?? []) {

@@ -4,7 +4,7 @@ import { KeptOrder } from './ordered.ts';
 
 type Attachments = TenantSystem['attachments'];
 
-/** By id, and those of one id by tenant. */
+/** By id, then by tenant. */
 function byIdAndTenant({ state: a }: FoldedTs, { state: b }: FoldedTs): number {
   if (a.tsId !== b.tsId) return a.tsId < b.tsId ? -1 : 1;
   return a.tenantId < b.tenantId ? -1 : a.tenantId > b.tenantId ? 1 : 0;
@@ -12,18 +12,18 @@ function byIdAndTenant({ state: a }: FoldedTs, { state: b }: FoldedTs): number {
 
 interface Host {
   readonly here: Set<FoldedTs>;
-  /** Once somebody has asked for what is at this one. */
+  /** Created when somebody first asks for this NVE. */
   order: KeptOrder<FoldedTs> | null;
 }
 
 /**
- * Finds tenant systems by where they are attached, in the order of their ids: what no table shows, since one without bindings is in
- * none. Nothing is kept until somebody asks; then every tenant system is taken in bit by bit, while what changes is told from the
- * start. What is at an NVE is put in order when that NVE is asked for: of a million tenant systems it would take some ten seconds
- * for all.
+ * Finds tenant systems by where they are attached, in the order of their ids. No table shows this, since a tenant system without
+ * bindings is in none. Nothing is kept until somebody asks; then all tenant systems are taken in, in steps, and changes are
+ * reported from the start. The tenant systems at an NVE are sorted when somebody asks for that NVE: sorting a million for all
+ * NVEs would take some ten seconds.
  *
- * Why not one set for each NVE from the first event on: of a million it costs some 20 MB, and a part of every replay, for a
- * question that few processes are ever asked.
+ * Why not one set for each NVE from the first event on: for a million tenant systems this costs some 20 MB and a part of every
+ * replay, and few processes are ever asked.
  */
 export class Whereabouts {
   readonly #all: ReadonlyMap<string, FoldedTs>;
@@ -35,12 +35,12 @@ export class Whereabouts {
     this.#all = all;
   }
 
-  /** Every tenant system, detached ones too. */
+  /** All tenant systems, also detached ones. */
   get everyone(): KeptOrder<FoldedTs> {
     return (this.#everyone ??= new KeptOrder(this.#all.values(), byIdAndTenant));
   }
 
-  /** Takes in up to `max` tenant systems. True once `at` tells everything. */
+  /** Takes in up to `max` tenant systems. Returns true once `at` is complete. */
   prepare(max: number): boolean {
     if (!this.#hosts) {
       this.#hosts = new Map();
@@ -54,13 +54,13 @@ export class Whereabouts {
     return this.#unread === null;
   }
 
-  /** What is attached at an NVE. To be asked after `prepare`. */
+  /** The tenant systems attached at an NVE. Only after `prepare` has returned true. */
   at(nveId: string): KeptOrder<FoldedTs> {
     const host = this.#host(nveId);
     return (host.order ??= new KeptOrder(host.here.values(), byIdAndTenant));
   }
 
-  /** To be told of every tenant system that is new, and of every change of where one is. */
+  /** To be called for every new tenant system, and for every change of where one is attached. */
   moved(ts: FoldedTs, before: Attachments | null): void {
     if (before === null) this.#everyone?.add(ts);
     const after = ts.state.attachments;
