@@ -1,21 +1,21 @@
 import { LogRefused, WRITTEN_BY_NEWER, type EventStore, type Position } from '@nva/ports';
 
-/** The stream that a log's renewals stand on. */
+/** The stream of a log's renewals. */
 export const LOG_STREAM = 'log';
 
-/** The UUIDs that a log has had: it gets another one each time that the loss of its end was accepted (`LogRenewed`). */
+/** The UUIDs that a log has had: it gets another one each time the loss of its end is accepted (`LogRenewed`). */
 export interface Lineage {
-  /** Those of before, oldest first. Positions of theirs are none of this log's. */
+  /** The former UUIDs, oldest first. Positions under them are not positions of this log. */
   readonly previous: readonly string[];
-  /** The one that the last renewal gave; null if there was no renewal. */
+  /** The UUID that the last renewal gave; null if there was no renewal. */
   readonly renewedAs: string | null;
-  /** Revision of the stream that says so; -1 where it says nothing. */
+  /** Revision of the renewal stream; -1 if it is empty. */
   readonly revision: number;
   /** Position of the last renewal; 0 where there was none. */
   readonly position: Position;
 }
 
-/** What the log says of its own past. It changes in no running process: one that meets a renewal has to start anew. */
+/** Reads the log's lineage. It does not change in a running process: a process that meets a renewal has to restart. */
 export async function readLineage(store: Pick<EventStore, 'readStream'>): Promise<Lineage> {
   const previous: string[] = [];
   let last: Omit<Lineage, 'previous'> = { renewedAs: null, revision: -1, position: 0 };

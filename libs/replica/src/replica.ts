@@ -4,7 +4,7 @@ import { systemClock, type Checkpoint, type EventStore, type Logger, type Positi
 /** Called for every event right after it was folded, in order, while the network stands exactly there. Must not throw. */
 export type FoldListener = (recorded: RecordedEvent, changes: readonly RecordChange[]) => void;
 
-/** What a fold goes on from: all of the log up to the checkpoint, folded. */
+/** The state that a fold continues from: everything in the log up to the checkpoint is folded. */
 export interface ReplicaStart {
   readonly network: Network;
   readonly digests: FeedDigests;
@@ -16,17 +16,17 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-/** Events folded at a stretch: a millisecond, with what listeners do at each. */
+/** Events folded in one slice: about a millisecond, including what listeners do at each. */
 export const EVENTS_PER_SLICE = 64;
-/** A wait for a position at most; a caller beyond it is told at once that it cannot wait. */
+/** How many callers may wait for a position; a further caller is told at once that it cannot wait. */
 const MAX_WAITERS = 65_536;
 
 /**
- * The network as it stands, kept up with the log: the one fold of a process, which the registrar decides against, the distributor
- * publishes from and the queries read. It folds events in the order of the log and tells listeners after each.
+ * The present network, kept up with the log: the one fold of a process. The registrar decides against it, the distributor
+ * publishes from it and queries read it. It folds events in the order of the log and calls listeners after each.
  *
- * A fold that throws is a defect, and a table after it would be a guess. So the replica stops there, says so through `failed`, and
- * answers no waiter any more; the process is expected to end.
+ * A fold that throws is a defect, and any table after it would be a guess. So the replica stops there, reports it through
+ * `failed`, and answers no waiter any more; the process is expected to end.
  */
 export class Replica {
   readonly network: Network;
@@ -42,7 +42,7 @@ export class Replica {
   #eventsFolded = 0;
   #caughtUp = false;
 
-  /** Without a start it folds the whole log. */
+  /** Without a start, it folds the whole log. */
   constructor(store: EventStore, logger: Logger, start: Partial<ReplicaStart> = {}, timers: Timers = systemClock) {
     this.#timers = timers;
     this.network = start.network ?? new Network();
@@ -60,12 +60,15 @@ export class Replica {
     return this.#caughtUp;
   }
 
-  /** Before `start`. */
+  /** To be called before `start`. */
   onFolded(listener: FoldListener): void {
     this.#listeners.push(listener);
   }
 
-  /** Resolves when everything that is in the log now has been folded, and goes on following. `failed` is called if it cannot go on. */
+  /**
+   * Resolves when everything that is in the log at the call has been folded; the replica then keeps following. Calls `failed` if
+   * it cannot go on.
+   */
   start(failed: (cause: unknown) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#running = this.#follow(resolve).catch((cause: unknown) => {
@@ -76,14 +79,14 @@ export class Replica {
     });
   }
 
-  /** Resolves when the network has passed the position; rejects if too many wait. The caller sets its own time limit. */
+  /** Resolves when the network has passed the position; rejects if too many callers wait. The caller sets its own time limit. */
   passed(position: Position): Promise<void> {
     if (this.network.position >= position) return Promise.resolve();
     if (this.#waiters.length >= MAX_WAITERS) return Promise.reject(new Error('too many callers wait for the fold'));
     return new Promise((resolve) => this.#waiters.push({ position, resolve }));
   }
 
-  /** Whether the network passes the position in time; false at once if too many wait. */
+  /** Whether the network passes the position in time; false at once if too many callers wait. */
   passedWithin(position: Position, limitMs: number): Promise<boolean> {
     if (this.network.position >= position) return Promise.resolve(true);
     if (this.#waiters.length >= MAX_WAITERS) return Promise.resolve(false);
@@ -116,7 +119,7 @@ export class Replica {
     }
   }
 
-  /** Once it has caught up, in slices, between which the event loop goes round: what is served meanwhile waits for one of them. */
+  /** After the first catch-up it folds in slices, so other work waits for one slice at most. */
   async #foldAll(events: readonly RecordedEvent[]): Promise<void> {
     for (let at = 0; at < events.length && !this.#stopping.signal.aborted; at++) {
       if (this.#caughtUp && at > 0 && at % EVENTS_PER_SLICE === 0) {
