@@ -1,15 +1,15 @@
 import type { Command, Facts, Sweep, TenantSystem } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
 
-/** Who asks (contract, «Callers»). */
+/** Who sends a command (contract, «Callers»). */
 export type Caller =
   | { readonly kind: 'operator'; readonly name: string }
-  /** `tenants` null is any tenant. */
+  /** `tenants` null means any tenant. */
   | { readonly kind: 'nve'; readonly nveId: string; readonly tenants: readonly string[] | null }
-  /** The NVA itself: lapses. */
+  /** The NVA itself, for lapses. */
   | { readonly kind: 'system'; readonly part: string };
 
-/** The caller as it stands in an event's audit fields. */
+/** The caller as recorded in an event's audit fields. */
 export function actorOf(caller: Caller): string {
   switch (caller.kind) {
     case 'operator':
@@ -22,9 +22,9 @@ export function actorOf(caller: Caller): string {
 }
 
 /**
- * The tenant system that a caller may name, or none: an NVE names those attached to it, everybody else every one. What an NVE is
- * told of one that it may not name follows from this answer alone, so it is the same for one that is elsewhere, one of another
- * tenant, and one that does not exist.
+ * Returns the tenant system if the caller may name it, else null: an NVE may name those attached to it, every other caller may
+ * name all. The answer to an NVE about a tenant system that it may not name depends on this result alone. So the answer is the
+ * same if the tenant system is elsewhere, is another tenant's, or does not exist.
  */
 export function nameable<T extends Pick<TenantSystem, 'attachments'>>(caller: Caller, ts: T | null): T | null {
   if (caller.kind !== 'nve') return ts;
@@ -32,9 +32,9 @@ export function nameable<T extends Pick<TenantSystem, 'attachments'>>(caller: Ca
 }
 
 /**
- * Refuses what the caller may not do. An NVE speaks for itself, for the tenant systems attached to it, and for the tenants that it may
- * serve; an operator may do everything. `ts` is the tenant system that the command is about, as it stands;
- * of a passing the taker: whoever may attach a tenant's systems may move them to itself, and their addresses as well.
+ * Refuses what the caller may not do. An NVE acts for itself, for the tenant systems attached to it, and for the tenants that it
+ * may serve; an operator may do everything. `ts` is the present tenant system that the command is about; for a passing it is the
+ * taker, since an NVE that may attach a tenant's systems may move them, and also their addresses, to itself.
  */
 export function authorize(caller: Caller, command: Command, ts: TenantSystem | null): void {
   const refusal = refusalFor(caller, command, ts);
@@ -70,8 +70,8 @@ export function refusalFor(caller: Caller, command: Command, ts: TenantSystem | 
 }
 
 /**
- * Why the caller may not give the sweep; null if it may. An NVE says what it has itself, whatever it names: what is not at it is
- * not touched.
+ * Why the caller may not give the sweep; null if it may. An NVE states what it has itself, whatever it names: tenant systems that
+ * are not at the NVE are not touched.
  */
 export function refusalForSweep(caller: Caller, sweep: Sweep): Refusal | null {
   if (caller.kind !== 'nve') return null;
@@ -79,9 +79,9 @@ export function refusalForSweep(caller: Caller, sweep: Sweep): Refusal | null {
 }
 
 /**
- * The facts that a command about a tenant system of `tenantId` is decided by. Who holds an address is told within one tenant only.
- * For an NVE, a VN is there if it is that tenant's, and the NVE may serve the tenant or is in the VN: every other one is as unknown
- * as one that does not exist. `isIn` says whether an NVE is in a VN.
+ * The facts for a command about a tenant system of `tenantId`. The holder of an address is shown within one tenant only. For an
+ * NVE, a VN exists if it is that tenant's, and the NVE may serve the tenant or is in the VN; every other VN is unknown, as if it
+ * did not exist. `isIn` tells whether an NVE is in a VN.
  */
 export function factsFor(caller: Caller, tenantId: string, facts: Facts, isIn: (nveId: string, vnid: number) => boolean): Facts {
   const ofTenant = (vnid: number): boolean => facts.vn(vnid)?.tenantId === tenantId;
@@ -95,8 +95,8 @@ export function factsFor(caller: Caller, tenantId: string, facts: Facts, isIn: (
 }
 
 /**
- * A refusal as the caller may hear it: an NVE is not told which other NVE it is about, nor how much that one has, which is not its
- * tenants' alone.
+ * The refusal in the form that the caller may see. An NVE does not learn which other NVE a refusal is about, nor the numbers of
+ * that NVE, which include those of other tenants.
  */
 export function toldTo(caller: Caller, refusal: Refusal): Refusal {
   const { field, received } = refusal.detail;
@@ -135,7 +135,10 @@ const served = (caller: NveCaller, tenantId: string): Refusal | null =>
 const hosted = (caller: NveCaller, ts: TenantSystem | null, field = 'tsId'): Refusal | null =>
   nameable(caller, ts) ? null : forbidden(`the tenant system is not attached to NVE ${caller.nveId}`, field);
 
-/** What an operator is told of a detach that comes late (R55), without where the tenant system is, and whether it is anywhere. */
+/**
+ * The refusal that an operator gets for a late detach (R55). It does not say where the tenant system is, nor whether it is
+ * attached at all.
+ */
 const notAtNve = (tsId: string, nveId: string): Refusal =>
   new Refusal('ts-not-at-nve', `tenant system ${tsId} is not at NVE ${nveId}`, { field: 'nveId', received: nveId, row: 'R55' });
 

@@ -1,14 +1,14 @@
 import { standingOf, type Conflict, type FoldedTs } from '@nva/fold';
 import type { Position } from '@nva/ports';
 
-/** What an accepted command came to (contract, «Answers»). */
+/** The result of an accepted command (contract, «Answers»). */
 export interface Answer {
-  /** False: it was so already, and nothing was recorded. */
+  /** False if the state was so already, and nothing was recorded. */
   readonly recorded: boolean;
-  /** Position and revision of the last event of what the command is about; 0 and -1 if there is none. */
+  /** Position and revision of the last event of the command's aggregate; 0 and -1 if there is none. */
   readonly position: Position;
   readonly revision: number;
-  /** False if it is recorded but does not count: it lost a race for an address, or its VN went away. */
+  /** False if the command is recorded but does not count: it lost a race for an address, or its VN went away. */
   readonly effective: boolean;
   readonly conflicts: readonly Conflict[];
   /** VNs that the tenant system is in. */
@@ -21,7 +21,7 @@ export function answerForTenantSystem(ts: FoldedTs | undefined, recorded: boolea
   return { recorded, position: ts.position, revision: ts.revision, effective, conflicts, memberships };
 }
 
-/** Of the holder, and effective if what came of it is so for both. */
+/** The holder's answer; effective only if the result is effective for both. */
 export function answerForPassing(holder: FoldedTs | undefined, taker: FoldedTs | undefined): Answer {
   const [own, takers] = [answerForTenantSystem(holder, true), answerForTenantSystem(taker, true)];
   return { ...own, effective: own.effective && takers.effective, conflicts: [...own.conflicts, ...takers.conflicts] };

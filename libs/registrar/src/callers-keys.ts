@@ -3,21 +3,21 @@ import type { Answer } from './answer.ts';
 export interface Remembered {
   readonly key: string;
   readonly requestDigest: string;
-  /** By the wall clock of whoever recorded it, milliseconds since the epoch. */
+  /** Wall time of the process that recorded it, milliseconds since the epoch. */
   readonly recordedAt: number;
-  /** By `KeyTime`: what its time is reckoned from. */
+  /** In the time of `KeyTime`; the age of the key counts from here. */
   readonly heardMs: number;
   readonly answer: Promise<Answer>;
-  /** The answer, once the event that it was given for is in the fold: until then the command may still fail. */
+  /** The answer, once its event is in the fold; until then the command may still fail. */
   folded: Answer | null;
 }
 
-/** Places of keys that are gone, beyond as many as there are keys, before the queue is written anew. */
+/** How many places of deleted keys the queue may have beyond the number of its keys, before it is compacted. */
 const MAX_GONE = 64;
 
 /**
- * Keys in order of arrival. Why not a Map alone, which keeps that order: finding its first entry passes over every one that was
- * deleted before it, which costs 0.1 ms where keys come and go at the bound.
+ * Keys in order of arrival. Why not a Map alone, which keeps that order: finding its first entry passes over every entry that was
+ * deleted before it, which costs 0.1 ms if keys come and go at the bound.
  */
 class KeyQueue {
   readonly #byKey = new Map<string, Remembered>();
@@ -57,8 +57,8 @@ class KeyQueue {
 }
 
 /**
- * The Idempotency-Keys of one caller. Those of commands that recorded nothing stand apart and are given up first: sending what is
- * so already costs a caller no log, and would else end its keys that count.
+ * The Idempotency-Keys of one caller. Keys of commands that recorded nothing are kept apart and evicted first: such commands cost
+ * their caller no event, and would otherwise evict its keys that matter.
  */
 export class CallersKeys {
   readonly #recorded = new KeyQueue();
@@ -68,7 +68,7 @@ export class CallersKeys {
     return this.#recorded.get(key) ?? this.#unrecorded.get(key);
   }
 
-  /** One that is not there yet. */
+  /** Adds a key that is not there yet. */
   put(remembered: Remembered, recorded: boolean): void {
     (recorded ? this.#recorded : this.#unrecorded).push(remembered);
   }
@@ -77,7 +77,7 @@ export class CallersKeys {
     return this.#recorded.delete(key) || this.#unrecorded.delete(key);
   }
 
-  /** The one to give up next; undefined where there is none. */
+  /** The key to evict next; undefined if there is none. */
   get next(): Remembered | undefined {
     return this.#unrecorded.first ?? this.#recorded.first;
   }
@@ -86,7 +86,7 @@ export class CallersKeys {
     return [...this.#recorded.all(), ...this.#unrecorded.all()];
   }
 
-  /** One from before a time, if the oldest of either kind is. */
+  /** A key from before the time, if the oldest recorded or the oldest unrecorded key is. */
   before(time: number): Remembered | undefined {
     return [this.#unrecorded.first, this.#recorded.first].find((oldest) => oldest !== undefined && oldest.heardMs < time);
   }

@@ -18,8 +18,8 @@ import type { QuotaKeeper } from './quota-keeper.ts';
 import type { Request } from './request.ts';
 
 /**
- * What deciders say of a request that its caller may make: by the fold and everything decided but not folded yet, and within the
- * quotas. Throws Refusal as the caller may hear it.
+ * Decides requests whose callers are authorized, on the fold and on everything that is decided but not folded yet, and within the
+ * quotas. Throws Refusal in the form that the caller may see.
  */
 export class Decisions {
   readonly #network: Network;
@@ -32,7 +32,7 @@ export class Decisions {
     this.#quotas = quotas;
   }
 
-  /** null where there is nothing to record. */
+  /** null if there is nothing to record. */
   event(request: Request, stream: string, audit: Audit): NvaEvent | null {
     return told(request.caller, () => {
       const { state } = this.#overlay.stream(stream);
@@ -42,7 +42,7 @@ export class Decisions {
     });
   }
 
-  /** null where there is nothing to record. */
+  /** null if there is nothing to record. */
   passing({ command, caller }: Request, stream: string, toStream: string, audit: Audit): Passing | null {
     return told(caller, () => {
       const { state: holder, revision } = this.#overlay.stream(stream) as TenantSystemStanding;
@@ -80,7 +80,7 @@ interface TenantSystemStanding {
   readonly revision: number;
 }
 
-/** What another NVE is and has is nothing that an NVE is told. */
+/** Removes from a refusal what an NVE must not learn about other NVEs. */
 function told<T>(caller: Caller, decided: () => T): T {
   try {
     return decided();

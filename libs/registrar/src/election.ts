@@ -6,11 +6,14 @@ import { actorOf } from './access.ts';
 import type { Group, Groups } from './groups.ts';
 import type { TermScope } from './term-scope.ts';
 
-/** How often a registrar looks whether the owner of its group is there. */
+/** How often a registrar probes the owner of its group. */
 export const PROBE_EVERY_MS = 1_000;
-/** Looks in a row that the owner must miss before another takes over. */
+/** Probes in a row that the owner must miss before another registrar takes over. */
 export const MISSES_BEFORE_TAKEOVER = 3;
-/** A process that lost the group leaves it alone for so long: two that cannot hear each other must not take turns. */
+/**
+ * A process that lost the group does not take it over for this long: two registrars that cannot hear each other must not take
+ * turns.
+ */
 const PAUSE_AFTER_LOSS_MS = 10_000;
 
 const CALLER = { kind: 'system', part: 'election' } as const;
@@ -20,15 +23,16 @@ export interface ElectionOptions {
   readonly group: Group;
   /** Where other registrars reach this one. */
   readonly url: string;
-  /** Whether the registrar of that id answers there. Never rejects, and takes less than PROBE_EVERY_MS. */
+  /** Whether the registrar with that id answers at the URL. Never rejects, and takes less than PROBE_EVERY_MS. */
   readonly probe: (url: string, oracleId: string) => Promise<boolean>;
   readonly ids?: Ids;
 }
 
 /**
- * One owner of a group's terms among the registrars that serve it (design/registrars, «A group's terms have one owner»): the last that
- * wrote `OracleTookOver` to the group's stream, with the exact revision. The others look after it, and one of them takes over when it
- * does not answer. Whether an earlier owner knows that it is superseded does not matter: its lapses are void (`isVoid`).
+ * Determines the one owner of a group's terms among the registrars that serve the group (design/registrars, «A group's terms have
+ * one owner»): the last registrar that wrote `OracleTookOver` to the group's stream, at the exact revision. The others probe it,
+ * and one of them takes over when it does not answer. It does not matter whether an earlier owner knows that it is superseded:
+ * its lapses are void (`isVoid`).
  */
 export class Election implements TermScope {
   readonly oracleId: string;
@@ -46,7 +50,7 @@ export class Election implements TermScope {
   #hasLost = false;
   #lostMs = -PAUSE_AFTER_LOSS_MS;
 
-  /** Before the replica starts. */
+  /** To be created before the replica starts. */
   constructor(store: EventStore, replica: Replica, clock: Clock, logger: Logger, options: ElectionOptions) {
     this.#store = store;
     this.#replica = replica;
@@ -81,7 +85,7 @@ export class Election implements TermScope {
     this.#listeners.push(listener);
   }
 
-  /** Once the replica has caught up. Resolves when it is known whether this process or another owns the group. */
+  /** To be called once the replica has caught up. Resolves when it is known whether this process or another one owns the group. */
   async start(): Promise<void> {
     await this.look();
     this.#endLooks = this.#clock.every(PROBE_EVERY_MS, () => {
@@ -94,16 +98,17 @@ export class Election implements TermScope {
     await this.#round;
   }
 
-  /** One look at the owner, and a takeover if it is due. Called by the timer. */
+  /** Probes the owner once, and takes over if that is due. Called by the timer. */
   async look(): Promise<void> {
     const { probe, url } = this.#options;
     const oracle = this.#replica.network.oracles.get(this.group.name);
     if (oracle?.oracleId === this.oracleId) return;
-    // An owner of this very address is a former process of this registrar: nobody else is there. Unless it has taken over from this one.
+    // An owner with this process's own address is a former process of this registrar, so nobody else is there. Exception: another
+    // registrar with the same address has taken over from this process.
     if (oracle && (oracle.url !== url || this.#hasLost)) {
       const fromMs = this.#clock.monotonicMs();
       const answers = await probe(oracle.url, oracle.oracleId);
-      // A look that took longer than it may was held up here: the answer may have waited unheard.
+      // A probe that took too long was held up in this process: the answer may have arrived unheard.
       if (!answers && this.#clock.monotonicMs() - fromMs > PROBE_EVERY_MS) return;
       this.#misses = answers ? 0 : this.#misses + 1;
       if (this.#misses < MISSES_BEFORE_TAKEOVER || this.#clock.monotonicMs() - this.#lostMs < PAUSE_AFTER_LOSS_MS) return;
@@ -129,7 +134,7 @@ export class Election implements TermScope {
       { stream: oracleStream(group.name), expectedRevision, events: [{ id: this.#ids.uuid(), event }] },
     ]);
     this.#misses = 0;
-    // Somebody else may have come first: either way the fold tells who.
+    // Another registrar may have come first; in both cases the fold tells who is the owner.
     await this.#replica.passed(result!.outcome === 'appended' ? result!.position : (await this.#store.head()).position);
   }
 

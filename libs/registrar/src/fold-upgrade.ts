@@ -4,13 +4,13 @@ import { actorOf } from './access.ts';
 
 const CALLER = { kind: 'system', part: 'fold' } as const;
 const STREAM = 'fold';
-/** Rounds against other processes that upgrade the same log; each is lost to one that got further. */
+/** Attempts against other processes that upgrade the same log. Each failed attempt means that another process made progress. */
 const MAX_ROUNDS = 8;
 
 /**
- * Brings a log to the newest rules of the fold that this build has, once the replica has caught up: one `FoldUpgraded`, whose change is
- * what the rules change in the tables. Several processes may do so at once; one wins. A process of an older build stops when it meets the
- * event, since it could only guess from there on.
+ * Upgrades a log to the newest rules of the fold that this build has, once the replica has caught up: it appends one
+ * `FoldUpgraded`, whose change is the difference that the rules make in the tables. Several processes may do this at once; one
+ * wins. A process of an older build stops when it meets the event, because it could only guess from there on.
  */
 export async function upgradeFold(store: EventStore, replica: Replica, clock: Clock, logger: Logger, ids: Ids = randomIds): Promise<void> {
   const { network } = replica;

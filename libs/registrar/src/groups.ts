@@ -2,22 +2,22 @@ import type { Command, Nve, TenantSystem, TenantSystemCommand } from '@nva/domai
 import { isTenantSystemCommand, isVnCommand } from '@nva/domain';
 import type { Network } from '@nva/fold';
 
-/** A group of tenant systems that one NVA serves (R34), and where its registrars are. */
+/** A group of tenant systems that a set of registrars serves (R34), and the addresses of these registrars. */
 export interface Group {
   readonly name: string;
-  /** Registrars of the group, as others reach them. */
+  /** URLs at which other registrars reach the registrars of the group. */
   readonly urls: readonly string[];
   readonly nves: readonly string[];
   readonly sites: readonly string[];
   readonly tenants: readonly string[];
-  /** Serves what no other group names. Exactly one does. */
+  /** Whether the group serves everything that no other group names. This is true for exactly one group. */
   readonly rest: boolean;
 }
 
 /**
- * Which group serves what. The NVE decides before its site, the site before the tenant, and what nobody names goes to the group of the
- * rest. An NVE's lease goes by NVE and site; a tenant system's lifetimes by all three. VNs belong to no group: every registrar takes
- * their commands.
+ * Tells which group serves what. The NVE has precedence over its site, and the site over the tenant; everything else belongs to
+ * the group of the rest. An NVE's lease is assigned by NVE and site; a tenant system's lifetimes by all three. VNs belong to no
+ * group: every registrar takes their commands.
  */
 export class Groups {
   readonly list: readonly Group[];
@@ -26,7 +26,7 @@ export class Groups {
   readonly #byTenant: ReadonlyMap<string, Group>;
   readonly #rest: Group;
 
-  /** `list` has been checked: no name, NVE, site or tenant twice, one group of the rest. */
+  /** The caller has checked `list`: no name, NVE, site or tenant occurs twice, and one group serves the rest. */
   constructor(list: readonly Group[]) {
     this.list = list;
     this.#byNve = indexed(list, (group) => group.nves);
@@ -47,7 +47,10 @@ export class Groups {
     );
   }
 
-  /** The group that a command belongs to; null for one that every registrar takes. `meant` finds the tenant system that it is about. */
+  /**
+   * The group of a command; null for a command that every registrar takes. `meant` finds the tenant system that the command is
+   * about.
+   */
   ofCommand(command: Command, network: Network, meant: (command: TenantSystemCommand) => TenantSystem | null): Group | null {
     if (isVnCommand(command)) return null;
     const siteOf = (nveId: string | undefined): string | undefined =>
@@ -55,7 +58,7 @@ export class Groups {
     if (!isTenantSystemCommand(command))
       return this.ofNve(command.nveId, command.type === 'connectNve' ? command.siteId : siteOf(command.nveId));
     const known = meant(command);
-    // A move belongs to where the tenant system goes.
+    // A move belongs to the group of the NVE that the tenant system moves to.
     const nveId = 'nveId' in command ? command.nveId : known?.attachments[0]?.nveId;
     return this.ofTenantSystem(command.tenantId ?? known?.tenantId, nveId, siteOf(nveId));
   }

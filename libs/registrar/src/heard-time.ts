@@ -1,22 +1,22 @@
-/** How often a process should look at its clock (`HeardTime.tick`). */
+/** How often a process should call `HeardTime.tick`. */
 export const TICK_MS = 100;
-/** How much later than that a look may come, and the time until it still counts. */
+/** How much later than that a call may come. Up to this point the time still counts. */
 export const TOLERANCE_MS = 50;
 /**
- * After a silence this long connections have broken, and whoever comes back needs its time: the process was stopped, the machine
- * asleep, the brokers away.
+ * After a silence of this length connections have broken, and NVEs need time to come back: the process was stopped, the machine
+ * asleep, or the brokers away.
  */
 export const OUTAGE_MS = 10_000;
 
 /**
- * Time in which this process could hear. It goes on with the clock while the process looks at it often enough. Where a look comes late the
- * process was busy or stood still, and what passed until then counts for nobody; nor does time in which a way in is closed.
+ * Time in which this process could hear. It runs with the clock while the process calls `tick` often enough. If a call comes
+ * late, the process was busy or stopped, and the time that passed does not count; nor does time in which an input is closed.
  */
 export class HeardTime {
   #lookMs: number;
   #heardMs = 0;
   #unheardMs = 0;
-  /** Of the silence that goes on. */
+  /** Length of the present silence. */
   #silenceMs = 0;
   #deaf = false;
 
@@ -24,15 +24,19 @@ export class HeardTime {
     this.#lookMs = nowMs;
   }
 
-  /** Milliseconds that did not count, so far. */
+  /** Milliseconds that did not count so far. */
   get unheardMs(): number {
     return this.#unheardMs;
   }
 
-  /** Looks at the clock. `deaf`: a way in is closed now. Returns how long the silence was that is over with this look, in milliseconds. */
+  /**
+   * Looks at the clock. `deaf`: an input is closed now. Returns the length of the silence that ends with this look, in
+   * milliseconds.
+   */
   tick(nowMs: number, deaf = false): number {
     const countedMs = this.#countedMs(nowMs);
-    // Not from the sum of what has counted: the clock has fractions, and a sum that rounds would give a little less than nothing.
+    // Not computed from the sum of what has counted: the clock has fractions, and the rounding of a sum could give slightly less
+    // than zero.
     const unheardMs = nowMs - this.#lookMs - countedMs;
     this.#heardMs += countedMs;
     this.#lookMs = nowMs;
@@ -45,12 +49,12 @@ export class HeardTime {
     return silenceMs;
   }
 
-  /** Milliseconds that have counted by a time on the clock, which is not before the last look. */
+  /** Milliseconds that have counted by a time on the clock, which must not be before the last look. */
   at(nowMs: number): number {
     return this.#heardMs + this.#countedMs(nowMs);
   }
 
-  /** What counts of the time since the last look. */
+  /** The part of the time since the last look that counts. */
   #countedMs(nowMs: number): number {
     return this.#deaf ? 0 : Math.min(nowMs - this.#lookMs, TICK_MS + TOLERANCE_MS);
   }

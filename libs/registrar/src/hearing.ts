@@ -1,29 +1,29 @@
 import type { Timers } from '@nva/ports';
 
 /**
- * Turns of the event loop without a new connection in which what waits on sockets gets to its handler: it is read, and its request
- * is taken.
+ * Turns of the event loop without a new connection, within which data that waits on sockets is read and its request reaches its
+ * handler.
  */
 const QUIET_TURNS = 4;
 /**
- * In a turn one connection is accepted (libuv since 1.45); more than may wait in the queue of the system (511) were not there at
- * the beginning.
+ * Upper bound of turns. The event loop accepts one connection in a turn (libuv since 1.45), and the system's queue holds 511;
+ * more connections than these arrived after the beginning.
  */
 const MAX_TURNS = 1_024;
-/** What has been under way for so long is not waited for: it hangs. */
+/** A request that takes longer than this hangs, and is not waited for. */
 const MAX_HANDLING_MS = 30_000;
 
-/** Whether everything that has reached this process has been heard. */
+/** Tells whether everything that has reached this process has been handled. */
 export interface Hearing {
-  /** A way in is closed now: nobody can be heard there. */
+  /** An input is closed now: nobody can be heard there. */
   readonly deaf: boolean;
-  /** Resolves when all that had arrived before the call has been read and handled, or after a bounded time. */
+  /** Resolves when everything that had arrived before the call has been read and handled, or after a bounded time. */
   heard(): Promise<void>;
 }
 
 /**
- * What has arrived and is not handled yet: requests that wait for their turn, lines of commands, commands from Kafka. They count as heard
- * when they arrive, so nothing is decided from somebody's silence while they wait.
+ * What has arrived and is not handled yet: requests that wait for their turn, lines of commands, commands from Kafka. They count
+ * as heard when they arrive, so nothing lapses for a caller whose request is waiting here.
  */
 export class Arrivals implements Hearing {
   readonly #timers: Timers;
@@ -35,7 +35,7 @@ export class Arrivals implements Hearing {
     this.#timers = timers;
   }
 
-  /** Arrived and not handled. */
+  /** Number of requests that have arrived and are not handled. */
   get pending(): number {
     return this.#pending.size;
   }
@@ -44,17 +44,17 @@ export class Arrivals implements Hearing {
     return this.#waysIn.some((open) => !open());
   }
 
-  /** A way in that may be closed at times; `open` tells whether it is open now. */
+  /** Adds an input that may be closed at times; `open` tells whether it is open now. */
   comesBy(open: () => boolean): void {
     this.#waysIn.push(open);
   }
 
-  /** A connection was accepted; what it brings is still to be read. */
+  /** A connection was accepted; its data is still to be read. */
   connected(): void {
     this.#connections++;
   }
 
-  /** Something has arrived; what it returns says that it is handled, and may be called again. */
+  /** A request has arrived. The returned function reports that it is handled; it may be called repeatedly. */
   arrived(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#pending.add(promise);
@@ -64,7 +64,7 @@ export class Arrivals implements Hearing {
     };
   }
 
-  /** The same for what is handled when a promise settles. */
+  /** The same for a request that is handled when a promise settles. */
   async until<T>(handled: Promise<T>): Promise<T> {
     const done = this.arrived();
     try {

@@ -1,20 +1,20 @@
-/** Commands that come while others are decided again: they wait, and follow in their order. */
+/** Holds commands that arrive while others are decided again; they follow in their order. */
 export class Holding {
   #depth = 0;
   readonly #held: (() => void)[] = [];
   #commands = 0;
 
-  /** Whether what comes now has to wait. */
+  /** Whether a command that arrives now has to wait. */
   get isOn(): boolean {
     return this.#depth > 0;
   }
 
-  /** Commands that wait. */
+  /** Number of commands that wait. */
   get commands(): number {
     return this.#commands;
   }
 
-  /** Has so many commands wait; `submit` is their turn. */
+  /** Holds this number of commands; `submit` is called when it is their turn. */
   hold<T>(commands: number, submit: () => Promise<T>): Promise<T> {
     this.#commands += commands;
     return new Promise((resolve) =>
@@ -25,7 +25,7 @@ export class Holding {
     );
   }
 
-  /** What comes until `work` is done waits. */
+  /** Commands that arrive until `work` is done have to wait. */
   async during(work: () => Promise<void>): Promise<void> {
     this.#depth++;
     try {

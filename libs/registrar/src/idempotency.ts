@@ -5,13 +5,13 @@ import type { Answer } from './answer.ts';
 import { CallersKeys, type Remembered } from './callers-keys.ts';
 import { Ranking } from './ranking.ts';
 
-/** How long a key names one request (contract, «How many keys are kept»). */
+/** How long a key stands for one request (contract, «How many keys are kept»). */
 export const IDEMPOTENCY_WINDOW_MS = 24 * 3_600_000;
-/** Keys remembered over all callers. Beyond it whoever has the most loses one. */
+/** Keys kept for all callers together. Beyond this, the caller with the most loses one. */
 export const MAX_IDEMPOTENCY_KEYS = 200_000;
-/** Keys remembered of one caller. Beyond it that caller loses one. */
+/** Keys kept for one caller. Beyond this, that caller loses one. */
 export const MAX_KEYS_PER_CALLER = 50_000;
-/** Keys that are over are looked for so often, by `KeyTime`. */
+/** How often expired keys are looked for, in the time of `KeyTime`. */
 const SWEEP_EVERY_MS = 60_000;
 
 export interface KeyBounds {
@@ -22,8 +22,8 @@ export interface KeyBounds {
 const BOUNDS: KeyBounds = { inAll: MAX_IDEMPOTENCY_KEYS, perCaller: MAX_KEYS_PER_CALLER };
 
 /**
- * The time by which keys are over: that of the wall when the process started, and from then on that of the monotonic clock. A wall
- * clock that jumps ends no key, so that a command which is repeated across the jump is not done twice.
+ * The time by which keys expire: the wall time when the process started, and from then on the monotonic clock. So a jump of the
+ * wall clock ends no key, and a command that is repeated across the jump is not done twice.
  */
 export class KeyTime {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
@@ -38,20 +38,20 @@ export class KeyTime {
     return this.#startMs + this.#clock.monotonicMs();
   }
 
-  /** When an event was heard of: now, if it is news; else when its audit says, though never later than now. */
+  /** When an event was heard of: now, if it is new; else the time in its audit fields, but never later than now. */
   heardMs({ recordedAt }: Audit, isNews: boolean): number {
     return isNews ? this.nowMs() : Math.min(recordedAt, this.nowMs());
   }
 }
 
 /**
- * The answers given under an Idempotency-Key. Keys of recorded commands are in their events, so the registrar fills this again from
- * the log, or a snapshot of it, when it starts. A command that was refused leaves nothing: trying it again is deciding it again.
- * One that changed nothing is remembered for as long as the process lives.
+ * The answers given under each Idempotency-Key. The keys of recorded commands are in their events, so a registrar fills this
+ * index at its start from the log, or from a snapshot. A refused command leaves nothing here: a repeat is decided again. A
+ * command that changed nothing is remembered for the life of the process.
  *
- * Callers share the memory fairly: one is full at its own bound, and where all of it is, the one with the most keys gives way. So
- * with n callers, each has its newest `inAll / n` keys in force whatever the others send. Why not the oldest of all: one caller
- * could then end everybody's keys in seconds.
+ * Callers share the memory fairly. A caller is full at its own bound; if the whole memory is full, the caller with the most keys
+ * loses one. So with n callers, each keeps its newest `inAll / n` keys whatever the others send. Why not evict the oldest of all:
+ * one caller could then end everybody's keys in seconds.
  */
 export class IdempotencyIndex {
   readonly #bounds: KeyBounds;
@@ -65,17 +65,17 @@ export class IdempotencyIndex {
     this.#bounds = bounds;
   }
 
-  /** Keys held now. */
+  /** Number of keys held now. */
   get size(): number {
     return this.#size;
   }
 
-  /** Keys given up before their time, since the start. */
+  /** Number of keys evicted before their time, since the start. */
   get evicted(): number {
     return this.#evicted;
   }
 
-  /** `onlyRecorded` leaves out what this process itself has on its way. */
+  /** `onlyRecorded` leaves out commands of this process that are still on their way. */
   find(actor: string, key: string, requestDigest: string, nowMs: number, onlyRecorded = false): Promise<Answer> | undefined {
     const remembered = this.#callers.get(actor)?.get(key);
     if (!remembered || (onlyRecorded && remembered.folded === null) || remembered.heardMs < nowMs - IDEMPOTENCY_WINDOW_MS) return undefined;
@@ -88,7 +88,7 @@ export class IdempotencyIndex {
     return remembered.answer;
   }
 
-  /** `recorded`: the command has an event, or is to have one. `heardMs` by `KeyTime`. */
+  /** `recorded`: the command has an event, or will have one. `heardMs` is in the time of `KeyTime`. */
   remember(audit: Audit, answer: Promise<Answer>, recorded: boolean, heardMs: number): void {
     const { actor, idempotencyKey: key, requestDigest, recordedAt } = audit;
     if (key === null || requestDigest === null) return;
@@ -99,18 +99,18 @@ export class IdempotencyIndex {
     });
   }
 
-  /** The event that carries the key is folded: from here on the key is in no tail of the log any more, but in snapshots. */
+  /** The event that carries the key is folded. From here on a snapshot, and not the rest of the log, must contain the key. */
   folded({ actor, idempotencyKey, requestDigest }: Audit, answer: Answer): void {
     const remembered = this.#callers.get(actor)?.get(idempotencyKey ?? '');
     if (remembered?.requestDigest === requestDigest) remembered.folded = answer;
   }
 
-  /** Those of events that are folded now, of each caller in order of arrival; made as they are asked for. */
+  /** The keys of folded events, of each caller in order of arrival; produced lazily. */
   keys(): Iterable<SnapshotKey> {
     return snapshotKeys([...this.#callers].map(([actor, keys]) => [actor, keys.all().filter(({ folded }) => folded !== null)] as const));
   }
 
-  /** Takes in keys of a snapshot, those that are still good at `nowMs` of `KeyTime`. */
+  /** Adds the keys of a snapshot that are still valid at `nowMs` of `KeyTime`. */
   restore(keys: Iterable<SnapshotKey>, nowMs: number): void {
     for (const { actor, key, requestDigest, recordedAt, position, revision, effective, conflicts, memberships } of keys) {
       const heardMs = Math.min(recordedAt, nowMs);
@@ -151,7 +151,7 @@ export class IdempotencyIndex {
     if (keys.next === undefined) this.#callers.delete(actor);
   }
 
-  /** Takes out what is over, of everyone: the keys of a caller that sends no more would else weigh on the others. */
+  /** Removes expired keys of all callers: otherwise the keys of a caller that sends no more would burden the others. */
   #sweep(now: number): void {
     if (now < this.#sweptAt + SWEEP_EVERY_MS) return;
     this.#sweptAt = now;

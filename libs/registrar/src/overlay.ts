@@ -23,16 +23,19 @@ export interface StreamState {
 }
 
 interface Pending extends StreamState {
-  /** The last event that passes an address to this tenant system: until it is folded, what is folded of this one lacks that. */
+  /**
+   * The last event that passes an address to this tenant system. Until it is folded, the folded state of this tenant system lacks
+   * the address.
+   */
   readonly from?: { readonly stream: string; readonly revision: number };
-  /** Keys of `#handed` that hang on this stream. */
+  /** Keys in `#handed` that belong to this stream. */
   readonly gives?: readonly string[];
 }
 
 /**
- * What has been decided but not folded yet, over the fold. Every decision of this process sees it, so a duplicate of something that
- * is still being written is refused as one of something written (contract, «Answers»). An entry goes when the fold has caught up with it,
- * or when its append failed.
+ * What is decided but not folded yet, on top of the fold. Every decision of this process sees it. So a duplicate of something
+ * that is still being written is refused like a duplicate of something written (contract, «Answers»). An entry is removed when
+ * the fold has caught up with it, or when its append failed.
  */
 export class Overlay implements TenantSystemNames, PendingWork {
   readonly #network: Network;
@@ -41,16 +44,19 @@ export class Overlay implements TenantSystemNames, PendingWork {
   readonly usage: PendingUsage;
   readonly #pending = new TransientMap<Pending>();
   /**
-   * `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have it on Kafka;
-   * `tunnel address` → those that will be reachable there.
+   * `vnid kind address` → the streams of the tenant systems that will claim it; `nve name` → the NVEs that will have this name on
+   * Kafka; `tunnel address` → the NVEs that will be reachable there.
    */
   readonly #claims = new Index();
-  /** `claim from`, where a tenant system gives a claim to another → that one's stream: it gets the place in the order as well (X2). */
+  /**
+   * `claim from`, for a tenant system that gives a claim to another → the stream of the other, which also gets the place in the
+   * order (X2).
+   */
   readonly #handed = new TransientMap<string>();
-  /** Id → names of tenant systems that are to be and whose id another tenant has. */
+  /** Id → names of pending tenant systems whose id another tenant already uses. */
   readonly #namesakes = new Index();
 
-  /** `counting`: what is pending is counted in `usage`. */
+  /** `counting`: pending decisions are counted in `usage`. */
   constructor(network: Network, counting = false) {
     this.usage = new PendingUsage();
     this.#counting = counting;
@@ -66,7 +72,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return this.#pending.get(stream) ?? this.#folded(stream);
   }
 
-  /** Of a name that a tenant system stands under, or will; null if there is none. */
+  /** The present or pending tenant system with a name; null if there is none. */
   tenantSystem(name: string): TenantSystem | null {
     return this.stream(tsStream(name)).state as TenantSystem | null;
   }
@@ -77,9 +83,9 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   /**
-   * Whether a stream is that of its tenant's own name only because another tenant's attach of that id is on its way. That one may
-   * never come into the log; and where another registrar has given the plain name to this tenant meanwhile, no revision of this
-   * stream would tell.
+   * Whether a stream has the name of id and tenant only because another tenant's attach of that id is on its way. That attach may
+   * never land in the log. And if another registrar has given the plain name to this tenant meanwhile, no revision of this stream
+   * would show it.
    */
   isNamedOnTrust(stream: string, tsId: string): boolean {
     const name = tsNameOf(stream)!;
@@ -104,13 +110,13 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return found;
   }
 
-  /** Takes in an event that is on its way into the log. */
+  /** Adds an event that is on its way into the log. */
   expect(stream: string, event: NvaEvent): void {
     const { state, revision } = this.stream(stream);
     this.#set(stream, { ...this.#pending.get(stream), state: evolve(state, asWritten(event)), revision: revision + 1 });
   }
 
-  /** Takes in a passing that is on its way into the log: its two events, and what the second makes of the taker. */
+  /** Adds a passing that is on its way into the log: its two events, and the effect of the second on the taker. */
   expectPassing(stream: string, toStream: string, { awaited, passed }: Passing): void {
     const [holder, taker] = [stream, toStream].map((one) => claimKeys(this.stream(one).state as TenantSystem));
     this.expect(toStream, awaited);
@@ -126,7 +132,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     this.#hand(taker!, toStream, stream);
   }
 
-  /** What one had and the other has now. */
+  /** Records the claims that one tenant system had and the other now has. */
   #hand(before: ReadonlySet<string>, from: string, to: string): void {
     const [left, taken] = [from, to].map((one) => claimKeys(this.stream(one).state as TenantSystem));
     const given = [...before].filter((claim) => !left!.has(claim) && taken!.has(claim));
@@ -139,7 +145,10 @@ export class Overlay implements TenantSystemNames, PendingWork {
     this.#pending.set(from, { ...pending, gives: [...(pending.gives ?? []), ...given.map((claim) => `${claim} ${from}`)] });
   }
 
-  /** The fold has taken in the event of that revision. Once it has the last one expected it speaks for itself again: true then. */
+  /**
+   * To be called when the fold has applied the event of that revision. Returns true if this was the last expected event of the
+   * stream: the fold alone then answers for it again.
+   */
   folded(stream: string, revision: number): boolean {
     const pending = this.#pending.get(stream);
     if (!pending) return false;
@@ -151,11 +160,11 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return true;
   }
 
-  /** The fold has taken in the passing that is at `revision` of a stream, or passed over it. True as in `folded`. */
+  /** To be called when the fold has applied the passing at `revision` of a stream, or passed over it. Returns as `folded` does. */
   passed(toStream: string, stream: string, revision: number): boolean {
     const pending = this.#pending.get(toStream);
     if (pending?.from?.stream !== stream || pending.from.revision > revision) {
-      // What is folded of it has changed all the same.
+      // The folded state has changed all the same.
       if (pending && this.#counting) this.usage.set(toStream, this.#folded(toStream).state, pending.state);
       return false;
     }
@@ -165,7 +174,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return this.folded(toStream, this.#folded(toStream).revision);
   }
 
-  /** What was expected will not come, or not as expected. */
+  /** The expected events will not come, or not as expected. */
   forget(stream: string): void {
     const pending = this.#pending.get(stream);
     if (!pending) return;
@@ -191,7 +200,8 @@ export class Overlay implements TenantSystemNames, PendingWork {
       return pending ? (pending.state as Nve).status === 'disconnected' : this.#fold.nveDisconnected(nveId);
     },
     nveNamedLike: (nveId) => {
-      // One that is forgotten and not folded yet gives up the other spellings of its id, but for those that Kafka takes for one.
+      // An NVE whose forgetting is not folded yet frees the other spellings of its id, except those that Kafka treats as the
+      // same.
       const isFree = (like: string): boolean =>
         nveIdOnKafka(like) !== nveIdOnKafka(nveId) &&
         (this.#pending.get(nveStream(like))?.state as Nve | undefined)?.status === 'forgotten';
@@ -238,7 +248,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     },
   };
 
-  /** Who has the claim that was of a stream, by as many hands as it went through. */
+  /** The tenant system that now has a claim which a stream had, also if it was passed on several times. */
   #takerOf(claim: string, stream: string): TenantSystem | undefined {
     const to = this.#handed.get(`${claim} ${stream}`);
     if (to === undefined) return undefined;
@@ -267,7 +277,7 @@ export class Overlay implements TenantSystemNames, PendingWork {
     if (before) this.#unclaim(stream, before.state);
     this.#pending.set(stream, next);
     if (this.#counting) this.usage.set(stream, this.#folded(stream).state, next.state);
-    // An orphaned one is in no VN: the one of that VNID may be another tenant's by now.
+    // An orphaned binding is in no VN: the VN of that VNID may be another tenant's by now.
     this.#eachIndexed(stream, next.state, (index, key, entry, binding) =>
       binding && isOrphaned(binding) ? undefined : index.add(key, entry),
     );
@@ -278,8 +288,8 @@ export class Overlay implements TenantSystemNames, PendingWork {
   }
 
   /**
-   * Where what is to be can be found: a tenant system by what it claims, and by its id if that is not its name; an NVE by its name
-   * on Kafka.
+   * Visits the index entries of a pending state: a tenant system's claims, and its id if that is not its name; an NVE's name on
+   * Kafka and its tunnel addresses.
    */
   #eachIndexed(
     stream: string,
@@ -299,8 +309,8 @@ export class Overlay implements TenantSystemNames, PendingWork {
 }
 
 /**
- * Entries by key, in the order in which they came. Most keys have one, which then needs no set: every command that is decided makes
- * two keys and takes them away again.
+ * Entries by key, in order of arrival. Most keys have one entry, which then needs no set: every decided command adds two keys and
+ * removes them again.
  */
 class Index {
   readonly #entries = new TransientMap<string | Set<string>>();
@@ -339,18 +349,18 @@ class Index {
 
 const claimKey = (vnid: number, kind: 'mac' | 'ip', address: string): string => `${vnid} ${kind} ${address}`;
 
-/** All that a tenant system claims, or will. */
+/** All claims that a tenant system has or will have. */
 function claimKeys(ts: TenantSystem): ReadonlySet<string> {
   return new Set(ts.bindings.flatMap((binding) => (isOrphaned(binding) ? [] : claimsBy(ts, binding))));
 }
 
-/** What it claims by a binding: its MAC in that VN, and the IP if there is one. */
+/** The claims from one binding: the MAC in its VN, and the IP if there is one. */
 const claimsBy = ({ mac }: TenantSystem, { vnid, ip }: Binding): readonly string[] =>
   ip === null ? [claimKey(vnid, 'mac', mac)] : [claimKey(vnid, 'mac', mac), claimKey(vnid, 'ip', ip)];
 
 const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
 
-/** An event as whoever folds it will read it: what it registers is registered anew, whatever it was decided on. */
+/** The event as the fold will read it: every binding that it registers counts as registered anew, whatever it was decided on. */
 function asWritten<E extends NvaEvent>(event: E): E {
   const { bindings, toBindings } = event.data as {
     readonly bindings?: readonly Binding[] | null;

@@ -19,7 +19,7 @@ import { Refusal } from '@nva/identifiers';
 
 type State = TenantSystem | Vn | Nve | null;
 
-/** What decisions that are not folded yet will use, stream by stream, beyond what the fold counts. */
+/** What decisions that are not folded yet will use beyond what the fold counts, stream by stream. */
 export class PendingUsage {
   readonly #byStream = new Map<string, readonly Share[]>();
   readonly #sums = new Map<string, number>();
@@ -54,18 +54,19 @@ export class PendingUsage {
 
 const keyOf = (scope: QuotaScope, id: string, counted: Counted): string => `${scope} ${id} ${counted}`;
 
-/** What the keeper asks of decisions that are not folded yet. */
+/** What the keeper needs to know about decisions that are not folded yet. */
 export interface PendingWork {
   readonly usage: PendingUsage;
-  /** Tenant systems that will be as they are given. */
+  /** Tenant systems in their pending states. */
   pendingTenantSystems(): readonly TenantSystem[];
 }
 
 export const NOTHING_PENDING: PendingWork = { usage: new PendingUsage(), pendingTenantSystems: () => [] };
 
 /**
- * Refuses what would bring a tenant or an NVE above its quota: by the fold and everything that this process has decided. Several registrars
- * can together exceed a quota by what they have under way at one moment; nothing that is there is ever taken away for a quota.
+ * Refuses commands that would exceed the quota of a tenant or an NVE, by the fold and everything that this process has decided.
+ * Several registrars can together exceed a quota by what they decide at one moment. Nothing that exists is ever taken away for a
+ * quota.
  */
 export class QuotaKeeper {
   readonly #quotas: Quotas;
@@ -80,8 +81,8 @@ export class QuotaKeeper {
   }
 
   /**
-   * Throws Refusal `quota-exceeded` if what changes from one state to the other, at once, is above a quota. What becomes less, or
-   * stays, is never refused.
+   * Throws Refusal `quota-exceeded` if the changes together, from each state to the other, exceed a quota. A use that decreases
+   * or stays is never refused.
    */
   check(...changes: readonly (readonly [before: State, after: State])[]): void {
     const before = changes.flatMap((change) => sharesOf(change[0]));
@@ -90,7 +91,7 @@ export class QuotaKeeper {
     for (const [, state] of changes) if (state && 'tsId' in state) this.#checkVnsOfNves(state);
   }
 
-  /** What is used, decisions under way included. */
+  /** The present use, pending decisions included. */
   used(scope: QuotaScope, id: string): Usage {
     return {
       tenantSystems: this.#used(scope, id, 'tenantSystems'),
@@ -107,7 +108,7 @@ export class QuotaKeeper {
     return { tenantSystems: limit('tenantSystems'), bindings: limit('bindings'), vns: limit('vns') };
   }
 
-  /** The share of its quota that the one uses who uses most of it, by scope and what is counted; only where there is a quota. */
+  /** By scope and counted thing, the highest ratio of use to quota of any tenant or NVE; only where there is a quota. */
   fullest(): readonly { readonly scope: QuotaScope; readonly counted: Counted; readonly ratio: number }[] {
     return (['tenant', 'nve'] as const).flatMap((scope) =>
       COUNTED.filter((counted) => [...this.#quotas[scope].values()].some((limits) => limits[counted] !== undefined)).map((counted) => ({

@@ -1,13 +1,13 @@
 interface Place {
   readonly count: number;
-  /** Among those who have as many. */
+  /** Index among the names with the same count. */
   index: number;
 }
 
-/** Counts by name, and who has the most of all: both in constant time, however many names there are. */
+/** Counts by name, and a name with the highest count: both in constant time, however many names there are. */
 export class Ranking {
   readonly #places = new Map<string, Place>();
-  /** Who has exactly so many, in no order. */
+  /** The names with each count, in no order. */
   readonly #having = new Map<number, string[]>();
   #most = 0;
 
@@ -15,7 +15,7 @@ export class Ranking {
     return this.#places.get(name)?.count ?? 0;
   }
 
-  /** One of those who have the most; undefined where nobody has any. */
+  /** One of the names with the highest count; undefined if all counts are zero. */
   get first(): string | undefined {
     return this.#having.get(this.#most)?.[0];
   }
@@ -35,7 +35,7 @@ export class Ranking {
     this.#places.set(name, { count, index: having.push(name) - 1 });
   }
 
-  /** The last of those who have as many takes the place. */
+  /** The last name with the same count takes the free place. */
   #leave({ count, index }: Place): void {
     const having = this.#having.get(count)!;
     const last = having.pop()!;

@@ -27,18 +27,19 @@ import { TransientMap } from './transient-map.ts';
 import { Waits } from './waits.ts';
 import { answerOrThrow, eventsOf, type Decided, type Undecided, type Written } from './written.ts';
 
-/** Commands on their way at once; beyond it new ones are refused as `overloaded`. */
+/** Commands on their way at once; beyond this, new ones are refused as `overloaded`. */
 export const MAX_COMMANDS_IN_FLIGHT = 16_384;
-/** Decisions on one command when other writers of its stream come first. */
+/** Decisions on one command if other writers of its stream come first. */
 export const MAX_DECISIONS = 8;
 /** How long a command may take before its outcome is reported as unknown. */
 export const OUTCOME_DEADLINE_MS = 10_000;
 
 /**
- * Decides commands and appends their events. A decision is made at once, in the order of arrival, on the fold and everything decided
- * before; the append follows, and the answer is given when this process's own fold has passed the event. So an answer tells what really
- * came of it, and commands of different streams wait for no more than one group commit. On a conflict with another writer of the stream it
- * takes in what that one wrote and decides again; what comes meanwhile is decided after that.
+ * Decides commands and appends their events. A decision is made at once, in the order of arrival, on the fold and everything
+ * decided before. The append follows, and the answer is given when this process's own fold has passed the event. So an answer
+ * tells the real result, and commands of different streams wait for one group commit at most. On a conflict with another writer
+ * of the stream, the registrar takes in what that writer wrote and decides again; commands that arrive meanwhile are decided
+ * after that.
  */
 export class Registrar {
   readonly #store: EventStore;
@@ -49,22 +50,22 @@ export class Registrar {
   readonly #overlay: Overlay;
   readonly #decisions: Decisions;
   readonly #waits: Waits;
-  /** null where nothing is bounded. */
+  /** null if there are no quotas. */
   readonly quotas: QuotaKeeper | null;
   readonly #idempotency: IdempotencyIndex;
   readonly #keyTime: KeyTime;
   readonly #inFlight = new TransientMap<Written>();
-  /** The last command on its way to each stream that has one. */
+  /** The last command on its way to each stream. */
   readonly #last = new TransientMap<Promise<Outcome>>();
   readonly #appends: AppendQueue<Written>;
   readonly #renewalListeners: RenewalListener[] = [];
   #conflicts = 0;
   readonly #holding = new Holding();
-  /** Commands about tenant systems that wait, and the streams of those. */
+  /** Commands that wait because their tenant systems do, and the streams of these tenant systems. */
   readonly #delayed: Undecided[] = [];
   readonly #endings = new Set<string>();
 
-  /** Before the replica starts: the registrar learns Idempotency-Keys from the log. */
+  /** To be created before the replica starts, since the registrar learns Idempotency-Keys from the log. */
   constructor(
     store: EventStore,
     replica: Replica,
@@ -92,7 +93,7 @@ export class Registrar {
     replica.onFolded((recorded) => this.#folded(recorded));
   }
 
-  /** Idempotency-Keys held, and how many were given up before their time. */
+  /** Number of Idempotency-Keys held, and number of those evicted before their time. */
   get keys(): Pick<IdempotencyIndex, 'size' | 'evicted'> {
     return this.#idempotency;
   }
@@ -106,14 +107,14 @@ export class Registrar {
     return this.#inFlight.size + this.#holding.commands;
   }
 
-  /** Events that met another writer of their stream. */
+  /** Number of appends that met another writer of their stream. */
   get conflicts(): number {
     return this.#conflicts;
   }
 
   /**
-   * The tenant system that a command is about, of a passing the taker, as it will stand; null if there is none, or several that it
-   * could mean.
+   * The pending or present tenant system that a command is about (for a passing, the taker); null if there is none, or if several
+   * could be meant.
    */
   tenantSystemOf(command: TenantSystemCommand, caller: Caller): TenantSystem | null {
     try {
@@ -128,17 +129,17 @@ export class Registrar {
     }
   }
 
-  /** State and revision of a stream with all that is on its way into the log. */
+  /** State and revision of a stream, including everything that is on its way into the log. */
   standing(stream: string): StreamState {
     return this.#overlay.stream(stream);
   }
 
-  /** Tenant systems that something is on its way for. */
+  /** Tenant systems with commands on their way. */
   pendingTenantSystems(): readonly TenantSystem[] {
     return this.#overlay.pendingTenantSystems();
   }
 
-  /** The name that a tenant system stands under, or will. */
+  /** The stream of a tenant system, existing or to be created. */
   streamOf(tsId: string, tenantId: string): string {
     return tsStream(tsNameFor(tsId, tenantId, this.#overlay));
   }
@@ -147,7 +148,7 @@ export class Registrar {
     this.#renewalListeners.push(listener);
   }
 
-  /** Decides in order, and appends in that order. Never rejects: every request has its outcome. */
+  /** Decides in order, and appends in that order. Never rejects: every request gets its outcome. */
   submit(requests: readonly Request[]): Promise<Outcome[]> {
     if (!this.#holding.isOn) return this.#submit(requests);
     if (this.commandsInFlight + requests.length > MAX_COMMANDS_IN_FLIGHT)
@@ -184,12 +185,12 @@ export class Registrar {
     const { command, idempotency } = request;
     const audit = this.#audit(request);
     if (idempotency) {
-      // Whoever came first may have recorded this very command: another registrar that it was given to as well.
+      // The other writer may have recorded this very command, if the command was given to another registrar as well.
       const earlier = this.#idempotency.find(audit.actor, idempotency.key, idempotency.requestDigest, this.#keyTime.nowMs(), decisions > 0);
       if (earlier) return earlier.then(answered, refused);
     }
     if (this.#inFlight.size >= MAX_COMMANDS_IN_FLIGHT || this.#appends.size >= MAX_COMMANDS_IN_FLIGHT) throw overloaded();
-    // What comes behind a command that waits is decided after it.
+    // A command behind one that waits is decided after it.
     const { outcome, recorded } =
       this.#delayed.length > 0
         ? { outcome: this.#afterWaits(request, decisions, []), recorded: true }
@@ -206,7 +207,7 @@ export class Registrar {
     batch: Written[],
   ): { readonly outcome: Promise<Outcome>; readonly recorded: boolean } {
     const { command, caller } = request;
-    // Whoever speaks for the taker may ask for what is passed to it, and is told of the holder only then.
+    // A caller that acts for the taker may ask for a passing, and learns about the holder only then.
     const toStream = command.type === 'passAddress' ? tsStream(takersName(command, this.#overlay, nveOf(caller))) : null;
     if (toStream !== null) authorize(caller, command, this.#overlay.stream(toStream).state as TenantSystem | null);
     const stream = streamOf(command, this.#overlay, nveOf(caller));
@@ -222,7 +223,7 @@ export class Registrar {
     return { outcome: written ?? this.#unchanged(command, stream, toStream), recorded: written !== null };
   }
 
-  /** null where there is nothing to record. */
+  /** null if there is nothing to record. */
   #decideOne(decided: Decided, audit: Audit, batch: Written[]): Promise<Outcome> | null {
     const { request, stream } = decided;
     const event = this.#decisions.event(request, stream, audit);
@@ -232,7 +233,10 @@ export class Registrar {
     return this.#write(decided, revision, event, batch);
   }
 
-  /** Two events, the one that counts second: where another registrar comes between, the fold passes over it, and it is decided again. */
+  /**
+   * A passing is two events, of which the second counts. If another registrar comes between, the fold passes over it, and it is
+   * decided again.
+   */
   #decidePassing(decided: Decided, toStream: string, audit: Audit, batch: Written[]): Promise<Outcome> | null {
     const { stream, request } = decided;
     const passing = this.#decisions.passing(request, stream, toStream, audit);
@@ -260,7 +264,7 @@ export class Registrar {
     };
   }
 
-  /** Nothing to record. If something of the streams that it is about is still on its way, the answer waits for that. */
+  /** Answers a command with nothing to record. If something of its streams is still on its way, the answer waits for that. */
   async #unchanged(command: Command, stream: string, toStream: string | null): Promise<Outcome> {
     for (const listener of this.#renewalListeners) listener(command, tsNameOf(stream));
     const [before, beforeThere] = await Promise.all([this.#last.get(stream), toStream === null ? undefined : this.#last.get(toStream)]);
@@ -288,29 +292,32 @@ export class Registrar {
       this.#forget(written);
       written.settle({ refusal: outcomeUnknown(this.#store) });
     }
-    // Of what was decided behind a passing, another stream may have something on its way still, and what is decided next must know it.
+    // Decisions behind a passing may have appends of other streams on their way, and the next decisions must know the result.
     if (writes.some(({ second }) => second))
       void this.#holding.during(() => this.#appends.idle(writes.flatMap((written) => eventsOf(written).map(({ stream }) => stream))));
   }
 
   /**
-   * Other writers of their streams came first: takes in what they wrote, then decides again in the same order, and after that what
-   * was held.
+   * Other writers of the streams came first. Takes in what they wrote, then decides again in the same order, and after that the
+   * held commands.
    */
   #overtaken(writes: readonly Written[], sent: number): void {
     this.#conflicts += sent;
     for (const written of writes) this.#forget(written);
     void this.#holding.during(async () => {
-      // Of what was decided behind a passing, another stream may have something on its way still.
+      // Decisions behind a passing may have appends of other streams on their way.
       const streams = writes.flatMap((written) => eventsOf(written).map(({ stream }) => stream));
       await this.#appends.idle(streams);
-      // A passing of which the first event is in the log and the second not.
+      // Ends the waiting for a passing whose first event is in the log and whose second is not.
       await this.#waits.end(streams);
       await this.#decideAgain(writes);
     });
   }
 
-  /** Not decided on what waits, or is on its way: it is decided again when that is over. Those of one time go together. */
+  /**
+   * Delays a request whose tenant system waits, or has a command on its way; it is decided when that is over. Requests delayed at
+   * the same time go together.
+   */
   #afterWaits(request: Request, decisions: number, streams: readonly string[]): Promise<Outcome> {
     return new Promise((settle) => {
       this.#delayed.push({ request, decisions, settle });
@@ -336,7 +343,7 @@ export class Registrar {
     }
   }
 
-  /** On all that is in the log by now. */
+  /** Decides again on everything that is in the log by now. */
   async #decideAgain(decided: readonly Undecided[]): Promise<void> {
     if (!(await this.#catchUp())) return decided.forEach(({ settle }) => settle({ refusal: outcomeUnknown(this.#store) }));
     const batch: Written[] = [];
@@ -364,7 +371,7 @@ export class Registrar {
       const written = this.#inFlight.get(recorded.id);
       if (written) {
         this.#inFlight.delete(recorded.id);
-        // The first of two: what comes of it, the second tells.
+        // The first of two events: the second tells the result.
         if (written.second && written.eventId === recorded.id) return;
         const answer = this.#answerTo(recorded);
         written.settle({ answer });
@@ -393,7 +400,7 @@ export class Registrar {
     return this.#answerOf(stream, tsStream(network.namesakes.nameOf(network.takerOf(event, stream)!)));
   }
 
-  /** Of a passing. */
+  /** The answer to a passing. */
   #answerOf(stream: string, toStream: string): Answer {
     const { tenantSystems } = this.#replica.network;
     return answerForPassing(tenantSystems.get(tsNameOf(stream)!), tenantSystems.get(tsNameOf(toStream)!));
@@ -423,9 +430,9 @@ export class Registrar {
   }
 }
 
-/** A heartbeat comes to the same however often it is given, so its key takes no memory. */
+/** A repeated heartbeat has the same result, so its key takes no memory. */
 const needsKey = ({ type }: Command): boolean => type !== 'heartbeat';
-/** What a heartbeat may record. */
+/** The event that a heartbeat may record. */
 const HEARTBEATS_EVENT: NvaEvent['type'] = 'NveRestored';
 
 const nveOf = (caller: Caller): string | undefined => (caller.kind === 'nve' ? caller.nveId : undefined);

@@ -6,7 +6,7 @@ import type { Caller } from './access.ts';
 import type { Answer } from './answer.ts';
 import type { KeyBounds } from './idempotency.ts';
 
-/** A command and what came with it. */
+/** A command with its caller and options. */
 export interface Request {
   readonly command: Command;
   readonly caller: Caller;
@@ -21,14 +21,14 @@ export type Outcome = { readonly answer: Answer } | { readonly refusal: Refusal 
 export interface RegistrarOptions {
   /** Idempotency-Keys of the part of the log that the replica does not fold again. */
   readonly keys?: readonly SnapshotKey[];
-  /** null, the default, where nothing is bounded. */
+  /** Quotas; null, the default, means that nothing is bounded. */
   readonly quotas?: Quotas | null;
   readonly keyBounds?: KeyBounds;
   readonly ids?: Ids;
 }
 
 /**
- * Called with every accepted command that needed no event: a renewal, a heartbeat; and with the name of the tenant system that it
- * is about.
+ * Called with every accepted command that needed no event (a renewal, a heartbeat), and with the name of the tenant system that
+ * the command is about.
  */
 export type RenewalListener = (command: Command, tsName: string | undefined) => void;

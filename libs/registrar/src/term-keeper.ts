@@ -18,19 +18,19 @@ import type { Request } from './request.ts';
 import { SOLE, type TermScope } from './term-scope.ts';
 import { Terms } from './terms.ts';
 
-/** Lapses submitted in one tick at most; the rest follow in the next ones. */
+/** Lapses submitted in one tick; the rest follow in the next ticks. */
 const MAX_LAPSES_PER_TICK = 1_024;
 
 const CALLER = { kind: 'system', part: 'terms' } as const;
 
 /**
- * The leases (NVEs) and lifetimes (bindings, R24a) that this process owns: all, or those of its group while it is the group's
- * owner. Terms are soft state: they begin with the event that grants them, are renewed by commands that record nothing, and all
- * start anew when the process does, so that a restart or an outage of the NVA withdraws nothing by itself (X6). When one runs out
- * the owner submits the lapse, for the exact revision that it saw.
+ * The leases (of NVEs) and lifetimes (of bindings, R24a) that this process owns: all of them, or those of its group while it owns
+ * the group's terms. Terms are soft state: a term begins with the event that grants it, commands that record nothing renew it,
+ * and all terms start anew when the process does. So a restart or an outage of the NVA alone withdraws nothing (X6). When a term
+ * runs out, the owner submits the lapse, for the exact revision that it saw.
  *
- * They run in heard time, so one never runs out because this process was busy; and before anything lapses, everything that has
- * arrived by then is heard. After an outage every term starts anew.
+ * Terms run in heard time, so no term runs out because this process was busy. Before anything lapses, everything that has arrived
+ * by then is handled. After an outage every term starts anew.
  */
 export class TermKeeper {
   readonly #registrar: Registrar;
@@ -41,11 +41,11 @@ export class TermKeeper {
   readonly #hearing: Hearing;
   readonly #heard: HeardTime;
   #terms: Terms;
-  /** null while nothing is kept: before the start, and after the stop. */
+  /** null while no terms are kept: before the start, and after the stop. */
   #endTicks: (() => void) | null = null;
   #lapsing: Promise<void> | null = null;
 
-  /** Before the replica starts. */
+  /** To be created before the replica starts. */
   constructor(
     registrar: Registrar,
     replica: Replica,
@@ -71,19 +71,19 @@ export class TermKeeper {
     return this.#terms.size;
   }
 
-  /** Milliseconds in which this process could not hear, and which counted for nobody. */
+  /** Milliseconds in which this process could not hear, which counted for no term. */
   get unheardMs(): number {
     return this.#heard.unheardMs;
   }
 
-  /** Once the replica has caught up: every term starts now. */
+  /** To be called once the replica has caught up: every term starts now. */
   start(): void {
     this.#heard.tick(this.#clock.monotonicMs());
     this.#endTicks = this.#clock.every(TICK_MS, () => void this.tick());
     this.#begin();
   }
 
-  /** Every term of the scope starts now, or none is kept any more. */
+  /** Starts every term of the scope now, or drops all terms if this process does not own them. */
   #begin(): void {
     if (!this.#endTicks) return;
     this.#terms = new Terms(this.#nowMs());
@@ -102,8 +102,8 @@ export class TermKeeper {
   }
 
   /**
-   * Submits what has run out by now, unless it is renewed by what has arrived; resolves when that is done. Called by the timer; by
-   * tests with a clock of their own.
+   * Submits lapses for terms that have run out by now and that nothing that has arrived renews; resolves when this is done.
+   * Called by the timer, and by tests with a clock of their own.
    */
   tick(): Promise<void> {
     const clockMs = this.#clock.monotonicMs();
@@ -115,7 +115,7 @@ export class TermKeeper {
     return this.#lapsing;
   }
 
-  /** What a deadline is reckoned in. */
+  /** The present heard time, in which deadlines are measured. */
   #nowMs(): number {
     return this.#heard.at(this.#clock.monotonicMs());
   }
@@ -134,7 +134,7 @@ export class TermKeeper {
     outcomes.forEach((outcome, i) => {
       const { command } = requests[i]!;
       if (!('refusal' in outcome)) return;
-      // A refusal for the revision means that something happened to it meanwhile, which is as good as a renewal.
+      // A refusal for the revision means that another event has changed the aggregate meanwhile, which counts as a renewal.
       if (outcome.refusal.code !== 'revision-mismatch') this.#logger.warn('a lapse was not recorded', { err: outcome.refusal, command });
       this.#startAgain(command);
     });
@@ -188,14 +188,14 @@ export class TermKeeper {
     }
   }
 
-  /** A lifetime passes on with its address, and begins anew. */
+  /** The lifetime of a passed address begins anew for the taker. */
   #taken(event: AddressPassed, stream: string): void {
     const taker = this.#replica.network.takerOf(event, stream)!;
     const name = this.#replica.network.namesakes.nameOf(taker);
     for (const { bid, lifetimeS } of event.data.toBindings) this.#startLifetime(name, taker.state, bid, lifetimeS);
   }
 
-  /** A tenant system that has moved may have come from another group, or gone to one. */
+  /** A tenant system that has moved may have left this group or come to it. */
   #regroup(name: string, ts: TenantSystem): void {
     if (this.#scope === SOLE) return;
     for (const { bid, lifetimeS } of ts.bindings)
@@ -237,5 +237,5 @@ export class TermKeeper {
   }
 }
 
-/** The term of a binding, by the name that its tenant system stands under. */
+/** The name of a binding's term, made from the name of its tenant system. */
 const lifetime = (tsName: string, bid: number | null): string => `ts ${tsName} ${bid ?? 0}`;

@@ -5,9 +5,9 @@ interface Term {
 }
 
 /**
- * Leases and lifetimes as soft state in heard time (design/registrars, «Terms are soft»): every `nowMs` is of one `HeardTime`. A
- * renewal moves a deadline and nothing else; deadlines sit in one bucket a second, and a term found in its bucket before its time
- * goes to a later one, so that a renewal costs the same whatever their number.
+ * Leases and lifetimes as soft state in heard time (design/registrars, «Terms are soft»): every `nowMs` comes from one
+ * `HeardTime`. A renewal only moves a deadline. Deadlines are in buckets of one second; a term that is found in its bucket before
+ * its deadline moves to a later bucket. So a renewal costs the same whatever the number of renewals.
  */
 export class Terms {
   readonly #terms = new Map<string, Term>();
@@ -27,7 +27,7 @@ export class Terms {
     this.#place(name, nowMs + lengthMs);
   }
 
-  /** Starts a term anew; nothing happens if there is none of that name. */
+  /** Starts a term anew; does nothing if there is no term with that name. */
   renew(name: string, nowMs: number): void {
     const term = this.#terms.get(name);
     if (term) term.deadlineMs = nowMs + term.lengthMs;
@@ -45,12 +45,12 @@ export class Terms {
     this.#terms.delete(name);
   }
 
-  /** Whether `due` would have anything to look at. */
+  /** Whether `due` has anything to look at. */
   mayBeDue(nowMs: number): boolean {
     return this.#nextBucket <= bucketOf(nowMs);
   }
 
-  /** The names of the terms that ran out; they are gone. At most `limit`, the rest at the next call. */
+  /** Removes terms that have run out and returns their names: at most `limit`, the rest at the next call. */
   due(nowMs: number, limit: number): string[] {
     const due: string[] = [];
     while (this.#nextBucket <= bucketOf(nowMs) && due.length < limit) {
@@ -73,14 +73,14 @@ export class Terms {
     return due;
   }
 
-  /** Every term has its whole length before it again. */
+  /** Every term gets its whole length again. */
   startAllAnew(nowMs: number): void {
     this.#buckets.clear();
     this.#nextBucket = bucketOf(nowMs);
     for (const [name, term] of this.#terms) this.start(name, term.lengthMs, nowMs);
   }
 
-  /** One bucket later than the deadline's own, so that everything in a bucket that is reached can be due. */
+  /** Uses the bucket after the deadline's own, so that every term in a bucket that is reached can be due. */
   #place(name: string, deadlineMs: number): void {
     const index = Math.max(bucketOf(deadlineMs) + 1, this.#nextBucket + 1);
     const bucket = this.#buckets.get(index);

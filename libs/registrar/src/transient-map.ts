@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 
 const FIRST_PLACES = 256;
-/** Differs from process to process, so that nobody can prepare keys that fall on one place. */
+/** Differs from process to process, so that nobody can prepare keys that collide. */
 const HASH_SEED = randomBytes(4).readInt32LE();
 
 /**
- * A map of which entries come and go all the time, as of commands on their way. A Map does the same, but one that is filled and
- * emptied for ever leaves garbage that V8's cheap collection of young objects cannot free (it makes new tables, and each that was
- * left refers to the next), so that the process pauses for a full one. Under load that was two thirds of all old garbage. This
- * table is reused in place. It grows when half of it is taken and never shrinks, so a walk costs the largest size that it ever had.
+ * A map whose entries come and go all the time, such as commands on their way. A Map that is constantly filled and emptied makes
+ * new tables, and each abandoned table refers to the next; V8's cheap collection of young objects cannot free them, so the
+ * process pauses for a full collection. Under load these were two thirds of all old garbage. This table is reused in place. It
+ * grows when half of it is taken and never shrinks, so an iteration costs the largest size that it ever had.
  *
- * Open addressing; what stands behind a deleted entry moves up.
+ * Open addressing; deleting an entry moves later entries of its chain up.
  */
 export class TransientMap<Value> {
   #keys: (string | undefined)[] = empty(FIRST_PLACES);
@@ -49,7 +49,7 @@ export class TransientMap<Value> {
     this.#size--;
     const mask = this.#keys.length - 1;
     for (let place = (hole + 1) & mask; this.#keys[place] !== undefined; place = (place + 1) & mask) {
-      // What is found from a place behind the hole, up to where it stands, stays there.
+      // An entry whose chain starts after the hole stays where it is.
       if (((place - this.#hashes[place]!) & mask) < ((place - hole) & mask)) continue;
       this.#keys[hole] = this.#keys[place];
       this.#values[hole] = this.#values[place];
@@ -61,7 +61,7 @@ export class TransientMap<Value> {
     return true;
   }
 
-  /** In no order. Nothing may be added or deleted meanwhile. */
+  /** In no order. Do not add or delete entries during the iteration. */
   *[Symbol.iterator](): IterableIterator<[string, Value]> {
     for (let [place, left] = [0, this.#size]; left > 0; place++) {
       const key = this.#keys[place];
@@ -71,7 +71,7 @@ export class TransientMap<Value> {
     }
   }
 
-  /** Where the key stands, or is to stand. */
+  /** The place of the key, or the place for it. */
   #find(key: string, hash: number): number {
     const mask = this.#keys.length - 1;
     let place = hash & mask;

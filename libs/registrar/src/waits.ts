@@ -4,10 +4,10 @@ import { actorOf } from './access.ts';
 import type { Overlay } from './overlay.ts';
 
 /**
- * Tenant systems that wait for what another registrar passes to them, or one that has died since. Of such a one the fold does not
- * know whether what it waits for is in the log already, at the same revision of its stream: whatever was decided on it could land
- * on a state that it was not decided on. So an event that ends the waiting goes first. Once that is folded, it is known which came
- * first.
+ * Tenant systems that wait for a passing of another registrar, which may have died since. The fold cannot know whether the
+ * passing is in the log already: the tenant system's stream has the same revision in both cases. So a decision on it could land
+ * on a state that it was not decided on. Therefore an event that ends the waiting is appended first. Once that is folded, it is
+ * known which came first.
  */
 export class Waits {
   readonly #store: EventStore;
@@ -28,13 +28,16 @@ export class Waits {
     this.#logger = logger;
   }
 
-  /** Whether the tenant system of a stream waits. What this process passes to it itself is on its way, and does not count. */
+  /** Whether the tenant system of a stream waits. A passing of this process is on its way, and does not count. */
   has(stream: string): boolean {
     const awaits = (this.#overlay.stream(stream).state as Partial<TenantSystem> | null)?.awaits;
     return awaits !== null && awaits !== undefined;
   }
 
-  /** Another writer of a stream may come first, which ends it as well. What fails leaves it as it is. */
+  /**
+   * Ends the waiting by an event. If another writer of the stream comes first, that ends the waiting as well. If the append
+   * fails, the tenant system still waits.
+   */
   async end(streams: readonly string[]): Promise<void> {
     const audit = {
       recordedAt: this.#clock.wallMs(),

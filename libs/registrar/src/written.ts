@@ -2,18 +2,18 @@ import type { Answer } from './answer.ts';
 import type { Write } from './append-queue.ts';
 import type { Outcome, Request } from './request.ts';
 
-/** To be decided again. */
+/** A request that has to be decided again. */
 export interface Undecided {
   readonly request: Request;
-  /** Decisions made on it before this one. */
+  /** How many decisions were made on it before. */
   readonly decisions: number;
   readonly settle: (outcome: Outcome) => void;
 }
 
-/** What is decided, and on its way into the log. */
+/** A decided request whose event is on its way into the log. */
 export interface Decided extends Omit<Undecided, 'settle'> {
   readonly stream: string;
-  /** Of a passing, whose first event is in the taker's stream: what counts. */
+  /** For a passing, whose first event is in the taker's stream: the second event, which counts. */
   readonly second?: WrittenEvent;
 }
 
