@@ -20,10 +20,7 @@ export interface Facts {
   tunnelHolder(address: string, nveId: string): string | undefined;
   /** The tenant system that holds a MAC or an IP in a VN (X2). */
   holder(vnid: number, kind: 'mac' | 'ip', address: string): HolderFacts | undefined;
-  /**
-   * True if none of the tenant system's bindings with that VNID is in a living VN of its tenant: they must be registered again to
-   * count.
-   */
+  /** True if a binding with that VNID is in no living VN of the tenant system's tenant: it must be registered again to count. */
   orphaned(ts: TenantSystemName, vnid: number): boolean;
   /** Whether any tenant system is in the VN. */
   vnInUse(vnid: number): boolean;
