@@ -1,16 +1,16 @@
 import { recordsOf, type Network } from '@nva/fold';
 import { feedKey, type Clock, type FeedFailure, type FeedName, type FeedTrouble, type Logger, type Position } from '@nva/ports';
 
-/** A feed that failed is tried again after this, then at intervals that double. One that was lost is filled at once. */
+/** Delay before the first retry of a feed that failed; it doubles with each retry. A feed that lost its records is filled at once. */
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
-/** Feeds that are named where all of them are told. */
+/** Feeds that `list` names. */
 const MAX_NAMED = 100;
 
 /** A feed to which nothing is published until it has been compared with the fold again. */
 export interface AsideFeed {
   readonly feed: FeedName;
-  /** By which consumers know it. */
+  /** The name by which consumers know the feed. */
   readonly topic: string;
   readonly trouble: FeedTrouble;
   readonly reason: string;
@@ -18,25 +18,25 @@ export interface AsideFeed {
 
 interface Entry {
   readonly feed: FeedName;
-  /** The latest. */
+  /** The latest trouble. */
   trouble: FeedTrouble;
   reason: string;
-  /** Something that was on it is not there, whatever keeps it from being filled again. */
+  /** Records that were on the feed are missing, even if other trouble keeps the feed from being filled again. */
   lost: boolean;
   retryMs: number;
   retryAtMs: number;
-  /** It is being compared and filled: what is published goes through. */
+  /** The feed is being compared and filled: publications go through. */
   trying: boolean;
-  /** What is published is claimed up to here at most while it is so; null holds nothing back. */
+  /** Upper bound of the published position while the feed is set aside; null means no bound. */
   holdsAt: Position | null;
-  /** NVEs whose feeds lack something about the VN meanwhile. */
+  /** NVEs whose feeds lack records about the VN meanwhile. */
   readonly untold: Set<string>;
 }
 
 /**
- * Feeds that something is wrong with, so that no other feed waits for them. What would be published to one meanwhile is left out;
- * when its time has come, and at once if it was lost, it is compared with the fold and filled. A VN whose feed is set aside is so
- * as a whole: no NVE is told of it (X8).
+ * Feeds with a fault, so that no other feed has to wait for them. Publications to such a feed are left out. When its retry is
+ * due, and at once if it lost records, the feed is compared with the fold and filled. If a VN's feed is set aside, so is the
+ * whole VN: no NVE is told of it (X8).
  */
 export class Aside {
   readonly #network: Network;
@@ -47,7 +47,7 @@ export class Aside {
   readonly #entries = new Map<string, Entry>();
   readonly counters = { lost: 0, restored: 0 };
 
-  /** `published` is how far everything had been published when something failed. */
+  /** `published` returns the position up to which everything is published. */
   constructor(network: Network, clock: Clock, logger: Logger, published: () => Position, topicOf: (feed: FeedName) => string) {
     this.#network = network;
     this.#clock = clock;
@@ -60,21 +60,21 @@ export class Aside {
     return this.#entries.size;
   }
 
-  /** Some of what was on the feeds is not there. */
+  /** Number of feeds with lost records. */
   get lost(): number {
     let lost = 0;
     for (const entry of this.#entries.values()) if (entry.lost) lost++;
     return lost;
   }
 
-  /** Up to where the feeds may be said to be published; null if that is not bounded by them. */
+  /** Upper bound of the published position because of these feeds; null means no bound. */
   get holdsAt(): Position | null {
     let position: Position | null = null;
     for (const { holdsAt } of this.#entries.values()) if (holdsAt !== null && (position === null || holdsAt < position)) position = holdsAt;
     return position;
   }
 
-  /** The first of them, for people. */
+  /** The first MAX_NAMED of them, for people. */
   list(): readonly AsideFeed[] {
     return [...this.#entries.values()]
       .slice(0, MAX_NAMED)
@@ -85,14 +85,14 @@ export class Aside {
     return this.#entries.get(feedKey(feed))?.trying === false;
   }
 
-  /** VNs of which nothing is published anywhere. */
+  /** VNs about which nothing is published on any feed. */
   closedVns(): ReadonlySet<number> {
     const closed = new Set<number>();
     for (const { feed, trying } of this.#entries.values()) if (!trying && feed.kind === 'vn') closed.add(feed.vnid);
     return closed;
   }
 
-  /** That something about the VN was left out on that NVE's feed. */
+  /** Records that a record about the VN was left out on that NVE's feed. */
   leftOut(vnid: number, nveId: string): void {
     this.#entries.get(feedKey({ kind: 'vn', vnid }))?.untold.add(nveId);
   }
@@ -107,7 +107,10 @@ export class Aside {
     return false;
   }
 
-  /** Those whose time has come, open from here on, and the feeds of NVEs that lack something of theirs. */
+  /**
+   * The feeds whose retry is due, and the feeds of NVEs that lack records about their VNs. Publications to these feeds go through
+   * from here on.
+   */
   take(): readonly FeedName[] {
     const now = this.#clock.monotonicMs();
     const taken = new Map<string, FeedName>();
@@ -120,7 +123,7 @@ export class Aside {
     return [...taken.values()];
   }
 
-  /** Those that were taken and did not fail again are equal to the fold. */
+  /** Feeds that were taken and did not fail again are now equal to the fold. */
   tried(): void {
     for (const [name, { feed, trying, lost }] of this.#entries) {
       if (!trying) continue;
@@ -166,11 +169,15 @@ export class Aside {
     );
   }
 
-  /** What somebody has refused is passed over until it is allowed; what is lost is claimed no more, and what does not answer no further. */
+  /**
+   * Upper bound of the published position. A refused feed gives none, until somebody allows it; a feed that does not answer stops
+   * the position where it is; for a feed with lost records the position falls back to before these records.
+   */
   #heldBy(feed: FeedName, trouble: FeedTrouble): Position | null {
     if (trouble === 'refused') return null;
     if (trouble === 'unavailable') return this.#published();
-    // No record of a VN is older than its creation. Walking all of all VNs, as after emptied disks, would hold this thread for long.
+    // No record of a VN is older than its creation. Searching all records of all VNs, as after emptied disks, would block this
+    // thread for long.
     if (feed.kind === 'vn') {
       const vn = this.#network.vns.get(feed.vnid);
       return vn?.alive ? vn.incarnation - 1 : null;

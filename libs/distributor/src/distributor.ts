@@ -30,27 +30,27 @@ import { differencesOf, reconcile, type ReconcileOptions, type Reconciliation } 
 import { Rights, type AccessOptions } from './rights.ts';
 import { Verification } from './verification.ts';
 
-/** Records in one call of `publish` at most. */
+/** Records per call of `publish`. */
 export const MAX_BATCH_RECORDS = 5_000;
-/** Calls of `publish` on their way at once: what a feed's shard is busy with, others need not wait for. */
+/** Concurrent calls of `publish`: the other shards need not wait for a busy one. */
 const MAX_PUBLISHES_IN_FLIGHT = 4;
 /** A checkpoint is saved after this many events, and at the end. */
 const CHECKPOINT_EVERY_EVENTS = 50_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 10_000;
-/** How often it looks what is due. */
+/** How often the distributor checks whether something is due. */
 const TICK_MS = 500;
 
 /**
- * Publishes what the fold changes. It starts with a reconciliation and goes on with every change after it. When the feeds do not
- * answer it retries; when too much has queued up meanwhile it lets the queue go and reconciles, so that an outage of any length
- * costs bounded memory and ends with right tables. It never withdraws anything because of an outage (X6). What is wrong with one
- * feed is no outage: that one is set aside (`Aside`). A feed that lost what was on it is found by its writer, and filled from the
- * fold before anything else is on it.
+ * Publishes the changes of the fold. It starts with a reconciliation, then publishes every change. When the feeds do not answer,
+ * it retries; when too much has queued up meanwhile, it drops the queue and reconciles. So an outage of any length costs bounded
+ * memory and ends with right tables. It never withdraws anything because of an outage (X6). A fault of one feed is no outage:
+ * that feed is set aside (`Aside`). The writer detects a feed that lost its records, and the distributor fills it from the fold
+ * before it publishes anything else there.
  *
- * Several processes may share the VNs (`owns`): each publishes what is about its own, on the feeds of NVEs too, and a VN's
- * membership and member records, whose order matters, are one process's. One that is superseded in any of its VNs stops: it was
- * told to distribute what is another's, and only who runs it can say which is right.
+ * Several processes may share the VNs (`owns`). Each publishes the records about its own VNs, also on the feeds of NVEs. So the
+ * membership and member records of a VN, whose order matters, come from one process. A process that is superseded in any of its
+ * VNs stops: it was configured to distribute what another process owns, and only the operator can say which one is right.
  */
 export class Distributor {
   readonly #writer: FeedWriter;
@@ -60,7 +60,7 @@ export class Distributor {
   readonly #options: DistributorOptions;
   readonly #owns: Owns;
   readonly #fillings: Fillings;
-  /** null where nobody asks who may read. */
+  /** null if nothing checks rights. */
   readonly rights: Rights | null;
   readonly #origin: FeedOrigin;
   readonly #ownEnd: OwnEnd;
@@ -68,7 +68,7 @@ export class Distributor {
   readonly doubts: Doubts;
   readonly #clock: Clock;
   readonly #queue = new Queue();
-  /** VNIDs whose topic may be due to be deleted. */
+  /** VNIDs whose topic may be due for deletion. */
   #purges: number[] = [];
   readonly #deleted: DeletedVns;
   #endLooks: (() => void) | null = null;
@@ -121,23 +121,20 @@ export class Distributor {
   }
 
   /**
-   * Everything at or before this position that is about VNs that this process distributes is on the feeds. It passes over VNs that
-   * are withheld, and feeds that are set aside because they are refused; it stands where a feed does not answer, and falls back to
-   * before what a feed has lost.
+   * Every record at or before this position, about VNs that this process distributes, is on the feeds. The position passes over
+   * withheld VNs and over feeds that are set aside because they are refused. It stops at a feed that does not answer, and falls
+   * back to before what a feed has lost.
    */
   get publishedPosition(): Position {
     return Math.min(this.#published, this.aside.holdsAt ?? Number.POSITIVE_INFINITY);
   }
 
-  /** No feed has lost what was on it, as far as is known. */
+  /** Whether no feed is known to have lost records. */
   get feedsWhole(): boolean {
     return this.aside.lost === 0;
   }
 
-  /**
-   * When the oldest event was recorded that waits to be published, ms since the epoch; null if none does, or a reconciliation will
-   * publish it.
-   */
+  /** When the oldest waiting event was recorded, ms since the epoch; null if no event waits, or if a reconciliation will publish it. */
   get oldestQueuedAt(): number | null {
     return this.#queue.entries[0]?.recordedAt ?? null;
   }
@@ -147,14 +144,15 @@ export class Distributor {
   }
 
   /**
-   * Once the replica has caught up. Resolves when the feeds are equal to the fold; tries for as long as it takes while they do not
-   * answer. Rejects if they are refused, if they show that the log has lost its end, or if another writer takes over; `failed` is
-   * called if that happens later.
+   * To be called once the replica has caught up. Resolves when the feeds are equal to the fold; retries for as long as they do
+   * not answer. Rejects if the feeds are refused, if they show that the log has lost its end, or if another writer takes over;
+   * calls `failed` if that happens later.
    */
   async start(failed: (cause: unknown) => void): Promise<Reconciliation> {
     const reconciliation = await this.#retrying(async () => {
       await this.#writer.open();
-      // What the writer before has published is of events that are in the log by now; a fold behind them would put older values over it.
+      // Everything that the former writer published comes from events that are in the log by now. A fold that is behind them
+      // would put older values over theirs.
       await this.#replica.passed((await this.#store.head()).position);
       await this.#origin.check(this.#writer);
       await this.rights?.start();
@@ -165,7 +163,7 @@ export class Distributor {
     this.#endTicks = this.#clock.every(Math.min(TICK_MS, this.#lookEveryMs), () => this.#tick());
     this.#running = this.#run().catch((cause: unknown) => {
       this.#logger.error('the distributor has stopped', { err: cause });
-      // Who took over sees to the rights.
+      // The process that took over manages the rights.
       this.#endTending();
       this.#endTicks();
       failed(cause);
@@ -175,13 +173,13 @@ export class Distributor {
     return reconciliation;
   }
 
-  /** Grants, revokes and compares what is due of NVEs' rights now. Called by the timer. */
+  /** Grants, revokes and compares the rights of NVEs that are due now. Called by the timer. */
   async tendRights(): Promise<void> {
     await this.rights?.tend();
     if (this.rights?.hasReleased) this.#wake();
   }
 
-  /** Looks for topics of VNs long gone, to delete them when there is nothing to publish. Called by the timer. */
+  /** Looks for topics of VNs deleted long ago; they are deleted when there is nothing to publish. Called by the timer. */
   purge(): void {
     const { purge } = this.#options;
     if (!purge || this.#purges.length > 0) return;
@@ -190,14 +188,14 @@ export class Distributor {
   }
 
   /**
-   * An NVE holds another table of the VN than the fold at the same position: its feed is compared with the fold again, in turn and
-   * within bounds.
+   * An NVE holds another table of the VN than the fold at the same position: the VN's feed is compared with the fold again, in
+   * turn with publications and within bounds.
    */
   doubt(vnid: number): void {
     if (this.#owns(vnid)) this.doubts.add(vnid);
   }
 
-  /** Publishes what is queued, then stops. */
+  /** Publishes the queue, then stops. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#endLooks?.();
@@ -253,7 +251,7 @@ export class Distributor {
     await this.#saveCheckpoint();
   }
 
-  /** A look that fails says nothing of the feeds, and keeps nothing from being published. */
+  /** A look that fails says nothing about the feeds and stops no publication. */
   async #look(): Promise<void> {
     try {
       await this.#writer.look!();
@@ -261,11 +259,11 @@ export class Distributor {
       if (error instanceof FeedFenced) throw error;
       this.#logger.warn('the check whether a feed was deleted or emptied failed; it is made again by itself', { err: error });
     }
-    // However long it took: what is to be published comes first then.
+    // However long the look took, publications come first now.
     this.#lookAtMs = this.#clock.monotonicMs() + this.#lookEveryMs;
   }
 
-  /** Fills the feeds whose time has come: those that were lost, and those that could not be written to. */
+  /** Fills the feeds whose retry is due: those that lost records, and those that could not be written to. */
   async #restore(): Promise<void> {
     const reconciliation = await this.#compare(this.#owns, this.aside.take());
     this.aside.tried();
@@ -301,7 +299,7 @@ export class Distributor {
       this.counters.vnsPurged++;
   }
 
-  /** Until it succeeds, is refused for good, or a stop is asked for. */
+  /** Retries until it succeeds, is refused permanently, or has to stop. */
   async #retrying<T>(attempt: () => Promise<T>): Promise<T> {
     for (let retryMs = RETRY_FIRST_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
       try {
@@ -317,7 +315,10 @@ export class Distributor {
     }
   }
 
-  /** Sends what is queued, several calls in flight; a failure lets them all settle and leaves in the queue what is not acknowledged. */
+  /**
+   * Publishes the queue with several calls in flight. After a failure, waits for all of them and keeps in the queue what is not
+   * acknowledged.
+   */
   async #publishQueued(): Promise<void> {
     const queue = this.#queue.entries;
     const flights: Flight[] = [];
@@ -344,7 +345,7 @@ export class Distributor {
     if (this.#sinceCheckpoint >= CHECKPOINT_EVERY_EVENTS) await this.#saveCheckpoint();
   }
 
-  /** Hands over whole changes from `from` on, up to a bound. Calls are made in order, which is the order within each feed. */
+  /** Publishes whole changes from `from` on, up to a bound. Calls are made in order, which is the order within each feed. */
   async #launch(queue: readonly Queued[], from: number): Promise<Flight> {
     let events = 0;
     let records = 0;
@@ -363,16 +364,16 @@ export class Distributor {
         cause: new Error(`${feedKey(feed)} was gone when something was to be published to it, and is made anew`),
       })),
     );
-    // An NVE is told of a VN before it appears in it; the order in which it is told of an end does not matter.
+    // An NVE learns of a VN before it appears in the VN's table. The order does not matter for the end of a membership.
     const told = memberships.filter((batch) => batch.records.length > 0);
     if (told.length > 0) await this.#writer.publish(told);
     const landed = tables.length > 0 ? this.#writer.publish(tables) : Promise.resolve();
-    // Whoever waits for it finds the failure; until then it is not unhandled.
+    // The caller that awaits the promise handles the failure; this keeps it from being unhandled until then.
     landed.catch(() => undefined);
     return { events, records, position: taken.at(-1)!.position, landed };
   }
 
-  /** The network may go on while the feeds are read; what it changes from here on is queued, and repeats are harmless (X1). */
+  /** The network may go on while the feeds are read: its changes from here on are queued, and repeats are harmless (X1). */
   async #reconcile(): Promise<Reconciliation> {
     this.#started = true;
     this.#queue.begin();
@@ -432,7 +433,7 @@ export class Distributor {
     };
   }
 
-  /** In turn with what is published, so that what is queued behind, which is newer or the same, comes after it. */
+  /** In turn with publications, so that the queued changes, which are newer or the same, come after it. */
   async #reconcileReleased(vnids: readonly number[]): Promise<void> {
     const released = new Set(vnids);
     await this.#retrying(() => this.#compare((vnid) => released.has(vnid)));

@@ -1,13 +1,16 @@
 import type { Clock } from '@nva/ports';
 
-/** A VN is compared again so long after it was last at the earliest, */
+/** Time between two comparisons of the same VN, at least. */
 const PAUSE_MS = 60_000;
-/** and so many VNs in that time at most: comparisons take their turn with what is published. */
+/** VNs that are compared within that time, at most: comparisons take their turn with publications. */
 const MAX_TOGETHER = 10;
-/** VNs that wait at most; more doubts than that are no news of single VNs. */
+/** VNs that wait to be compared, at most. Beyond this, a further doubt says little about a single VN. */
 const MAX_WAITING = 1_000;
 
-/** VNs whose feed is to be compared with the fold again, because an NVE holds another table than the fold, or because it is their turn. */
+/**
+ * VNs whose feed is to be compared with the fold again, because an NVE holds another table than the fold, or because their turn
+ * has come.
+ */
 export class Doubts {
   readonly #clock: Clock;
   /** By VNID. */
@@ -28,7 +31,7 @@ export class Doubts {
     return this.#next() !== null;
   }
 
-  /** One VN that is due, and not told again for a while. */
+  /** One VN that is due; the same VN is not returned again for PAUSE_MS. */
   take(): number | null {
     const vnid = this.#next();
     if (vnid === null) return null;

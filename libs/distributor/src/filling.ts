@@ -11,7 +11,7 @@ import {
 } from '@nva/ports';
 import { feedValue, recordsOfChange, type Owns } from './records.ts';
 
-/** Records handed over in one step. */
+/** Records per step. */
 const STEP_RECORDS = 256;
 
 export interface FillingOptions {
@@ -22,8 +22,9 @@ export interface FillingOptions {
 }
 
 /**
- * Hands feeds over as the fold has them, in steps between which the fold goes on: what it changes in the meantime is handed over with the
- * next step. A record that is walked past before it changes is superseded by that; one that is met afterwards is the changed one.
+ * Hands over the present contents of feeds in steps, between which the fold goes on. Changes that the fold makes meanwhile are
+ * handed over with the next step. So if a record changes after the iteration passed it, the change follows; if it changes before,
+ * the iteration finds the new record.
  */
 export class Fillings {
   readonly #network: Network;
@@ -35,7 +36,7 @@ export class Fillings {
     this.#options = options;
   }
 
-  /** Fillings that are not at their end. */
+  /** Fillings that have not ended. */
   get size(): number {
     return this.#open.size;
   }
@@ -46,7 +47,7 @@ export class Fillings {
     return filling;
   }
 
-  /** After every event that is folded. */
+  /** To be called after every folded event. */
   folded(recorded: RecordedEvent, changes: readonly RecordChange[]): void {
     if (this.#open.size === 0) return;
     const { log, writer, owns } = this.#options;

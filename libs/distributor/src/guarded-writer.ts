@@ -17,9 +17,9 @@ import type { OwnEnd } from './lost-end.ts';
 import type { Rights } from './rights.ts';
 
 /**
- * Feeds on which no NVE is told of a VN before it may read it, and of which none waits for another that something is wrong with:
- * whatever is published, live or at reconciliation, goes through here. What is about VNs that are withheld or set aside is left
- * out; they are reconciled when they are released, or their time has come.
+ * A feed writer that ensures two things for every publication, live or in a reconciliation: an NVE can read a VN before it is
+ * told of the VN, and no feed waits for another one with a fault. It leaves out records about VNs that are withheld or set aside;
+ * they are reconciled when they are released or their retry is due.
  */
 export class GuardedFeedWriter implements FeedWriter {
   readonly #writer: FeedWriter;
@@ -29,7 +29,7 @@ export class GuardedFeedWriter implements FeedWriter {
   readonly fillWhenRead?: NonNullable<FeedWriter['fillWhenRead']>;
   readonly look?: NonNullable<FeedWriter['look']>;
 
-  /** `rights` is null where nobody asks who may read. */
+  /** `rights` is null if nothing checks rights. */
   constructor(writer: FeedWriter, rights: Rights | null, aside: Aside, ownEnd: OwnEnd) {
     this.#ownEnd = ownEnd;
     this.#writer = writer;
@@ -39,7 +39,7 @@ export class GuardedFeedWriter implements FeedWriter {
     if (writer.look) this.look = () => this.#look(writer.look!.bind(writer));
   }
 
-  /** An NVE may read its own feed as soon as it is there. Feeds that fail are set aside. */
+  /** An NVE may read its own feed as soon as the feed exists. Feeds that fail are set aside. */
   async ensure(feeds: readonly FeedName[]): Promise<Ensured> {
     const open = feeds.filter((feed) => !this.#aside.isClosed(feed));
     const ensured = await this.#writer.ensure(open);
@@ -49,7 +49,10 @@ export class GuardedFeedWriter implements FeedWriter {
     return ensured;
   }
 
-  /** Hands over at once where nothing has to be granted: the order of calls is the order within a feed. Feeds that fail are set aside. */
+  /**
+   * Publishes at once if nothing has to be granted, because the order of calls is the order within a feed. Feeds that fail are
+   * set aside.
+   */
   publish(batches: readonly FeedBatch[]): Promise<void> {
     const lacking = this.#rights?.lackingFor(batches) ?? [];
     if (lacking.length === 0) return this.#publish(batches);
@@ -138,7 +141,7 @@ export class GuardedFeedWriter implements FeedWriter {
   }
 }
 
-/** The batch without what is about those VNs; what is left of a change is a change, and ends. */
+/** The batch without records about those VNs. What is left of a change is a change with its own end. */
 export function without({ feed, records }: FeedBatch, withheld: ReadonlySet<number>): FeedBatch {
   if (feed.kind === 'vn') return { feed, records: withheld.has(feed.vnid) ? [] : records };
   const left: FeedRecord[] = [];

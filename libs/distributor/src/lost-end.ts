@@ -11,8 +11,8 @@ import {
 } from '@nva/ports';
 
 /**
- * Throws LogEndLost if a mark of this log stands beyond its head as it is now. The fold may be behind the head, so it is the log
- * that is asked.
+ * Throws LogEndLost if a mark of this log stands beyond the log's present head. The fold may be behind the head, so the log is
+ * asked.
  */
 export async function assertWithin(store: EventStore, marks: readonly LogMark[]): Promise<void> {
   if (marks.length === 0) return;
@@ -21,11 +21,11 @@ export async function assertWithin(store: EventStore, marks: readonly LogMark[])
   if (beyond.length > 0) throw new LogEndLost({ log: store.logId, head, marks: beyond });
 }
 
-/** The further of a mark and a record on a topic. */
+/** The mark with the higher position, of a mark and a record on a topic. */
 export const further = (mark: LogMark | null, { key, position }: FeedRecord, topic: string): LogMark =>
   mark && mark.position >= position ? mark : { where: `«${key}» on topic ${topic}`, position };
 
-/** Reads a feed, and throws LogEndLost if something of this log stands on it that the log does not hold. */
+/** Reads a feed, and throws LogEndLost if it holds a record of this log beyond the log's head. */
 export async function assertFeedWithin(store: EventStore, writer: Pick<FeedWriter, 'address' | 'read'>, feed: FeedName): Promise<void> {
   const { topic } = writer.address(feed);
   let furthest: LogMark | null = null;
@@ -34,7 +34,10 @@ export async function assertFeedWithin(store: EventStore, writer: Pick<FeedWrite
   if (furthest) await assertWithin(store, [furthest]);
 }
 
-/** Throws LogEndLost if distributors of this log had published more than it holds. Nothing needs to be open, and nothing is written. */
+/**
+ * Throws LogEndLost if distributors of this log have published more than the log holds. Nothing needs to be open, and nothing is
+ * written.
+ */
 export async function assertCheckpointsWithin(store: EventStore, writer: Pick<FeedWriter, 'checkpoints'>): Promise<void> {
   const own = (await writer.checkpoints()).filter(({ log }) => log === store.logId);
   await assertWithin(
@@ -44,9 +47,9 @@ export async function assertCheckpointsWithin(store: EventStore, writer: Pick<Fe
 }
 
 /**
- * The end that a log had when this process opened it, where nobody else writes to it. What stands on a feed beyond that, before
- * this process has published there, is of events that the log has lost, although it may have grown past them since: looking at the
- * head alone would not show it.
+ * The end that a log had when this process opened it, if nobody else writes the log. A record beyond that position, on a feed to
+ * which this process has not published yet, belongs to an event that the log has lost, although the log may have grown past the
+ * position since. Comparing with the head alone would not show this.
  */
 export class OwnEnd {
   readonly #store: Pick<EventStore, 'logId' | 'checkpointAt' | 'readAll'>;
@@ -54,7 +57,7 @@ export class OwnEnd {
   /** Feeds that this process has published to. */
   readonly #published = new Set<string>();
 
-  /** `endedAt` is null where others write the log, too. */
+  /** `endedAt` is null if others write the log, too. */
   constructor(store: Pick<EventStore, 'logId' | 'checkpointAt' | 'readAll'>, endedAt: Position | null) {
     this.#store = store;
     this.#endedAt = endedAt;
@@ -64,7 +67,7 @@ export class OwnEnd {
     if (this.#endedAt !== null) for (const { feed } of batches) this.#published.add(feedKey(feed));
   }
 
-  /** The last position that may stand on the feed. */
+  /** The highest position that may stand on the feed. */
   of(feed: FeedName): Position {
     return this.#endedAt === null || this.#published.has(feedKey(feed)) ? Number.POSITIVE_INFINITY : this.#endedAt;
   }

@@ -5,11 +5,11 @@ import { parseVnid, vnStream } from '@nva/identifiers';
 import { FeedFenced, type Clock, type EventStore, type Ids, type Logger, type StreamAppend } from '@nva/ports';
 import type { Owns } from './records.ts';
 
-/** How long a VN stays deleted before its topic goes, in milliseconds: 14 days, twice the time for which topics keep removals. */
+/** How long a VN stays deleted before its topic is deleted, in milliseconds: 14 days, twice the time for which topics keep removals. */
 export const PURGE_AFTER_MS = 14 * 24 * 3_600_000;
-/** How often it looks for such VNs at most. */
+/** Time between two looks for such VNs, at least. */
 const LOOK_EVERY_MS = 60_000;
-/** VNs that one look finds at most; the rest wait for the next. */
+/** VNs that one look finds; the rest wait for the next. */
 const MAX_FOUND = 256;
 
 export interface PurgeOptions {
@@ -20,14 +20,14 @@ export interface PurgeOptions {
 export const lookEveryMs = ({ afterMs }: PurgeOptions): number => Math.min(LOOK_EVERY_MS, afterMs);
 
 /**
- * How long VNs have been deleted. No wall clock is asked: one that jumped forward would free a VNID too early, and a deletion that
- * was recorded while it was ahead would keep its VNID for as long. What counts is the time that the log vouches for, or, where that
- * is more, the time in which this process has known of the deletion.
+ * How long VNs have been deleted. No wall clock is used: a clock that jumped forward would free a VNID too early, and a deletion
+ * that was recorded while the clock was ahead would keep its VNID reserved for that long. The age is the log's time (`LogTime`)
+ * or, if that is more, the time for which this process has known of the deletion.
  */
 export class DeletedVns {
   readonly #network: Network;
   readonly #clock: Clock;
-  /** Since when this process knows, monotonic, of the incarnations that were deleted. */
+  /** By deleted incarnation: when this process learned of the deletion, in monotonic time. */
   readonly #knownSince = new Map<FoldedVn, number>();
 
   constructor(network: Network, clock: Clock) {
@@ -35,12 +35,12 @@ export class DeletedVns {
     this.#clock = clock;
   }
 
-  /** To be called with every event that was folded. */
+  /** To be called after every folded event. */
   folded(event: NvaEvent): void {
     if (event.type === 'VnDeleted') this.#since(this.#network.vns.get(event.data.vnid)!);
   }
 
-  /** VNIDs that are owned and whose VN has been deleted for long enough, or was released. */
+  /** Owned VNIDs whose VN has been deleted for long enough, or was released. */
   longGone(owns: Owns, afterMs: number): number[] {
     for (const vn of this.#knownSince.keys())
       if (this.#network.vns.get(vn.state.vnid) !== vn || vn.state.status !== 'deleted') this.#knownSince.delete(vn);
@@ -77,9 +77,10 @@ interface Purging {
 }
 
 /**
- * In turn with what is published: if the VN is created again while its topic goes, that is queued behind and makes the topic anew. The
- * event comes after the topic is gone, and only if nothing happened to the VN since; until then the VNID stays its tenant's. True if it was
- * recorded; what fails is tried again later, but for FeedFenced, with which it rejects.
+ * Deletes the topic, in turn with publications: if the VN is created again meanwhile, its records are queued behind and make the
+ * topic anew. The event is appended after the topic is gone, and only if nothing happened to the VN since; until then the VNID
+ * stays reserved for its tenant. Resolves with true if the event was recorded. A failure is retried later, except FeedFenced,
+ * with which it rejects.
  */
 export async function purged(vnid: number, { network, store, logger, purge, ids, deleteFeed }: Purging): Promise<boolean> {
   const append = purgeAppend(network, vnid, purge, ids);
@@ -97,7 +98,7 @@ export async function purged(vnid: number, { network, store, logger, purge, ids,
   }
 }
 
-/** The append that records a purge, refused by the log if anything happens to the VN before; null if it is not deleted. */
+/** The append that records a purge; the log refuses it if anything happens to the VN before. null if the VN is not deleted. */
 function purgeAppend(network: Network, vnid: number, { clock }: PurgeOptions, ids: Ids): StreamAppend | null {
   const vn = network.vns.get(vnid);
   if (!vn) return null;

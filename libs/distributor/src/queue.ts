@@ -1,18 +1,21 @@
 import type { Position } from '@nva/ports';
 import type { Queued } from './records.ts';
 
-/** Records waiting to be published at most. Beyond it they are dropped, and the feeds are reconciled instead when they answer again. */
+/** Records that may wait to be published. Beyond this the queue is dropped, and the feeds are reconciled when they answer again. */
 export const MAX_QUEUED_RECORDS = 200_000;
 
-/** Changes that wait to be published, in the order of the log: so many records, or none any more but the word that there were too many. */
+/**
+ * Changes that wait to be published, in the order of the log. If there are too many records, the queue keeps only the fact that
+ * it overflowed.
+ */
 export class Queue {
   #entries: Queued[] = [];
   #records = 0;
   #overflowed = false;
-  /** What it would publish up to: an event that concerns no feed of ours does not stand in it. */
+  /** The position that publishing the queue would reach; an event that concerns no feed of this process is not in the queue. */
   reaches: Position = 0;
 
-  /** What waits now. Another list after the queue was let go. */
+  /** The changes that wait now. A new list after the queue was dropped. */
   get entries(): readonly Queued[] {
     return this.#entries;
   }
@@ -25,12 +28,12 @@ export class Queue {
     return this.#entries.length === 0;
   }
 
-  /** It was let go: only a reconciliation says what is due. */
+  /** The queue was dropped: only a reconciliation can tell what is due. */
   get overflowed(): boolean {
     return this.#overflowed;
   }
 
-  /** Takes a change in; false if that was too much, and all is let go. */
+  /** Adds a change. Returns false if there are too many records; the queue is then dropped. */
   push(change: Queued): boolean {
     this.#entries.push(change);
     for (const { records } of change.batches) this.#records += records.length;
@@ -51,7 +54,7 @@ export class Queue {
     this.#records = 0;
   }
 
-  /** A reconciliation begins: what comes from here on is queued. */
+  /** A reconciliation begins: changes from here on are queued. */
   begin(): void {
     this.#overflowed = false;
   }

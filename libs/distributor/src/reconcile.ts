@@ -23,60 +23,60 @@ import type { Owns } from './records.ts';
 
 export interface Reconciliation {
   readonly feeds: number;
-  /** Records found on the feeds, about VNs that are owned. */
+  /** Records found on the feeds, about owned VNs. */
   readonly read: number;
   readonly undecodable: number;
   /** Records that had to be published. */
   readonly published: number;
-  /** Of these the ones that should have been there, and not only have come about while the feeds were compared. */
+  /** Those of the published records that should have been there before. The others came about while the feeds were compared. */
   readonly wrong: number;
 }
 
 export interface ReconcileOptions {
   readonly log: string;
   readonly timers: Timers;
-  /** What is about other VNs is neither judged nor touched. */
+  /** Records about other VNs are neither judged nor touched. */
   readonly owns: Owns;
   /** Whether feeds of another log are made equal to this fold instead of refused. */
   readonly adopts: (log: string) => boolean;
-  /** How far the records on a feed may reach, and what is wrong if one is beyond it. */
+  /** The highest position that may stand on a feed, and the error if a record is beyond it. */
   readonly ownEnd: Pick<OwnEnd, 'of' | 'lost'>;
-  /** Rejects if the log does not reach so far: a record of it stands there. */
+  /** Rejects if the log does not reach the position of a record that was found. */
   readonly within: (mark: LogMark) => Promise<void>;
-  /** Records published in one call at most. */
+  /** Records published per call. */
   readonly batchRecords: number;
-  /** Told of every record that cannot be understood. */
+  /** Called for every record that cannot be understood. */
   readonly undecodable: (feed: FeedName, failure: Undecodable) => void;
-  /** Only these feeds, as far as they are due. All by default. */
+  /** Only these feeds, if they are due. All by default. */
   readonly only?: readonly FeedName[];
   /** Feeds that are set aside: neither read nor written to. */
   readonly isClosed: (feed: FeedName) => boolean;
-  /** Told of feeds that cannot be read; the others are compared all the same. */
+  /** Called with the feeds that cannot be read; the others are compared all the same. */
   readonly failed: (failures: readonly FeedFailure[]) => void;
-  /** Up to where everything is on the feeds, as far as is known. */
+  /** The position up to which everything is known to be on the feeds. */
   readonly published: () => Position;
   /** The position of a feed's newest change. */
   readonly changedAt: (feed: FeedName) => Position;
-  /** Hands a whole feed over as the fold has it, in steps: to compare it, and to whoever reads it first. */
+  /** Hands over a whole feed as the fold has it, in steps: for the comparison, and for the first reader. */
   readonly fill: (feed: FeedName) => FeedFilling;
 }
 
-/** Feeds whose records are held in memory at once while they are compared. */
+/** Feeds whose records are in memory at the same time while they are compared. */
 const FEEDS_READ_TOGETHER = 256;
 
 interface Found {
   /** The last record of each key, in order of the feed. */
   readonly last: Map<string, FeedRecord>;
-  /** Keys whose last record cannot be understood, by text, and of those that are no text the bytes. */
+  /** Keys whose last record cannot be understood, by text; with the bytes of those that are not UTF-8. */
   readonly spoilt: Map<string, Uint8Array | undefined>;
 }
 
 /**
- * Reads the feeds of all VNs that are owned and of all NVEs, and publishes what differs from the fold: a key that is missing,
- * stands at another position or with another value, or should not be there. This is what makes a checkpoint a convenience instead
- * of a promise: a topic that was lost, a change that was cut in two by a crash, and values that a corrected fold changed are all
- * put right the same way (design/feeds, «A start compares the feeds with the fold»). A VN's feed that has no context gets it last:
- * until then its table is not whole, and no consumer takes it for that (contract, «Kafka»).
+ * Reads the feeds of all owned VNs and of all NVEs, and publishes the difference from the fold: keys that are missing, have
+ * another position or value, or should not be there. So a checkpoint is only a convenience: a lost topic, a change that a crash
+ * cut in two, and values of a corrected fold are all repaired in the same way (design/feeds, «A start compares the feeds with the
+ * fold»). A VN's feed without context gets it last: until then its table is not whole, and no consumer accepts it as whole
+ * (contract, «Kafka»).
  */
 export async function reconcile(network: Network, writer: FeedWriter, options: ReconcileOptions): Promise<Reconciliation> {
   const ours = (feed: FeedName): boolean => feed.kind === 'nve' || options.owns(feed.vnid);
@@ -96,7 +96,8 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
     [batches, pending] = [[], 0];
   };
   const feeds = [...new Map([...found, ...due]).values()];
-  // An NVE is told of a VN before it appears in it (contract, «Kafka»); within one call of `publish` there is no order of feeds.
+  // An NVE learns of a VN before it appears in the VN's table (contract, «Kafka»); one call of `publish` gives no order between
+  // feeds.
   for (const kind of ['nve', 'vn'] as const) {
     for (const group of groups(feeds.filter((feed) => feed.kind === kind && !options.isClosed(feed)))) {
       const asOf = options.published();
@@ -115,13 +116,13 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
     }
     await flush();
   }
-  // After everything was read, and so found to be of this log: what a purge left behind.
+  // After everything was read, which proves that it is of this log: deletes what a purge left behind.
   for (const feed of found.values())
     if (feed.kind === 'vn' && network.vns.get(feed.vnid)?.state.status === 'purged') await writer.delete(feed);
   return total;
 }
 
-/** How many records of a feed are not as the fold has them, beside what has come about while they were compared. Changes nothing. */
+/** The number of records of a feed that differ from the fold, except those that came about during the comparison. Changes nothing. */
 export async function differencesOf(writer: FeedWriter, feed: FeedName, options: ReconcileOptions): Promise<number> {
   const asOf = options.published();
   const [found] = (await readLast(writer, [feed], options, { read: 0, undecodable: 0 })).values();
@@ -129,8 +130,8 @@ export async function differencesOf(writer: FeedWriter, feed: FeedName, options:
 }
 
 /**
- * Of a difference what was so when everything up to `asOf` was on the feed. Of a removal that is known only if nothing of the feed
- * has changed since.
+ * The part of a difference that was already wrong when everything up to `asOf` was on the feed. For a removal this is known only
+ * if the feed has not changed since.
  */
 function wrongIn(difference: readonly FeedRecord[], feed: FeedName, asOf: Position, { changedAt }: ReconcileOptions): number {
   const unchanged = changedAt(feed) <= asOf;
@@ -141,7 +142,7 @@ function* groups(feeds: readonly FeedName[]): Generator<readonly FeedName[]> {
   for (let from = 0; from < feeds.length; from += FEEDS_READ_TOGETHER) yield feeds.slice(from, from + FEEDS_READ_TOGETHER);
 }
 
-/** Those of the feeds that can be read. What keeps one from it is found by halves where the failure does not tell. */
+/** Those of the feeds that can be read. If the failure does not name the unreadable feed, it is found by halving. */
 async function readable(
   writer: FeedWriter,
   feeds: readonly FeedName[],
@@ -171,7 +172,7 @@ async function readable(
   }
 }
 
-/** Reading was refused, as far as is known because of some feed among those that were read together. */
+/** Reading failed with a refusal, probably because of some of the feeds that were read together. */
 class NotRead extends Error {
   override readonly cause: Error;
 
@@ -221,10 +222,10 @@ async function readLast(
     spoilt.delete(nameOf(record.key, record.keyBytes));
     if (record.keyBytes === undefined) last.set(record.key, record);
   }
-  // Nothing of these feeds has been written yet, so whoever accepts the loss, or puts the log back, finds them as they were.
+  // Nothing has been written to these feeds yet, so an operator who accepts the loss or restores the log finds them unchanged.
   if (beyond) throw await ownEnd.lost(beyond);
   if (furthest) await within(furthest);
-  // What stands superseded or removed in a feed that was adopted is of the log before, until compaction takes it.
+  // Superseded or removed records on an adopted feed are of the former log until compaction removes them.
   for (const { feed, last } of found.values()) {
     const foreign = [...last.values()].find((record) => record.value !== null && record.log !== log && !adopts(record.log));
     if (foreign) throw new FeedRefused(`feed ${feedKey(feed)} belongs to log ${foreign.log}, this is log ${log}; ${IF_ADOPTED}`);
@@ -232,15 +233,15 @@ async function readLast(
   return new Map([...found.values()].map(({ feed, ...rest }) => [feed, rest]));
 }
 
-/** A key that is no text is told from every other by its bytes. No key of the NVA has a line break. */
+/** A key that is not UTF-8 is identified by its bytes. No key of the NVA has a line break. */
 const nameOf = (key: string, bytes: Uint8Array | undefined): string =>
   bytes === undefined ? key : `${key}\n${Buffer.from(bytes).toString('hex')}`;
 const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
 
 /**
- * In order of position, each change of the log ended, so that a consumer meets them as it would have live. The fold is walked in
- * steps, between which other work comes: a large VN takes long. Sorting what differs does not wait. It is the difference from the
- * fold as it stands at the end.
+ * In order of position, with an end for each change of the log, so that a consumer meets the records as live. The fold is read in
+ * steps, between which other work runs, because a large VN takes long. Sorting the difference does not wait. The result is the
+ * difference from the fold as it stands at the end.
  */
 async function differenceOf(
   feed: FeedName,
@@ -249,7 +250,7 @@ async function differenceOf(
   { log, owns, fill, timers }: ReconcileOptions,
 ): Promise<FeedRecord[]> {
   const { last, spoilt } = found;
-  /** Of each key that was handed over, the newest position: what is walked after it was changed may be as it was before. */
+  /** For each key, the newest position that was handed over: a later step may hand over the state before a change. */
   const newest = new Map<string, Position>();
   const live = new Set<string>();
   const due = new Map<string, FeedRecord>();

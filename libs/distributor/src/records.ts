@@ -11,10 +11,10 @@ import {
   type RecordedEvent,
 } from '@nva/ports';
 
-/** Whether this process distributes the VN: its feed, and the NVEs' memberships of it. */
+/** Whether this process distributes the VN: its feed, and the NVEs' memberships in it. */
 export type Owns = (vnid: number) => boolean;
 
-/** Adds to a membership where its VN's feed is found; everything else goes out as the fold has it. */
+/** Adds to a membership where its VN's feed is found; other values are published as the fold has them. */
 export function feedValue(value: TableValue, writer: Pick<FeedWriter, 'address'>): FeedValue {
   if (value.type !== 'Membership') return value;
   const { vnid, since } = value.data;
@@ -22,7 +22,7 @@ export function feedValue(value: TableValue, writer: Pick<FeedWriter, 'address'>
   return { type: 'Membership', data: { vnid, topic, brokers: brokers ?? null, since } };
 }
 
-/** The records of one event about VNs that are owned, feed by feed; the last one in each feed ends the change there. */
+/** The records of one event about owned VNs, feed by feed; the last record in each feed ends the change there. */
 export function recordsOfChange(
   recorded: RecordedEvent,
   changes: readonly RecordChange[],
@@ -57,8 +57,8 @@ export function recordsOfChange(
 }
 
 /**
- * An NVE follows its own feed from when it has connected, so the feed is made then: before its first record, and as reconciliation
- * would (X8). Every process does: whichever comes first makes it.
+ * An NVE follows its own feed from its connection on, so the feed is created then: before its first record, as in a
+ * reconciliation (X8). Every process does this; the first one creates the feed.
  */
 export const feedOpenedBy = ({ event }: RecordedEvent): readonly FeedBatch[] =>
   event.type === 'NveConnected' ? [{ feed: { kind: 'nve', nveId: event.data.nveId }, records: [] }] : [];
@@ -77,8 +77,8 @@ export function merge(batches: readonly FeedBatch[]): { readonly memberships: Fe
 }
 
 /**
- * Whether a feed that holds nothing yet is whole with what is about to be published to it, from the event at `from` on: a VN that
- * is created there, an NVE that is in no VN from before.
+ * Whether an empty feed is whole with what is about to be published to it, from the event at `from` on: the VN is created there,
+ * or the NVE is in no VN from before.
  */
 export function beginsWith(network: Network, feed: FeedName, batches: readonly FeedBatch[], from: Position): boolean {
   if (feed.kind === 'nve') return [...(network.nves.get(feed.nveId)?.memberships.values() ?? [])].every(({ since }) => since >= from);
@@ -86,14 +86,14 @@ export function beginsWith(network: Network, feed: FeedName, batches: readonly F
   return first?.key === CONTEXT_KEY && first.eventType === 'VnCreated';
 }
 
-/** What an event brings to the feeds. */
+/** The records that an event adds to the feeds. */
 export interface Queued {
   readonly position: Position;
   readonly recordedAt: number;
   readonly batches: readonly FeedBatch[];
 }
 
-/** A call of `publish` on its way. */
+/** A call of `publish` in flight. */
 export interface Flight {
   readonly events: number;
   readonly records: number;

@@ -2,19 +2,22 @@ import type { Network } from '@nva/fold';
 import { LogRefused, type Clock, type FeedName } from '@nva/ports';
 import type { Owns } from './records.ts';
 
-/** A round over all VNs begins so long after the last one began at the earliest. */
+/** Time from the beginning of one round over all VNs to the beginning of the next, at least. */
 const ROUND_EVERY_MS = 3_600_000;
 
 export interface VerificationOptions {
   readonly clock: Clock;
   readonly owns: Owns;
-  /** How many records of the feed are not as the fold has them. */
+  /** The number of records of the feed that differ from the fold. */
   readonly differences: (feed: FeedName) => Promise<number>;
-  /** Some are not. */
+  /** Called if some records differ. */
   readonly differs: (vnid: number) => void;
 }
 
-/** Compares the VNs' feeds with the fold one after another, beside publishing: what differs is compared again in turn. */
+/**
+ * Compares the VNs' feeds with the fold one after another, beside publishing. A VN that differs is compared again in turn with
+ * publications.
+ */
 export class Verification {
   readonly #network: Network;
   readonly #options: VerificationOptions;
@@ -28,8 +31,8 @@ export class Verification {
   }
 
   /**
-   * Compares the next VN; at once returns if one is being compared, or the round is over. Never rejects: a feed that cannot be read
-   * is found elsewhere.
+   * Compares the next VN. Returns at once if a comparison is running or the round is over. Never rejects: other parts detect a
+   * feed that cannot be read.
    */
   async next(): Promise<void> {
     if (this.#running) return;
@@ -39,7 +42,8 @@ export class Verification {
     try {
       if ((await this.#options.differences({ kind: 'vn', vnid })) > 0) this.#options.differs(vnid);
     } catch (error) {
-      // A feed that is ahead of the log is compared in turn, which ends the distributor. Anything else comes round again.
+      // A feed that is ahead of the log is compared in turn, which stops the distributor. Any other failure is retried in the
+      // next round.
       if (error instanceof LogRefused) this.#options.differs(vnid);
     } finally {
       this.#running = false;
