@@ -3,10 +3,10 @@ import type { Mapping } from '@nva/codec';
 const NONE: readonly string[] = [];
 
 /**
- * Which mappings bear a MAC or an IP. One tenant system's mappings share its MAC (IPv4 and IPv6, several VLANs); an IP has one
- * mapping except while a taken-over address is read out of order, so both sides hold sets of keys.
+ * The mappings that have a MAC or an IP. All mappings of one tenant system share its MAC (IPv4 and IPv6, several VLANs). An IP
+ * has one mapping, except while records of an address that was taken over are read out of order, so both sides hold sets of keys.
  *
- * Kept with every change. `AddressIndex.of` makes it anew from all mappings, which tests compare with.
+ * The index is updated with every change. `AddressIndex.of` builds it from all mappings, which tests compare with it.
  */
 export class AddressIndex {
   readonly #byMac = new Map<string, readonly string[]>();
@@ -18,7 +18,7 @@ export class AddressIndex {
     return index;
   }
 
-  /** The mapping under `key` was `before` and is `after`. */
+  /** The mapping under `key` has changed from `before` to `after`. */
   change(key: string, before: Mapping | null, after: Mapping | null): void {
     move(this.#byMac, key, before?.mac ?? null, after?.mac ?? null);
     move(this.#byIp, key, before?.ip ?? null, after?.ip ?? null);
@@ -34,7 +34,7 @@ export class AddressIndex {
     return this.#byIp.get(ip) ?? NONE;
   }
 
-  /** All of it in one canonical order. */
+  /** The whole index in one canonical order. */
   dump(): { readonly mac: Record<string, string[]>; readonly ip: Record<string, string[]> } {
     return { mac: dump(this.#byMac), ip: dump(this.#byIp) };
   }

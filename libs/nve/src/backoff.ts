@@ -2,12 +2,12 @@
 export const FIRST_RETRY_MS = 500;
 /** The delay doubles up to this. */
 export const MAX_RETRY_MS = 30_000;
-/** Retry of what does not come right soon: a refused token, a feed that is not there, too many streams. */
+/** Delay of a retry that is not expected to succeed soon: a refused token, a feed that does not exist, too many streams. */
 export const REFUSED_RETRY_MS = 15_000;
 
 /**
- * How long to wait before try number `attempt` (0 is the first retry), in milliseconds, spread over 50 to 150 % by `random` in [0,
- * 1). Where the server said when to come again, not before that, and up to half as much later.
+ * How long to wait before try number `attempt` (0 is the first retry), in milliseconds, spread over 50 to 150 % by `random` in
+ * [0, 1). If the server said when to come again: not earlier, and up to half as much later.
  */
 export function retryDelayMs(attempt: number, refused: boolean, random: number, retryAfterMs: number | null = null): number {
   if (retryAfterMs !== null) return Math.round(Math.max(retryAfterMs, FIRST_RETRY_MS) * (1 + random / 2));

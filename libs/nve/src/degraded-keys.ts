@@ -1,9 +1,9 @@
-/** Records without a readable key that are named one by one; further ones are only counted. */
+/** Records without a readable key that are listed one by one; further ones are only counted. */
 export const MAX_NAMELESS_FAILURES = 64;
 
 /**
- * What a table could not understand (contract, «What a consumer does»). A key leaves the list when a record for it is applied;
- * a failure that not even had a key stays until the feed is read again from its start.
+ * The keys that a table could not understand (contract, «What a consumer does»). A key leaves the list when a record for it is
+ * applied. A failure without a readable key stays until the feed is read again from its start.
  */
 export class DegradedKeys {
   readonly #keys = new Set<string>();
@@ -11,7 +11,7 @@ export class DegradedKeys {
   #namelessBeyond = 0;
   #version = 0;
 
-  /** Another number whenever the list is another. */
+  /** A number that changes whenever the list changes. */
   get version(): number {
     return this.#version;
   }

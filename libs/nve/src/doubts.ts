@@ -1,22 +1,22 @@
 import type { Timers } from './timers.ts';
 
-/** How often a VN whose feed is denied is looked at, once its membership is in doubt. */
+/** How often a VN whose feed is denied is checked, while its membership is in doubt. */
 export const DENIED_LOOK_MS = 10_000;
 /**
- * Looks in a row that find the VN's feed denied, after which the NVE leaves: 10 min. They are counted, not reckoned from two readings of a
- * clock, so that a process that slept meanwhile has not waited.
+ * The NVE leaves after this many checks in a row that find the VN's feed denied: 10 min. Checks are counted, instead of comparing
+ * two readings of a clock, so that time in which the process slept does not count.
  */
 export const DENIED_LOOKS = 60;
 
 /**
- * What the VN's own feed says of a membership that is in doubt. `member`: it names this NVE, so the two feeds disagree. `reading`:
- * its table is being read, or is not whole. `unreachable`: it is missing, or cannot be reached. `denied`: it may not be read.
+ * What the VN's own feed says about a membership in doubt. `member`: it names this NVE, so the two feeds disagree. `reading`: its
+ * table is being read, or is not whole. `unreachable`: it is missing, or cannot be reached. `denied`: this NVE may not read it.
  */
 export type DoubtReason = 'member' | 'reading' | 'unreachable' | 'denied';
 
 /**
- * A membership of which this NVE's own feed, read anew, holds nothing any more, although no record said that it ended; or that a
- * record ended which is older than what the VN's own feed tells of this NVE.
+ * A membership in doubt. Either this NVE's own feed, read anew, no longer holds it although no record ended it; or the record
+ * that ended it is older than what the VN's own feed says about this NVE.
  */
 export interface MembershipDoubt {
   readonly vnid: number;
@@ -25,13 +25,13 @@ export interface MembershipDoubt {
 
 export interface DoubtsOptions {
   readonly timers: Timers;
-  /** What the VN's own feed says now; `ended`: this NVE is in it no longer. */
+  /** What the VN's own feed says now; `ended`: this NVE is no longer in the VN. */
   readonly ask: (vnid: number) => DoubtReason | 'ended';
   /** The NVE is to leave the VN. */
   readonly leave: (vnid: number) => void;
-  /** The reason is another than before; null: there is no doubt any more. */
+  /** Called when the reason has changed; null: the doubt is over. */
   readonly tell: (vnid: number, reason: DoubtReason | null) => void;
-  /** Whether this NVE's own feed is followed now. While it is not, being denied says little: brokers may deny everything. */
+  /** Whether this NVE's own feed is followed now. While it is not, a denied VN says little: the brokers may deny everything. */
   readonly isHeard: () => boolean;
 }
 
@@ -41,8 +41,8 @@ interface Held {
 }
 
 /**
- * The memberships that are in doubt, each decided by its VN's own feed: this NVE stays for as long as that names it or says
- * nothing, and leaves when that says otherwise, or is denied for DENIED_LOOKS. So an NVE's feed that was lost, or is being filled
+ * The memberships in doubt. The VN's own feed decides each: this NVE stays as long as that feed names it or says nothing, and
+ * leaves when that feed says otherwise, or is denied for DENIED_LOOKS checks. So an NVE's feed that was lost, or is being filled
  * in parts, ends no membership (X6).
  */
 export class MembershipDoubts {
@@ -59,14 +59,14 @@ export class MembershipDoubts {
     return [...this.#held].map(([vnid, { reason }]) => ({ vnid, reason })).sort((a, b) => a.vnid - b.vnid);
   }
 
-  /** These are in doubt, and no others. */
+  /** Exactly these memberships are in doubt. */
   set(vnids: readonly number[]): void {
     const doubtful = new Set(vnids);
     for (const vnid of this.#held.keys()) if (!doubtful.has(vnid)) this.settle(vnid);
     for (const vnid of doubtful) this.#look(vnid);
   }
 
-  /** This one is in doubt too. */
+  /** This membership is in doubt too. */
   add(vnid: number): void {
     this.#look(vnid);
   }
@@ -76,7 +76,7 @@ export class MembershipDoubts {
     if (this.#held.delete(vnid)) this.#options.tell(vnid, null);
   }
 
-  /** The VN's own feed, or its table, is another than before. */
+  /** The VN's own feed, or its table, has changed. */
   review(vnid: number): void {
     if (this.#held.has(vnid)) this.#look(vnid);
   }

@@ -1,13 +1,13 @@
 type Listener<A> = (argument: A) => void;
 
 /**
- * Typed events. A listener that throws does not stop the others nor the feed: its error surfaces by itself, as an uncaught one,
- * because a table that was left half told would be worse.
+ * Typed events. A listener that throws stops neither the other listeners nor the feed: its error surfaces as an uncaught one,
+ * because a table whose changes were only half reported would be worse.
  */
 export class Emitter<E extends object> {
   readonly #listeners = new Map<keyof E, Set<Listener<never>>>();
 
-  /** Returns what takes the listener off again. */
+  /** Returns a function that removes the listener. */
   on<K extends keyof E>(event: K, listener: Listener<E[K]>): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(listener));

@@ -1,16 +1,16 @@
-/** An event as it stands in the stream. */
+/** An event of the stream. */
 export interface StreamEvent {
-  /** Absent: a `message`. */
+  /** If absent, the event is a `message`. */
   readonly event?: string;
-  /** Of this very event, not the last one seen. */
+  /** The id of this event itself, not the last one seen. */
   readonly id?: string;
   readonly data: string;
 }
 
-/** One event, in characters. A mapping is under 1 KiB. */
+/** Maximum length of one event, in characters. A mapping is under 1 KiB. */
 export const MAX_EVENT_CHARACTERS = 1_048_576;
 
-/** The stream is not what the protocol says; there is no way to go on with it. */
+/** The stream violates the protocol; reading cannot continue. */
 export class SseProtocolError extends Error {
   override readonly name = 'SseProtocolError';
 }
@@ -24,8 +24,8 @@ export class SseProtocolError extends Error {
  *     field   = 1*name-char [ colon [ space ] *any-char ] end-of-line
  *     end-of-line = cr lf / cr / lf
  *
- * Written out here rather than taken from a package, because the ones at hand export their TypeScript under the condition `source`,
- * which this repository runs its own with. A lone CR as end of line is not understood; no server of ours writes it.
+ * Why not a package: the available ones export their TypeScript under the condition `source`, which this repository itself uses.
+ * A lone CR as end of line is not understood; no server of ours writes it.
  */
 export class EventStreamParser {
   readonly #onEvent: (event: StreamEvent) => void;
@@ -38,7 +38,7 @@ export class EventStreamParser {
     this.#onEvent = onEvent;
   }
 
-  /** Takes the next piece of the stream, cut anywhere. Throws SseProtocolError from an event longer than MAX_EVENT_CHARACTERS. */
+  /** Takes the next piece of the stream, cut anywhere. Throws SseProtocolError for an event longer than MAX_EVENT_CHARACTERS. */
   feed(text: string): void {
     const input = this.#rest + text;
     let start = 0;
@@ -59,7 +59,7 @@ export class EventStreamParser {
     if (name === 'data') this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
     else if (name === 'event') this.#event = value;
     else if (name === 'id') this.#id = value;
-    // Comments have an empty name; other fields are to be passed over.
+    // Comments have an empty name; other fields are ignored.
   }
 
   #dispatch(): void {

@@ -12,15 +12,15 @@ interface Change<K extends string, V> {
   readonly position: Position;
 }
 
-/** One key of a VN's table that now says something else. A repeat that says the same is no change. */
+/** One key of a VN's table whose value has changed. A repeat of the same value is no change. */
 export type TableChange = Change<'context', VnContext> | Change<'member', VnMember> | Change<'mapping', Mapping>;
 
-/** One VN that this NVE was told to follow, or no longer to follow. */
+/** One VN that this NVE was told to follow, or to follow no longer. */
 export type MembershipChange = Change<'membership', Membership>;
 
 export type FeedChange = TableChange | MembershipChange;
 
-/** What one whole change of the feed made different in the table. Never empty. */
+/** The differences that one whole change of the feed made in the table. Never empty. */
 export interface AppliedChange<C extends FeedChange> {
   readonly position: Position;
   readonly changes: readonly C[];
@@ -28,14 +28,14 @@ export interface AppliedChange<C extends FeedChange> {
 
 const KIND = { VnContext: 'context', VnMember: 'member', Mapping: 'mapping', Membership: 'membership' } as const;
 
-/** The change from one value of a key to another; null if there is none. */
+/** The change from one value of a key to another; null if both are equal. */
 export function changeOf(key: string, before: FeedValue | null, after: FeedValue | null, position: Position): FeedChange | null {
   const type = (after ?? before)?.type;
   if (type === undefined || sameValue(before?.data, after?.data)) return null;
   return { kind: KIND[type], key, before: before?.data ?? null, after: after?.data ?? null, position } as FeedChange;
 }
 
-/** Equality of what the records say, whatever made the objects: a decoder's have another prototype than JSON's. */
+/** Equality of the content of records, whatever made the objects: decoded objects have another prototype than parsed JSON. */
 export function sameValue(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -44,14 +44,17 @@ export function sameValue(a: unknown, b: unknown): boolean {
   return keys.every((key) => Object.hasOwn(b, key) && sameValue((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
 }
 
-/** Several changes of one feed as one, in contract order: of each key what it said before the first and says after the last. */
+/** Several changes of one feed as one, in contract order: for each key, the value before the first and after the last. */
 export function asOne<C extends FeedChange>(changes: readonly C[]): readonly C[] {
   const byKey = new Map<string, C>();
   for (const change of changes) byKey.set(change.key, { ...change, before: (byKey.get(change.key) ?? change).before });
   return inContractOrder([...byKey.values()].filter(({ before, after }) => !sameValue(before, after)));
 }
 
-/** The order of the contract within one change: lost mappings, lost members, then context, members, mappings; of equals as given. */
+/**
+ * The order of the contract within one change: lost mappings, lost members, then context, members, mappings; equal ranks keep the
+ * given order.
+ */
 export function inContractOrder<C extends FeedChange>(changes: readonly C[]): readonly C[] {
   const ranks: C[][] = Array.from({ length: RANKS_IN_CHANGE }, () => []);
   for (const change of changes) ranks[rankInChange(change.key, change.after === null)]!.push(change);

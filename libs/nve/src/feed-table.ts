@@ -4,7 +4,7 @@ import { DegradedKeys } from './degraded-keys.ts';
 import { asOne, changeOf, inContractOrder, type AppliedChange, type FeedChange } from './feed-change.ts';
 import { LazyDigest } from './lazy-digest.ts';
 
-/** Records of one change that are held back until it ends; a longer change is applied in parts of this size. */
+/** Records of one change that are held back until the change ends; a longer change is applied in parts of this size. */
 export const MAX_PENDING_RECORDS = 262_144;
 
 interface Live {
@@ -16,30 +16,31 @@ export interface FeedTableObserver<C extends FeedChange> {
   /** A whole change has been applied and the table shows it. */
   applied(change: AppliedChange<C>): void;
   /**
-   * The table has come to a change that it must not show (`continuesWith`): it stays as it was before that, and the feed is to be
-   * read anew.
+   * The table has come to a change that it must not show (`continuesWith`): it stays as it was before the change, and the feed
+   * must be read anew.
    */
   outgrown(): void;
-  /** The list of degraded keys is another than before. */
+  /** The list of degraded keys has changed. */
   degraded(): void;
 }
 
 /**
- * One feed as a table, made of its records in whatever order and however often they come (contract, «What a consumer does»).
+ * One feed as a table, built from its records in whatever order and however often they come (contract, «What a consumer does»).
  *
- * What decides is kept per key: the position last seen, of a removed key too, so that an older record that comes later is not
- * applied (X1). There is no floor per feed: after a repeat and a partial compaction a live key's only record can stand behind a
- * newer record of another key, and a floor would lose it. Records are held until a change ends, their own or a later one, since an
- * end may have been compacted away or cut off by a crash, or until `flush`; what ends together is applied and reported as one.
+ * For each key the table keeps the last seen position, also for a removed key, so that an older record that comes later is not
+ * applied (X1). There is no lowest position for the whole feed: after a repeat and a partial compaction, the only record of a
+ * live key can stand behind a newer record of another key, and would be lost. Records are held until the end of a change (their
+ * own or a later one, since an end may have been compacted away or cut off by a crash), or until `flush`. Everything that ends
+ * together is applied and reported as one change.
  *
- * Positions of removed keys are kept for as long as the table lives; whoever owns it bounds them by reading the feed again into a
- * new one (`removals`). Pure: no clock, no I/O. Observed or not, the table ends the same; unobserved it makes no reports, which is
- * how a shadow table is filled.
+ * Positions of removed keys are kept for the life of the table; the owner bounds them by reading the feed again into a new table
+ * (`removals`). Pure: no clock, no I/O. The table is the same with or without an observer; without one it makes no reports, which
+ * is how a shadow table is filled.
  */
 export abstract class FeedTable<C extends FeedChange> {
   readonly #live = new Map<string, Live>();
   readonly #removed = new Map<string, Position>();
-  /** Keys whose position means nothing any more: it was of another log, or the value was taken over from an older table. */
+  /** Keys whose position has no meaning any more: it was of another log, or the value was taken over from an older table. */
   readonly #unordered = new Set<string>();
   readonly #pending: FeedRecord[] = [];
   readonly #degraded = new DegradedKeys();
@@ -48,27 +49,30 @@ export abstract class FeedTable<C extends FeedChange> {
   #observer: FeedTableObserver<C> | null = null;
   #log: string | null = null;
   #position: Position | null = null;
-  /** Somebody vouched for how far the feed had come (`completeAt`). */
+  /** `completeAt` has told how far the feed had come. */
   #isVouched = false;
 
   /** Whether the table can hold this value under this key; if not, the key is degraded. */
   protected abstract accepts(key: string, value: FeedValue): boolean;
 
-  /** The value of a key has changed, or come again: views and indexes follow here. */
+  /** The value of a key has changed, or has been repeated: subclasses update views and indexes here. */
   protected abstract stored(key: string, before: FeedValue | null, after: FeedValue | null): void;
 
   /**
-   * Whether this table, read from the start of the feed to its end, may take the place of `before` (null: of none). One that may
-   * not is of a feed that has lost what it held, or is being filled.
+   * Whether this table, read from the start of the feed to its end, may replace `before` (null: there is none). If not, it is of
+   * a feed that has lost its records, or is being filled.
    */
   abstract isWhole(before: FeedTable<C> | null): boolean;
 
-  /** Whether the records about to be applied are of what this table, which forwards, is a table of. */
+  /** Whether the pending records are still of the VN or NVE that this forwarding table shows. */
   protected continuesWith(_pending: readonly FeedRecord[]): boolean {
     return true;
   }
 
-  /** Whether what a live key holds stays, although a record of `position` removes it: the key is then as if told again at that position. */
+  /**
+   * Whether the value of a live key stays although a record of `position` removes it; the key then counts as repeated at that
+   * position.
+   */
   protected withstands(_key: string, _position: Position): boolean {
     return false;
   }
@@ -76,12 +80,12 @@ export abstract class FeedTable<C extends FeedChange> {
   /** A live key has withstood its removal. */
   protected withstood(_key: string): void {}
 
-  /** Takes the place of `old`: what is to stay although this one was not told of it comes over. */
+  /** Called when this table replaces `old`: takes over the entries that must stay although this table did not receive them. */
   replace(old: FeedTable<C>): void {
     this.keepUndecodable(old);
   }
 
-  /** Reports from now on go to `observer`; null reports nothing. */
+  /** Sends reports to `observer` from now on; null stops reports. */
   observe(observer: FeedTableObserver<C> | null): void {
     this.#observer = observer;
   }
@@ -91,12 +95,12 @@ export abstract class FeedTable<C extends FeedChange> {
     return this.#log;
   }
 
-  /** The highest position of the whole changes applied; null before the first. */
+  /** The highest position of the changes that were applied whole; null before the first. */
   get position(): Position | null {
     return this.#position;
   }
 
-  /** Whether a change was begun, and its end not told yet. */
+  /** Whether a change has begun whose end has not come yet. */
   get isMidChange(): boolean {
     return this.#pending.length > 0;
   }
@@ -106,12 +110,12 @@ export abstract class FeedTable<C extends FeedChange> {
     return this.#live.size;
   }
 
-  /** Removed keys whose position is remembered. */
+  /** Number of removed keys whose position is remembered. */
   get removals(): number {
     return this.#removed.size;
   }
 
-  /** What could not be understood: keys, and `?@<place>` for records without one. */
+  /** The keys that could not be understood, and `?@<place>` for records without a readable key. */
   get degraded(): readonly string[] {
     return this.#degraded.list();
   }
@@ -125,7 +129,7 @@ export abstract class FeedTable<C extends FeedChange> {
     return this.#live.get(key)?.position ?? null;
   }
 
-  /** Position of a key's removal, as long as that is the last that was told of it; null otherwise. */
+  /** Position of a key's removal, if that is the last record of the key; null otherwise. */
   removedAt(key: string): Position | null {
     return this.#removed.get(key) ?? null;
   }
@@ -146,8 +150,8 @@ export abstract class FeedTable<C extends FeedChange> {
   }
 
   /**
-   * Takes a record in. One of another log than those before makes their positions void: their values stay until the new log says
-   * otherwise. (Whoever follows a feed live should rather read it again from the start.)
+   * Adds a record. A record of another log makes the former positions void; the values stay until the new log says otherwise. (A
+   * consumer that follows a feed live should rather read it again from the start.)
    */
   add(record: FeedRecord): void {
     if (record.log !== this.#log) this.#enterLog(record.log);
@@ -155,7 +159,7 @@ export abstract class FeedTable<C extends FeedChange> {
     if ((record.changeEnd && !this.#isHeld) || this.#pending.length >= MAX_PENDING_RECORDS) this.flush();
   }
 
-  /** What is added from now on is one change, until `release`: in between it makes no table that there ever was. */
+  /** Everything that is added until `release` is one change, because the states in between never existed. */
   hold(): void {
     this.#isHeld = true;
   }
@@ -165,7 +169,7 @@ export abstract class FeedTable<C extends FeedChange> {
     this.flush();
   }
 
-  /** Applies what is held back, although its change did not end. */
+  /** Applies the records that are held back, although their change did not end. */
   flush(): void {
     const pending = this.#pending;
     if (pending.length === 0) return;
@@ -188,8 +192,8 @@ export abstract class FeedTable<C extends FeedChange> {
   }
 
   /**
-   * A record of `key` (null: not even that is known) could not be understood; `at` is where it stands in the feed. What the key
-   * held stays. The change being gathered is applied, since the record may have been its end.
+   * A record of `key` (null: not even the key is known) could not be understood; `at` is its place in the feed. The key keeps its
+   * value. The pending change is applied, since the record may have been its end.
    */
   degrade(key: string | null, at: string): void {
     this.flush();
@@ -198,7 +202,7 @@ export abstract class FeedTable<C extends FeedChange> {
     if (this.#degraded.version !== before) this.#observer?.degraded();
   }
 
-  /** Every change up to `position` of `log` has been taken in, the last ones possibly without a record left to show it. */
+  /** Every change up to `position` of `log` has been received; the last ones may have left no record that shows it. */
   completeAt(log: string, position: Position): void {
     this.flush();
     if (log !== this.#log) this.#enterLog(log);
@@ -207,8 +211,8 @@ export abstract class FeedTable<C extends FeedChange> {
   }
 
   /**
-   * Whether `before` holds what this table has not come to: it was read where the feed lags behind. Only a table that is vouched
-   * for can show it: the positions of what is left on a compacted feed may all be older than those of what was removed.
+   * Whether `before` holds entries that this table has not reached, because it was read where the feed lags behind. Only a table
+   * with `completeAt` can show this: on a compacted feed, all remaining positions may be older than those of removed keys.
    */
   isBehind(before: FeedTable<C> | null): boolean {
     if (before === null || !this.#isVouched || this.#log !== before.#log) return false;
@@ -217,16 +221,16 @@ export abstract class FeedTable<C extends FeedChange> {
   }
 
   /**
-   * Takes over from the table that this one replaces what it holds under keys that this one could not understand: a record in a
-   * schema not yet known must not take a working entry away. Any later record of the key goes over it.
+   * Takes over from the replaced table the values of keys that this table could not understand: a record in an unknown schema
+   * must not remove a working entry. Any later record of the key overwrites it.
    */
   keepUndecodable(old: FeedTable<C>): void {
     for (const key of this.#degraded.keys()) if (!this.#removed.has(key)) this.#keep(key, old, false);
   }
 
   /**
-   * Takes over what `old` holds and this one neither holds nor was told the removal of; returns those keys. A removal that is older than
-   * what `old` holds says nothing of it (X1).
+   * Takes over the keys of `old` that this table neither holds nor has seen removed; returns them. A removal that is older than
+   * the value in `old` does not count (X1).
    */
   protected keepAbsent(old: FeedTable<C>): readonly string[] {
     const isSameLog = this.#log === null || this.#log === old.#log;
@@ -249,7 +253,7 @@ export abstract class FeedTable<C extends FeedChange> {
     return true;
   }
 
-  /** Drops a key as if it had never been told of, so that the next record of it is taken, whatever its position. Nothing is reported. */
+  /** Drops a key as if it had never been received, so that its next record is applied whatever the position. Nothing is reported. */
   forget(key: string): void {
     const before = this.#live.get(key);
     if (before === undefined) return;
@@ -259,7 +263,7 @@ export abstract class FeedTable<C extends FeedChange> {
     this.stored(key, before.value, null);
   }
 
-  /** What is different here from `old` (null: from nothing), in contract order. */
+  /** The difference of this table from `old` (null: from nothing), in contract order. */
   differenceFrom(old: FeedTable<C> | null): readonly C[] {
     const changes: (FeedChange | null)[] = [];
     for (const [key, value] of old?.entries() ?? []) {
@@ -269,7 +273,7 @@ export abstract class FeedTable<C extends FeedChange> {
     return inContractOrder(changes.filter((change) => change !== null) as C[]);
   }
 
-  /** Everything in the table as lost at `position`, in contract order. */
+  /** All entries of the table as lost at `position`, in contract order. */
   asLost(position: Position): readonly C[] {
     const lost: (FeedChange | null)[] = [];
     for (const [key, { value }] of this.#live) lost.push(changeOf(key, value, null, position));

@@ -12,49 +12,52 @@ import {
 import type { AppliedChange, FeedChange } from './feed-change.ts';
 import type { FeedTable } from './feed-table.ts';
 
-/** Positions of removed keys that a table may remember before the feed is read again into a fresh one. */
+/** Positions of removed keys that a table may remember; beyond this the feed is read again into a fresh table. */
 export const MAX_REMEMBERED_REMOVALS = 100_000;
 
 export interface TableReport<C extends FeedChange> extends AppliedChange<C> {
   /**
    * `change`: one whole change of the feed. `swap`: the difference to the table that was read anew from the start. `left`: the
-   * feed is followed no longer and its table is gone.
+   * feed is no longer followed and its table is gone.
    */
   readonly cause: 'change' | 'swap' | 'left';
-  /** The swap also went over to another log: positions before and after are not comparable. */
+  /** The swap also changed to another log: positions before and after it do not compare. */
   readonly otherLog: boolean;
 }
 
 export interface FollowerObserver<C extends FeedChange> {
-  /** The table that forwards has changed; it shows it already. */
+  /** The forwarding table has changed; it shows the change already. */
   changed(report: TableReport<C>): void;
-  /** The table that forwards is whole, for the first time or again. */
+  /** The forwarding table is whole, for the first time or again. */
   complete(): void;
-  /** The feed was read to its end, and what was read is not whole. The table before it, if any, forwards until enough has come. */
+  /**
+   * The feed was read to its end, and the read table is not whole. The former table, if any, forwards until enough records have
+   * come.
+   */
   incomplete(): void;
-  /** A table that was not whole has got more of its feed, and is not whole still. */
+  /** A table that is not whole has received more records of its feed, and is still not whole. */
   filled(): void;
-  /** The list of degraded keys is another than was told before. */
+  /** The list of degraded keys differs from the one last reported. */
   degraded(): void;
   interrupted(cause: Error): void;
   resumed(): void;
 }
 
 /**
- * `reading`: a table is read that is to forward. `incomplete`: it was read to the end of the feed, and is not whole: the feed has
- * lost what it held, or is being filled.
+ * `reading`: a table that is to forward is being read. `incomplete`: it was read to the end of the feed and is not whole, because
+ * the feed has lost its records or is being filled.
  */
 export type FollowerState = 'reading' | 'incomplete' | 'live' | 'interrupted';
 
 /**
- * Follows one feed through a transport and always holds one whole table of it, if there ever was one: while the feed is read from
- * its start into a shadow table, the one before keeps forwarding, and when the shadow is whole they are swapped and the difference
- * is reported as one set of changes. An interruption changes nothing, nor does a feed that has lost what it held (X6): a shadow
- * that is not whole at the end of the feed, or that was read where the feed lags behind the table at hand, is filled on, and
- * swapped at the end of the change that makes it so.
+ * Follows one feed through a transport, and keeps one whole table of it once there was one. While the feed is read from its start
+ * into a shadow table, the former table keeps forwarding. When the shadow is whole, the tables are swapped and the difference is
+ * reported as one set of changes. An interruption changes nothing, nor does a feed that has lost its records (X6): a shadow that
+ * is not whole at the end of the feed, or that was read where the feed lags behind the forwarding table, is filled further, and
+ * swapped at the end of the change that makes it whole.
  *
- * It reads the feed again by itself when a record of another log comes, when its table remembers too many removals, and when it has
- * outgrown what it is a table of. What a resume tells is one change.
+ * The follower reads the feed again automatically when a record of another log comes, when its table remembers too many removals,
+ * and when a change does not continue what the table shows (`continuesWith`). Everything that a resume delivers is one change.
  */
 export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   readonly #transport: FeedTransport;
@@ -63,7 +66,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   readonly #observer: FollowerObserver<C>;
   #membership: Membership | undefined;
   #subscription: FeedSubscription | null = null;
-  /** Counts the calls of `follow`; what an earlier subscription still says is not listened to. */
+  /** Counts the calls of `follow`; calls from an earlier subscription are ignored. */
   #generation = 0;
   #closing: Promise<unknown> = Promise.resolve();
   #current: T | null = null;
@@ -81,12 +84,12 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     this.#observer = observer;
   }
 
-  /** The table that forwards; null until the first read is complete. */
+  /** The forwarding table; null until the first read is complete. */
   get table(): T | null {
     return this.#current;
   }
 
-  /** `reading` and `incomplete` are of the fresh table, also while another one forwards beside it. */
+  /** `reading` and `incomplete` describe the fresh table, also while another table forwards. */
   get state(): FollowerState {
     if (this.#trouble) return 'interrupted';
     if (this.#shadow) return this.#endReached ? 'incomplete' : 'reading';
@@ -103,19 +106,19 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     return this.#trouble instanceof FeedDenied;
   }
 
-  /** True while the table that forwards is not kept up, because another is being read. */
+  /** True while the forwarding table is not updated, because another one is being read. */
   get catchingUp(): boolean {
     return this.#shadow !== null || this.#current === null;
   }
 
-  /** What the table that forwards could not understand; before there is one, what the first read could not. */
+  /** The keys that the forwarding table could not understand; before there is one, those of the first read. */
   get degraded(): readonly string[] {
     return (this.#current ?? this.#shadow)?.degraded ?? [];
   }
 
   /**
-   * Reads the feed from its start, and on. Called again, it starts over, at the place that `membership` names; the table stays
-   * meanwhile.
+   * Reads the feed from its start, then follows it. A further call starts over, at the topic that `membership` names; the table
+   * stays meanwhile.
    */
   follow(membership?: Membership): void {
     this.#membership = membership;
@@ -128,7 +131,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     else this.#keepClosing(subscription);
   }
 
-  /** Stops following. The table is dropped; what it held is reported as lost. */
+  /** Stops following. The table is dropped, and its entries are reported as lost. */
   leave(): void {
     this.#generation++;
     this.#unsubscribe();
@@ -141,7 +144,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     if (changes.length > 0) this.#observer.changed({ cause: 'left', otherLog: false, position, changes });
   }
 
-  /** Stops following and keeps the table. Resolves when the transport has let go of every subscription there was. */
+  /** Stops following and keeps the table. Resolves when the transport has released all subscriptions. */
   async close(): Promise<void> {
     this.#generation++;
     this.#unsubscribe();
@@ -201,11 +204,11 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
       return;
     }
     current.add(record);
-    // The observer may have left the feed upon that record.
+    // The observer may have left the feed because of that record.
     if (this.#current === current && current.removals > this.#removalsLimit) this.follow(this.#membership);
   }
 
-  /** A feed that is not whole still has removals of its own; what it shows of them then is no reason to read it again. */
+  /** A feed that is not whole still contains removals; their number is then no reason to read it again. */
   #readAnew(shadow: T): void {
     this.#removalsLimit = 2 * shadow.removals;
     this.follow(this.#membership);
@@ -228,7 +231,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     const table = this.#shadow ?? this.#current ?? this.#restart();
     const generation = this.#generation;
     table.release();
-    // What was applied may have had the observer leave the feed, or be such that it is read anew.
+    // The observer may have left the feed because of the applied change, or the change may have caused a new read.
     if (generation !== this.#generation) return;
     if (upTo) table.completeAt(upTo.log, upTo.position);
     if (table !== this.#shadow) return this.#observer.complete();
@@ -239,7 +242,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
   #swapIfWhole(fresh: T): boolean {
     if (fresh.isBehind(this.#current) || !fresh.isWhole(this.#current)) return false;
     this.#swap(fresh);
-    // The observer may have left the feed upon the difference.
+    // The observer may have left the feed because of the difference.
     if (this.#current === fresh) this.#observer.complete();
     return true;
   }
@@ -249,7 +252,7 @@ export class Follower<C extends FeedChange, T extends FeedTable<C>> {
     if (old) fresh.replace(old);
     this.#current = fresh;
     this.#shadow = null;
-    // Twice what the feed itself still shows, lest a feed with many removals be read again for ever.
+    // Twice the number that the feed itself still contains; otherwise a feed with many removals would be read again forever.
     this.#removalsLimit = Math.max(MAX_REMEMBERED_REMOVALS, 2 * fresh.removals);
     old?.observe(null);
     fresh.observe({

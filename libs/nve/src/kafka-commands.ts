@@ -3,9 +3,9 @@ import { commandKey, commandOf, commandSignature, createCommandCodec, type Comma
 import { randomIds, systemClock, type Clock, type CommandRecord, type CommandTransport } from '@nva/ports';
 import { systemTimers, type Timers } from './timers.ts';
 
-/** Bytes of a secret, at least. */
+/** Minimum length of a secret in bytes. */
 const MIN_SECRET_BYTES = 32;
-/** Commands without an outcome at once, those that wait for another of their tenant system included. */
+/** Commands without an outcome at the same time, including those that wait for another one of their tenant system. */
 export const MAX_UNANSWERED_COMMANDS = 10_000;
 const RESEND_AFTER_MS = 5_000;
 const GIVE_UP_AFTER_MS = 120_000;
@@ -14,19 +14,19 @@ const ID = /^[\x21-\x7e]{1,128}$/;
 
 export interface KafkaCommandsOptions {
   readonly nveId: string;
-  /** One of the NVE's keys of COMMAND_KEYS_FILE, decoded. */
+  /** One of the NVE's keys in COMMAND_KEYS_FILE, decoded. */
   readonly secret: Uint8Array;
   readonly transport: CommandTransport;
-  /** A command without outcome goes out again after this. 5,000 unless given. */
+  /** A command without an outcome is sent again after this time. 5,000 by default. */
   readonly resendAfterMs?: number;
-  /** A command without outcome is given up after this. 120,000 unless given. */
+  /** A command without an outcome is given up after this time. 120,000 by default. */
   readonly giveUpAfterMs?: number;
   readonly clock?: Clock;
   readonly timers?: Timers;
 }
 
 export interface CommandIds {
-  /** Names the command: what was done under it once is not done again within 24 hours. One is made unless given. */
+  /** Names the command: a command that was done under this key is not done again within 24 hours. Made automatically by default. */
   readonly idempotencyKey?: string;
   readonly correlationId?: string;
 }
@@ -48,15 +48,16 @@ interface Pending {
   readonly resolve: (outcome: CommandOutcome) => void;
   readonly reject: (cause: Error) => void;
   cancel: () => void;
-  /** Of the last try, for the error in the end. */
+  /** The failure of the last attempt, for the final error. */
   failure: unknown;
 }
 
 /**
- * Commands of an NVE over Kafka: signed, sent, and sent again under the same Idempotency-Key until the outcome is read from the
- * NVE's own topic. Commands about one tenant system go out one after the other, each when the one before has its outcome or is
- * given up, so that nothing that is sent again overtakes a later one. A word on all that the NVE has (`keepOnly`) waits for
- * everything before it, and everything after it for that. While no registrar runs, commands wait in the topic.
+ * Commands of an NVE over Kafka: each is signed, sent, and sent again under the same Idempotency-Key until its outcome is read
+ * from the NVE's own topic. Commands about one tenant system go out one after the other: each waits until the one before has its
+ * outcome or is given up, so that no repeat overtakes a later command. A statement of all that the NVE has (`keepOnly`) waits for
+ * every command before it, and every command after it waits for the statement. While no registrar runs, commands wait in the
+ * topic.
  */
 export class KafkaCommands {
   readonly #options: KafkaCommandsOptions;
@@ -65,9 +66,9 @@ export class KafkaCommands {
   readonly #timers: Timers;
   readonly #codec = createCommandCodec();
   readonly #pending = new Map<string, Pending>();
-  /** The last command of each record key that has one unanswered. */
+  /** The last unanswered command of each record key. */
   readonly #last = new Map<string, Promise<unknown>>();
-  /** The last word on all that this NVE has that is unanswered. */
+  /** The last unanswered statement of all that this NVE has. */
   #wholeSet: Promise<unknown> | undefined;
   #unanswered = 0;
   #opening: Promise<void> | undefined;
@@ -83,14 +84,15 @@ export class KafkaCommands {
     this.#timers = options.timers ?? systemTimers;
   }
 
-  /** Commands without an outcome. */
+  /** Number of commands without an outcome. */
   get unanswered(): number {
     return this.#unanswered;
   }
 
   /**
-   * A command as a line of NDJSON has it. Resolves with its outcome, accepted or refused (`code`). Rejects with CommandUnanswered,
-   * with CodecError for a command that has no such form (a heartbeat, which goes over REST), and with RangeError beyond a bound.
+   * Sends a command in the form of a line of NDJSON. Resolves with its outcome, accepted or refused (`code`). Rejects with
+   * CommandUnanswered, with CodecError for a command that has no record (a heartbeat, which goes over REST), and with RangeError
+   * beyond a bound.
    */
   async send(
     line: CommandLine,
@@ -102,7 +104,7 @@ export class KafkaCommands {
     const value = this.#codec.encode(commandOf(line));
     const key = commandKey(line, this.#options.nveId);
     this.#unanswered++;
-    // What is said of all tenant systems has no order on the topic with what is said of one: they are under different keys.
+    // Records about all tenant systems and records about one have different keys, so the topic gives them no order.
     const ofAll = line.command === WHOLE_SET;
     const before = ofAll ? [...this.#last.values()] : [this.#last.get(key), this.#wholeSet].filter((one) => one !== undefined);
     const outcome = (async () => {
@@ -120,7 +122,7 @@ export class KafkaCommands {
     }
   }
 
-  /** What has no outcome yet rejects with CommandUnanswered. */
+  /** Commands without an outcome reject with CommandUnanswered. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const pending of this.#pending.values()) this.#giveUp(pending, 'the sender was closed');
@@ -195,7 +197,7 @@ export class KafkaCommands {
     pending.resolve(outcome);
   }
 
-  /** null for what cannot be read: its command goes out again, and is given up in the end. */
+  /** null for an outcome that cannot be read: its command is sent again, and given up in the end. */
   #read(value: Buffer): CommandOutcome | null {
     try {
       const message = this.#codec.decode(value);

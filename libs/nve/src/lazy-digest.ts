@@ -1,7 +1,10 @@
 import { TableDigest } from '@nva/codec';
 import type { Position } from '@nva/ports';
 
-/** Keys that may await recounting whatever the size of the table; beyond it and the table's size, the next read counts all. */
+/**
+ * Keys that may wait to be recounted, whatever the size of the table. If more keys than this and than the table's size have
+ * changed, the next read counts the whole table.
+ */
 const MIN_STALE_KEYS = 1024;
 
 interface Positioned {
@@ -9,11 +12,11 @@ interface Positioned {
 }
 
 /**
- * The digest of a table (contract, «Digest of a VN»), reckoned when somebody asks and not with every record: two SHA-256 a record
- * would be most of the work of reading a large VN, and what changed ten times between two heartbeats is counted once.
+ * The digest of a table (contract, «Digest of a VN»), computed when somebody asks and not with every record. Two SHA-256 a record
+ * would be most of the work of reading a large VN, and a key that changes ten times between two heartbeats is counted once.
  *
- * The first read counts the whole table in one pass. From then on a read costs one or two terms for each key that changed since
- * the read before, and memory for those keys only.
+ * The first read counts the whole table in one pass. Later reads cost one or two terms for each key that changed since the read
+ * before, and memory for those keys only.
  */
 export class LazyDigest {
   /** null until the first read. */

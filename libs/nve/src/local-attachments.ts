@@ -1,17 +1,17 @@
 import { mappingKey, type AttachmentState, type Mapping } from '@nva/codec';
 import type { Address, VnTable } from './vn-table.ts';
 
-/** A connection of a tenant system to a VN, as its NVE made it. */
+/** A binding of a tenant system in a VN, as its NVE knows it. */
 export interface LocalBinding {
   readonly vnid: number;
   readonly vlan: number | null;
   readonly ip: string | null;
 }
 
-/** A tenant system that this NVE itself hosts, known from its own access side and not from the NVA. */
+/** A tenant system that this NVE hosts, known from its own access side and not from the NVA. */
 export interface LocalAttachment {
   readonly tsId: string;
-  /** Its tenant; needed where this NVE hosts tenant systems of several tenants with one id, which is each tenant's own. */
+  /** Its tenant; needed if this NVE hosts tenant systems of several tenants with the same id. */
   readonly tenantId?: string;
   /** Canonical spelling. */
   readonly mac: string;
@@ -20,8 +20,8 @@ export interface LocalAttachment {
 }
 
 /**
- * What the NVE hosts and what the NVA says, where they differ (X7). Between an attachment and its echo from the NVA there always is
- * one for a moment; what stays is for an operator.
+ * A difference between what the NVE hosts and what the NVA says (X7). After an attachment there always is one until the NVA's
+ * record comes; one that stays is for an operator.
  */
 export interface Disagreement {
   readonly vnid: number;
@@ -42,13 +42,13 @@ export interface Disagreement {
     | 'not-hosted';
 }
 
-/** The NVE's own attachments. Nothing that the NVA says adds, changes or removes one (X7); it is only compared with. */
+/** The NVE's own attachments. Nothing that the NVA says adds, changes or removes one (X7); its word is only compared with them. */
 export class LocalAttachments {
   readonly #byTs = new Map<string, LocalAttachment>();
-  /** How many tenants have one of that id here. */
+  /** By id, the number of tenants that have a tenant system of that id here. */
   readonly #ids = new Map<string, number>();
 
-  /** By what `nameOf` makes of them. */
+  /** By the key that `nameOf` makes. */
   get all(): ReadonlyMap<string, LocalAttachment> {
     return this.#byTs;
   }
@@ -57,7 +57,7 @@ export class LocalAttachments {
     return this.#byTs.get(nameOf(tsId, tenantId));
   }
 
-  /** Whether anybody's tenant system of that id is hosted. */
+  /** Whether any tenant's tenant system of that id is hosted here. */
   hosts(tsId: string): boolean {
     return this.#ids.has(tsId);
   }
@@ -77,7 +77,7 @@ export class LocalAttachments {
     return true;
   }
 
-  /** VNs that anything here is bound to. */
+  /** VNs in which any attachment here has a binding. */
   vnids(): Set<number> {
     return new Set([...this.#byTs.values()].flatMap(({ bindings }) => bindings.map(({ vnid }) => vnid)));
   }
@@ -94,7 +94,7 @@ export class LocalAttachments {
     return null;
   }
 
-  /** `table` is what the NVA says of the VN: null if this NVE is not in it. An unread table is nobody's word: do not ask. */
+  /** `table` is the NVA's table of the VN; null if this NVE is not in the VN. Do not call it for a table that has not been read. */
   compare(vnid: number, table: VnTable | null): Disagreement[] {
     const found: Disagreement[] = [];
     const hosted = new Set<string>();
@@ -114,7 +114,7 @@ export class LocalAttachments {
   }
 }
 
-/** No id has an `@`. */
+/** No id contains an `@`. */
 const nameOf = (tsId: string, tenantId: string | undefined): string => (tenantId === undefined ? tsId : `${tsId}@${tenantId}`);
 
 function bears({ mac }: LocalAttachment, { ip, vlan }: LocalBinding, address: Address): boolean {

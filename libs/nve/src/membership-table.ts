@@ -6,24 +6,24 @@ import { FeedTable } from './feed-table.ts';
 
 export interface MembershipTableOptions {
   /**
-   * Whether the VN's own feed tells that this NVE is in the VN by a record after `position` of `log`: the removal there is of a
-   * stay before that.
+   * Whether the VN's own feed shows this NVE in the VN by a record after `position` of `log`: then a removal at that position
+   * ended an earlier stay.
    */
   readonly isIn: (vnid: number, position: Position, log: string | null) => boolean;
-  /** This membership is in doubt now. May be called by a table that is not the one that counts yet. */
+  /** This membership is now in doubt. A table that does not forward yet may call it too. */
   readonly doubtful: (vnid: number) => void;
   /** A record has ended the doubt about this membership, whatever it says. */
   readonly certain: (vnid: number) => void;
 }
 
 /**
- * Which VNs an NVE is in and where to follow them, as the NVA tells it (X8): the table of the NVE's own feed.
+ * The VNs that an NVE is in and where to follow them, as the NVA says (X8): the table of the NVE's own feed.
  *
- * Only a record ends a membership, and only up to where that record stands: if the VN's own feed already has this NVE in the VN
- * again, the membership stays, in doubt until the record of the new stay comes. One that is merely absent from a feed that was read
- * anew stays, and is in doubt until a record for it comes or its owner forgets it: several distributors write parts of this feed,
- * which has no record that could say that all of it is there, so a feed that was lost and is being filled cannot be told from one
- * that says less.
+ * Only a record ends a membership, and only stays that began before the record: if the VN's own feed already has this NVE in the
+ * VN again, the membership stays, in doubt until the record of the new stay comes. A membership that is merely absent from a feed
+ * that was read anew also stays, in doubt until a record for it comes or its owner forgets it. The reason: several distributors
+ * write parts of this feed, and no record can say that all of it is there. So a feed that was lost and is being filled looks like
+ * one that ended memberships.
  */
 export class MembershipTable extends FeedTable<MembershipChange> {
   readonly #doubtful = new Set<string>();

@@ -12,40 +12,40 @@ import { VnTable, type Address, type Stay } from './vn-table.ts';
 import { sayWholeSet, wholeSetLine, type SendWholeSet } from './whole-set.ts';
 
 export interface NveEvents {
-  /** A VN's table changed: one whole change, the difference made by a swap, or everything lost because the NVE left the VN. */
+  /** A VN's table changed: by one whole change, by the difference of a swap, or by losing everything because the NVE left the VN. */
   change: TableReport<TableChange> & { readonly vnid: number };
   /** The NVA put this NVE into a VN, whose table is now being read. */
   joined: { readonly vnid: number; readonly membership: Membership };
   /** The NVA took this NVE out of a VN; its table is gone. */
   left: { readonly vnid: number; readonly membership: Membership };
   /**
-   * The NVA took this NVE out of a VN and put it in again, possibly into another VN of that VNID, and the VN's table is of the new
-   * stay already: the `change` events tell all that is different, and what is the same stays.
+   * The NVA took this NVE out of a VN and put it in again, possibly into another VN with the same VNID, and the VN's table
+   * already belongs to the new stay. The `change` events report all differences; equal entries stay.
    */
   rejoined: { readonly vnid: number; readonly before: Membership; readonly membership: Membership };
-  /** What was read of a feed is whole: at first, and after every re-read. */
+  /** The table read from a feed is whole: after the first read, and after every further one. */
   complete: { readonly feed: FeedName };
   /**
-   * A feed was read to its end and is not whole: it has lost what it held, is being filled, or was read where it lags behind this
+   * A feed was read to its end and is not whole: it has lost its records, is being filled, or was read where it lags behind this
    * NVE. Nothing is withdrawn (X6); `complete` follows.
    */
   incomplete: { readonly feed: FeedName };
   /**
-   * This NVE's own feed, read anew, does not hold a membership any more, although no record ended it, or ends one that the VN's own
-   * feed has after that. The NVE stays in the VN, and what the VN's own feed says of it is now this; null: the doubt is over, be it
-   * that the NVE has left.
+   * A membership is in doubt: this NVE's own feed, read anew, no longer holds it although no record ended it; or a record ended
+   * it that is older than what the VN's own feed says. The NVE stays in the VN. `reason` is what the VN's own feed says now;
+   * null: the doubt is over, possibly because the NVE has left.
    */
   doubtful: { readonly vnid: number; readonly reason: DoubtReason | null };
-  /** What could not be understood of a feed is now this; empty means all is well again. */
+  /** The keys of a feed that cannot be understood have changed to these; empty means that all is well again. */
   degraded: { readonly feed: FeedName; readonly keys: readonly string[] };
   /** A feed cannot be followed now. Nothing is withdrawn (X6). */
   interrupted: { readonly feed: FeedName; readonly cause: Error };
   resumed: { readonly feed: FeedName };
-  /** What the NVA says of this NVE's own attachments in a VN differs from what it hosts, in this way (X7); empty: no longer. */
+  /** What the NVA says about this NVE's own attachments in a VN differs in this way from what it hosts (X7); empty: no longer. */
   disagreements: { readonly vnid: number; readonly disagreements: readonly Disagreement[] };
 }
 
-/** How a feed stands. Of a VN that is `live`, `log`, `position` and `digest` are what a heartbeat reports as applied. */
+/** The state of a feed. For a VN that is `live`, a heartbeat reports `log`, `position` and `digest` as applied. */
 export interface FeedStatus {
   readonly state: FollowerState;
   readonly log: string | null;
@@ -65,7 +65,7 @@ export interface Applied {
   readonly digest: string;
 }
 
-/** The address belongs to a tenant system that this NVE hosts itself, whatever the NVA says (X7). */
+/** The address belongs to a tenant system that this NVE itself hosts, whatever the NVA says (X7). */
 export interface Hosted {
   readonly outcome: 'hosted';
   readonly attachment: LocalAttachment;
@@ -75,22 +75,22 @@ export interface NveClientOptions {
   readonly nveId: string;
   readonly transport: FeedTransport;
   /**
-   * What this NVE hosts at the start, empty if nothing. Absent: the client does not know, and compares nothing with the NVA's word
-   * until the first `attachLocal`.
+   * What this NVE hosts at the start; empty if nothing. If absent, the client does not know, and does not compare it with the
+   * NVA's word until the first `attachLocal`.
    */
   readonly localAttachments?: Iterable<LocalAttachment>;
-  /** For the one thing that is waited for here: how long a VN that is denied is stayed in (`DENIED_LOOKS`). */
+  /** For the only wait in this class: how long the NVE stays in a VN that is denied (`DENIED_LOOKS`). */
   readonly timers?: Timers;
 }
 
 type VnFollower = Follower<TableChange, VnTable>;
 
 /**
- * The NVE's side of the NVA: it follows its own feed, where it is told which VNs it is in (X8), and for as long as it is in one, that
- * VN's feed; it holds a table of each, and knows beside them what the NVE hosts itself. One feed's trouble is never another's.
+ * The NVE's side of the NVA. It follows its own feed, which says which VNs it is in (X8), and each VN's feed while it is in the
+ * VN. It holds a table of each, and knows what the NVE itself hosts. Trouble of one feed does not affect another.
  *
- * There is no clock in it: leases, heartbeats and retries belong to the transport and the agent. Everything happens within the calls
- * of the transport, but for what `MembershipDoubts` waits for, and listeners see tables that show what they are told.
+ * The class has no clock: leases, heartbeats and retries belong to the transport and the agent. Everything happens within the
+ * calls of the transport, except the waits of `MembershipDoubts`. When a listener is called, the tables already show the change.
  */
 export class NveClient {
   readonly nveId: string;
@@ -98,7 +98,7 @@ export class NveClient {
   readonly #memberships: Follower<MembershipChange, MembershipTable>;
   readonly #vns = new Map<number, { readonly follower: VnFollower; membership: Membership }>();
   readonly #local = new LocalAttachments();
-  /** By VNID, the disagreements last told; absent: none. */
+  /** By VNID, the disagreements last reported; absent: none. */
   readonly #disagreements = new Map<number, readonly Disagreement[]>();
   readonly #doubts: MembershipDoubts;
   readonly #events = new Emitter<NveEvents>();
@@ -137,13 +137,16 @@ export class NveClient {
     this.#memberships.follow();
   }
 
-  /** Stops following and keeps the tables as they are. Resolves when the transport has let go; it is not closed. */
+  /**
+   * Stops following and keeps the tables. Resolves when the transport has released the subscriptions; the transport itself is not
+   * closed.
+   */
   async close(): Promise<void> {
     this.#doubts.close();
     await Promise.all([this.#memberships.close(), ...[...this.#vns.values()].map(({ follower }) => follower.close()), this.#closing]);
   }
 
-  /** Returns what takes the listener off again. Listeners must not throw: an error of theirs becomes an uncaught one. */
+  /** Returns a function that removes the listener. Listeners must not throw: their errors become uncaught ones. */
   on<K extends keyof NveEvents>(event: K, listener: (argument: NveEvents[K]) => void): () => void {
     return this.#events.on(event, listener);
   }
@@ -154,25 +157,25 @@ export class NveClient {
   }
 
   /**
-   * The memberships that this NVE's own feed does not hold, although no record ended them, or none that is newer than the VN's own
-   * feed: it stays in these VNs, which decide (README).
+   * The memberships in doubt: this NVE's own feed does not hold them, although no record ended them, or only one that is older
+   * than what the VN's own feed says. The NVE stays in these VNs, and their feeds decide (README).
    */
   doubts(): MembershipDoubt[] {
     return this.#doubts.all();
   }
 
-  /** The VN's table that forwards now; null if this NVE is not in the VN, or has not read it once. */
+  /** The VN's forwarding table; null if this NVE is not in the VN, or has not read the table once. */
   table(vnid: number): VnTable | null {
     return this.#vns.get(vnid)?.follower.table ?? null;
   }
 
-  /** Where the address is reached: at a tenant system hosted here (X7), else as the VN's table says; null if nobody knows it. */
+  /** Where the address is reached: at a tenant system hosted here (X7), else as the VN's table says; null if neither knows it. */
   resolve(vnid: number, address: Address): Hosted | Resolution | null {
     const attachment = this.#local.owner(vnid, address);
     return attachment ? { outcome: 'hosted', attachment } : (this.table(vnid)?.resolve(address) ?? null);
   }
 
-  /** This NVE hosts a tenant system, or now hosts it so. Only this NVE ever says so. */
+  /** This NVE hosts a tenant system, or the tenant system has changed. Only this NVE itself ever states this. */
   attachLocal(attachment: LocalAttachment): void {
     const before = this.#local.get(attachment.tsId, attachment.tenantId);
     this.#knowsWhatItHosts = true;
@@ -187,15 +190,15 @@ export class NveClient {
   }
 
   /**
-   * Tells the NVA at a restart that what this NVE hosts now is all that it has: what the NVA still has at it and is not among it is
-   * detached; attachments at other NVEs stay, and nothing is attached. Call it after the connect notification with this
-   * `incarnation` was answered and every tenant system that survived is known here, and before anything else is said of tenant
-   * systems: an attach that is answered meanwhile could be undone. The NVA refuses any other incarnation than the present one
-   * (`nve-incarnation`), so a word that comes late from a former life changes nothing.
+   * States to the NVA at a restart that the tenant systems that this NVE hosts now are all that it has. The NVA detaches every
+   * other tenant system that it still has at this NVE; attachments at other NVEs stay, and nothing is attached. Call it after the
+   * connect notification with this `incarnation` was answered and every tenant system that survived is known here, and before any
+   * other command about tenant systems: an attach that is answered meanwhile could be undone. The NVA refuses any other
+   * incarnation than the present one (`nve-incarnation`), so a late statement from a former incarnation changes nothing.
    *
-   * `send` takes the command to the NVA. Resolves with how many were detached; rejects with WholeSetRefused, with what `send`
-   * rejects with, and with RangeError as long as this client was never told what it hosts (`localAttachments`, `attachLocal`): not
-   * knowing is not having nothing.
+   * `send` takes the command to the NVA. Resolves with the number of detached tenant systems. Rejects with WholeSetRefused, with
+   * what `send` rejects with, and with RangeError if this client was never told what it hosts (`localAttachments`,
+   * `attachLocal`): not knowing is not the same as hosting nothing.
    */
   async keepOnlyHosted(incarnation: number, send: SendWholeSet): Promise<number> {
     if (!this.#knowsWhatItHosts)
@@ -207,22 +210,25 @@ export class NveClient {
     return this.#local.all;
   }
 
-  /** Where the NVA's word and what this NVE hosts differ now (X7). */
+  /** The present differences between the NVA's word and what this NVE hosts (X7). */
   disagreements(): Disagreement[] {
     return [...this.#disagreements.values()].flat();
   }
 
-  /** How each VN's feed stands, by VNID. */
+  /** The state of each VN's feed, by VNID. */
   status(): ({ readonly vnid: number } & FeedStatus)[] {
     return [...this.#vns].sort(([a], [b]) => a - b).map(([vnid, { follower }]) => ({ vnid, ...statusOf(follower) }));
   }
 
-  /** How this NVE's own feed stands. */
+  /** The state of this NVE's own feed. */
   membershipStatus(): FeedStatus {
     return statusOf(this.#memberships);
   }
 
-  /** What a heartbeat reports: the VNs whose table is whole. One that is catching up reports nothing (contract, «Digest of a VN»). */
+  /**
+   * The content of a heartbeat's `applied`: the VNs whose table is whole. A VN that is catching up is left out (contract, «Digest
+   * of a VN»).
+   */
   applied(): Applied[] {
     return this.status().flatMap(({ vnid, log, position, digest }) =>
       log === null || position === null || digest === null ? [] : [{ vnid, log, position: String(position), digest }],
@@ -239,8 +245,8 @@ export class NveClient {
   }
 
   /**
-   * Whether the VN's table has this NVE in the VN by a record of `log` no older than `position`. All else in it is then as it was
-   * there, or later.
+   * Whether the VN's table has this NVE in the VN by a record of `log` at `position` or later. The whole table is then at least
+   * that new.
    */
   #isInSince(vnid: number, position: Position, log: string | null): boolean {
     const table = this.#vns.get(vnid)?.follower.table;
@@ -254,7 +260,7 @@ export class NveClient {
       else if (before.since === after.since || otherLog) this.#refollow(after);
       else if (this.#isInSince(after.vnid, after.since, this.#memberships.table!.log)) this.#rejoin(after);
       else {
-        // Out and in again between two looks: of the VN that was, possibly another tenant's, nothing may stay.
+        // Out and in again between two looks: nothing of the former VN, which may be another tenant's, may stay.
         this.#leave(before.vnid);
         this.#join(after);
       }
@@ -288,7 +294,7 @@ export class NveClient {
     return { since: this.#vns.get(vnid)!.membership.since, log: this.#memberships.table?.log ?? null };
   }
 
-  /** The VN's table was there first: only where its feed is elsewhere now has it to be read anew. */
+  /** The VN's table arrived first: it is read anew only if the membership now names another topic or other brokers. */
   #rejoin(membership: Membership): void {
     const vn = this.#vns.get(membership.vnid)!;
     const before = vn.membership;
@@ -307,14 +313,14 @@ export class NveClient {
     this.#compare(vnid);
   }
 
-  /** The VN's feed is elsewhere, or told of by another log: it is read anew while the table at hand forwards. */
+  /** The VN's feed is at another place, or of another log: it is read anew while the present table forwards. */
   #refollow(membership: Membership): void {
     const vn = this.#vns.get(membership.vnid)!;
     vn.membership = membership;
     vn.follower.follow(membership);
   }
 
-  /** Whether this NVE is in the VN, as the VN's own feed has it: only a table that is kept up can say that it is not. */
+  /** What the VN's own feed says about this NVE. Only a table that is up to date can say that the NVE is not in the VN. */
   #standingIn(vnid: number): DoubtReason | 'ended' {
     const { state, denied, table, held } = this.#vns.get(vnid)!.follower;
     if (state === 'interrupted') return denied ? 'denied' : 'unreachable';
@@ -323,7 +329,7 @@ export class NveClient {
     return table.members.has(this.nveId) && !table.isDeleted ? 'member' : 'ended';
   }
 
-  /** `then` is done after each is told. */
+  /** `then` is called after each report. */
   #observer(feed: FeedName, then: () => void = () => undefined) {
     return {
       degraded: () => this.#events.emit('degraded', { feed, keys: this.#memberships.degraded }),
@@ -334,7 +340,7 @@ export class NveClient {
     };
   }
 
-  /** Whether the change is of a tenant system that is here by either account. */
+  /** Whether the change is about a tenant system that is here, according to this NVE or to the NVA. */
   #concernsUs({ kind, before, after }: TableChange): boolean {
     if (kind !== 'mapping') return false;
     return [before, after].some(
@@ -347,7 +353,7 @@ export class NveClient {
     for (const vnid of new Set(vnids)) this.#compare(vnid);
   }
 
-  /** Compares a VN's table with what is hosted, if both are known, and tells of the outcome if it is another than before. */
+  /** Compares a VN's table with what is hosted, if both are known, and reports the result if it has changed. */
   #compare(vnid: number): void {
     const vn = this.#vns.get(vnid);
     const told = vn ? vn.follower.table !== null : this.#memberships.table !== null;

@@ -5,11 +5,11 @@ export interface ResolvedAttachment {
   readonly nveId: string;
   /** Only an activated attachment forwards; an associated one is shown and waits (X5). */
   readonly state: AttachmentState;
-  /** At this very NVE (R52). */
+  /** Whether it is at this very NVE (R52). */
   readonly local: boolean;
-  /** null: the NVE's member record has not come. */
+  /** null: the NVE's member record has not arrived. */
   readonly member: VnMember | null;
-  /** What the member record says of the NVE; true for this NVE itself, whatever it says. */
+  /** The reachability in the NVE's member record; always true for this NVE itself. */
   readonly reachable: boolean;
 }
 
@@ -20,13 +20,13 @@ interface Resolved {
   readonly attachments: readonly ResolvedAttachment[];
 }
 
-/** Here: delivered over the access link, without a tunnel (R52). */
+/** The address is here: the frame is delivered over the access link, without a tunnel (R52). */
 export interface LocalResolution extends Resolved {
   readonly outcome: 'local';
   readonly via: ResolvedAttachment;
 }
 
-/** Behind another NVE: through a tunnel of the VN's encapsulation to it. */
+/** The address is behind another NVE: the frame goes through a tunnel of the VN's encapsulation. */
 export interface RemoteResolution extends Resolved {
   readonly outcome: 'remote';
   readonly via: ResolvedAttachment & { readonly member: VnMember };
@@ -38,7 +38,7 @@ export interface RemoteResolution extends Resolved {
   };
 }
 
-/** The mapping is there, but nothing can be sent by it now; it is kept and resolves when the rest comes. */
+/** The mapping exists, but nothing can be sent by it now; it is kept and resolves when the missing record comes. */
 export interface Unresolved extends Resolved {
   readonly outcome: 'unresolved';
   readonly reason: 'not-activated' | 'member-missing' | 'context-missing';
@@ -46,7 +46,7 @@ export interface Unresolved extends Resolved {
 
 export type Resolution = LocalResolution | RemoteResolution | Unresolved;
 
-/** What resolving needs of a VN's table. */
+/** The parts of a VN's table that resolution needs. */
 export interface VnView {
   /** The NVE whose table it is. */
   readonly nveId: string;
@@ -55,9 +55,9 @@ export interface VnView {
 }
 
 /**
- * Where a frame or packet for this mapping goes. This NVE itself before others (R52); a reachable NVE before one that is not,
- * and of equals the first in the record. An unreachable NVE is chosen, and flagged, when there is no other: it may well be cut off
- * from the NVA only, and then still forwards (X6).
+ * Where to send a frame or packet for this mapping. This NVE itself comes before others (R52), and a reachable NVE before an
+ * unreachable one; among equals the first in the record is chosen. An unreachable NVE is chosen, and flagged, if there is no
+ * other: it may be cut off from the NVA only, and then still forwards (X6).
  */
 export function resolveMapping(key: string, mapping: Mapping, vn: VnView): Resolution {
   const attachments = mapping.attachments.map(({ nveId, state }): ResolvedAttachment => {

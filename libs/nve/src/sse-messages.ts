@@ -9,12 +9,12 @@ export type Message =
   | { readonly kind: 'record'; readonly record: FeedRecord }
   | { readonly kind: 'undecodable'; readonly failure: Undecodable }
   | { readonly kind: 'snapshot-complete'; readonly log: string; readonly position: Position }
-  /** An event of a later version of the protocol, to be passed over. */
+  /** An event of a later version of the protocol, to be ignored. */
   | { readonly kind: 'other' };
 
 /**
- * Reads the events of one feed stream (README, «The protocol»). A record that cannot be understood is a message of its own;
- * anything else that is wrong is a SseProtocolError.
+ * Reads the events of one feed stream (README, «The protocol»). A record that cannot be understood is a message of its own; any
+ * other fault is an SseProtocolError.
  */
 export class MessageReader {
   readonly #codec: RecordCodec = createRecordCodec();
@@ -62,7 +62,10 @@ export class MessageReader {
     }
   }
 
-  /** The value that the JSON says, checked against its schema, fields unknown to it left out and absent ones at their default. */
+  /**
+   * The value in the JSON, checked against its schema. Fields that the schema does not know are left out, and absent ones get
+   * their default.
+   */
   #value(key: string, json: unknown): FeedValue | null {
     if (json === null) return null;
     if (typeof json !== 'object') throw new CodecError('a value is an object, or null for a removal');
@@ -82,7 +85,7 @@ function objectIn(data: string): Record<string, unknown> | null {
   }
 }
 
-/** Positions are decimal strings in JSON; a plain number is taken as well. */
+/** Positions are decimal strings in JSON; a plain number is accepted as well. */
 function positionIn(json: unknown): Position | null {
   const position = numeral(json);
   return typeof position === 'number' && Number.isSafeInteger(position) && position >= 0 ? position : null;

@@ -2,21 +2,21 @@ import { FeedDenied, FeedUnavailable } from '@nva/ports';
 import { EventStreamParser, SseProtocolError, type StreamEvent } from './event-stream.ts';
 import type { Timers } from './timers.ts';
 
-/** Silence after which a stream counts as dead: three of the server's keep-alive comments. */
+/** After this silence a stream counts as dead: three of the server's keep-alive comments. */
 export const SILENCE_MS = 45_000;
 
 const REFUSED_STATUS = new Set([401, 403, 404]);
 /**
- * 409: the place asked for is beyond the server's log; who runs the server has to say what holds. 429: too many streams. Neither
- * says anything of the right to read.
+ * 409: the requested position is beyond the server's log; the server's operator must decide what holds. 429: too many streams.
+ * Neither says anything about the right to read.
  */
 const LATER_STATUS = new Set([409, 429]);
-/** Seconds that a server may ask for at most; it is asked sooner where it says more. */
+/** Maximum of the seconds in a Retry-After; a longer one is cut to this. */
 const MAX_RETRY_AFTER_S = 300;
 
 /**
- * The server answered, and said no: retrying soon is no use. It is the NVA itself that says so, also where it says that there is no
- * such feed.
+ * The server answered and refused: retrying soon will not help. The NVA itself says this, also if it says that there is no such
+ * feed.
  */
 export class FeedStreamRefused extends FeedDenied {
   override readonly name = 'FeedStreamRefused';
@@ -28,7 +28,7 @@ export class FeedStreamRefused extends FeedDenied {
   }
 }
 
-/** The server answered that it cannot serve the feed now: retrying soon is no use, and the table at hand stays. */
+/** The server answered that it cannot serve the feed now: retrying soon will not help, and the present table stays. */
 export class FeedStreamDelayed extends FeedUnavailable {
   override readonly name = 'FeedStreamDelayed';
   readonly retryAfterMs: number | null;
@@ -39,7 +39,7 @@ export class FeedStreamDelayed extends FeedUnavailable {
   }
 }
 
-/** When the server says to come again (Retry-After, RFC 9110, section 10.2.3); null where it does not. */
+/** The delay that the server asks for (Retry-After, RFC 9110, section 10.2.3); null if there is none. */
 const retryAfterMs = (header: string | null): number | null =>
   /^\d{1,6}$/.test(header ?? '') ? Math.min(Number(header), MAX_RETRY_AFTER_S) * 1_000 : null;
 
@@ -49,14 +49,14 @@ export interface StreamRequest {
   readonly lastEventId: string | null;
   readonly fetch: typeof fetch;
   readonly timers: Timers;
-  /** Aborted when the feed is followed no longer. */
+  /** Aborted when the feed is no longer followed. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Opens a stream of events and hands them over until it ends, which is always by an error: FeedStreamRefused on 401, 403 and 404,
- * FeedStreamDelayed on 409 and 429, SseProtocolError from what is no event stream, FeedUnavailable otherwise, the server's orderly
- * end among it.
+ * Opens a stream of events and hands them over until the stream ends, always by an error: FeedStreamRefused on 401, 403 and 404,
+ * FeedStreamDelayed on 409 and 429, SseProtocolError if it is no event stream, FeedUnavailable otherwise, including an orderly
+ * end by the server.
  */
 export async function readStream(request: StreamRequest, onEvent: (event: StreamEvent) => void): Promise<never> {
   const silent = new AbortController();

@@ -16,7 +16,7 @@ import { FeedStreamDelayed, FeedStreamRefused, readStream, type StreamRequest } 
 import { systemTimers, type Timers } from './timers.ts';
 
 export interface SseTransportOptions {
-  /** Where the NVA's REST interface is, without `/v1`: `http://127.0.0.1:3000`. */
+  /** URL of the NVA's REST interface, without `/v1`: `http://127.0.0.1:3000`. */
   readonly baseUrl: string;
   /** Bearer token. */
   readonly token?: string;
@@ -29,9 +29,10 @@ export interface SseTransportOptions {
 const RANDOM_STEPS = 2 ** 32;
 
 /**
- * The feeds over Server-Sent Events (README, «The protocol»): one request a feed, so feeds join and leave without touching each other.
- * A stream that breaks is resumed after the last whole change; if the server cannot, or the first read was not complete, it is read
- * from the start. Retries back off to 30 s, after a refusal they wait for 15 s or as long as the server says; they never end.
+ * The feeds over Server-Sent Events (README, «The protocol»): one request per feed, so joining or leaving one feed does not
+ * affect the others. A stream that breaks is resumed after the last whole change; if the server cannot resume, or the first read
+ * was not complete, the feed is read from the start. Retries back off to 30 s; after a refusal they wait for 15 s or as long as
+ * the server says. They never end.
  */
 export class SseTransport implements FeedTransport {
   readonly #options: SseTransportOptions;
@@ -56,7 +57,7 @@ export class SseTransport implements FeedTransport {
   }
 }
 
-/** One followed feed: streams, one after the other, as one story for its sink. */
+/** One followed feed: several streams, one after the other, as one continuous sequence for the sink. */
 class SseSubscription implements FeedSubscription {
   readonly #feed: FeedName;
   readonly #sink: FeedSink;
@@ -64,14 +65,14 @@ class SseSubscription implements FeedSubscription {
   readonly #random: () => number;
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
-  /** `<log>/<position>` of the last whole change; null while there is nothing whole to resume after. */
+  /** `<log>/<position>` of the last whole change; null while there is no whole change to resume after. */
   #cursor: FeedCursor | null;
-  /** The log of the stream at hand. */
+  /** The log of the present stream. */
   #log = '';
   #inSnapshot = false;
-  /** Why it is interrupted now, as the sink was told; null if it is not. */
+  /** The reason of the present interruption, as reported to the sink; null if there is none. */
   #trouble: Error | null = null;
-  /** Streams in a row that did not get as far as complete. */
+  /** Streams in a row that did not reach `complete`. */
   #failures = 0;
 
   constructor(
@@ -111,7 +112,7 @@ class SseSubscription implements FeedSubscription {
   }
 
   #event(reader: MessageReader, event: StreamEvent, lastEventId: FeedCursor | null): void {
-    // What the parser still holds of a chunk, when the sink has closed the feed in the middle of it.
+    // The parser may still hold events of a chunk when the sink has closed the feed in the middle of it.
     if (this.#abort.signal.aborted) return;
     this.#handle(reader.read(event), event.id, lastEventId);
   }
@@ -143,7 +144,7 @@ class SseSubscription implements FeedSubscription {
     this.#log = log;
     this.#inSnapshot = mode === 'snapshot';
     if (mode === 'resume') return this.#sink.resuming?.();
-    // A snapshot that breaks off cannot be resumed: it is no history.
+    // A snapshot that breaks off cannot be resumed, because its records are not in the order of a history.
     this.#cursor = null;
     this.#sink.restart(lastEventId === null ? 'read from the start' : `the server could not resume after ${lastEventId}`);
   }
@@ -152,7 +153,7 @@ class SseSubscription implements FeedSubscription {
     this.#sink.complete(position === 0 ? null : cursor, { log, position });
   }
 
-  /** The cursor after an event: it moves with an id, but not within a snapshot. */
+  /** The cursor after an event: an id moves it, except within a snapshot. */
   #advance(id: string | undefined): FeedCursor {
     if (id !== undefined && !this.#inSnapshot) this.#cursor = id;
     return this.#cursor ?? `${this.#log}/0`;

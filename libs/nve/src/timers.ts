@@ -1,6 +1,6 @@
 import { systemTimers as ofThisSystem, type Timers as AllTimers } from '@nva/ports';
 
-/** Waiting, as something to inject: a test lets time pass by itself. */
+/** Waiting, as an injected dependency: a test controls how time passes. */
 export type Timers = Pick<AllTimers, 'after'>;
 
 export const systemTimers: Timers = ofThisSystem;

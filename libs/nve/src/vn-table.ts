@@ -9,17 +9,17 @@ import { resolveMapping, type Resolution, type VnView } from './resolution.ts';
 /** An address of a tenant system, in the canonical spelling of `parseMac` and `parseIp`. In an L2 VN `vlan` narrows it down. */
 export type Address = { readonly mac: string; readonly vlan?: number } | { readonly ip: string };
 
-/** An NVE's stay in a VN: since when, and the log that this position is of (null: not known). */
+/** An NVE's stay in a VN: the position at which it began, and the log of this position (null: not known). */
 export interface Stay {
   readonly since: Position;
   readonly log: string | null;
 }
 
 /**
- * One VN as an NVE sees it: context, members and mappings (R7, R37), with what a data plane asks of them: who has this address, and
- * where do broadcast, unknown unicast and multicast go. How records become the table is FeedTable's part.
+ * One VN as an NVE sees it: context, members and mappings (R7, R37). It answers the questions of a data plane: who has this
+ * address, and where do broadcast, unknown unicast and multicast frames go. FeedTable makes the table from records.
  *
- * It holds what the NVA distributes and nothing that the NVE knows by itself (X7: that is LocalAttachments).
+ * It holds only what the NVA distributes, not what the NVE itself knows (X7: that is LocalAttachments).
  */
 export class VnTable extends FeedTable<TableChange> implements VnView {
   readonly vnid: number;
@@ -31,7 +31,10 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
   /** Keys of the mappings with an attachment at this NVE. */
   readonly #here = new Set<string>();
 
-  /** `stay`: what the table must have reached to count (`isWhole`), and what it must not outlast; null where nobody knows. */
+  /**
+   * `stay`: the stay that the table must have reached to be whole (`isWhole`), and that it must not outlast; null if no stay is
+   * known.
+   */
   constructor(vnid: number, nveId: string, stay: Stay | null = null) {
     super();
     this.vnid = vnid;
@@ -40,33 +43,33 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
     this.#stay = stay;
   }
 
-  /** null until the context record has come. */
+  /** null until the context record has arrived. */
   get context(): VnContext | null {
     const context = this.value(CONTEXT_KEY);
     return context?.type === 'VnContext' ? context.data : null;
   }
 
-  /** Whether a record said that the VN was deleted, and none since that it is there again. */
+  /** Whether the last record about the context says that the VN was deleted. */
   get isDeleted(): boolean {
     return this.removedAt(CONTEXT_KEY) !== null;
   }
 
-  /** Position of the record by which this NVE is in the VN; null if it is not, or the VN is not there. */
+  /** Position of the record by which this NVE is in the VN; null if it is not in the VN, or the VN does not exist. */
   get ownPosition(): Position | null {
     return this.context === null ? null : this.positionOf(this.#ownKey);
   }
 
-  /** The VN is there, as it was at this NVE's stay or later, and this NVE is not in it. */
+  /** The VN exists, the table has reached this NVE's stay, and this NVE is not in it. */
   get leavesOut(): boolean {
     return this.context !== null && !this.#mayNameUs && this.#hasReachedStay;
   }
 
   /**
-   * A VN that exists has a context, and whoever fills a feed anew writes that last (contract, «What a consumer does»). So a table
-   * without one is of a feed that was lost, unless a record says that the VN was deleted, and that record is no older than the
-   * context which is known. One with a context counts if it is of the VN that is shown already, or as it was at this NVE's stay or
-   * later, and of a VN that this NVE is or was in: the feed may lag behind the NVE's own, or be ahead of it and of another VN by
-   * now.
+   * Every existing VN has a context, and a feed that is filled anew gets the context last (contract, «What a consumer does»). So
+   * a table without a context is of a feed that was lost, unless a record says that the VN was deleted, and that record is no
+   * older than the known context. A table with a context counts in two cases: it is of the VN that is shown already; or it has
+   * reached this NVE's stay and is of a VN that this NVE is or was in. Otherwise the feed may lag behind the NVE's own feed, or
+   * be ahead of it and already be of another VN.
    */
   override isWhole(before: VnTable | null): boolean {
     if (this.context !== null) return this.#isAsBefore(before) || (this.#hasReachedStay && (this.#mayNameUs || this.#isOfStay));
@@ -77,8 +80,8 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
   }
 
   /**
-   * A newer context may be that of another VN, with the same VNID. As long as this NVE is not in it, nothing of it is shown: what
-   * was shown would have to be withdrawn with the stay that has ended, and come back with the next one.
+   * A newer context may be of another VN with the same VNID. While this NVE is not in that VN, nothing of it is shown: otherwise
+   * its entries would be withdrawn with the stay that has ended, and shown again with the next one.
    */
   protected override continuesWith(pending: readonly FeedRecord[]): boolean {
     if (this.#stay === null) return true;
@@ -96,7 +99,7 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
     return this.#members.has(this.nveId) || this.isDegraded(this.#ownKey);
   }
 
-  /** A feed that is read where it lags behind may still be of before the stay, and of another VN. */
+  /** A feed that is read where it lags behind may still be from before the stay, and of another VN. */
   get #hasReachedStay(): boolean {
     if (this.#stay === null || this.#stay.log !== this.log || this.isDegraded(this.#ownKey)) return true;
     return Math.max(this.position ?? 0, this.ownPosition ?? 0) >= this.#stay.since;
@@ -132,8 +135,8 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
   }
 
   /**
-   * Who has the address and where it is reached; null if the VN does not know it. If several mappings bear it, which is normal for
-   * a MAC, that of the newest position answers: all mappings of one tenant system have its attachments.
+   * The resolution of an address; null if the VN does not know it. If several mappings have it, which is normal for a MAC, the
+   * one with the newest position is used: all mappings of one tenant system have its attachments.
    */
   resolve(address: Address): Resolution | null {
     let best: [key: string, mapping: Mapping] | null = null;
@@ -141,20 +144,22 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
     return best && resolveMapping(best[0], best[1], this);
   }
 
-  /** Every mapping that bears the address, resolved, the newest position first. */
+  /** The resolutions of all mappings with the address, the newest position first. */
   resolveAll(address: Address): Resolution[] {
     const bearing = [...this.#bearing(address)].sort(([a], [b]) => (this.#isBefore(a, b) ? -1 : 1));
     return bearing.map(([key, mapping]) => resolveMapping(key, mapping, this));
   }
 
   /**
-   * Ingress replication: the NVEs that get a copy of each frame to many (X3, RFC 8014 section 4.3), by id: the VN's other NVEs that
-   * have an address and are reachable. Unreachable ones are left out, as EVPN leaves out an NVE whose routes are withdrawn: each
-   * would cost a copy of every such frame, for no one as a rule. Unlike unicast, which still tries an unreachable NVE if it is the
-   * only one, little is lost where it was cut off from the NVA only: addresses resolve from the table, not by flooding (R41, X4).
+   * The list for ingress replication: the NVEs that get a copy of each broadcast, unknown unicast or multicast frame (X3, RFC
+   * 8014 section 4.3), by id. These are the VN's other NVEs that have an address and are reachable. Unreachable ones are left
+   * out, as EVPN leaves out an NVE whose routes are withdrawn: each would cost a copy of every such frame, usually for nobody.
+   * Unicast still tries an unreachable NVE if it is the only one. Here little is lost if an NVE is cut off from the NVA only:
+   * addresses resolve from the table, not by flooding (R41, X4).
    *
-   * No address is in it twice, nor one of this NVE's own, though a race or an operator gave one to two NVEs: whoever has it would
-   * get each frame twice. It is the first NVE's, by id; one that has no address of its own left is left out.
+   * No address is listed twice, and none of this NVE's own is listed, although a race or an operator may have given one address
+   * to two NVEs: the NVE that really has it would get each frame twice. Such an address counts for the first NVE, by id; an NVE
+   * that has no other address is left out.
    */
   replicationList(): VnMember[] {
     const taken = new Set(this.#members.get(this.nveId)?.addresses);
@@ -199,7 +204,7 @@ export class VnTable extends FeedTable<TableChange> implements VnView {
     }
   }
 
-  /** Newest position first; keys decide between equal ones, so that the answer does not depend on the order of arrival. */
+  /** Newest position first; keys decide between equal positions, so that the answer does not depend on the order of arrival. */
   #isBefore(a: string, b: string): boolean {
     const difference = this.positionOf(b)! - this.positionOf(a)!;
     return difference === 0 ? a < b : difference < 0;

@@ -1,12 +1,12 @@
 import type { CommandLine } from '@nva/codec';
 import type { LocalAttachment } from './local-attachments.ts';
 
-/** Commands that one word takes at most: each detaches up to 1,000. */
+/** Commands for one statement, at most; each detaches up to 1,000 tenant systems. */
 const MAX_ROUNDS = 1_000;
 
-/** What the NVA answers to a `keepOnly`, over Kafka (`CommandOutcome`) or REST. */
+/** The NVA's answer to a `keepOnly`, over Kafka (`CommandOutcome`) or REST. */
 export interface WholeSetOutcome {
-  /** Of the answer; over REST that of the response. */
+  /** Status of the answer; over REST, of the response. */
   readonly status: number;
   readonly done?: number | null;
   readonly remaining?: number | null;
@@ -17,7 +17,7 @@ export interface WholeSetOutcome {
 /** How the command goes to the NVA: `KafkaCommands.send`, or a `PUT /v1/nves/{nveId}/tenant-systems` with the fields of the line. */
 export type SendWholeSet = (line: CommandLine) => Promise<WholeSetOutcome>;
 
-/** The NVA did not take the word, or could not carry it out whole. What it did stays done; `code` says why. */
+/** The NVA refused the statement, or could not carry it out completely. What it has done stays done; `code` says why it stopped. */
 export class WholeSetRefused extends Error {
   override readonly name = 'WholeSetRefused';
   readonly code: string | null;
@@ -31,15 +31,15 @@ export class WholeSetRefused extends Error {
   }
 }
 
-/** The command that says: these are all that the NVE has. */
+/** The command that states all tenant systems that the NVE has. */
 export function wholeSetLine(nveId: string, incarnation: number, hosted: Iterable<LocalAttachment>): CommandLine {
   const tenantSystems = [...hosted].map(({ tsId, tenantId }) => ({ tsId, ...(tenantId === undefined ? {} : { tenantId }) }));
   return { command: 'keepOnly', nveId, incarnation, tenantSystems };
 }
 
 /**
- * Says it until nothing is left at the NVE that is not among them; resolves with how many were detached. Every command is bounded,
- * so that a device with much behind it sends several. Throws WholeSetRefused, and what `send` throws.
+ * Repeats the statement until no other tenant system is left at the NVE; resolves with the number of detached ones. Every command
+ * is bounded, so a device with many tenant systems sends several. Throws WholeSetRefused, and what `send` throws.
  */
 export async function sayWholeSet(line: CommandLine, send: SendWholeSet): Promise<number> {
   let all = 0;

@@ -10,13 +10,13 @@ import {
   type Position,
 } from '@nva/ports';
 
-/** The log that records are of unless told otherwise. */
+/** The log of the records, unless another one is given. */
 export const SCRIPTED_LOG = '00000000-0000-4000-8000-000000000001';
 
-/** A key and what it then holds; null removes it. */
+/** A key and its new value; null removes the key. */
 export type Entry = readonly [key: string, value: FeedValue | null];
 
-/** The records of one whole change, the last with its mark. */
+/** The records of one whole change; the last one has the end mark. */
 export function changeRecords(position: Position, entries: readonly Entry[], log = SCRIPTED_LOG): FeedRecord[] {
   return entries.map(([key, value], i) => ({ key, value, position, log, changeEnd: i === entries.length - 1 }));
 }
@@ -31,7 +31,7 @@ export const memberEntry = (nveId: string, fields: Partial<VnMember> = {}): Entr
   { type: 'VnMember', data: { nveId, mac: '02:00:00:00:ff:01', addresses: [`${nveId}.underlay`], reachable: true, ...fields } },
 ];
 
-/** A mapping with one activated attachment at `nveId`; `fields` say what is otherwise. The key is made of its address. */
+/** A mapping with one activated attachment at `nveId`; `fields` override its fields. The key is made of its address. */
 export function mappingEntry(tsId: string, nveId: string, fields: Partial<Mapping> & Pick<Mapping, 'mac'>): Entry {
   const data: Mapping = {
     tsId,
@@ -53,7 +53,7 @@ export const membershipEntry = (vnid: number, since: Position, topic = `nvo3.vn.
 
 export const removed = ([key]: Entry): Entry => [key, null];
 
-/** One call of `follow`, played by a test: what it says reaches the follower at once. */
+/** One call of `follow`, controlled by a test: the follower receives everything at once. */
 export class ScriptedFeed implements FeedSubscription {
   readonly feed: FeedName;
   readonly resume: FeedCursor | undefined;
@@ -98,7 +98,7 @@ export class ScriptedFeed implements FeedSubscription {
     return this;
   }
 
-  /** A read from the start of `changes`, whole. */
+  /** A whole read from the start that delivers `changes`. */
   read(changes: readonly (readonly [position: Position, ...entries: Entry[]])[]): this {
     this.restart();
     for (const [position, ...entries] of changes) this.change(position, ...entries);
@@ -126,9 +126,9 @@ export class ScriptedFeed implements FeedSubscription {
   }
 }
 
-/** A transport without a network: it notes who follows what, and says what a test makes it say. */
+/** A transport without a network: it records the calls of `follow`, and delivers what a test tells it. */
 export class ScriptedTransport implements FeedTransport {
-  /** Every call of `follow`, in order, closed ones too. */
+  /** Every call of `follow`, in order, including closed ones. */
   readonly followed: ScriptedFeed[] = [];
 
   follow(feed: FeedName, options: { readonly resume?: FeedCursor; readonly membership?: Membership }, sink: FeedSink): ScriptedFeed {
@@ -137,7 +137,7 @@ export class ScriptedTransport implements FeedTransport {
     return scripted;
   }
 
-  /** The feed as it is followed now. Throws if it is not. */
+  /** The present subscription of the feed. Throws if the feed is not followed. */
   feed(feed: FeedName): ScriptedFeed {
     const open = this.#open(feed).at(-1);
     if (!open) throw new Error(`${feedKey(feed)} is not followed`);
