@@ -9,22 +9,22 @@ import { LogReader } from './log-reader.ts';
 import { walState } from './wal-header.ts';
 
 export interface AcceptedEnd {
-  /** Position of the last event that the log holds: its end from now on. 0 if it holds none. */
+  /** Position of the last event in the log, which is its end from now on; 0 if it holds none. */
   readonly position: Position;
   /**
-   * Position up to which events had been acknowledged, as far as the marker tells; null if it cannot be read. Beyond `position`,
-   * those between are lost.
+   * Position up to which events had been acknowledged, according to the marker; null if the marker cannot be read. Events after
+   * `position` and up to this one are lost.
    */
   readonly acknowledged: Position | null;
-  /** Where a WAL was put whose header is damaged, so that SQLite could read nothing of it; null if there was none. */
+  /** New path of a WAL whose header is damaged, so that SQLite could read nothing of it; null if there was none. */
   readonly walSetAside: string | null;
 }
 
 /**
- * Accepts that a log ends where it does, whatever had been acknowledged: the next `SqliteEventStore.open` takes it. For an operator who
- * has no backup and was told what is missing; whoever calls it gives the log another UUID afterwards, because positions will be used
- * again. The process of the log is stopped. Throws LogRefused, and has changed nothing then, where there is no log, where it is open, and
- * for damage other than a missing end: a frame that is wrong in the middle is not accepted.
+ * Accepts that a log ends where it does, whatever had been acknowledged: the next `SqliteEventStore.open` opens it. For an
+ * operator who has no backup and was told what is missing. The caller gives the log another UUID afterwards, because positions
+ * will be used again. The process of the log must be stopped. Throws LogRefused, without any change, if there is no log, if it is
+ * open, and for damage other than a missing end: a wrong frame in the middle is not accepted.
  */
 export async function acceptEnd({ directory, codec }: { readonly directory: string; readonly codec: EventCodec }): Promise<AcceptedEnd> {
   const held = LogDirectory.take(directory, null, silentLogger);
@@ -47,7 +47,7 @@ export async function acceptEnd({ directory, codec }: { readonly directory: stri
   }
 }
 
-/** A name that is not taken, so that accepting twice keeps both. */
+/** A name that is not used yet, so that accepting twice keeps both files. */
 function nameFor(path: string): string {
   let name = path;
   for (let number = 2; existsSync(name); number++) name = `${path}-${number}`;

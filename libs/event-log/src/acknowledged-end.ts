@@ -5,7 +5,7 @@ import type { LogDirectory } from './log-directory.ts';
 const WHAT_TO_DO =
   'Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
 
-/** Holds a log that is read from its start against its marker. Throws LogRefused, which says what is missing and what to do. */
+/** Compares a log, read from its start, with its marker. Throws LogRefused, which says what is missing and what to do. */
 export class AcknowledgedEnd {
   readonly #path: string;
   readonly #marker: string;
@@ -19,7 +19,7 @@ export class AcknowledgedEnd {
     this.#met = end.position === EMPTY_END.position;
   }
 
-  /** null for a log of the first format that has none yet. */
+  /** null for a log of the first format that has no marker yet. */
   static read(directory: LogDirectory): AcknowledgedEnd | null {
     try {
       return new AcknowledgedEnd(directory, readMarker(directory.markerPath));
@@ -27,7 +27,7 @@ export class AcknowledgedEnd {
       if (error instanceof MarkerNewer)
         throw new LogRefused(`${directory.markerPath} ${error.message}. ${WRITTEN_BY_NEWER}.`, { cause: error });
       if (!(error instanceof MarkerUnreadable)) throw error;
-      // An older program's log; or a crash came between its marker and its new format.
+      // An older program made the log; or a crash came between writing the marker and raising the format.
       if (!directory.hasMarker) return null;
       throw new LogRefused(
         `${directory.markerPath} ${error.message}. It says up to where events of ${directory.path} were acknowledged; without it nobody can tell whether some are missing. ${WHAT_TO_DO}.`,
@@ -40,17 +40,17 @@ export class AcknowledgedEnd {
     return this.#end.position;
   }
 
-  /** The marker is whole and says that very end, so there is nothing to bring up to date. */
+  /** The marker is whole and says exactly this end, so it need not be updated. */
   says({ position, frameCrc }: LogEnd): boolean {
     return !this.#end.torn && this.#end.position === position && this.#end.frameCrc === frameCrc;
   }
 
-  /** Called with the end of every frame, in order. */
+  /** To be called with the end of every frame, in order. */
   meet({ position, frameCrc }: LogEnd): void {
     if (position === this.#end.position) this.#met = frameCrc === this.#end.frameCrc;
   }
 
-  /** Called with the end of the last frame. */
+  /** To be called with the end of the last frame. */
   assertReached({ position }: LogEnd): void {
     const acknowledged = this.#end.position;
     if (position < acknowledged) {

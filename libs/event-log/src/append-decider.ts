@@ -7,13 +7,13 @@ import type { SchemaRow } from './protocol.ts';
 import type { StoredReads } from './stored-reads.ts';
 import { NO_SLOT, type StreamHeads } from './stream-heads.ts';
 
-/** Decides appends on the heads of their streams, those on their way to the disk included, and places what is accepted. */
+/** Decides appends on the heads of their streams, including events that are not durable yet, and gives positions to accepted events. */
 export class AppendDecider {
   readonly #stage: AppendStage;
   readonly #heads: StreamHeads;
   readonly #commits: GroupCommit;
   readonly #reads: StoredReads;
-  /** Schemas of today that the file does not hold yet, by event type: written with the first event that needs them. */
+  /** Today's schemas that the file does not hold yet, by event type: each is written with the first event that needs it. */
   readonly #newSchemas = new Map<string, SchemaRow>();
 
   constructor(codec: EventCodec, { heads, schemas }: Inspected, commits: GroupCommit, reads: StoredReads) {
@@ -37,7 +37,7 @@ export class AppendDecider {
     } finally {
       if (admission) this.#commits.entered();
     }
-    // Refusals wait too: they may rest on events that a failing disk would take back.
+    // Refusals wait too: they may depend on events that a failing disk would undo.
     await this.#commits.whenDurable();
     for (const [index, result] of results.entries()) {
       if (result.outcome === 'wrong-expected-revision')
@@ -91,7 +91,7 @@ export class AppendDecider {
     this.#newSchemas.delete(type);
   }
 
-  /** The answer of the first attempt, if these very events stand where the append wanted them. */
+  /** The answer of the first attempt, if these very events are already where the append wants them. */
   async #repeated({ stream, expectedRevision, events }: StreamAppend, actualRevision: number): Promise<AppendResult | undefined> {
     if (expectedRevision + events.length > actualRevision) return undefined;
     let index = 0;

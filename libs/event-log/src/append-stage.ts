@@ -6,13 +6,13 @@ import { parseUuid } from './uuid.ts';
 
 const ASCII_END = 0x80;
 const INITIAL_BYTES = 256 * 1024;
-/** Memory that an unusually large call may leave behind. */
+/** Memory that is kept after an unusually large call. */
 const KEPT_BYTES = 4 * 1024 * 1024;
 
 /**
- * Encodes the entries of a whole call before any of it is decided, so that a call with one event that no schema allows changes
- * nothing. Encoding straight into the frame would save one copy (about 60 ns an append) and cost an undo of every append before it.
- * Reused from call to call; what it holds is void at the next `encode`.
+ * Encodes the entries of a whole call before any append of it is decided, so that a call with one event that no schema allows
+ * changes nothing. Encoding straight into the frame would save one copy (about 60 ns an append) but would need to undo every
+ * append before the wrong one. The object is reused from call to call; its contents are void at the next `encode`.
  */
 export class AppendStage {
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
@@ -56,7 +56,7 @@ export class AppendStage {
     }
   }
 
-  /** Writes and hashes a stream's name, with its length in front. Returns its end. */
+  /** Writes and hashes a stream's name, with its length in front. Returns the end of the name. */
   #name(stream: string, from: number): number {
     const { bytes } = this;
     let hash = HASH_START;
@@ -77,7 +77,7 @@ export class AppendStage {
     return at;
   }
 
-  /** The name was written once, for the first entry at `start`; further ones copy it. Returns the end of the entry. */
+  /** Writes one entry. The first entry, at `start`, contains the name; further entries copy it. Returns the end of the entry. */
   #entry(value: NvaEvent, start: number, nameEnd: number, from: number): number {
     for (;;) {
       let end = -1;

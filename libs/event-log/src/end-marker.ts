@@ -5,15 +5,16 @@ import { PRIVATE_FILE } from './file-format.ts';
 import { readPosition, writePosition } from './frame.ts';
 
 /**
- * The marker says where the log ends for whoever was answered. It is written and synced after a transaction and before its answer,
- * because SQLite takes damage to its WAL for an unfinished write, and would open without what stood behind it.
+ * The marker says where the log ends for callers that were answered. It is written and synced after a transaction and before its
+ * answer. Reason: SQLite takes damage to its WAL for an unfinished write, and would open the log without the events behind the
+ * damage.
  *
- * Two slots of one page each are written in turn, so that a write torn by a crash leaves the one before it. A slot holds the record
- * twice, in two sectors, so that one damaged sector takes nothing back. The file has its length from the start, and is overwritten
- * in place: syncing it writes one page and no metadata. Integers are little-endian:
+ * Two slots of one page each are written alternately, so that a write torn by a crash leaves the former record. A slot holds its
+ * record twice, in two sectors, so that one damaged sector loses nothing. The file has its full length from the start and is
+ * overwritten in place: syncing it writes one page and no metadata. Integers are little-endian:
  *
  *     record, 36 bytes   magic "NVAE" | version u16 | 0 u16 | sequence u64 | position u64 | CRC-32 of the frame there u32 | 0 u32 |
- *   CRC-32 of all before u32
+ *                        CRC-32 of all before u32
  */
 const MAGIC = 0x4541564e;
 const VERSION = 1;
@@ -29,7 +30,7 @@ export const MARKER_BYTES = SLOTS * SLOT_BYTES;
 export interface LogEnd {
   /** 0 in an empty log. */
   readonly position: number;
-  /** CRC-32 of the frame that it ends, 0 in an empty log: tells whether marker and log belong together. */
+  /** CRC-32 of the frame that ends there, 0 in an empty log: tells whether marker and log belong together. */
   readonly frameCrc: number;
 }
 
@@ -37,16 +38,19 @@ export const EMPTY_END: LogEnd = { position: 0, frameCrc: 0 };
 
 export interface MarkedEnd extends LogEnd {
   readonly sequence: number;
-  /** One slot could not be read. If a crash tore it, the log goes beyond the position of the other: its transaction came first. */
+  /**
+   * One slot could not be read. If a crash tore it, the log goes beyond the position in the other slot, because the transaction
+   * is written first.
+   */
   readonly torn: boolean;
 }
 
-/** There is no telling where the log ended. */
+/** It cannot be determined where the log ended. */
 export class MarkerUnreadable extends Error {
   override readonly name = 'MarkerUnreadable';
 }
 
-/** A newer program wrote it, which knows what it says. */
+/** A newer program wrote the marker; only that program understands it. */
 export class MarkerNewer extends Error {
   override readonly name = 'MarkerNewer';
 }
@@ -72,7 +76,10 @@ function decode(record: Buffer): (LogEnd & { readonly sequence: number }) | null
   return { sequence: readPosition(record, 8), position: readPosition(record, 16), frameCrc: record.readUInt32LE(24) };
 }
 
-/** The newest end that the marker tells. Throws MarkerUnreadable or MarkerNewer, whose message goes on from the name of the file. */
+/**
+ * The newest end in the marker. Throws MarkerUnreadable or MarkerNewer, whose message continues a sentence that begins with the
+ * file's name.
+ */
 export function readMarker(path: string): MarkedEnd {
   const bytes = contents(path);
   if (bytes.length !== MARKER_BYTES) throw new MarkerUnreadable(`has ${bytes.length} bytes instead of ${MARKER_BYTES}`);
@@ -95,7 +102,7 @@ function contents(path: string): Buffer {
   }
 }
 
-/** Puts a new marker in the place of what is there, whole: a crash leaves the old or the new one. */
+/** Replaces the marker as a whole: a crash leaves either the old or the new one. */
 export function replaceMarker(path: string, end: LogEnd): void {
   const unfinished = `${path}.new`;
   rmSync(unfinished, { force: true });
@@ -118,7 +125,7 @@ function withDescriptor(path: string, flags: string, use: (fd: number) => void):
   }
 }
 
-/** The marker of a log that is written to. */
+/** The marker of a log that is being written. */
 export class EndMarker {
   readonly #fd: number;
   #sequence: number;
@@ -128,7 +135,7 @@ export class EndMarker {
     this.#fd = openSync(path, 'r+');
   }
 
-  /** Returns when it is on the disk. Takes ends that grow only: see `torn`. */
+  /** Returns when the end is on the disk. Accepts only ends that grow: see `torn`. */
   advance(end: LogEnd): void {
     this.#sequence++;
     const bytes = encode(this.#sequence, end);

@@ -1,6 +1,6 @@
 import { statSync, type BigIntStats } from 'node:fs';
 
-/** A path does not lead any more to the file that this process has open. */
+/** A path no longer leads to the file that this process has open. */
 export class FileDisplaced extends Error {
   override readonly name = 'FileDisplaced';
 }
@@ -8,13 +8,13 @@ export class FileDisplaced extends Error {
 const sameFile = (a: BigIntStats, b: BigIntStats): boolean => a.ino === b.ino && a.dev === b.dev;
 
 /**
- * Notices that files which are open were removed, renamed away or replaced, they or a folder above them: what is written then goes to
- * a file that nobody finds again. By names and inodes, because an open file does not know its name; about 2 µs a file.
+ * Detects that open files, or a folder above them, were removed, renamed or replaced: nobody would find again what is written to
+ * them. It compares names and inodes, because an open file does not know its name; about 2 µs a file.
  */
 export class FilesInPlace {
   readonly #files: readonly { readonly path: string; readonly opened: BigIntStats }[];
 
-  /** All of them are open, and stand where they were opened. */
+  /** All files are open, and are at the paths where they were opened. */
   constructor(paths: readonly string[]) {
     this.#files = paths.map((path) => ({ path, opened: statSync(path, { bigint: true }) }));
   }

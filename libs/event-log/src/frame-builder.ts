@@ -4,9 +4,9 @@ import { HEADER_BYTES, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION, TWO_32, w
 const ROWS_RESERVED = HEADER_BYTES + FRAME_EVENTS * ROW_BYTES;
 
 /**
- * Builds one frame in place. Room for the rows of a full frame is reserved in front of the entries; a frame that closes with
- * fewer slides its rows up against them, so that entries, the bulk of it, are copied once and never moved. The memory is its
- * own and given away whole (`take`): it travels to the writer thread without a copy.
+ * Builds one frame in place. Room for the rows of a full frame is reserved in front of the entries. If a frame closes with fewer
+ * rows, they are moved up to the entries; so the entries, which are most of the bytes, are copied once and never moved. The
+ * memory belongs to the frame and is given away whole (`take`), so it goes to the writer thread without a copy.
  */
 export class FrameBuilder {
   readonly first: number;
@@ -15,7 +15,7 @@ export class FrameBuilder {
   #count = 0;
   #end = ROWS_RESERVED;
 
-  /** `first` is the position of the first event to come. */
+  /** `first` is the position that the first event will have. */
   constructor(first: number, entryBytes: number) {
     this.first = first;
     this.#bytes = Buffer.allocUnsafeSlow(ROWS_RESERVED + Math.max(FRAME_BYTES, entryBytes));
@@ -35,7 +35,7 @@ export class FrameBuilder {
     return this.#count + events <= FRAME_EVENTS && this.#end + entryBytes <= this.#bytes.length;
   }
 
-  /** Copies the entries of one append; their rows follow with `addRow`. Returns the offset that their ends count from. */
+  /** Copies the entries of one append; `addRow` then adds their rows. Returns the offset from which their ends count. */
   addEntries(source: Buffer, from: number, to: number): number {
     const base = this.#end - ROWS_RESERVED;
     source.copy(this.#bytes, this.#end, from, to);
@@ -53,7 +53,7 @@ export class FrameBuilder {
     view.setUint32(row + ROW_END, end, true);
   }
 
-  /** The finished frame but for its CRC. The builder is spent. */
+  /** The finished frame, except for its CRC. The builder cannot be used again. */
   take(): Buffer {
     const missing = (FRAME_EVENTS - this.#count) * ROW_BYTES;
     if (missing > 0) this.#bytes.copyWithin(HEADER_BYTES + missing, HEADER_BYTES, HEADER_BYTES + this.#count * ROW_BYTES);

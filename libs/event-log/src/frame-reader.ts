@@ -2,7 +2,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { entryPlace, frameFault, readHeader, readPosition, ROW_BYTES, ROW_END, ROW_PREVIOUS, ROW_REVISION } from './frame.ts';
 import type { Chunk, Gathered, LogHeader, OpenReader, SchemaRow, StreamStart } from './protocol.ts';
 
-/** A row of the file that is not the frame it should be. */
+/** A row of the file that is not a valid frame. */
 export class FrameFault extends Error {
   override readonly name = 'FrameFault';
 }
@@ -14,8 +14,8 @@ interface Frame {
 }
 
 /**
- * Reads the file on a read-only connection of its own, in the reader thread. Every frame's CRC is checked each time it is read:
- * it costs a tenth of decoding it, and not on the thread that decodes.
+ * Reads the file on its own read-only connection, in the reader thread. The CRC of a frame is checked each time it is read: this
+ * costs a tenth of decoding, and not on the decoding thread.
  */
 export class FrameReader {
   readonly #db: DatabaseSync;
@@ -65,7 +65,10 @@ export class FrameReader {
     return { frames: joined(frames), last: frames.at(-1)?.first ?? before, end };
   }
 
-  /** One walk from the head, 8 bytes an event in memory: streams are short by design, a long one costs a frame per event. */
+  /**
+   * Reads the stream in one pass from its head; this takes 8 bytes an event in memory. Streams are short by design; a long one
+   * costs a frame per event.
+   */
   stream(head: number, from: number, to: number, maxBytes: number): StreamStart {
     const positions: number[] = [];
     let position = head;
@@ -136,7 +139,7 @@ function gathered(rows: Iterable<unknown>, maxBytes: number): { readonly frames:
   return { frames, end: true };
 }
 
-/** In one buffer: a message of thousands of small ones would cost more than the copy. */
+/** Joined in one buffer: a message of thousands of small buffers would cost more than the copy. */
 function joined(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
   const all = Buffer.allocUnsafeSlow(frames.reduce((sum, { bytes }) => sum + bytes.length, 0));
   let at = 0;

@@ -7,9 +7,10 @@ import { crc32 } from 'node:zlib';
  *     count rows, 32     id 16 | position of the stream's previous event u64, 0 for none | revision u32 | end u32
  *     count entries      length of the stream's name u8 | name, UTF-8 | event in Avro single-object encoding
  *
- * `end` counts from the first entry. The CRC covers everything but itself. An event's position is first + its index. Rows of
- * one size stand in front, so that any event of a frame is found by its position alone, and a stream is walked backwards from
- * its head through «previous» without an index entry per event: half of the bytes and most of the cost of a row per event.
+ * `end` counts from the first entry. The CRC covers everything except itself. An event's position is first + its index. The rows
+ * have one size and stand in front, so that the position of an event is enough to find it, and a stream can be read backwards
+ * from its head through «previous» without an index entry per event. This takes half the bytes and avoids most of the cost of a
+ * row per event.
  */
 export const FRAME_MAGIC = 0x4641564e;
 export const FRAME_VERSION = 1;
@@ -61,7 +62,7 @@ export const readHeader = (bytes: Buffer, at = 0): FrameHeader => ({
   length: bytes.readUInt32LE(at + 16),
 });
 
-/** What is wrong with the bytes of a row as a frame, or null. Rows and entries are trusted once the CRC is right. */
+/** The fault of a row's bytes as a frame, or null. If the CRC is right, rows and entries are trusted. */
 export function frameFault(frame: Buffer): string | null {
   if (frame.length < HEADER_BYTES + ROW_BYTES) return `${frame.length} bytes are too few for a frame`;
   if (frame.readUInt32LE(0) !== FRAME_MAGIC) return 'no frame magic';
@@ -77,7 +78,7 @@ export function frameFault(frame: Buffer): string | null {
 
 const checksum = (frame: Buffer): number => crc32(frame.subarray(HEADER_BYTES), crc32(frame.subarray(0, CRC_AT)));
 
-/** One row with its entry, as offsets into the bytes that hold it. */
+/** One row and its entry, as offsets into the bytes that hold them. */
 export interface EntryPlace {
   readonly row: number;
   readonly from: number;

@@ -5,14 +5,14 @@ import { MAX_GROUPS_IN_FLIGHT, type EventLogLimits } from './limits.ts';
 import type { Bytes, SchemaRow, WriterRequest } from './protocol.ts';
 import type { WorkerClient } from './worker-client.ts';
 
-/** Told of every transaction, for metrics and measurements: CommitMeasure. */
+/** Receives a CommitMeasure for every transaction, for metrics and measurements. */
 export const commitChannel = channel('nva:event-log:commit');
 
 export interface CommitMeasure {
   readonly events: number;
   readonly frames: number;
   readonly bytes: number;
-  /** Milliseconds from handing it to the writer to its answer. */
+  /** Milliseconds from handing the transaction to the writer to its answer. */
   readonly durationMs: number;
 }
 
@@ -37,12 +37,12 @@ interface Turn {
 }
 
 /**
- * What is accepted and not yet durable. Events are placed in frames as they come; whatever came while the writer was busy goes
- * with its next transaction (group commit), up to `groupBytes`. One further transaction may wait in the writer's hands, so that it
- * need not wait for this thread between two. Positions are given out here, contiguous from the last durable one; order of
- * positions is order of commits, so «durable up to position p» is all that a waiting caller needs.
+ * Events that are accepted and not yet durable. Events are placed in frames as they come. Events that come while the writer is
+ * busy go into its next transaction (group commit), up to `groupBytes`. One further transaction may wait at the writer, so that
+ * the writer need not wait for this thread between two. Positions are given out here, contiguous from the last durable one. The
+ * order of positions is the order of commits, so a waiting caller only needs to know «durable up to position p».
  *
- * A transaction that fails poisons it for good: every position given out after it would stand behind a hole.
+ * A transaction that fails makes the object permanently unusable: every position given out after it would stand behind a hole.
  */
 export class GroupCommit {
   readonly #writer: WorkerClient<WriterRequest, unknown>;
@@ -79,14 +79,14 @@ export class GroupCommit {
     return this.#durable;
   }
 
-  /** Position of the last event accepted. */
+  /** Position of the last accepted event. */
   get placed(): number {
     return this.#placed;
   }
 
   /**
-   * Undefined if there is room now; else resolves, in order of the calls, when there is. Who was let in calls `entered` once its
-   * events are placed, so that nobody overtakes it and the next one sees what it took.
+   * Undefined if there is room now; else resolves, in order of the calls, when there is. The admitted caller calls `entered` once
+   * its events are placed, so that nobody overtakes it and the next caller sees how much room it took.
    */
   admission(): Promise<void> | undefined {
     if (this.#ended) return Promise.reject(this.#ended);
@@ -99,7 +99,7 @@ export class GroupCommit {
     this.#admitNext();
   }
 
-  /** Opens a frame that takes `events` whole, if the open one does not. */
+  /** Opens a frame with room for `events`, if the open one has none. */
   reserve(events: number, entryBytes: number): FrameBuilder {
     if (this.#open && !this.#open.fits(events, entryBytes)) {
       this.#seal();
@@ -116,7 +116,7 @@ export class GroupCommit {
     return (this.#placed += append.events.length);
   }
 
-  /** What is placed is to be written, after the code that runs now: appends of one turn of the event loop share a transaction. */
+  /** Writes what is placed, after the code that runs now: the appends of one turn of the event loop share a transaction. */
   schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -137,20 +137,20 @@ export class GroupCommit {
     return new Promise((resolve, reject) => this.#waiting.push({ position: this.#placed, resolve, reject }));
   }
 
-  /** Rejects everything that waits, and all that comes. The first reason stays. */
+  /** Rejects everything that waits, and everything that comes. The first reason stays. */
   end(reason: StoreUnavailable): void {
     this.#ended ??= reason;
     for (const { reject } of [...this.#waiting.splice(0), ...this.#admission.splice(0)]) reject(this.#ended);
   }
 
-  /** Rejects those that wait for room; what is accepted goes on. */
+  /** Rejects callers that wait for room; accepted events are still written. */
   refuseNew(reason: StoreUnavailable): void {
     for (const { reject } of this.#admission.splice(0)) reject(reason);
   }
 
-  /** Looks whether the files are still in their place. If they are not, all ends as after a transaction that failed. */
+  /** Checks that the files are still in their place. If they are not, everything ends as after a failed transaction. */
   async look(): Promise<void> {
-    // One at a time: the writer may be waiting for a lock.
+    // One check at a time: the writer may be waiting for a lock.
     if (this.#looking || this.#ended) return;
     this.#looking = true;
     try {

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '@nva/ports';
 
 /**
  * Committed events on their way to one subscriber, bounded. A subscriber that falls further behind is cut off (`take` gives null)
- * and goes back to reading the file: slow readers cost a read, never memory, and never hold up an append.
+ * and goes back to reading the file. So a slow subscriber costs a read, but no memory, and never delays an append.
  */
 export class LiveFeed {
   readonly #maxEvents: number;
@@ -23,7 +23,7 @@ export class LiveFeed {
     else this.#wake?.();
   }
 
-  /** Nothing follows; what was not taken is dropped. */
+  /** Nothing follows; events that were not taken are dropped. */
   end(): void {
     this.#ended = true;
     this.#queue = [];

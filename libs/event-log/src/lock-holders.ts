@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 const LOCK = /^\d+: \w+ +\w+ +(READ|WRITE) +(\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /;
 
 /**
- * The other processes that hold locks on a file, as words for a message: « (process 812, reading)». Empty where the system does not
+ * The other processes that hold locks on a file, as text for a message: « (process 812, reading)». Empty if the system does not
  * tell.
  */
 export function lockHolders(path: string): string {
@@ -22,7 +22,7 @@ export function lockHolders(path: string): string {
     }
     return holders.size > 0 ? ` (${[...holders].join('; ')})` : '';
   } catch {
-    // Only words for a message; elsewhere than on Linux there is no such list.
+    // This is only text for a message; systems other than Linux have no such list.
     return '';
   }
 }

@@ -24,16 +24,16 @@ const SQLITE_BUSY = 5;
 const SQLITE_NOTADB = 26;
 
 /**
- * The log's directory, ours alone until `release`.
+ * The log's directory, locked by this process until `release`.
  *
  * The lock is SQLite's own exclusive lock on an empty database beside the log, held for as long as the store is open. The kernel
- * drops it with the process, however that ends; a file with a process id in it would outlive a SIGKILL. It is not taken on the log
- * itself, because that has readers of its own. Never open and close the lock file by other means in this process: POSIX drops
- * all locks of a process on a file with any descriptor that it closes.
+ * releases it with the process, however that ends; a file with a process id in it would outlive a SIGKILL. The lock is not on the
+ * log itself, because the log has readers of its own. Never open and close the lock file by other means in this process: POSIX
+ * releases all locks of a process on a file with any descriptor that it closes.
  */
 export class LogDirectory {
   readonly path: string;
-  /** False for a log of the first format, which is to be given one. */
+  /** False for a log of the first format, which has no marker yet and gets one. */
   readonly hasMarker: boolean;
   readonly #lock: DatabaseSync;
 
@@ -44,8 +44,8 @@ export class LogDirectory {
   }
 
   /**
-   * Takes the directory, and makes the log if there is none and `clock` is given. Throws LogRefused; nothing has been touched then but
-   * modes by which others could open the files.
+   * Locks the directory, and creates the log if there is none and `clock` is given. Throws LogRefused; then nothing has changed
+   * except modes by which others could open the files.
    */
   static take(directory: string, clock: Clock | null, logger: Logger): LogDirectory {
     const path = join(resolve(directory), LOG_FILE);
@@ -62,12 +62,13 @@ export class LogDirectory {
     if (!existsSync(directory)) makeDirectory(directory);
     assertOurs(directory, path);
     const opened = keepFolderPrivate(directory, logger);
-    // Looking at the log would drop the locks of a store that this very process has open on it; such a store has a lock file.
+    // Opening the log would release the locks of a store that this same process has open on it; such a store has a lock file.
     const locked = existsSync(join(directory, LOCK_FILE)) ? takeLock(directory) : undefined;
     try {
       const version = existsSync(path) ? checkedVersion(path) : FORMAT_VERSION;
       const held = locked ?? takeLock(directory);
-      // Whoever had the index open may hold locks on it, which would stop the writer; SQLite makes another from the WAL.
+      // A process that had the index open may hold locks on it, which would stop the writer; SQLite makes another index from the
+      // WAL.
       if (opened.has(`${path}-shm`)) rmSync(`${path}-shm`);
       if (clock && !existsSync(path)) createLog(directory, path, clock);
       return new LogDirectory(path, held, version);
@@ -113,7 +114,7 @@ function assertOurs(directory: string, path: string): void {
     );
 }
 
-/** A log in the making has its marker before it has its name. */
+/** A log that is being created gets its marker before its name. */
 function isFreshMarker(directory: string, name: string): boolean {
   if (name === `${MARKER_FILE}.new`) return true;
   try {
@@ -146,7 +147,7 @@ function takeLock(directory: string): DatabaseSync {
   }
 }
 
-/** Looks at the file's first bytes without SQLite, which might recover, lock or create something. Returns the format's version. */
+/** Reads the file's first bytes without SQLite, which might recover, lock or create something. Returns the version of the format. */
 function checkedVersion(path: string): number {
   const header = Buffer.alloc(SQLITE_HEADER_BYTES);
   const fd = openSync(path, 'r');
@@ -167,7 +168,7 @@ function checkedVersion(path: string): number {
     );
   const expected = (header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)) * header.readUInt32BE(28);
   const { size } = statSync(path);
-  // A crash in the middle of a checkpoint leaves a short file too, but then the WAL holds every page that is missing.
+  // A crash in the middle of a checkpoint also leaves a short file, but then the WAL holds every missing page.
   if (size < expected && fileSize(`${path}-wal`) === 0)
     throw new LogRefused(`${path} is truncated: ${size} bytes of ${expected}. It was left as it is; bring it back from a backup.`);
   return version;
@@ -201,7 +202,10 @@ function createLog(directory: string, path: string, clock: Clock): void {
   }
 }
 
-/** An empty file, which is an empty database, for its owner alone; SQLite gives the files beside it the same mode. What is there stays. */
+/**
+ * Creates an empty file, which is an empty database, for its owner alone; SQLite gives the files beside it the same mode. An
+ * existing file stays.
+ */
 function makeEmpty(path: string): void {
   try {
     closeSync(openSync(path, 'wx', PRIVATE_FILE));

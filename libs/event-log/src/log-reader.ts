@@ -2,7 +2,7 @@ import type { EventLogLimits } from './limits.ts';
 import type { Chunk, Gathered, LogHeader, ReaderReplies, ReaderRequest, StreamStart } from './protocol.ts';
 import { WorkerClient } from './worker-client.ts';
 
-/** The reader thread, as the store speaks to it. */
+/** The store's interface to the reader thread. */
 export class LogReader {
   readonly #worker = new WorkerClient<ReaderRequest, ReaderReplies>('reader.worker');
   readonly #chunkBytes: number;
@@ -21,7 +21,10 @@ export class LogReader {
     return this.#worker.call({ kind: 'header' });
   }
 
-  /** Checked frames from the one that holds the event after `after`, to `upTo`. The next chunk is read while one is consumed. */
+  /**
+   * Checked frames from the one that holds the first event after `after`, up to `upTo`. The next chunk is read while one is
+   * consumed.
+   */
   chunks(after: number, upTo: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
     return ahead(after, (last) => this.#worker.call({ kind: 'chunk', after: last, upTo, maxBytes: this.#chunkBytes }));
   }
@@ -48,13 +51,13 @@ export class LogReader {
   }
 }
 
-/** Chunks from a place on, the next being read while one is consumed. */
+/** Chunks from a place on; the next one is read while one is consumed. */
 async function* ahead(from: number, chunk: (from: number) => Promise<Chunk>): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
   let next: Promise<Chunk> | undefined = chunk(from);
   while (next) {
     const { frames, last, end }: Chunk = await next;
     next = end ? undefined : chunk(last);
-    // A consumer that stops here leaves one answer unread; a failure in it is nobody's.
+    // A consumer that stops here leaves one answer unread; a failure in it concerns nobody.
     next?.catch(() => undefined);
     if (frames.length > 0) yield frames;
   }

@@ -5,10 +5,10 @@ import { PRIVATE_FILE, PRIVATE_FOLDER } from './file-format.ts';
 
 const OTHERS = 0o077;
 const MODE_BITS = 0o7777;
-/** What a fresh volume holds besides us. */
+/** What a fresh volume contains besides our files. */
 export const OF_THE_VOLUME: ReadonlySet<string> = new Set(['lost+found']);
 
-/** A file or folder that others may use, and that is not this process's to correct. */
+/** A file or folder that others may use, and that this process must not correct. */
 export class NotPrivate extends Error {
   override readonly name = 'NotPrivate';
 }
@@ -16,12 +16,12 @@ export class NotPrivate extends Error {
 const octal = (mode: number): string => `0${(mode & MODE_BITS).toString(8)}`;
 
 /**
- * Makes a file or folder its owner's alone, with a line in the log if it was not. Returns whether it was not. Throws NotPrivate if
- * it belongs to somebody else, who could open it again at any time.
+ * Makes a file or folder private to its owner, and logs a line if it was not. Returns whether it was not private. Throws
+ * NotPrivate if it belongs to another user, who could open it again at any time.
  */
 export function keepPrivate(path: string, logger: Logger): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
-  // Without user ids (Windows) a mode says nothing.
+  // On a system without user ids (Windows) a mode has no meaning.
   if (!stat || !process.geteuid) return false;
   const uid = process.geteuid();
   if (stat.uid !== uid)
@@ -39,7 +39,7 @@ export function keepPrivate(path: string, logger: Logger): boolean {
   return true;
 }
 
-/** The same for a folder and all that is in it and in its folders. Returns the paths that others could open. */
+/** The same for a folder and everything below it. Returns the paths that others could open. */
 export function keepFolderPrivate(folder: string, logger: Logger, corrected = new Set<string>()): ReadonlySet<string> {
   if (keepPrivate(folder, logger)) corrected.add(folder);
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -13,22 +13,22 @@ export interface OpenWriter {
   readonly markerPath: string;
   readonly checkpointPages: number;
   readonly busyLimitMs: number;
-  /** The log was made before there were markers, and has been given one. */
+  /** The log was made before there were markers, and now has one. */
   readonly raiseFormat: boolean;
 }
 
 export type WriterRequest =
   | OpenWriter
-  /** One transaction. After one that failed the writer refuses all that follow. */
+  /** One transaction. After a failed one, the writer refuses all further ones. */
   | { readonly kind: 'commit'; readonly frames: readonly Bytes[]; readonly schemas: readonly SchemaRow[] }
-  /** Fails if the files are not in their place any more; so does every commit. */
+  /** Fails if the files are no longer in their place; every commit then fails too. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
 
 export interface OpenReader {
   readonly kind: 'open';
   readonly uri: string;
-  /** One read transaction spans all that follows until `close`. */
+  /** One read transaction covers all requests until `close`. */
   readonly snapshot: boolean;
   readonly busyLimitMs: number;
 }
@@ -36,35 +36,35 @@ export interface OpenReader {
 export type ReaderRequest =
   | OpenReader
   | { readonly kind: 'header' }
-  /** Whole frames from the one that holds the event after `after`, to the last that begins at or before `upTo`. */
+  /** Whole frames from the one that holds the first event after `after`, to the last one that begins at or before `upTo`. */
   | { readonly kind: 'chunk'; readonly after: number; readonly upTo: number; readonly maxBytes: number }
   /** Whole frames, newest first, from the one that holds the event before `before`. */
   | { readonly kind: 'chunkBack'; readonly before: number; readonly maxBytes: number }
   /**
-   * The stream backwards from its event at `head`: the positions of its revisions from `from` to `to`, both included, oldest first,
-   * and the first of their events.
+   * Reads the stream backwards from its event at `head`. The reply has the positions of its revisions from `from` to `to`, both
+   * included, oldest first, and the first of these events.
    */
   | { readonly kind: 'stream'; readonly head: number; readonly from: number; readonly to: number; readonly maxBytes: number }
-  /** Events by position, as many as `maxBytes` takes, at least one. */
+  /** Events by position, as many as `maxBytes` allows, at least one. */
   | { readonly kind: 'events'; readonly positions: Float64Array<ArrayBuffer>; readonly maxBytes: number }
   | { readonly kind: 'close' };
 
-/** What the file says about itself, all text. */
+/** What the file says about itself, as text. */
 export interface LogHeader {
   readonly meta: Readonly<Record<string, string>>;
   readonly schemas: readonly SchemaRow[];
 }
 
 export interface Chunk {
-  /** Frames one behind the other, each checked; empty if there are none. */
+  /** Checked frames, one after the other; empty if there are none. */
   readonly frames: Bytes;
-  /** Position of the last event in them; read backwards, of the first one of the oldest. */
+  /** Position of the last event in them; when read backwards, of the first event of the oldest frame. */
   readonly last: number;
   /** True if nothing follows. */
   readonly end: boolean;
 }
 
-/** Rows and entries laid out as in a frame, without a header; their positions stand apart. */
+/** Rows and entries as in a frame, without a header; their positions are separate. */
 export interface Gathered {
   readonly bytes: Bytes;
   readonly count: number;
@@ -88,7 +88,7 @@ export type Reply = { readonly ok: unknown } | { readonly failed: Failure };
 
 export interface Failure {
   readonly message: string;
-  /** SQLite's extended result code, if it was SQLite that failed. */
+  /** SQLite's extended result code, if SQLite failed. */
   readonly sqliteCode: number | undefined;
 }
 

@@ -1,6 +1,9 @@
 import type { Checkpoint } from '@nva/ports';
 
-/** Tokens are positions in decimal here. One beyond the head comes from another log: reading on from it would skip what is written next. */
+/**
+ * A token is a position in decimal. A token beyond the head comes from another log: reading on from it would skip the events that
+ * are written next.
+ */
 export function parseCheckpoint(token: Checkpoint, head: number): number {
   const position = /^\d{1,16}$/.test(token) ? Number(token) : Number.NaN;
   if (!Number.isSafeInteger(position)) throw new RangeError(`not a checkpoint of this log: «${token}»`);

@@ -3,8 +3,8 @@ import { LogRefused, silentLogger } from '@nva/ports';
 import { LogDirectory } from './log-directory.ts';
 
 /**
- * Gives the log of a directory another UUID, in one durable transaction: it has lost its end, and positions are not to be taken for those
- * of before. A repeat changes nothing. Throws LogRefused for what is no log, or is open elsewhere.
+ * Gives the log of a directory another UUID, in one durable transaction. The log has lost its end, and its new positions must not
+ * be taken for the former ones. A repeat changes nothing. Throws LogRefused if it is not a log, or is open elsewhere.
  */
 export function renewLogId(directory: string, logId: string): void {
   const held = LogDirectory.take(directory, null, silentLogger);

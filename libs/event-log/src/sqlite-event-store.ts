@@ -31,12 +31,12 @@ import { Subscriptions } from './subscriptions.ts';
 import { WorkerClient } from './worker-client.ts';
 
 export interface SqliteEventStoreOptions extends Partial<EventLogLimits> {
-  /** The log's own directory; made if there is none. Nothing else may be in it. */
+  /** The log's own directory; created if there is none. It may hold nothing else. */
   readonly directory: string;
-  /** Is taught the schemas that the log was written with. */
+  /** The store teaches it the schemas that the log was written with. */
   readonly codec: EventCodec;
   readonly clock: Clock;
-  /** Told of files that others could open. */
+  /** Receives messages about files that others could open. */
   readonly logger?: Logger;
 }
 
@@ -49,16 +49,17 @@ interface Parts {
 }
 
 /**
- * The embedded event log: one SQLite file, one process. This thread decides appends on the heads that it keeps in memory and
- * encodes events into frames (`AppendDecider`); a writer thread commits them in groups (`GroupCommit`, WAL, synchronous=FULL,
- * an answer only after the fsync); a reader thread reads and checks frames, and this thread decodes them (`StoredReads`).
+ * The embedded event log: one SQLite file, one process. This thread decides appends on the stream heads that it keeps in memory,
+ * and encodes events into frames (`AppendDecider`). A writer thread commits the frames in groups (`GroupCommit`, WAL,
+ * synchronous=FULL, an answer only after the fsync). A reader thread reads and checks frames, and this thread decodes them
+ * (`StoredReads`).
  *
- * Why not a row per event with an index over streams: at the same batches that is a quarter of the speed and twice the bytes.
- * Why frames are decided on here and not in SQL: heads must include what is not yet durable, or group commit could not overlap
- * with deciding.
+ * Why not a row per event with an index over streams: with the same batches this has a quarter of the speed and takes twice the
+ * bytes. Why appends are decided here and not in SQL: the heads must include events that are not yet durable, or group commit
+ * could not overlap with deciding.
  *
- * Live subscribers are handed the very event objects that were appended: treat an event as immutable from the moment that it is
- * given to `append`. Bad arguments (RangeError) and events that no schema allows (CodecError) reject a call before any of it lands.
+ * Live subscribers get the very event objects that were appended: treat an event as immutable as soon as it is given to `append`.
+ * Bad arguments (RangeError) and events that no schema allows (CodecError) reject a call before any of its events lands.
  */
 export class SqliteEventStore implements EventStore {
   readonly logId: string;
@@ -87,17 +88,17 @@ export class SqliteEventStore implements EventStore {
     this.#endLooks = options.clock.every(options.lookIntervalMs, () => void this.#commits.look(), { background: true });
   }
 
-  /** Opens or makes the log. Throws LogRefused for what is not a whole log of this format, or is open elsewhere. */
+  /** Opens or creates the log. Throws LogRefused if it is not a whole log of this format, or is open elsewhere. */
   static async open(given: SqliteEventStoreOptions): Promise<SqliteEventStore> {
     const options = { ...DEFAULT_LIMITS, ...given };
     const directory = LogDirectory.take(options.directory, options.clock, options.logger ?? silentLogger);
-    // Both threads start while the log is read, but the writer touches nothing before it has been found whole.
+    // Both threads start while the log is read, but the writer touches nothing before the log has been found whole.
     const reader = new LogReader(options);
     const writer = new WorkerClient<WriterRequest, unknown>('writer.worker');
     try {
       const acknowledged = AcknowledgedEnd.read(directory);
       const inspected = await inspect(directory, reader, options.codec, acknowledged);
-      // A crash may leave events that nobody was told of. They are read from now on, and so must not be lost any more.
+      // A crash may leave events whose append was not answered. From now on they are read, so they must not be lost any more.
       if (!acknowledged?.says(inspected.end)) replaceMarker(directory.markerPath, inspected.end);
       await writer.call({
         kind: 'open',
@@ -184,14 +185,14 @@ export class SqliteEventStore implements EventStore {
   async #close(): Promise<void> {
     const closed = new StoreUnavailable('the log is closed');
     this.#commits.refuseNew(closed);
-    // A commit that fails now has been told to whoever waits for it.
+    // A failing commit has been reported to its callers already.
     await this.#commits.whenDurable().catch(() => undefined);
     this.#commits.end(closed);
     this.#endLooks();
     this.#subscriptions.end(null);
     this.#reads.end(closed);
-    // The reader first: the last connection to close empties the WAL into the file and removes it, unless the file has been moved away
-    // (SQLite looks). A thread that is gone has nothing to close.
+    // The reader first: the last connection that closes copies the WAL into the file and removes it, unless SQLite finds that the
+    // file has been moved away. A thread that has ended has nothing to close.
     for (const part of [() => this.#reader.close(), () => this.#writer.call({ kind: 'close' })]) await part().catch(() => undefined);
     await Promise.all([this.#reader.stop(), this.#writer.stop()]);
     this.#directory.release();

@@ -5,15 +5,15 @@ import type { StreamStart } from './protocol.ts';
 import { formatUuid } from './uuid.ts';
 
 /**
- * An event read from the file. Its id is made into text only when asked for: that costs as much as a fifth of decoding the event,
- * and a fold never asks. Copy it field by field; a spread does not see `id`.
+ * An event read from the file. Its id is converted to text only when it is asked for: this costs as much as a fifth of decoding
+ * the event, and a fold never asks. Copy the event field by field; a spread does not include `id`.
  */
 class StoredEvent implements RecordedEvent {
   readonly position: number;
   readonly stream: string;
   readonly revision: number;
   readonly event: NvaEvent;
-  /** Copies of the rows of the frame, so that keeping one event keeps 8 KiB at most, not the chunk that it came in. */
+  /** Copies of the frame's rows, so that an event that is kept holds 8 KiB at most, and not the chunk that it came in. */
   private readonly rows: Uint8Array;
   private readonly idAt: number;
 
@@ -31,7 +31,7 @@ class StoredEvent implements RecordedEvent {
   }
 }
 
-/** Decodes the frame at `at`, leaving out events up to `after`, and appends them to `into`. Returns the offset of the next frame. */
+/** Decodes the frame at `at`, except events up to `after`, and appends the events to `into`. Returns the offset of the next frame. */
 export function decodeFrame(codec: EventCodec, bytes: Buffer, at: number, after: number, into: RecordedEvent[]): number {
   const { first, count, length } = readHeader(bytes, at);
   const rowsAt = at + HEADER_BYTES;

@@ -6,7 +6,7 @@ import type { LogReader } from './log-reader.ts';
 import { asBuffer, decodeFrame, decodeGathered } from './stored-events.ts';
 import type { StreamHeads } from './stream-heads.ts';
 
-/** Reads of what is durable. They throw StoreUnavailable for a thread or a file that fails, and once the store has closed. */
+/** Reads of durable events. They throw StoreUnavailable if a thread or a file fails, and after the store has closed. */
 export class StoredReads {
   readonly #reader: LogReader;
   readonly #codec: EventCodec;
@@ -27,7 +27,7 @@ export class StoredReads {
     this.#ended = reason;
   }
 
-  /** Events after `after`, to the head as it is when the read reaches it, or to `upTo`, in batches of `batchEvents`. */
+  /** Events after `after`, up to the head at the moment when the read reaches it, or to `upTo`, in batches of `batchEvents`. */
   async *all(after: number, limit = Infinity, upTo = Infinity): AsyncGenerator<RecordedEvent[], void> {
     let last = after;
     let left = limit;
@@ -42,7 +42,7 @@ export class StoredReads {
     }
   }
 
-  /** Events before `before`, newest first, in batches of `batchEvents`. What is not durable is not read. */
+  /** Events before `before`, newest first, in batches of `batchEvents`. Events that are not durable are not read. */
   async *back(before: number, limit: number): AsyncGenerator<RecordedEvent[], void> {
     const end = Math.min(before, this.#commits.durable + 1);
     const chunks = this.#reader.chunksBack(end);
@@ -64,7 +64,7 @@ export class StoredReads {
     }
   }
 
-  /** Everything of the stream that was accepted when the read began: it waits for that to be durable. */
+  /** All events of the stream that were accepted when the read began: it waits until they are durable. */
   async *stream(stream: string, fromRevision: number, limit: number): AsyncGenerator<RecordedEvent, void> {
     const slot = this.#heads.slotNamed(stream);
     const to = Math.min(this.#heads.revision(slot), fromRevision + limit - 1);

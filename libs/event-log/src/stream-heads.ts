@@ -7,7 +7,7 @@ const FNV_PRIME = 0x01000193;
 /** Differs from process to process, so that nobody can prepare names that collide. */
 const HASH_SEED = randomBytes(4).readUInt32LE();
 
-/** FNV-1a over one more byte. Begin with HASH_START. */
+/** FNV-1a over one more byte. Start with HASH_START. */
 export const hashByte = (hash: number, byte: number): number => Math.imul(hash ^ byte, FNV_PRIME);
 export const HASH_START = HASH_SEED | 0;
 
@@ -17,14 +17,14 @@ export function hashBytes(bytes: Uint8Array, from: number, to: number): number {
   return hash;
 }
 
-/** No such stream. */
+/** There is no such stream. */
 export const NO_SLOT = -1;
 
 /**
- * The head of every stream: revision and position of its last event, those still on their way to the disk included.
- * Kept in memory because every append is decided on it, and small: names as bytes in one run, two numbers each, an open-addressing
- * table of slot numbers at most half full; about 50 bytes a stream. A Map of strings takes twice that, and must make and hash a
- * string for each event when a log is opened, which took longer than reading it.
+ * The head of every stream: revision and position of its last event, including events that are not durable yet. The heads are in
+ * memory because every append is decided on them, and compact: names as bytes in one buffer, two numbers each, an open-addressing
+ * table of slot numbers at most half full; about 50 bytes a stream. A Map of strings takes twice that, and would have to make and
+ * hash a string for each event when a log is opened, which took longer than reading the log.
  */
 export class StreamHeads {
   #streams = 0;
@@ -32,7 +32,7 @@ export class StreamHeads {
   #hashes = new Int32Array(INITIAL_SLOTS);
   #revisions = new Int32Array(INITIAL_SLOTS);
   #positions = new Float64Array(INITIAL_SLOTS);
-  /** Where each slot's name begins; it ends where the next one begins. */
+  /** The start of each slot's name; it ends where the next one starts. */
   #nameStarts = new Float64Array(INITIAL_SLOTS + 1);
   #names = Buffer.allocUnsafeSlow(INITIAL_NAME_BYTES);
 
@@ -49,7 +49,7 @@ export class StreamHeads {
     }
   }
 
-  /** Slot of a stream by its name, for those who have no bytes of it. */
+  /** Slot of a stream by its name, for callers that do not have the name's bytes. */
   slotNamed(stream: string): number {
     const bytes = Buffer.from(stream, 'utf8');
     return this.slotOf(bytes, 0, bytes.length, hashBytes(bytes, 0, bytes.length));
@@ -116,5 +116,5 @@ export class StreamHeads {
   }
 }
 
-/** FNV's low bits alone are weak for names that differ in one digit. */
+/** FNV's low bits alone spread badly for names that differ in one digit. */
 const spread = (hash: number): number => hash ^ (hash >>> 15);

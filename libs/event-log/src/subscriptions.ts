@@ -5,8 +5,8 @@ import { LiveFeed } from './live-feed.ts';
 import type { StoredReads } from './stored-reads.ts';
 
 /**
- * Subscriptions read the file until they are near the head, join the commits as they happen, read up to where they joined, and
- * go on from memory. A slow one is cut off by its feed's bound and begins again with reading.
+ * A subscription reads the file until it is near the head, joins the live commits, reads up to the position where it joined, and
+ * continues from memory. The bound of its feed cuts off a slow one, which begins again with reading.
  */
 export class Subscriptions {
   readonly #reads: StoredReads;
@@ -22,7 +22,7 @@ export class Subscriptions {
     this.#commits = commits;
   }
 
-  /** A frame has become durable; `first` is the position of its first event. Its events are made once, for all feeds. */
+  /** A frame has become durable; `first` is the position of its first event. The event objects are made once, for all feeds. */
   publish(appends: readonly StreamAppend[], first: number): void {
     if (this.#feeds.size === 0) return;
     const recorded: RecordedEvent[] = [];
@@ -34,7 +34,7 @@ export class Subscriptions {
     for (const feed of this.#feeds) feed.push(recorded);
   }
 
-  /** With null subscriptions just end, with a reason they throw it. */
+  /** With null, subscriptions just end; with a reason, they throw it. */
   end(reason: StoreUnavailable | null): void {
     if (this.#ended === undefined) this.#ended = reason;
     for (const feed of this.#feeds) feed.end();
@@ -77,7 +77,7 @@ export class Subscriptions {
     }
   }
 
-  /** Reading ends with the store without an error: the subscription ends then. */
+  /** If the store ends, reading ends without an error, and so does the subscription. */
   async *#stored(after: number, upTo: number): AsyncGenerator<RecordedEvent[], void> {
     try {
       yield* this.#reads.all(after, Infinity, upTo);

@@ -7,8 +7,8 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) NIBBLE[digit.cha
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /**
- * Where each of the four 32-bit words finds its eight digits in the text form, in the order of their weight when the word is stored
- * little-endian.
+ * For each of the four 32-bit words, the places of its eight digits in the text form, most significant digit first, when the word
+ * is stored little-endian.
  */
 const DIGITS = [
   [6, 7, 4, 5, 2, 3, 0, 1],
@@ -18,8 +18,8 @@ const DIGITS = [
 ] as const;
 
 /**
- * Writes a UUID at `words[at]` as four 32-bit words that, stored little-endian, are its 16 bytes in their canonical order. Only the
- * canonical lower-case form is taken, so that what is read back is the very text that was appended. Throws RangeError.
+ * Writes a UUID at `words[at]` as four 32-bit words that, stored little-endian, are its 16 bytes in canonical order. Accepts only
+ * the canonical lower-case form, so that reading gives exactly the text that was appended. Throws RangeError.
  */
 export function parseUuid(text: string, words: Uint32Array, at: number): void {
   let valid = text.length === UUID_CHARS;

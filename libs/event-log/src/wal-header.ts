@@ -10,11 +10,12 @@ const CHECKSUMS_AT = 24;
 export type WalState = 'empty' | 'frames' | 'damaged';
 
 /**
- * Whether a WAL has anything to recover. SQLite syncs the header before it writes the first frame behind it, so a header that
- * is damaged with frames behind it is no crash; SQLite would take such a WAL for empty and write over it, acknowledged events and all.
+ * Whether a WAL has anything to recover. SQLite syncs the header before it writes the first frame behind it, so a damaged header
+ * with frames behind it does not come from a crash. SQLite would treat such a WAL as empty and overwrite it, including
+ * acknowledged events.
  */
 export function walState(path: string): WalState {
-  // Nothing but the header is nothing; SQLite does not even read it then.
+  // A WAL with only a header is empty; SQLite does not even read the header then.
   if (fileSize(path) <= WAL_HEADER_BYTES) return 'empty';
   const header = Buffer.alloc(WAL_HEADER_BYTES);
   const fd = openSync(path, 'r');

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Reply } from './protocol.ts';
 
-/** A worker thread answered that it could not, or is gone. */
+/** A worker thread reported a failure, or has ended. */
 export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure';
   /** SQLite's extended result code, undefined if it was not SQLite that failed. */
@@ -19,8 +19,8 @@ interface Waiting {
 }
 
 /**
- * Requests to one worker thread, answered in order, so that the oldest one waiting is the one answered and no ids travel. The
- * caller bounds how many wait. `Replies` says what each kind of request is answered with.
+ * Requests to one worker thread. They are answered in order, so each answer belongs to the oldest waiting request and no ids are
+ * sent. The caller bounds how many wait. `Replies` gives the type of the reply to each kind of request.
  */
 export class WorkerClient<Request extends { readonly kind: string }, Replies> {
   readonly #worker: Worker;
@@ -56,7 +56,7 @@ export class WorkerClient<Request extends { readonly kind: string }, Replies> {
     return (await answered) as never;
   }
 
-  /** Ends the thread. What still waits is rejected; a request to close, answered before, leaves nothing waiting. */
+  /** Ends the thread. Waiting requests are rejected; after an answered request to close, none is waiting. */
   async stop(): Promise<void> {
     await this.#worker.terminate();
     await this.#exited;

@@ -13,9 +13,9 @@ const SQLITE_BUSY = 5;
 const PRIMARY_CODE = 0xff;
 
 /**
- * The only writer of the file and of the marker of its end, which follows each transaction and comes before its answer. A
- * transaction that fails is rolled back and ends all writing: its group's positions are given out already, so whatever came after
- * it would stand behind a hole.
+ * The only writer of the file and of the end marker; the marker is written after each transaction and before its answer. A
+ * transaction that fails is rolled back and ends all writing: the positions of its group are already given out, so everything
+ * after it would stand behind a hole.
  */
 class Writer {
   readonly #db: DatabaseSync;
@@ -67,7 +67,7 @@ class Writer {
     }
   }
 
-  /** Throws if what is written does not go any more where it is looked for. */
+  /** Throws if the files are no longer at the paths where they are looked for. */
   look(): void {
     this.#files.assert();
   }
@@ -77,7 +77,7 @@ class Writer {
     this.#marker.close();
   }
 
-  /** Only somebody else can keep the file locked, and SQLite does not say who. */
+  /** Only another process can keep the file locked, and SQLite does not say which. */
   #explained(error: unknown): unknown {
     const { errcode } = error as { errcode?: number };
     if (errcode === undefined || (errcode & PRIMARY_CODE) !== SQLITE_BUSY) return error;
@@ -90,8 +90,8 @@ class Writer {
   }
 
   /**
-   * From now on no log of this file is opened without its marker. What is read for that is the version in the file itself, so it must
-   * have left the WAL, which may be lost, before anything is acknowledged.
+   * From now on no log of this file is opened without its marker. A start decides that by the version in the file itself, so this
+   * version must have left the WAL, which may be lost, before anything is acknowledged.
    */
   #raiseFormat(): void {
     this.#db.exec(`PRAGMA user_version = ${FORMAT_VERSION}`);

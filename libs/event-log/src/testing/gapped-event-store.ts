@@ -29,14 +29,14 @@ interface Kept {
 
 export interface GappedEventStoreOptions {
   readonly codec: EventCodec;
-  /** Of the gaps between positions and of the subsets that faults apply. */
+  /** Seed of the gaps between positions, and of the subsets that faults apply. */
   readonly seed: number;
 }
 
 /**
- * An event log in memory that offers nothing beyond the port: positions grow by irregular steps, a checkpoint's text is no number,
- * a call that fails has applied any of its appends and not others. What runs on it cannot lean on what only SQLite gives. Events are
- * kept as bytes, so that no object is ever shared between who appended it and who reads it.
+ * An event log in memory that offers nothing beyond the port: positions grow by irregular steps, the text of a checkpoint is no
+ * number, and a failing call has applied some of its appends and not others. Code that runs on it cannot rely on properties that
+ * only SQLite has. Events are kept as bytes, so that no object is shared between the appender and a reader.
  */
 export class GappedEventStore implements EventStore {
   readonly logId: string = randomIds.uuid();
@@ -53,7 +53,7 @@ export class GappedEventStore implements EventStore {
     this.#random = new Seeded(seed);
   }
 
-  /** The next `calls` appends keep any subset of theirs and reject with StoreUnavailable. */
+  /** The next `calls` appends keep any subset of their events and reject with StoreUnavailable. */
   failNext(calls = 1): void {
     this.#faults += calls;
   }

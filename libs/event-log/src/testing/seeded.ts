@@ -1,4 +1,4 @@
-/** Mulberry32: small, fast and the same on every machine, so that one seed replays a test. */
+/** Mulberry32: small, fast and the same on every machine, so that a seed replays a test. */
 export class Seeded {
   #state: number;
 
