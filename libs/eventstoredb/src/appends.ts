@@ -24,17 +24,17 @@ interface Parts {
 }
 
 /**
- * Appends over one multiplexed call, many in flight, those to one stream one after the other. The server is
- * idempotent: the same event ids at the same exact revision succeed again and change nothing. It does not say that it did so;
- * an answer that does not stand behind everything seen before the append was sent is a repeat (`Observed`), and the stream is
- * read back for the first attempt's place.
+ * Appends over one multiplexed call, many in flight; appends to one stream go one after the other. The server is idempotent: the
+ * same event ids at the same exact revision succeed again and change nothing. It does not report that: if an answer's position is
+ * not behind everything seen before the append was sent, it is a repeat (`Observed`), and the place of the first attempt is read
+ * from the stream.
  */
 export class Appends {
   readonly #parts: Parts;
   readonly #queue: Gate;
   readonly #window = new Gate(MAX_APPENDS_IN_FLIGHT);
   readonly #bytes = new Gate(MAX_BYTES_IN_FLIGHT);
-  /** The last append to each stream that is under way. */
+  /** The last append under way to each stream. */
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #running = new Set<Promise<unknown>>();
   #refreshing: Promise<void> | undefined;
@@ -55,7 +55,7 @@ export class Appends {
     return run;
   }
 
-  /** Everything that was accepted has its outcome. */
+  /** Resolves when every accepted append has its outcome. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#running);
   }
@@ -72,7 +72,7 @@ export class Appends {
     const { serverStream } = append;
     const before = this.#tails.get(serverStream) ?? Promise.resolve();
     const own = before.then(() => this.#window.through(1, () => this.#bytes.through(append.bytes, () => this.#attempts(append))));
-    // An append that failed leaves the next one to its own expected revision.
+    // After a failed append, the next one is decided by its own expected revision.
     const tail = own.then(
       () => undefined,
       () => undefined,
@@ -113,7 +113,7 @@ export class Appends {
       return { outcome: 'wrong-expected-revision', expectedRevision: append.expectedRevision, actualRevision: answer.actualRevision };
     const revision = append.expectedRevision + append.events.length;
     const { position } = answer;
-    // A stream that was deleted and begun again goes on counting where it was.
+    // A stream that was deleted and begun again continues its old revisions.
     if (answer.revision !== BigInt(revision))
       throw new LogRefused(
         `«${append.stream}» stands at ${answer.revision} after an append that ends at ${revision}: it has been deleted on the server before`,
@@ -148,7 +148,7 @@ export class Appends {
     return commit;
   }
 
-  /** Several that wait share one read. */
+  /** Several waiting callers share one read. */
   #refresh(leftMs: number): Promise<void> {
     const what = 'reading the end of $all';
     return within(leftMs, what, (this.#refreshing ??= this.#readTail(what).finally(() => (this.#refreshing = undefined))));

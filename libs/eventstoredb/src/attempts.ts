@@ -6,8 +6,8 @@ import { closedError } from './link.ts';
 import { wait } from './waiting.ts';
 
 /**
- * The attempts of one call while connections break under it. The waits between them grow; together they take no longer than they
- * may, counted anew with all that was won.
+ * The attempts of one call while connections break. The waits between them grow. Together they take no longer than the limit,
+ * which starts anew whenever a part of the result was received.
  */
 export class Attempts {
   readonly #parts: AttemptsParts;
@@ -21,7 +21,7 @@ export class Attempts {
     this.#giveUpAtMs = parts.clock.monotonicMs() + limitMs;
   }
 
-  /** Milliseconds that are left of them; never below 0. */
+  /** Milliseconds left for attempts; never below 0. */
   get leftMs(): number {
     return Math.max(0, this.#giveUpAtMs - this.#parts.clock.monotonicMs());
   }
@@ -31,7 +31,7 @@ export class Attempts {
     this.#giveUpAtMs = this.#parts.clock.monotonicMs() + this.#limitMs;
   }
 
-  /** Waits before the next attempt; throws what cannot be mended, and what was tried for long enough. */
+  /** Waits before the next attempt. Throws errors that no retry can solve, and the last error when the time is over. */
   async again(error: unknown, what: string): Promise<void> {
     const { connection, limits, log } = this.#parts;
     if (connection.closed) throw closedError();

@@ -9,7 +9,7 @@ import { insideOf } from './inside.ts';
 import type { Node } from './link.ts';
 import { within } from './waiting.ts';
 
-/** One append under its name on the server. */
+/** One append, with the stream's name on the server. */
 export interface ServerAppend extends Pick<StreamAppend, 'stream' | 'expectedRevision'> {
   readonly events: readonly EncodedEvent[];
 }
@@ -21,12 +21,12 @@ export type ServerAnswer =
 type Stream = ReturnType<StreamsClient['batchAppend']>;
 
 /**
- * Appends over one BatchAppend call to the leader, as many at once as its callers ask for, each answered by its correlation id. The call
- * and its credentials are the client's; the multiplexing is not, because of what the client's own
- * (6.2.1) does when a call breaks. It keeps the appends of all calls and clients of a process in one table: one call that breaks
- * empties it, and the next answer on any other ends the process with an exception that nobody can catch. A message that waits
- * in its queue at that moment does the same by a rejection without a handler. And it sends a deadline by this machine's clock,
- * which fails every append where the server's clock differs; without one the server's own write timeout holds.
+ * Appends over one BatchAppend call to the leader, as many at once as the callers ask for; each is answered by its correlation
+ * id. The call and its credentials are the client's. The multiplexing is not, because of what the client's own (6.2.1) does when
+ * a call breaks. It keeps the appends of all calls and clients of a process in one table. A call that breaks empties the table,
+ * and the next answer on any other call ends the process with an exception that nobody can catch. A message that waits in its
+ * queue at that moment causes the same by a rejection without a handler. And it sends a deadline by this machine's clock, which
+ * fails every append if the server's clock differs; without a deadline, the server's own write timeout applies.
  */
 export class BatchAppend {
   readonly #connection: Connection;
@@ -37,8 +37,8 @@ export class BatchAppend {
   }
 
   /**
-   * Throws LogRefused and RangeError for what no attempt can change, StoreUnavailable if no answer comes in time, and any other
-   * error for what another attempt may change.
+   * Throws LogRefused and RangeError for failures that no retry can change, StoreUnavailable if no answer comes in time, and any
+   * other error for failures that a retry may change.
    */
   async send(append: ServerAppend, deadlineMs: number, what: string): Promise<ServerAnswer> {
     const id = randomIds.uuid();
@@ -47,7 +47,7 @@ export class BatchAppend {
     try {
       return answerIn(await within(deadlineMs, what, call.send(id, requestFor(id, append))), what);
     } catch (error) {
-      // A refusal of one append names no leader, even where the node knows it.
+      // A refusal of one append does not name the leader, even if the node knows it.
       if (error instanceof Refused) this.#connection.doubt();
       throw error;
     } finally {
@@ -55,13 +55,13 @@ export class BatchAppend {
     }
   }
 
-  /** The call that is open at the node. */
+  /** The open call of the node. */
   async #call({ client, gone }: Node): Promise<Call> {
     const inside = insideOf(client);
     for (let known = this.#calls.get(client); known; known = this.#calls.get(client)) {
       const open = await known;
       if (!open.over) return open;
-      // Of several that find it over, the first opens another one.
+      // If several callers find the call ended, the first one opens another.
       if (this.#calls.get(client) === known) this.#calls.delete(client);
     }
     const call = inside
@@ -79,7 +79,7 @@ export class BatchAppend {
 class Call {
   readonly #stream: Stream;
   readonly #waiting = new Map<string, PromiseWithResolvers<BatchAppendResp>>();
-  /** While the stream takes no more. */
+  /** Set while the stream accepts no more messages. */
   #room: PromiseWithResolvers<void> | undefined;
   #reason: Error | undefined;
 
@@ -111,7 +111,7 @@ class Call {
     return answer.promise;
   }
 
-  /** An answer that comes later is for nobody. */
+  /** A later answer to this append is ignored. */
   forget(id: string): void {
     this.#waiting.delete(id);
   }
@@ -158,9 +158,9 @@ function uuid(text: string): InstanceType<typeof shared.UUID> {
 }
 
 /**
- * The server says what went wrong by the type of the details, not by the code. What is not named here may do better on the next
- * attempt: not ready, too busy, no leader, and a timeout, with which it answers the repeat of an append that it is still replicating
- * (KurrentDB, StorageWriterService.VerifyCommitChecks).
+ * The server says what went wrong by the type of the details, not by the code. Any type that is not named here may succeed at the
+ * next attempt: not ready, too busy, no leader, and the timeout with which the server answers the repeat of an append that it is
+ * still replicating (KurrentDB, StorageWriterService.VerifyCommitChecks).
  */
 function answerIn(response: BatchAppendResp, what: string): ServerAnswer {
   const error = response.getError();
@@ -195,5 +195,5 @@ function answerIn(response: BatchAppendResp, what: string): ServerAnswer {
   }
 }
 
-/** One append was refused, by a node that may take the next one. */
+/** One append was refused by a node that may accept the next one. */
 class Refused extends Error {}

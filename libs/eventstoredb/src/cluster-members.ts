@@ -8,16 +8,16 @@ import type { Endpoint, NodePreference } from './connection-string.ts';
 import { insideOf } from './inside.ts';
 
 const { VNodeState } = gossip.MemberInfo;
-/** gRPC codes with which a node that lives keeps to itself who is in the cluster. */
+/** gRPC codes with which a living node refuses to tell the members of the cluster. */
 const TELLS_NOTHING: ReadonlySet<number> = new Set([/* PERMISSION_DENIED */ 7, /* UNIMPLEMENTED */ 12, /* UNAUTHENTICATED */ 16]);
 
-/** A node that another one tells of. Only these states are told apart; while there is no leader, nodes are in others. */
+/** A node as another one reports it. Only these states are distinguished; while there is no leader, nodes are in others. */
 export interface Member extends Endpoint {
   readonly state: 'leader' | 'follower' | 'read-only-replica' | 'other';
   readonly alive: boolean;
 }
 
-/** Whom a node knows; null if it does not tell. Rejects if it does not answer in time. */
+/** The members that a node knows; null if it does not tell. Rejects if it does not answer in time. */
 export async function membersBy(client: EventStoreDBClient, timeoutMs: number): Promise<readonly Member[] | null> {
   const inside = insideOf(client);
   const stubs: GossipClient = await inside.getGRPCClient(services.GossipClient, 'gossip');
@@ -28,7 +28,7 @@ export async function membersBy(client: EventStoreDBClient, timeoutMs: number): 
       else if (TELLS_NOTHING.has(error.code)) resolve(null);
       else reject(error);
     });
-    // A deadline of the call's own would be by the clock on the wall.
+    // A deadline of the call itself would use the wall clock.
     const callOff = systemClock.after(timeoutMs, () => {
       reject(new Error(`no answer within ${timeoutMs} ms`));
       call.cancel();
@@ -52,13 +52,13 @@ function stateIn(state: number): Member['state'] {
     : 'other';
 }
 
-/** The leader there is, as far as whoever told knows. */
+/** The present leader, as far as the reporting node knows. */
 export const leaderAmong = (members: readonly Member[]): Member | undefined =>
   members.find(({ alive, state }) => alive && state === 'leader');
 
 /**
- * Where to go by a preference; undefined if there is nobody. What demands the leader has no use for another. For the rest one of
- * the preferred state is best, and any that is in a state to serve will do, as with the client's own discovery.
+ * The node to use for a preference; undefined if there is none. A preference for the leader accepts no other node. For the
+ * others, a node of the preferred state is best, and any node in a serving state will do, as in the client's own discovery.
  */
 export function chosen(members: readonly Member[], preference: NodePreference): Member | undefined {
   if (preference === 'leader') return leaderAmong(members);

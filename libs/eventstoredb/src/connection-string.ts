@@ -1,6 +1,6 @@
 import { EventStoreDBClient } from '@eventstore/db-client';
 
-/** What the client takes (6.2.1), less what it takes and does not do. It ignores case, «-» and «_» in these names. */
+/** Options that the client accepts (6.2.1), except those that it accepts and ignores. It ignores case, «-» and «_» in these names. */
 const OPTIONS = new Set([
   'tls',
   'tlscafile',
@@ -17,13 +17,13 @@ const OPTIONS = new Set([
 ]);
 const SCHEME = /^(?:esdb|kurrentdb|kurrent)(\+discover)?:\/\//;
 
-/** Made by the client's parser, which puts the whole string, the password with it, in a field of the error. */
+/** The client's parser makes this error and puts the whole string, including the password, into one of its fields. */
 interface ParseError {
   readonly location?: readonly [from: number, to: number];
   readonly expected?: string;
 }
 
-/** Where a node listens. */
+/** The address of a node. */
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
@@ -32,25 +32,25 @@ export interface Endpoint {
 export const NODE_PREFERENCES = ['leader', 'follower', 'read-only-replica', 'random'] as const;
 export type NodePreference = (typeof NODE_PREFERENCES)[number];
 
-/** What a connection string says of where to go. */
+/** The nodes that a connection string names. */
 export interface Target {
-  /** Nodes that are asked for the others; the only one where `direct`. */
+  /** Nodes that are asked for the others; the only node if `direct`. */
   readonly seeds: readonly Endpoint[];
-  /** One node is meant and no other. Where it names a leader, calls that demand the leader go there all the same. */
+  /** Exactly this node is meant. If it names another leader, calls that demand the leader still go there. */
   readonly direct: boolean;
   readonly preference: NodePreference;
-  /** How long a node may take to tell of the cluster. */
+  /** How long a node may take to report the cluster. */
   readonly gossipTimeoutMs: number;
   /** A connection string to one node alone, with the same credentials and options. */
   at(endpoint: Endpoint): string;
-  /** The same to ask one question: without keep-alive, of which the client may print a warning each time. */
+  /** The same for a single question: without keep-alive, because the client may print a warning about it each time. */
   asking(endpoint: Endpoint): string;
 }
 
 export interface ConnectionString {
-  /** For what demands the leader. */
+  /** For calls that demand the leader. */
   readonly leader: Target;
-  /** For what may lag; null where that is the leader too. */
+  /** For calls that may lag; null if these go to the leader too. */
   readonly preferred: Target | null;
 }
 
@@ -60,8 +60,9 @@ const GOSSIP_TIMEOUT_MS = 2_000;
 const PARTS = /^([^:]+:[^@]+@)?([^?]*)(\?.*)?$/s;
 
 /**
- * Checks a connection string and throws RangeError before the client sees what it would only warn of: it prints the whole string
- * on the console then. No message here repeats the string, and none carries the client's error: both may hold the password.
+ * Checks a connection string and throws RangeError before the client sees anything that it would only warn about: it would print
+ * the whole string on the console. No message here repeats the string, and none carries the client's error, because both may
+ * contain the password.
  */
 export function parseConnectionString(url: string): ConnectionString {
   const scheme = SCHEME.exec(url);
@@ -75,7 +76,7 @@ export function parseConnectionString(url: string): ConnectionString {
     if (!OPTIONS.has(flat(name)))
       throw new RangeError(`the connection string has the option «${name}», which is not known or has no effect`);
   }
-  // The client knows the old name of the scheme only; they mean the same.
+  // The client knows only the old name of the scheme; both mean the same.
   const known = `esdb${scheme[1] ?? ''}://${url.slice(scheme[0].length)}`;
   try {
     EventStoreDBClient.connectionString(known);
@@ -91,7 +92,7 @@ export function parseConnectionString(url: string): ConnectionString {
   return { leader: { ...target, preference: 'leader' }, preferred: target.preference === 'leader' ? null : target };
 }
 
-/** `text` has passed the client's parser; `discover` says that its one host stands for all nodes. */
+/** The client's parser has accepted `text`; `discover` means that its one host stands for all nodes. */
 function targetOf(text: string, discover: boolean): Target {
   const [, credentials = '', hosts = '', query = ''] = PARTS.exec(text.trim().replace(/\/+$/, ''))!;
   const options = new Map(
@@ -107,7 +108,7 @@ function targetOf(text: string, discover: boolean): Target {
     .map(endpointIn);
   const seconds = Number(options.get('gossiptimeout'));
   return {
-    // The client takes the first where it is to discover by name.
+    // The client uses the first host for discovery by name.
     seeds: discover ? seeds.slice(0, 1) : seeds,
     direct: !discover && seeds.length === 1,
     preference: NODE_PREFERENCES.find((name) => flat(name) === flat(options.get('nodepreference') ?? '')) ?? 'leader',

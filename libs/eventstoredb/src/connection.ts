@@ -4,21 +4,21 @@ import { insideOf } from './inside.ts';
 import { closedError, Link, type Node } from './link.ts';
 import { Pull, type ClientStream } from './pull.ts';
 
-/** The first version whose filtered subscriptions say that they have caught up. */
+/** The first server version whose filtered subscriptions report that they have caught up. */
 const OLDEST_SERVER = [23, 10] as const;
 
 /**
- * The nodes of one log, and an end to everything that goes through them. A follower lags: what it answers may lack an append
- * that was answered already. So appends and reads go to the leader, which they demand in every call: a node that no longer is it
- * then names the one that is, instead of passing appends on and reading from what it has. A subscription goes to the
- * node that the connection string prefers, over a connection of its own where that is not the leader.
+ * The nodes of one log, and one place that ends all calls. A follower lags: its answers may lack an append that was already
+ * answered. So appends and reads demand the leader in every call: a node that is no longer the leader then names the leader,
+ * instead of forwarding appends and reading its own data. A subscription goes to the node that the connection string prefers,
+ * over its own connection if that is not the leader.
  */
 export class Connection {
   readonly #leader: Link;
   readonly #preferred: Link;
   readonly #closing = new AbortController();
 
-  /** Throws RangeError for a connection string that is none. Nothing is connected yet. */
+  /** Throws RangeError for an invalid connection string. Nothing is connected yet. */
   constructor(url: string, clock: Clock, log: Logger) {
     const { leader, preferred } = parseConnectionString(url);
     const rest = { clock, log, closing: this.#closing.signal };
@@ -26,12 +26,12 @@ export class Connection {
     this.#preferred = preferred ? new Link({ target: preferred, ...rest }) : this.#leader;
   }
 
-  /** Where what demands the leader goes. Rejects with StoreUnavailable if there is none in time. */
+  /** The node for calls that demand the leader. Rejects with StoreUnavailable if there is none in time. */
   leader(withinMs: number): Promise<Node> {
     return this.#leader.node(withinMs);
   }
 
-  /** Where subscriptions go, however long it takes. Rejects when `reader` aborts. */
+  /** The node for subscriptions, however long it takes. Rejects when `reader` aborts. */
   preferred(reader: AbortSignal): Promise<Node> {
     return this.#preferred.node(Infinity, reader);
   }
@@ -40,7 +40,7 @@ export class Connection {
     return this.#leader.state;
   }
 
-  /** Something was answered as by a node that is not the leader: it is looked at before its turn. */
+  /** An answer looked as if the node is not the leader: the node is checked early. */
   doubt(): void {
     void this.#leader.look();
   }
@@ -61,7 +61,7 @@ export class Connection {
   async assertVersion(withinMs: number): Promise<void> {
     const node = await this.leader(withinMs);
     const { serverVersion } = await insideOf(node.client).capabilities.catch((error: unknown) => {
-      // The client keeps what it was told, a failure too.
+      // The client caches the answer, also a failure.
       this.#leader.drop(node, error);
       throw error;
     });
@@ -70,7 +70,10 @@ export class Connection {
       throw new LogRefused(`the server is version ${serverVersion}; the log needs ${OLDEST_SERVER.join('.')} or newer`);
   }
 
-  /** All that a read gives, in batches. Ends early, without an error, when this closes; with one when the node has stopped answering. */
+  /**
+   * The items of a read, in batches. Ends early without an error when this closes, and with an error when the node has stopped
+   * answering.
+   */
   async *take<T>(node: Node, stream: ClientStream, max: number): AsyncGenerator<T[], void> {
     const { signal } = this;
     const pull = new Pull<T>(stream);
@@ -89,7 +92,7 @@ export class Connection {
     }
   }
 
-  /** Ends reads and subscriptions, then the connection itself. */
+  /** Ends reads and subscriptions, then the connection. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.#closing.abort();
@@ -98,8 +101,8 @@ export class Connection {
 }
 
 /**
- * Tells the server too. The call may never have been made; then there is nothing to tell. What has come is let run out: the
- * client holds a call that the server has ended for as long as anything of it is unread.
+ * Cancels a call at the server too. The call may never have been made; then there is nothing to cancel. Items that have arrived
+ * are consumed: the client keeps a call that the server has ended until every item of it is read.
  */
 export function discard(stream: ClientStream): void {
   void (stream.cancel?.() ?? stream.unsubscribe?.())?.catch(() => undefined);

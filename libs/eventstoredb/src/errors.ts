@@ -3,7 +3,7 @@ import { CodecError } from '@nva/codec';
 import { LogRefused, StoreUnavailable } from '@nva/ports';
 import type { Endpoint } from './connection-string.ts';
 
-/** gRPC's codes. INVALID_ARGUMENT is what the server says of a place that is none in its log. */
+/** gRPC's codes. The server answers INVALID_ARGUMENT for a place that does not exist in its log. */
 const CANCELLED = 1;
 const UNKNOWN = 2;
 const INVALID_ARGUMENT = 3;
@@ -12,12 +12,12 @@ const INTERNAL = 13;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
-/** What a node says that knows of no leader: as the text of a status, or of one append's refusal. */
+/** The text of a node that knows of no leader: in a status, or in the refusal of one append. */
 const NO_LEADER = /no leader info available/i;
-/** A call that ended because it was cancelled on this side, which says nothing of the node. */
+/** A call that was cancelled on this side, which says nothing about the node. */
 const CANCELLED_HERE = 'Cancelled on client';
 
-/** A status of gRPC, or what the client has made of one. */
+/** A gRPC status, or what the client made of it. */
 interface Status {
   readonly code?: number;
   readonly details?: string;
@@ -30,7 +30,7 @@ const typeOf = (error: unknown): ErrorType | undefined =>
 export const messageOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)) || (typeOf(error) ?? 'no reason given');
 
-/** Thrown on this side: a deadline that passed, a value or a log that is wrong. */
+/** Thrown on this side: a passed deadline, or a wrong value or log. */
 const isOwn = (error: unknown): error is Error =>
   error instanceof LogRefused || error instanceof StoreUnavailable || error instanceof RangeError || error instanceof CodecError;
 
@@ -44,13 +44,13 @@ const BREAKS: ReadonlySet<ErrorType> = new Set([
   ErrorType.TIMEOUT,
 ]);
 
-/** The connection or the node gave way, so that the same call may do better on the next one. */
+/** The connection or the node failed, so the same call may succeed on the next one. */
 export const isBreak = (error: unknown): boolean => {
   const type = typeOf(error);
   return type === undefined ? !isOwn(error) : BREAKS.has(type);
 };
 
-/** Whether a call that failed so has lost its node: it is not there, on its way down, or not the leader. */
+/** Whether the error of a call means that the node is lost: it is gone, shutting down, or not the leader. */
 export function losesNode(error: unknown): boolean {
   const { code, details } = error as Status;
   if (leaderNamedIn(error)) return true;
@@ -58,7 +58,7 @@ export function losesNode(error: unknown): boolean {
   return (code === CANCELLED && details !== CANCELLED_HERE) || code === UNAVAILABLE || code === INTERNAL;
 }
 
-/** The leader that a node names which is none, in the trailers of its answer; null if it names nobody. */
+/** The leader that another node names in the trailers of its answer; null if it names none. */
 export function leaderNamedIn(error: unknown): Endpoint | null {
   const { metadata, leader } = error as Status;
   if (leader) return { host: leader.address, port: leader.port };
@@ -67,7 +67,7 @@ export function leaderNamedIn(error: unknown): Endpoint | null {
   return trailer('exception') === ErrorType.NOT_LEADER && host !== undefined && port !== undefined ? { host, port: Number(port) } : null;
 }
 
-/** What the port calls an error of the client. Errors of our own pass through. */
+/** The port's error for an error of the client. Errors of our own pass unchanged. */
 export function portError(error: unknown, what: string): Error {
   if (isOwn(error)) return error;
   switch (typeOf(error)) {
@@ -85,7 +85,10 @@ export function portError(error: unknown, what: string): Error {
   return new StoreUnavailable(`${what}: ${messageOf(error)}`, { cause: error });
 }
 
-/** Whether the server does not know the caller, or not for this: final at a start; while a process runs it may be a server that begins. */
+/**
+ * Whether the server does not know the caller, or refuses it this call. At a start this is final; in a running process the server
+ * may be just starting.
+ */
 export function isDenied(error: unknown): boolean {
   const { code } = error as Status;
   return (
@@ -96,5 +99,5 @@ export function isDenied(error: unknown): boolean {
 }
 
 export const isStreamNotFound = (error: unknown): boolean => typeOf(error) === ErrorType.STREAM_NOT_FOUND;
-/** No retry will mend it. */
+/** No retry will solve it. */
 export const isFinal = (error: unknown): boolean => isOwn(error) && !(error instanceof StoreUnavailable);

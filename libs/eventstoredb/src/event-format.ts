@@ -15,9 +15,8 @@ import { placeOf } from './positions.ts';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /**
- * An event as EventStoreDB holds it: its type is the name of its schema, its data the JSON encoding of Avro. The metadata
- * names the writer's schema, and repeats the correlation id under the name that the server's own projection by correlation
- * id looks for.
+ * An event in EventStoreDB: its type is the name of its schema, its data the JSON encoding of Avro. The metadata names the
+ * writer's schema, and repeats the correlation id under the name that the server's own projection by correlation id uses.
  */
 export interface EventMetadata {
   readonly schemaFingerprint: string;
@@ -35,13 +34,13 @@ export function toJsonEvent(codec: AvroJsonCodec<NvaEvent>, event: NvaEvent): Js
   return { type: event.type, data: json, metadata: { schemaFingerprint: fingerprint, $correlationId: event.data.audit.correlationId } };
 }
 
-/** The fingerprint that an event names, null if it names none. */
+/** The schema fingerprint in an event's metadata; null if there is none. */
 export function fingerprintOf({ metadata }: Pick<ServerEvent, 'metadata'>): string | null {
   const fingerprint = (metadata as Partial<EventMetadata> | undefined)?.schemaFingerprint;
   return typeof fingerprint === 'string' ? fingerprint : null;
 }
 
-/** An event as it is sent: JSON text in both parts. */
+/** An event as it is sent: both parts are JSON text. */
 export interface EncodedEvent {
   readonly id: string;
   readonly type: string;
@@ -59,7 +58,7 @@ export const encodedEvent = (
   metadata: Buffer.from(metadata === undefined ? '' : JSON.stringify(metadata)),
 });
 
-/** An append that may be sent: checked, encoded, under its name on the server. */
+/** A checked and encoded append, with the stream's name on the server. */
 export interface PreparedAppend {
   readonly append: StreamAppend;
   readonly serverStream: string;
@@ -96,7 +95,7 @@ export class EventFormat {
     return streamId.startsWith(this.prefix);
   }
 
-  /** Throws LogRefused for what is under our prefix and not ours. Its schema must have been learned. */
+  /** Throws LogRefused for an event under our prefix that is not ours. The event's schema must have been learned. */
   decode(recorded: ServerEvent): RecordedEvent {
     const { streamId, revision, id, type } = recorded;
     const what = `event ${revision} of «${streamId}»`;
@@ -126,5 +125,5 @@ export class EventFormat {
   }
 }
 
-/** As the server counts: data, metadata, and the type in UTF-16. */
+/** The size as the server counts it: data, metadata, and the type in UTF-16. */
 const sizeOf = ({ type, data, metadata }: EncodedEvent): number => data.length + metadata.length + 2 * type.length;

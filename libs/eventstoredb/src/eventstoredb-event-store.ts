@@ -29,16 +29,16 @@ import { Reads } from './reads.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { wait, within } from './waiting.ts';
 
-/** One dash, at the end: so no prefix is the beginning of another, and the server's projection by category finds them. */
+/** One dash, at the end: so no prefix is the beginning of another, and the server's projection by category finds the streams. */
 const PREFIX = /^[A-Za-z0-9_.]{1,64}-$/;
 export const DEFAULT_PREFIX = 'nvo3-';
 
 export interface EventStoreDbOptions extends Partial<EventStoreDbLimits> {
   /** The connection string: nodes, TLS, credentials, node preference. */
   readonly url: string;
-  /** Before the names of all streams of this log, `nvo3-` by default. */
+  /** Prefix of the names of all streams of this log, `nvo3-` by default. */
   readonly prefix?: string;
-  /** Its schemas are today's; those that the log was written with are learned from the log. */
+  /** Contains today's schemas; the schemas that the log was written with are learned from the log. */
   readonly codec: EventCodec;
   readonly clock: Clock;
   readonly log?: Logger;
@@ -47,11 +47,11 @@ export interface EventStoreDbOptions extends Partial<EventStoreDbLimits> {
 }
 
 /**
- * The event log on EventStoreDB or KurrentDB: a stream of ours is a stream of theirs under a prefix, a position is a place in
- * `$all`, and events are JSON that the server's own tools read. Any number of processes share one log.
+ * The event log on EventStoreDB or KurrentDB: each of our streams is a server stream under a prefix, a position is a place in
+ * `$all`, and events are JSON that the server's own tools can read. Any number of processes share one log.
  *
- * Why not a catch-up by paging `$all` and a poll: a subscription is pushed, and the server filters it.
- * Why not persistent subscriptions: they keep the place on the server, and a consumer here keeps it beside its own state.
+ * Why not catching up by paging through `$all` and polling: a subscription is pushed, and the server filters it. Why not
+ * persistent subscriptions: they keep the consumer's place on the server, and our consumers keep it beside their own state.
  */
 export class EventStoreDbEventStore implements EventStore {
   readonly logId: string;
@@ -70,9 +70,9 @@ export class EventStoreDbEventStore implements EventStore {
   }
 
   /**
-   * Opens the log, or makes it if there is none under this prefix. Waits for a server that does not answer, or has no leader, and
-   * says so once every 10 s. Throws what waiting cannot mend: RangeError for options that are wrong, LogRefused for a server or a
-   * stream that cannot be this log, and for access denied; and StoreUnavailable when `signal` aborts.
+   * Opens the log, or creates it if there is none under this prefix. Waits for a server that does not answer, or has no leader,
+   * and logs this once every 10 s. Throws errors that waiting cannot solve: RangeError for wrong options, LogRefused for a server
+   * or a stream that cannot be this log, and for access denied; and StoreUnavailable when `signal` aborts.
    */
   static async open(given: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
     const { codec, prefix = DEFAULT_PREFIX, log = silentLogger } = given;
@@ -225,7 +225,7 @@ async function opened({ connection, logStream, codec, clock, limits, log }: Open
       const reason = portError(error, 'opening the log');
       if (isFinal(reason) || connection.closed) throw reason;
       if (isDenied(error)) throw new LogRefused(`opening the log: access denied by the server: ${reason.message}`, { cause: error });
-      // That no node answers is said where one is looked for; this is of a node that answers, and not with the log.
+      // `Link` reports that no node answers; this reports a node that answers, but not with the log.
       if (clock.monotonicMs() - toldMs >= TELL_EVERY_MS) {
         toldMs = clock.monotonicMs();
         log.warn('the log cannot be opened yet: waiting for the event store', { err: reason });

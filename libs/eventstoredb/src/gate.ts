@@ -1,4 +1,4 @@
-/** Lets so much through at a time, in the order of arrival; what is larger than the whole gate passes alone. */
+/** Lets a bounded size through at a time, in the order of arrival; an entry that is larger than the whole gate passes alone. */
 export class Gate {
   readonly #capacity: number;
   readonly #waiting: { readonly size: number; readonly enter: () => void }[] = [];

@@ -4,12 +4,12 @@ import type { StreamsClient } from '@eventstore/db-client/generated/streams_grpc
 type Constructor<C> = new (...args: never[]) => C;
 type Metadata = NonNullable<Parameters<StreamsClient['batchAppend']>[0]> & NonNullable<Parameters<StreamsClient['read']>[1]>;
 
-/** What the client has and its types keep for its own classes. */
+/** Members that the client has, but that its types hide from other classes. */
 export interface ClientInside {
   readonly capabilities: Promise<{ readonly serverVersion: string }>;
   /**
-   * Called by the client with every error of a call, and waited for by nobody. Its own one looks for another node, and rejects if
-   * there is none: a rejection that no caller can catch. So it is replaced (`Link`).
+   * The client calls this with every error of a call, and nobody awaits it. The original looks for another node, and rejects if
+   * there is none, which nobody can catch. So `Link` replaces it.
    */
   handleError: (stubs: unknown, error: unknown) => Promise<void>;
   getChannel(): Promise<{ close(): void }>;

@@ -17,11 +17,11 @@ import {
 import { Rounds } from './rounds.ts';
 import { wait, within } from './waiting.ts';
 
-/** A node, and the client of it. The client has this one address, so that it looks for no other by itself. */
+/** A node, and a client for it. The client has this one address, so it does not look for another node. */
 export interface Node {
   readonly client: EventStoreDBClient;
   readonly endpoint: Endpoint;
-  /** Aborts when the node has stopped answering: what is still under way there will not end by itself. */
+  /** Aborts when the node has stopped answering: calls to it will not end on their own. */
   readonly gone: AbortSignal;
 }
 
@@ -29,27 +29,27 @@ export interface LinkOptions {
   readonly target: Target;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The end of it all. */
+  /** Aborts when the store closes. */
   readonly closing: AbortSignal;
 }
 
 /**
- * The way to one node of the kind that a connection string prefers: the leader for what demands it. When the node is lost, another
- * one is looked for, without end and with waits that grow up to a bound, and a client is made for it. While there is one it is
- * looked at every second: a process that is stopped breaks no connection, and a node that has lost an election breaks none either.
+ * The connection to one node of the kind that a connection string prefers: the leader for calls that demand it. When the node is
+ * lost, another one is looked for, without end and with waits that grow up to a bound, and a new client is made for it. A node is
+ * checked every second: neither a stopped process nor a node that has lost an election breaks a connection.
  *
- * Why not the client's own discovery: it gives up after so many attempts, and what it does then is a rejection that nobody can
- * catch, which ends the process. With more attempts it would wait in every call anew, and tell nobody that there is no leader.
+ * Why not the client's own discovery: it gives up after some attempts, in a rejection that nobody can catch, which ends the
+ * process. With more attempts every call would wait on its own, and nobody would report that there is no leader.
  */
 export class Link {
   readonly #options: LinkOptions;
   readonly #waiting = new Set<() => void>();
-  /** What is asked, by whom: who does not answer holds up nobody else. */
+  /** Running questions, by the node asked: a node that does not answer delays no other. */
   readonly #asking = new Rounds<Endpoint>();
   readonly #reaching = new Rounds<Node & { readonly lost: AbortController }>();
   #node: (Node & { readonly lost: AbortController }) | null = null;
   #searching = false;
-  /** Named by a node that was asked for what only the leader does. */
+  /** The leader as named by another node that refused a call which only the leader may do. */
   #named: Endpoint | null = null;
   #sinceMs: number;
   #toldMs = Number.NEGATIVE_INFINITY;
@@ -68,7 +68,7 @@ export class Link {
     });
   }
 
-  /** Which node it is, and for how long there has been one, or none. */
+  /** The present node, and for how long there has been one, or none. */
   get state(): Leader {
     return { node: this.#node && nameOf(this.#node.endpoint), forMs: this.#options.clock.monotonicMs() - this.#sinceMs };
   }
@@ -89,7 +89,7 @@ export class Link {
     }
   }
 
-  /** A look at the node, at once where there is a doubt. Called by the timer. */
+  /** Checks the node; called early if there is a doubt. Called by the timer. */
   async look(): Promise<void> {
     const node = this.#node;
     if (!node || this.#underLook) return;
@@ -109,7 +109,7 @@ export class Link {
       )
         this.#lose(node, `${nameOf(leader)} is the leader`);
     } catch (error) {
-      // Held up here, it may have been answered unheard.
+      // If this process was held up, the answer may have arrived unheard.
       if (clock.monotonicMs() - fromMs > LOOK_TIMEOUT_MS + HELD_UP_MS) return;
       if (++this.#missed >= LOOKS_MISSED) this.#lose(node, `${nameOf(node.endpoint)}: ${messageOf(error)}`, true);
     } finally {
@@ -117,22 +117,23 @@ export class Link {
     }
   }
 
-  /** The node answered as one that another may do better than. */
+  /** The node answered, but another one may do better. */
   drop(node: Node, error: unknown): void {
     if (node === this.#node) this.#lose(this.#node, `${nameOf(node.endpoint)}: ${messageOf(error)}`);
   }
 
-  /** Lets go of the node. */
+  /** Releases the node. */
   async close(): Promise<void> {
     const node = this.#node;
     this.#node = null;
     if (!node) return;
-    // It waits for every stream that it knows; one that cannot be told from here that it is over must not hold up the end.
+    // `dispose` waits for every stream that the client knows; a stream whose end cannot be seen from here must not delay the
+    // close.
     await within(CLOSE_DEADLINE_MS, 'closing the connection', node.client.dispose()).catch(() => undefined);
     closeChannel(node.client);
   }
 
-  /** Looks until a node is found. One search at a time. */
+  /** Searches until a node is found. One search at a time. */
   async #search(): Promise<void> {
     if (this.#searching) return;
     this.#searching = true;
@@ -152,7 +153,7 @@ export class Link {
     }
   }
 
-  /** One round: the node that was named, or the one that the first seed that knows tells of. null if there is none; `#reason` says why. */
+  /** One round: tries the named node, or the one that the first answering seed reports. null if none is found; `#reason` says why. */
   async #attempt(): Promise<(Node & { readonly lost: AbortController }) | null> {
     const { target } = this.#options;
     const named = this.#named;
@@ -164,14 +165,14 @@ export class Link {
     return endpoint && this.#reaching.of(nameOf(endpoint), () => this.#reach(endpoint));
   }
 
-  /** Where to go by the first seed that knows; null if none does, as far as they have told in a round. */
+  /** The node that the first answering seed reports; null if no seed has answered within the round. */
   async #told(): Promise<Endpoint | null> {
     const { seeds } = this.#options.target;
     const told = seeds.map((seed) => this.#asking.of(nameOf(seed), () => this.#toldBy(seed).catch(() => null)));
     return Promise.any(told.map(async (one) => (await one) ?? Promise.reject(new Error('nobody')))).catch(() => null);
   }
 
-  /** The node to go to by what a seed tells; the seed itself if it does not tell. Rejects if there is none. */
+  /** The node that a seed reports; the seed itself if it does not tell. Rejects if there is none. */
   async #toldBy(seed: Endpoint): Promise<Endpoint> {
     const { target } = this.#options;
     let client: EventStoreDBClient | null = null;
@@ -189,12 +190,12 @@ export class Link {
     }
   }
 
-  /** A client of a node that answers; null if it does not, or if it is to be the leader and knows of none. */
+  /** A client of a node that answers; null if it does not answer, or if it should be the leader and knows of none. */
   async #reach(endpoint: Endpoint): Promise<(Node & { readonly lost: AbortController }) | null> {
     const { target } = this.#options;
     let client: EventStoreDBClient | null = null;
     try {
-      // The files of a certificate are read for each: between two of them, they may be away.
+      // The certificate files are read for each client, and may be missing at times.
       client = clientOf(target.at(endpoint));
       const lost = new AbortController();
       const node = { client, endpoint, lost, gone: lost.signal };
@@ -230,7 +231,7 @@ export class Link {
     this.#lose(this.#node, `${nameOf(node.endpoint)}: ${messageOf(error)}`);
   }
 
-  /** What is under way on the connection goes on, unless the node does not answer any more. */
+  /** Calls on the connection continue, unless the node does not answer any more. */
   #lose(node: Node & { readonly lost: AbortController }, reason: string, silent = false): void {
     if (node !== this.#node) return;
     this.#node = null;
@@ -284,14 +285,14 @@ export class Link {
 
 const nameOf = ({ host, port }: Endpoint): string => `${host}:${port}`;
 
-/** Throws what the client throws of a string that it cannot use. */
+/** Throws the client's error for an unusable string. */
 function clientOf(connectionString: string): EventStoreDBClient {
   const client = EventStoreDBClient.connectionString(connectionString);
   insideOf(client).handleError = async () => undefined;
   return client;
 }
 
-/** The client leaves its channel open, and with it a socket. Nobody else holds this client. */
+/** The client leaves its channel open, and with it a socket. Nobody else uses this client. */
 function closeChannel(client: EventStoreDBClient): void {
   void insideOf(client)
     .getChannel()

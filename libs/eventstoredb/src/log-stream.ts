@@ -27,9 +27,9 @@ interface SchemaAdded {
 }
 
 /**
- * What every process of a log must agree on, in a stream beside the log's own: the log's id, written first and renewed when the
- * loss of the log's end was accepted, and the schemas that its events were written with. Its name is the prefix without the dash,
- * and `.log`: never under the prefix, so readAll and subscriptions do not meet it.
+ * What all processes of a log must agree on, in a stream beside the log's own streams: the log's id, written first and renewed
+ * when the loss of the log's end is accepted, and the schemas of its events. The stream's name is the prefix without the dash,
+ * and `.log`: it is never under the prefix, so readAll and subscriptions do not meet it.
  */
 export class LogStream {
   readonly name: string;
@@ -48,12 +48,15 @@ export class LogStream {
     this.name = `${format.prefix.slice(0, -1)}.log`;
   }
 
-  /** No event of this log stands before it. */
+  /** No event of this log stands before this place. */
   get createdAt(): Place {
     return this.#createdAt;
   }
 
-  /** Reads the stream, and adds what it lacks. Of several that open a new log at once one creates it, and all read that one. */
+  /**
+   * Reads the stream, and appends what is missing there. If several processes open a new log at once, one creates it and all read
+   * that one.
+   */
   async open(schemas: EventCodec['schemas'], deadlineMs: number): Promise<string> {
     for (let attempt = 0; attempt < MAX_OPEN_ATTEMPTS; attempt++) {
       await this.learn(deadlineMs);
@@ -62,7 +65,7 @@ export class LogStream {
         .map(({ fingerprint, schema }) => logEvent('SchemaAdded', { fingerprint, schema }));
       if (this.#logId === undefined) missing.unshift(logEvent('LogCreated', { logId: randomIds.uuid(), format: FORMAT_VERSION }));
       if (missing.length === 0) return this.#logId!;
-      // Whether it was this append or another one that came first, the next round reads what is there.
+      // Whether this append or another one came first, the next round reads the result.
       await this.#batchAppend.send(
         { stream: this.name, expectedRevision: this.#revision, events: missing },
         deadlineMs,
@@ -73,7 +76,7 @@ export class LogStream {
   }
 
   /**
-   * Gives the log another id, which every process that opens it from now on has. A repeat changes nothing. Throws LogRefused if
+   * Gives the log another id, which every process that opens it from now on uses. A repeat changes nothing. Throws LogRefused if
    * there is no such log.
    */
   async renew(logId: string, deadlineMs: number): Promise<void> {
@@ -91,7 +94,7 @@ export class LogStream {
     throw new StoreUnavailable(`«${this.name}» changed under each of ${MAX_OPEN_ATTEMPTS} attempts to renew it`);
   }
 
-  /** Reads what was added since. */
+  /** Reads the events that were added since. */
   async learn(withinMs: number): Promise<void> {
     const node = await this.#connection.leader(withinMs);
     try {
@@ -106,7 +109,7 @@ export class LogStream {
     }
   }
 
-  /** The last event of the server, whosever it is; null on a server without any. */
+  /** The last event of the server, of any log; null on a server without events. */
   async tail(withinMs: number): Promise<AllStreamResolvedEvent | null> {
     const node = await this.#connection.leader(withinMs);
     for await (const [last] of this.#connection.take<AllStreamResolvedEvent>(

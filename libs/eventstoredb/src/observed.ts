@@ -1,9 +1,9 @@
 import type { Position } from '@nva/ports';
 
 /**
- * The furthest place of `$all` that this process knows to be taken. The server answers a repeated append as it answers a new
- * one; but a new event can only stand behind everything that was there before it was sent. `stale` says that an attempt of ours
- * may have landed without an answer, so that the place must be read again before the next append.
+ * The furthest place of `$all` that this process knows to be used. The server answers a repeated append like a new one, but a new
+ * event can only stand behind everything that was there before it was sent. `stale`: an attempt of this process may have landed
+ * without an answer, so the place must be read again before the next append.
  */
 export class Observed {
   #position: Position = 0;
@@ -14,7 +14,7 @@ export class Observed {
     return this.#position;
   }
 
-  /** The furthest event of this log, as far as it is known. */
+  /** The furthest known event of this log. */
   get ownPosition(): Position {
     return this.#ownPosition;
   }

@@ -1,7 +1,7 @@
 import type { Position as LogPosition } from '@eventstore/db-client';
 import { LogRefused, type Checkpoint, type Position } from '@nva/ports';
 
-/** A place in `$all`, as whole numbers that JavaScript holds. */
+/** A place in `$all`, as whole numbers that JavaScript can hold. */
 export interface Place {
   readonly commit: number;
   readonly prepare: number;
@@ -12,10 +12,11 @@ export const START_PLACE: Place = { commit: 0, prepare: 0 };
 const CHECKPOINT = /^(\d{1,16})\/(\d{1,16})$/;
 
 /**
- * An event that was written without an explicit transaction commits itself: its commit and prepare position are one, the byte
+ * An event that was written without an explicit transaction commits itself: its commit and prepare position are equal, the byte
  * where its record begins in the transaction log, and each event of a multi-event append has its own. So the commit position is
- * unique, ordered, and a port's Position. Explicit transactions share one commit position among their events; gRPC has none,
- * and an event of one under our prefix is refused. A log of 8 PiB would leave the safe integers; it is refused as well.
+ * unique and ordered, and serves as the port's Position. The events of an explicit transaction share one commit position; gRPC
+ * has no such transactions, and such an event under our prefix is refused. Positions of a log beyond 8 PiB are not safe integers;
+ * they are refused as well.
  */
 export function placeOf(position: LogPosition | undefined, what: string): Place {
   if (!position) throw new LogRefused(`${what} has no position in $all: the server is too old`);
@@ -25,7 +26,7 @@ export function placeOf(position: LogPosition | undefined, what: string): Place 
   return { commit: Number(commit), prepare: Number(prepare) };
 }
 
-/** Whether an answer names the place of an event. An answer to a repeat may not: older servers give -1 as an unsigned number. */
+/** Whether an answer contains the place of an event. The answer to a repeat may not: older servers give -1 as an unsigned number. */
 export function isPosition(position: LogPosition | undefined): position is LogPosition {
   return (
     position !== undefined &&

@@ -1,6 +1,6 @@
 import { systemClock } from '@nva/ports';
 
-/** What is needed of the client's streams. They are Node's, with types too narrow to be taken for them. */
+/** The needed part of the client's streams. They are Node streams, but their types are too narrow to say so. */
 export interface ClientStream {
   on(event: string | symbol, listener: (...args: unknown[]) => void): unknown;
   read(): unknown;
@@ -11,8 +11,8 @@ export interface ClientStream {
 }
 
 /**
- * Takes what a client's stream holds, as much as there is at once, in the order in which it came. The client's own iterator
- * gives one event a turn, and it never ends a stream that was cancelled on this side.
+ * Takes everything that a client's stream holds at once, in the order of arrival. The client's own iterator gives one event per
+ * turn, and never ends a stream that was cancelled on this side.
  */
 export class Pull<T> {
   readonly #stream: ClientStream;
@@ -29,12 +29,18 @@ export class Pull<T> {
     stream.on('error', (error) => this.fail(error));
   }
 
-  /** How many items have left the stream, given to the reader or not yet: taking one can make the stream say something of its next. */
+  /**
+   * Items that have left the stream, whether the reader has them or not: taking one item can make the stream report something
+   * about the next.
+   */
   get read(): number {
     return this.#read;
   }
 
-  /** The next items, at most `max`; null once the stream or its reader has ended. Throws the stream's error, after what came before it. */
+  /**
+   * The next items, at most `max`; null once the stream or its reader has ended. Throws the stream's error after the items before
+   * it.
+   */
   async take(max: number, ready: () => boolean = () => false): Promise<T[] | null> {
     for (;;) {
       const items: T[] = [];
@@ -44,23 +50,23 @@ export class Pull<T> {
       if (this.#over) return null;
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
-      // The events of one packet arrive in as many turns; together they make one batch.
+      // The events of one packet arrive in several turns; together they make one batch.
       await systemClock.turn();
     }
   }
 
-  /** Wakes a reader that waits for items, to look at `ready`. */
+  /** Wakes a reader that waits for items, so that it checks `ready`. */
   notify(): void {
     this.#wake?.();
   }
 
-  /** Nothing more will come, for this reason. */
+  /** Nothing more will come; `error` is the reason. */
   fail(error: unknown): void {
     this.#error ??= error;
     this.stop();
   }
 
-  /** Nothing more is wanted. */
+  /** The reader wants nothing more. */
   stop(): void {
     this.#over = true;
     this.#wake?.();

@@ -27,8 +27,8 @@ interface Parts {
 }
 
 /**
- * Reads of a stream and of `$all`. The client reads `$all` without a filter, so what is not ours is skipped here: on a server
- * that others share, a subscription, which the server filters, is the cheaper way through the whole log.
+ * Reads of a stream and of `$all`. The client reads `$all` without a filter, so events of other logs are skipped here. On a
+ * server that others share, a subscription, which the server filters, is the cheaper way to read the whole log.
  */
 export class Reads {
   readonly #parts: Parts;
@@ -74,7 +74,7 @@ export class Reads {
     for (const attempts = this.#attempts(); left > 0;) {
       try {
         const node = await connection.leader(attempts.leftMs);
-        // Reading begins at a position, not after it.
+        // A read begins at a position, not after it.
         const read = node.client.readAll(
           { fromPosition: this.from(place), requiresLeader: true },
           { highWaterMark: limits.readAheadEvents },
@@ -96,7 +96,7 @@ export class Reads {
     connection.assertOpen();
   }
 
-  /** Newest first, from before an event's position, or from the end, back to the log's creation. */
+  /** Newest first, starting before an event's position, or at the end, back to the log's creation. */
   async *allBackwards(before: Position | undefined, limit: number): AsyncGenerator<RecordedEvent[], void> {
     const { connection, format, limits, logStream } = this.#parts;
     const floor = logStream.createdAt.commit;
@@ -105,7 +105,7 @@ export class Reads {
     for (const attempts = this.#attempts(); left > 0;) {
       try {
         const node = await connection.leader(attempts.leftMs);
-        // A server reads what stands before a position, where a record begins.
+        // A server reads what stands before a position at which a record begins.
         const fromPosition = last === undefined ? END : toLogPosition({ commit: last, prepare: last });
         const read = node.client.readAll(
           { direction: BACKWARDS, fromPosition, requiresLeader: true },
@@ -124,7 +124,7 @@ export class Reads {
         }
         break;
       } catch (error) {
-        // A place that is none will be none at the next attempt.
+        // An invalid place will be invalid at the next attempt, too.
         const refused = portError(error, 'reading $all backwards');
         if (refused instanceof RangeError) throw refused;
         await attempts.again(error, 'reading $all backwards');
@@ -137,13 +137,13 @@ export class Reads {
     return new Attempts(this.#parts, this.#parts.limits.readDeadlineMs);
   }
 
-  /** Where the server is to begin so that nothing after `after` is left out: not before the log itself. */
+  /** Where the server must begin so that no event after `after` is missed, but not before the creation of the log. */
   from(after: Place): LogPosition {
     const { createdAt } = this.#parts.logStream;
     return toLogPosition(isAfter(createdAt, after) ? createdAt : after);
   }
 
-  /** The events of this log among those given, which stand after `after`; null if there is none. */
+  /** The events of this log among those given that stand after `after`; null if there are none. */
   async batch(resolved: readonly AllStreamResolvedEvent[], after: Place, limit = Infinity): Promise<EventBatch | null> {
     const { format, observed } = this.#parts;
     const ours: ServerEvent[] = [];
@@ -161,7 +161,10 @@ export class Reads {
     return { events, checkpoint: checkpointOf(last) };
   }
 
-  /** A fingerprint that is not known yet may stand in the log's own stream by now: that is read again, once per batch. */
+  /**
+   * A schema with an unknown fingerprint may have been added to the log's own stream meanwhile: that stream is read again, once
+   * per batch.
+   */
   async decode(recorded: readonly ServerEvent[]): Promise<RecordedEvent[]> {
     const { format, logStream } = this.#parts;
     const unknown = recorded.some((event) => {
@@ -172,7 +175,7 @@ export class Reads {
     return recorded.map((event) => format.decode(event));
   }
 
-  /** Reads back from the end of `$all` until the last event of this log, or the last that this process has seen. */
+  /** Reads back from the end of `$all` to the last event of this log, or the last that this process has seen. */
   async head(): Promise<LogHead> {
     const { connection, observed } = this.#parts;
     for (const attempts = this.#attempts(); ;) {

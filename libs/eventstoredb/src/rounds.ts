@@ -7,14 +7,14 @@ interface Question<T> {
 }
 
 /**
- * Questions that are asked in rounds, each of somebody by name. A round waits for an answer no longer than SEARCH_ROUND_MS; one
- * that comes later is there in the next round, and meanwhile nobody is asked twice. So a node that is stopped, whose answer never
- * comes, delays no other by its time limit.
+ * Questions to named nodes, asked in rounds. A round waits for an answer no longer than SEARCH_ROUND_MS; a later answer is used
+ * in the next round, and meanwhile the node is not asked again. So a stopped node, whose answer never comes, delays no other node
+ * by its time limit.
  */
 export class Rounds<T> {
   readonly #questions = new Map<string, Question<T>>();
 
-  /** What `name` answers in this round; null if that is nothing, or not yet. `ask` never rejects, and ends. */
+  /** The answer of `name` in this round; null if it has none, or none yet. `ask` must not reject, and must end. */
   async of(name: string, ask: () => Promise<T | null>): Promise<T | null> {
     let question = this.#questions.get(name);
     if (!question) {
@@ -28,7 +28,7 @@ export class Rounds<T> {
     return answer;
   }
 
-  /** No answer is wanted any more; `unwanted` is given those that there are, and those that come. */
+  /** Drops all questions; `unwanted` gets the answers that exist and those that still come. */
   forget(unwanted: (answer: T) => void = () => undefined): void {
     for (const { answer } of this.#questions.values()) void answer.then((late) => late !== null && unwanted(late));
     this.#questions.clear();

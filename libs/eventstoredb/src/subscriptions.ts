@@ -8,7 +8,7 @@ import { Pull } from './pull.ts';
 import type { Reads } from './reads.ts';
 import { wait } from './waiting.ts';
 
-/** What the server said between two events. `after` counts the events of this connection that stand before it. */
+/** What the server reported between two events. `after` is the number of this connection's events before it. */
 interface Mark {
   readonly after: number;
   readonly caughtUp: boolean;
@@ -24,9 +24,9 @@ interface Parts {
 }
 
 /**
- * A filtered catch-up subscription to `$all` that goes on by itself. It knows the place of the last event that it has handed
- * over, or of the last checkpoint behind it, and begins the next connection after that; what a broken connection had read ahead
- * is read again. The server repeats nothing at or before the place it was given, and what it might is dropped here.
+ * A filtered catch-up subscription to `$all` that reconnects automatically. It keeps the place of the last event that it has
+ * handed over, or of the last checkpoint behind that event, and starts the next connection there; events that a broken connection
+ * had read ahead are read again. The server repeats nothing at or before the given place, and a repeat would be dropped here.
  */
 export class Subscriptions {
   readonly #parts: Parts;
@@ -65,7 +65,7 @@ export class Subscriptions {
     const mark = (caughtUp: boolean, position?: LogPosition): void => {
       const place = position && { commit: Number(position.commit), prepare: Number(position.prepare) };
       const next = { after: pull.read + subscription.readableLength, caughtUp, place };
-      // Of checkpoints without an event between them the last one is enough.
+      // Of several checkpoints without an event between them, the last one is enough.
       if (!caughtUp && marks.at(-1)?.caughtUp === false && marks.at(-1)!.after === next.after) marks.pop();
       marks.push(next);
       pull.notify();

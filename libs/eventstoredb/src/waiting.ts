@@ -1,11 +1,11 @@
 import { sleep, StoreUnavailable, systemClock } from '@nva/ports';
 
-/** Waits unless `signal` aborts, which ends the wait early and without an error. */
+/** Waits; if `signal` aborts, the wait ends early and without an error. */
 export async function wait(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(systemClock, ms, { signal }).catch(() => undefined);
 }
 
-/** Rejects with StoreUnavailable if `answer` takes longer; what becomes of it then is not known. */
+/** Rejects with StoreUnavailable if `answer` takes longer; its result is then unknown. */
 export async function within<T>(ms: number, what: string, answer: Promise<T>): Promise<T> {
   let callOff = (): void => undefined;
   const late = new Promise<never>((_, reject) => {
