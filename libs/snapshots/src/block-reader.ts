@@ -3,19 +3,19 @@ import type { Fingerprint } from '@nva/codec';
 import { checkBlock, checkPreamble, HEAD_BYTES, MAX_BLOCK_BYTES, PREAMBLE_BYTES, startCrc } from './format.ts';
 import { SnapshotUnusable } from './unusable.ts';
 
-/** Bytes asked of the disk at once. */
+/** Bytes per read from the disk. */
 const CHUNK_BYTES = 1024 * 1024;
 
 export interface Block {
   readonly kind: number;
   readonly count: number;
-  /** Its entries; good until the next block is asked for. */
+  /** Its entries; valid until the next block is read. */
   readonly entries: Buffer;
 }
 
 /**
- * Checked blocks of a file, in order. The next chunk is read while one is decoded. Throws SnapshotUnusable at the first that is not
- * whole.
+ * The checked blocks of a file, in order. The next chunk is read while one is decoded. Throws SnapshotUnusable at the first block
+ * that is not whole.
  */
 export async function* readBlocks(path: string, fingerprint: Fingerprint): AsyncGenerator<Block, void> {
   const file = await open(path, 'r');
@@ -62,7 +62,7 @@ async function* readAhead(file: FileHandle): AsyncGenerator<Buffer, void> {
     const { bytesRead, buffer } = await next;
     if (bytesRead === 0) return;
     next = read();
-    // Whoever stops here leaves it unread; its failure is nobody's.
+    // A consumer that stops here leaves the chunk unread; a failure in it concerns nobody.
     next.catch(() => undefined);
     yield buffer.subarray(0, bytesRead);
   }

@@ -6,19 +6,19 @@ import { readHeader, restoreFile, type Restored, type RestoreOptions } from './r
 import { SnapshotUnusable } from './unusable.ts';
 import { writeFile, type SnapshotContents, type Written } from './writing.ts';
 
-/** Snapshots tell of the whole network: their owner alone opens them. */
+/** Snapshots describe the whole network, so only their owner may open them. */
 const PRIVATE_FOLDER = 0o700;
-/** Snapshots that stay: the newest, and the one before it for when that is damaged. */
+/** Number of snapshots that are kept: the newest, and the one before it in case the newest is damaged. */
 export const SNAPSHOTS_KEPT = 2;
 
-/** Positions padded, so that the names stand in their order. */
+/** Positions are padded, so that the names sort by position. */
 const nameOf = (position: Position): string => `${String(position).padStart(16, '0')}.snapshot`;
 const NAME = /^\d{16}\.snapshot$/;
 const OURS = /^\d{16}\.snapshot(?:\.unfinished)?$/;
 
 /**
- * The snapshots of one process. They are worth nothing but time: whatever is missing, damaged or of something else is passed over with a
- * line in the log, and what it would have saved is replayed.
+ * The snapshots of one process. They only save time: a file that is missing, damaged or of something else is skipped with a line
+ * in the process's log, and the log is replayed instead.
  */
 export class SnapshotDirectory {
   readonly #path: string;
@@ -32,7 +32,7 @@ export class SnapshotDirectory {
     this.#logger = logger;
   }
 
-  /** The newest snapshot that can be used; null if there is none, which the caller has to replay for. Never throws. */
+  /** The newest usable snapshot; null if there is none, and the caller has to replay. Never throws. */
   async restore(options: RestoreOptions): Promise<Restored | null> {
     for (const name of (await this.#names())
       .filter((file) => NAME.test(file))
@@ -56,7 +56,10 @@ export class SnapshotDirectory {
     return null;
   }
 
-  /** What each snapshot is of, the newest first, whether the rest of it can be used or not. Passes over what is none. */
+  /**
+   * The header of each snapshot, the newest first, whether the rest of the file can be used or not. Skips files that are no
+   * snapshots.
+   */
   async *headers(): AsyncGenerator<{ readonly path: string; readonly header: SnapshotHeader }> {
     for (const name of (await this.#names())
       .filter((file) => NAME.test(file))
@@ -69,8 +72,8 @@ export class SnapshotDirectory {
   }
 
   /**
-   * Writes a snapshot and removes what it supersedes. Throws what the file system throws, or the signal's reason; the capture has
-   * ended then too.
+   * Writes a snapshot and removes those that it supersedes. Throws what the file system throws, or the signal's reason; the
+   * capture has then ended too.
    */
   async write(contents: SnapshotContents, signal: AbortSignal): Promise<Written> {
     const name = nameOf(contents.header.position);
@@ -86,7 +89,10 @@ export class SnapshotDirectory {
     return written;
   }
 
-  /** What is newer than the snapshot just written is of another past of the log; what was found unusable would only keep out a good one. */
+  /**
+   * Removes snapshots. One that is newer than the snapshot just written is of another past of the log. One that was found
+   * unusable would only take the place of a good one.
+   */
   async #prune(newest: string): Promise<void> {
     const names = (await this.#names()).filter((name) => OURS.test(name));
     const kept = names

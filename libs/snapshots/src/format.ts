@@ -8,19 +8,19 @@ import { SnapshotUnusable } from './unusable.ts';
  *     preamble, 20 bytes  magic "NVASNAP\n" | format u32 | fingerprint of the entry schemas u64
  *     blocks              length of the entries u32 | kind u16 | count u16 | CRC-32 u32 | entries in plain Avro, one after the other
  *
- * The first block is the header, the last one the trailer, with nothing behind it. Each CRC goes on from the one before, over the rest of
- * the block's head and its entries; the first from that of the preamble. So no block can be missing, repeated or in another place, and the
- * trailer's CRC is that of the whole file.
+ * The first block is the header, the last one the trailer, with nothing behind it. Each CRC continues the one before, over the
+ * rest of the block's head and its entries; the first one continues that of the preamble. So a missing, repeated or misplaced
+ * block is detected, and the trailer's CRC is that of the whole file.
  *
- * A new FORMAT is due too when the fold comes to derive something else from the same log by the same rules: what was restored would not
- * be what a replay gives.
+ * Raise FORMAT also when the fold derives something else from the same log by the same rules: a restored network would then
+ * differ from a replay.
  */
 export const FORMAT = 1;
 const MAGIC = 'NVASNAP\n';
 export const PREAMBLE_BYTES = 20;
 export const HEAD_BYTES = 12;
 const CRC_AT = 8;
-/** Entries of one block in bytes, beyond which a length is not believed; one entry never comes near it. */
+/** Maximum number of bytes of a block's entries; a larger length is not valid. A single entry never comes near it. */
 export const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
 export const MAX_BLOCK_ENTRIES = 0xffff;
 
@@ -35,7 +35,7 @@ export function preamble(fingerprint: Fingerprint): Buffer {
   return bytes;
 }
 
-/** Of at least PREAMBLE_BYTES. Throws SnapshotUnusable. */
+/** Checks at least PREAMBLE_BYTES. Throws SnapshotUnusable. */
 export function checkPreamble(bytes: Buffer, fingerprint: Fingerprint): void {
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw new SnapshotUnusable('it is not a snapshot');
   const format = bytes.readUInt32LE(8);
@@ -43,7 +43,7 @@ export function checkPreamble(bytes: Buffer, fingerprint: Fingerprint): void {
   if (!preamble(fingerprint).equals(bytes.subarray(0, PREAMBLE_BYTES))) throw new SnapshotUnusable('its entries have other schemas');
 }
 
-/** Fills in the head in front of `length` bytes of entries. Returns the CRC that the next block goes on from. */
+/** Fills in the head in front of `length` bytes of entries. Returns the CRC that the next block continues. */
 export function sealBlock(block: Buffer, kind: Kind, count: number, length: number, before: number): number {
   block.writeUInt32LE(length, 0);
   block.writeUInt16LE(kind, 4);
@@ -53,7 +53,10 @@ export function sealBlock(block: Buffer, kind: Kind, count: number, length: numb
   return crc;
 }
 
-/** Of the block at the start of `bytes`, which holds all of it. Throws SnapshotUnusable unless it is what was written there. */
+/**
+ * Checks the block at the start of `bytes`, which must hold all of it. Throws SnapshotUnusable unless the block is as it was
+ * written.
+ */
 export function checkBlock(bytes: Buffer, length: number, before: number): number {
   const crc = blockCrc(bytes, length, before);
   if (bytes.readUInt32LE(CRC_AT) !== crc) throw new SnapshotUnusable('it is damaged: a checksum is wrong');

@@ -3,17 +3,17 @@ import { NetworkCapture, type FeedDigests, type Network } from '@nva/fold';
 import type { Checkpoint, Clock, Logger, Position, RecordedEvent } from '@nva/ports';
 import type { SnapshotDirectory } from './directory.ts';
 
-/** The part of `everyEvents` that is worth a snapshot when the process stops. */
+/** The part of `everyEvents` that makes a snapshot worth taking when the process stops. */
 const WORTH_AT_STOP = 0.1;
-/** A stop waits for a snapshot so long, then gives it up. */
+/** How long a stop waits for a snapshot before it gives it up. */
 export const STOP_LIMIT_MS = 8_000;
 
-/** What snapshots are taken of. */
+/** The process state that snapshots are taken of. */
 export interface SnapshotSource {
   readonly logId: string;
   readonly network: Network;
   readonly digests: FeedDigests;
-  /** Keys as they are at the call; null for a process that has none. */
+  /** The keys as they are at the call; null for a process that has none. */
   readonly keys: (() => Iterable<SnapshotKey>) | null;
   checkpointAt(position: Position): Checkpoint;
 }
@@ -29,8 +29,9 @@ export interface KeeperOptions {
 type LastEvent = Pick<SnapshotHeader, 'position' | 'stream' | 'revision' | 'eventId'>;
 
 /**
- * Takes a snapshot whenever enough has been folded since the last one, and at a stop if it is worth it. One at a time; a failure is
- * logged and tried again when as much has been folded once more. It never keeps the process from anything.
+ * Takes a snapshot whenever enough events have been folded since the last one, and at a stop if it is worth it. One at a time. A
+ * failure is logged, and the next attempt comes when as many events have been folded again. Taking a snapshot never delays other
+ * work.
  */
 export class SnapshotKeeper {
   readonly #source: SnapshotSource;
@@ -42,7 +43,7 @@ export class SnapshotKeeper {
   #giveUp = new AbortController();
   #taking: Promise<void> = Promise.resolve();
 
-  /** `restored` is the header of the snapshot that the process went on from, if any. */
+  /** `restored` is the header of the snapshot that the process started from, if any. */
   constructor(source: SnapshotSource, options: KeeperOptions, restored: SnapshotHeader | null) {
     this.#source = source;
     this.#options = options;
@@ -50,20 +51,23 @@ export class SnapshotKeeper {
     this.#last = restored;
   }
 
-  /** Of every event, once the network has folded it. */
+  /** To be called for every event, once the network has folded it. */
   folded({ position, stream, revision, id }: RecordedEvent): void {
     this.#last = { position, stream, revision, eventId: id };
     this.#since++;
     if (this.#serving) this.#consider();
   }
 
-  /** Once the process serves: until then a snapshot would only make it wait. */
+  /** To be called once the process serves: before that, a snapshot would only delay the start. */
   start(): void {
     this.#serving = true;
     this.#consider();
   }
 
-  /** When nothing is folded any more. Waits for a snapshot under way, or takes one that is worth it, for STOP_LIMIT_MS at most. */
+  /**
+   * To be called when nothing is folded any more. Waits for a running snapshot, or takes one that is worth it, for STOP_LIMIT_MS
+   * at most.
+   */
   async stop(): Promise<void> {
     this.#serving = false;
     const callOff = this.#options.clock.after(STOP_LIMIT_MS, () =>
@@ -74,7 +78,7 @@ export class SnapshotKeeper {
     callOff();
   }
 
-  /** A turn later: the network is then between two events, and everyone else has heard of the last one. */
+  /** Runs one turn later: the network is then between two events, and every listener has received the last one. */
   #consider(): void {
     if (this.#due || this.#since < this.#options.everyEvents) return;
     this.#due = true;
@@ -87,7 +91,7 @@ export class SnapshotKeeper {
   async #take(): Promise<void> {
     const { directory, clock, logger } = this.#options;
     const last = this.#last;
-    // A network that stands elsewhere is one whose fold threw in the middle of an event.
+    // If the network is at another position, its fold threw in the middle of an event.
     if (last?.position !== this.#source.network.position || this.#giveUp.signal.aborted) return;
     const { logId, network, digests, keys, checkpointAt } = this.#source;
     const from = clock.monotonicMs();

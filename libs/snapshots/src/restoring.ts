@@ -25,25 +25,25 @@ import { readBlocks, type Block } from './block-reader.ts';
 import { KINDS } from './format.ts';
 import { SnapshotUnusable } from './unusable.ts';
 
-/** What a process goes on from. */
+/** The state that a process continues from. */
 export interface Restored {
   readonly header: SnapshotHeader;
   readonly network: Network;
   readonly digests: FeedDigests;
-  /** In order of arrival; none unless the header says that they are in it. */
+  /** In order of arrival; empty unless the header says that keys are included. */
   readonly keys: readonly SnapshotKey[];
 }
 
 export interface RestoreOptions {
-  /** Why the snapshot is not one of this log, or null if it is. Asked before anything else is read. */
+  /** Why the snapshot is not of this log, or null if it is. Called before anything else is read. */
   readonly refuse: (header: SnapshotHeader) => Promise<string | null>;
-  /** RULES but in tests. */
+  /** RULES except in tests. */
   readonly versions?: readonly FoldRules[];
 }
 
 const NONE: readonly never[] = Object.freeze([]);
 
-/** Reads a whole snapshot. Throws SnapshotUnusable, or what the file system throws; nothing of it is to be used then. */
+/** Reads a whole snapshot. Throws SnapshotUnusable, or what the file system throws; then nothing of it may be used. */
 export async function restoreFile(path: string, { refuse, versions = RULES }: RestoreOptions): Promise<Restored> {
   const codecs = createSnapshotCodecs();
   const blocks = readBlocks(path, codecs.fingerprint);
@@ -69,7 +69,7 @@ export async function restoreFile(path: string, { refuse, versions = RULES }: Re
   }
 }
 
-/** What a snapshot is of, without the rest of it. Throws as `restoreFile` does. */
+/** Reads only the header of a snapshot. Throws as `restoreFile` does. */
 export async function readHeader(path: string): Promise<SnapshotHeader> {
   const codecs = createSnapshotCodecs();
   const blocks = readBlocks(path, codecs.fingerprint);
@@ -98,10 +98,13 @@ function eachEntry<T>(codec: EntryCodec<T>, { entries, count }: Block, visit: (e
   if (at !== entries.length) throw new SnapshotUnusable('a block holds more than its entries');
 }
 
-/** Nearly every list has one item: an array made for it takes a fifth of one that grows, and a million of them are felt. */
+/**
+ * Nearly every list has one item: making an array for it takes a fifth of the time of growing one, which matters for a million
+ * lists.
+ */
 const exactly = <T, U>(list: readonly T[], make: (item: T) => U): U[] => (list.length === 1 ? [make(list[0]!)] : list.map(make));
 
-/** What is in the file, as it comes. */
+/** Builds the state from the file's entries as they come. */
 class Filling {
   readonly #codecs = createSnapshotCodecs();
   readonly #header: SnapshotHeader;
@@ -202,7 +205,7 @@ class Filling {
     state,
   });
 
-  /** Straight from the entry to the fold's own objects: at a million of them each one in between is felt. */
+  /** Straight from the entry to the fold's own objects: for a million entries, every intermediate object costs noticeable time. */
   #tenantSystem({
     tsId,
     name,

@@ -1,4 +1,4 @@
-/** A file that nothing may be restored from; the message says why. */
+/** A file from which nothing may be restored; the message says why. */
 export class SnapshotUnusable extends Error {
   override readonly name = 'SnapshotUnusable';
 }

@@ -13,16 +13,16 @@ import type { CurrentDigest, NetworkCapture, TenantSystemSnapshot, VnSnapshot } 
 import type { Clock } from '@nva/ports';
 import { HEAD_BYTES, KINDS, MAX_BLOCK_BYTES, MAX_BLOCK_ENTRIES, preamble, sealBlock, startCrc, type Kind } from './format.ts';
 
-/** A slice ends after so long, whatever is left: the rest of the process waits for no more than that and one step. */
+/** A slice ends after this time, whatever is left: the rest of the process waits for a slice and one step at most. */
 const SLICE_MS = 2;
-/** Steps of the capture between two looks at the clock. */
+/** Steps of the capture between two reads of the clock. */
 const STEPS = 32;
-/** A block is written when it is this full. */
+/** A block is written when it has this size. */
 const BLOCK_BYTES = 128 * 1024;
-/** Bytes after which the disk is told to keep up: the event log's own commits wait behind whatever one sync has to write. */
+/** Bytes after which the file is synced: the event log's own commits wait for whatever one sync has to write. */
 const SYNC_BYTES = 8 * 1024 * 1024;
 
-/** Everything of a snapshot as it stood at one position. */
+/** The contents of a snapshot, all as they stood at one position. */
 export interface SnapshotContents {
   readonly header: SnapshotHeader;
   readonly capture: NetworkCapture;
@@ -33,15 +33,15 @@ export interface SnapshotContents {
 export interface Written {
   readonly bytes: number;
   readonly tenantSystems: number;
-  /** The longest time that it kept the event loop at once. */
+  /** The longest time for which it blocked the event loop. */
   readonly longestSliceMs: number;
 }
 
 const PRIVATE_FILE = 0o600;
 
 /**
- * Writes a snapshot beside its place, and moves it there when all of it is on the disk. Works in slices between turns of the event loop.
- * Throws what the file system throws, or the signal's reason; nothing is left behind then, and the capture has ended.
+ * Writes a snapshot to a file beside its place, and renames it when it is completely on the disk. Works in slices between turns
+ * of the event loop. Throws what the file system throws, or the signal's reason; then no file is left, and the capture has ended.
  */
 export async function writeFile(path: string, contents: SnapshotContents, clock: Clock, signal: AbortSignal): Promise<Written> {
   const unfinished = `${path}.unfinished`;
@@ -124,7 +124,7 @@ class SnapshotWriter {
     return { bytes: this.#bytes, tenantSystems: this.#counts.tenantSystems, longestSliceMs: this.#longestSliceMs };
   }
 
-  /** One block a slice. `next` gives some entries, maybe none, and null at the end. Returns how many there were. */
+  /** Writes one block per slice. `next` gives some entries, possibly none, and null at the end. Returns the number of entries. */
   async #entries<T>(kind: Kind, codec: EntryCodec<T>, next: () => readonly T[] | null): Promise<number> {
     let total = 0;
     for (let ended = false; !ended;) {
@@ -146,7 +146,7 @@ class SnapshotWriter {
       total += count;
       const block = count === 0 ? null : this.#seal(kind, count, end);
       this.#longestSliceMs = Math.max(this.#longestSliceMs, this.#clock.monotonicMs() - from);
-      // A block's own place in line: the names that its entries refer to come first.
+      // The block is written later than the names that its entries refer to.
       if (block) await this.#put(block);
       await this.#clock.turn();
     }
@@ -164,7 +164,7 @@ class SnapshotWriter {
     }
   }
 
-  /** The block, behind one of the names that it is the first to use. */
+  /** The finished block, preceded by a block of the names that it is the first to use. */
   #seal(kind: Kind, count: number, end: number): Buffer {
     const names = this.#sealNames();
     this.#crc = sealBlock(this.#block, kind, count, end - HEAD_BYTES, this.#crc);
