@@ -42,7 +42,7 @@ export const MAX_POLICY_ATTRIBUTES = 64;
 export const MAX_ATTRIBUTE_LENGTH = 256;
 export const MAX_LEASE_S = 86_400;
 export const MAX_LIFETIME_S = 0x7f_ff_ff_ff;
-/** VNs reported in one heartbeat. */
+/** Maximum number of VNs reported in one heartbeat. */
 export const MAX_APPLIED = 4_096;
 
 const text: JsonSchema = { type: 'string' };
@@ -55,7 +55,7 @@ const tsId = required(parseTsId, id, 'The tenant system: one vNIC of one VM.');
 const nveId = required(parseNveId, { ...id, pattern: '^(?!.*[._]outcomes$)[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 100 }, 'The NVE.');
 const vnid = required(parseVnid, whole(1, MAX_VNID), 'Virtual network identifier.');
 const tenantId = required(parseTenantId, id, 'The tenant.');
-/** Where the command means a tenant system that there is. */
+/** For commands that mean an existing tenant system. */
 const whose = optional(parseTenantId, id, 'Its tenant; needed where several tenants have a tenant system of that id that could be meant.');
 const mac = required(parseMac, macSchema, 'A unicast MAC; any usual spelling, answered as aa:bb:cc:dd:ee:ff.');
 const incarnation = integer(0, Number.MAX_SAFE_INTEGER);
@@ -69,7 +69,7 @@ const bindingFields: Fields = {
   ip: optional(parseIp, ipSchema, 'IP address; needed the first time in an L3 VN.'),
   lifetimeS: optional(integer(0, MAX_LIFETIME_S), whole(0, MAX_LIFETIME_S), 'Seconds until it lapses unless renewed; 0 de-registers.'),
 };
-/** In their canonical form, each once: a flood list would hold it twice. */
+/** In canonical form, each only once: a flood list would hold a duplicate twice. */
 const tunnelAddresses = (received: unknown, field: string): readonly string[] => {
   const addresses = list(parseTunnelAddress, 1, MAX_ADDRESSES_PER_NVE)(received, field);
   const twice = addresses.findIndex((address, i) => addresses.indexOf(address) !== i);
@@ -110,7 +110,7 @@ const policies = (received: unknown, field: string): Policies => ({
   ...object<Partial<Policies>>(policyFields)(received, field),
 });
 
-/** What an NVE reports to have applied of one VN (contract, heartbeat). */
+/** What an NVE reports to have applied for one VN (contract, heartbeat). */
 export interface Applied {
   readonly vnid: number;
   readonly log: string;
@@ -135,7 +135,7 @@ export interface CommandSpec {
   readonly fields: Fields;
 }
 
-/** Every command that a caller can give, by the name that it has in NDJSON. */
+/** Every command that a caller can give, by its name in NDJSON. */
 export const CATALOGUE = {
   putVn: {
     type: 'putVn',
@@ -296,7 +296,7 @@ export function commandSchema(name: CommandName, without: readonly string[] = []
   return objectSchema({ ...fields, ifRevision: ENVELOPE.ifRevision! });
 }
 
-/** What may come with every command. */
+/** Fields that may accompany every command. */
 export const ENVELOPE: Fields = {
   ifRevision: optional(
     integer(-1, Number.MAX_SAFE_INTEGER),

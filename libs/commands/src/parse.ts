@@ -4,13 +4,13 @@ import { CATALOGUE, commandNames, ENVELOPE, type Applied, type CommandName, type
 import { isObject, readObject, type Fields } from './readers.ts';
 import { isSweepName, parsedSweep, sweepNames, type ParsedSweep, type SweepName } from './sweeps.ts';
 
-/** A command as a caller gave it. */
+/** A parsed command of a caller. */
 export interface ParsedCommand {
   readonly command: Command;
   readonly ifRevision?: number;
   readonly idempotencyKey?: string;
   readonly correlationId?: string;
-  /** With a heartbeat. */
+  /** Only with a heartbeat. */
   readonly applied?: readonly Applied[];
 }
 
@@ -19,7 +19,7 @@ const REST_FIELDS = new Map<CommandName, Fields>(
   commandNames.map((name) => [name, { ...CATALOGUE[name].fields, ifRevision: ENVELOPE.ifRevision! }]),
 );
 
-/** A sweep is of many streams, so none has a revision for it. */
+/** A sweep concerns many streams, so it has no revision. */
 const { ifRevision: _, ...SWEEP_ENVELOPE } = ENVELOPE;
 
 /** A line of NDJSON: `{"command": "attach", "nveId": …}`. Throws Refusal. */
@@ -36,12 +36,12 @@ export function parseLine(line: unknown): ParsedCommand | ParsedSweep {
   return parsed(CATALOGUE[name as CommandName], readObject(LINE_FIELDS.get(name as CommandName)!, body, ''));
 }
 
-/** The body of a REST call with what its path says. A field that both give is refused: the path speaks. Throws Refusal. */
+/** The body of a REST call together with the fields of its path. A field in both is refused: the path decides. Throws Refusal. */
 export function parseBody(name: CommandName, path: Readonly<Record<string, unknown>>, body: unknown): ParsedCommand {
   return parsed(CATALOGUE[name], readObject(REST_FIELDS.get(name)!, joined(path, body), ''));
 }
 
-/** The same of a sweep. Throws Refusal. */
+/** The same for a sweep. Throws Refusal. */
 export function parseSweepBody(name: SweepName, path: Readonly<Record<string, unknown>>, body: unknown): ParsedSweep {
   return parsedSweep(name, {}, joined(path, body));
 }

@@ -2,7 +2,7 @@ import { checkText, fieldIn, Refusal } from '@nva/identifiers';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** Reads one JSON value: checks it, normalises it, or throws a Refusal that names the field and the value received. */
+/** Reads one JSON value: checks and normalises it, or throws a Refusal that names the field and the received value. */
 export type Reader<T> = (received: unknown, field: string) => T;
 
 /** A field of a request: how to read it, and how to describe it. */
@@ -22,7 +22,7 @@ export function isObject(received: unknown): received is Readonly<Record<string,
   return typeof received === 'object' && received !== null && !Array.isArray(received);
 }
 
-/** Reads an object with exactly these fields. `path` is its own name, '' for the request itself. */
+/** Reads an object that may have only these fields. `path` is the object's own path, '' for the request itself. */
 export function readObject(fields: Fields, received: unknown, path: string): Record<string, unknown> {
   if (!isObject(received)) throw new Refusal('wrong-type', `${path === '' ? 'the request' : path} is an object`, { field: path, received });
   const prefix = path === '' ? '' : `${path}.`;
@@ -99,7 +99,7 @@ export const position: Reader<number> = (received, field) => {
   return Number(received);
 };
 
-/** Names to short texts, at most `maxItems`; all of it free text on one line (`checkText`). */
+/** An object of short texts by name, at most `maxItems`; names and values are free text on one line (`checkText`). */
 export function attributes(maxItems: number, maxLength: number): Reader<Readonly<Record<string, string>>> {
   return (received, field) => {
     if (!isObject(received)) throw new Refusal('wrong-type', `${field} is an object of strings`, { field, received });

@@ -5,7 +5,7 @@ import { boolean, integer, list, matching, object, optional, readObject, require
 const id: JsonSchema = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$', maxLength: 128 };
 const nveId = required(parseNveId, { ...id, maxLength: 100 }, 'The NVE.');
 
-/** A place in a list of tenant systems: two ids and what divides them. */
+/** A place in a list of tenant systems: two ids and a separator. */
 const MAX_PLACE_LENGTH = 257;
 
 const bounds: Fields = {
@@ -33,7 +33,7 @@ export interface SweepSpec {
   readonly fields: Fields;
 }
 
-/** What is asked of many tenant systems at once, by the name that it has in NDJSON. */
+/** The sweeps, by their names in NDJSON. */
 export const SWEEPS = {
   evacuateNve: {
     doc: 'Detach everything at an NVE, one ordinary detach each (operators). A repeat goes on where it stood.',
@@ -67,21 +67,21 @@ export type SweepName = keyof typeof SWEEPS;
 export const sweepNames = Object.keys(SWEEPS) as SweepName[];
 export const isSweepName = (name: unknown): name is SweepName => typeof name === 'string' && Object.hasOwn(SWEEPS, name);
 
-/** A sweep as a caller gave it. */
+/** A parsed sweep of a caller. */
 export interface ParsedSweep {
   readonly sweep: Sweep;
   readonly idempotencyKey?: string;
   readonly correlationId?: string;
 }
 
-/** `envelope`: what may come beside its own fields. Throws Refusal. */
+/** `envelope`: fields that may accompany its own. Throws Refusal. */
 export function parsedSweep(name: SweepName, envelope: Fields, body: unknown): ParsedSweep {
   const { idempotencyKey, correlationId, ...fields } = readObject({ ...SWEEPS[name].fields, ...envelope }, body, '');
   const ids = { ...(idempotencyKey !== undefined && { idempotencyKey }), ...(correlationId !== undefined && { correlationId }) };
   return { sweep: { type: name, ...fields } as unknown as Sweep, ...ids } as ParsedSweep;
 }
 
-/** JSON schema of its body, without the fields that come from the path. */
+/** JSON schema of the body, without the fields that come from the path. */
 export function sweepSchema(name: SweepName, without: readonly string[]): JsonSchema {
   const fields = Object.entries(SWEEPS[name].fields as Fields).filter(([field]) => !without.includes(field));
   return {
