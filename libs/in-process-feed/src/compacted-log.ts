@@ -1,16 +1,16 @@
 import type { FeedRecord, Position } from '@nva/ports';
 
-/** Records of a segment at most: what is encoded, sent and copied in one go, about 64 KiB of a VN's table. */
+/** Maximum number of records of a segment: the unit of encoding, sending and copying, about 64 KiB of a VN's table. */
 export const SEGMENT_RECORDS = 256;
 
-/** Some records that stand next to each other, ascending by sequence number. Once it is shared it never changes. */
+/** Some neighbouring records, ascending by sequence number. Once it is shared it never changes. */
 export class Segment {
   readonly kind = 'snapshot';
   readonly seqs: number[];
   readonly records: FeedRecord[];
-  /** No record of it is newer. */
+  /** The highest position in the segment. */
   newest: Position;
-  /** Part of a capture: whoever would change it changes a copy. */
+  /** Part of a capture: to change it, make a copy. */
   shared = false;
 
   constructor(seqs: number[] = [], records: FeedRecord[] = [], newest: Position = -1) {
@@ -29,11 +29,11 @@ export class Segment {
 }
 
 /**
- * The newest record of every key, in the order in which they were written, as on a compacted topic. Each write has a sequence number, the
- * next of this log; writing a key again takes its record out of where it stood and puts the new one at the end.
+ * The newest record of every key, in the order of writing, as on a compacted topic. Each write gets the next sequence number of
+ * this log. Writing a key again removes its former record and puts the new one at the end.
  *
- * It is kept in segments, copied when they are written to after a capture. So a capture is a list of references, any number of them share
- * what did not change between them, and a reader of one holds nothing but its place.
+ * The log consists of segments, which are copied when they are written to after a capture. So a capture is a list of references,
+ * captures share the segments that did not change between them, and a reader of a capture holds only its place.
  */
 export class CompactedLog {
   #segments: Segment[] = [];
@@ -87,12 +87,12 @@ export class CompactedLog {
     this.#tidy(at);
   }
 
-  /** Everything as it stands when the first is asked for. */
+  /** All records as they stand at the first call of `next`. */
   *records(): IterableIterator<FeedRecord> {
     for (const { records } of this.capture()) yield* records;
   }
 
-  /** What is newer than a position, in order of writing; null if that is more than `limit` records. */
+  /** The records that are newer than a position, in order of writing; null if there are more than `limit`. */
   newerThan(position: Position, limit: number): FeedRecord[] | null {
     const newer: FeedRecord[] = [];
     for (const { newest, records } of this.#segments) {
@@ -103,7 +103,10 @@ export class CompactedLog {
     return newer;
   }
 
-  /** What was written after a sequence number and still stands, in order, `limit` records at most; `to` is how far that reaches. */
+  /**
+   * The records that were written after a sequence number and still stand, in order, at most `limit`; `to` is the sequence number
+   * that they reach.
+   */
   after(seq: number, limit: number): { readonly records: FeedRecord[]; readonly to: number } {
     const records: FeedRecord[] = [];
     for (let at = Math.max(0, this.#segmentOf(seq)); at < this.#segments.length; at++) {
@@ -116,7 +119,7 @@ export class CompactedLog {
     return { records, to: this.#seq };
   }
 
-  /** Everything as it stands now, for good. */
+  /** All records as they stand now; the result never changes. */
   capture(): readonly Segment[] {
     if (this.#captured) return this.#captured;
     for (const segment of this.#segments) segment.shared = true;
@@ -136,7 +139,10 @@ export class CompactedLog {
     return segment.shared ? (this.#segments[at] = segment.copy()) : segment;
   }
 
-  /** An empty segment goes; two neighbours that fill half of one together are joined, so that walking costs what is there. */
+  /**
+   * Removes an empty segment, and joins two neighbours that together fill at most half of one, so that reading costs no more than
+   * the records.
+   */
   #tidy(at: number): void {
     const segment = this.#segments[at]!;
     const next = this.#segments[at + 1];

@@ -18,7 +18,7 @@ import type { ReaderListener, TopicReader } from './topic-reader.ts';
 import { Topics, type FeedFollower } from './topics.ts';
 
 export interface Followed {
-  /** Where the follower begins: everything that the feed holds, or what came after its resume point. */
+  /** Where the follower starts: with everything in the feed, or with what came after its resume point. */
   readonly start: 'snapshot' | 'resume';
   readonly records: readonly FeedRecord[];
   /** How far the feed has come; later than any of `records` if the last change was a removal. */
@@ -27,22 +27,22 @@ export interface Followed {
 }
 
 /**
- * The feeds within one process: the same keys, records, positions and order as on Kafka, kept in memory and gone with the process; the
- * distributor fills them again from the fold when it starts. NVEs follow them as Server-Sent Events.
+ * The feeds within one process: the same keys, records, positions and order as on Kafka, in memory, and gone when the process
+ * ends. The distributor fills them again from the fold when it starts. NVEs follow them as Server-Sent Events.
  */
 export class InProcessFeed implements FeedWriter {
   readonly #prefix: string;
   readonly #topics: Topics;
   readonly fillWhenRead?: NonNullable<FeedWriter['fillWhenRead']>;
 
-  /** `lazy`: the topics are this writer's alone and end with it, so that what it is to fill them with can wait until they are read. */
+  /** `lazy`: only this writer uses the topics, and they end with it, so filling them can wait until they are read. */
   constructor(prefix = 'nvo3', topics = new Topics(), { lazy = false } = {}) {
     this.#prefix = prefix;
     this.#topics = topics;
     if (lazy) {
       this.fillWhenRead = (feed, begin) => {
         const { topic, followers } = topics.ensure(feed);
-        // Whoever reads it already is to be told at once.
+        // A reader that is already there must receive the records at once.
         if (topic.readers > 0 || followers.size > 0) return false;
         topic.fillWhenRead(begin);
         return true;
@@ -62,7 +62,7 @@ export class InProcessFeed implements FeedWriter {
     return [...this.#topics.entries.values()].map(({ feed }) => feed);
   }
 
-  /** Nobody else can take a feed away, so none is ever told to be fresh. */
+  /** Nobody else can remove a feed, so none is ever reported as fresh. */
   async ensure(feeds: readonly FeedName[]): Promise<Ensured> {
     for (const feed of feeds) this.#topics.ensure(feed);
     return { fresh: [], failures: [] };
@@ -81,7 +81,7 @@ export class InProcessFeed implements FeedWriter {
   async *read(feed: FeedName): AsyncIterable<FeedRecord> {
     const topic = this.#topics.get(feed)?.topic;
     if (!topic) return;
-    // Of a large VN it takes long: others come first, a step at a time.
+    // For a large VN this takes long, so other work runs between the steps.
     while (!topic.fillSome()) await systemClock.turn();
     let taken = 0;
     for (const record of topic.records()) {
@@ -119,7 +119,7 @@ export class InProcessFeed implements FeedWriter {
     this.endFollowers();
   }
 
-  /** Sends every follower away, as a process does that stops. The feeds stay. */
+  /** Ends all followers, because the process stops. The feeds stay. */
   endFollowers(): void {
     for (const { topic, followers } of this.#topics.entries.values()) {
       topic.endReaders();
@@ -132,21 +132,24 @@ export class InProcessFeed implements FeedWriter {
     return this.#topics.get(feed) !== undefined;
   }
 
-  /** Followers now, over all feeds. */
+  /** Number of followers now, over all feeds. */
   get followers(): number {
     let sum = 0;
     for (const { topic, followers } of this.#topics.entries.values()) sum += topic.readers + followers.size;
     return sum;
   }
 
-  /** Fills a feed that nobody has read yet, in steps; `turn` does each when it is time for it. */
+  /** Fills a feed that nobody has read yet, in steps; `turn` runs each step when it is its turn. */
   async prepare(feed: FeedName, turn: (step: () => boolean) => Promise<boolean>): Promise<void> {
     const entry = this.#topics.get(feed);
     let whole = entry === undefined;
     while (!whole) whole = await turn(() => entry!.topic.fillSome());
   }
 
-  /** A reader of a feed, from after a position or from its start; null if there is no such feed. For consumers that take their time. */
+  /**
+   * A reader of a feed, from after a position or from its start; null if there is no such feed. For consumers that read at their
+   * own pace.
+   */
   reader(feed: FeedName, after: Position | null, listener: ReaderListener): TopicReader | null {
     return this.#topics.get(feed)?.topic.reader(after, listener) ?? null;
   }
@@ -157,8 +160,8 @@ export class InProcessFeed implements FeedWriter {
   }
 
   /**
-   * Follows a feed from its start, or from after a position that it has passed; null if there is no such feed. No record is missed
-   * between `records` and the first call.
+   * Follows a feed from its start, or from after a position that the feed has passed; null if there is no such feed. No record is
+   * missed between `records` and the first call.
    */
   follow(feed: FeedName, after: Position | null, follower: FeedFollower): Followed | null {
     const entry = this.#topics.get(feed);

@@ -13,7 +13,7 @@ import type { InProcessFeed } from './in-process-feed.ts';
 
 const RETRY_MS = 100;
 
-/** Follows the in-process feeds without a network between: for programs that run an NVA and NVEs in one process. */
+/** Follows the in-process feeds directly, without a network: for programs that run an NVA and NVEs in one process. */
 export class InProcessTransport implements FeedTransport {
   readonly #feed: InProcessFeed;
   readonly #following = new Set<Following>();
@@ -59,7 +59,7 @@ class Following {
   start(resume?: FeedCursor): void {
     if (this.#stopped) return;
     const cursor = resume === undefined ? null : parseCursor(resume);
-    // A position of another log is none of this one's, however small.
+    // A position of another log is not comparable with this one, however small it is.
     const after = cursor && cursor.log === this.#source.logOf(this.#feed) ? cursor.position : null;
     const followed = this.#source.follow(this.#feed, after, {
       records: (records) => this.#pass(records),

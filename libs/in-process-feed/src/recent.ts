@@ -2,22 +2,25 @@ import type { FeedRecord } from '@nva/ports';
 import { SEGMENT_RECORDS } from './compacted-log.ts';
 import type { Changes } from './topic-reader.ts';
 
-/** Records kept as they were written, however many readers have not been told of them. Who is further behind is told what still stands. */
+/**
+ * Latest writes that are kept, however many readers have not received them. A reader that is further behind gets only the records
+ * that still stand.
+ */
 export const MAX_RECENT_RECORDS = 8_192;
-/** Records between two looks which of them every reader has been told. */
+/** Writes between two checks which of them all readers have received. */
 const LOOK_EVERY_RECORDS = 256;
-/** Pieces that are shared at most; another is made where one has gone. */
+/** Shared pieces, at most; when a piece is gone, another is made. */
 const MAX_PIECES = 64;
 
-/** The latest writes of a topic, those written over since among them: one queue for all of its readers. */
+/** The latest writes of a topic, including those that were overwritten since: one queue for all of its readers. */
 export class Recent {
   #records: FeedRecord[] = [];
   /** Sequence number of the first. */
   #from = 0;
-  /** By the sequence number after which they begin. */
+  /** By the sequence number after which each begins. */
   readonly #pieces = new Map<number, Changes>();
 
-  /** `slowest`: up to where every reader has been told. */
+  /** `slowest`: the sequence number up to which every reader has received the writes. */
   push(seq: number, record: FeedRecord, slowest: () => number): void {
     if (this.#records.length === 0) this.#from = seq;
     this.#records.push(record);
@@ -25,12 +28,12 @@ export class Recent {
       this.#drop(Math.max(slowest() + 1 - this.#from, this.#records.length - MAX_RECENT_RECORDS));
   }
 
-  /** Whether everything after a sequence number is here. */
+  /** Whether all writes after a sequence number are here. */
   covers(seq: number): boolean {
     return this.#records.length > 0 && seq + 1 >= this.#from;
   }
 
-  /** Some of what came after a sequence number; null if that is not all here. */
+  /** Some of the writes after a sequence number; null if not all of these writes are here. */
   after(seq: number): Changes | null {
     if (!this.covers(seq)) return null;
     const known = this.#pieces.get(seq);

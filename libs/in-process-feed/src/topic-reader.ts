@@ -2,23 +2,26 @@ import type { FeedRecord, Position } from '@nva/ports';
 import { SEGMENT_RECORDS, type Segment } from './compacted-log.ts';
 
 /**
- * What a reader is to be told next. Readers that are to be told the same get the same object, so that whoever encodes it can do so once for
- * all of them; it never changes.
+ * What a reader receives next. Readers that receive the same get the same object, which never changes, so it can be encoded once
+ * for all of them.
  */
 export type Piece =
-  /** Records of a snapshot, or of changes in order. Removals among those of a snapshot say nothing to whoever has nothing. */
+  /**
+   * Records of a snapshot, or of changes in order. Removals in a snapshot have no effect on a reader that starts with an empty
+   * table.
+   */
   | { readonly kind: 'snapshot' | 'changes'; readonly records: readonly FeedRecord[] }
-  /** Everything at or before the position has been told. */
+  /** The reader has received everything at or before the position. */
   | { readonly kind: 'complete'; readonly position: Position };
 
-/** Changes, up to a sequence number. */
+/** Changes up to a sequence number. */
 export interface Changes {
   readonly kind: 'changes';
   readonly records: readonly FeedRecord[];
   readonly to: number;
 }
 
-/** The whole of a topic at one position; of all its readers together. */
+/** A whole topic at one position, shared by its readers. */
 export interface Generation {
   readonly segments: readonly Segment[];
   readonly seq: number;
@@ -26,11 +29,11 @@ export interface Generation {
   readers: number;
 }
 
-/** What a reader asks of its topic. */
+/** The part of a topic that its readers use. */
 export interface ReadTopic {
-  /** What was written after a sequence number; null if nothing was, `lost` if that is not known any more. */
+  /** The writes after a sequence number; null if there are none, `lost` if they are no longer known. */
   changesAfter(seq: number): Changes | 'lost' | null;
-  /** Whether `changesAfter` can still tell it. */
+  /** Whether `changesAfter` still knows all writes after it. */
   covers(seq: number): boolean;
   release(generation: Generation): void;
   leave(reader: TopicReader): void;
@@ -39,13 +42,14 @@ export interface ReadTopic {
 export interface ReaderListener {
   /** There may be something to read. */
   wake(): void;
-  /** What is there now is the last: the feed was deleted, or the process stops. */
+  /** No more records will be written: the feed was deleted, or the process stops. */
   ended(): void;
 }
 
 /**
- * A place in a topic, and nothing more: first in a snapshot that all readers share, or in what they missed, then among the changes. However
- * slowly one reads, it costs no queue. One that falls behind what is kept for all of them is lost, and has to begin anew.
+ * A place in a topic, and nothing more: first in a snapshot that readers share, or in the missed records; then among the changes.
+ * However slowly a reader reads, it needs no queue. A reader that falls behind everything that is kept is lost, and must start
+ * again.
  */
 export class TopicReader {
   readonly start: 'snapshot' | 'resume';
@@ -57,7 +61,7 @@ export class TopicReader {
   #completeAt: Position | null;
   #seq: number;
 
-  /** From a generation, or from after `missed`, which ends at a sequence number and a position. */
+  /** Starts at a generation, or with `missed`, which ends at a sequence number and a position. */
   constructor(
     topic: ReadTopic,
     listener: ReaderListener,
@@ -73,12 +77,12 @@ export class TopicReader {
     if (this.#generation) this.#generation.readers++;
   }
 
-  /** Everything up to here it was told, or is being told. */
+  /** The reader has received everything up to here, or is receiving it. */
   get seq(): number {
     return this.#seq;
   }
 
-  /** What comes next; null if nothing does for now, `lost` if it is too far behind. */
+  /** The next piece; null if there is none for now, `lost` if the reader is too far behind. */
   next(): Piece | 'lost' | null {
     return this.#nextOfSnapshot() ?? this.#nextMissed() ?? this.#complete() ?? this.#nextChanges();
   }
@@ -90,7 +94,7 @@ export class TopicReader {
 
   #nextOfSnapshot(): Segment | 'lost' | null {
     if (!this.#generation) return null;
-    // A snapshot that could not be gone on from is of no use.
+    // A snapshot is useless if the changes after it are no longer known.
     if (!this.#topic.covers(this.#seq)) return 'lost';
     const { segments } = this.#generation;
     while (this.#at < segments.length) {

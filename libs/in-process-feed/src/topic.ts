@@ -5,57 +5,57 @@ import { TopicReader, type Changes, type Generation, type ReaderListener, type R
 
 /** Removals kept per feed, so that a consumer that was away briefly can resume instead of reading everything. */
 const MAX_TOMBSTONES = 4_096;
-/** The same while a reader has not been told of them; it is lost beyond it. */
+/** The same while a reader has not received them; a reader that is further behind is lost. */
 export const MAX_TOMBSTONES_FOR_READERS = 32_768;
-/** Removals between two looks whether some can be forgotten. */
+/** Removals between two checks whether some can be forgotten. */
 const TOMBSTONES_BETWEEN_LOOKS = 256;
-/** Records that a consumer resumes with at most; one that missed more begins anew. */
+/** Maximum number of records in a resume; a consumer that missed more starts from the beginning. */
 export const MAX_RESUMED_RECORDS = 8_192;
-/** A reader that comes joins the last snapshot if no more was written since than this, or than this share of it. */
+/** A new reader shares the last snapshot if no more writes came since than this number, or than this share of the snapshot. */
 const SHARED_FOR_WRITES = 1_024;
 const SHARED_FOR_SHARE = 1 / 8;
-/** Snapshots of one feed that are being read at once; who comes when there are as many joins the last one. */
+/** Snapshots of one feed that are read at the same time; when there are as many, a new reader joins the last one. */
 export const MAX_GENERATIONS = 4;
 
 /**
- * One feed in memory: the newest record of every key, and the latest removals. Like a compacted topic, a reader from the start
- * meets each key once, and what was written after a place is what stands behind it.
+ * One feed in memory: the newest record of every key, and the latest removals. As on a compacted topic, a reader from the start
+ * meets each key once, and the writes after a place are the records that stand behind it.
  *
- * Filled from the fold, it holds nothing until somebody reads it: most feeds of a process are read by few, and a million records
- * take a second and 300 MB. Filling may go on in steps; what is published meanwhile is held until it is whole.
+ * A feed that is filled from the fold holds nothing until somebody reads it: most feeds of a process have few readers, and a
+ * million records take a second and 300 MB. It may be filled in steps; publications meanwhile are held until it is whole.
  */
 export class Topic implements ReadTopic {
   readonly #log = new CompactedLog();
-  /** What was written last, as it was. */
+  /** The latest writes, also those that were overwritten. */
   readonly #recent = new Recent();
-  /** Removals in order, those written over since among them. */
+  /** Removals in order, including those that were overwritten since. */
   #graves: { readonly key: string; readonly seq: number }[] = [];
   #tombstones = 0;
   #lookAt = MAX_TOMBSTONES + 1;
-  /** Resuming at or after this position misses nothing. */
+  /** A resume at or after this position misses nothing. */
   #floor: Position;
   /** The same for readers, by sequence number. */
   #floorSeq = 0;
   #position: Position;
-  /** Begins to give what it is to hold, until it is first read. */
+  /** Starts the filling; set until the feed is first read. */
   #unread: (() => FeedFilling) | null = null;
   #filling: FeedFilling | null = null;
-  /** Removals published before it was read. */
+  /** Removals that were published before the feed was first read. */
   #removals: FeedRecord[] = [];
-  /** Published while it was being filled. */
+  /** Records that were published while the feed was being filled. */
   #held: FeedRecord[] = [];
-  /** What is published up to here, the contents that it was filled with have already. */
+  /** The filling included everything that is published up to this position. */
   #filledTo: Position = -1;
   readonly #readers = new Set<TopicReader>();
   #generations: Generation[] = [];
 
-  /** `floor`: what happened up to there, the feed does not know. */
+  /** The feed does not know what happened up to `floor`. */
   constructor(floor: Position) {
     this.#floor = floor;
     this.#position = floor;
   }
 
-  /** The newest position ever written, or what is known to be before it. */
+  /** The newest position ever written, or a known earlier bound. */
   get position(): Position {
     return this.#position;
   }
@@ -64,7 +64,7 @@ export class Topic implements ReadTopic {
     return this.#readers.size;
   }
 
-  /** Removals that are remembered, those written over since among them. */
+  /** Number of remembered removals, including those that were overwritten since. */
   get graves(): number {
     return this.#graves.length;
   }
@@ -75,8 +75,8 @@ export class Topic implements ReadTopic {
   }
 
   /**
-   * Takes records in, and returns what followers are to be told. Of what it was filled with already nothing but the removals:
-   * whoever resumed from before them has the key still.
+   * Takes records in, and returns those that followers must receive. Of records that the filling already included, these are only
+   * the removals: a follower that resumed from before them still has the key.
    */
   publish(records: readonly FeedRecord[]): readonly FeedRecord[] {
     for (const { position } of records) this.#position = Math.max(this.#position, position);
@@ -96,7 +96,7 @@ export class Topic implements ReadTopic {
     return news;
   }
 
-  /** Goes on filling it; true once it is whole. A step is short. */
+  /** Does one short step of the filling; returns true once the feed is whole. */
   fillSome(): boolean {
     if (this.#unread) {
       this.#filling = this.#unread();
@@ -119,7 +119,7 @@ export class Topic implements ReadTopic {
     return true;
   }
 
-  /** It is wanted no longer: its readers are told what is there, and that this is all. */
+  /** The feed is no longer wanted: its readers receive what is there, and then end. */
   close(): void {
     this.#filling?.close();
     this.endReaders();
@@ -147,9 +147,9 @@ export class Topic implements ReadTopic {
   }
 
   /**
-   * What was written after a position, in order of positions, each change ended; null if removals since then are forgotten, if it
-   * is more than MAX_RESUMED_RECORDS, or if the feed has not come so far: whoever was told more was told it by another past of the
-   * log, or by another process that is ahead, and what it lacks is not known here.
+   * The records written after a position, in order of positions, with an end for each change. null if removals since then are
+   * forgotten, if there are more than MAX_RESUMED_RECORDS, or if the feed has not reached the position: a consumer that is ahead
+   * has seen another past of the log, or another process that is ahead, and it is not known here what it lacks.
    */
   after(position: Position): FeedRecord[] | null {
     this.#fill();
@@ -232,7 +232,7 @@ export class Topic implements ReadTopic {
     if (this.#graves.length >= this.#lookAt) this.#dropTombstones();
   }
 
-  /** How far the reader has come that is furthest behind. */
+  /** The sequence number of the reader that is furthest behind. */
   #slowest(): number {
     let slowest = this.#log.seq;
     for (const { seq } of this.#readers) slowest = Math.min(slowest, seq);
@@ -240,8 +240,8 @@ export class Topic implements ReadTopic {
   }
 
   /**
-   * Where there are too many, the oldest go, down to half of what is kept; those that a reader has not met stay longer. A key that
-   * was written again has no grave.
+   * If there are too many removals, forgets the oldest, down to half of the bound; removals that a reader has not received stay
+   * longer. A key that was written again has no removal.
    */
   #dropTombstones(): void {
     const slowest = this.#slowest();

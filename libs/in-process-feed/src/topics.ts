@@ -1,7 +1,7 @@
 import { feedKey, type FeedCheckpoint, type FeedName, type FeedRecord, type Position } from '@nva/ports';
 import { Topic } from './topic.ts';
 
-/** What a follower is sent. It must take it at once; how much it may leave unsent is its own business. */
+/** Receives the records of a feed. It must accept them at once; it decides itself how many it may leave unsent. */
 export interface FeedFollower {
   records(records: readonly FeedRecord[]): void;
   /** The feed was deleted. */
@@ -14,14 +14,14 @@ export interface TopicEntry {
   readonly followers: Set<FeedFollower>;
 }
 
-/** The feeds of a process, whoever writes them: at most one writer at a time, the last one that opened. */
+/** The feeds of a process, whoever writes them. There is at most one writer at a time: the last one that opened. */
 export class Topics {
   readonly entries = new Map<string, TopicEntry>();
   checkpoint: FeedCheckpoint | null = null;
   owner: object | null = null;
   /**
-   * Removals before it left no trace in a feed made from now on: the position of the log at which these feeds began, or of the last
-   * feed that was deleted.
+   * Removals before this position left no trace in a feed made from now on: the position of the log at which these feeds began,
+   * or of the last feed that was deleted.
    */
   #floor: Position;
 
