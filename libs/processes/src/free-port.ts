@@ -2,12 +2,12 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 const LOWEST_PORT = 10_000;
-/** From here on Linux takes ports for outgoing connections (net.ipv4.ip_local_port_range). */
+/** From this port on Linux takes ports for outgoing connections (net.ipv4.ip_local_port_range). */
 const FIRST_EPHEMERAL_PORT = 32_768;
 
 /**
- * A port that nobody listens on. Not one of the kernel's own choice: those are of the range that it takes for outgoing connections,
- * and whoever is to listen may take seconds until it does.
+ * A port that nobody listens on. It is not chosen by the kernel: the kernel's choice is in the range for outgoing connections,
+ * and the caller may take seconds until it listens.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

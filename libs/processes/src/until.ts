@@ -1,17 +1,17 @@
 import { sleep, systemClock } from '@nva/ports';
 
 const POLL_MS = 15;
-/** Where waiting ends that says nothing else, in milliseconds: it is for what hangs, not for what is slow. */
+/** Default limit in milliseconds: for processes that hang, not for slow ones. */
 const LIMIT_MS = 120_000;
 
-/** What was waited for did not come in time. The message says how things stood. */
+/** The awaited state did not come in time. The message says what was lacking. */
 export class WaitedTooLong extends Error {
   override readonly name = 'WaitedTooLong';
 }
 
 /**
- * Looks until `lacking` returns null. While it returns text, that is what is still lacking, and what the error says in the end.
- * Rejects with WaitedTooLong after `limitMs`.
+ * Repeats until `lacking` returns null. Until then it returns a text that says what is lacking, and the error finally repeats
+ * that text. Rejects with WaitedTooLong after `limitMs`.
  */
 export async function until(what: string, lacking: () => string | null | Promise<string | null>, limitMs = LIMIT_MS): Promise<void> {
   const giveUpAtMs = systemClock.monotonicMs() + limitMs;
