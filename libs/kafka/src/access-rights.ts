@@ -16,24 +16,24 @@ import { TopicNames } from './topics.ts';
 
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
 
-/** Rules in one request; a controller takes at most 10,000 records for one (Kafka, «MAX_RECORDS_PER_USER_OP»). */
+/** Rules in one request; a controller accepts at most 10,000 records for one (Kafka, «MAX_RECORDS_PER_USER_OP»). */
 const MAX_RULES_PER_REQUEST = 1_000;
-/** NVEs whose new rules are looked for one by one; beyond it all rules are looked through. */
+/** Up to this number of NVEs, their new rules are looked up one by one; beyond it, all rules are read. */
 const MAX_NVES_ASKED_FOR = 8;
 const VISIBLE_POLL_MS = 10;
 const VISIBLE_TIMEOUT_MS = 10_000;
 
 export const DEFAULT_PRINCIPAL = 'User:{nveId}';
-/** Where the NVE’s id stands in the template of principals. */
+/** The placeholder of the NVE’s id in the template of principals. */
 const PLACE = '{nveId}';
 const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const READS = [AclOperationTypes.READ, AclOperationTypes.DESCRIBE] as const;
 const WRITES = [AclOperationTypes.WRITE, AclOperationTypes.DESCRIBE] as const;
 
 export interface KafkaFeedAccessOptions extends KafkaConnection {
-  /** The principal as which an NVE logs in, `{nveId}` in place of its id. `User:{nveId}` by default. */
+  /** The principal with which an NVE logs in, `{nveId}` standing for its id. `User:{nveId}` by default. */
   readonly principal?: string;
-  /** NVEs send commands over Kafka: what an NVE needs for that comes and goes with the right to its own feed. */
+  /** Whether NVEs send commands over Kafka: the rules for that are granted and revoked with the right to the NVE's own feed. */
   readonly commands?: boolean;
 }
 
@@ -47,8 +47,8 @@ export interface KafkaFeedAccessOptions extends KafkaConnection {
  *                    READ, DESCRIBE  topic <prefix>.nve.<nveId>.outcomes
  *     a VN’s feed    READ, DESCRIBE  topic <prefix>.vn.<vnid>
  *
- * Rules of other forms (other principals or operations, DENY, prefixes of topics) are an operator’s, and never touched. A rule that
- * has this form is this class’s, whoever made it.
+ * Rules of other forms (other principals or operations, DENY, prefixes of topics) are an operator’s, and never touched. Every
+ * rule of these forms belongs to this class, whoever made it.
  */
 export class KafkaFeedAccess implements FeedAccess {
   readonly #client: Kafka;
@@ -58,7 +58,7 @@ export class KafkaFeedAccess implements FeedAccess {
   readonly #commands: boolean;
   #connected: Promise<Admin> | undefined;
 
-  /** Throws FeedRefused if topics cannot be named so, or principals cannot be told apart. */
+  /** Throws FeedRefused if the prefix makes no valid topic names, or if principals cannot be told apart. */
   constructor(options: KafkaFeedAccessOptions) {
     const prefix = options.prefix ?? DEFAULT_PREFIX;
     const principal = options.principal ?? DEFAULT_PRINCIPAL;
@@ -97,7 +97,7 @@ export class KafkaFeedAccess implements FeedAccess {
     });
   }
 
-  /** Those for commands too, which are there where they were switched on once. */
+  /** Also revokes the rules for commands, which exist if commands were switched on before. */
   async revoke(rights: readonly FeedRight[]): Promise<void> {
     const rules = rights.flatMap((right) => this.#rules(right, true));
     await this.#asking(`Revoking ${rights.length} rights`, async (admin) => {
@@ -134,12 +134,12 @@ export class KafkaFeedAccess implements FeedAccess {
     return [...onTopic(this.#names.of(feed)), ...onTopic(this.#names.schemas), groups, ...forCommands];
   }
 
-  /** The right that a rule is a part of, null for a rule that is none of ours. */
+  /** The right that a rule is part of; null for a rule that is not of our forms. */
   #rightOf(rule: AclEntry): FeedRight | null {
     const { principal, resourceType, resourceName } = rule;
     const nveId = principal.slice(this.#before.length, principal.length - this.#after.length);
     if (principal !== `${this.#before}${nveId}${this.#after}` || !NVE_ID.test(nveId)) return null;
-    // Whatever is no feed can only be a part of the right to the NVE's own.
+    // A rule for something other than a feed can only be part of the right to the NVE's own feed.
     const feed = (resourceType === AclResourceTypes.TOPIC && this.#names.feedOf(resourceName)) || ({ kind: 'nve', nveId } as const);
     const right: FeedRight = { nveId, feed };
     return this.#rules(right).some((one) => nameOf(one) === nameOf(rule)) ? right : null;
@@ -170,9 +170,9 @@ const nameOf = ({ principal, host, operation, permissionType, resourceType, reso
   [principal, host, operation, permissionType, resourceType, resourceName, resourcePatternType].join(' ');
 
 /**
- * The controller answers before brokers have the rules, or have forgotten them: that comes to them with the log of metadata. Asks,
- * of all rules or of the few principals that they are of, until none of the rules is left that `isLeft` by those that are there.
- * Throws FeedUnavailable with what is left.
+ * Waits until all brokers apply a change of rules. The controller answers earlier: brokers get the rules, or lose them, with the
+ * metadata log. Asks for all rules, or for those of the few principals concerned, until no rule is left for which `isLeft` holds.
+ * Throws FeedUnavailable with the rules that are left.
  */
 async function untilNone(
   admin: Admin,

@@ -2,13 +2,13 @@ import type { TopicMessages } from 'kafkajs';
 import type { EncodedRecord } from './record-format.ts';
 
 /**
- * Most bytes of one record batch, which is what one topic gets in one request. The broker's limit is 1,048,588
- * (`message.max.bytes`); a single larger record goes alone, for the broker to refuse.
+ * Maximum bytes of one record batch, which is what one topic gets in one request. The broker's limit is 1,048,588
+ * (`message.max.bytes`); a single larger record is sent alone, so that the broker refuses it.
  */
 export const MAX_BATCH_BYTES = 900_000;
-/** Most bytes of one request to a broker; its limit is 100 MiB (`socket.request.max.bytes`). */
+/** Maximum bytes of one request to a broker, whose limit is 100 MiB (`socket.request.max.bytes`). */
 export const MAX_REQUEST_BYTES = 8_000_000;
-/** A transaction takes what has queued up to these; whole changes only. */
+/** A transaction takes queued records up to these bounds; whole changes only. */
 export const MAX_TRANSACTION_RECORDS = 10_000;
 export const MAX_TRANSACTION_BYTES = 8_000_000;
 
@@ -21,7 +21,7 @@ export interface Slice extends TopicRecords {
   readonly bytes: number;
 }
 
-/** Cuts a topic's records into slices within the bounds of a transaction, only where a change ends. */
+/** Cuts a topic's records into slices within the bounds of a transaction, only at ends of changes. */
 export function slices({ topic, records }: TopicRecords): Slice[] {
   const result: Slice[] = [];
   let from = 0;
@@ -38,7 +38,10 @@ export function slices({ topic, records }: TopicRecords): Slice[] {
   return result;
 }
 
-/** The requests that carry the slices, one after the other: many topics each, at most one record batch a topic, in order within each. */
+/**
+ * The requests that carry the slices, one after the other: many topics in each, at most one record batch per topic, in order
+ * within each topic.
+ */
 export function requests(pending: readonly TopicRecords[]): TopicMessages[][] {
   const byTopic = new Map<string, EncodedRecord[]>();
   for (const { topic, records } of pending) {

@@ -8,27 +8,30 @@ import { reachability } from './reachable-topics.ts';
 import { warnOfRebalanceDelay } from './rebalance-delay.ts';
 import type { ClientFactory } from './client.ts';
 
-/** Feeds joined within this time join together. */
+/** Feeds that are followed within this time join together. */
 const COALESCE_MS = 50;
-/** Between looks at feeds that are missing or denied. */
+/** Time between two checks of feeds that are missing or denied. */
 const APART_RETRY_MS = 500;
-/** Between attempts to reach the cluster, doubled each time. */
+/** Wait between two attempts to reach the cluster, doubled each time. */
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 
 export interface ClusterFollowerOptions {
   readonly client: ClientFactory;
-  /** Group of a generation: this and its number. */
+  /** Prefix of the group names; the number of the generation follows. */
   readonly groupPrefix: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Follows feeds of one Kafka cluster: one consumer at a time over all that can be read, a new one whenever feeds join. */
+/** Follows feeds of one Kafka cluster: one consumer at a time over all readable topics, and a new one whenever feeds join. */
 export class ClusterFollower {
   readonly #options: ClusterFollowerOptions;
   readonly #feeds = new Map<string, FollowedFeed>();
-  /** Missing or denied, by topic: not followed with the others, since kafkajs takes one for fatal for all. */
+  /**
+   * Missing or denied feeds, by topic. They are not followed together with the others, because kafkajs treats one such topic as
+   * fatal for all.
+   */
   readonly #apart = new Map<string, { readonly cause: Error; readonly readDenied: boolean }>();
   #generations: number;
   #current: Generation | undefined;
@@ -36,7 +39,7 @@ export class ClusterFollower {
   #changing: Promise<void> | undefined;
   #again = false;
   #backoffMs = FIRST_BACKOFF_MS;
-  /** Call off what is waited for; undefined where nothing is. */
+  /** Functions that cancel a wait; undefined if nothing is awaited. */
   #unjoin: (() => void) | undefined;
   #unlook: (() => void) | undefined;
   #checkedDelay = false;
@@ -44,7 +47,7 @@ export class ClusterFollower {
 
   constructor(options: ClusterFollowerOptions) {
     this.#options = options;
-    // Numbers go on from the time, so that a process that starts anew does not meet its former self in a group.
+    // The numbers start at the present time, so that a restarted process does not meet its former self in a group.
     this.#generations = options.clock.wallMs();
   }
 
@@ -56,7 +59,7 @@ export class ClusterFollower {
     });
   }
 
-  /** Nothing more of this feed comes after the call. */
+  /** Nothing more of this feed is delivered after the call. */
   remove(feed: FollowedFeed): void {
     feed.close();
     if (this.#feeds.get(feed.topic) !== feed) return;
@@ -80,7 +83,7 @@ export class ClusterFollower {
     await this.#admin?.disconnect();
   }
 
-  /** One change at a time; what happens meanwhile leads to another. */
+  /** One change at a time; events during a change cause another one. */
   #change(): void {
     this.#again = true;
     this.#changing ??= this.#changeWhileNeeded().finally(() => {
@@ -144,7 +147,7 @@ export class ClusterFollower {
     );
   }
 
-  /** A consumer ended by itself: broker gone, topic deleted or a right withdrawn. The next one finds out which. */
+  /** The consumer ended for a reason of its own: broker gone, topic deleted or right withdrawn. The next generation finds out which. */
   #failed(generation: Generation, cause: Error): void {
     if (generation !== this.#current || this.#closing.signal.aborted) return;
     this.#options.log('warn', `The consumer ended: ${cause.message}`, { topics: generation.feeds.size });
@@ -153,7 +156,7 @@ export class ClusterFollower {
     this.#change();
   }
 
-  /** Some topic may be seen but not read, and the failure does not say which: each is tried alone. */
+  /** Some topic is visible but not readable, and the failure does not say which: each one is tried alone. */
   async #findDenied(feeds: readonly FollowedFeed[], cause: Error): Promise<void> {
     for (const feed of feeds) if (!this.#closing.signal.aborted && !(await this.#canRead(feed))) this.#setApart(feed.topic, cause, true);
   }
@@ -178,7 +181,7 @@ export class ClusterFollower {
     this.#apart.set(topic, { cause, readDenied });
     const Trouble = readDenied || isRefusal(cause) ? FeedDenied : FeedUnavailable;
     feed.interrupted(new Trouble(`Topic ${topic} cannot be followed: ${cause.message}`, { cause }));
-    // It may come back as another topic of that name.
+    // It may come back as another topic of the same name.
     if (isMissing(cause)) feed.restart('the topic was made anew');
     this.#unlook ??= this.#lookSoon();
   }
@@ -190,7 +193,7 @@ export class ClusterFollower {
   async #retryApart(): Promise<void> {
     try {
       const { reachable, unreachable } = await reachability(await this.#connected(), [...this.#apart.keys()]);
-      // What was missing may be there and denied by now, or the other way round.
+      // A missing topic may exist and be denied by now, or the other way round.
       for (const [topic, cause] of unreachable)
         if (isMissing(cause) !== isMissing(this.#apart.get(topic)?.cause)) this.#setApart(topic, cause, false);
       for (const topic of reachable) {
@@ -207,7 +210,7 @@ export class ClusterFollower {
 
   async #afterFailure(failure: Error): Promise<void> {
     this.#again = true;
-    // A topic that went between the question and the join: ask again at once.
+    // If a topic disappeared between the check and the join, check again at once.
     if (isMissing(failure) && this.#backoffMs === FIRST_BACKOFF_MS) {
       this.#backoffMs *= 2;
       return;

@@ -8,50 +8,54 @@ import { asFeedError } from './failures.ts';
 import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
 import { TopicNames } from './topics.ts';
 
-/** Commands handed over, answered and committed together; of one partition. */
+/** Commands that are handed over, answered and committed together; all of one partition. */
 export const MAX_COMMANDS_PER_GROUP = 512;
 const MAX_BYTES_PER_PARTITION = 512 * 1_024;
 const MAX_BYTES_PER_FETCH = 4 * 1_024 * 1_024;
-/** Partitions whose groups are on their way at once; the log appends what comes together in one commit. */
+/** Partitions whose groups of commands are processed at the same time; the log appends what comes together in one commit. */
 const PARTITIONS_AT_ONCE = 4;
 const MAX_WAIT_MS = 25;
-/** The brokers count as out of reach when the last answer to a fetch is older. */
+/** The brokers count as unreachable when the last answer to a fetch is older than this. */
 const HEARS_FOR_MS = 3_000;
-/** The brokers' minimum: the partitions of a killed registrar wait that long for another. */
+/** The brokers' minimum. After a registrar was killed, its partitions wait this long for another one. */
 const SESSION_TIMEOUT_MS = 6_000;
 const HEARTBEAT_INTERVAL_MS = 1_000;
-/** How long others wait at a rebalance for a group that is on its way. */
+/** How long other registrars wait in a rebalance for a group of commands that is being processed. */
 const REBALANCE_TIMEOUT_MS = 30_000;
-/** Between runs, doubled each time one fails. */
+/** Pause between two runs, doubled each time a run fails. */
 const FIRST_RESTART_MS = 200;
 const MAX_RESTART_MS = 10_000;
-/** Topics of outcomes that could not be used are looked at again after this. */
+/** Unusable topics of outcomes are checked again after this time. */
 const UNUSABLE_RETRY_MS = 10_000;
 
 export interface CommandConsumerOptions extends KafkaConnection {
-  /** Of the topic, when it is made; one that has another number is refused, since order is kept within a partition. */
+  /**
+   * Number of partitions when the topic is created. A topic with another number is refused, because order is kept within a
+   * partition.
+   */
   readonly partitions?: number;
-  /** The NVEs that may send commands; each has a topic of outcomes. Asked again after `renew`. */
+  /** The NVEs that may send commands; each has a topic of outcomes. Read again after `renew`. */
   readonly nveIds: readonly string[];
-  /** Is taught the schemas that NVEs may have written with. */
+  /** Is taught the schemas that NVEs may have used. */
   readonly codec: CommandCodec;
   /**
-   * Decides commands of one partition in their order, and says what to answer each: null is no answer. It may take its time, and
-   * asks `alive` before it begins something anew: that throws when the commands are no longer this process's to decide. If it
-   * throws, they come again.
+   * Decides commands of one partition in their order, and returns the outcome of each; null means no outcome. It may take long.
+   * Before it starts something new it calls `alive`, which throws if the commands are no longer assigned to this process. If it
+   * throws, the commands come again.
    */
   readonly handle: (commands: readonly ReceivedCommand[], alive: () => void) => Promise<readonly (OutcomeRecord | null)[]>;
-  /** The topics are not as they must be, which no retry mends. */
+  /** Called if the topics are not as they must be, and no retry can solve that. */
   readonly failed: (cause: Error) => void;
 }
 
 /**
- * The registrars' end of the topic of commands. Every registrar is in one consumer group, `<prefix>-registrars`; what has one key has one
- * partition, and that one registrar at a time.
+ * The registrars' end of the topic of commands. All registrars are in one consumer group, `<prefix>-registrars`. Commands with
+ * the same key are in one partition, which one registrar has at a time.
  *
- * The offset of a group is committed when its outcomes are known and published, so a crash repeats the group: decided under the same
- * Idempotency-Keys it records nothing twice. After a rebalance kafkajs may hand a partition over again while the group before is still on
- * its way; groups of a partition therefore wait for each other, and one of an earlier generation ends without committing.
+ * The offset of a group of commands is committed when its outcomes are known and published, so a crash repeats the group: it is
+ * decided under the same Idempotency-Keys and records nothing twice. After a rebalance kafkajs may deliver a partition again
+ * while the former group is still being processed. Therefore groups of a partition wait for each other, and a group of an earlier
+ * generation ends without a commit.
  */
 export class CommandConsumer {
   readonly counters = { commands: 0, groups: 0, outcomes: 0, outcomesDropped: 0, restarts: 0 };
@@ -60,12 +64,12 @@ export class CommandConsumer {
   readonly #prefix: string;
   readonly #log: Log;
   readonly #clock: Clock;
-  /** When the brokers last answered a fetch; null while no group is joined. */
+  /** When the brokers last answered a fetch; null while the consumer has not joined. */
   #heardMs: number | null = null;
   readonly #partitions = new Map<number, Promise<void>>();
   readonly #stopping = new AbortController();
   #generation = 0;
-  /** Topics of outcomes that something is wrong with. */
+  /** Topics of outcomes with a fault. */
   #unusable: ReadonlySet<string> = new Set();
   #callOff: () => void = () => undefined;
   #running: Promise<void> | undefined;
@@ -79,23 +83,26 @@ export class CommandConsumer {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Whether a command that an NVE sends now would be heard. */
+  /** Whether a command that an NVE sends now would be received. */
   get hears(): boolean {
     return this.#heardMs !== null && this.#clock.monotonicMs() - this.#heardMs <= HEARS_FOR_MS;
   }
 
-  /** Returns at once: brokers that are away are waited for. */
+  /** Returns at once; waits in the background for brokers that are unreachable. */
   start(): void {
     this.#running ??= this.#run();
   }
 
-  /** There may be other NVEs: makes the topics of those that are new. Returns at once: brokers that are away are waited for. */
+  /**
+   * The NVEs may have changed: creates the topics of new ones. Returns at once; waits in the background for brokers that are
+   * unreachable.
+   */
   renew(): void {
     if (this.#running)
       this.#renewing = this.#renewing.then(() => this.#persist(() => this.#prepare(), 'The topics of commands could not be looked at'));
   }
 
-  /** Resolves when the groups on their way are answered and committed. */
+  /** Resolves when the groups that are being processed are answered and committed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#callOff();
@@ -114,8 +121,8 @@ export class CommandConsumer {
   }
 
   /**
-   * Until it is done or stopped; waits longer after each failure, from the beginning again once it goes `well`. Without words for
-   * it, commands wait meanwhile. Never rejects.
+   * Repeats `act` until it is done or this stops. The pause grows after each failure, and starts again once `act` calls `well`.
+   * `words` null means that commands wait meanwhile. Never rejects.
    */
   async #persist(act: (well: () => void) => Promise<void>, words: string | null): Promise<void> {
     for (let pauseMs = FIRST_RESTART_MS; !this.#stopped; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_MS)) {
@@ -135,7 +142,7 @@ export class CommandConsumer {
     }
   }
 
-  /** One NVE's topic that cannot be used keeps nobody else waiting; it is looked at again by and by. */
+  /** An unusable topic of one NVE delays nobody else; it is checked again from time to time. */
   async #prepare(): Promise<void> {
     const { partitions = DEFAULT_COMMAND_PARTITIONS, nveIds, codec } = this.#options;
     const client = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) =>
@@ -159,7 +166,7 @@ export class CommandConsumer {
     return this.#options.clientId ?? `${this.#prefix}-registrar`;
   }
 
-  /** Resolves when it was stopped, rejects when kafkajs gives up. */
+  /** Resolves when the consumer was stopped, rejects when kafkajs gives up. */
   async #consume(joined: () => void): Promise<void> {
     const kafka = createClient(this.#options, this.#clientId, this.#log);
     const producer = kafka.producer({ allowAutoTopicCreation: false, retry: PRODUCER_RETRY });
@@ -194,12 +201,12 @@ export class CommandConsumer {
       });
       if (!this.#stopped) await Promise.race([crashed, stopped]);
     } finally {
-      // Groups on their way are committed when it is stopped; when it failed, the next run gets them again.
+      // After a stop, running groups are still committed; after a failure, the next run gets them again.
       if (!this.#stopped) this.#generation++;
       await Promise.all(this.#partitions.values());
       await consumer.disconnect().catch(() => undefined);
       await producer.disconnect().catch(() => undefined);
-      // Not before: a fetch that was on its way is answered while it disconnects.
+      // Not earlier: a fetch that was under way may be answered during the disconnect.
       this.#heardMs = null;
     }
   }
@@ -222,7 +229,7 @@ export class CommandConsumer {
     const { topic, partition } = batch;
     for (let from = 0; from < batch.messages.length && ours(); from += MAX_COMMANDS_PER_GROUP) {
       const messages = batch.messages.slice(from, from + MAX_COMMANDS_PER_GROUP);
-      // Throws if the group has moved on, as after this process was stopped for a while.
+      // Throws if the consumer group has a new generation, for example after this process was stopped for a while.
       await heartbeat();
       if (!ours()) return;
       const outcomes = await beating(this.#clock, heartbeat, () =>
@@ -250,7 +257,7 @@ export class CommandConsumer {
 const countOf = (topics: readonly { readonly messages: readonly unknown[] }[]): number =>
   topics.reduce((count, { messages }) => count + messages.length, 0);
 
-/** Beats while the action takes its time. A beat that fails is the next one's to tell, between two groups. */
+/** Sends heartbeats while the action runs. A failed heartbeat is reported by the next one, between two groups. */
 async function beating<T>(timers: Timers, heartbeat: () => Promise<void>, action: () => Promise<T>): Promise<T> {
   const end = timers.every(HEARTBEAT_INTERVAL_MS, () => void heartbeat().catch(() => undefined));
   try {

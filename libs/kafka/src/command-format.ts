@@ -1,7 +1,7 @@
 import type { IHeaders, KafkaMessage, Message, TopicMessages } from 'kafkajs';
 import { PARTITION, type TopicNames } from './topics.ts';
 
-/** A record on the topic of commands, as it came: nothing of it is checked. */
+/** A record on the topic of commands, as received: nothing is checked. */
 export interface ReceivedCommand {
   readonly topic: string;
   readonly partition: number;
@@ -9,12 +9,12 @@ export interface ReceivedCommand {
   /** Milliseconds since the epoch, as the sender gave it. */
   readonly timestamp: number;
   readonly key: string | null;
-  /** Of a repeated header the last one. */
+  /** If a header is repeated, the last one. */
   readonly headers: Readonly<Record<string, string>>;
   readonly value: Buffer | null;
 }
 
-/** What is to stand on an NVE's topic of outcomes. */
+/** A record for an NVE's topic of outcomes. */
 export interface OutcomeRecord {
   readonly nveId: string;
   readonly key: string;
@@ -38,7 +38,7 @@ export function receivedCommand(
   };
 }
 
-/** One request: per topic its records, in order. */
+/** One request: for each topic its records, in order. */
 export function outcomeMessages(names: TopicNames, records: readonly (OutcomeRecord | null)[]): TopicMessages[] {
   const byTopic = new Map<string, Message[]>();
   for (const record of records) {

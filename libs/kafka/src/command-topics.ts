@@ -11,7 +11,7 @@ import { TOPIC_CONFIG, type TopicNames } from './topics.ts';
 
 export const DEFAULT_COMMAND_PARTITIONS = 12;
 
-/** Milliseconds. Timestamps are the NVE's own: its signature is over them. */
+/** Milliseconds. Timestamps are the NVE's own, because its signature covers them. */
 export const COMMANDS_CONFIG: Readonly<Record<string, string>> = {
   'cleanup.policy': 'delete',
   'retention.ms': String(7 * 24 * 3_600_000),
@@ -26,16 +26,16 @@ export interface CommandTopicsOptions {
   readonly partitions: number;
   /** The NVEs that may send commands. */
   readonly nveIds: readonly string[];
-  /** Is taught what is on the schemas topic. */
+  /** Is taught the schemas on the schemas topic. */
   readonly codec: CommandCodec;
   readonly log: Log;
-  /** Topics of outcomes of which it was said before that they cannot be used. */
+  /** Topics of outcomes that were reported as unusable before. */
   readonly known: ReadonlySet<string>;
 }
 
 /**
- * Creates or checks the topics of commands and outcomes, and writes their schemas to the schemas topic. Returns the topics of
- * outcomes that cannot be used, each of which is one NVE's alone. Throws what TopicAdmin and kafkajs throw.
+ * Creates or checks the topics of commands and outcomes, and writes their schemas to the schemas topic. Returns the unusable
+ * topics of outcomes, each of which concerns only one NVE. Throws what TopicAdmin and kafkajs throw.
  */
 export async function prepareCommandTopics({
   client,
@@ -51,7 +51,7 @@ export async function prepareCommandTopics({
   const kafka = client();
   const admin = kafka.admin();
   const describer = new TopicDescriber(kafka);
-  // Nothing here is written in transactions, which alone suffer from a topic whose log is not there yet.
+  // Nothing is written here in transactions; only transactions have a problem with a topic whose log does not exist yet.
   const atOnce = (): Promise<void> => Promise.resolve();
   const untilReadable = async (topics: readonly string[]): Promise<void> => {
     for await (const _batch of readTopics(client, groupPrefix, topics, 'read-uncommitted')) continue;
@@ -60,7 +60,7 @@ export async function prepareCommandTopics({
     await admin.connect();
     const shared = { admin, describer, log };
     await new TopicAdmin({ ...shared, config: TOPIC_CONFIG, untilReadable }).require([names.schemas]);
-    // The topic of commands last: who finds it finds its outcomes too.
+    // The topic of commands comes last: whoever finds it also finds its outcomes.
     const outcomes = new TopicAdmin({ ...shared, config: OUTCOMES_CONFIG, untilReadable: atOnce });
     for (const { topic, message } of (await outcomes.ensure(nveIds.map((nveId) => names.outcomes(nveId)))).failures) {
       unusable.add(topic);

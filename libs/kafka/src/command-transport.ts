@@ -8,7 +8,7 @@ import { findEnds } from './topic-ends.ts';
 import type { ClientFactory } from './client.ts';
 import { TopicNames } from './topics.ts';
 
-/** Records of one request. */
+/** Records in one request. */
 const MAX_RECORDS_PER_REQUEST = 1_000;
 const RUN_RETRIES = 12;
 const FIRST_RESTART_MS = 100;
@@ -24,7 +24,7 @@ interface Waiting {
   readonly reject: (cause: Error) => void;
 }
 
-/** The NVE's side of commands on Kafka: a producer that sends what has queued up together, and a consumer of the NVE's outcomes. */
+/** The NVE's side of commands on Kafka: a producer that sends all queued records together, and a consumer of the NVE's outcomes. */
 export class KafkaCommandTransport implements CommandTransport {
   readonly topic: string;
   readonly #outcomes: string;
@@ -70,9 +70,9 @@ export class KafkaCommandTransport implements CommandTransport {
     await this.#producer?.disconnect();
   }
 
-  /** One request at a time: their order is that of the calls. */
+  /** One request at a time, so that records keep the order of the calls. */
   async #drain(): Promise<void> {
-    // What is sent in one go is sent together.
+    // Records that are given in the same turn are sent together.
     await Promise.resolve();
     while (this.#queue.length > 0) {
       const waiting = this.#queue.splice(0, MAX_RECORDS_PER_REQUEST);
@@ -100,7 +100,7 @@ export class KafkaCommandTransport implements CommandTransport {
     return (this.#producer = producer);
   }
 
-  /** Runs end and are replaced from where they were; only before the first one reads is a failure the caller's. */
+  /** A run that ends is replaced at the same place. A failure is reported to the caller only before the first run reads. */
   async #follow(outcome: (value: Buffer) => void, opened: () => void, failed: (cause: unknown) => void): Promise<void> {
     const { signal } = this.#closing;
     let open = false;
@@ -140,7 +140,7 @@ export class KafkaCommandTransport implements CommandTransport {
       progress: (_topic, next) => (this.#next = Math.max(this.#next, next)),
       quiet: () => undefined,
       outOfRange: () => {
-        // Made anew, or older than its retention: what is there now is all there is.
+        // The topic was made anew, or the place is older than its retention: what is there now is everything.
         this.#next = 0;
       },
       failed: (cause) => {

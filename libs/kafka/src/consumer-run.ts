@@ -7,8 +7,8 @@ import { PARTITION } from './topics.ts';
 /** How long a broker holds a fetch that finds nothing. Data ends it at once; it bounds how long stopping and seeking take. */
 const MAX_WAIT_MS = 25;
 /**
- * A fetch that waits at a broker fails when its topic is deleted. Between two of them nobody looks, for as long as this process
- * handles what came, or stands still. Within this time no topic is deleted, made anew and filled (README has figures).
+ * A fetch that waits at a broker fails when its topic is deleted. Between two fetches nobody watches, while this process handles
+ * records or stands still. Within this time no topic is deleted, made anew and filled (README has figures).
  */
 const MAX_UNSEEN_MS = 25;
 const MAX_BYTES_PER_PARTITION = 4 * 1024 * 1024;
@@ -18,42 +18,48 @@ const HEARTBEAT_INTERVAL_MS = 3_000;
 const RETRY: RetryOptions = { initialRetryTime: 10, multiplier: 2, maxRetryTime: 200 };
 
 export interface RunHandlers {
-  /** The offset to read a topic from, asked at every (re)join; null is the topic's start. */
+  /** The offset to read a topic from, asked at every join; null means the topic's start. */
   position(topic: string): number | null;
-  /** Records in offset order, never empty. The next ones of any topic wait for the promise. */
+  /** Records in offset order, never empty. The next records of any topic wait for the promise. */
   records(topic: string, messages: readonly KafkaMessage[]): Promise<void>;
-  /** Everything before `next` has been handed over, records or not (control records, aborted ones); `end` is the topic's end now. */
+  /**
+   * Everything before `next` has been handed over, records or not (control records, aborted ones); `end` is the topic's present
+   * end.
+   */
   progress(topic: string, next: number, end: number): void;
-  /** A fetch found nothing behind the topic's position: whatever offsets are left before its end carry nothing. */
+  /** A fetch found nothing after the topic's position: the remaining offsets before its end carry no records. */
   quiet(topic: string): void;
-  /** The position is not in the topic; reading goes on at the topic's start. */
+  /** The position is not in the topic; reading continues at the topic's start. */
   outOfRange(topic: string): void;
-  /** For longer than MAX_UNSEEN_MS no fetch was there to meet the end of the topic: another may be under its name. */
+  /**
+   * For longer than MAX_UNSEEN_MS no fetch was waiting that would have failed if the topic had been deleted: another topic may
+   * have its name now.
+   */
   unseen?(topic: string): void;
-  /** The run is over and has to be replaced; nothing more comes from it. */
+  /** The run has ended and must be replaced; it delivers nothing more. */
   failed(cause: Error): void;
 }
 
 export interface RunOptions {
   readonly groupId: string;
   readonly topics: readonly string[];
-  /** True also delivers what an unfinished or aborted transaction wrote. */
+  /** True also delivers records of unfinished or aborted transactions. */
   readonly readUncommitted: boolean;
   /**
-   * How often kafkajs tries a step again before the run has failed: 2 take 30 ms, 12 take 2 s. One topic that is gone stops the
-   * fetches of all meanwhile.
+   * How often kafkajs retries a step before the run has failed: 2 retries take 30 ms, 12 take 2 s. A missing topic stops the
+   * fetches of all topics meanwhile.
    */
   readonly retries: number;
-  /** By which `unseen` is told; without it that is not. */
+  /** The clock for `unseen`; without it, `unseen` is not called. */
   readonly clock?: Clock;
 }
 
 /**
  * One kafkajs consumer over a fixed set of topics, from joining its group to its end. kafkajs has no manual assignment, so each
- * run is alone in a group of its own and gets every partition; it commits nothing, and starts where its owner says.
+ * run is alone in its own group and gets every partition; it commits nothing, and starts where its owner says.
  *
- * kafkajs forgets uncommitted offsets whenever it rejoins, so every join seeks anew. Its batches do not tell of a topic that is
- * empty behind some offset, so FetchCycles watches the fetches themselves.
+ * kafkajs forgets uncommitted offsets whenever it rejoins, so every join seeks again. Its batches do not show that a topic is
+ * empty after some offset, so FetchCycles watches the fetches.
  */
 export class ConsumerRun {
   readonly topics: ReadonlySet<string>;
@@ -62,12 +68,12 @@ export class ConsumerRun {
   readonly #handlers: RunHandlers;
   readonly #cycles: FetchCycles;
   readonly #clock: Clock | undefined;
-  /** When the last fetch from a broker began, monotonic milliseconds, by node id. */
+  /** By node id, the time at which the last fetch from a broker began, monotonic milliseconds. */
   readonly #fetchedMs = new Map<number, number>();
   #learning: Promise<void> | undefined;
   #over = false;
 
-  /** `createClient` is given the listener for what kafkajs only logs. */
+  /** `createClient` gets a listener for facts that kafkajs only logs. */
   constructor(
     createClient: (listener: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka,
     options: RunOptions,
@@ -94,7 +100,7 @@ export class ConsumerRun {
     });
   }
 
-  /** Resolves when the run has joined and fetches; rejects, or later calls `failed`, when it cannot. */
+  /** Resolves when the run has joined and fetches. If it cannot, rejects, or later calls `failed`. */
   async start(): Promise<void> {
     const consumer = this.#consumer;
     const { GROUP_JOIN, CRASH, FETCH_START, FETCH, REQUEST, END_BATCH_PROCESS } = consumer.events;
@@ -109,7 +115,7 @@ export class ConsumerRun {
         }
       });
       consumer.on(FETCH_START, ({ payload }) => {
-        // kafkajs's type says a number; it is a string.
+        // kafkajs's type declares a number; it is a string.
         const nodeId = Number((payload as { nodeId: unknown }).nodeId);
         this.#cycles.begin(nodeId, this.topics);
         this.#keepInSight(nodeId);
@@ -150,7 +156,7 @@ export class ConsumerRun {
     this.#consumer.seek({ topic, partition: PARTITION, offset: String(this.#handlers.position(topic) ?? 0) });
   }
 
-  /** No more of this topic; the others go on. */
+  /** Stops reading this topic; the others continue. */
   pause(topic: string): void {
     if (!this.#over) this.#consumer.pause([{ topic }]);
   }
@@ -171,7 +177,7 @@ export class ConsumerRun {
     for (const topic of this.topics) if (this.#cycles.leads(nodeId, topic)) this.#handlers.unseen?.(topic);
   }
 
-  /** Asked for again by the next fetch if it fails, and after every join. */
+  /** After a failure the next fetch asks again; every join asks anew. */
   #learnLayout(): void {
     this.#learning ??= readLayout(this.#client, [...this.topics])
       .then((layout) => this.#cycles.learn(layout))

@@ -3,21 +3,21 @@ import type { FeedCursor } from '@nva/ports';
 import type { KafkaMessage } from 'kafkajs';
 
 /**
- * A record that was handed over, and what it is known by. Offsets begin anew in a topic that was made anew, so that one which is
- * longer than where a reader stood looks like the one that it knew: but for what stands at that offset.
+ * A record that was handed over, and how to recognise it. Offsets begin anew in a topic that was made anew. If that topic is
+ * longer than the reader's place, only the record at that offset shows that it is another topic.
  */
 export interface Landmark {
   readonly offset: number;
   /**
-   * The record's timestamp and the CRC of its key: all that stands in a topic made anew was written later, to the millisecond, than
-   * what stood in the one before; the key tells records apart that were copied with their timestamps.
+   * The record's timestamp and the CRC of its key. Everything in a topic made anew was written later, to the millisecond, than
+   * everything in the former topic. The key distinguishes records that were copied with their timestamps.
    */
   readonly print: string;
 }
 
 /**
- * Where a follower stands in a topic: `<offset>@<ms>@<print>`, the last record handed over and the time (milliseconds since 1970) at which
- * the table built from it was last known to be whole; 0 while a read from the start is still under way.
+ * Where a follower stands in a topic: `<offset>@<ms>@<print>`, the last record handed over and the time (milliseconds since 1970)
+ * at which the table built from it was last known to be whole; 0 while a read from the start is still under way.
  */
 export interface Standing {
   readonly landmark: Landmark;
@@ -32,7 +32,7 @@ export function formatCursor({ offset, print }: Landmark, wholeMs: number): Feed
   return `${offset}@${wholeMs}@${print}`;
 }
 
-/** Null if it is no cursor of this transport. */
+/** null if it is not a cursor of this transport. */
 export function parseCursor(cursor: FeedCursor): Standing | null {
   const match = /^(\d{1,15})@(\d{1,15})@(-?\d{1,19}-[0-9a-f]{1,8})$/.exec(cursor);
   return match ? { landmark: { offset: Number(match[1]), print: match[3]! }, wholeMs: Number(match[2]) } : null;

@@ -7,15 +7,15 @@ import { readTopics, type Isolation } from './topic-reader.ts';
 import { PARTITION } from './topics.ts';
 
 /**
- * The distributors' own topic, JSON values, two keys a shard: `owner/<shard>` says which writer took the shard over last,
- * `checkpoint/<shard>` how far it has come. Owners are written plainly, a checkpoint in a transaction of its shard, so that a
- * superseded writer cannot set it back.
+ * The distributors' own topic, JSON values, two keys for each shard: `owner/<shard>` says which writer took the shard over last,
+ * `checkpoint/<shard>` how far it has come. Owner records are written without a transaction, a checkpoint in a transaction of its
+ * shard, so that a superseded writer cannot set it back.
  */
 const OWNER_KEY = 'owner/';
 const CHECKPOINT_KEY = 'checkpoint/';
 
 export interface Owner {
-  /** UUID of the writer, made anew by every `open`. */
+  /** UUID of the writer; every `open` makes a new one. */
   readonly writer: string;
   readonly clientId: string;
   /** Name of the machine. */
@@ -25,17 +25,17 @@ export interface Owner {
   readonly since: string;
 }
 
-/** What a shard's owner record says of that owner, to be written in the shard's own transaction by who holds it still. */
+/** A shard's owner record, as the present owner writes it again in the shard's own transaction. */
 export function ownerMessage(shard: number, owner: Owner): Message {
   return { key: `${OWNER_KEY}${shard}`, value: JSON.stringify(owner), partition: PARTITION };
 }
 
-/** One request: the shards change hands together. */
+/** One request, so that all shards change hands together. */
 export async function writeOwners(producer: Producer, topic: string, shards: readonly number[], owner: Owner): Promise<void> {
   await producer.send({ topic, messages: shards.map((shard) => ownerMessage(shard, owner)) });
 }
 
-/** By shard. Read uncommitted: an owner record counts although an unfinished checkpoint stands before it. */
+/** By shard. Reads uncommitted records: an owner record counts even if an unfinished checkpoint stands before it. */
 export async function readOwners(client: ClientFactory, groupPrefix: string, topic: string, log: Log): Promise<ReadonlyMap<number, Owner>> {
   const owners = new Map<number, Owner>();
   for (const [shard, found] of await readLast(client, groupPrefix, topic, OWNER_KEY, 'read-uncommitted', log)) {
@@ -49,7 +49,10 @@ export function checkpointMessage(shard: number, checkpoint: FeedCheckpoint): Me
   return { key: `${CHECKPOINT_KEY}${shard}`, value: JSON.stringify(checkpoint), partition: PARTITION };
 }
 
-/** By shard. What is there and is no checkpoint counts for none: it is a convenience, and feeds are compared without it. */
+/**
+ * By shard. A record that is not a valid checkpoint counts as none: a checkpoint is only a convenience, and feeds are compared
+ * without it.
+ */
 export async function readCheckpoints(
   client: ClientFactory,
   groupPrefix: string,
@@ -66,7 +69,7 @@ export async function readCheckpoints(
   return checkpoints;
 }
 
-/** With where they stand; shards that have come equally far are told of together. */
+/** The checkpoints with the places where they stand; shards with equal checkpoints are reported together. */
 export function placedCheckpoints(known: ReadonlyMap<number, FeedCheckpoint>, topic: string): PlacedCheckpoint[] {
   const alike = Map.groupBy(known, ([, { log, position }]) => `${log}/${position}`);
   return [...alike.values()].map((group) => {
@@ -75,7 +78,7 @@ export function placedCheckpoints(known: ReadonlyMap<number, FeedCheckpoint>, to
   });
 }
 
-/** The last value of every key with the prefix, by the number that follows it. */
+/** The last value of every key with the prefix, by the number that follows the prefix. */
 async function readLast(
   client: ClientFactory,
   groupPrefix: string,

@@ -1,6 +1,6 @@
 import { FeedFenced, FeedRefused, FeedsFailed, FeedUnavailable, type FeedTrouble } from '@nva/ports';
 
-/** Protocol error types that say: this producer's epoch is not the newest, or its transaction is not there any more. */
+/** Protocol errors which say that this producer's epoch is not the newest, or that its transaction no longer exists. */
 const EPOCH_IS_OLD = new Set([
   'INVALID_PRODUCER_EPOCH',
   'PRODUCER_FENCED',
@@ -8,7 +8,7 @@ const EPOCH_IS_OLD = new Set([
   'INVALID_PRODUCER_ID_MAPPING',
   'TRANSACTION_COORDINATOR_FENCED',
 ]);
-/** Retrying will not help: rights, configuration, or a record that the broker does not take. */
+/** Errors that retrying does not solve: rights, configuration, or a record that the broker does not accept. */
 const REFUSALS = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
@@ -26,7 +26,7 @@ const REFUSALS = new Set([
   'UNSUPPORTED_VERSION',
   'INVALID_TRANSACTION_TIMEOUT',
 ]);
-/** Those of them, and of the passing ones, that are of one topic: others may well be written to. */
+/** Those of the refusals and of the temporary errors that concern one topic: writing to others may well succeed. */
 const OF_ONE_TOPIC = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'INVALID_CONFIG',
@@ -42,12 +42,15 @@ const OF_ONE_TOPIC = new Set([
   'NOT_ENOUGH_REPLICAS',
   'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
   'KAFKA_STORAGE_ERROR',
-  // What a broker says of the topics beside the one that it refuses.
+  // What a broker answers for the other topics beside the one that it refuses.
   'OPERATION_NOT_ATTEMPTED',
 ]);
-/** The broker that looks after a group cannot do so yet. kafkajs retries them nearly everywhere, but not when a group is joined. */
+/**
+ * The coordinator of a group is not ready yet. kafkajs retries these errors nearly everywhere, but not when a consumer joins a
+ * group.
+ */
 const COORDINATOR_NOT_READY = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP']);
-/** kafkajs keeps the message of a login that failed, not its type, and tells of a connection that broke meanwhile by the same error. */
+/** kafkajs keeps the message of a failed login but not its type, and reports a connection that broke meanwhile by the same error. */
 const LOGIN_REFUSED = /invalid credentials/i;
 const MAX_CAUSES = 8;
 
@@ -70,7 +73,7 @@ export const isOfOneTopic = (failure: unknown): boolean =>
 export const isCoordinatorNotReady = (failure: unknown): boolean => COORDINATOR_NOT_READY.has(protocolError(failure) ?? '');
 export const isMissing = (failure: unknown): boolean => protocolError(failure) === 'UNKNOWN_TOPIC_OR_PARTITION';
 
-/** A topic by itself failed; others did not. */
+/** One topic failed for its own reason; others did not. */
 export class TopicFailed extends Error {
   override readonly name = 'TopicFailed';
   readonly topic: string;
@@ -86,14 +89,14 @@ export class TopicFailed extends Error {
 const isFeedError = (failure: unknown): failure is Error =>
   failure instanceof FeedFenced || failure instanceof FeedRefused || failure instanceof FeedsFailed || failure instanceof FeedUnavailable;
 
-/** The trouble that a topic is in by what was thrown. */
+/** The trouble of a topic, derived from what was thrown. */
 export function topicFailed(topic: string, doing: string, failure: unknown): TopicFailed {
   if (failure instanceof TopicFailed && failure.topic === topic) return failure;
   const trouble = isMissing(failure) ? 'lost' : isRefusal(failure) || failure instanceof FeedRefused ? 'refused' : 'unavailable';
   return new TopicFailed(topic, trouble, `${doing}: ${failure instanceof Error ? failure.message : String(failure)}`, failure);
 }
 
-/** The port's error for whatever kafkajs threw; the port's own pass. */
+/** The port's error for whatever kafkajs threw; the port's own errors pass unchanged. */
 export function asFeedError(failure: unknown, doing: string): Error {
   if (isFeedError(failure)) return failure;
   const message = `${doing}: ${failure instanceof Error ? failure.message : String(failure)}`;
@@ -108,12 +111,15 @@ export async function translated<T>(doing: string, action: () => Promise<T>): Pr
   }
 }
 
-/** What failed of the work, once all of it is settled: nothing is still under way then. */
+/** The failures of the work, once all of it has settled: nothing is still under way then. */
 export async function failuresOf(work: readonly Promise<void>[]): Promise<readonly Error[]> {
   return (await Promise.allSettled(work)).flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
 }
 
-/** The same failures, if each is of one topic only. Throws the first that is of more, and FeedFenced before any other. */
+/**
+ * The same failures, if each concerns one topic only. Otherwise throws the first one that concerns more, but FeedFenced before
+ * any other.
+ */
 export function ofTopics(failures: readonly Error[]): readonly TopicFailed[] {
   const topics = failures.filter((failure) => failure instanceof TopicFailed);
   if (topics.length === failures.length) return topics;

@@ -1,16 +1,19 @@
 import type { TopicDetails } from './topic-details.ts';
 
 interface Known {
-  /** null until a broker has told it. */
+  /** null until a broker has reported it. */
   id: string | null;
-  /** No record that is written from now on may stand before this offset: what was read or written here stands there. */
+  /**
+   * Records stand up to this offset, because they were read or written here. A record that is written from now on may not get a
+   * lower offset.
+   */
   end: number;
 }
 
 /**
- * The topics that this process has met, and by what each would be told from another of the same name: its id, and how far it
- * reached. One that is found to be another, or gone, is lost: nothing is written to it until it has been looked at anew and is
- * filled again.
+ * The topics that this process has met, with what distinguishes each from another one of the same name: its id, and how far it
+ * reached. A topic that turns out to be another one, or gone, is lost: nothing is written to it until it was checked again and is
+ * filled.
  */
 export class KnownTopics {
   readonly #known = new Map<string, Known>();
@@ -20,7 +23,7 @@ export class KnownTopics {
     return [...this.#known.keys()];
   }
 
-  /** Why it is lost, null if it is not. */
+  /** Why the topic is lost; null if it is not. */
   lost(topic: string): string | null {
     return this.#lost.get(topic) ?? null;
   }
@@ -30,8 +33,8 @@ export class KnownTopics {
   }
 
   /**
-   * It was looked at, or made, and has this id now; from here on it may be written to. True if it is another than was known, or was
-   * lost.
+   * The topic was checked, or made, and has this id now; from here on it may be written to. Returns true if it is another topic
+   * than was known, or was lost.
    */
   accept(topic: string, id: string): boolean {
     const known = this.#known.get(topic);
@@ -41,20 +44,20 @@ export class KnownTopics {
     return another;
   }
 
-  /** Something stands right before that offset. */
+  /** A record stands right before that offset. */
   reaches(topic: string, end: number): void {
     const known = this.#known.get(topic);
     if (known && end > known.end) known.end = end;
   }
 
-  /** How far it reached, as far as is known. */
+  /** How far the topic is known to have reached. */
   endOf(topic: string): number {
     return this.#known.get(topic)?.end ?? 0;
   }
 
   /**
-   * Whether a record that came to stand at that offset, when the topic had reached `end` before it was sent, shows that the topic
-   * has lost what was there: then it is lost.
+   * `offset` is that of a new record, `end` is how far the topic had reached before the record was sent. If the offset is lower,
+   * the topic has lost its records: marks it as lost and returns true.
    */
   isBehind(topic: string, end: number, offset: number): boolean {
     if (offset >= end) return false;
@@ -62,27 +65,27 @@ export class KnownTopics {
     return true;
   }
 
-  /** How far each reached, as far as is known; a topic without any known record is left out. */
+  /** How far each topic is known to have reached; a topic without any known record is left out. */
   ends(): ReadonlyMap<string, number> {
     return new Map([...this.#known].flatMap(([topic, { end }]) => (end > 0 ? [[topic, end] as const] : [])));
   }
 
   /**
-   * Compares where topics had come to (`ends`, taken before brokers were asked) with where they end now. One that has become
-   * shorter is lost, whatever its id.
+   * Compares how far topics had reached (`reached`, taken before the brokers were asked) with where they end now (`ends`). A
+   * topic that has become shorter is lost, whatever its id.
    */
   compareEnds(reached: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): void {
     for (const [topic, end] of ends) {
       const had = reached.get(topic) ?? 0;
-      // It was taken for another since it was asked.
+      // The topic was accepted as another one since then.
       if (this.endOf(topic) < had) continue;
       if (end < had) this.lose(topic, `it ends at offset ${end}, although it had already reached ${had}: it was emptied or cut short`);
-      // By whoever wrote there.
+      // Another writer has written there.
       else this.reaches(topic, end);
     }
   }
 
-  /** Compares with what a broker says of some topics, of all that are known by default; returns those that are known and lost now. */
+  /** Compares with what a broker reports about some topics (by default all known ones); returns the known topics that are lost now. */
   compare(details: ReadonlyMap<string, TopicDetails>, topics: readonly string[] = this.names): readonly string[] {
     for (const topic of topics) {
       const id = this.#known.get(topic)?.id ?? null;

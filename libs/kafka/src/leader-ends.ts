@@ -5,10 +5,13 @@ import type { Log } from './options.ts';
 import { clusterOf, MAX_TOPICS_PER_REQUEST, type Cluster, type TopicDetails } from './topic-details.ts';
 import { PARTITION } from './topics.ts';
 
-/** ListOffsets: where the next record goes, whether or not what is before it is committed (Kafka, «ListOffsetsRequest.json»). */
+/**
+ * ListOffsets: the offset of the next record, whether or not the records before it are committed (Kafka,
+ * «ListOffsetsRequest.json»).
+ */
 const LATEST = -1;
 const READ_UNCOMMITTED = 0;
-/** A look waits so long for the leaders. What comes later counts for the next one: a broker that hangs holds no publication up. */
+/** How long a look waits for the leaders. A later answer counts for the next look, so a broker that hangs delays no publication. */
 const WAITED_FOR_MS = 1_000;
 
 export interface LeaderEndsOptions {
@@ -19,12 +22,12 @@ export interface LeaderEndsOptions {
 }
 
 /**
- * Holds where topics end against how far they are known to have come. A topic whose disk was replaced keeps its id, and is empty:
- * only its leader shows that.
+ * Compares where topics end with how far they are known to have reached. A topic whose disk was replaced keeps its id and is
+ * empty; only its leader shows that.
  */
 export class LeaderEnds {
   readonly #options: LeaderEndsOptions;
-  /** By leader, those that have not answered yet: none is asked twice at once. */
+  /** The leaders that have not answered yet: none is asked twice at the same time. */
   readonly #asking = new Map<number, Promise<void>>();
   readonly #clusters = new Map<number, Cluster>();
   #closed = false;
@@ -34,8 +37,8 @@ export class LeaderEnds {
   }
 
   /**
-   * Marks as lost what has become shorter. Resolves when all leaders have told, or after WAITED_FOR_MS. Never rejects: a leader
-   * that does not answer says nothing of its topics.
+   * Marks topics that have become shorter as lost. Resolves when all leaders have answered, or after WAITED_FOR_MS. Never
+   * rejects: a leader that does not answer says nothing about its topics.
    */
   async compare(details: ReadonlyMap<string, TopicDetails>): Promise<void> {
     const { known, timers } = this.#options;
@@ -72,7 +75,7 @@ export class LeaderEnds {
         await this.#disconnect(leader);
       }
     }
-    // It may have been connected since.
+    // It may have been connected meanwhile.
     if (this.#closed) await this.#disconnect(leader);
   }
 
@@ -80,7 +83,7 @@ export class LeaderEnds {
     const cluster = this.#clusters.get(leader) ?? clusterOf(this.#options.client);
     this.#clusters.set(leader, cluster);
     await cluster.connect();
-    // Of one topic: asked for none, a broker tells of all that there are.
+    // For one topic: without a topic, a broker reports all topics.
     if (!(leader in cluster.brokerPool.brokers)) await cluster.brokerPool.refreshMetadata([topics[0]!]);
     const broker = await cluster.findBroker({ nodeId: String(leader) });
     const { responses } = await broker.listOffsets({

@@ -3,13 +3,13 @@ import { isMissing, isRefusal } from './failures.ts';
 
 export interface Reachability {
   readonly reachable: readonly string[];
-  /** By topic: it does not exist, or may not be seen. */
+  /** By topic: it does not exist, or this client may not see it. */
   readonly unreachable: ReadonlyMap<string, Error>;
 }
 
 /**
- * Which of the topics exist and may be seen. kafkajs fails a question about many topics for one of them without saying which,
- * so a set that fails is asked for in halves. Throws if the cluster cannot be reached.
+ * Finds which of the topics exist and are visible. If one topic of a question is not, kafkajs fails the whole question without
+ * saying which, so a failing set is asked again in halves. Throws if the cluster cannot be reached.
  */
 export async function reachability(admin: Admin, topics: readonly string[]): Promise<Reachability> {
   if (topics.length === 0) return { reachable: [], unreachable: new Map() };

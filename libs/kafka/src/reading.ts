@@ -2,11 +2,11 @@ import { sleep, systemClock } from '@nva/ports';
 import type { KafkaMessage } from 'kafkajs';
 import type { RunHandlers } from './consumer-run.ts';
 
-/** Batches read but not yet taken by the caller, before reading waits. */
+/** Batches that are read but not yet taken by the caller; with this number, reading waits. */
 const MAX_QUEUED_BATCHES = 4;
 /**
- * How long a reading of what is committed waits for a transaction, possibly of another writer that stands still: longer than
- * brokers let ours be, which is TRANSACTION_TIMEOUT_MS and up to 10 s more
+ * How long a read of committed records waits for a transaction, which may be of another writer that is stopped. This is longer
+ * than brokers let our transactions be: TRANSACTION_TIMEOUT_MS and up to 10 s more
  * (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
  */
 const MAX_LOOKS = 600;
@@ -21,16 +21,16 @@ export interface ReadBatch {
 }
 
 /**
- * What is still to come of a set of topics, and what has come and not been taken. Without `findEnds` a topic that a fetch found
- * nothing more of is at its end; with them only if its end is there: what is committed shows up a little after the commit was
- * acknowledged, and until then the topic looks as if it ended before it.
+ * The state of a read of several topics: what is still to come, and what has come and was not taken yet. Without `findEnds`, a
+ * topic is at its end when a fetch finds nothing more. With `findEnds`, its end must also be reached: committed records become
+ * visible a little after the commit was acknowledged, and until then the topic looks as if it ended before them.
  */
 export class Reading implements RunHandlers {
   readonly #findEnds: FindEnds | undefined;
   readonly #next = new Map<string, number>();
   readonly #ends = new Map<string, number>();
   readonly #unfinished: Set<string>;
-  /** Quiet topics that are waited for, by how often they were looked at. */
+  /** Topics of which a fetch found nothing more before their end, with the number of times they were looked at. */
   readonly #quiet = new Map<string, number>();
   #looking = false;
   readonly #queue: ReadBatch[] = [];
@@ -93,13 +93,13 @@ export class Reading implements RunHandlers {
         else await new Promise<void>((resolve) => (this.#changed = resolve));
       }
     } finally {
-      // A caller that takes no more must not keep the consumer waiting for room.
+      // If the caller takes no more, the consumer must not wait for room.
       this.#failure ??= new Error('The reading was given up');
       this.#taken();
     }
   }
 
-  /** What is left before the end may still become visible, or carry nothing for ever: then waiting ends after MAX_LOOKS. */
+  /** What is left before the end may still become visible, or may never carry a record: then waiting ends after MAX_LOOKS. */
   async #look(findEnds: FindEnds): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;

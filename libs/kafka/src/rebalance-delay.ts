@@ -3,7 +3,10 @@ import type { Log } from './options.ts';
 
 const SETTING = 'group.initial.rebalance.delay.ms';
 
-/** A broker waits so long, 3 s by default, before a new group may fetch; here every join of a feed makes a new group. Never rejects. */
+/**
+ * Warns if a broker has the delay, 3 s by default, for which a new group waits before it may fetch: here every join of a feed
+ * makes a new group. Never rejects.
+ */
 export async function warnOfRebalanceDelay(admin: Admin, log: Log): Promise<void> {
   try {
     const { brokers } = await admin.describeCluster();

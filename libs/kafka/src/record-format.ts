@@ -15,12 +15,12 @@ const HEADERS_OVERHEAD_BYTES = 96;
 
 export interface EncodedRecord {
   readonly message: Message;
-  /** About what it takes on the wire; never less. */
+  /** Estimated size on the wire; never too low. */
   readonly bytes: number;
   readonly changeEnd: boolean;
 }
 
-/** Throws CodecError if the value is not what its schema allows. */
+/** Throws CodecError if its schema does not allow the value. */
 export function encodeRecord(record: FeedRecord, codec: RecordCodec): EncodedRecord {
   const headers: IHeaders = { position: String(record.position), log: record.log };
   if (record.changeEnd) headers['change-end'] = CHANGE_END;
@@ -41,7 +41,7 @@ export function isUndecodable(record: FeedRecord | Undecodable): record is Undec
   return 'undecodable' in record;
 }
 
-/** Never throws: what cannot be understood comes back as Undecodable, with topic and offset. */
+/** Never throws: a record that cannot be understood is returned as Undecodable, with topic and offset. */
 export function decodeRecord(topic: string, message: KafkaMessage, codec: RecordCodec): FeedRecord | Undecodable {
   const key = message.key === null ? null : message.key.toString('utf8');
   const keyBytes = message.key !== null && !isUtf8(message.key) ? message.key : undefined;
@@ -78,7 +78,7 @@ export function decodeRecord(topic: string, message: KafkaMessage, codec: Record
   }
 }
 
-/** A repeated header comes as an array: the last one counts. */
+/** A repeated header is an array; the last one counts. */
 function text(header: IHeaders[string]): string | undefined {
   const last = Array.isArray(header) ? header.at(-1) : header;
   return last === undefined ? undefined : last.toString();

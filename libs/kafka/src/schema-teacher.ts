@@ -11,7 +11,7 @@ export interface SchemaTeacherOptions {
   readonly log: Log;
 }
 
-/** A codec for one cluster, and where it finds schemas that it does not know: the schemas topic, read once for each unknown one. */
+/** A codec for one cluster. It looks up unknown schemas on the schemas topic, which it reads once for each. */
 export class SchemaTeacher {
   readonly codec: RecordCodec;
   readonly #options: SchemaTeacherOptions;
@@ -23,11 +23,11 @@ export class SchemaTeacher {
     this.codec = options.codec;
   }
 
-  /** Resolves when there is no more to be known about the value’s schema. Never rejects. */
+  /** Resolves when nothing more can be learned about the value’s schema. Never rejects. */
   async teach(value: Buffer): Promise<void> {
     const fingerprint = this.codec.fingerprintIn(value);
     if (fingerprint === null || this.#sought.has(fingerprint)) return;
-    // The schema is on the topic before the record: a reading begun earlier may not have met it, so that one is waited out.
+    // The schema is on the topic before the record. A read that began earlier may not have met it, so it is awaited first.
     await this.#seeking;
     if (this.codec.knows(fingerprint) || this.#sought.has(fingerprint)) return;
     this.#seeking = this.#read(fingerprint);

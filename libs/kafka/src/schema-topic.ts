@@ -7,7 +7,7 @@ import { PARTITION } from './topics.ts';
 
 /** The schemas topic: key fingerprint (16 hex digits), value the schema as JSON. */
 
-/** Teaches the codec every schema on the topic that it can use; returns those that are there, by fingerprint, as they stand there. */
+/** Teaches the codec every usable schema on the topic. Returns all schemas on the topic, by fingerprint, as they stand there. */
 export async function learnSchemas(
   client: ClientFactory,
   groupPrefix: string,
@@ -35,8 +35,8 @@ export async function learnSchemas(
 }
 
 /**
- * Writes today's schemas that are not `known` there. The same schema written twice is the same record, so nobody needs to be fenced
- * off.
+ * Writes today's schemas that are not in `known`. The same schema written twice is the same record, so no writer needs to be
+ * fenced.
  */
 export async function writeSchemas(
   producer: Producer,
@@ -51,7 +51,7 @@ export async function writeSchemas(
   );
 }
 
-/** Writes what a topic of schemas that was lost is to hold, older ones among it: whoever follows old records needs them. */
+/** Writes the schemas that a lost topic must hold again, including older ones: followers of old records need them. */
 export async function restoreSchemas(
   producer: Producer,
   topic: string,

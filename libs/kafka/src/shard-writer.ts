@@ -6,13 +6,16 @@ import { asFeedError, isEpochOld, isMissing, isOfOneTopic, isRefusal, TopicFaile
 import type { KnownTopics } from './known-topics.ts';
 import type { Log } from './options.ts';
 
-/** An open transaction holds up readers of committed records on its topics; the broker ends one that its writer left so long. */
+/**
+ * An open transaction delays readers of committed records on its topics; the broker aborts a transaction that its writer left
+ * open for this time.
+ */
 const TRANSACTION_TIMEOUT_MS = 15_000;
-/** Attempts of one transaction, each with an epoch of its own, before FeedUnavailable. */
+/** Attempts of one transaction, each with its own epoch, before FeedUnavailable. */
 const MAX_ATTEMPTS = 3;
 const ATTEMPT_PAUSE_MS = 200;
 
-/** A checkpoint and records of one shard wait here for the transaction before them; the caller bounds how many. */
+/** Records or a checkpoint of one shard that wait for the transaction before them; the caller bounds how many. */
 interface Job extends Slice {
   readonly resolve: () => void;
   readonly reject: (cause: Error) => void;
@@ -25,20 +28,21 @@ export interface ShardOptions {
   /** Rejects with FeedFenced if another writer owns the shard. */
   readonly assertOwner: () => Promise<void>;
   readonly known: KnownTopics;
-  /** Which of the topics cannot be used, by what brokers say of each. */
+  /** The topics that cannot be used, with the reason that brokers give for each. */
   readonly inTrouble: (topics: readonly string[]) => Promise<readonly TopicFailed[]>;
 }
 
-/** Thrown in a transaction whose records came to stand on topics that are not the ones that were known; it is aborted. */
+/** Thrown in a transaction whose records got to topics that are not the known ones; the transaction is aborted. */
 class FoundLost extends Error {}
 
 /**
- * Writes what is of one shard, a transaction at a time, under one transactional id: who initialised it last is the only one
- * whose writes the brokers take. What arrives while a transaction runs goes into the next one together (group commit).
+ * Writes the records of one shard, one transaction at a time, under one transactional id: brokers accept writes only from the
+ * process that initialised the id last. Records that arrive during a transaction go into the next one together (group commit).
  *
- * After any failure the producer is thrown away, never reused: kafkajs takes sequence numbers back when a request fails, and
- * a broker that had taken the request would then take the next records for a repeat of it and drop them. A new epoch starts
- * from zero. Since a new epoch fences whoever holds the id, it is used only after the shard's owner record was seen to be ours since.
+ * After any failure the producer is discarded, never reused. kafkajs takes sequence numbers back when a request fails; a broker
+ * that had accepted the request would then treat the next records as a repeat of it and drop them. A new epoch starts from zero.
+ * A new epoch also fences the present holder of the id, so it is used only after a look at the shard's owner record has shown
+ * that this writer is still the owner.
  */
 export class ShardWriter {
   readonly #options: ShardOptions;
@@ -65,8 +69,9 @@ export class ShardWriter {
   }
 
   /**
-   * Goes on with a new producer, before a topic is deleted: kafkajs asks for every topic it ever met, and one that is gone fails
-   * all. The new epoch is given only when the last transaction’s markers are written, which must not meet the deletion.
+   * Continues with a new producer. Called before a topic is deleted: kafkajs asks for every topic that it ever met, and a missing
+   * one fails the whole request. The new epoch is granted only when the last transaction’s markers are written; their writing
+   * must not coincide with the deletion.
    */
   async renew(): Promise<void> {
     await this.#running;
@@ -88,12 +93,12 @@ export class ShardWriter {
   }
 
   async #drain(): Promise<void> {
-    // In a microtask, so that all slices of one publish are in the queue.
+    // In a microtask, so that all slices of one publication are in the queue.
     await Promise.resolve();
     while (this.#queue.length > 0) await this.#settle(this.#take());
   }
 
-  /** Commits the jobs. What is wrong with one topic rejects what is for that topic, and the others are committed without it. */
+  /** Commits the jobs. If one topic has a fault, its jobs are rejected, and the others are committed without it. */
   async #settle(jobs: readonly Job[], attempts = MAX_ATTEMPTS): Promise<void> {
     const open = this.#withoutLost(jobs);
     if (open.length === 0) return;
@@ -110,7 +115,10 @@ export class ShardWriter {
     }
   }
 
-  /** One topic, or some, made a transaction fail. Brokers say of some troubles which topic has them; the others are found by halves. */
+  /**
+   * One or more topics made a transaction fail. For some faults the brokers say which topic has them; the others are found by
+   * halving.
+   */
   async #settleApart(jobs: readonly Job[], topics: readonly string[], failure: unknown): Promise<void> {
     const failed =
       topics.length === 1 ? [topicFailed(topics[0]!, doing(topics), failure)] : await this.#options.inTrouble(topics).catch(() => []);
@@ -129,7 +137,7 @@ export class ShardWriter {
     }
   }
 
-  /** Nothing goes onto a topic that is to be filled anew, before it is. */
+  /** Nothing is written to a topic that must be filled anew, before it is filled. */
   #withoutLost(jobs: readonly Job[]): readonly Job[] {
     return jobs.filter((job) => {
       const lost = this.#options.known.lost(job.topic);
@@ -171,7 +179,8 @@ export class ShardWriter {
           `Transaction of ${this.#options.transactionalId} failed (attempt ${attempt} of ${attempts}): ${String(failure)}`,
         );
         if (attempt >= attempts) throw failure;
-        // A producer asks for every topic that it ever met, so the first may have failed by one that is not among these.
+        // A producer asks for every topic that it ever met, so the first attempt may have failed because of a topic that is not
+        // among these.
         if (
           isOfOneTopic(failure) &&
           (topics.length > 1 || isMissing(failure)) &&
@@ -184,9 +193,9 @@ export class ShardWriter {
   }
 
   /**
-   * The first record of a topic tells by its offset whether the topic still has what it had: else the transaction is aborted,
-   * before readers of what is committed meet it. A record that comes at the start of a topic that had more shows that it was made
-   * anew.
+   * The offset of a topic's first record shows whether the topic still has its former records. If not, the transaction is
+   * aborted, before readers of committed records meet it. A record at the start of a topic that had more records shows that the
+   * topic was made anew.
    */
   async #transact(producer: Producer, jobs: readonly Job[]): Promise<void> {
     const { known } = this.#options;
@@ -196,7 +205,7 @@ export class ShardWriter {
       let lost = false;
       for (const { topicName, baseOffset } of await transaction.sendBatch({ topicMessages })) {
         const offset = Number(baseOffset);
-        // Brokers give no offset for what they had already.
+        // Brokers return no offset for records that they already had.
         if (!(offset >= 0)) continue;
         if (known.isBehind(topicName, before.get(topicName) ?? 0, offset)) lost = true;
         else known.reaches(topicName, offset + 1);
@@ -212,13 +221,13 @@ export class ShardWriter {
     const producer = this.#options.client.producer({
       transactionalId: this.#options.transactionalId,
       transactionTimeout: TRANSACTION_TIMEOUT_MS,
-      // One request after the other: kafkajs does not number several in flight safely.
+      // One request at a time: kafkajs does not number several in flight safely.
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       retry: PRODUCER_RETRY,
     });
     await producer.connect();
-    // kafkajs asks for the producer's id and epoch when the first transaction begins; this one carries nothing.
+    // kafkajs asks for the producer's id and epoch when the first transaction begins; this transaction is empty.
     await (await producer.transaction()).abort();
     return producer;
   }

@@ -1,12 +1,12 @@
 import { FeedRefused, vnidOf, type FeedBatch, type FeedRecord } from '@nva/ports';
 
-/** Shards of the feeds; part of the contract between writers, since each shard is one transactional id. */
+/** Number of shards of the feeds. Writers must agree on it, since each shard has one transactional id. */
 export const SHARDS = 64;
 
-/** The shard of everything that is about a VN: its VNID modulo `shards`. */
+/** The shard of everything about a VN: its VNID modulo `shards`. */
 export const shardOf = (vnid: number, shards: number): number => vnid % shards;
 
-/** The shards that a writer is given, ascending; all if none are named. Throws FeedRefused if there is no such shard, or none at all. */
+/** The shards of a writer, ascending; all if none are given. Throws FeedRefused if a shard does not exist, or if the list is empty. */
 export function checkedShards(owned: readonly number[] | undefined, shards: number): readonly number[] {
   if (owned === undefined) return Array.from({ length: shards }, (_, shard) => shard);
   const wrong = owned.find((shard) => !Number.isInteger(shard) || shard < 0 || shard >= shards);
@@ -15,7 +15,7 @@ export function checkedShards(owned: readonly number[] | undefined, shards: numb
   return [...new Set(owned)].toSorted((a, b) => a - b);
 }
 
-/** `0-31, 40` for people; ascending shards. */
+/** Text for people such as `0-31, 40`; `shards` must be ascending. */
 export function formatShards(shards: readonly number[]): string {
   const ranges: { from: number; to: number }[] = [];
   for (const shard of shards) {
@@ -27,8 +27,8 @@ export function formatShards(shards: readonly number[]): string {
 }
 
 /**
- * The records of a batch by the shard of the VN that each is about, in order. Shards are written in transactions of their own, with no
- * order between them, so on an NVE's feed what one shard has of a change is marked as a whole change: its last record ends it.
+ * The records of a batch by the shard of the VN that each is about, in order. Shards are written in separate transactions, with
+ * no order between them. So on an NVE's feed each shard's part of a change is marked as a whole change: its last record ends it.
  */
 export function byShard({ feed, records }: FeedBatch, shards: number): ReadonlyMap<number, readonly FeedRecord[]> {
   if (feed.kind === 'vn') return new Map([[shardOf(feed.vnid, shards), records]]);

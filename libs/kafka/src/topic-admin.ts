@@ -18,21 +18,24 @@ export interface TopicAdminOptions {
   readonly describer: TopicDescriber;
   readonly config: Readonly<Record<string, string>>;
   readonly log: Log;
-  /** Resolves when every one of the topics, just made, can be read. */
+  /** Resolves when every one of the topics, which were just created, can be read. */
   readonly untilReadable: (topics: readonly string[]) => Promise<void>;
-  /** Told of every topic that was found right, with its id. */
+  /** Records every topic that was found right, with its id. */
   readonly known?: KnownTopics;
   /** 1 by default. */
   readonly partitions?: number;
 }
 
 export interface EnsuredTopics {
-  /** Just made, or other topics than those known by their names: what was on those is not on them. */
+  /**
+   * Topics that were just created, or that are other topics than those known by the same names: the records of the former topics
+   * are not on them.
+   */
   readonly fresh: readonly string[];
   readonly failures: readonly TopicFailed[];
 }
 
-/** Creates the NVA's topics and keeps their configuration as it should be. */
+/** Creates the NVA's topics and keeps their configuration right. */
 export class TopicAdmin {
   readonly #options: TopicAdminOptions;
   readonly #admin: Admin;
@@ -40,7 +43,7 @@ export class TopicAdmin {
   readonly #log: Log;
   readonly #known: KnownTopics;
   readonly #partitions: number;
-  /** Topics that exist and were found right, by this process. */
+  /** Topics that exist and that this process found right. */
   readonly #right = new Set<string>();
 
   constructor(options: TopicAdminOptions) {
@@ -57,7 +60,7 @@ export class TopicAdmin {
     return this.#admin.listTopics();
   }
 
-  /** Creates what is missing, checks and corrects what is there. What is wrong with one topic keeps no other from that. */
+  /** Creates missing topics, and checks and corrects existing ones. A fault of one topic does not affect the others. */
   async ensure(topics: readonly string[]): Promise<EnsuredTopics> {
     const unknown = [...new Set(topics)].filter((topic) => !this.#right.has(topic) || this.#known.lost(topic) !== null);
     if (unknown.length === 0) return { fresh: [], failures: [] };
@@ -81,7 +84,7 @@ export class TopicAdmin {
     return { fresh, failures };
   }
 
-  /** The same, of topics without which nothing can be done: throws the first failure. */
+  /** The same for topics that are indispensable: throws the first failure. */
   async require(topics: readonly string[]): Promise<readonly string[]> {
     const {
       fresh,
@@ -92,12 +95,12 @@ export class TopicAdmin {
     throw failure.trouble === 'refused' ? new FeedRefused(message, { cause: failure }) : new FeedUnavailable(message, { cause: failure });
   }
 
-  /** What was found right may not be so any more: the next `ensure` looks again. */
+  /** Topics that were found right may have changed: the next `ensure` checks again. */
   forget(): void {
     this.#right.clear();
   }
 
-  /** Returns when the topic is gone from what brokers tell. */
+  /** Returns when brokers no longer report the topic. */
   async delete(topic: string): Promise<void> {
     this.#right.delete(topic);
     try {
@@ -113,7 +116,7 @@ export class TopicAdmin {
     throw new FeedUnavailable(`Topic ${topic} could still be seen after it was deleted, for ${VISIBLE_TIMEOUT_MS} ms`);
   }
 
-  /** The ids of those that are there now. Another writer may create some of them at the same moment: then they are checked. */
+  /** The ids of the topics that exist now. Another writer may create some of them at the same moment: then these are checked. */
   async #create(topics: readonly string[], failures: TopicFailed[]): Promise<ReadonlyMap<string, string>> {
     const configEntries = Object.entries(this.#config).map(([name, value]) => ({ name, value }));
     const made = new Map<string, string>();
@@ -127,8 +130,9 @@ export class TopicAdmin {
       const checked = raced
         ? await this.#each([...visible.keys()], 'Checking the configuration', (some) => this.#checkConfig(some), failures)
         : [...visible.keys()];
-      // A broker tells of a topic before it has made its log. A transaction begun then is aborted, and the broker (4.4.0) may lose
-      // the markers of several such at once, which holds up every transaction on it until request.timeout.ms, 30 s.
+      // A broker reports a topic before it has made the topic's log. A transaction begun then is aborted, and the broker (4.4.0)
+      // may lose the markers of several such transactions at once, which delays every transaction on it until request.timeout.ms,
+      // 30 s.
       if (checked.length > 0) await this.#options.untilReadable(checked);
       for (const topic of checked) made.set(topic, visible.get(topic)!.id);
     }
@@ -147,7 +151,7 @@ export class TopicAdmin {
     }
   }
 
-  /** Kafka says only that the name is invalid, not which other topic it takes for the same. */
+  /** Kafka says only that the name is invalid, not which other topic name it treats as the same. */
   async #refused(topic: string, error: unknown): Promise<TopicFailed> {
     const like =
       protocolError(error) === 'INVALID_TOPIC_EXCEPTION'
@@ -163,7 +167,7 @@ export class TopicAdmin {
         );
   }
 
-  /** A broker learns of topics from the controller, a little after it answered. */
+  /** A broker learns of topics from the controller, a little after the controller answered. */
   async #untilVisible(topics: readonly string[], failures: TopicFailed[]): Promise<ReadonlyMap<string, TopicDetails>> {
     let found = new Map<string, TopicDetails>();
     for (let waitedMs = 0; found.size < topics.length && waitedMs < VISIBLE_TIMEOUT_MS; waitedMs += VISIBLE_POLL_MS) {
@@ -192,7 +196,10 @@ export class TopicAdmin {
     return false;
   }
 
-  /** Does it for all together, and where that fails by one of them, for each by itself; returns those for which it was done. */
+  /**
+   * Does it for all topics together. If that fails because of one of them, does it for each one alone; returns those for which it
+   * was done.
+   */
   async #each(
     topics: readonly string[],
     doing: string,
@@ -232,7 +239,7 @@ export class TopicAdmin {
     try {
       await this.#admin.alterConfigs({
         validateOnly: false,
-        // What is not named falls back to the broker's default, so everything that was set on the topic is sent again.
+        // A setting that is not sent falls back to the broker's default, so all settings of the topic are sent again.
         resources: wrong.map(({ resourceName, configEntries }) => ({
           type: kafkajs.ConfigResourceTypes.TOPIC,
           name: resourceName,
@@ -263,7 +270,7 @@ export class TopicAdmin {
   }
 }
 
-/** What keeps topics from being used, by what was told of them. */
+/** The topics that cannot be used, according to the given details. */
 export const troubles = (topics: readonly string[], details: ReadonlyMap<string, TopicDetails>): readonly TopicFailed[] =>
   topics.flatMap((topic) => {
     const found = details.get(topic);
@@ -277,8 +284,8 @@ const saidOf = (topic: string, error: string): TopicFailed =>
 const onKafka = (topic: string): string => topic.replaceAll('.', '_');
 
 /**
- * Brokers refuse a topic whose name collides with that of another (`onKafka`), but not in one request; so the later ones go into
- * one of their own.
+ * Brokers refuse a topic whose name collides with another topic's (`onKafka`), but not within one request; so the later ones go
+ * into a separate request.
  */
 function apart(topics: readonly string[]): (readonly string[])[] {
   const first = new Map(topics.toReversed().map((topic) => [onKafka(topic), topic]));

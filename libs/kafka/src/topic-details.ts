@@ -4,7 +4,7 @@ import { PARTITION } from './topics.ts';
 /** Metadata, version 10: the first with topic ids, from Kafka 2.8 on (Kafka, «MetadataRequest.json»). kafkajs 2.2.4 stops at version 6. */
 const METADATA_KEY = 3;
 const METADATA_VERSION = 10;
-/** Names in one request: an answer is taken apart in one go, some milliseconds for so many. */
+/** Names in one request: an answer is decoded in one go, which takes some milliseconds for this number. */
 export const MAX_TOPICS_PER_REQUEST = 500;
 const NO_TOPIC_ID = Buffer.alloc(16);
 const UUID_BYTES = 16;
@@ -12,7 +12,7 @@ const NONE = 0;
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const LEADER_NOT_AVAILABLE = 5;
 const REPLICA_NOT_AVAILABLE = 9;
-/** Protocol errors that a broker gives for one topic, by number (Kafka, «Errors»). */
+/** Errors that a broker gives for a single topic, by number (Kafka, «Errors»). */
 const ERRORS: Readonly<Record<number, string>> = {
   [LEADER_NOT_AVAILABLE]: 'LEADER_NOT_AVAILABLE',
   [REPLICA_NOT_AVAILABLE]: 'REPLICA_NOT_AVAILABLE',
@@ -21,17 +21,17 @@ const ERRORS: Readonly<Record<number, string>> = {
   56: 'KAFKA_STORAGE_ERROR',
 };
 const NO_LEADER = -1;
-/** How kafkajs names the way to a cluster of its own on a client. */
+/** kafkajs's internal name for creating a separate cluster connection on a client. */
 const CREATE_CLUSTER = 'private:Kafka:createCluster';
 
-/** What a broker says of a topic that it knows. */
+/** What a broker reports about a topic that it knows. */
 export interface TopicDetails {
-  /** Made with the topic, and never that of another: a topic that was deleted and made again has a new one. 32 hex digits. */
+  /** Made with the topic and never reused: a topic that was deleted and made again has a new one. 32 hex digits. */
   readonly id: string;
   readonly partitions: number;
-  /** The broker that takes what is written to its first partition; null while there is none. */
+  /** The broker that takes the records for its first partition; null while there is none. */
   readonly leader: number | null;
-  /** The protocol’s name of what keeps the topic from being used now; null if nothing does. */
+  /** The protocol’s name of the error that keeps the topic from being used now; null if there is none. */
   readonly error: string | null;
 }
 
@@ -50,7 +50,7 @@ export interface PartitionsAsked {
   readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[];
 }
 
-/** The part of kafkajs’s inside that is used here; its types do not tell of it. */
+/** The part of kafkajs’s internals that is used here; its types do not declare it. */
 export interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
@@ -68,8 +68,8 @@ export interface Cluster {
 }
 
 /**
- * Asks brokers which topics there are, with their ids. kafkajs does not know of topic ids, so the request is made here; login, encryption,
- * connections and their limits are kafkajs’s own.
+ * Asks brokers which topics exist, with their ids. kafkajs does not know topic ids, so the request is encoded here; login,
+ * encryption, connections and their limits are kafkajs’s own.
  */
 export class TopicDescriber {
   readonly #client: Kafka;
@@ -79,7 +79,7 @@ export class TopicDescriber {
     this.#client = client;
   }
 
-  /** By name; a topic that is not in it does not exist as far as the broker knows. Throws what kafkajs throws. */
+  /** Details by name; a topic that is missing in the result does not exist as far as the broker knows. Throws what kafkajs throws. */
   async describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicDetails>> {
     const found = new Map<string, TopicDetails>();
     for (let from = 0; from < topics.length; from += MAX_TOPICS_PER_REQUEST) {
@@ -109,7 +109,7 @@ export class TopicDescriber {
   }
 }
 
-/** A cluster of its own on a client. */
+/** A separate cluster connection on a client. */
 export function clusterOf(client: Kafka): Cluster {
   const symbol = Object.getOwnPropertySymbols(client).find(({ description }) => description === CREATE_CLUSTER);
   if (!symbol) throw new Error(`this kafkajs has no «${CREATE_CLUSTER}», by which topics are described`);
@@ -132,14 +132,14 @@ function metadataOf(topics: readonly string[]): Protocol<ReadonlyMap<string, Top
   };
 }
 
-/** What follows the client id of the header: the header’s tagged fields, then the request. */
+/** The bytes after the client id of the header: the header’s tagged fields, then the request. */
 function encoded(topics: readonly string[]): Buffer {
   const parts: Buffer[] = [unsigned(0), unsigned(topics.length + 1)];
   for (const topic of topics) {
     const name = Buffer.from(topic);
     parts.push(NO_TOPIC_ID, unsigned(name.length + 1), name, unsigned(0));
   }
-  // No topic is made by asking, and no list of operations is asked for.
+  // The request must not create topics, and needs no list of allowed operations.
   parts.push(Buffer.from([0, 0, 0]), unsigned(0));
   return Buffer.concat(parts);
 }
@@ -179,8 +179,8 @@ function decoded(raw: Buffer): ReadonlyMap<string, TopicDetails> {
 }
 
 /**
- * The error of a partition; one without a leader has one, whether or not the broker says so, and one with a leader needs no other
- * replica.
+ * The error of a partition. A partition without a leader always has one, even if the broker does not say so; a partition with a
+ * leader does not need its other replicas.
  */
 function partition(from: Reader): { readonly index: number; readonly leader: number | null; readonly error: number } {
   const error = from.int16();
@@ -233,7 +233,7 @@ class Reader {
     }
   }
 
-  /** A compact string, null where it is. */
+  /** A compact string, or null. */
   text(): string | null {
     const length = this.unsigned();
     return length === 0 ? null : this.bytes(length - 1).toString('utf8');
@@ -245,7 +245,7 @@ class Reader {
     return Array.from({ length: Math.max(0, length - 1) }, element);
   }
 
-  /** Tagged fields, passed over. */
+  /** Skips tagged fields. */
   tags(): void {
     for (let left = this.unsigned(); left > 0; left--) {
       this.unsigned();

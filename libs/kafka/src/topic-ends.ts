@@ -5,8 +5,9 @@ import type { ClientFactory } from './client.ts';
 const RETRIES = 12;
 
 /**
- * The offset that the next record of each topic will get, unfinished transactions included. kafkajs's admin client tells only
- * the end of what is committed, so a consumer looks: a fetch of what is not committed tells the whole topic's end, or that it is empty.
+ * The offset that the next record of each topic will get, unfinished transactions included. kafkajs's admin client reports only
+ * the end of what is committed. So a consumer finds it: a fetch of uncommitted records gives the end of the whole topic, or shows
+ * that it is empty.
  */
 export async function findEnds(
   client: ClientFactory,

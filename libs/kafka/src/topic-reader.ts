@@ -5,9 +5,9 @@ import { isCoordinatorNotReady } from './failures.ts';
 import { Reading, type ReadBatch } from './reading.ts';
 import { findEnds } from './topic-ends.ts';
 
-/** kafkajs's work for a fetch grows with the square of the topics it follows, so many topics are read in several runs. */
+/** kafkajs's work for a fetch grows with the square of the number of topics, so many topics are read in several runs. */
 const MAX_TOPICS_PER_RUN = 200;
-/** A broker that has just started, or has just made its topic of groups, needs a moment before it lets one begin. */
+/** A broker that has just started, or has just created its topic of groups, needs a moment before it accepts a group. */
 const MAX_START_ATTEMPTS = 50;
 const START_PAUSE_MS = 100;
 const RETRIES = 12;
@@ -15,8 +15,8 @@ const RETRIES = 12;
 export type Isolation = 'read-committed' | 'read-uncommitted';
 
 /**
- * Every record of the topics, from their starts to their ends as they are when each is first looked at, in order
- * within each topic. Read committed, it waits for transactions that are unfinished. The topics must exist. Throws what kafkajs throws.
+ * Every record of the topics, from the start to the end that each topic has when it is first looked at, in order within each
+ * topic. A read of committed records waits for unfinished transactions. The topics must exist. Throws what kafkajs throws.
  */
 export async function* readTopics(
   client: ClientFactory,

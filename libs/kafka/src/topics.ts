@@ -4,10 +4,10 @@ import { FeedRefused, type FeedFailure, type FeedName } from '@nva/ports';
 const LEGAL_TOPIC = /^[a-zA-Z0-9._-]{1,249}$/;
 const MAX_VNID = 0xff_ff_ff;
 
-/** A topic of the NVA has one partition: its records have one order. */
+/** A topic of the NVA has one partition, so its records have one order. */
 export const PARTITION = 0;
 
-/** Configuration of a topic that is compacted, contract, «Kafka»: starting values, bytes and milliseconds. */
+/** Configuration of a compacted topic (contract, «Kafka»): starting values, bytes and milliseconds. */
 export const TOPIC_CONFIG: Readonly<Record<string, string>> = {
   'cleanup.policy': 'compact',
   'segment.bytes': String(16 * 1024 * 1024),
@@ -17,17 +17,17 @@ export const TOPIC_CONFIG: Readonly<Record<string, string>> = {
   'delete.retention.ms': String(7 * 24 * 3_600_000),
 };
 
-/** What makes an NVE's topic that of its outcomes, and so ends no NVE's id (libs/identifiers). */
+/** Suffix of an NVE's topic of outcomes. No NVE id ends in it (libs/identifiers). */
 const OUTCOMES = '.outcomes';
 
-/** Names of the topics under one prefix, both ways. */
+/** Names of the topics under one prefix: from feed to topic and back. */
 export class TopicNames {
   readonly schemas: string;
   readonly distributor: string;
   readonly commands: string;
   readonly #prefix: string;
 
-  /** Throws FeedRefused if topics cannot be named so. */
+  /** Throws FeedRefused if the prefix makes no valid topic names. */
   constructor(prefix: string) {
     this.#prefix = prefix;
     this.schemas = checked(`${prefix}.schemas`);
@@ -35,7 +35,7 @@ export class TopicNames {
     this.commands = checked(`${prefix}.commands`);
   }
 
-  /** Throws FeedRefused if the feed's name cannot be part of a topic's. */
+  /** Throws FeedRefused if the feed's name cannot be part of a topic's name. */
   of(feed: FeedName): string {
     if (feed.kind === 'nve') return this.#ofNve(feed.nveId);
     if (!Number.isInteger(feed.vnid) || feed.vnid < 1 || feed.vnid > MAX_VNID)
@@ -43,7 +43,7 @@ export class TopicNames {
     return `${this.#prefix}.vn.${feed.vnid}`;
   }
 
-  /** The topics of feeds, and the feeds whose names make none. */
+  /** The topics of feeds, and the feeds whose names make no valid topic. */
   named(feeds: readonly FeedName[]): { readonly named: ReadonlyMap<string, FeedName>; readonly failures: readonly FeedFailure[] } {
     const named = new Map<string, FeedName>();
     const failures: FeedFailure[] = [];
@@ -57,20 +57,20 @@ export class TopicNames {
     return { named, failures };
   }
 
-  /** Where an NVE finds what became of its commands. Throws FeedRefused as `of` does. */
+  /** The topic with the outcomes of an NVE's commands. Throws FeedRefused as `of` does. */
   outcomes(nveId: string): string {
     return checked(`${this.#ofNve(nveId)}${OUTCOMES}`);
   }
 
   /**
-   * What the names of an NVE’s consumer groups begin with. An NVE id has no colon (`parseNveId`), so no other NVE’s begin so, and a
-   * right on this prefix is a right on that NVE’s groups alone: `a` gets none of `a1`’s, nor of `a-1`’s.
+   * Prefix of the names of an NVE’s consumer groups. An NVE id has no colon (`parseNveId`), so no other NVE has this prefix, and
+   * a right on the prefix is a right on that NVE’s groups alone: `a` gets neither the groups of `a1` nor those of `a-1`.
    */
   groupPrefixOf(nveId: string): string {
     return `${this.#prefix}-nve-${nveId}:`;
   }
 
-  /** The feed that a topic carries, null for a topic that is none of ours. */
+  /** The feed of a topic; null for a topic that is not a feed of this prefix. */
   feedOf(topic: string): FeedName | null {
     if (topic.startsWith(`${this.#prefix}.nve.`)) {
       const nveId = topic.slice(this.#prefix.length + 5);

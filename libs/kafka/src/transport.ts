@@ -19,9 +19,12 @@ import type { ClientFactory } from './client.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
 export interface KafkaFeedTransportOptions extends KafkaConnection {
-  /** Names the consumer groups, `<prefix>-nve-<nveId>:<n>` (`groupPrefixOf`). */
+  /** Used in the names of the consumer groups, `<prefix>-nve-<nveId>:<n>` (`groupPrefixOf`). */
   readonly nveId: string;
-  /** `delete.retention.ms` of the topics, contract.md’s 7 days by default: resuming after half of it reads from the start. */
+  /**
+   * `delete.retention.ms` of the topics, contract.md’s 7 days by default. A cursor that is older than half of this is not
+   * resumed; the feed is read from the start.
+   */
   readonly deleteRetentionMs?: number;
 }
 
@@ -30,7 +33,7 @@ interface Cluster {
   readonly teacher: SchemaTeacher;
 }
 
-/** The NVE’s side of the feeds on Kafka: one consumer per cluster over all the feeds that are followed there. */
+/** The NVE’s side of the feeds on Kafka: one consumer per cluster, over all feeds that are followed there. */
 export class KafkaFeedTransport implements FeedTransport {
   readonly #options: KafkaFeedTransportOptions;
   readonly #names: TopicNames;
@@ -48,8 +51,8 @@ export class KafkaFeedTransport implements FeedTransport {
   }
 
   /**
-   * A feed is followed once at a time: close the subscription before following it anew (from its start, say).
-   * Throws FeedRefused otherwise, or if the feed cannot have a topic.
+   * A feed can be followed only once at a time: close the subscription before following the feed again (from its start, for
+   * example). Throws FeedRefused otherwise, or if the feed cannot have a topic.
    */
   follow(feed: FeedName, options: { readonly resume?: FeedCursor; readonly membership?: Membership }, sink: FeedSink): FeedSubscription {
     const topic = options.membership?.topic ?? this.#names.of(feed);

@@ -45,9 +45,9 @@ import { TopicDescriber, type TopicDetails } from './topic-details.ts';
 import { readTopics } from './topic-reader.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
-/** About what a checkpoint takes on the wire; never less. */
+/** Estimated size of a checkpoint on the wire; never too low. */
 const CHECKPOINT_BYTES = 1_000;
-/** Opening connects this many producers at a time. */
+/** Producers that `open` connects at the same time. */
 const MAX_SHARDS_OPENING = 16;
 
 interface Administration {
@@ -64,12 +64,11 @@ interface Opened {
 }
 
 /**
- * The feeds on Kafka, written in transactions: one transactional id a shard, so that the brokers refuse whatever a superseded
- * writer still sends, even hours later (README, «One writer at a time», has the figures). Several writers may share the shards;
- * one that is superseded in a shard is refused in that one and goes on in its others.
- *
- * `publish` may be called again before the last call has resolved: order within a feed is that of the calls, and what queues up
- * goes into the next transaction together, which is how throughput is had. There is no order between feeds.
+ * The feeds on Kafka, written in transactions. Each shard has one transactional id, so the brokers refuse everything that a
+ * superseded writer still sends, even hours later (README, «One writer at a time», has the figures). A writer that is superseded
+ * in one of its shards is refused in that shard and continues in the others. `publish` may be called again before the last call
+ * has resolved. The order within a feed is that of the calls; there is no order between feeds. Everything that queues up goes
+ * into the next transaction together, which gives the throughput.
  */
 export class KafkaFeedWriter implements FeedWriter {
   readonly #names: TopicNames;
@@ -88,17 +87,17 @@ export class KafkaFeedWriter implements FeedWriter {
   #opened: Opened | undefined;
   readonly #known = new KnownTopics();
   #checks: Promise<void> = Promise.resolve();
-  /** By fingerprint, as they stood on the topic of schemas: what it is to hold again if it is lost. */
+  /** By fingerprint, as they stood on the topic of schemas; they are written again if the topic is lost. */
   readonly #schemas = new Map<string, string>();
   #schemasLost = false;
-  /** The one saved last. */
+  /** The checkpoint that was saved last. */
   #checkpoint: FeedCheckpoint | undefined;
-  /** The topic that it stands on was lost, and it is not there again. */
+  /** The topic of the checkpoint was lost, and the checkpoint is not there again. */
   #checkpointLost = false;
-  /** A shard of ours was found without owner record. */
+  /** A shard of this writer was found without an owner record. */
   #ownerless = false;
 
-  /** Throws FeedRefused if topics cannot be named so, or there are no such shards. */
+  /** Throws FeedRefused if the prefix makes no valid topic names, or if a shard does not exist. */
   constructor(options: KafkaFeedWriterOptions) {
     const prefix = options.prefix ?? DEFAULT_PREFIX;
     this.#options = options;
@@ -115,21 +114,21 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   /**
-   * The order matters: the owner records first, then the epochs, then a look at the owner records. Whoever writes has seen itself
-   * as the shard's owner after its epoch was given, so a later owner's epoch is newer still.
+   * The order matters: first the owner records, then the epochs, then a look at the owner records. A writer that may write has
+   * seen itself as the shard's owner after it got its epoch, so a later owner's epoch is newer.
    */
   async open(): Promise<void> {
     await this.close();
     try {
       await translated('Taking the feeds over', () => this.#takeOver());
     } catch (failure) {
-      // Its epochs may be the newest, and yet it is not the owner: nothing may be written with them.
+      // The epochs of this writer may be the newest although it is not the owner: it must write nothing with them.
       await this.close();
       throw failure;
     }
   }
 
-  /** Whether what is about the VN is this writer's to write. */
+  /** Whether records about the VN are this writer's to write. */
   owns(vnid: number): boolean {
     return this.#ownedSet.has(shardOf(vnid, this.#shardCount));
   }
@@ -144,7 +143,7 @@ export class KafkaFeedWriter implements FeedWriter {
     );
   }
 
-  /** One request for all that are missing; a feed once found right is not looked at again until a publish fails, or it is lost. */
+  /** One request for all missing topics. A feed that was found right is checked again only after a failed publication or a loss. */
   ensure(feeds: readonly FeedName[]): Promise<Ensured> {
     return translated(`Creating or checking ${feeds.length} feeds`, async () => {
       const { named, failures } = this.#names.named(feeds);
@@ -165,12 +164,12 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   /**
-   * An NVE's topic has several writers, so one that was made anew may have been filled by another past what this one knew: its end
-   * does not show it, and its id is asked for.
+   * An NVE's topic has several writers. If it was made anew, another writer may have filled it past the end that this one knew.
+   * The end does not show this, so the topic's id is checked.
    */
   async #checkShared(batches: readonly FeedBatch[]): Promise<void> {
     const topics = [...this.#names.named(batches.flatMap(({ feed }) => (feed.kind === 'nve' ? [feed] : []))).named.keys()];
-    // What cannot be told now is told by the next look; that brokers do not answer, by the publication.
+    // A failed check is left to the next look; the publication itself fails if brokers do not answer.
     if (topics.length > 0)
       await this.#describe(topics)
         .then((details) => this.#known.compare(details, topics))
@@ -181,7 +180,7 @@ export class KafkaFeedWriter implements FeedWriter {
     const { shards } = this.#writing();
     const byTopic = new Map<string, FeedName>();
     const failures: FeedFailure[] = [];
-    // All of a feed is encoded before any of it is sent: a value that no schema allows leaves nothing written there.
+    // All records of a feed are encoded before any is sent: if a schema does not allow a value, nothing of that feed is written.
     const encoded = batches.flatMap((batch) => {
       const parts = [...byShard(batch, this.#shardCount)].map(([shard, records]) => ({
         writer: shards.get(shard) ?? this.#refuse(shard, batch.feed),
@@ -210,7 +209,7 @@ export class KafkaFeedWriter implements FeedWriter {
     if (failures.length > 0) throw new FeedsFailed(failures);
   }
 
-  /** Compares the ids and the ends of all topics that were met with those that brokers tell. */
+  /** Compares the ids and ends of all topics that were met with the answers of the brokers. */
   async look(): Promise<readonly FeedFailure[]> {
     return translated('Looking at the feeds', async () => {
       const known = this.#known;
@@ -223,7 +222,7 @@ export class KafkaFeedWriter implements FeedWriter {
       this.#checkpointLost ||= lost.includes(distributor);
       if (!this.#opened) await this.open();
       else if (this.#ownerless || lost.includes(schemas) || lost.includes(distributor)) await this.#restoreOwn(this.#opened);
-      // A takeover writes none.
+      // A takeover does not write the checkpoint.
       if (this.#checkpointLost && this.#checkpoint) await this.saveCheckpoint(this.#checkpoint);
       return lost.flatMap((topic) => {
         const feed = this.#names.feedOf(topic);
@@ -245,8 +244,8 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   /**
-   * Reads many feeds together, which is much faster than one after the other: no order between feeds, `read`’s order within
-   * each. Reads what is committed; rejects with FeedUnavailable if one of them does not exist.
+   * Reads many feeds together, which is much faster than one after the other: no order between feeds, `read`’s order within each.
+   * Reads committed records; rejects with FeedUnavailable if a feed does not exist.
    */
   async *readAll(feeds: readonly FeedName[]): AsyncGenerator<FeedItem> {
     const { named: byTopic, failures } = this.#names.named(feeds);
@@ -275,7 +274,7 @@ export class KafkaFeedWriter implements FeedWriter {
     await translated(`Deleting ${feedKey(feed)}`, async () => {
       if (feed.kind === 'vn' && !this.owns(feed.vnid)) this.#refuse(shardOf(feed.vnid, this.#shardCount), feed);
       const shards = this.#opened?.shards;
-      // Any shard may have written to an NVE's feed.
+      // Every shard may have written to an NVE's feed.
       const writers = feed.kind === 'vn' ? [shards?.get(shardOf(feed.vnid, this.#shardCount))] : [...(shards?.values() ?? [])];
       for (const writer of writers) await writer?.renew();
       await (await this.#topics()).delete(this.#names.of(feed));
@@ -291,7 +290,7 @@ export class KafkaFeedWriter implements FeedWriter {
     });
   }
 
-  /** None if the distributors' topic is not there yet. */
+  /** Empty if the distributors' topic does not exist yet. */
   checkpoints(): Promise<readonly PlacedCheckpoint[]> {
     const { distributor } = this.#names;
     const isThere = async (): Promise<boolean> => this.#opened !== undefined || (await (await this.#topics()).list()).includes(distributor);
@@ -317,7 +316,7 @@ export class KafkaFeedWriter implements FeedWriter {
     this.#checkpointLost = false;
   }
 
-  /** Waits for what is being published. The owner records stay: nobody needs to know that the owner is gone. */
+  /** Waits for running publications. The owner records stay: nobody needs to know that the owner is gone. */
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
@@ -348,9 +347,9 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   /**
-   * Schemas, owners and checkpoints on topics of the writer's own that were lost. An owner record is written in its shard's
-   * transaction, which brokers take of nobody who was superseded. Where they have forgotten whose the transactions are too, the
-   * shards are taken over anew.
+   * Writes schemas, owner records and checkpoints again if their topics were lost. An owner record is written in its shard's
+   * transaction, which brokers refuse to a superseded writer; if they have forgotten the transactional ids too, the shards are
+   * taken over anew.
    */
   async #restoreOwn({ owner, plain, shards }: Opened): Promise<void> {
     const topic = this.#names.distributor;
@@ -377,7 +376,7 @@ export class KafkaFeedWriter implements FeedWriter {
     }
   }
 
-  /** Today's and whatever was found on the topic before; those of commands, which registrars write when they start, where it was lost. */
+  /** Writes today's schemas and those that were on the topic before; on a lost topic also those of commands, which registrars write. */
   async #writeSchemas(plain: Producer): Promise<void> {
     const present = await learnSchemas(this.#readClient, this.#groupPrefix, this.#names.schemas, this.#codec, this.#log);
     await restoreSchemas(
@@ -405,8 +404,8 @@ export class KafkaFeedWriter implements FeedWriter {
   }
 
   /**
-   * Throws FeedFenced, naming the shards and who has them, if any of them is another's; FeedUnavailable if nobody is known to have
-   * one: `look` puts that right.
+   * Throws FeedFenced, naming the shards and their owner, if another writer owns one; FeedUnavailable if no owner is known
+   * (`look` repairs that).
    */
   async #assertOwner(writer: string, shards: readonly number[]): Promise<void> {
     const owners = await readOwners(this.#readClient, this.#groupPrefix, this.#names.distributor, this.#log).catch((failure: unknown) => {
@@ -431,17 +430,14 @@ export class KafkaFeedWriter implements FeedWriter {
     throw new FeedRefused(`What was to be written to ${feedKey(feed)} is of shard ${shard}; this writer owns ${formatShards(this.#owned)}`);
   }
 
-  /**
-   * All of them settle before the first failure is told, so that nothing is still under way then. Returns the topics that failed by
-   * themselves.
-   */
+  /** Waits until all have settled, so nothing is under way, then throws the first failure. Returns the topics that failed alone. */
   async #settled(pending: readonly Promise<void>[]): Promise<readonly TopicFailed[]> {
     const failures = await failuresOf(pending);
     if (failures.length > 0) (await this.#topics()).forget();
     return ofTopics(failures);
   }
 
-  /** What keeps topics from being used, by what brokers say of each of them. */
+  /** The topics that cannot be used, with the reason that brokers give for each. */
   async #inTrouble(topics: readonly string[]): Promise<readonly TopicFailed[]> {
     return troubles(topics, await this.#describe(topics));
   }
@@ -466,7 +462,7 @@ export class KafkaFeedWriter implements FeedWriter {
     return (await this.#administration).describer.describe(topics);
   }
 
-  /** kafkajs does not connect an admin client a second time, so there is a new one after each `close`. */
+  /** kafkajs does not connect an admin client a second time, so each `close` is followed by a new one. */
   async #administer(): Promise<Administration> {
     const admin = this.#client.admin();
     try {

@@ -1,3 +1,3 @@
-/** For feeds on simulated brokers, which keep to what this library knows of Kafka. */
+/** For feeds on simulated brokers, which imitate what this library knows of Kafka. */
 export { KnownTopics } from '../known-topics.ts';
 export { byShard, shardOf } from '../sharding.ts';
