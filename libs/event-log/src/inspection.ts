@@ -17,8 +17,8 @@ const KEEP_A_COPY =
   'Keep a copy of the whole folder before anything else, then bring the folder back from a backup, and see «A log that has lost its end» in README.md';
 
 /**
- * SQLite's result codes that say something of the file: ERROR, as of a table that is missing, CORRUPT, NOTADB. Extended ones end in
- * a primary one.
+ * SQLite's result codes that mean damage of the file: ERROR (a missing table, for example), CORRUPT, NOTADB. An extended code
+ * contains its primary code.
  */
 const OF_DAMAGE: ReadonlySet<number> = new Set([1, 11, 26]);
 const PRIMARY_CODE = 0xff;
@@ -32,13 +32,13 @@ export interface Inspected {
 }
 
 /**
- * Reads the whole log before anything may write to it: teaches the codec the schemas it was written with, checks every frame and
- * the chain of every stream, finds the heads, and compares the end with the one that was acknowledged, unless `acknowledged` is null.
- * Throws LogRefused and leaves every file as it was, a WAL included.
+ * Reads the whole log before anything may write to it. It teaches the codec the schemas of the log, checks every frame and the
+ * chain of every stream, finds the heads, and compares the end with the acknowledged one (unless `acknowledged` is null). Throws
+ * LogRefused and leaves every file as it was, including a WAL.
  *
- * SQLite, asked to read a database in WAL mode, makes side files, and a connection that may write empties the WAL when it closes.
- * So a log that was closed in good order is read as immutable, without its side files; one that was not is read with
- * `readonly_shm`, for which the index file (-shm) need only exist: SQLite then recovers the WAL in memory.
+ * When SQLite reads a database in WAL mode, it makes side files, and a connection that may write empties the WAL when it closes.
+ * So a log that was closed properly is read as immutable, without its side files. Any other log is read with `readonly_shm`, for
+ * which the index file (-shm) only needs to exist: SQLite then recovers the WAL in memory.
  */
 export async function inspect(
   directory: LogDirectory,
@@ -77,8 +77,8 @@ export async function inspect(
 }
 
 /**
- * Teaches the codec a schema. Returns the name of its type if that is not here, or says what no field here can hold: a newer build
- * wrote it. Throws for one that is damaged, which its fingerprint tells.
+ * Teaches the codec a schema. If a newer build wrote it (its type is not known here, or a field cannot be resolved), returns the
+ * name of its type; else null. Throws for a damaged schema, which does not match its fingerprint.
  */
 function newerType(codec: EventCodec, fingerprint: string, text: string): string | null {
   const schema = JSON.parse(text) as { readonly name: string };

@@ -94,7 +94,7 @@ export const REFUSAL_CODES = [
   'overloaded',
   'starting',
   'behind',
-  // Another NVA serves it.
+  // Another registrar serves it.
   'misdirected',
   'oracle-unreachable',
   'internal',

@@ -170,7 +170,7 @@ const nameOf = ({ principal, host, operation, permissionType, resourceType, reso
   [principal, host, operation, permissionType, resourceType, resourceName, resourcePatternType].join(' ');
 
 /**
- * Waits until all brokers apply a change of rules. The controller answers earlier: brokers get the rules, or lose them, with the
+ * Waits until the brokers report a change of rules. The controller answers earlier: brokers get the rules, or lose them, with the
  * metadata log. Asks for all rules, or for those of the few principals concerned, until no rule is left for which `isLeft` holds.
  * Throws FeedUnavailable with the rules that are left.
  */

@@ -7,7 +7,7 @@ interface Term {
 /**
  * Leases and lifetimes as soft state in heard time (design/registrars, «Terms are soft»): every `nowMs` comes from one
  * `HeardTime`. A renewal only moves a deadline. Deadlines are in buckets of one second; a term that is found in its bucket before
- * its deadline moves to a later bucket. So a renewal costs the same whatever the number of renewals.
+ * its deadline moves to a later bucket. So a renewal costs the same whatever the number of terms.
  */
 export class Terms {
   readonly #terms = new Map<string, Term>();
