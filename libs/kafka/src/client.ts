@@ -39,5 +39,5 @@ export function createClient(connection: KafkaConnection, clientId: string, log:
   });
 }
 
-/** A reader's way to a client whose log it hears. */
+/** Makes a client whose log goes to the listener. */
 export type ClientFactory = (listener?: (message: string, fields: Readonly<Record<string, unknown>>) => void) => Kafka;
