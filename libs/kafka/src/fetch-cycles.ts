@@ -13,9 +13,7 @@ export interface ClusterLayout {
 }
 
 interface Cycle {
-  answered: boolean;
-  /** kafkajs took the answer: no error stood in it for any topic. */
-  taken: boolean;
+  stage: 'asked' | 'answered' | 'taken';
   /** Topics that the cycle's fetch brought something of. */
   readonly seen: Set<string>;
   bytes: number;
@@ -30,6 +28,37 @@ interface Cycle {
  * has an error, because it was deleted, is thrown away with what it brings of the others), and was not so full that the topic may
  * have had no room in it. With one broker everything is its; with several, nothing is said before the layout is known, and the
  * layout is asked for again when a topic is not heard of any more: its leader may be another by now.
+ *
+ * What becomes of the cycle of a broker, and which topics are told to be quiet (`test/fetch-cycles-table.unit.spec.ts` follows both
+ * tables row by row):
+ *
+ * | the cycle is    | what happens                      | then it is      | quiet are                             |
+ * | --------------- | --------------------------------- | --------------- | ------------------------------------- |
+ * | not there       | a fetch begins                    | asked           | none                                  |
+ * | not there       | the broker answers                | not there       | none                                  |
+ * | asked           | the broker answers                | answered        | none                                  |
+ * | asked           | kafkajs goes on                   | asked           | none: nothing was answered            |
+ * | asked           | the next fetch begins             | asked           | none: the fetch failed inside kafkajs |
+ * | answered        | kafkajs goes on                   | taken           | none                                  |
+ * | answered        | the next fetch begins             | asked           | none: the answer was thrown away      |
+ * | taken           | records of one topic are handled  | taken           | none                                  |
+ * | taken           | records that fill half of it come | taken, but full | none                                  |
+ * | taken           | the next fetch begins             | asked           | the topics that it brought nothing of |
+ * | taken, but full | the next fetch begins             | asked           | none: a topic may have had no room    |
+ * | answered        | positions change                  | not there       | none                                  |
+ * | taken           | positions change                  | not there       | none                                  |
+ *
+ * What is known of the brokers, and whose topics a cycle that was taken tells of:
+ *
+ * | known is                   | what happens                         | then known is              | its cycle tells of       |
+ * | -------------------------- | ------------------------------------ | -------------------------- | ------------------------ |
+ * | one broker                 | nothing                              | one broker                 | every topic              |
+ * | one broker                 | positions change                     | one broker                 | every topic              |
+ * | one broker                 | another broker is fetched from       | several, and not who leads | no topic                 |
+ * | several, and not who leads | the layout is learned                | several, and who leads     | the topics that it leads |
+ * | several, and who leads     | positions change                     | several, and not who leads | no topic                 |
+ * | several, and who leads     | 100 fetches bring nothing of a topic | several, and who leads     | the topics that it leads |
+ * | several, and who leads     | 101 fetches bring nothing of a topic | several, and not who leads | no topic                 |
  */
 export class FetchCycles {
   readonly #maxBytes: number;
@@ -59,9 +88,9 @@ export class FetchCycles {
   begin(nodeId: number, topics: Iterable<string>): void {
     const cycle = this.#cycles.get(nodeId);
     this.#nodes.add(nodeId);
-    this.#cycles.set(nodeId, { answered: false, taken: false, seen: new Set(), bytes: 0 });
+    this.#cycles.set(nodeId, { stage: 'asked', seen: new Set(), bytes: 0 });
     if (this.needsLayout) return;
-    const telling = cycle?.answered === true && cycle.taken && cycle.bytes < this.#maxBytes / 2;
+    const telling = cycle?.stage === 'taken' && cycle.bytes < this.#maxBytes / 2;
     let lost = false;
     for (const topic of topics) {
       const unheard = (this.#unheard.get(topic) ?? 0) + 1;
@@ -78,13 +107,13 @@ export class FetchCycles {
   answered(broker: string): void {
     const nodeId = this.#nodes.size > 1 ? this.#layout?.nodes.get(broker) : [...this.#nodes][0];
     const cycle = nodeId === undefined ? undefined : this.#cycles.get(nodeId);
-    if (cycle) cycle.answered = true;
+    if (cycle?.stage === 'asked') cycle.stage = 'answered';
   }
 
-  /** kafkajs hands over what the answer brought, be it nothing. */
+  /** kafkajs goes on with what the answer brought, be it nothing: no error stood in it for any topic. Without an answer it failed. */
   taken(nodeId: number): void {
     const cycle = this.#cycles.get(nodeId);
-    if (cycle) cycle.taken = true;
+    if (cycle?.stage === 'answered') cycle.stage = 'taken';
   }
 
   delivered(topic: string, offsets: number): void {
