@@ -21,6 +21,80 @@ export interface FollowedFeedOptions {
 /**
  * One feed that is followed: how far its records have been handed over, and whether the table built from them is whole.
  * Consumers come and go beneath it, two at a time while the set of feeds changes; it takes each offset once, in order.
+ *
+ * `test/followed-feed.unit.spec.ts` follows the tables, row by row. How it begins:
+ *
+ * | it is followed with                             | its table is    | for the reason                                |
+ * | ----------------------------------------------- | --------------- | --------------------------------------------- |
+ * | no cursor                                       | to be read anew | first read                                    |
+ * | what is no cursor of this transport             | to be read anew | unknown resume point                          |
+ * | a cursor of a read that had not come to its end | to be read anew | the last read from the start was not finished |
+ * | a cursor older than half of the retention       | to be read anew | last whole                                    |
+ * | a cursor no older than that                     | resumed         | none                                          |
+ *
+ * How it goes on. The first end is the one that the topic had when its reading began; the retention is how long removals are kept:
+ *
+ * | the table is             | what happens                             | then it is               | the sink is told  |
+ * | ------------------------ | ---------------------------------------- | ------------------------ | ----------------- |
+ * | to be read anew          | a record comes                           | being read               | restart, record   |
+ * | to be read anew          | a batch ends before the first end        | being read               | restart           |
+ * | to be read anew          | nothing is left to read                  | whole by this look       | restart, complete |
+ * | being read               | a record comes                           | being read               | record            |
+ * | being read               | a record comes again                     | being read               | nothing           |
+ * | being read               | a batch ends before the first end        | being read               | nothing           |
+ * | being read               | a batch ends at the first end, not now's | whole by this look       | complete          |
+ * | being read               | nothing is left to read                  | whole by this look       | complete          |
+ * | being read               | more than half of the retention goes by  | being read               | nothing           |
+ * | being read               | the topic is made anew                   | to be read anew          | nothing           |
+ * | being read               | its follower leaves                      | closed                   | nothing           |
+ * | resumed                  | a record comes                           | resumed                  | record            |
+ * | resumed                  | a batch ends before the first end        | resumed                  | nothing           |
+ * | resumed                  | a batch ends at the first end, not now's | whole by this look       | complete          |
+ * | resumed                  | more than half of the retention goes by  | to be read anew          | nothing           |
+ * | whole by an earlier look | a record comes                           | whole by an earlier look | record            |
+ * | whole by an earlier look | a batch ends before the end              | whole by an earlier look | nothing           |
+ * | whole by an earlier look | a batch ends at the end                  | whole by this look       | nothing           |
+ * | whole by an earlier look | nothing is left to read                  | whole by this look       | nothing           |
+ * | whole by an earlier look | half of the retention goes by            | whole by an earlier look | nothing           |
+ * | whole by an earlier look | more than half of the retention goes by  | to be read anew          | nothing           |
+ * | whole by an earlier look | the topic is made anew                   | to be read anew          | nothing           |
+ * | whole by an earlier look | its follower leaves                      | closed                   | nothing           |
+ * | closed                   | a record comes                           | closed                   | nothing           |
+ * | closed                   | nothing is left to read                  | closed                   | nothing           |
+ *
+ * What that is for whoever sees only what the sink is told, of one more record and then of nothing more:
+ *
+ * | a table that is          | tells of a record | with a cursor of         | and of the end |
+ * | ------------------------ | ----------------- | ------------------------ | -------------- |
+ * | to be read anew          | restart, record   | no time                  | complete       |
+ * | being read               | record            | no time                  | complete       |
+ * | resumed                  | record            | the cursor it began with | complete       |
+ * | whole by an earlier look | record            | the earlier look         | nothing        |
+ * | whole by this look       | record            | this look                | nothing        |
+ * | closed                   | nothing           | nothing                  | nothing        |
+ *
+ * Whether the topic is still the one that its last record was of, and whether the feed can be followed, are two other matters:
+ *
+ * | its landmark is | what happens           | then it is |
+ * | --------------- | ---------------------- | ---------- |
+ * | not there       | it is lost sight of    | not there  |
+ * | not there       | a record comes         | trusted    |
+ * | trusted         | it is lost sight of    | suspect    |
+ * | suspect         | a record comes         | suspect    |
+ * | suspect         | the landmark is proven | trusted    |
+ * | suspect         | the topic is made anew | not there  |
+ *
+ * | the feed is  | what happens         | then it is   | sink is told |
+ * | ------------ | -------------------- | ------------ | ------------ |
+ * | followed     | it is followed       | followed     | nothing      |
+ * | followed     | it cannot be reached | out of reach | interrupted  |
+ * | followed     | it is denied         | denied       | interrupted  |
+ * | out of reach | it cannot be reached | out of reach | nothing      |
+ * | out of reach | it is denied         | denied       | interrupted  |
+ * | denied       | it cannot be reached | out of reach | interrupted  |
+ * | out of reach | it is followed       | followed     | resumed      |
+ * | denied       | it is followed       | followed     | resumed      |
+ * | left         | it cannot be reached | left         | nothing      |
  */
 export class FollowedFeed {
   readonly topic: string;
