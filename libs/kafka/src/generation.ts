@@ -15,6 +15,47 @@ const RETRIES = 2;
  * Where a topic may be another by now under the same name (after a failure, at a rejoin, from a cursor, and when no fetch kept an
  * eye on it for a while) it is fetched from the feed's landmark on, the last record that the feed took: if that is not what comes
  * first, the feed starts over.
+ *
+ * What its consumer is to do with a topic (`test/generation.unit.spec.ts` follows the table, row by row). Ahead is a consumer whose feed
+ * started over beneath it, told by another generation; turned back is one that was sought elsewhere in the middle of a batch:
+ *
+ * | the consumer is            | what happens                                  | then it is  | and reads on from | the feed          |
+ * | -------------------------- | --------------------------------------------- | ----------- | ----------------- | ----------------- |
+ * | new, its feed at the start | it joins                                      | reading     | the start         | stays             |
+ * | new, its feed further on   | it joins                                      | reading     | the next record   | stays             |
+ * | new, its feed suspect      | it joins                                      | proving     | the landmark      | stays             |
+ * | reading                    | it joins again                                | proving     | the landmark      | stays             |
+ * | reading                    | the next records come                         | reading     | behind both       | takes both        |
+ * | reading                    | a record that it has had comes, and a new one | reading     | behind it         | takes the new one |
+ * | reading                    | a batch without a record ends                 | reading     | behind it         | goes on behind it |
+ * | reading                    | nothing is left to read                       | reading     | where it stood    | is whole          |
+ * | reading                    | no fetch had the topic in sight               | proving     | the landmark      | is suspect        |
+ * | reading                    | its offset is not in the topic                | reading     | the start         | starts over       |
+ * | reading                    | records come after too long                   | turned back | the start         | starts over       |
+ * | reading                    | nothing is left to read, after too long       | reading     | the start         | starts over       |
+ * | reading                    | the follower leaves                           | left        | nowhere           | stays             |
+ * | ahead                      | the next records come                         | turned back | the start         | stays             |
+ * | ahead                      | a batch without a record ends                 | ahead       | behind it         | stays             |
+ * | ahead                      | nothing is left to read                       | reading     | the start         | stays             |
+ * | ahead                      | no fetch had the topic in sight               | ahead       | where it stood    | stays             |
+ * | proving                    | the landmark comes, and one behind it         | reading     | behind it         | takes the new one |
+ * | proving                    | another record comes first                    | turned back | the start         | starts over       |
+ * | proving                    | a batch without a record ends                 | proving     | behind it         | stays             |
+ * | proving                    | nothing is left to read                       | reading     | the start         | starts over       |
+ * | proving, and ahead         | the next records come                         | turned back | the start         | stays             |
+ * | turned back                | its batch ends                                | reading     | where it stood    | stays             |
+ * | left                       | the next records come                         | left        | nowhere           | stays             |
+ * | left                       | nothing is left to read                       | left        | nowhere           | stays             |
+ *
+ * What that is for whoever sees what the feed does then, if the rest of the topic brings no record, or a strange one is the next:
+ *
+ * | a consumer that is | at an end without a record lets the feed | and of a strange record lets the feed |
+ * | ------------------ | ---------------------------------------- | ------------------------------------- |
+ * | reading            | go there                                 | take it                               |
+ * | proving            | stay                                     | start over                            |
+ * | ahead              | stay                                     | stay                                  |
+ * | turned back        | stay                                     | take it                               |
+ * | left               | stay                                     | stay                                  |
  */
 export class Generation implements RunHandlers {
   readonly feeds: ReadonlyMap<string, FollowedFeed>;
