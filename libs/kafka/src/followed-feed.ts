@@ -101,6 +101,8 @@ export class FollowedFeed {
   readonly #options: FollowedFeedOptions;
   /** The next offset to hand over. */
   #next = 0;
+  /** How often it has started over: what was brought before that is not taken after it. */
+  #restarts = 0;
   /** The last record handed over; null before the first since the start. */
   #landmark: Landmark | null = null;
   #isSuspect: boolean;
@@ -166,6 +168,7 @@ export class FollowedFeed {
   /** Reads from the start again, into a fresh table. */
   restart(reason: string): void {
     this.#next = 0;
+    this.#restarts++;
     this.#landmark = null;
     this.proven();
     this.#end = null;
@@ -188,10 +191,11 @@ export class FollowedFeed {
   async records(messages: readonly KafkaMessage[]): Promise<void> {
     const { topic, codec, sink } = this.#options;
     this.#announce();
+    const restarts = this.#restarts;
     for (const message of messages) {
       const unknown = message.value !== null && this.#isUnknown(message.value);
       if (unknown) await this.#options.teach(message.value!);
-      if (this.#closed) return;
+      if (this.#closed || this.#restarts !== restarts) return;
       const offset = Number(message.offset);
       if (offset < this.#next) continue;
       const record = decodeRecord(topic, message, codec);

@@ -40,14 +40,14 @@ class Followed {
   nowMs = NOW_MS;
   #told = 0;
 
-  constructor(resume?: string) {
+  constructor(resume?: string, teach = (): Promise<void> => Promise.resolve()) {
     this.feed = new FollowedFeed({
       topic: 'nvo3.vn.1',
       sink: this.sink,
       resume,
       deleteRetentionMs: REMOVALS_KEPT_MS,
       codec,
-      teach: () => Promise.resolve(),
+      teach,
       clock: { ...systemClock, wallMs: () => this.nowMs },
       log: () => undefined,
     });
@@ -235,5 +235,23 @@ describe('whether a feed can be followed', () => {
     const ifUnreached = followed.told();
     followed.feed.resumed();
     expect([ifUnreached, followed.told()]).toEqual(then(row['then it is']));
+  });
+});
+
+describe('a feed that starts over while it waits for a schema', () => {
+  it('takes nothing more of what came before: that is of a topic which may be another by now', async () => {
+    const { promise: taught, resolve: teach } = Promise.withResolvers<void>();
+    const followed = new Followed(undefined, () => taught);
+    await readTo(followed, FIRST_END);
+    const unknown = messageAt(1);
+    unknown.value!.writeBigUInt64LE(17n, 2);
+    const taking = followed.feed.records([unknown, messageAt(2)]);
+    followed.feed.restart('the topic was made anew');
+    teach();
+    await taking;
+    expect([followed.feed.next, followed.feed.landmark]).toEqual([0, null]);
+    followed.told();
+    await followed.feed.records([messageAt(0), messageAt(1)]);
+    expect(followed.told()).toBe('restart, record, record');
   });
 });
