@@ -37,6 +37,38 @@ export interface AppendListener<W> {
  * A write with a `second` makes one stream's state depend on another's: the second is sent once the first is in the log, and both
  * streams are busy until whoever folds the log has said whether it counted. If either is overtaken, or it did not count, all that
  * was decided behind it on either stream goes with it.
+ *
+ * What becomes of a write, of what was decided on it (the next of its streams), and of one of another stream that was decided last. A pair
+ * is a write with a second, and of what is overtaken those are counted that had been sent (`test/append-queue-table.unit.spec.ts` follows
+ * the table, row by row):
+ *
+ * | a write is         | what happens                                | then it is           | what was decided on it | another stream's |
+ * | ------------------ | ------------------------------------------- | -------------------- | ---------------------- | ---------------- |
+ * | new                | it comes, its stream is free                | sent                 | waits                  | waits            |
+ * | new                | it comes behind one of its stream           | queued               | waits                  | waits            |
+ * | queued             | the one before it is in the log             | sent                 | is sent with it        | is sent          |
+ * | queued             | the one before it is; nobody waits for this | lost                 | goes with it           | is sent          |
+ * | queued             | the one before it is overtaken              | overtaken, 1 counted | goes with it           | is sent          |
+ * | queued             | what came of the one before it is not known | lost                 | goes with it           | is sent          |
+ * | sent               | it is in the log                            | done                 | is sent                | is sent          |
+ * | sent               | another writer was first                    | overtaken, 1 counted | goes with it           | is sent          |
+ * | sent               | the store does not say                      | lost                 | goes with it           | is sent          |
+ * | sent before a pair | another writer was first                    | overtaken, 1 counted | goes with it           | is sent          |
+ * | new, a pair        | it comes, its streams are free              | first sent           | waits                  | waits            |
+ * | new, a pair        | it comes behind one of its second's stream  | queued, a pair       | waits                  | waits            |
+ * | queued, a pair     | the one before it is in the log             | first sent           | waits                  | waits            |
+ * | queued, a pair     | the one before it is overtaken              | overtaken, 1 counted | goes with it           | is sent          |
+ * | first sent         | it is in the log                            | second sent          | waits                  | waits            |
+ * | first sent         | it is in the log; nobody waits for this     | lost                 | goes with it           | is sent          |
+ * | first sent         | another writer was first                    | overtaken, 1 counted | goes with it           | is sent          |
+ * | first sent         | the store does not say                      | lost                 | goes with it           | is sent          |
+ * | second sent        | it is in the log                            | to be told           | waits                  | waits            |
+ * | second sent        | another writer was first                    | overtaken, 1 counted | goes with it           | is sent          |
+ * | second sent        | the store does not say                      | lost                 | goes with it           | is sent          |
+ * | second sent        | the fold: it counts; the answer is lost     | done                 | is sent                | is sent          |
+ * | second sent        | the fold: in vain; the answer is lost       | overtaken, 0 counted | goes with it           | is sent          |
+ * | to be told         | the fold: it counts                         | done                 | is sent                | is sent          |
+ * | to be told         | the fold: in vain                           | overtaken, 0 counted | goes with it           | is sent          |
  */
 export class AppendQueue<W extends Write> {
   readonly #store: EventStore;
