@@ -19,6 +19,32 @@ import {
  *
  * Why not a copy at once: of a million tenant systems it would stop everything for a second, and double the memory. Tenant systems come
  * VN by VN, each with the first of its VNs, so that whoever restores them fills one VN's tables after another.
+ *
+ * What an event does to an entry that it changes (`test/capture-table.unit.spec.ts` follows the table, row by row). The capture hands out
+ * VN 1 and VN 2, and walks through their tenant systems, then over those without a VN:
+ *
+ * | what the event changes           | where the capture is    | what becomes of it               |
+ * | -------------------------------- | ----------------------- | -------------------------------- |
+ * | a tenant system of VN 1 and VN 2 | not begun               | it is handed out next, as it was |
+ * | a tenant system of VN 1 and VN 2 | in VN 1                 | it is handed out next, as it was |
+ * | a tenant system of VN 1 and VN 2 | at the end of VN 1      | nothing: it was handed out       |
+ * | a tenant system of VN 1 and VN 2 | between VN 1 and VN 2   | nothing: it was handed out       |
+ * | a tenant system of VN 1 and VN 2 | in VN 2                 | nothing: it was handed out       |
+ * | a tenant system of VN 1 and VN 2 | over those without a VN | nothing: it was handed out       |
+ * | a tenant system of VN 2          | in VN 1                 | it is handed out next, as it was |
+ * | a tenant system of VN 2          | between VN 1 and VN 2   | it is handed out next, as it was |
+ * | a tenant system of VN 2          | in VN 2                 | it is handed out next, as it was |
+ * | a tenant system of VN 2          | over those without a VN | nothing: it was handed out       |
+ * | a tenant system without a VN     | not begun               | it is handed out next, as it was |
+ * | a tenant system without a VN     | between VN 1 and VN 2   | it is handed out next, as it was |
+ * | a tenant system without a VN     | over those without a VN | it is handed out next, as it was |
+ * | a tenant system without a VN     | behind all of them      | nothing: it was handed out       |
+ * | a tenant system that it makes    | not begun               | nothing: it is left out          |
+ * | a tenant system that it makes    | over those without a VN | nothing: it is left out          |
+ * | VN 1                             | not begun               | it is handed out next, as it was |
+ * | VN 1                             | behind VN 1             | nothing: it was handed out       |
+ * | VN 2                             | behind VN 1             | it is handed out next, as it was |
+ * | a VN that it makes               | not begun               | nothing: it is left out          |
  */
 export class NetworkCapture implements ChangeWatcher {
   readonly frame: SnapshotFrame;
