@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { Network } from '@nva/fold';
-import { Groups } from '@nva/registrar';
+import { RegistrarGroups } from '@nva/registrar';
 import { readGroups } from '../src/config/groups-file.ts';
 import { readConfig } from '../src/index.ts';
 
@@ -67,7 +67,7 @@ describe('GROUPS_FILE', () => {
 });
 
 describe('the group of a command', () => {
-  const groups = (): Groups => new Groups(readGroups(write({ groups: [EAST, REST] })));
+  const groups = (): RegistrarGroups => new RegistrarGroups(readGroups(write({ groups: [EAST, REST] })));
   const of = (type: Parameters<typeof command>[0], fields: Record<string, unknown>): string | undefined =>
     groups().ofCommand(command(type, fields), new Network(), () => null)?.name;
 

@@ -119,7 +119,7 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
     ).toMatch(/^(?:oracle-unreachable|outcome-unknown)$/);
   });
 
-  it('say which of them serves what, and who owns its terms', async () => {
+  it('say which of them serves what, and who owns its deadlines', async () => {
     const { items } = (await at('east-2').get('/v1/oracles').expect(200)).body;
     expect(items).toEqual([
       {
@@ -197,7 +197,7 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
     await attach('rest', 'nve2', 2).expect(200);
   });
 
-  it('answer by themselves what changes nothing and renews nothing, the owner of the terms being gone', async () => {
+  it('answer by themselves what changes nothing and renews nothing, the owner of the deadlines being gone', async () => {
     await attach('east-2', 'nve1', 1).expect(200);
     await attach('east-2', 'nve1', 2, { bindings: [{ bid: 1, vnid: 1, ip: '10.0.0.2', lifetimeS: 600 }] }).expect(200);
     await stop('east-1');
@@ -214,10 +214,10 @@ describe('several NVAs for one VN, each for a group of tenant systems (R34)', ()
 
 describe('the heartbeats of an NVE', () => {
   const beat = (name: Name) => at(name).post('/v1/nves/nve1/heartbeat').send({ incarnation: 1 });
-  const terms = (name: Name): number => services.get(name)!.core.registrarRole!.terms.size;
+  const deadlines = (name: Name): number => services.get(name)!.core.registrarRole!.deadlines.size;
 
   it('reach the owner of its group through any registrar', async () => {
-    expect([terms('east-1'), terms('east-2'), terms('rest')]).toEqual([1, 0, 1]);
+    expect([deadlines('east-1'), deadlines('east-2'), deadlines('rest')]).toEqual([1, 0, 1]);
     const heard: string[] = [];
     services.get('east-1')!.core.registrarRole!.registrar.onRenewal((command) => heard.push(command.type));
     await beat('east-2').expect(200);
@@ -279,10 +279,10 @@ describe('the heartbeats of an NVE', () => {
     await stop('east-1');
     await beat('east-2').expect(503);
     await until(async () => (await ownerOf('east')) === urlOf('east-2'), 10_000);
-    expect(terms('east-2')).toBe(1);
+    expect(deadlines('east-2')).toBe(1);
     await beat('rest').expect(200);
     await start('east-1');
-    expect(terms('east-1')).toBe(0);
+    expect(deadlines('east-1')).toBe(0);
     await beat('east-1').expect(200);
   });
 });

@@ -119,7 +119,7 @@ describe('registrars that share the commands on Kafka', () => {
     expect(failures).toBeLessThan(0);
   });
 
-  it('do each other\u2019s commands, and refuse what only renews a term that another keeps (R34, R24a)', async () => {
+  it('do each other\u2019s commands, and refuse what only renews a deadline that another keeps (R34, R24a)', async () => {
     const file = join(directory, 'groups.json');
     const url = (port: number): string => `http://127.0.0.1:${port}`;
     await writeFile(

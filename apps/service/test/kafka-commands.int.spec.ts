@@ -291,8 +291,8 @@ describe('a command on Kafka', () => {
     await consumer.stop();
     expect(consumer.hears).toBe(false);
     expect(arrivals.deaf).toBe(true);
-    const before = registrarRole!.terms.unheardMs;
-    await until(() => registrarRole!.terms.unheardMs > before + 500, 30_000);
+    const before = registrarRole!.deadlines.unheardMs;
+    await until(() => registrarRole!.deadlines.unheardMs > before + 500, 30_000);
   });
 
   it('gets its original outcome under its key, over Kafka and REST alike, and 422 with another body', async () => {

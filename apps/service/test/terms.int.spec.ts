@@ -22,7 +22,7 @@ afterEach(() => nva.stop());
 async function pass(seconds: number): Promise<void> {
   for (let ms = 0; ms < seconds * 1_000; ms += STEP_MS) {
     clock.advance(STEP_MS);
-    await nva.server.core.registrarRole!.terms.tick();
+    await nva.server.core.registrarRole!.deadlines.tick();
   }
 }
 
@@ -113,7 +113,7 @@ describe('a lease', () => {
   it('starts anew after the process stood still (X6)', async () => {
     await connect();
     clock.advance(3_600_000);
-    await nva.server.core.registrarRole!.terms.tick();
+    await nva.server.core.registrarRole!.deadlines.tick();
     await pass(LEASE_S - 2);
     expect(await status()).toBe('reachable');
   });

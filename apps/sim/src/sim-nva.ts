@@ -1,7 +1,17 @@
 import { assertCheckpointsWithin, Distributor } from '@nva/distributor';
 import { Refusal } from '@nva/identifiers';
 import { FeedFenced, LogEndLost, LogRefused, silentLogger, StoreUnavailable, type Position } from '@nva/ports';
-import { Arrivals, Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Outcome, type Request } from '@nva/registrar';
+import {
+  Arrivals,
+  Election,
+  RegistrarGroups,
+  Registrar,
+  SOLE,
+  DeadlineKeeper,
+  upgradeFold,
+  type Outcome,
+  type Request,
+} from '@nva/registrar';
 import { readLineage, Replica } from '@nva/replica';
 import { Link } from './link.ts';
 import { ProcessClock, SeededIds, type WallOffset } from './process-clock.ts';
@@ -148,7 +158,7 @@ export class SimNva {
     const election =
       registrar && log.kind === 'shared'
         ? new Election(store, replica, clock, logger, {
-            groups: new Groups([group]),
+            groups: new RegistrarGroups([group]),
             group,
             url: this.roles.name,
             probe: (url, id) => this.#probe(life, url, id),
@@ -156,7 +166,7 @@ export class SimNva {
           })
         : null;
     // Groups are told apart by identity.
-    const terms = registrar && new TermKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals);
+    const deadlines = registrar && new DeadlineKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals);
     const writer = this.roles.shards && new SimFeedWriter(brokers, world, life, this.toBrokers, this.roles.shards);
     if (writer) await this.#withinInTime(life, () => assertCheckpointsWithin(store, writer));
     const access = setting.rights
@@ -166,7 +176,7 @@ export class SimNva {
     await replica.start(failed);
     if (registrar) await this.#patiently(life, () => upgradeFold(store, replica, clock, logger, ids));
     await election?.start();
-    terms?.start();
+    deadlines?.start();
     const running: Running = { store, replica, registrar, election, arrivals, distributor: null };
     this.#running = running;
     if (!writer) return;

@@ -103,7 +103,7 @@ const byCommand = new Map(NAMES.flatMap((name) => Object.keys(AGGREGATES[name].c
 const byEvent = new Map(NAMES.flatMap((name) => Object.keys(AGGREGATES[name].events).map((type) => [type, name] as const)));
 
 export const aggregateOfCommand = (command: Command): Aggregate => byCommand.get(command.type)!;
-/** null for an event of the log, the fold or the terms of a group. */
+/** null for an event of the log, the fold or the deadlines of a group. */
 export const aggregateOfEvent = (event: NvaEvent): Aggregate | null => byEvent.get(event.type) ?? null;
 /** The aggregate of a stream, and the rest of the stream's name; null for a stream of something else. */
 export function aggregateOfStream(stream: string): { readonly aggregate: Aggregate; readonly name: string } | null {

@@ -21,4 +21,4 @@ export {
   type TenantSystemEvent,
 } from './tenant-system.ts';
 export * from './vn.decider.ts';
-export type { TermOwner } from './term-owner.ts';
+export type { DeadlineOwner } from './deadline-owner.ts';

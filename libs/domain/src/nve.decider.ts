@@ -1,7 +1,7 @@
 import type { Audit, NvaEvent } from '@nva/codec';
 import { nveIdOnKafka, Refusal, type IpAddress, type MacAddress, type NveId, type SiteId } from '@nva/identifiers';
 import type { Facts } from './facts.ts';
-import type { TermOwner } from './term-owner.ts';
+import type { DeadlineOwner } from './deadline-owner.ts';
 
 /** How many times of identity changes are kept for each NVE: the alarm counts no further. */
 export const MAX_IDENTITY_CHANGES = 32;
@@ -39,7 +39,7 @@ export type NveCommand =
   | { readonly type: 'disconnectNve'; readonly nveId: NveId; readonly forget?: boolean }
   | { readonly type: 'heartbeat'; readonly nveId: NveId; readonly incarnation: number }
   /** From the owner of the lease only. */
-  | ({ readonly type: 'lapseNve'; readonly nveId: NveId; readonly incarnation: number } & TermOwner);
+  | ({ readonly type: 'lapseNve'; readonly nveId: NveId; readonly incarnation: number } & DeadlineOwner);
 
 export type NveEvent = Extract<NvaEvent, { type: 'NveConnected' | 'NveDisconnected' | 'NveLeaseLapsed' | 'NveRestored' | 'NveForgotten' }>;
 

@@ -5,7 +5,7 @@ import type { Facts, TenantSystemName } from './facts.ts';
 import { disconnected } from './nve.decider.ts';
 import type { PassAddress } from './passing.ts';
 import { attachedOrRefuse, movesWithin, NONE, placeOf, type TenantSystem, type TenantSystemEvent } from './tenant-system.ts';
-import type { TermOwner } from './term-owner.ts';
+import type { DeadlineOwner } from './deadline-owner.ts';
 
 /** `tenantId` tells which tenant's tenant system is meant if several have that id. It is absent if the caller can mean only one. */
 export type TenantSystemCommand =
@@ -30,8 +30,13 @@ export type TenantSystemCommand =
       'bid'
     >)
   | { readonly type: 'deregisterBinding'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bid: Bid | 0 }
-  /** From the owner of the terms only, with the exact revision that the terms are based on (R24a). */
-  | ({ readonly type: 'lapseBindings'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly bids: readonly number[] } & TermOwner)
+  /** From the owner of the deadlines only, with the exact revision that the deadlines are based on (R24a). */
+  | ({
+      readonly type: 'lapseBindings';
+      readonly tsId: TsId;
+      readonly tenantId?: TenantId;
+      readonly bids: readonly number[];
+    } & DeadlineOwner)
   | { readonly type: 'changeMac'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly mac: MacAddress }
   | { readonly type: 'connectionFailure'; readonly tsId: TsId; readonly tenantId?: TenantId; readonly nveId: NveId; readonly vnid?: Vnid }
   /** About two tenant systems: `decidePassing` decides it. */

@@ -15,7 +15,7 @@ import {
 /**
  * A snapshot of the network taken in parts while the network goes on: everything as it stood at the position of the log where the capture
  * began. Copy on write: what an event is about to change is taken down first, unless it was handed out already; what came after the
- * position is left out. Owners of terms and NVEs are taken down at the start, VNs and tenant systems in slices as they are asked for.
+ * position is left out. Owners of deadlines and NVEs are taken down at the start, VNs and tenant systems in slices as they are asked for.
  *
  * Why not a copy at once: of a million tenant systems it would stop everything for a second, and double the memory. Tenant systems come
  * VN by VN, each with the first of its VNs, so that whoever restores them fills one VN's tables after another.
@@ -146,4 +146,4 @@ export class NetworkCapture implements ChangeWatcher {
   }
 }
 
-const firstVn = (ts: FoldedTs): FoldedVn | null => ts.state.bindings.find((connection) => connection.vn !== null)?.vn ?? null;
+const firstVn = (ts: FoldedTs): FoldedVn | null => ts.state.bindings.find((binding) => binding.vn !== null)?.vn ?? null;

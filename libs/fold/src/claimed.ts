@@ -1,5 +1,5 @@
 import type { ClaimTable } from './claims.ts';
-import type { Connection, FoldedTs, FoldedVn } from './model.ts';
+import type { FoldedBinding, FoldedTs, FoldedVn } from './model.ts';
 
 /** An address that a tenant system claims in a VN. */
 export interface Claim {
@@ -32,7 +32,7 @@ export function claimsOf(ts: FoldedTs): readonly Claim[] {
 }
 
 /** Index of the first binding in a VN, for things that count once per VN. */
-export function firstInVn(bindings: readonly Connection[], vn: FoldedVn): number {
+export function firstInVn(bindings: readonly FoldedBinding[], vn: FoldedVn): number {
   return bindings.length === 1 ? 0 : bindings.findIndex((b) => b.vn === vn);
 }
 

@@ -1,12 +1,12 @@
 import type { TenantSystem } from '@nva/domain';
-import { Connection, type ConnectedTenantSystem, type FoldedNve, type FoldedVn } from './model.ts';
+import { FoldedBinding, type ConnectedTenantSystem, type FoldedNve, type FoldedVn } from './model.ts';
 
 interface Places {
   readonly vns: ReadonlyMap<number, FoldedVn>;
   nveNamed(nveId: string): FoldedNve;
 }
 
-/** Turns evolved states into the fold's own: bindings become Connections, and equal names share one string. */
+/** Turns evolved states into the fold's own: bindings become FoldedBindings, and equal names share one string. */
 export class Connecting {
   readonly #network: Places;
   readonly #names = new Map<string, string>();
@@ -33,14 +33,14 @@ export class Connecting {
   }
 
   /**
-   * A new binding becomes a Connection to the present incarnation of its VN, if that is alive and the tenant's. An existing
-   * Connection stays.
+   * A new binding becomes a FoldedBinding to the present incarnation of its VN, if that is alive and the tenant's. An existing
+   * FoldedBinding stays.
    */
-  #connect(state: TenantSystem): readonly Connection[] {
+  #connect(state: TenantSystem): readonly FoldedBinding[] {
     return state.bindings.map((binding) => {
-      if (binding instanceof Connection) return binding;
+      if (binding instanceof FoldedBinding) return binding;
       const vn = this.#network.vns.get(binding.vnid);
-      return new Connection(binding, vn?.alive && vn.state.tenantId === state.tenantId ? vn : null);
+      return new FoldedBinding(binding, vn?.alive && vn.state.tenantId === state.tenantId ? vn : null);
     });
   }
 

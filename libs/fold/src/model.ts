@@ -5,9 +5,9 @@ import type { FeedName, Position } from '@nva/ports';
 import { ClaimTable } from './claims.ts';
 import { OrderedMap } from './ordered.ts';
 
-/** A tenant system's state in the fold: its bindings are Connections. */
+/** A tenant system's state in the fold: its bindings are FoldedBindings. */
 export interface ConnectedTenantSystem extends TenantSystem {
-  readonly bindings: readonly Connection[];
+  readonly bindings: readonly FoldedBinding[];
 }
 
 /** A tenant system in the fold. */
@@ -20,9 +20,9 @@ export interface FoldedTs {
 
 /**
  * A binding and what the fold knows about it. It is the binding object in the tenant system's state itself, so a million
- * connections need no second object each.
+ * bindings need no second object each.
  */
-export class Connection implements Binding {
+export class FoldedBinding implements Binding {
   readonly bid: number | null;
   readonly vnid: number;
   readonly vlan: number | null;
@@ -130,8 +130,7 @@ export function mappingValue(ts: TenantSystem, binding: Binding, attachments: re
   };
 }
 
-export const connectionKey = (ts: TenantSystem, binding: Binding): string =>
-  mappingKey({ tsId: ts.tsId, vlan: binding.vlan, ip: binding.ip });
+export const bindingKey = (ts: TenantSystem, binding: Binding): string => mappingKey({ tsId: ts.tsId, vlan: binding.vlan, ip: binding.ip });
 
 export function sameContext(a: VnContext, b: VnContext): boolean {
   return (

@@ -22,14 +22,14 @@ import { Connecting } from './connecting.ts';
 import { Holdings } from './holdings.ts';
 import { claimsOf, eachClaim, firstInVn, moveClaims } from './claimed.ts';
 import {
-  connectionKey,
+  bindingKey,
   FoldedNve,
   FoldedVn,
   memberOf,
   sameContext,
   sameMapping,
   sameMember,
-  type Connection,
+  type FoldedBinding,
   type FoldedMember,
   type FoldedTs,
 } from './model.ts';
@@ -85,7 +85,7 @@ export class Network {
   readonly nvesAlike = new Map<string, FoldedNve[]>();
   readonly tunnelEnds = new TunnelEnds();
   readonly time = new LogTime();
-  /** The owner of the terms of each group. */
+  /** The owner of the deadlines of each group. */
   readonly oracles = new Map<string, FoldedOracle>();
   /** Called before changes while a capture is under way. */
   watcher: ChangeWatcher | null = null;
@@ -275,44 +275,44 @@ export class Network {
 
   #published(ts: FoldedTs): readonly Published[] {
     const published: Published[] = [];
-    for (const connection of ts.state.bindings) {
-      const value = this.mappingOf(ts, connection);
-      if (value) published.push({ vn: connection.vn!, key: connectionKey(ts.state, connection), value, position: connection.position });
+    for (const binding of ts.state.bindings) {
+      const value = this.mappingOf(ts, binding);
+      if (value) published.push({ vn: binding.vn!, key: bindingKey(ts.state, binding), value, position: binding.position });
     }
     return published;
   }
 
-  /** The mapping record of a connection as it is distributed now; null if it is orphaned, withheld or not reachable. */
-  mappingOf(ts: FoldedTs, connection: Connection): Mapping | null {
-    return connection.position === 0 ? null : this.rules.mapping(ts.state, connection, reachedAt(this.nves, ts.state, connection.vnid));
+  /** The mapping record of a binding as it is distributed now; null if it is orphaned, withheld or not reachable. */
+  mappingOf(ts: FoldedTs, binding: FoldedBinding): Mapping | null {
+    return binding.position === 0 ? null : this.rules.mapping(ts.state, binding, reachedAt(this.nves, ts.state, binding.vnid));
   }
 
   /** A mapping is published if its tenant system holds all of its addresses and is reachable (X2). */
-  #current(ts: FoldedTs, connection: Connection): Mapping | null {
-    const { vn } = connection;
+  #current(ts: FoldedTs, binding: FoldedBinding): Mapping | null {
+    const { vn } = binding;
     if (!vn || vn.macs.holder(ts.state.mac) !== ts) return null;
-    if (connection.ip !== null && vn.ips.holder(connection.ip) !== ts) return null;
-    const attachments = reachedAt(this.nves, ts.state, connection.vnid);
-    return attachments.length === 0 ? null : this.rules.mapping(ts.state, connection, attachments);
+    if (binding.ip !== null && vn.ips.holder(binding.ip) !== ts) return null;
+    const attachments = reachedAt(this.nves, ts.state, binding.vnid);
+    return attachments.length === 0 ? null : this.rules.mapping(ts.state, binding, attachments);
   }
 
   #settleMappings(ts: FoldedTs, before: readonly Published[]): void {
     const gone = before.length === 0 ? null : new Set(before);
-    for (const connection of ts.state.bindings) {
-      const value = this.#current(ts, connection);
+    for (const binding of ts.state.bindings) {
+      const value = this.#current(ts, binding);
       if (!value) {
-        connection.position = 0;
+        binding.position = 0;
         continue;
       }
-      const { feed } = connection.vn!;
-      const key = connectionKey(ts.state, connection);
-      const former = gone === null ? undefined : before.find((p) => p.vn === connection.vn && p.key === key);
+      const { feed } = binding.vn!;
+      const key = bindingKey(ts.state, binding);
+      const former = gone === null ? undefined : before.find((p) => p.vn === binding.vn && p.key === key);
       if (former) gone!.delete(former);
       if (former && sameMapping(former.value, value)) {
-        connection.position = former.position;
+        binding.position = former.position;
         continue;
       }
-      connection.position = this.position;
+      binding.position = this.position;
       this.#changes.push({ feed, key, value: { type: 'Mapping', data: value }, previous: former?.position ?? null });
     }
     if (gone) for (const { vn, key, position } of gone) this.#changes.push({ feed: vn.feed, key, value: null, previous: position });
@@ -404,7 +404,7 @@ export class Network {
         const inside = [...new Set(vn.macs.everyone())];
         this.#redo(inside, () => {
           this.#advance(vn, state, revision);
-          for (const ts of inside) for (const connection of ts.state.bindings) if (connection.vn === vn) connection.vn = null;
+          for (const ts of inside) for (const binding of ts.state.bindings) if (binding.vn === vn) binding.vn = null;
         });
         vn.deletedAtMs = this.time.ms;
         this.#changes.push({ feed: vn.feed, key: CONTEXT_KEY, value: null, previous: vn.contextPosition });

@@ -1,7 +1,7 @@
 import type { NvaEvent } from '@nva/codec';
 import type { Position } from '@nva/ports';
 
-/** The registrar that owns a group's terms: the last one that took them over. */
+/** The registrar that owns a group's deadlines: the last one that took them over. */
 export interface FoldedOracle {
   readonly oracleId: string;
   readonly url: string;

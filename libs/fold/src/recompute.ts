@@ -34,7 +34,7 @@ export class Recompute {
   /** `kind vnid address stream` → the position since which the address is claimed. */
   #claims = new Map<string, ClaimSince>();
   readonly #revisions = new Map<string, number>();
-  /** Group → position at which its terms were last taken over. */
+  /** Group → position at which its deadlines were last taken over. */
   readonly #owners = new Map<string, Position>();
   readonly #feeds = new Map<string, FeedName>();
   readonly #versions: readonly FoldRules[];

@@ -2,7 +2,7 @@ import type { Binding } from '@nva/codec';
 import type { Nve, TenantSystem, Vn } from '@nva/domain';
 import type { Position } from '@nva/ports';
 import { eachClaim, firstInVn } from './claimed.ts';
-import { Connection, FoldedVn, type FoldedMember, type FoldedNve, type FoldedTs } from './model.ts';
+import { FoldedBinding, FoldedVn, type FoldedMember, type FoldedNve, type FoldedTs } from './model.ts';
 import { Network } from './network.ts';
 import type { LogTimeState } from './log-time.ts';
 import type { FoldedOracle } from './oracles.ts';
@@ -55,7 +55,7 @@ export interface TenantSystemSnapshot {
   readonly revision: number;
   readonly position: Position;
   /** One per binding: the position of its record (0: no record), or null for an orphaned binding. */
-  readonly connections: readonly (Position | null)[];
+  readonly positions: readonly (Position | null)[];
 }
 
 const plainBinding = ({ bid, vnid, vlan, ip, lifetimeS }: Binding): Binding => ({ bid, vnid, vlan, ip, lifetimeS });
@@ -89,7 +89,7 @@ const tenantSystemAs = (name: string, { state, revision, position }: FoldedTs): 
   state: { ...state, bindings: state.bindings.map(plainBinding) },
   revision,
   position,
-  connections: state.bindings.map((connection) => (connection.vn ? connection.position : null)),
+  positions: state.bindings.map((binding) => (binding.vn ? binding.position : null)),
 });
 
 /** Takes the whole snapshot at once. If other work waits, take it in parts (`NetworkCapture`). */
@@ -107,8 +107,8 @@ export function restore(snapshot: NetworkSnapshot, versions = RULES): Network {
   for (const oracle of snapshot.oracles) restoring.oracle(oracle);
   for (const nve of snapshot.nves) restoring.nve(nve);
   for (const vn of snapshot.vns) restoring.vn(vn);
-  for (const { name, state, revision, position, connections } of snapshot.tenantSystems) {
-    const bindings = state.bindings.map((binding, i) => restoring.connection(binding, connections[i]!));
+  for (const { name, state, revision, position, positions } of snapshot.tenantSystems) {
+    const bindings = state.bindings.map((binding, i) => restoring.binding(binding, positions[i]!));
     restoring.tenantSystem({ state: { ...state, bindings }, revision, position }, name);
   }
   return restoring.finish();
@@ -157,13 +157,13 @@ export class NetworkRestorer {
   }
 
   /** `position` as in TenantSystemSnapshot. */
-  connection(binding: Binding, position: Position | null): Connection {
-    const connection = new Connection(binding, position === null ? null : this.#network.vns.get(binding.vnid)!);
-    connection.position = position ?? 0;
-    return connection;
+  binding(binding: Binding, position: Position | null): FoldedBinding {
+    const folded = new FoldedBinding(binding, position === null ? null : this.#network.vns.get(binding.vnid)!);
+    folded.position = position ?? 0;
+    return folded;
   }
 
-  /** The tenant system becomes part of the fold; `connection` makes its connections. `name` as in TenantSystemSnapshot. */
+  /** The tenant system becomes part of the fold; `binding` makes its bindings. `name` as in TenantSystemSnapshot. */
   tenantSystem(ts: FoldedTs, name: string | null): void {
     const { tsId, bindings, attachments } = ts.state;
     this.#network.tenantSystems.set(name ?? tsId, ts);

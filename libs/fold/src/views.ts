@@ -4,7 +4,7 @@ import type { Facts } from '@nva/domain';
 import { nveIdAlike, nveIdOnKafka } from '@nva/identifiers';
 import type { FeedName, Position } from '@nva/ports';
 import type { TableRecord } from './changes.ts';
-import { connectionKey, type Connection, type FoldedTs, type FoldedVn } from './model.ts';
+import { bindingKey, type FoldedBinding, type FoldedTs, type FoldedVn } from './model.ts';
 import type { Network } from './network.ts';
 
 /** The facts that deciders ask about other aggregates, answered from the fold alone. */
@@ -51,8 +51,8 @@ export function standingOf(ts: FoldedTs): Standing {
   const conflicts: Conflict[] = [];
   const orphaned = new Set<number>();
   const memberships = new Set<number>();
-  for (const connection of ts.state.bindings) {
-    const { vn, vnid, ip } = connection;
+  for (const binding of ts.state.bindings) {
+    const { vn, vnid, ip } = binding;
     if (!vn) {
       orphaned.add(vnid);
       continue;
@@ -75,17 +75,17 @@ export function standingOf(ts: FoldedTs): Standing {
 
 const ascending = (a: number, b: number): number => a - b;
 
-/** One connection in a VN: either distributed, or withheld with the reason. */
-export interface VnConnection {
+/** One binding in a VN: either distributed, or withheld with the reason. */
+export interface BindingInVn {
   readonly ts: FoldedTs;
-  readonly connection: Connection;
+  readonly binding: FoldedBinding;
   readonly mapping: Mapping | null;
 }
 
-export function* connectionsIn(network: Network, vn: FoldedVn): IterableIterator<VnConnection> {
+export function* bindingsIn(network: Network, vn: FoldedVn): IterableIterator<BindingInVn> {
   for (const ts of vn.macs.everyone()) {
-    for (const connection of ts.state.bindings) {
-      if (connection.vn === vn) yield { ts, connection, mapping: network.mappingOf(ts, connection) };
+    for (const binding of ts.state.bindings) {
+      if (binding.vn === vn) yield { ts, binding, mapping: network.mappingOf(ts, binding) };
     }
   }
 }
@@ -104,9 +104,8 @@ export function* recordsOf(network: Network, feed: FeedName): IterableIterator<T
   for (const { nve, position } of vn.members.values()) {
     yield { key: memberKey(nve.nveId), value: { type: 'VnMember', data: network.rules.member(nve.state!) }, position };
   }
-  for (const { ts, connection, mapping } of connectionsIn(network, vn)) {
-    if (mapping)
-      yield { key: connectionKey(ts.state, connection), value: { type: 'Mapping', data: mapping }, position: connection.position };
+  for (const { ts, binding, mapping } of bindingsIn(network, vn)) {
+    if (mapping) yield { key: bindingKey(ts.state, binding), value: { type: 'Mapping', data: mapping }, position: binding.position };
   }
 }
 
@@ -126,7 +125,7 @@ export function resolve(
   const ts = 'mac' in address ? vn?.macs.holder(address.mac) : vn?.ips.holder(address.ip);
   if (!vn || !ts) return [];
   return ts.state.bindings
-    .filter((connection) => connection.vn === vn && ('mac' in address || connection.ip === address.ip))
-    .map((connection) => ({ mapping: network.mappingOf(ts, connection), position: connection.position }))
+    .filter((binding) => binding.vn === vn && ('mac' in address || binding.ip === address.ip))
+    .map((binding) => ({ mapping: network.mappingOf(ts, binding), position: binding.position }))
     .filter((found): found is { mapping: Mapping; position: Position } => found.mapping !== null);
 }

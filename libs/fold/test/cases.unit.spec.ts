@@ -299,7 +299,7 @@ describe('a log that was renewed', () => {
   });
 });
 
-describe('the terms of a group (R34)', () => {
+describe('the deadlines of a group (R34)', () => {
   const takeover = {
     type: 'OracleTookOver',
     data: { audit: auditAt(0), group: 'east', oracleId: 'o', url: 'http://127.0.0.1:1' },

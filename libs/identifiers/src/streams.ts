@@ -6,7 +6,7 @@ export const STREAM_PREFIX = { ts: 'ts-', vn: 'vn-', nve: 'nve-' } as const;
 /** Names of the log's streams: one per aggregate (ARCHITECTURE, «The way of a change»). */
 export const tsStream = (name: string): string => `${STREAM_PREFIX.ts}${name}`;
 export const vnStream = (vnid: number): string => `${STREAM_PREFIX.vn}${vnid}`;
-/** The stream that says which registrar owns the terms of a group (R34). */
+/** The stream that says which registrar owns the deadlines of a group (R34). */
 export const oracleStream = (group: string): string => `oracle-${group}`;
 export const nveStream = (nveId: string): string => `${STREAM_PREFIX.nve}${nveId}`;
 

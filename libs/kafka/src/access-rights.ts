@@ -11,7 +11,7 @@ import {
 import kafkajs, { type AclEntry, type AclFilter, type Admin, type Kafka } from 'kafkajs';
 import { createClient } from './client.ts';
 import { translated } from './failures.ts';
-import { DEFAULT_PREFIX, silent, type KafkaConnection } from './options.ts';
+import { DEFAULT_PREFIX, silent, type KafkaClientOptions } from './options.ts';
 import { TopicNames } from './topics.ts';
 
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
@@ -30,7 +30,7 @@ const NVE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const READS = [AclOperationTypes.READ, AclOperationTypes.DESCRIBE] as const;
 const WRITES = [AclOperationTypes.WRITE, AclOperationTypes.DESCRIBE] as const;
 
-export interface KafkaFeedAccessOptions extends KafkaConnection {
+export interface KafkaFeedAccessOptions extends KafkaClientOptions {
   /** The principal with which an NVE logs in, `{nveId}` standing for its id. `User:{nveId}` by default. */
   readonly principal?: string;
   /** Whether NVEs send commands over Kafka: the rules for that are granted and revoked with the right to the NVE's own feed. */

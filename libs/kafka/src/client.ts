@@ -1,5 +1,5 @@
 import { Kafka, logLevel, type RetryOptions, type SASLOptions } from 'kafkajs';
-import type { KafkaConnection, Log } from './options.ts';
+import type { KafkaClientOptions, Log } from './options.ts';
 
 const CONNECTION_TIMEOUT_MS = 3_000;
 /** A request that a stopped broker does not answer fails after this time. */
@@ -21,7 +21,7 @@ export type Listener = (message: string, fields: Readonly<Record<string, unknown
  * A kafkajs client with the project's limits. What kafkajs logs as errors are mostly attempts before the last one; a final error
  * is thrown.
  */
-export function createClient(connection: KafkaConnection, clientId: string, log: Log, listener?: Listener): Kafka {
+export function createClient(connection: KafkaClientOptions, clientId: string, log: Log, listener?: Listener): Kafka {
   return new Kafka({
     brokers: [...connection.brokers],
     ...(connection.sasl && { sasl: connection.sasl as SASLOptions }),

@@ -5,7 +5,7 @@ import { createClient, PRODUCER_RETRY, RETRY } from './client.ts';
 import { outcomeMessages, receivedCommand, type OutcomeRecord, type ReceivedCommand } from './command-format.ts';
 import { DEFAULT_COMMAND_PARTITIONS, prepareCommandTopics } from './command-topics.ts';
 import { asFeedError } from './failures.ts';
-import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
+import { DEFAULT_PREFIX, silent, type KafkaClientOptions, type Log } from './options.ts';
 import { TopicNames } from './topics.ts';
 
 /** Commands that are handed over, answered and committed together; all of one partition. */
@@ -28,7 +28,7 @@ const MAX_RESTART_MS = 10_000;
 /** Unusable topics of outcomes are checked again after this time. */
 const UNUSABLE_RETRY_MS = 10_000;
 
-export interface CommandConsumerOptions extends KafkaConnection {
+export interface CommandConsumerOptions extends KafkaClientOptions {
   /**
    * Number of partitions when the topic is created. A topic with another number is refused, because order is kept within a
    * partition.

@@ -3,7 +3,7 @@ import type { KafkaMessage, Producer } from 'kafkajs';
 import { createClient, PRODUCER_RETRY } from './client.ts';
 import { ConsumerRun, type RunHandlers } from './consumer-run.ts';
 import { translated } from './failures.ts';
-import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
+import { DEFAULT_PREFIX, silent, type KafkaClientOptions, type Log } from './options.ts';
 import { findEnds } from './topic-ends.ts';
 import type { ClientFactory } from './client.ts';
 import { TopicNames } from './topics.ts';
@@ -14,7 +14,7 @@ const RUN_RETRIES = 12;
 const FIRST_RESTART_MS = 100;
 const MAX_RESTART_MS = 5_000;
 
-export interface KafkaCommandTransportOptions extends KafkaConnection {
+export interface KafkaCommandTransportOptions extends KafkaClientOptions {
   readonly nveId: string;
 }
 

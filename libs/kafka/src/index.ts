@@ -7,4 +7,4 @@ export { CommandConsumer, MAX_COMMANDS_PER_GROUP, type CommandConsumerOptions } 
 export type { OutcomeRecord, ReceivedCommand } from './command-format.ts';
 export { DEFAULT_COMMAND_PARTITIONS } from './command-topics.ts';
 export { KafkaCommandTransport, type KafkaCommandTransportOptions } from './command-transport.ts';
-export type { KafkaConnection, KafkaFeedWriterOptions, KafkaSasl, KafkaTls, Log, LogLevel } from './options.ts';
+export type { KafkaClientOptions, KafkaFeedWriterOptions, KafkaSasl, KafkaTls, Log, LogLevel } from './options.ts';

@@ -21,7 +21,7 @@ export interface KafkaTls {
 }
 
 /** Options of both sides of the feeds on Kafka. */
-export interface KafkaConnection {
+export interface KafkaClientOptions {
   /** Bootstrap addresses, `host:port`. */
   readonly brokers: readonly string[];
   /** First part of every topic, consumer group and transactional id. `nvo3` by default. */
@@ -38,7 +38,7 @@ export interface KafkaConnection {
 export const DEFAULT_PREFIX = 'nvo3';
 export const silent: Log = () => undefined;
 
-export interface KafkaFeedWriterOptions extends KafkaConnection {
+export interface KafkaFeedWriterOptions extends KafkaClientOptions {
   /** Overrides or extends TOPIC_CONFIG. For tests. */
   readonly topicConfig?: Readonly<Record<string, string>>;
   /** All writers of a prefix must use the same number; otherwise they do not fence each other. SHARDS by default. */

@@ -13,12 +13,12 @@ import {
 import { createClient } from './client.ts';
 import { ClusterFollower } from './cluster-follower.ts';
 import { FollowedFeed } from './followed-feed.ts';
-import { DEFAULT_PREFIX, silent, type KafkaConnection, type Log } from './options.ts';
+import { DEFAULT_PREFIX, silent, type KafkaClientOptions, type Log } from './options.ts';
 import { SchemaTeacher } from './schema-teacher.ts';
 import type { ClientFactory } from './client.ts';
 import { TOPIC_CONFIG, TopicNames } from './topics.ts';
 
-export interface KafkaFeedTransportOptions extends KafkaConnection {
+export interface KafkaFeedTransportOptions extends KafkaClientOptions {
   /** Used in the names of the consumer groups, `<prefix>-nve-<nveId>:<n>` (`groupPrefixOf`). */
   readonly nveId: string;
   /**

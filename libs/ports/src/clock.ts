@@ -11,7 +11,7 @@ export interface Timers {
   turn(): Promise<void>;
 }
 
-/** The only source of time: wall time for the record, monotonic time to measure terms, and waiting. */
+/** The only source of time: wall time for the record, monotonic time to measure deadlines, and waiting. */
 export interface Clock extends Timers {
   /** Milliseconds since 1970-01-01T00:00:00Z; may jump. */
   wallMs(): number;

@@ -1,10 +1,10 @@
-import type { Nve, TenantSystem, TermOwner } from '@nva/domain';
+import type { Nve, TenantSystem, DeadlineOwner } from '@nva/domain';
 import { oracleStream } from '@nva/identifiers';
 import { NO_STREAM, randomIds, type Clock, type EventStore, type Ids, type Logger } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf } from './access.ts';
-import type { Group, Groups } from './groups.ts';
-import type { TermScope } from './term-scope.ts';
+import type { RegistrarGroup, RegistrarGroups } from './groups.ts';
+import type { DeadlineScope } from './deadline-scope.ts';
 
 /** How often a registrar probes the owner of its group. */
 export const PROBE_EVERY_MS = 1_000;
@@ -19,8 +19,8 @@ const PAUSE_AFTER_LOSS_MS = 10_000;
 const CALLER = { kind: 'system', part: 'election' } as const;
 
 export interface ElectionOptions {
-  readonly groups: Groups;
-  readonly group: Group;
+  readonly groups: RegistrarGroups;
+  readonly group: RegistrarGroup;
   /** Where other registrars reach this one. */
   readonly url: string;
   /** Whether the registrar with that id answers at the URL. Never rejects, and takes less than PROBE_EVERY_MS. */
@@ -29,12 +29,12 @@ export interface ElectionOptions {
 }
 
 /**
- * Determines the one owner of a group's terms among the registrars that serve the group (design/registrars, «A group's terms have
+ * Determines the one owner of a group's deadlines among the registrars that serve the group (design/registrars, «A group's deadlines have
  * one owner»): the last registrar that wrote `OracleTookOver` to the group's stream, at the exact revision. The others probe it,
  * and one of them takes over when it does not answer. It does not matter whether an earlier owner knows that it is superseded:
  * its lapses are void (`isVoid`).
  */
-export class Election implements TermScope {
+export class Election implements DeadlineScope {
   readonly oracleId: string;
   readonly #ids: Ids;
   readonly #store: EventStore;
@@ -64,11 +64,11 @@ export class Election implements TermScope {
     });
   }
 
-  get group(): Group {
+  get group(): RegistrarGroup {
     return this.#options.group;
   }
 
-  owner(): TermOwner | null {
+  owner(): DeadlineOwner | null {
     const oracle = this.#replica.network.oracles.get(this.group.name);
     return oracle?.oracleId === this.oracleId ? { group: this.group.name, owner: oracle.position } : null;
   }

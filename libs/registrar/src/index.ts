@@ -9,5 +9,5 @@ export { IDEMPOTENCY_WINDOW_MS } from './idempotency.ts';
 export { NOTHING_PENDING, QuotaKeeper } from './quota-keeper.ts';
 export * from './registrar.ts';
 export * from './request.ts';
-export * from './term-keeper.ts';
-export { SOLE, type TermScope } from './term-scope.ts';
+export * from './deadline-keeper.ts';
+export { SOLE, type DeadlineScope } from './deadline-scope.ts';

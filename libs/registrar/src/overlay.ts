@@ -1,4 +1,4 @@
-import { factsOf, foldedOf, Connection, type FoldedTs, type Network } from '@nva/fold';
+import { factsOf, foldedOf, FoldedBinding, type FoldedTs, type Network } from '@nva/fold';
 import type { Binding, NvaEvent } from '@nva/codec';
 import {
   evolve,
@@ -358,7 +358,7 @@ function claimKeys(ts: TenantSystem): ReadonlySet<string> {
 const claimsBy = ({ mac }: TenantSystem, { vnid, ip }: Binding): readonly string[] =>
   ip === null ? [claimKey(vnid, 'mac', mac)] : [claimKey(vnid, 'mac', mac), claimKey(vnid, 'ip', ip)];
 
-const isOrphaned = (binding: Binding): boolean => binding instanceof Connection && binding.vn === null;
+const isOrphaned = (binding: Binding): boolean => binding instanceof FoldedBinding && binding.vn === null;
 
 /** The event as the fold will read it: every binding that it registers counts as registered anew, whatever it was decided on. */
 function asWritten<E extends NvaEvent>(event: E): E {

@@ -76,7 +76,8 @@ describe('a write', () => {
   ]);
 
   const isOfTwo = (state: string): boolean => /, a pair|first|second|told/.test(state);
-  const nextOf = (state: string): readonly Write[] => (state.endsWith('before a pair') ? NEXT_ARE_TWO : isOfTwo(state) ? NEXT_OF_TWO : NEXT);
+  const nextOf = (state: string): readonly Write[] =>
+    state.endsWith('before a pair') ? NEXT_ARE_TWO : isOfTwo(state) ? NEXT_OF_TWO : NEXT;
   const comes = (held: Held, state: string): void => {
     held.queue.send([isOfTwo(state) ? TWO : ONE]);
     held.queue.send([...nextOf(state), OTHER]);

@@ -2,12 +2,21 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '@nva/domain/testing';
 import { silentLogger } from '@nva/ports';
 import { Replica } from '@nva/replica';
-import { Election, Groups, MISSES_BEFORE_TAKEOVER, PROBE_EVERY_MS, Registrar, TermKeeper, type Group, type Request } from '../src/index.ts';
+import {
+  Election,
+  RegistrarGroups,
+  MISSES_BEFORE_TAKEOVER,
+  PROBE_EVERY_MS,
+  Registrar,
+  DeadlineKeeper,
+  type RegistrarGroup,
+  type Request,
+} from '../src/index.ts';
 import { attach, ManualClock, nve, openLog, OPERATOR, vn, type LogFixture } from './harness.ts';
 
-const EAST: Group = { name: 'east', urls: [], nves: [], sites: ['s'], tenants: [], rest: false };
-const REST: Group = { name: 'rest', urls: [], nves: [], sites: [], tenants: [], rest: true };
-const GROUPS = new Groups([EAST, REST]);
+const EAST: RegistrarGroup = { name: 'east', urls: [], nves: [], sites: ['s'], tenants: [], rest: false };
+const REST: RegistrarGroup = { name: 'rest', urls: [], nves: [], sites: [], tenants: [], rest: true };
+const GROUPS = new RegistrarGroups([EAST, REST]);
 
 let log: LogFixture;
 /** Registrars that do not answer. */
@@ -21,11 +30,11 @@ class Node {
   readonly replica = new Replica(log.store, silentLogger);
   readonly registrar = new Registrar(log.store, this.replica, this.clock, silentLogger);
   readonly election: Election;
-  readonly terms: TermKeeper;
+  readonly deadlines: DeadlineKeeper;
 
   constructor(
     readonly url: string,
-    group: Group,
+    group: RegistrarGroup,
   ) {
     this.election = new Election(log.store, this.replica, this.clock, silentLogger, {
       groups: GROUPS,
@@ -33,7 +42,7 @@ class Node {
       url,
       probe: async (where) => (this.clock.advance(heldUpMs), !silent.has(where)),
     });
-    this.terms = new TermKeeper(this.registrar, this.replica, this.clock, silentLogger, this.election);
+    this.deadlines = new DeadlineKeeper(this.registrar, this.replica, this.clock, silentLogger, this.election);
   }
 
   static async start(url: string, group = EAST): Promise<Node> {
@@ -42,7 +51,7 @@ class Node {
       throw cause;
     });
     await node.election.look();
-    node.terms.start();
+    node.deadlines.start();
     return node;
   }
 
@@ -59,7 +68,7 @@ class Node {
   async pass(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += 100) {
       this.clock.advance(100);
-      await this.terms.tick();
+      await this.deadlines.tick();
     }
   }
 
@@ -69,7 +78,7 @@ class Node {
 
   async stop(): Promise<void> {
     await this.election.stop();
-    await this.terms.stop();
+    await this.deadlines.stop();
     await this.replica.stop();
   }
 }
@@ -161,7 +170,7 @@ describe('the owner of a group (R34)', () => {
     expect([a.owns(), b.owns()]).toEqual([true, true]);
     await a.submit(nve('nve1', { leaseS: 2 }), nve('nve2', { leaseS: 2, siteId: 'elsewhere' }));
     await b.caughtUp();
-    expect([a.terms.size, b.terms.size]).toEqual([1, 1]);
+    expect([a.deadlines.size, b.deadlines.size]).toEqual([1, 1]);
     await b.pass(5_000);
     await expect.poll(() => status(a, 'nve2'), { timeout: 240_000 }).toBe('lapsed');
     expect(status(a)).toBe('reachable');
@@ -189,7 +198,7 @@ describe('a lease', () => {
     await a.caughtUp();
     expect(status(a)).toBe('reachable');
     await a.pass(10_000);
-    expect(status(a), 'the former owner keeps no term any more').toBe('reachable');
+    expect(status(a), 'the former owner keeps no deadline any more').toBe('reachable');
   });
 
   it('of a live NVE never lapses by an owner that was stopped, superseded, and continued (X6)', async () => {
@@ -212,7 +221,7 @@ describe('a lease', () => {
       },
     ]);
     a.clock.advance(60_000);
-    await a.terms.tick();
+    await a.deadlines.tick();
     await b.caughtUp();
     expect((await Array.fromAsync(log.store.readStream('nve-nve1'))).map(({ event }) => event.type)).toEqual([
       'NveConnected',
@@ -232,11 +241,11 @@ describe('a lifetime', () => {
       attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 3 }] }),
     );
     await b.caughtUp();
-    expect([a.terms.size, b.terms.size]).toEqual([1, 0]);
+    expect([a.deadlines.size, b.deadlines.size]).toEqual([1, 0]);
     await a.submit(command('attach', { tsId: 't1', nveId: 'nve2', tenantId: 'red', vmId: 'vm-t1', mac: '02:00:00:00:00:01' }));
     await b.caughtUp();
     await a.pass(10_000);
-    expect([a.terms.size, b.terms.size, bindings(a)]).toEqual([0, 1, 1]);
+    expect([a.deadlines.size, b.deadlines.size, bindings(a)]).toEqual([0, 1, 1]);
     await b.pass(6_000);
     await expect.poll(() => bindings(a), { timeout: 240_000 }).toBe(0);
   });

@@ -9,7 +9,7 @@ import { Network } from '@nva/fold';
 import { silentLogger, systemTimers, type Clock, type EventStore } from '@nva/ports';
 import { Replica } from '@nva/replica';
 import type { KeyBounds } from '../src/idempotency.ts';
-import { Registrar, TermKeeper, type Answer, type Caller, type Outcome, type Request } from '../src/index.ts';
+import { Registrar, DeadlineKeeper, type Answer, type Caller, type Outcome, type Request } from '../src/index.ts';
 
 export class ManualClock implements Clock {
   wall = 1_790_000_000_000;
@@ -40,7 +40,7 @@ export const OPERATOR: Caller = { kind: 'operator', name: 'spec' };
 export interface Node {
   readonly registrar: Registrar;
   readonly replica: Replica;
-  readonly terms: TermKeeper;
+  readonly deadlines: DeadlineKeeper;
   submit(...commands: Command[]): Promise<Outcome[]>;
   send(request: Partial<Request> & { command: Command }): Promise<Outcome>;
   stop(): Promise<void>;
@@ -59,7 +59,7 @@ export async function startNode(
 ): Promise<Node> {
   const replica = new Replica(store, silentLogger, { network });
   const registrar = new Registrar(store, replica, clock, silentLogger, { ...(quotas && { quotas }), ...(keyBounds && { keyBounds }) });
-  const terms = new TermKeeper(registrar, replica, clock, silentLogger);
+  const deadlines = new DeadlineKeeper(registrar, replica, clock, silentLogger);
   await replica.start((cause) => {
     throw cause;
   });
@@ -67,11 +67,11 @@ export async function startNode(
   return {
     registrar,
     replica,
-    terms,
+    deadlines,
     submit: (...commands) => registrar.submit(commands.map((c) => complete({ command: c }))),
     send: async (request) => (await registrar.submit([complete(request)]))[0]!,
     stop: async () => {
-      await terms.stop();
+      await deadlines.stop();
       await replica.stop();
     },
   };

@@ -3,7 +3,7 @@ import { systemClock } from '@nva/ports';
 import { describe, expect, it } from 'vitest';
 import { HeardTime, TICK_MS, TOLERANCE_MS } from '../src/heard-time.ts';
 import { Arrivals } from '../src/hearing.ts';
-import { Terms } from '../src/terms.ts';
+import { Deadlines } from '../src/deadlines.ts';
 
 const LEASE_MS = 5_000;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -49,15 +49,15 @@ describe('heard time', () => {
     );
   });
 
-  it('ends no term of an NVE that renews it within its length of the process being there, however it is held up, and ends that of a silent one', () => {
+  it('ends no deadline of an NVE that renews it within its length of the process being there, however it is held up, and ends that of a silent one', () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(fc.constant(TICK_MS), fc.integer({ min: TICK_MS, max: 9_000 })), { minLength: 200, maxLength: 400 }),
         (looks) => {
           const heard = new HeardTime(0);
-          const terms = new Terms(0);
-          terms.start('punctual', LEASE_MS, 0);
-          terms.start('silent', LEASE_MS, 0);
+          const deadlines = new Deadlines(0);
+          deadlines.start('punctual', LEASE_MS, 0);
+          deadlines.start('silent', LEASE_MS, 0);
           let nowMs = 0;
           const lapsed: string[] = [];
           // It sends every second, whether the process listens or not; what has come is read after the look, and before anything lapses.
@@ -66,11 +66,11 @@ describe('heard time', () => {
             nowMs += stepMs;
             heard.tick(nowMs);
             const lookMs = heard.at(nowMs);
-            for (; sentMs + 1_000 <= nowMs; sentMs += 1_000) terms.renew('punctual', heard.at(nowMs));
-            lapsed.push(...terms.due(lookMs, 10));
+            for (; sentMs + 1_000 <= nowMs; sentMs += 1_000) deadlines.renew('punctual', heard.at(nowMs));
+            lapsed.push(...deadlines.due(lookMs, 10));
           }
           for (let i = 0; i < 100; i++) heard.tick((nowMs += TICK_MS));
-          lapsed.push(...terms.due(heard.at(nowMs), 10).filter((name) => name === 'silent'));
+          lapsed.push(...deadlines.due(heard.at(nowMs), 10).filter((name) => name === 'silent'));
           expect(lapsed).toEqual(['silent']);
         },
       ),

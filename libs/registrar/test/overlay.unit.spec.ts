@@ -152,7 +152,7 @@ describe('the overlay over what is folded', () => {
               given,
               [...names].map((name) => overlay.tenantSystem(name)).filter((ts) => ts !== null),
             );
-            // Takeovers are no commands, and who decides a lapse owns the terms as far as it knows.
+            // Takeovers are no commands, and who decides a lapse owns the deadlines as far as it knows.
             if ((next.type as string) === 'takeOver' || 'group' in next) return;
             const stream = streamOf(next, overlay);
             const request = { command: next, caller: OPERATOR, correlationId: 'c' };

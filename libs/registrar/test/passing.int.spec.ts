@@ -127,13 +127,13 @@ describe('a passing', () => {
   });
 
   it('that did not count renews no lifetime (R24a)', async () => {
-    node.terms.start();
+    node.deadlines.start();
     await node.submit(command('registerBinding', { tsId: 'a', bid: 7, lifetimeS: 10 }));
     const audit = { recordedAt: clock.wall, actor: 'a', correlationId: 'c', idempotencyKey: null, requestDigest: null };
     const bindings = (): number => node.replica.network.tenantSystems.get('a')!.state.bindings.length;
     for (let passed = 0; passed < 13_000; passed += 100) {
       clock.advance(100);
-      await node.terms.tick();
+      await node.deadlines.tick();
       if (passed !== 8_000) continue;
       const line = { bid: 7, vnid: 1, vlan: null, ip: VIP, lifetimeS: 10 };
       const { revision } = node.registrar.standing('ts-a');
@@ -221,12 +221,12 @@ describe('a passing', () => {
   });
 
   it('takes a lifetime along, which begins anew (R24a)', async () => {
-    node.terms.start();
+    node.deadlines.start();
     const bindings = (tsId: string): number => node.replica.network.tenantSystems.get(tsId)!.state.bindings.length;
     const elapse = async (ms: number): Promise<void> => {
       for (let passed = 0; passed < ms; passed += 100) {
         clock.advance(100);
-        await node.terms.tick();
+        await node.deadlines.tick();
       }
     };
     await node.submit(command('registerBinding', { tsId: 'a', bid: 7, lifetimeS: 10 }));

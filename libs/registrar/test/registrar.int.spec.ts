@@ -233,12 +233,12 @@ describe('an id of a tenant system that two tenants have', () => {
       attach('t1', 'nve1', 1, { bindings: [{ vnid: 1, ip: '192.0.2.1', lifetimeS: 5 }] }),
       attach('t1', 'nve1', 2, { tenantId: 'blue', bindings: [{ vnid: 9, ip: '192.0.2.1', lifetimeS: 3 }] }),
     );
-    node.terms.start();
+    node.deadlines.start();
     const bound = (tenantId: string): number => node.replica.network.namesakes.of('t1', tenantId)!.state.bindings.length;
     for (let ms = 0; ms < 8_000 && bound('blue') > 0; ms += 100) {
       if (ms % 1_000 === 0) await node.submit(command('registerBinding', { tsId: 't1', tenantId: 'red', bid: 0 }));
       clock.advance(100);
-      await node.terms.tick();
+      await node.deadlines.tick();
       await node.replica.passed((await log.store.head()).position);
     }
     expect([bound('red'), bound('blue')]).toEqual([1, 0]);
@@ -563,15 +563,15 @@ describe('when the log does not answer', () => {
   });
 });
 
-describe('terms', () => {
-  beforeEach(() => node.terms.start());
+describe('deadlines', () => {
+  beforeEach(() => node.deadlines.start());
 
   const until = (condition: () => boolean): Promise<void> => waitUntil(String(condition), () => (condition() ? null : 'not so'));
   /** Time passes as a running process sees it: in ticks. */
   const pass = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 100) {
       clock.advance(100);
-      await node.terms.tick();
+      await node.deadlines.tick();
     }
   };
   const status = (): string | undefined => node.replica.network.nves.get('nve3')?.state?.status;
@@ -605,13 +605,13 @@ describe('terms', () => {
     await node.submit(nve('nve3', { leaseS: 10 }));
     await pass(9_000);
     clock.advance(60_000);
-    await node.terms.tick();
+    await node.deadlines.tick();
     await pass(9_000);
     expect(status()).toBe('reachable');
     await node.stop();
     node = await startNode(log.store, clock);
     clock.advance(60_000);
-    node.terms.start();
+    node.deadlines.start();
     await pass(9_000);
     expect(status()).toBe('reachable');
     await pass(4_000);

@@ -15,7 +15,7 @@ import {
   FeedDigests,
   NetworkRestorer,
   RULES,
-  type Connection,
+  type FoldedBinding,
   type CurrentDigest,
   type FoldRules,
   type Network,
@@ -198,7 +198,7 @@ class Filling {
     };
   }
 
-  readonly #connection = (binding: SnapshotConnection): Connection => this.#restorer.connection(binding, binding.position);
+  readonly #binding = (binding: SnapshotConnection): FoldedBinding => this.#restorer.binding(binding, binding.position);
   readonly #place = ({ nve, logicalInterface, state }: SnapshotAttachment): Attachment => ({
     nveId: this.#nveIds[nve]!,
     logicalInterface,
@@ -228,7 +228,7 @@ class Filling {
       vmId,
       mac,
       attachments: exactly(attachments, this.#place),
-      bindings: exactly(bindings, this.#connection),
+      bindings: exactly(bindings, this.#binding),
       failures: failures.length === 0 ? NONE : failures.map(({ nveId, vnid }) => ({ nveId, vnid })),
       mobility,
       moves: moves.length === 0 ? NONE : moves,

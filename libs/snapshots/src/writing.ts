@@ -204,7 +204,7 @@ class SnapshotWriter {
     };
   }
 
-  #tenantSystem({ name, state, connections, revision, position }: TenantSystemSnapshot): SnapshotTenantSystem {
+  #tenantSystem({ name, state, positions, revision, position }: TenantSystemSnapshot): SnapshotTenantSystem {
     const { tsId, tenantId, vmId, mac, attachments, bindings, failures, mobility, moves, place, awaits } = state;
     return {
       tsId,
@@ -217,7 +217,7 @@ class SnapshotWriter {
         logicalInterface,
         state: phase,
       })),
-      bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }, i) => ({ bid, vnid, vlan, ip, lifetimeS, position: connections[i]! })),
+      bindings: bindings.map(({ bid, vnid, vlan, ip, lifetimeS }, i) => ({ bid, vnid, vlan, ip, lifetimeS, position: positions[i]! })),
       failures,
       mobility,
       moves,

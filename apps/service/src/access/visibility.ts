@@ -1,7 +1,7 @@
 import type { FoldedTs, Network } from '@nva/fold';
 import { tsNameOfCommand, type TenantSystemNames } from '@nva/domain';
 import { Refusal, type TenantId, type TsId } from '@nva/identifiers';
-import { nameable, type Caller, type Group } from '@nva/registrar';
+import { nameable, type Caller, type RegistrarGroup } from '@nva/registrar';
 
 /** What a caller may read: an operator everything; an NVE itself, the VNs that it is in, and the tenant systems attached to it. */
 export class Visibility {
@@ -66,7 +66,7 @@ export class Visibility {
    * What a group serves, as far as it is the caller's: of NVEs, sites and tenants an NVE is shown its own. null for a group that
    * serves nothing of it.
    */
-  group(group: Group): Group | null {
+  group(group: RegistrarGroup): RegistrarGroup | null {
     if (this.#caller.kind !== 'nve') return group;
     const { nveId } = this.#caller;
     const nve = this.#network.nves.get(nveId);

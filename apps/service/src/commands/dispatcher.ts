@@ -1,6 +1,15 @@
 import { isTenantSystemCommand, type Command } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
-import { actorOf, refusalFor, type Arrivals, type Caller, type Group, type Groups, type Outcome, type Request } from '@nva/registrar';
+import {
+  actorOf,
+  refusalFor,
+  type Arrivals,
+  type Caller,
+  type RegistrarGroup,
+  type RegistrarGroups,
+  type Outcome,
+  type Request,
+} from '@nva/registrar';
 import type { Replica } from '@nva/replica';
 import { requestOf } from './command-answers.ts';
 import { waves, type Piece } from './command-pieces.ts';
@@ -35,7 +44,7 @@ export interface DispatcherOptions {
 
 /**
  * Where a command is decided. By this registrar, unless it belongs to another group (R34): then by one of that group. A renewal, which
- * records nothing, must reach the owner of the group's terms; a registrar that is not it passes it on.
+ * records nothing, must reach the owner of the group's deadlines; a registrar that is not it passes it on.
  */
 export class Dispatcher {
   readonly #turns: CallerTurns;
@@ -46,7 +55,7 @@ export class Dispatcher {
   readonly #losses: LossWatch;
   readonly #forwards: boolean;
   readonly #registrarRole: RegistrarRole;
-  readonly #groups: Groups | null;
+  readonly #groups: RegistrarGroups | null;
   readonly #sweeper: Sweeper;
   /** By request, when all that came with it up to its last sweep is done. */
   readonly #sweeping = new WeakMap<RequestContext, Promise<unknown>>();
@@ -118,7 +127,7 @@ export class Dispatcher {
     const places = lines.map((line) => this.#place(line, context));
     const results: Result[] = [];
     const own = places.flatMap((place, i) => (place === 'here' ? [i] : []));
-    const elsewhere = new Map<Group, number[]>();
+    const elsewhere = new Map<RegistrarGroup, number[]>();
     places.forEach((place, i) => {
       if (place instanceof Refusal) results[i] = { refusal: place };
       else if (place !== 'here') elsewhere.set(place, [...(elsewhere.get(place) ?? []), i]);
@@ -150,7 +159,7 @@ export class Dispatcher {
   /**
    * Decides commands of many callers, each in its caller's turn; those about one tenant system are decided in the order in which they came.
    * Never rejects. Nothing is passed on: these callers have no token that another registrar would take, and the revisions of the log keep a
-   * decision safe wherever it is made. A renewal, which records nothing and so must reach the owner of the term, is refused where that is
+   * decision safe wherever it is made. A renewal records nothing and must reach the owner of the deadline; it is refused where that is
    * another process.
    */
   decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]>;
@@ -230,11 +239,11 @@ export class Dispatcher {
     }
   }
 
-  #groupOf(command: Command, caller: Caller): Group | null {
+  #groupOf(command: Command, caller: Caller): RegistrarGroup | null {
     return this.#groups!.ofCommand(command, this.#replica.network, (about) => this.#registrarRole.registrar.tenantSystemOf(about, caller));
   }
 
-  #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | Group | Refusal {
+  #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | RegistrarGroup | Refusal {
     const ts = isTenantSystemCommand(command) ? this.#registrarRole.registrar.tenantSystemOf(command, caller) : null;
     // What the caller may not do is refused here. Which group it would belong to, if any, is not the caller's to know.
     if (refusalFor(caller, command, ts)) return 'here';
@@ -291,7 +300,11 @@ export class Dispatcher {
   }
 
   /** The owner of the group first. */
-  async #forward(group: Group, lines: readonly Line[], { authorization, correlationId }: RequestContext): Promise<readonly Result[]> {
+  async #forward(
+    group: RegistrarGroup,
+    lines: readonly Line[],
+    { authorization, correlationId }: RequestContext,
+  ): Promise<readonly Result[]> {
     const owner = this.#replica.network.oracles.get(group.name)?.url;
     const urls = owner === undefined ? group.urls : [owner, ...group.urls.filter((url) => url !== owner)];
     try {
@@ -316,7 +329,7 @@ function withoutLine(answer: ForwardedAnswer): ForwardedAnswer {
 
 const notOverKafka = (): Refusal =>
   new Refusal('rest-only', 'nothing changed, and the lifetime or lease is kept by another registrar: renew it over REST', { row: 'R34' });
-const notOwner = (group: Group): Refusal =>
+const notOwner = (group: RegistrarGroup): Refusal =>
   new Refusal('oracle-unreachable', `another registrar is taking the terms of group ${group.name} over; try again in a moment`, {
     actual: group.name,
   });

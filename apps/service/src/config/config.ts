@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
 import type { Quotas } from '@nva/domain';
-import type { Group } from '@nva/registrar';
+import type { RegistrarGroup } from '@nva/registrar';
 import type { IdentityRate } from './alarms.ts';
 import { ConfigError, file, flag, given, integer, refused, share, text, url, type Environment } from './environment.ts';
 import { readGroups } from './groups-file.ts';
@@ -50,7 +50,7 @@ export interface NvaConfig {
   readonly maxStreams: number;
   readonly maxStreamsPerCaller: number;
   /** Which registrars serve what (R34); null where all of them serve all. */
-  readonly groups: readonly Group[] | null;
+  readonly groups: readonly RegistrarGroup[] | null;
   /** Name of the group that this process serves. */
   readonly group: string | null;
   /** Where other registrars reach this one. */
@@ -133,7 +133,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
   return config;
 }
 
-/** Registrars that share a log must know of each other, or each of them would take every term for its own. */
+/** Registrars that share a log must know of each other, or each of them would take every deadline for its own. */
 function checkGroups({ groups, group, advertisedUrl, eventStore }: NvaConfig): void {
   if (groups && !groups.some(({ name }) => name === group))
     throw refused('GROUP', { why: `, one of ${groups.map(({ name }) => name).join(', ')}`, got: group ?? '' });

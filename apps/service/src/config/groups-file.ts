@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isObject } from '@nva/commands';
 import { parseNveId, parseSiteId, parseTenantId, Refusal } from '@nva/identifiers';
-import type { Group } from '@nva/registrar';
+import type { RegistrarGroup } from '@nva/registrar';
 import { ConfigError, parseUrl } from './environment.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -16,7 +16,7 @@ const MAX_GROUPS = 256;
  *
  * Throws ConfigError.
  */
-export function readGroups(file: string): readonly Group[] {
+export function readGroups(file: string): readonly RegistrarGroup[] {
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(file, 'utf8'));
@@ -42,7 +42,7 @@ export function readGroups(file: string): readonly Group[] {
   return groups;
 }
 
-function groupOf(entry: unknown): Group {
+function groupOf(entry: unknown): RegistrarGroup {
   if (!isObject(entry)) throw new ConfigError('GROUPS_FILE: a group is an object');
   for (const field in entry)
     if (!FIELDS.includes(field)) throw new ConfigError(`GROUPS_FILE: a group has ${FIELDS.join(', ')}, got «${field}»`);

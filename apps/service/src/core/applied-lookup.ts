@@ -11,7 +11,7 @@ export interface AppliedLookupOptions {
 }
 
 /**
- * What NVEs say they have applied. Heartbeats reach the owner of the terms of an NVE's group, so another process asks that owner;
+ * What NVEs say they have applied. Heartbeats reach the owner of the deadlines of an NVE's group, so another process asks that owner;
  * with several groups it asks all owners, since only registrars know which group an NVE is in. An owner that does not answer says
  * nothing.
  */

@@ -2,7 +2,7 @@ import { assertCheckpointsWithin, assertFeedWithin, Distributor, type Owns } fro
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
 import { LogEndLost, LogRefused, type Clock, type EventStore, type FeedWriter, type Logger, type Position } from '@nva/ports';
-import { Arrivals, Election, Groups, Registrar, SOLE, TermKeeper, upgradeFold, type Group } from '@nva/registrar';
+import { Arrivals, Election, RegistrarGroups, Registrar, SOLE, DeadlineKeeper, upgradeFold, type RegistrarGroup } from '@nva/registrar';
 import { Replica } from '@nva/replica';
 import type { Restored, SnapshotDirectory, SnapshotKeeper } from '@nva/snapshots';
 import { AppliedReports } from './applied-reports.ts';
@@ -25,7 +25,7 @@ import type { Tracing } from './tracing.ts';
 import { CallerTurns } from '../turns/caller-turns.ts';
 
 /** The group of registrars that share a log and serve all of it. */
-export const EVERYTHING: Group = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
+export const EVERYTHING: RegistrarGroup = { name: 'all', urls: [], nves: [], sites: [], tenants: [], rest: true };
 
 /** How long a doubt about an NVE's table waits for the fold. */
 const CATCH_UP_LIMIT_MS = 10_000;
@@ -33,9 +33,9 @@ const CATCH_UP_LIMIT_MS = 10_000;
 /** What a registrar has. */
 export interface RegistrarRole {
   readonly registrar: Registrar;
-  readonly terms: TermKeeper;
+  readonly deadlines: DeadlineKeeper;
   /** null where one process has the log to itself. */
-  readonly groups: Groups | null;
+  readonly groups: RegistrarGroups | null;
   readonly election: Election | null;
 }
 
@@ -205,7 +205,7 @@ export class Core {
     });
     if (registrarRole) await waiting(() => upgradeFold(store, replica, clock, logger));
     await registrarRole?.election?.start();
-    registrarRole?.terms.start();
+    registrarRole?.deadlines.start();
     if (roles.includes('distributor')) core.#distribute(options);
     else core.#snapshots?.start();
     return core;
@@ -236,7 +236,7 @@ export class Core {
     this.turns.commands.close();
     this.turns.reads.close();
     await this.registrarRole?.election?.stop();
-    await this.registrarRole?.terms.stop();
+    await this.registrarRole?.deadlines.stop();
     await this.#distributorRole?.distributor.stop();
     await this.replica.stop();
     await this.#snapshots?.stop();
@@ -319,11 +319,11 @@ function register(
   const registrar = new Registrar(store, replica, clock, logger, { keys, quotas: config.quotas });
   const shared = config.eventStore && config.advertisedUrl !== null ? [{ ...EVERYTHING, urls: [config.advertisedUrl] }] : null;
   const list = config.groups ?? shared;
-  const groups = list && new Groups(list);
+  const groups = list && new RegistrarGroups(list);
   const group = groups?.list.find(({ name }) => name === (config.group ?? EVERYTHING.name));
   const election =
     groups && group ? new Election(store, replica, clock, logger, { groups, group, url: config.advertisedUrl!, probe }) : null;
-  return { registrar, groups, election, terms: new TermKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals) };
+  return { registrar, groups, election, deadlines: new DeadlineKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals) };
 }
 
 /** The libraries of traces are loaded only where traces are asked for. */

@@ -276,7 +276,7 @@ function gaugesOf(core: Core): Figures {
       nva_callers_waiting: ['Callers of whom commands wait.', () => turns.commands.callers],
       nva_commands_in_flight: ['Commands decided and not answered yet.', () => registrarRole.registrar.commandsInFlight],
       nva_idempotency_keys: ['Idempotency-Keys whose answers are remembered, over all callers.', () => registrarRole.registrar.keys.size],
-      nva_terms: ['Leases and lifetimes that run.', () => registrarRole.terms.size],
+      nva_terms: ['Leases and lifetimes that run.', () => registrarRole.deadlines.size],
     }),
     ...(distributorRole && {
       nva_published_position: [
@@ -394,7 +394,7 @@ function countersOf({ replica, applied, losses, registrarRole, distributorRole }
       ],
       nva_unheard_seconds_total: [
         'Time in which this process could not hear, being busy, stopped or cut off from the brokers: it counts for no lease or lifetime.',
-        () => registrarRole.terms.unheardMs / 1_000,
+        () => registrarRole.deadlines.unheardMs / 1_000,
       ],
       nva_digest_mismatches_total: ['Tables reported by NVEs that differ from the fold at the same position.', () => applied.mismatches],
     }),

@@ -1,4 +1,4 @@
-import { connectionKey, type Connection, type FoldedNve, type FoldedTs, type FoldedVn, type Network } from '@nva/fold';
+import { bindingKey, type FoldedBinding, type FoldedNve, type FoldedTs, type FoldedVn, type Network } from '@nva/fold';
 import { page, smallest, type Entry, type PageQuery, type PageText } from './paging.ts';
 import { stepped, walk, type Steps } from '../turns/sliced.ts';
 import { isConflicted, mappingBody, memberBody, withheldBody } from './views.ts';
@@ -16,8 +16,8 @@ export function* mappingEntries(network: Network, vn: FoldedVn, after = ''): Gen
       yield* entriesOf(
         ts,
         vn,
-        (connection) => network.mappingOf(ts, connection) !== null,
-        (connection) => mappingBody(network.mappingOf(ts, connection)!, connection.position),
+        (binding) => network.mappingOf(ts, binding) !== null,
+        (binding) => mappingBody(network.mappingOf(ts, binding)!, binding.position),
       );
   }
 }
@@ -60,8 +60,8 @@ function* withheldEntries(network: Network, vn: FoldedVn): Generator<Entry | und
       yield* entriesOf(
         ts,
         vn,
-        (connection) => network.mappingOf(ts, connection) === null && isConflicted(ts, connection),
-        (connection) => withheldBody(ts, connection),
+        (binding) => network.mappingOf(ts, binding) === null && isConflicted(ts, binding),
+        (binding) => withheldBody(ts, binding),
       );
     }
   }
@@ -71,12 +71,12 @@ function* withheldEntries(network: Network, vn: FoldedVn): Generator<Entry | und
 function* entriesOf(
   ts: FoldedTs,
   vn: FoldedVn,
-  listed: (connection: Connection) => boolean,
-  body: (connection: Connection) => unknown,
+  listed: (binding: FoldedBinding) => boolean,
+  body: (binding: FoldedBinding) => unknown,
 ): Generator<Entry, void> {
   const entries: Entry[] = [];
-  for (const connection of ts.state.bindings)
-    if (connection.vn === vn && listed(connection)) entries.push([connectionKey(ts.state, connection), () => body(connection)]);
+  for (const binding of ts.state.bindings)
+    if (binding.vn === vn && listed(binding)) entries.push([bindingKey(ts.state, binding), () => body(binding)]);
   if (entries.length > 1) entries.sort(([a], [b]) => (a < b ? -1 : 1));
   yield* entries;
 }

@@ -52,7 +52,7 @@ export function* first(
 }
 
 export const isAt = ({ state }: FoldedTs, nveId: string): boolean => state.attachments.some((attachment) => attachment.nveId === nveId);
-export const isIn = ({ state }: FoldedTs, vn: FoldedVn): boolean => state.bindings.some((connection) => connection.vn === vn);
+export const isIn = ({ state }: FoldedTs, vn: FoldedVn): boolean => state.bindings.some((binding) => binding.vn === vn);
 
 /**
  * A page of tenant systems that are attached anywhere. It goes by the NVE, if one is wanted, else by the VN, else through all of

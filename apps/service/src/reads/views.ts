@@ -3,7 +3,7 @@ import {
   memberValue,
   standingOf,
   type Conflict,
-  type Connection,
+  type FoldedBinding,
   type FoldedMember,
   type FoldedNve,
   type FoldedTs,
@@ -42,14 +42,14 @@ export const memberBody = ({ nve, since, position, tenantSystems }: FoldedMember
 
 export const mappingBody = (mapping: Mapping, position: number): object => ({ ...mapping, position: String(position) });
 
-const conflictsOf = (ts: FoldedTs, { vnid, ip }: Connection): readonly Conflict[] =>
+const conflictsOf = (ts: FoldedTs, { vnid, ip }: FoldedBinding): readonly Conflict[] =>
   standingOf(ts).conflicts.filter((conflict) => conflict.vnid === vnid && (conflict.address === ts.state.mac || conflict.address === ip));
 
-export const isConflicted = (ts: FoldedTs, connection: Connection): boolean => conflictsOf(ts, connection).length > 0;
+export const isConflicted = (ts: FoldedTs, binding: FoldedBinding): boolean => conflictsOf(ts, binding).length > 0;
 
-/** A connection that is not distributed because somebody else holds one of its addresses (X2). */
-export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
-  const { bid, vlan, ip } = connection;
+/** A binding that is not distributed because somebody else holds one of its addresses (X2). */
+export function withheldBody(ts: FoldedTs, binding: FoldedBinding): unknown {
+  const { bid, vlan, ip } = binding;
   const { tsId, mac, attachments } = ts.state;
   return {
     tsId,
@@ -58,7 +58,7 @@ export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
     ip,
     vlan,
     attachments: attachments.map(({ nveId, state }) => ({ nveId, state })),
-    conflicts: conflictsOf(ts, connection),
+    conflicts: conflictsOf(ts, binding),
   };
 }
 

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { parseNveId } from '@nva/identifiers';
-import type { Group } from '@nva/registrar';
+import type { RegistrarGroup } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import { appliedBody, type AppliedReports } from '../core/applied-reports.ts';
 import { DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
@@ -18,10 +18,14 @@ import type { Visibility } from '../access/visibility.ts';
 @DescribesProblems()
 export class OraclesController {
   readonly #reads: Reads;
-  readonly #groups: readonly Group[];
+  readonly #groups: readonly RegistrarGroup[];
   readonly #reports: AppliedReports;
 
-  constructor(@Inject(READS) reads: Reads, @Inject(GROUPS) groups: readonly Group[], @Inject(APPLIED_HERE) reports: AppliedReports) {
+  constructor(
+    @Inject(READS) reads: Reads,
+    @Inject(GROUPS) groups: readonly RegistrarGroup[],
+    @Inject(APPLIED_HERE) reports: AppliedReports,
+  ) {
     this.#reads = reads;
     this.#groups = groups;
     this.#reports = reports;

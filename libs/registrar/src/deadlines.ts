@@ -1,16 +1,16 @@
-interface Term {
+interface Deadline {
   readonly lengthMs: number;
   /** In heard time. */
   deadlineMs: number;
 }
 
 /**
- * Leases and lifetimes as soft state in heard time (design/registrars, «Terms are soft»): every `nowMs` comes from one
- * `HeardTime`. A renewal only moves a deadline. Deadlines are in buckets of one second; a term that is found in its bucket before
- * its deadline moves to a later bucket. So a renewal costs the same whatever the number of terms.
+ * Leases and lifetimes as soft state in heard time (design/registrars, «Deadlines are soft»): every `nowMs` comes from one
+ * `HeardTime`. A renewal only moves a deadline. Deadlines are in buckets of one second; a deadline that is found in its bucket before
+ * its deadline moves to a later bucket. So a renewal costs the same whatever the number of deadlines.
  */
-export class Terms {
-  readonly #terms = new Map<string, Term>();
+export class Deadlines {
+  readonly #deadlines = new Map<string, Deadline>();
   readonly #buckets = new Map<number, Set<string>>();
   #nextBucket: number;
 
@@ -19,30 +19,30 @@ export class Terms {
   }
 
   get size(): number {
-    return this.#terms.size;
+    return this.#deadlines.size;
   }
 
   start(name: string, lengthMs: number, nowMs: number): void {
-    this.#terms.set(name, { lengthMs, deadlineMs: nowMs + lengthMs });
+    this.#deadlines.set(name, { lengthMs, deadlineMs: nowMs + lengthMs });
     this.#place(name, nowMs + lengthMs);
   }
 
-  /** Starts a term anew; does nothing if there is no term with that name. */
+  /** Starts a deadline anew; does nothing if there is no deadline with that name. */
   renew(name: string, nowMs: number): void {
-    const term = this.#terms.get(name);
-    if (term) term.deadlineMs = nowMs + term.lengthMs;
+    const deadline = this.#deadlines.get(name);
+    if (deadline) deadline.deadlineMs = nowMs + deadline.lengthMs;
   }
 
   has(name: string): boolean {
-    return this.#terms.has(name);
+    return this.#deadlines.has(name);
   }
 
   lengthMs(name: string): number | undefined {
-    return this.#terms.get(name)?.lengthMs;
+    return this.#deadlines.get(name)?.lengthMs;
   }
 
   end(name: string): void {
-    this.#terms.delete(name);
+    this.#deadlines.delete(name);
   }
 
   /** Whether `due` has anything to look at. */
@@ -50,19 +50,19 @@ export class Terms {
     return this.#nextBucket <= bucketOf(nowMs);
   }
 
-  /** Removes terms that have run out and returns their names: at most `limit`, the rest at the next call. */
+  /** Removes deadlines that have run out and returns their names: at most `limit`, the rest at the next call. */
   due(nowMs: number, limit: number): string[] {
     const due: string[] = [];
     while (this.#nextBucket <= bucketOf(nowMs) && due.length < limit) {
       const bucket = this.#buckets.get(this.#nextBucket) ?? new Set<string>();
       for (const name of bucket) {
-        const term = this.#terms.get(name);
-        if (term && term.deadlineMs <= nowMs && due.length >= limit) break;
+        const deadline = this.#deadlines.get(name);
+        if (deadline && deadline.deadlineMs <= nowMs && due.length >= limit) break;
         bucket.delete(name);
-        if (!term) continue;
-        if (term.deadlineMs > nowMs) this.#place(name, Math.max(term.deadlineMs, nowMs));
+        if (!deadline) continue;
+        if (deadline.deadlineMs > nowMs) this.#place(name, Math.max(deadline.deadlineMs, nowMs));
         else {
-          this.#terms.delete(name);
+          this.#deadlines.delete(name);
           due.push(name);
         }
       }
@@ -73,14 +73,14 @@ export class Terms {
     return due;
   }
 
-  /** Every term gets its whole length again. */
+  /** Every deadline gets its whole length again. */
   startAllAnew(nowMs: number): void {
     this.#buckets.clear();
     this.#nextBucket = bucketOf(nowMs);
-    for (const [name, term] of this.#terms) this.start(name, term.lengthMs, nowMs);
+    for (const [name, deadline] of this.#deadlines) this.start(name, deadline.lengthMs, nowMs);
   }
 
-  /** Uses the bucket after the deadline's own, so that every term in a bucket that is reached can be due. */
+  /** Uses the bucket after the deadline's own, so that every deadline in a bucket that is reached can be due. */
   #place(name: string, deadlineMs: number): void {
     const index = Math.max(bucketOf(deadlineMs) + 1, this.#nextBucket + 1);
     const bucket = this.#buckets.get(index);

@@ -6,7 +6,7 @@ import {
   type Command,
   type Nve,
   type TenantSystem,
-  type TermOwner,
+  type DeadlineOwner,
 } from '@nva/domain';
 import { tsNameOf, type NveId, type TenantId, type TsId } from '@nva/identifiers';
 import type { Clock, Logger, RecordedEvent } from '@nva/ports';
@@ -15,8 +15,8 @@ import { HeardTime, OUTAGE_MS, TICK_MS } from './heard-time.ts';
 import { Arrivals, type Hearing } from './hearing.ts';
 import type { Registrar } from './registrar.ts';
 import type { Request } from './request.ts';
-import { SOLE, type TermScope } from './term-scope.ts';
-import { Terms } from './terms.ts';
+import { SOLE, type DeadlineScope } from './deadline-scope.ts';
+import { Deadlines } from './deadlines.ts';
 
 /** Lapses submitted in one tick; the rest follow in the next ticks. */
 const MAX_LAPSES_PER_TICK = 1_024;
@@ -25,23 +25,23 @@ const CALLER = { kind: 'system', part: 'terms' } as const;
 
 /**
  * The leases (of NVEs) and lifetimes (of bindings, R24a) that this process owns: all of them, or those of its group while it owns
- * the group's terms. Terms are soft state: a term begins with the event that grants it, commands that record nothing renew it,
- * and all terms start anew when the process does. So a restart or an outage of the NVA alone withdraws nothing (X6). When a term
+ * the group's deadlines. Deadlines are soft state: a deadline begins with the event that grants it, commands that record nothing renew it,
+ * and all deadlines start anew when the process does. So a restart or an outage of the NVA alone withdraws nothing (X6). When a deadline
  * runs out, the owner submits the lapse, for the exact revision that it saw.
  *
- * Terms run in heard time, so no term runs out because this process was busy. Before anything lapses, everything that has arrived
- * by then is handled. After an outage every term starts anew.
+ * Deadlines run in heard time, so no deadline runs out because this process was busy. Before anything lapses, everything that has arrived
+ * by then is handled. After an outage every deadline starts anew.
  */
-export class TermKeeper {
+export class DeadlineKeeper {
   readonly #registrar: Registrar;
   readonly #replica: Replica;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #scope: TermScope;
+  readonly #scope: DeadlineScope;
   readonly #hearing: Hearing;
   readonly #heard: HeardTime;
-  #terms: Terms;
-  /** null while no terms are kept: before the start, and after the stop. */
+  #deadlines: Deadlines;
+  /** null while no deadlines are kept: before the start, and after the stop. */
   #endTicks: (() => void) | null = null;
   #lapsing: Promise<void> | null = null;
 
@@ -51,7 +51,7 @@ export class TermKeeper {
     replica: Replica,
     clock: Clock,
     logger: Logger,
-    scope: TermScope = SOLE,
+    scope: DeadlineScope = SOLE,
     hearing: Hearing = new Arrivals(clock),
   ) {
     this.#scope = scope;
@@ -61,32 +61,32 @@ export class TermKeeper {
     this.#replica = replica;
     this.#clock = clock;
     this.#logger = logger;
-    this.#terms = new Terms(this.#nowMs());
+    this.#deadlines = new Deadlines(this.#nowMs());
     replica.onFolded((recorded) => this.#folded(recorded));
     registrar.onRenewal((command, tsName) => this.#renew(command, tsName));
     scope.onChange(() => this.#begin());
   }
 
   get size(): number {
-    return this.#terms.size;
+    return this.#deadlines.size;
   }
 
-  /** Milliseconds in which this process could not hear, which counted for no term. */
+  /** Milliseconds in which this process could not hear, which counted for no deadline. */
   get unheardMs(): number {
     return this.#heard.unheardMs;
   }
 
-  /** To be called once the replica has caught up: every term starts now. */
+  /** To be called once the replica has caught up: every deadline starts now. */
   start(): void {
     this.#heard.tick(this.#clock.monotonicMs());
     this.#endTicks = this.#clock.every(TICK_MS, () => void this.tick());
     this.#begin();
   }
 
-  /** Starts every term of the scope now, or drops all terms if this process does not own them. */
+  /** Starts every deadline of the scope now, or drops all deadlines if this process does not own them. */
   #begin(): void {
     if (!this.#endTicks) return;
-    this.#terms = new Terms(this.#nowMs());
+    this.#deadlines = new Deadlines(this.#nowMs());
     if (this.#scope.owner() === null) return;
     const { network } = this.#replica;
     for (const { state } of network.nves.values()) if (state) this.#startLease(state);
@@ -102,15 +102,15 @@ export class TermKeeper {
   }
 
   /**
-   * Submits lapses for terms that have run out by now and that nothing that has arrived renews; resolves when this is done.
+   * Submits lapses for deadlines that have run out by now and that nothing that has arrived renews; resolves when this is done.
    * Called by the timer, and by tests with a clock of their own.
    */
   tick(): Promise<void> {
     const clockMs = this.#clock.monotonicMs();
     const silenceMs = this.#heard.tick(clockMs, this.#hearing.deaf);
     const nowMs = this.#heard.at(clockMs);
-    if (silenceMs > OUTAGE_MS) this.#terms.startAllAnew(nowMs);
-    if (!this.#terms.mayBeDue(nowMs)) return this.#lapsing ?? Promise.resolve();
+    if (silenceMs > OUTAGE_MS) this.#deadlines.startAllAnew(nowMs);
+    if (!this.#deadlines.mayBeDue(nowMs)) return this.#lapsing ?? Promise.resolve();
     this.#lapsing ??= this.#lapseAt(nowMs).finally(() => (this.#lapsing = null));
     return this.#lapsing;
   }
@@ -122,7 +122,7 @@ export class TermKeeper {
 
   async #lapseAt(nowMs: number): Promise<void> {
     await this.#hearing.heard();
-    const due = this.#terms.due(nowMs, MAX_LAPSES_PER_TICK);
+    const due = this.#deadlines.due(nowMs, MAX_LAPSES_PER_TICK);
     if (due.length > 0) await this.#lapse(due);
   }
 
@@ -140,7 +140,7 @@ export class TermKeeper {
     });
   }
 
-  #lapseRequest(name: string, owner: TermOwner): Request | null {
+  #lapseRequest(name: string, owner: DeadlineOwner): Request | null {
     const { network } = this.#replica;
     const [kind, id, bid] = name.split(' ') as [string, string, string?];
     if (kind === 'nve') {
@@ -199,21 +199,21 @@ export class TermKeeper {
   #regroup(name: string, ts: TenantSystem): void {
     if (this.#scope === SOLE) return;
     for (const { bid, lifetimeS } of ts.bindings)
-      if (lifetimeS !== null && this.#terms.has(lifetime(name, bid)) !== this.#scope.tenantSystem(ts))
+      if (lifetimeS !== null && this.#deadlines.has(lifetime(name, bid)) !== this.#scope.tenantSystem(ts))
         this.#startLifetime(name, ts, bid, lifetimeS);
   }
 
   #startLease(nve: Nve): void {
     const name = `nve ${nve.nveId}`;
     if (nve.status === 'reachable' && nve.leaseS !== null && this.#scope.nve(nve))
-      this.#terms.start(name, nve.leaseS * 1_000, this.#nowMs());
-    else this.#terms.end(name);
+      this.#deadlines.start(name, nve.leaseS * 1_000, this.#nowMs());
+    else this.#deadlines.end(name);
   }
 
   #startLifetime(name: string, ts: TenantSystem, bid: number | null, lifetimeS: number | null): void {
-    const term = lifetime(name, bid);
-    if (lifetimeS !== null && this.#scope.tenantSystem(ts)) this.#terms.start(term, lifetimeS * 1_000, this.#nowMs());
-    else this.#terms.end(term);
+    const deadline = lifetime(name, bid);
+    if (lifetimeS !== null && this.#scope.tenantSystem(ts)) this.#deadlines.start(deadline, lifetimeS * 1_000, this.#nowMs());
+    else this.#deadlines.end(deadline);
   }
 
   #renew(command: Command, tsName: string | undefined): void {
@@ -221,12 +221,12 @@ export class TermKeeper {
     switch (command.type) {
       case 'heartbeat':
       case 'connectNve':
-        return this.#terms.renew(`nve ${command.nveId}`, now);
+        return this.#deadlines.renew(`nve ${command.nveId}`, now);
       case 'registerBinding':
-        return this.#terms.renew(lifetime(tsName!, command.bid), now);
+        return this.#deadlines.renew(lifetime(tsName!, command.bid), now);
       case 'registerBindings':
       case 'attach':
-        for (const line of command.bindings ?? []) this.#terms.renew(lifetime(tsName!, this.#bidOf(tsName!, line)), now);
+        for (const line of command.bindings ?? []) this.#deadlines.renew(lifetime(tsName!, this.#bidOf(tsName!, line)), now);
     }
   }
 
@@ -237,5 +237,5 @@ export class TermKeeper {
   }
 }
 
-/** The name of a binding's term, made from the name of its tenant system. */
+/** The name of a binding's deadline, made from the name of its tenant system. */
 const lifetime = (tsName: string, bid: number | null): string => `ts ${tsName} ${bid ?? 0}`;
