@@ -55,6 +55,44 @@ interface Surplus {
  * Where several processes share the VNs, each sees to the rights to its own, and all of them to NVEs' own feeds. What is due is in
  * the log, so whoever takes over sees to the same rights. How long one has been too much is known to the process alone: its grace
  * time begins anew there.
+ *
+ * What becomes of a right of an NVE to a VN (`test/rights.unit.spec.ts` follows both tables, row by row):
+ *
+ * | the right is     | what happens                                       | then it is       |
+ * | ---------------- | -------------------------------------------------- | ---------------- |
+ * | lacking          | it can be granted                                  | due and there    |
+ * | lacking          | it cannot be granted                               | lacking          |
+ * | due and there    | somebody takes it away                             | due and there    |
+ * | due and there    | the NVE leaves the VN                              | too much, untold |
+ * | too much, untold | the grace time goes by                             | too much, untold |
+ * | too much, untold | the NVE is told that it left                       | too much         |
+ * | too much, untold | the NVE joins again                                | due and there    |
+ * | too much         | half of the grace time goes by                     | too much         |
+ * | too much         | the grace time goes by                             | gone             |
+ * | too much         | the grace time goes by, and nothing can be revoked | overdue          |
+ * | too much         | the grace time goes by, and heartbeats name the VN | kept             |
+ * | too much         | the NVE joins again                                | due and there    |
+ * | too much         | the VN is long gone                                | gone             |
+ * | overdue          | the next try can revoke it                         | gone             |
+ * | overdue          | the NVE joins again, and the next try sees it      | due and there    |
+ * | kept             | heartbeats name the VN no more                     | gone             |
+ * | kept             | ten grace times have gone by                       | gone             |
+ * | kept             | the NVE joins again                                | due and there    |
+ * | kept             | the VN is long gone                                | gone             |
+ *
+ * And what becomes of the VN. It is withheld until what was left out of it is told, and so still is when it is released:
+ *
+ * | the VN is | what happens                                  | then the VN is |
+ * | --------- | --------------------------------------------- | -------------- |
+ * | open      | every right can be granted                    | open           |
+ * | open      | a right cannot be granted                     | withheld       |
+ * | withheld  | another right could be granted by now, unseen | withheld       |
+ * | withheld  | a look finds rights lacking still             | withheld       |
+ * | withheld  | a look can grant what lacks                   | released       |
+ * | withheld  | the released are taken                        | withheld       |
+ * | released  | a right cannot be granted                     | released       |
+ * | released  | a look finds nothing lacking                  | released       |
+ * | released  | the released are taken                        | open           |
  */
 export class Rights {
   readonly #options: AccessOptions;
