@@ -13,9 +13,9 @@ const SECTIONS: Readonly<Partial<Record<VariableName, readonly [title: string, l
   KAFKA_SASL_USERNAME: ['How the brokers are reached', 'The same settings serve for feeds and for commands.'],
   KAFKA_ACLS: [
     'NVEs kept apart on the brokers',
-    'What the brokers need for it: [operations](operations.md#nves-kept-apart-on-the-brokers).',
+    'What the brokers need for it: [deployment](deployment.md#nves-kept-apart-on-the-brokers).',
   ],
-  KAFKA_COMMANDS: ['Commands over Kafka', 'How NVEs send them: [operations](operations.md#commands-over-kafka).'],
+  KAFKA_COMMANDS: ['Commands over Kafka', 'How NVEs send them: [deployment](deployment.md#commands-over-kafka).'],
   GROUPS_FILE: [
     'Several registrars over one log',
     'The file: `{"groups": [{"name": "east", "urls": ["http://192.0.2.1:3000"], "sites": ["east-1"], "tenants": ["red"]}, {"name": "others", "urls": ["http://192.0.2.2:3000"], "rest": true}]}`. A group may name `nves` too; exactly one has `rest`, for what no other names.',

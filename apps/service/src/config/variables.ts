@@ -220,7 +220,7 @@ export const VARIABLES = {
     fallback: 'false',
     roles: ON_KAFKA,
     meaning:
-      '`true`: registrars take [commands of NVEs from Kafka](operations.md#commands-over-kafka) too, and distributors with `KAFKA_ACLS=true` give NVEs the right to send them. A registrar needs `KAFKA_BROKERS` and `COMMAND_KEYS_FILE` with it.',
+      '`true`: registrars take [commands of NVEs from Kafka](deployment.md#commands-over-kafka) too, and distributors with `KAFKA_ACLS=true` give NVEs the right to send them. A registrar needs `KAFKA_BROKERS` and `COMMAND_KEYS_FILE` with it.',
   },
   COMMAND_KEYS_FILE: {
     kind: 'file',
