@@ -8,11 +8,14 @@ import { root } from './files.ts';
 import type { Block } from './documents.ts';
 
 const NVA_PORT = 3_000;
-const KAFKA_PORT = 9_092;
+const BROKER = '127.0.0.1:9092';
 const EVENT_STORE_PORT = 2_113;
 /** Not to be seen from the folder of a page. */
 const HIDDEN = new Set(['data', '.git', '.cache']);
 const BUILD = 'npm run --silent build && ';
+
+/** Of Server-Sent Events; how many come is a matter of time. */
+const KEEP_ALIVE = /^: keep-alive\n/gm;
 
 /** What goes on until somebody ends it, and from what on it can be used. Each needs a terminal of its own. */
 export const LONG_RUNNING: readonly (readonly [command: RegExp, ready: (page: Page, shown: string) => Promise<boolean> | boolean])[] = [
@@ -29,9 +32,11 @@ export class Page {
   readonly #directory = mkdtempSync(join(tmpdir(), 'nva-page-'));
   readonly #terminals = new Map<string, Terminal>();
   readonly #ports: ReadonlyMap<number, number>;
+  readonly #brokers: string | null;
 
-  private constructor(ports: ReadonlyMap<number, number>) {
+  private constructor(ports: ReadonlyMap<number, number>, brokers: string | null) {
     this.#ports = ports;
+    this.#brokers = brokers;
     for (const entry of readdirSync(root)) if (!HIDDEN.has(entry)) symlinkSync(join(root, entry), join(this.#directory, entry));
     mkdirSync(join(this.#directory, '.bin'));
   }
@@ -41,18 +46,16 @@ export class Page {
     const ports = new Map([
       [NVA_PORT, await freePort()],
       [EVENT_STORE_PORT, await freePort()],
-      ...(brokers === null ? [] : [[KAFKA_PORT, Number(brokers.split(':')[1])] as const]),
     ]);
-    const page = new Page(ports);
-    page.#writeNpm(brokers);
+    const page = new Page(ports, brokers);
+    page.#writeNpm();
     return page;
   }
 
   async run({ terminal: name, lines }: Block): Promise<void> {
     const command = lines.join('\n');
     await this.#terminals.get(name)?.interrupt();
-    const before = this.#terminals.get(name)?.unread ?? '';
-    const terminal = new Terminal(this.#directory, name, this.translated(command), this.#environment(), name === '' ? '' : before);
+    const terminal = new Terminal(this.#directory, name, this.translated(command), this.#environment());
     this.#terminals.set(name, terminal);
     const ready = LONG_RUNNING.find(([pattern]) => pattern.test(command))?.[1];
     if (!ready) return terminal.finished();
@@ -70,7 +73,7 @@ export class Page {
     const pattern = patternOf(lines.map((line) => this.translated(line)));
     await until(`«${lines.join('\n')}» is shown`, () => {
       if (terminal.take(pattern)) return null;
-      if (!terminal.running) throw new Error(`it has ended, and has shown\n${terminal.unread}\n${terminal.errors}`);
+      if (terminal.closed) throw new Error(`it has ended, and has shown\n${terminal.unread}\n${terminal.errors}`);
       return `this is shown:\n${terminal.unread}\n${terminal.errors}`;
     });
   }
@@ -83,7 +86,7 @@ export class Page {
 
   /** With the ports of this page. */
   translated(text: string): string {
-    let translated = text;
+    let translated = text.replaceAll(BROKER, this.#brokers ?? BROKER);
     for (const [shown, real] of this.#ports)
       translated = translated
         .replaceAll(`127.0.0.1:${shown}`, `127.0.0.1:${real}`)
@@ -110,15 +113,16 @@ export class Page {
 
   /**
    * The npm of a page: a script of package.json is run as npm does, but on what is built already; `npm ci` looks whether the lock file
-   * would install what package.json wants; `npm run kafka` stands for the broker of this test run.
+   * would install what package.json wants; `npm run kafka` stands for the broker of this test run; `npm run cluster` is smaller.
    */
-  #writeNpm(brokers: string | null): void {
+  #writeNpm(): void {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
     const run = (command: string): string => (/[;&|$]/.test(command) ? `${command} "$@"` : `exec ${TETHER}${command} "$@"`);
     const cases = Object.entries({
       ...scripts,
-      ...(brokers !== null && {
-        kafka: `echo 'Kafka is ready: KAFKA_BROKERS=${brokers} (pid 0, Ctrl-C ends it)'; exec ${TETHER}sleep infinity #`,
+      cluster: 'node --conditions=source test/project/small-cluster.ts',
+      ...(this.#brokers !== null && {
+        kafka: `echo 'Kafka is ready: KAFKA_BROKERS=${this.#brokers} (pid 0, Ctrl-C ends it)'; exec ${TETHER}sleep infinity #`,
       }),
     }).map(([name, script]) => `${name}) ${run(script.replace(BUILD, ''))}\n;;`);
     const lines = [
@@ -146,15 +150,15 @@ const TETHER = ((): string => {
 class Terminal {
   readonly #process: ChildProcess;
   readonly #ended: Promise<unknown>;
+  #closed = false;
   /** Of this command line. */
   output = '';
   errors = '';
   /** Shown, and not compared with anything yet. */
-  unread: string;
+  unread = '';
 
   /** Variables stay from one command line to the next of the same name. */
-  constructor(directory: string, name: string, text: string, env: NodeJS.ProcessEnv, unread: string) {
-    this.unread = unread;
+  constructor(directory: string, name: string, text: string, env: NodeJS.ProcessEnv) {
     const session = `.session-${name}`;
     const script = `set -eo pipefail -a\n[ ! -f ${session} ] || . ./${session}\n${text}\nexport -p > ${session}\n`;
     this.#process = spawn(...tethered('bash', ['-c', script]), { cwd: directory, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -163,7 +167,12 @@ class Terminal {
       this.unread += piece;
     });
     this.#process.stderr!.setEncoding('utf8').on('data', (piece: string) => (this.errors += piece));
-    this.#ended = once(this.#process, 'close');
+    this.#ended = once(this.#process, 'close').then(() => (this.#closed = true));
+  }
+
+  /** Whether nothing more will be shown. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   get running(): boolean {
@@ -192,6 +201,9 @@ class Terminal {
 
   /** Whether what is shown next is this; it is read then. */
   take(pattern: RegExp): boolean {
+    this.unread = this.unread.replaceAll(KEEP_ALIVE, '');
+    // A last line without an end is whole only when no more can come.
+    if (this.#closed && !this.unread.endsWith('\n')) this.unread += '\n';
     const match = pattern.exec(this.unread);
     if (!match) return false;
     this.unread = this.unread.slice(match[0].length);
@@ -210,7 +222,7 @@ function patternOf(lines: readonly string[]): RegExp {
             .trim()
             .split('…')
             .map((part) => RegExp.escape(part))
-            .join('.*')}[ \\t]*(?:\\n|$)`,
+            .join('.*')}[ \\t]*\\n`,
     );
   return new RegExp(`^${parts.join('')}`);
 }

@@ -228,6 +228,7 @@ describe('the pages of the project', () => {
     [/\(?contract, «([^»]+)»/g, () => 'docs/contract.md'],
     [/\(?ARCHITECTURE, «([^»]+)»/g, () => 'ARCHITECTURE.md'],
     [/\(?design\/(\w+), «([^»]+)»/g, (page) => `docs/design/${page}.md`],
+    [/«([^»]+)» in docs\/operations\.md/g, () => 'docs/operations.md'],
   ];
 
   it('have what comments cite', () => {

@@ -49,7 +49,7 @@ const attach = async (url: string, from: number, count: number): Promise<void> =
   void (await postLines(url, Array.from({ length: count }, (_, n) => attachLine(from + n, 1 + (n % 2))).join('')));
 const backup = (): string => join(directory.path, '..', 'backup');
 
-/** All of DATA_DIR, as the README says: copied while the process is stopped. */
+/** All of DATA_DIR, as docs/operations.md says: copied while the process is stopped. */
 async function backUp(): Promise<void> {
   await cp(directory.path, backup(), { recursive: true });
 }

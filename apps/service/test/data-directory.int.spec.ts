@@ -128,7 +128,7 @@ describe('DATA_DIR that is removed under a running NVA', () => {
 
 describe('a log that has lost its end', () => {
   it(
-    'refuses the start with what is missing, and the command that would accept it stands in the README',
+    'refuses the start with what is missing, and the command that would accept it stands in docs/operations.md',
     { timeout: LIMIT_MS },
     async () => {
       const nva = await startNva({ env: { DATA_DIR: directory.path } });
@@ -140,7 +140,7 @@ describe('a log that has lost its end', () => {
       rmSync(join(directory.path, 'killed'), { recursive: true });
       rmSync(join(directory.path, 'log', 'log.sqlite-wal'));
       await expect(start()).rejects.toThrow(
-        /has lost its end: it holds events up to position 0, and those up to \d+ were acknowledged.*see «A log that has lost its end» in README\.md/,
+        /has lost its end: it holds events up to position 0, and those up to \d+ were acknowledged.*see «A log that has lost its end» in docs\/operations\.md/,
       );
     },
   );

@@ -3,7 +3,7 @@ import { EMPTY_END, MarkerNewer, MarkerUnreadable, readMarker, type LogEnd, type
 import type { LogDirectory } from './log-directory.ts';
 
 const WHAT_TO_DO =
-  'Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md';
+  'Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in docs/operations.md';
 
 /** Compares a log, read from its start, with its marker. Throws LogRefused, which says what is missing and what to do. */
 export class AcknowledgedEnd {

@@ -14,7 +14,7 @@ import { walState } from './wal-header.ts';
 import type { WorkerFailure } from './worker-client.ts';
 
 const KEEP_A_COPY =
-  'Keep a copy of the whole folder before anything else, then bring the folder back from a backup, and see «A log that has lost its end» in README.md';
+  'Keep a copy of the whole folder before anything else, then bring the folder back from a backup, and see «A log that has lost its end» in docs/operations.md';
 
 /**
  * SQLite's result codes that mean damage of the file: ERROR (a missing table, for example), CORRUPT, NOTADB. An extended code

@@ -53,7 +53,7 @@ describe('a log that has lost its end', () => {
     rmSync(`${file}-wal`);
     await expect(openStore(log)).rejects.toBeInstanceOf(LogRefused);
     await expect(openStore(log)).rejects.toThrow(
-      `${file} has lost its end: it holds events up to position 2, and those up to 12 were acknowledged. 10 events are missing, from position 3 to 12. Likely ${file}-wal was damaged, cut or removed, or one of the files is older than the others. Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in README.md`,
+      `${file} has lost its end: it holds events up to position 2, and those up to 12 were acknowledged. 10 events are missing, from position 3 to 12. Likely ${file}-wal was damaged, cut or removed, or one of the files is older than the others. Nothing was changed. Look first for the newest files, which a copy or a volume may have left out: with them nothing is lost. Otherwise keep a copy of the folder, bring it back as a whole from a backup and accept the loss (accept-loss) before the first start, or accept it without a backup: see «A log that has lost its end» in docs/operations.md`,
     );
   });
 
