@@ -10,7 +10,7 @@ import { LossFile, type KeptLoss } from './loss-file.ts';
 export const ACCEPT_LOSS_COMMAND = 'accept-loss';
 export const MAX_REASON_CHARACTERS = 1_000;
 
-/** The reason given with `accept-loss`; null for arguments that are not that command. Throws ConfigError for arguments that are none. */
+/** The reason given with `accept-loss`; null if there are no arguments. Throws ConfigError for any other arguments. */
 export function readAcceptLoss(args: readonly string[]): string | null {
   if (args.length === 0) return null;
   const [command, option, reason, ...rest] = args;
@@ -23,9 +23,9 @@ export function readAcceptLoss(args: readonly string[]): string | null {
 }
 
 /**
- * Makes the log another one from where it ends now: an event that says so, a new UUID, and nothing that is kept of a loss. The event comes
- * first and names the UUID, and until that is the log's no process starts; so wherever this is interrupted, the next run finishes what the
- * event says. Throws LogRefused for a log that is open elsewhere.
+ * Renews the log from its present end: appends an event that says so, gives the log a new UUID, and removes the file about the
+ * loss. The event comes first and names the new UUID. Until the log has that UUID, no process starts. So if this is interrupted,
+ * the next run finishes what the event says. Throws LogRefused for a log that is open elsewhere.
  */
 export async function acceptLoss(config: NvaConfig, reason: string, clock: Clock, logger: Logger): Promise<void> {
   const file = new LossFile(config.dataDir);
@@ -33,7 +33,8 @@ export async function acceptLoss(config: NvaConfig, reason: string, clock: Clock
   let log: string;
   try {
     const { renewedAs } = await readLineage(store);
-    // Renewed already, with nothing left to do but to remove the file? Whoever finds the log short again forgets that UUID.
+    // Was the log renewed already, so that only the file must be removed? If the log is found short again, the file no longer names
+    // that UUID.
     const finished = renewedAs === store.logId && readable(file)?.accepting?.log === store.logId;
     log = renewedAs === null || (renewedAs === store.logId && !finished) ? await renewed(store, file, reason, clock, logger) : renewedAs;
   } finally {
@@ -45,8 +46,8 @@ export async function acceptLoss(config: NvaConfig, reason: string, clock: Clock
 }
 
 /**
- * Opens the log; one that is refused because acknowledged events are missing is first made to end where it does. No process starts
- * meanwhile.
+ * Opens the log. If the log is refused because acknowledged events are missing, it is first accepted with its present end. No
+ * process starts meanwhile.
  */
 async function openedAsItIs(config: NvaConfig, file: LossFile, clock: Clock, logger: Logger): Promise<EventStore> {
   try {
@@ -72,7 +73,7 @@ async function openedAsItIs(config: NvaConfig, file: LossFile, clock: Clock, log
   return openLog(config, clock, logger);
 }
 
-/** Appends what was accepted. Returns the UUID that the log is to have. */
+/** Appends the event of the renewal. Returns the UUID that the log is to have. */
 async function renewed(store: EventStore, file: LossFile, reason: string, clock: Clock, logger: Logger): Promise<string> {
   const { revision } = await readLineage(store);
   const { position: head } = await store.head();
@@ -95,7 +96,7 @@ async function renewed(store: EventStore, file: LossFile, reason: string, clock:
   return log;
 }
 
-/** A file that cannot be read tells nothing: the loss is accepted, whatever it was. */
+/** An unreadable file counts as no file: the loss is accepted, whatever it was. */
 function readable(file: LossFile): KeptLoss | null {
   try {
     return file.read();
@@ -118,7 +119,7 @@ const auditOf = (clock: Clock) => ({
   requestDigest: null,
 });
 
-/** A user without an entry, as containers have them, is a number. */
+/** A user without an entry in the system's user list, as in containers, is given as a number. */
 function whoRunsThis(): string {
   try {
     return userInfo().username;

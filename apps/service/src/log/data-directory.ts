@@ -6,17 +6,17 @@ import { ConfigError } from '../config/config.ts';
 import { LOSS_FILE, UNFINISHED_LOSS_FILE } from './loss-file.ts';
 
 const PRIVATE_FOLDER = 0o700;
-/** Its folders; the log sees to its own when it is opened. */
+/** Entries of DATA_DIR that the NVA makes. The log protects its own folder when it is opened. */
 const OURS = new Set(['log', 'snapshots', LOSS_FILE, UNFINISHED_LOSS_FILE]);
 const OTHERS_WRITE = 0o022;
-/** In such a folder (`/tmp`) nobody removes or renames what is another's. */
+/** In a folder with this bit (such as `/tmp`), nobody can remove or rename files of another user. */
 const STICKY = 0o1000;
 const ROOT = 0;
 
 /**
- * Makes DATA_DIR if there is none, and keeps other users of the machine out of it. A folder that holds nothing but ours is made its
- * owner's alone. One that holds other things is left as it is, but must not let others put another folder in the place of the log.
- * Throws ConfigError.
+ * Makes DATA_DIR if there is none, and keeps other users of the machine out of it. A folder that holds only entries of the NVA is
+ * made private to its owner. A folder that holds other things is left as it is, but other users must not be able to replace the
+ * folder of the log. Throws ConfigError.
  */
 export function prepareDataDirectory(path: string, logger: Logger): void {
   try {
@@ -35,7 +35,7 @@ export function prepareDataDirectory(path: string, logger: Logger): void {
   }
 }
 
-/** The owner is asked first: of what is not ours, not even the names can be read. */
+/** The owner is checked first: in a folder of another user, even the names may be unreadable. */
 const isOursAlone = (path: string): boolean => isOwn(path) && readdirSync(path).every((name) => OURS.has(name) || OF_THE_VOLUME.has(name));
 
 const isOwn = (path: string): boolean => !process.geteuid || statSync(path).uid === process.geteuid();

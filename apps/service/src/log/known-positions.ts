@@ -1,20 +1,20 @@
 import type { Position } from '@nva/ports';
 
-/** Events between two positions that are kept: what a reader passes over at most to come to the one that it was asked for. */
+/** Events between two kept positions: at most so many events does a reader skip before the one that it was asked for. */
 const EVERY_EVENTS = 512;
-/** Positions kept at most, 16 MiB; then every second one goes. */
+/** Maximum number of kept positions, 16 MiB; beyond it, every second one is dropped. */
 const MAX_POSITIONS = 2_097_152;
 
 /**
- * Positions at which events stand, some of them, ascending. A store can begin to read at a position that it gave out, and nowhere
- * else; whoever gives any number is served from the last one known before it (`EventStore.checkpointAt`).
+ * Some positions of events, in ascending order. A store can start reading only at a position that it gave out. A request may name
+ * any number; it is served from the last known position before that number (`EventStore.checkpointAt`).
  */
 export class KnownPositions {
   #positions: Position[] = [];
   #every = EVERY_EVENTS;
   #since = 0;
 
-  /** An event stands there. Told in the order of the log; again is no harm. */
+  /** Tells that an event has this position. Calls come in the order of the log; repeated calls do no harm. */
   met(position: Position): void {
     if (position <= (this.#positions.at(-1) ?? 0) || ++this.#since < this.#every) return;
     this.#since = 0;
@@ -24,12 +24,12 @@ export class KnownPositions {
     this.#every *= 2;
   }
 
-  /** The lowest one known; Infinity if none is. */
+  /** The lowest known position; Infinity if there is none. */
   get first(): Position {
     return this.#positions[0] ?? Infinity;
   }
 
-  /** The last one known at or before a number; 0, which stands before every event, if there is none. */
+  /** The last known position at or before a number; if there is none, 0, which is before every event. */
   atOrBefore(number: number): Position {
     let low = 0;
     let high = this.#positions.length;

@@ -2,32 +2,32 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rm
 import { join } from 'node:path';
 import { LogRefused, reached, type EventStore, type LogLoss, type LogMark, type Position } from '@nva/ports';
 
-/** Only who runs the NVA reads it. */
+/** Only the user that runs the NVA may read the file. */
 const MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
-/** In DATA_DIR. */
+/** The name of the file in DATA_DIR. */
 export const LOSS_FILE = 'lost-end.json';
 export const UNFINISHED_LOSS_FILE = `${LOSS_FILE}.new`;
 
-/** As an operator types it. */
+/** The command as an operator types it. */
 export const ACCEPT_LOSS = 'npm start -- accept-loss --reason "<why>"';
-/** Marks that are kept at most; the first tell enough. */
+/** Maximum number of marks that are kept; the first ones say enough. */
 const MAX_MARKS = 100;
 
-/** What is known of the log's end, until the log is whole again or the loss was accepted. */
+/** What is known of the log's lost end, until the log is whole again or the loss is accepted. */
 export interface KeptLoss {
-  /** What showed that something is missing; null where only the log's own marker did. */
+  /** The marks that showed the loss; null if only the log's own marker showed it. */
   readonly loss: LogLoss | null;
   /**
-   * The acceptance was begun: up to where events had been acknowledged by the log's own marker, where that was asked, and the UUID
-   * that the log is given.
+   * Not null once the acceptance has begun. `acknowledged` is the last position that was acknowledged according to the log's own
+   * marker, null if the marker was not asked; `log` is the UUID that the log is given.
    */
   readonly accepting: { readonly acknowledged: Position | null; readonly log?: string } | null;
 }
 
 /**
- * A small file in DATA_DIR that says that the log has lost its end. Who is told of it may have it only once, and the next start must not go
- * on as if nothing had been. So it is on the disk before the process ends, and goes last when the loss was accepted.
+ * A small file in DATA_DIR that says that the log has lost its end. The process may learn of the loss only once, and the next
+ * start must not ignore it. So the file is on disk before the process ends, and is removed last when the loss is accepted.
  */
 export class LossFile {
   readonly path: string;
@@ -38,7 +38,7 @@ export class LossFile {
     this.path = join(dataDir, LOSS_FILE);
   }
 
-  /** null if nothing is known to be lost. Throws LogRefused for a file that cannot be read: it may say anything. */
+  /** null if no loss is known. Throws LogRefused for an unreadable file, because its content is unknown. */
   read(): KeptLoss | null {
     let text: string;
     try {
@@ -54,7 +54,7 @@ export class LossFile {
     }
   }
 
-  /** Adds what was found to what is kept of the same log. Durable when it returns. Throws what the file system throws. */
+  /** Adds the marks to those that are kept for the same log. Durable when it returns. Throws what the file system throws. */
   add(loss: LogLoss): void {
     const kept = this.read();
     const known = kept?.loss?.log === loss.log ? kept.loss.marks : [];
@@ -119,8 +119,9 @@ const isAccepting = (accepting: KeptLoss['accepting'] | undefined): accepting is
   (accepting?.log === undefined || typeof accepting.log === 'string');
 
 /**
- * Whether an embedded log is whole again: it reaches as far as was seen, holds the events that were named, and not the one that was
- * written in place of what is missing. As long as a loss is kept no process writes to such a log, so it has not merely grown.
+ * Whether an embedded log is whole again: it reaches the furthest position seen, holds the events that the marks name, and does
+ * not hold the event that was written in place of the missing ones. No process writes to such a log while a loss is kept, so the
+ * log has not merely grown.
  */
 export async function isWholeAgain(loss: LogLoss, store: EventStore): Promise<boolean> {
   if (reached(loss) > (await store.head()).position) return false;
@@ -131,7 +132,7 @@ export async function isWholeAgain(loss: LogLoss, store: EventStore): Promise<bo
   return true;
 }
 
-/** Positions of an embedded log have no gaps. */
+/** The id of the event at a position; null if there is none. Positions of an embedded log have no gaps. */
 async function eventAt(store: EventStore, position: number): Promise<string | null> {
   if (position === 0) return null;
   for await (const { events } of store.readAll({ after: store.checkpointAt(position - 1), limit: 1 })) return events[0]!.id;

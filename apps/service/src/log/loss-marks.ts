@@ -12,14 +12,14 @@ import { lossRefusal } from './loss-watch.ts';
 import { holds } from './snapshots.ts';
 
 /**
- * A start waits so long for the brokers to tell how far the feeds have come; one that is without them goes on, and looks when they
- * answer.
+ * How long a start waits for the brokers to tell the positions of the feeds. If they do not answer, the start goes on, and the
+ * check is made when they answer.
  */
 const CHECKPOINTS_WITHIN_MS = 5_000;
 
 /**
- * Refuses a start on a log that is known to have lost its end, or whose renewal was not finished. What was kept about another log than this
- * one, or about one that is whole again, is dropped. Throws LogRefused.
+ * Refuses a start on a log that is known to have lost its end, or whose renewal is not finished. Removes the file if it is about
+ * another log, or if the log is whole again. Throws LogRefused.
  */
 export async function assertNoLossKnown(
   file: LossFile,
@@ -39,14 +39,17 @@ export async function assertNoLossKnown(
     );
   if (!loss) return lineage;
   const about = loss.log === store.logId;
-  // Others may have written to a log that is shared, so that it reaches as far by now says nothing.
+  // Other processes may have written to a shared log; so it proves nothing that the log reaches as far by now.
   if (about && (eventStore !== null || !(await isWholeAgain(loss, store)))) throw lossRefusal(loss, file);
   file.remove();
   logger.info(about ? 'the log is whole again: it holds what was missing' : 'what was lost was of another log than this one', { ...loss });
   return lineage;
 }
 
-/** Throws LogEndLost if a snapshot of this log is of events that it does not hold: snapshots are taken of what was in the log. */
+/**
+ * Throws LogEndLost if a snapshot of this log was taken after an event that the log does not hold. Snapshots contain only events
+ * that were in the log.
+ */
 export async function assertSnapshotsWithin(snapshots: SnapshotDirectory, store: EventStore): Promise<void> {
   const { position: head } = await store.head();
   const marks: LogMark[] = [];
@@ -58,8 +61,8 @@ export async function assertSnapshotsWithin(snapshots: SnapshotDirectory, store:
 }
 
 /**
- * Throws LogRefused where DATA_DIR holds no event, but snapshots of another log: the folder of the log was removed, or is not
- * mounted, and going on would tell every NVE that there is nothing (X6).
+ * Throws LogRefused if DATA_DIR holds no event, but snapshots of another log. In this case the folder of the log was removed or
+ * is not mounted, and going on would tell every NVE that all tables are empty (X6).
  */
 export async function assertNoOtherLogHere(
   snapshots: SnapshotDirectory,
@@ -77,7 +80,7 @@ export async function assertNoOtherLogHere(
 }
 
 /**
- * Needs nothing open: rejects with LogEndLost if the feeds on Kafka are ahead of the log. Passes, with a line in the log, if the
+ * Needs no open feeds. Rejects with LogEndLost if the feeds on Kafka are ahead of the log. Resolves, after a log line, if the
  * brokers do not answer in time.
  */
 export async function assertFeedsWithin(config: NvaConfig, store: EventStore, clock: Clock, logger: Logger): Promise<void> {
@@ -97,7 +100,7 @@ export async function assertFeedsWithin(config: NvaConfig, store: EventStore, cl
   }
 }
 
-/** What a look has found is kept before the start is refused with it. */
+/** Writes a loss that a check found to the file before the start is refused because of it. */
 export async function keptIn<T>(file: LossFile, looked: Promise<T>): Promise<T> {
   try {
     return await looked;

@@ -15,15 +15,15 @@ import { actorOf, type Caller } from '@nva/registrar';
 import type { Replica } from '@nva/replica';
 import { ACCEPT_LOSS, type LossFile } from './loss-file.ts';
 
-/** How long a request waits for this process's fold to pass the position that it names. */
+/** How long a request waits until this process's fold passes the position that the request names. */
 export const FOLD_WAIT_MS = 5_000;
-/** NVEs that must name a place beyond the head before that ends the process: one may have made it up. */
+/** How many NVEs must name a place beyond the head before that ends the process: a single NVE may have made it up. */
 const NVES_BELIEVED = 2;
-/** What an NVE said counts for so long. One that is ahead says it again with every heartbeat. */
+/** How long the statement of an NVE counts. An NVE that is ahead repeats it with every heartbeat. */
 const WORD_KEPT_MS = 3_600_000;
-/** The NVA's own marks are looked at again at most once in this time, however many callers are ahead. */
+/** The NVA's own marks are checked again at most once in this time, however many callers are ahead. */
 const LOOK_EVERY_MS = 10_000;
-/** Callers that are ahead make a line in the log at most once in this time. */
+/** Callers that are ahead cause at most one log line in this time. */
 const TELL_EVERY_MS = 1_000;
 
 const NOBODY: ReadonlySet<number> = new Set();
@@ -34,19 +34,19 @@ export interface LossWatchOptions {
   readonly file: LossFile;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Looks at what this NVA itself keeps of the log elsewhere, in VN `vnid` among it; rejects with LogEndLost. */
+  /** Checks the marks that this NVA itself keeps of the log elsewhere, also in VN `vnid`; rejects with LogEndLost. */
   readonly look: (vnid: number | null) => Promise<void>;
   readonly failed: (cause: unknown) => void;
 }
 
 /**
- * Hears of places in this log that are beyond its head. An operator's word ends the process, and so do those of two NVEs, or of one
- * where no more are known; that of one NVE among several is refused, counted, and a reason to look at the NVA's own marks again. A
- * caller that is ahead of this process's fold only, and not of the log, is merely early.
+ * Handles places in this log that callers name and that are beyond the log's head. The process ends if an operator names such a
+ * place, if two NVEs do, or if one NVE does and no other is known. If one NVE among several does, it is refused and counted, and
+ * the NVA's own marks are checked again. A caller that is ahead of this process's fold, but not of the log, is only early.
  */
 export class LossWatch {
   readonly #options: LossWatchOptions;
-  /** What each NVE said that was ahead, and until when it counts; fewer than NVES_BELIEVED. */
+  /** By NVE, the place beyond the head that it named, and until when that counts; fewer than NVES_BELIEVED entries. */
   readonly #words = new Map<string, { readonly mark: LogMark; readonly untilMs: number }>();
   #ahead = 0;
   #lost = false;
@@ -59,19 +59,19 @@ export class LossWatch {
     this.#options = options;
   }
 
-  /** Places beyond the head that callers named, ever. */
+  /** How many places beyond the head callers have named since the start. */
   get ahead(): number {
     return this.#ahead;
   }
 
-  /** Times that the NVA's own marks were looked at because a caller was ahead, and done with. */
+  /** How many checks of the NVA's own marks were caused by callers and have ended. */
   get looks(): number {
     return this.#looks;
   }
 
   /**
-   * Of a place to go on from. Throws Refusal `ahead-of-log` for one that the log does not have, `behind` for one that this process
-   * does not reach in time.
+   * Checks a place from which a caller wants to continue. Throws Refusal `ahead-of-log` if the log does not have the place,
+   * `behind` if this process does not reach it in time.
    */
   async assertPlace(caller: Caller, place: { readonly log: string; readonly position: Position }, field: string): Promise<void> {
     const { store, replica } = this.#options;
@@ -89,7 +89,7 @@ export class LossWatch {
     });
   }
 
-  /** The VNs of a heartbeat whose reports are beyond the head. Never rejects: the heartbeat itself has been taken. */
+  /** The VNs whose reports in a heartbeat are beyond the head. Never rejects, because the heartbeat itself has been accepted. */
   async aheadIn(caller: Caller, nveId: string, applied: readonly Applied[]): Promise<ReadonlySet<number>> {
     const { store, replica, logger } = this.#options;
     const beyondFold = applied.filter(({ log, position }) => log === store.logId && position > replica.network.position);
@@ -112,7 +112,7 @@ export class LossWatch {
     }
   }
 
-  /** Keeps what was found, then ends the process. */
+  /** Writes the loss to the file, then ends the process. */
   end(loss: LogLoss): void {
     if (this.#lost) return;
     this.#lost = true;
@@ -128,7 +128,10 @@ export class LossWatch {
     failed(lossRefusal(loss, file));
   }
 
-  /** The log's head if it is short of the place, else null. Asked only where this process's fold is short of it. */
+  /**
+   * The position of the log's head if the place is beyond it, else null. The log is asked only if the place is beyond this
+   * process's fold.
+   */
   async #headShortOf({ log, position }: { readonly log: string; readonly position: Position }): Promise<Position | null> {
     const { store, replica } = this.#options;
     if (log !== store.logId || position <= replica.network.position) return null;
@@ -183,7 +186,7 @@ export class LossWatch {
   }
 }
 
-/** What is lost, and what to do. */
+/** The error that says what is lost, and what the operator can do. */
 export function lossRefusal(loss: LogLoss, { path }: Pick<LossFile, 'path'>): LogRefused {
   return new LogRefused(
     `${describeLoss(loss)}. Put the newer log back, or accept the loss: ${ACCEPT_LOSS}. ${path} keeps this. Remove it by hand only if callers made their places up, or once the whole log is back on an event store`,

@@ -6,9 +6,9 @@ import { ConfigError, type NvaConfig } from '../config/config.ts';
 import { prepareDataDirectory } from './data-directory.ts';
 
 /**
- * Opens the log that the configuration names: on EventStoreDB, or embedded in DATA_DIR. Throws ConfigError for a value that neither
- * can be opened with, LogRefused for what is no log of ours. A server that does not answer is waited for until `signal` aborts,
- * which throws StoreUnavailable.
+ * Opens the log that the configuration names: on EventStoreDB, or embedded in DATA_DIR. Throws ConfigError for an unusable value
+ * of the configuration, LogRefused if the store holds something other than a log of the NVA. Waits for a server that does not
+ * answer until `signal` aborts, and then throws StoreUnavailable.
  */
 export async function openLog(config: NvaConfig, clock: Clock, log: Logger, signal?: AbortSignal): Promise<EventStore> {
   prepareDataDirectory(config.dataDir, log);
@@ -24,21 +24,21 @@ export async function openLog(config: NvaConfig, clock: Clock, log: Logger, sign
 }
 
 /**
- * Takes the end of the embedded log for what it is, though more was acknowledged. Throws LogRefused for a log that is open, or
- * damaged elsewhere.
+ * Accepts the present end of the embedded log, although more events were acknowledged. Throws LogRefused for a log that is open,
+ * or that is damaged elsewhere.
  */
 export function acceptLogEnd(config: NvaConfig): Promise<AcceptedEnd> {
   return acceptEnd({ directory: directoryOf(config), codec: createEventCodec() });
 }
 
-/** Gives the log, which is open nowhere, another UUID. A repeat changes nothing. Throws as `openLog` does. */
+/** Gives the log another UUID; no process may have the log open. A repeated call changes nothing. Throws as `openLog` does. */
 export async function renewLog(config: NvaConfig, logId: string, clock: Clock): Promise<void> {
   if (!config.eventStore) return renewLogId(directoryOf(config), logId);
   const { EventStoreDbEventStore } = await eventStoreDb();
   await EventStoreDbEventStore.renew({ ...config.eventStore, codec: createEventCodec(), clock }, logId);
 }
 
-/** Loaded only where it is used: its client is a tenth of all modules of a process. */
+/** Loaded only if it is used: its client makes up a tenth of all modules of a process. */
 const eventStoreDb = () => import('@nva/eventstoredb');
 
 const directoryOf = ({ dataDir }: Pick<NvaConfig, 'dataDir'>): string => join(dataDir, 'log');

@@ -7,14 +7,14 @@ const TELL_EVERY_MS = 10_000;
 export interface Waiting {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Ends the waiting. */
+  /** Ends the wait when it aborts. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Makes a step of a start again for as long as the event store cannot answer it, as while its nodes elect a leader: a start that
- * ended there would be begun anew by whoever runs it, and wait no better. The step must come to the same however often it is made.
- * Rejects with what waiting cannot mend, and with StoreUnavailable when the signal aborts.
+ * Repeats a step of a start as long as the event store cannot answer it, for example while its nodes elect a leader. If the start
+ * failed instead, it would only be run again, and wait no better. The step must have the same effect however often it runs.
+ * Rejects with every error that waiting cannot cure, and with StoreUnavailable when the signal aborts.
  */
 export async function patiently<T>(step: () => Promise<T>, { clock, logger, signal }: Waiting): Promise<T> {
   for (let toldMs = Number.NEGATIVE_INFINITY; ;) {
@@ -31,7 +31,7 @@ export async function patiently<T>(step: () => Promise<T>, { clock, logger, sign
   }
 }
 
-/** What a step resolves with; rejects with StoreUnavailable as soon as the signal aborts, whatever becomes of the step. */
+/** The result of the step. Rejects with StoreUnavailable as soon as the signal aborts, whatever the step does. */
 export async function unlessEnded<T>(step: Promise<T>, signal: AbortSignal): Promise<T> {
   const ended = Promise.withResolvers<never>();
   const end = (): void => ended.reject(new StoreUnavailable('the start was ended before it was done'));

@@ -13,14 +13,14 @@ interface Surroundings {
   readonly logger: Logger;
 }
 
-/** Processes of one role each may be given the same DATA_DIR: they have a directory each. */
+/** Processes of one role each may share a DATA_DIR; therefore each role has its own directory. */
 export function snapshotDirectory({ dataDir }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory {
   return new SnapshotDirectory(join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')])), clock, logger);
 }
 
 /**
- * What the process can go on from, of snapshots that the log bears out (`assertSnapshotsWithin`); null if the whole log is to be
- * replayed, after a line that says so.
+ * The snapshot from which the process can continue. The snapshots were checked against the log before (`assertSnapshotsWithin`).
+ * null means that the whole log must be replayed, which a log line tells.
  */
 export async function restored(directory: SnapshotDirectory, store: EventStore, { roles, logger }: Surroundings): Promise<Restored | null> {
   const head = await store.head();
@@ -35,23 +35,23 @@ export async function restored(directory: SnapshotDirectory, store: EventStore, 
   return found;
 }
 
-/** Whether the log has the very event that the snapshot was taken after. */
+/** Whether the log has exactly the event after which the snapshot was taken. */
 export async function holds(store: EventStore, { position, stream, revision, eventId }: SnapshotHeader): Promise<boolean> {
   for await (const event of store.readStream(stream, { fromRevision: revision, limit: 1 }))
     return event.position === position && event.id === eventId;
   return false;
 }
 
-/** What snapshots are taken of. */
+/** The parts of a process that a snapshot contains. */
 export interface Kept {
   readonly store: EventStore;
   readonly replica: Replica;
-  /** Its Idempotency-Keys are kept too; null in a process without one. */
+  /** Its Idempotency-Keys are kept too; null in a process without a registrar. */
   readonly registrar: Registrar | null;
   readonly everyEvents: number;
 }
 
-/** Follows the replica from now on. */
+/** Takes snapshots of the replica from now on. */
 export function keeperOf(
   directory: SnapshotDirectory,
   { store, replica, registrar, everyEvents }: Kept,
