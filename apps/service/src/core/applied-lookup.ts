@@ -3,17 +3,17 @@ import { appliedBody, type AppliedBody, type AppliedReports } from './applied-re
 import { allAppliedAt, appliedAt } from './peers.ts';
 
 export interface AppliedLookupOptions {
-  /** What NVEs have told this process. */
+  /** The reports that NVEs have sent to this process. */
   readonly reports: AppliedReports;
   readonly network: () => Network;
-  /** Whether heartbeats come to this process. What a former owner heard is older than what the present one hears. */
+  /** Whether heartbeats come to this process. The reports of a former owner are older than those of the present one. */
   readonly hears: () => boolean;
 }
 
 /**
- * What NVEs say they have applied. Heartbeats reach the owner of the deadlines of an NVE's group, so another process asks that owner;
- * with several groups it asks all owners, since only registrars know which group an NVE is in. An owner that does not answer says
- * nothing.
+ * Finds what NVEs report to have applied. Heartbeats reach the owner of the deadlines of an NVE's group, so another process asks that
+ * owner. With several groups it asks all owners, since only registrars know the group of an NVE. If an owner does not answer, its
+ * reports are missing.
  */
 export class AppliedLookup {
   readonly #options: AppliedLookupOptions;
@@ -22,7 +22,7 @@ export class AppliedLookup {
     this.#options = options;
   }
 
-  /** Of one NVE, by VNID. `authorization` is shown to the owners. */
+  /** The reports of one NVE, by VNID. `authorization` is sent to the owners. */
   async of(nveId: string, authorization: string | undefined): Promise<ReadonlyMap<number, AppliedBody>> {
     const { reports, hears } = this.#options;
     if (hears()) return new Map([...reports.of(nveId)].map(([vnid, report]) => [vnid, appliedBody(report)]));
@@ -30,7 +30,7 @@ export class AppliedLookup {
     return new Map(told.flat().map(({ vnid, ...applied }) => [vnid, applied]));
   }
 
-  /** Of the first `limit` NVEs whose id comes after `after`. Asks each owner once. */
+  /** The reports of the first `limit` NVEs whose id comes after `after`. Asks each owner once. */
   async ofAll(
     after: string,
     limit: number,

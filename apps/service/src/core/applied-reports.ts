@@ -2,26 +2,27 @@ import type { Applied } from '@nva/commands';
 import type { FeedDigests, Verdict as FoldVerdict } from '@nva/fold';
 import type { Position } from '@nva/ports';
 
-/** NVEs whose reports are kept; beyond it the oldest reporter goes. */
+/** Maximum number of NVEs whose reports are kept; beyond it, the NVE with the oldest report is dropped. */
 const MAX_REPORTERS = 10_000;
 
 const NONE: ReadonlyMap<number, Report> = new Map();
 
-/** `ahead`: of a position that this log does not have. */
+/** `ahead`: the report names a position that this log does not have. */
 export type Verdict = FoldVerdict | 'ahead';
 
 export interface Report extends Applied {
-  /** By the digests held for the reported position and later ones (`FeedDigests.judge`), when the report came. */
+  /** The verdict when the report came, by the digests held for the reported position and later ones (`FeedDigests.judge`). */
   readonly verdict: Verdict;
 }
 
 /**
- * What NVEs say they have applied, VN by VN: soft state, from their heartbeats. Each report is compared with the digests from its
- * own position on, so an NVE that is merely behind, or further than it can tell, is never called different; where not all of them
- * are held the verdict is unknown.
+ * What NVEs report to have applied, by VN: soft state from their heartbeats. Each report is compared with the digests from its
+ * own position on. So an NVE that is merely behind, or that is further than the position it can report, never counts as
+ * different. If not all of these digests are held, the verdict is `unknown`.
  *
- * An NVE may be further than this fold as well, and its position not tell: so what differs is unknown until the fold has passed all
- * that was in the log when the report came, and differs then if it still does.
+ * An NVE may also be further than this fold, and its reported position does not show it. So the verdict on a report that seems to
+ * differ is `unknown` until the fold has passed everything that was in the log when the report came; if the report still differs
+ * then, the verdict is `differs`.
  */
 export class AppliedReports {
   readonly #log: string;
@@ -34,12 +35,12 @@ export class AppliedReports {
   #confirming = false;
   readonly #reports = new Map<string, ReadonlyMap<number, Report>>();
   #mismatches = 0;
-  /** Told of every VN of which an NVE holds another table than the fold. */
+  /** Called with every VN of which an NVE holds another table than the fold. */
   onDiffers: (vnid: number) => void = () => undefined;
 
   /**
-   * `isIn` says whether an NVE is in a VN; `caughtUp` resolves when the fold has passed all that is in the log now, with false if
-   * that is not known.
+   * `isIn` tells whether an NVE is in a VN. `caughtUp` resolves when the fold has passed everything that is in the log now; it
+   * resolves with false if that is not known.
    */
   constructor(
     log: string,
@@ -55,15 +56,15 @@ export class AppliedReports {
     this.#foldPosition = foldPosition;
   }
 
-  /** Reports that differed, ever. */
+  /** How many reports have differed since the start. */
   get mismatches(): number {
     return this.#mismatches;
   }
 
   /**
-   * Of VNs that the NVE is in. One that it has left is kept, without a verdict, as long as every report goes on naming it: its
-   * right to read that VN waits for that. Any other VN is dropped, whether it exists or not. `ahead`: the VNs whose reports are
-   * beyond the head of the log, which only the log tells.
+   * Takes reports about VNs that the NVE is in. The report about a VN that the NVE has left is kept, without a verdict, as long
+   * as every heartbeat names the VN: until then the NVE keeps its right to read that VN. A report about any other VN is dropped,
+   * whether the VN exists or not. `ahead`: the VNs whose reports are beyond the head of the log, which only the log can tell.
    */
   take(nveId: string, applied: readonly Applied[], ahead: ReadonlySet<number> = new Set()): void {
     const before = this.of(nveId);
@@ -85,12 +86,12 @@ export class AppliedReports {
     if (this.#seeming.size > 0 && !this.#confirming) void this.#confirm();
   }
 
-  /** The same was found to differ before: it is not unknown again until it is looked at. */
+  /** Whether the same report was found to differ before. Then it does not become `unknown` again until it is checked. */
   #stillDiffers(before: Report | undefined, report: Report): boolean {
     return before?.verdict === 'differs' && isSame(before, report);
   }
 
-  /** Judges what seems to differ once the fold has passed all that was in the log after it came. Never rejects. */
+  /** Judges reports that seem to differ, once the fold has passed everything that was in the log after they came. Never rejects. */
   async #confirm(): Promise<void> {
     this.#confirming = true;
     while (this.#seeming.size > 0) {
@@ -104,7 +105,7 @@ export class AppliedReports {
   #judgeAgain(nveId: string, report: Report): void {
     const reports = this.#reports.get(nveId) as Map<number, Report> | undefined;
     const last = reports?.get(report.vnid);
-    // It has said something else since, or has left.
+    // The NVE has reported something else since, or has left the VN.
     if (!reports || !last || !isSame(last, report) || !this.#isIn(nveId, report.vnid)) return;
     const verdict = this.#verdict(report);
     reports.set(report.vnid, { ...report, verdict });
@@ -113,7 +114,7 @@ export class AppliedReports {
     this.onDiffers(report.vnid);
   }
 
-  /** The first NVEs that have reported, by id, after one. */
+  /** The ids of the first NVEs that have reported, in order, among those after the given id. */
   reporters(after: string, limit: number): readonly string[] {
     return [...this.#reports.keys()]
       .filter((nveId) => nveId > after)
@@ -133,7 +134,7 @@ export class AppliedReports {
 
 const isSame = (a: Report, b: Report): boolean => a.log === b.log && a.position === b.position && a.digest === b.digest;
 
-/** What an NVE last reported of a VN, compared. */
+/** The last report of an NVE about a VN, with the verdict. */
 export interface AppliedBody {
   readonly log: string;
   readonly position: string;

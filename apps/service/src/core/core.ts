@@ -30,22 +30,22 @@ export const EVERYTHING: RegistrarGroup = { name: 'all', urls: [], nves: [], sit
 /** How long a doubt about an NVE's table waits for the fold. */
 const CATCH_UP_LIMIT_MS = 10_000;
 
-/** What a registrar has. */
+/** The parts of a registrar. */
 export interface RegistrarRole {
   readonly registrar: Registrar;
   readonly deadlines: DeadlineKeeper;
-  /** null where one process has the log to itself. */
+  /** null if one process has the log to itself. */
   readonly groups: RegistrarGroups | null;
   readonly election: Election | null;
 }
 
-/** What a distributor has. */
+/** The parts of a distributor. */
 export interface DistributorRole {
   readonly distributor: Distributor;
   readonly writer: MeasuredFeedWriter;
-  /** null when the feeds are on Kafka. */
+  /** null if the feeds are on Kafka. */
   readonly inProcessFeed: InProcessFeed | null;
-  /** Who follows them over HTTP; null likewise. */
+  /** The consumers that follow the feeds over HTTP; null if the feeds are on Kafka. */
   readonly streams: FeedStreams | null;
 }
 
@@ -53,28 +53,28 @@ export interface CoreOptions {
   readonly roles: readonly Role[];
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The process can no longer do its work and should end. */
+  /** Called when the process can no longer do its work and should end. */
   readonly failed: (cause: unknown) => void;
-  /** How the process shows registrars who it is. */
+  /** The authorization that this process shows to registrars. */
   readonly peerAuthorization?: () => string | undefined;
-  /** Another log than the configuration names, which stays open: for tests of several processes. */
+  /** A log to use instead of the one that the configuration names; it stays open. For tests of several processes. */
   readonly store?: EventStore;
-  /** Ends a start that is not done. */
+  /** Ends an unfinished start when it aborts. */
   readonly signal?: AbortSignal;
 }
 
-/** What a start has found before there is a core. */
+/** What a start has found before the core exists. */
 interface Found {
   readonly snapshots: SnapshotDirectory;
   readonly from: Restored | null;
-  /** See Core. */
+  /** See `#endedAt` of Core. */
   readonly endedAt: Position | null;
   readonly tracing: Tracing | null;
 }
 
 /**
- * Everything of a process but HTTP: the log and its fold, and by its roles registrar and distributor. Starts in the order of dependence
- * and stops in the reverse one.
+ * Everything of a process except HTTP: the log and its fold, and, depending on its roles, registrar and distributor. Parts start
+ * in the order of their dependence and stop in the reverse order.
  */
 export class Core {
   readonly config: NvaConfig;
@@ -82,23 +82,23 @@ export class Core {
   readonly store: MeasuredEventStore;
   readonly tracing: Tracing | null;
   readonly replica: Replica;
-  /** What NVEs tell this process that they have applied. */
+  /** What NVEs report to this process that they have applied. */
   readonly applied: AppliedReports;
-  /** What they tell whichever process. */
+  /** What NVEs report to any process that they have applied. */
   readonly appliedAnywhere: AppliedLookup;
   readonly turns: CallerTurns;
   readonly positions = new KnownPositions();
-  /** What has reached this process and is not handled yet. */
+  /** Requests that have reached this process and are not handled yet. */
   readonly arrivals: Arrivals;
   readonly registrarRole: RegistrarRole | null;
-  /** Hears of places that this log should have, and has not. */
+  /** Handles places that callers name and that this log does not have. */
   readonly losses: LossWatch;
   readonly #snapshotDirectory: SnapshotDirectory;
-  /** null where snapshots are switched off. */
+  /** null if snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
   #distributorRole: DistributorRole | null = null;
   readonly #ownStore: boolean;
-  /** Where the log ended at the start, if this process alone writes to it. */
+  /** Where the log ended at the start, if only this process writes to it. */
   readonly #endedAt: Position | null;
   #distributing = false;
   #stopping = false;
@@ -160,7 +160,7 @@ export class Core {
   }
 
   /**
-   * Opens the log and folds it, from a snapshot on if there is one, then begins to publish. Resolves when the process can do its
+   * Opens the log and folds it, from a snapshot if there is one; then begins to publish. Resolves when the process can do its
    * work; the feeds may still be catching up (`ready`).
    */
   static async start(config: NvaConfig, options: CoreOptions): Promise<Core> {
@@ -175,7 +175,7 @@ export class Core {
 
   static async #start(config: NvaConfig, opened: EventStore, options: CoreOptions): Promise<Core> {
     const { clock, logger, roles, failed, signal = new AbortController().signal } = options;
-    // A log of the process's own has nobody to wait for.
+    // With a log of its own, a process waits for no other server.
     const waiting = <T>(step: () => Promise<T>): Promise<T> =>
       config.eventStore ? patiently(step, { clock, logger, signal }) : unlessEnded(step(), signal);
     const file = new LossFile(config.dataDir);
@@ -183,7 +183,7 @@ export class Core {
     const snapshots = snapshotDirectory(config, options);
     await waiting(() => keptIn(file, assertSnapshotsWithin(snapshots, opened)));
     if (!options.store) await waiting(() => assertNoOtherLogHere(snapshots, opened, config));
-    // While the log is folded.
+    // This check runs while the log is folded.
     const feedsWithin = keptIn(file, roles.includes('distributor') ? assertFeedsWithin(config, opened, clock, logger) : Promise.resolve());
     feedsWithin.catch(() => undefined);
     const endedAt = config.eventStore || options.store ? null : (await opened.head()).position;
@@ -211,19 +211,19 @@ export class Core {
     return core;
   }
 
-  /** null for a process that does not distribute. */
+  /** null in a process that does not distribute. */
   get distributorRole(): DistributorRole | null {
     return this.#distributorRole;
   }
 
-  /** The process does its work: what it has is whole, and the event store has a leader, without which nothing is written. */
+  /** Whether the process does its work: it is `whole`, and the event store has a leader, without which nothing can be written. */
   get ready(): boolean {
     return this.whole && this.store.leader?.node !== null;
   }
 
   /**
-   * The fold has caught up, and the feeds are equal to it if they are this process's, but for those that are set aside without
-   * anything on them being lost.
+   * Whether the fold has caught up, and the feeds of this process, if any, are equal to the fold. Exception: feeds that are set
+   * aside without a loss of anything on them.
    */
   get whole(): boolean {
     return (
@@ -244,7 +244,7 @@ export class Core {
     await this.tracing?.stop().catch(() => undefined);
   }
 
-  /** False if the log does not tell where it ends, or the fold does not come so far in time. */
+  /** False if the log does not tell its end, or if the fold does not reach the end in time. */
   async #caughtUp(): Promise<boolean> {
     try {
       return await this.replica.passedWithin((await this.store.head()).position, CATCH_UP_LIMIT_MS);
@@ -253,10 +253,13 @@ export class Core {
     }
   }
 
-  /** What this process, or one before it, keeps of the log elsewhere. Rejects with LogEndLost if the log does not bear it out. */
+  /**
+   * Checks the marks that this process, or an earlier one, keeps of the log elsewhere. Rejects with LogEndLost if they contradict
+   * the log.
+   */
   async #lookAtMarks(vnid: number | null): Promise<void> {
     await assertSnapshotsWithin(this.#snapshotDirectory, this.store);
-    // Feeds in process are of this very process.
+    // Feeds in process belong to this process itself.
     if (!this.#distributorRole || this.#distributorRole.inProcessFeed) return;
     const { writer } = this.#distributorRole;
     await assertCheckpointsWithin(this.store, writer);
@@ -282,7 +285,7 @@ export class Core {
     });
     const streams = inProcessFeed && new FeedStreams(inProcessFeed, store.logId, clock, config);
     this.#distributorRole = { distributor, writer, inProcessFeed, streams };
-    // A stop in the middle of the first reconciliation is no failure.
+    // A stop in the middle of the first reconciliation is not a failure.
     const ended = (cause: unknown): void => {
       if (this.#stopping) return;
       if (cause instanceof LogEndLost) this.losses.end(cause.loss);
@@ -295,7 +298,10 @@ export class Core {
   }
 }
 
-/** Where the process publishes, and about which VNs. Feeds in process are whole up to `position`, before which nobody followed them. */
+/**
+ * Where the process publishes, and which VNs. Feeds in process are complete up to `position`, because nobody followed them
+ * before.
+ */
 function feedsOf(
   config: NvaConfig,
   position: Position,
@@ -326,7 +332,7 @@ function register(
   return { registrar, groups, election, deadlines: new DeadlineKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals) };
 }
 
-/** The libraries of traces are loaded only where traces are asked for. */
+/** The tracing libraries are loaded only if tracing is switched on. */
 async function tracingOf({ tracing }: NvaConfig, roles: readonly Role[]): Promise<Tracing | null> {
   if (!tracing) return null;
   const loaded = await import('./tracing.ts');

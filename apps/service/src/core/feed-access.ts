@@ -5,7 +5,7 @@ import type { NvaConfig } from '../config/config.ts';
 import { kafkaConnection } from '../config/kafka-connection.ts';
 import type { AppliedLookup } from './applied-lookup.ts';
 
-/** What NVEs apply is asked for once in this time and NVE, however many of its rights depend on it. */
+/** The reports of an NVE are asked for at most once in this time, however many of its rights depend on them. */
 const APPLIED_FOR_MS = 1_000;
 
 export interface FeedAccessOptions {
@@ -13,11 +13,11 @@ export interface FeedAccessOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly applied: AppliedLookup;
-  /** How this process shows registrars who it is. */
+  /** The authorization that this process shows to registrars. */
   readonly authorization: () => string | undefined;
 }
 
-/** What a distributor needs to keep NVEs' rights on the brokers; null where it keeps none. */
+/** What a distributor needs to keep NVEs' rights on the brokers; null if it keeps none. */
 export function feedAccess(options: FeedAccessOptions): AccessOptions | null {
   const { config, clock, logger } = options;
   if (!config.kafkaAcls) return null;
@@ -26,7 +26,10 @@ export function feedAccess(options: FeedAccessOptions): AccessOptions | null {
   return { access, clock, graceMs: graceS * 1_000, stillFollows: followed(options) };
 }
 
-/** Whether an NVE names a VN in its heartbeats. They reach the owner of its leases: this process, or a registrar that is asked. */
+/**
+ * Tells whether an NVE names a VN in its heartbeats. Heartbeats reach the owner of the NVE's lease: this process, or a registrar
+ * that is asked.
+ */
 function followed({ clock, applied, authorization }: FeedAccessOptions): (nveId: string, vnid: number) => Promise<boolean> {
   const asked = new Map<string, ReturnType<AppliedLookup['of']>>();
   let sinceMs = Number.NEGATIVE_INFINITY;

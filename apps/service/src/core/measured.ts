@@ -24,18 +24,21 @@ import {
 import { SpanKind } from '@opentelemetry/api';
 import type { Tracing } from './tracing.ts';
 
-/** Spans of one call of `publish` at most: after an outage a call carries thousands of events. */
+/** Maximum number of spans of one call of `publish`: after an outage, a call carries thousands of events. */
 const MAX_SPANS_PER_CALL = 64;
 
-/** Told of every append: how long it took, and how many events it brought. */
+/** Called after every append with its duration and the number of appended events. */
 export type AppendListener = (seconds: number, appended: number) => void;
-/** Told of every publication: from the call to its acknowledgement, and from the recording of its oldest event. */
+/**
+ * Called after every publication with the time from the call to its acknowledgement, the time since its oldest event was
+ * recorded, and the number of records.
+ */
 export type PublishListener = (seconds: number, delaySeconds: number | null, records: number) => void;
 
-/** Weight of the newest append in what appends take of late. */
+/** Weight of the newest append in the moving average of append times. */
 const NEWEST_WEIGHT = 0.05;
 
-/** An event store that is timed and traced. */
+/** An event store whose appends are timed and traced. */
 export class MeasuredEventStore implements EventStore {
   readonly #store: EventStore;
   readonly #clock: Clock;
@@ -57,7 +60,7 @@ export class MeasuredEventStore implements EventStore {
     return this.#store.leader;
   }
 
-  /** Milliseconds until an append was durable, of late. */
+  /** Moving average of the time until an append was durable, in milliseconds. */
   get appendMs(): number {
     return this.#appendMs;
   }
@@ -114,11 +117,11 @@ export class MeasuredEventStore implements EventStore {
   }
 }
 
-/** Feeds whose publications are timed and traced, and whose records are counted. */
+/** A feed writer whose publications are timed and traced, and whose records are counted. */
 export class MeasuredFeedWriter implements FeedWriter {
   /**
-   * Records that the topic of each VN holds at most: those found when it was read last, and those published since. Superseded ones are
-   * among them until the broker compacts, which it does not tell.
+   * Upper bound of the number of records on the topic of each VN: those found at the last read, plus those published since. The
+   * number includes superseded records, because the broker does not tell when it compacts.
    */
   readonly topicRecords = new Map<number, number>();
   readonly #writer: FeedWriter;
@@ -215,7 +218,7 @@ export class MeasuredFeedWriter implements FeedWriter {
     }
   }
 
-  /** One span for what each event brings to each feed. */
+  /** One span for each event on each feed. */
   #trace(batches: readonly FeedBatch[], startMs: number, tookMs: number): void {
     let spans = 0;
     for (const { feed, records } of batches) {

@@ -2,14 +2,14 @@ import { Refusal } from '@nva/identifiers';
 import { FORWARDED_GROUP } from '../access/request-context.ts';
 import type { AppliedBody } from './applied-reports.ts';
 
-/** Less than the time between two looks at the owner. */
+/** Less than the time between two probes of the owner. */
 const PROBE_LIMIT_MS = 800;
 /** Longer than a registrar takes to say that an outcome is unknown. */
 const FORWARD_LIMIT_MS = 12_000;
-/** Failures of a connection that was never made: nothing was sent. */
+/** Errors of a connection that was never established: nothing was sent. */
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
 
-/** Whether the registrar of that id answers there. */
+/** Whether the registrar with that id answers at the URL. */
 export async function probe(url: string, oracleId: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(PROBE_LIMIT_MS) });
@@ -23,12 +23,12 @@ export interface AppliedLine extends AppliedBody {
   readonly vnid: number;
 }
 
-/** What an NVE has reported to the registrar there; nothing if it does not answer. */
+/** What an NVE has reported to the registrar at the URL; empty if the registrar does not answer. */
 export async function appliedAt(url: string, nveId: string, authorization: string | undefined): Promise<readonly AppliedLine[]> {
   return itemsOf(`${url}/v1/nves/${nveId}/applied`, authorization);
 }
 
-/** What NVEs have reported to the registrar there, of those whose id comes after one; nothing if it does not answer. */
+/** What NVEs with an id after `after` have reported to the registrar at the URL; empty if the registrar does not answer. */
 export async function allAppliedAt(
   url: string,
   after: string,
@@ -57,7 +57,10 @@ export interface Forwarding {
   readonly correlationId: string;
 }
 
-/** Has another registrar decide; resolves with its answers, line by line. Throws Refusal `oracle-unreachable` or `outcome-unknown`. */
+/**
+ * Lets another registrar decide the commands; resolves with its answers, one for each line. Throws Refusal `oracle-unreachable`
+ * or `outcome-unknown`.
+ */
 export async function forward({ group, urls, lines, authorization, correlationId }: Forwarding): Promise<readonly object[]> {
   const headers = {
     'content-type': 'application/x-ndjson',

@@ -2,17 +2,17 @@ import type { Distributor } from '@nva/distributor';
 import type { Leader, Position } from '@nva/ports';
 import type { Core } from './core.ts';
 
-/** How a process stands, for whoever runs it. */
+/** The state of a process, for its operator. */
 export interface ProcessState {
-  /** The process does its work: what it has is whole, and the event store has a leader. */
+  /** The process does its work: it is `whole`, and the event store has a leader. */
   readonly ready: boolean;
-  /** The fold has caught up, and the feeds that are this process's are equal to it. */
+  /** The fold has caught up, and the feeds of this process are equal to it. */
   readonly whole: boolean;
   readonly logId: string;
   readonly foldPosition: Position;
-  /** Of the nodes of the event store; undefined where there is but this process. */
+  /** The leader among the nodes of the event store; undefined if the log is embedded in this process. */
   readonly leader: Leader | undefined;
-  /** Of a registrar among others. */
+  /** The id of a registrar that shares the log with other registrars. */
   readonly oracleId: string | undefined;
   readonly distributor: Pick<Distributor, 'publishedPosition' | 'aside'> | undefined;
 }

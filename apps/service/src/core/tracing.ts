@@ -4,7 +4,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor, RandomIdGenerator } from '@opentelemetry/sdk-trace-base';
 
-/** Spans waiting to be exported at most; beyond it they are dropped. */
+/** Maximum number of spans that wait for export; more spans are dropped. */
 const MAX_WAITING_SPANS = 4_096;
 const TRACE_ID = /^[0-9a-f]{32}$/;
 
@@ -26,20 +26,20 @@ export interface TracedSpan {
   readonly error?: string;
 }
 
-/** What a correlation id comes to as a trace: the same in every process that meets it, in the event or on the record. */
+/** The ids that follow from a correlation id: the same in every process that sees it, in the event or on the record. */
 export interface TraceIds {
   readonly traceId: string;
-  /** Of the request's own span, which the others hang under. */
+  /** The id of the request's own span, the parent of the others. */
   readonly spanId: string;
 }
 
-/** A correlation id that is a trace id already is taken as it is, so that a caller's own trace goes on. */
+/** A correlation id that is already a trace id is used unchanged, so that a caller's own trace continues. */
 export function traceIdsOf(correlationId: string): TraceIds {
   const digest = createHash('sha256').update(correlationId).digest('hex');
   return { traceId: TRACE_ID.test(correlationId) ? correlationId : digest.slice(0, 32), spanId: digest.slice(32, 48) };
 }
 
-/** The ids of the next root span, if they are to be certain ones. */
+/** Generates the chosen ids for the next root span, if any are set. */
 class ChosenIds extends RandomIdGenerator {
   chosen: TraceIds | null = null;
   override generateTraceId = (): string => this.chosen?.traceId ?? this.#random.generateTraceId();
@@ -48,8 +48,8 @@ class ChosenIds extends RandomIdGenerator {
 }
 
 /**
- * OpenTelemetry spans from the request through the append to the publication, one trace a correlation id. The processes need not pass a
- * context on: trace and root span follow from the correlation id, which is in every event and on every record.
+ * OpenTelemetry spans from the request through the append to the publication, one trace for each correlation id. The processes
+ * need not pass on a context: trace and root span follow from the correlation id, which is in every event and on every record.
  */
 export class Tracing {
   readonly #ids = new ChosenIds();
@@ -68,7 +68,7 @@ export class Tracing {
     this.#sampledBelow = ratio * 0x1_0000_0000;
   }
 
-  /** The request that a trace begins with. */
+  /** Records the request with which a trace begins. */
   root(span: TracedSpan): void {
     const ids = traceIdsOf(span.correlationId);
     if (!this.#sampled(ids)) return;
@@ -77,13 +77,13 @@ export class Tracing {
     this.#ids.chosen = null;
   }
 
-  /** Something that was done for a request, here or in another process. */
+  /** Records something that was done for a request, here or in another process. */
   child(span: TracedSpan, kind = SpanKind.INTERNAL): void {
     const ids = traceIdsOf(span.correlationId);
     if (this.#sampled(ids)) this.#record(span, kind, ids);
   }
 
-  /** Exports what waits. */
+  /** Exports the waiting spans. */
   async stop(): Promise<void> {
     await this.#provider.shutdown();
   }
