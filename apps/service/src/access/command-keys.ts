@@ -8,7 +8,7 @@ import { ConfigError } from '../config/config.ts';
 import type { Tokens } from './tokens.ts';
 
 const MIN_KEY_BYTES = 32;
-/** Of one NVE: the one in use, and those that are being replaced. */
+/** Keys of one NVE: the one in use, and those that are being replaced. */
 const MAX_KEYS_PER_NVE = 8;
 const OTHERS = 0o077;
 const SIGNATURE = /^[0-9a-f]{64}$/;
@@ -19,12 +19,13 @@ interface Signer {
 }
 
 /**
- * The keys with which NVEs sign commands on Kafka, from a file that nobody else can read:
+ * The keys with which NVEs sign commands on Kafka, from a file that other users cannot read:
  *
  *     { "nves": [{ "nveId": "leaf-1", "keys": ["<base64 of at least 32 bytes>", …], "tenants": ["red"] }] }
  *
- * Any key of an NVE is good: a new one is put first, the old one taken out when the NVE has changed over. Which tenants an NVE
- * serves stands in TOKENS_FILE if the NVE does, and otherwise here; absent or null is any.
+ * Every key of an NVE is valid. To replace a key, an operator adds the new one in front, and removes the old one when the NVE
+ * uses the new one. The tenants that an NVE serves come from TOKENS_FILE if the NVE is listed there, otherwise from here; absent
+ * or null means any tenant.
  */
 export class CommandKeys {
   readonly #signers: ReadonlyMap<string, Signer>;
@@ -55,12 +56,12 @@ export class CommandKeys {
     return [...this.#signers.keys()];
   }
 
-  /** The NVE as it stands now; null if it may send no commands. */
+  /** The NVE with its present rights; null if it may send no commands. */
   standing(nveId: string): Caller | null {
     return this.#signers.get(nveId)?.caller ?? null;
   }
 
-  /** By the NVE's name, what its keys allow. For comparing, and for nobody's eyes. */
+  /** Names of NVEs with what their keys allow. Only for comparisons; it contains the keys and must not be shown. */
   rights(): readonly (readonly [name: string, rights: string])[] {
     return [...this.#signers.values()].map(
       ({ caller, keys }) =>
@@ -68,7 +69,7 @@ export class CommandKeys {
     );
   }
 
-  /** Who signed it, or null: nobody known, or somebody else. */
+  /** The caller that signed the command; null if the NVE is unknown or the signature is not from one of its keys. */
   callerOf(parts: SignedParts, signature: string): Caller | null {
     const signer = this.#signers.get(parts.nveId);
     if (!signer || !SIGNATURE.test(signature)) return null;
@@ -113,7 +114,7 @@ function readSigner(entry: unknown): { nveId: string; keys: readonly KeyObject[]
   }
 }
 
-/** Does not show what it received: it may be most of a key. */
+/** Does not show the received text in an error, because it may be most of a key. */
 function keyOf(text: unknown, nveId: string): KeyObject {
   const key = typeof text === 'string' ? Buffer.from(text, 'base64') : null;
   if (!key || key.toString('base64') !== text || key.length < MIN_KEY_BYTES)

@@ -1,23 +1,26 @@
 import type { CommandKeys } from './command-keys.ts';
 import type { Tokens } from './tokens.ts';
 
-/** What the files say, all of them together: what NVEs may do stands in two. */
+/** The content of all files together: the rights of NVEs are in two of them. */
 export interface Loaded {
   readonly tokens: Tokens;
-  /** null where no commands are taken from Kafka. */
+  /** null if no commands are taken from Kafka. */
   readonly keys: CommandKeys | null;
-  /** How a distributor shows registrars who it is. */
+  /** The authorization that a distributor shows to registrars. */
   readonly peerAuthorization: string | undefined;
 }
 
-/** How many names came, went, and may do something else or by other means than before. Who changed the file nobody knows. */
+/**
+ * How many names were added, were removed, or have other rights or other credentials than before. It is unknown who changed the
+ * file.
+ */
 export interface CredentialChanges {
   readonly added: number;
   readonly removed: number;
   readonly changed: number;
 }
 
-/** Counts names only: neither tokens nor digests nor keys leave here. */
+/** Counts names only, so that no token, digest or key is revealed. */
 export function changesOf(before: Loaded, after: Loaded): CredentialChanges {
   const [old, now] = [namesOf(before), namesOf(after)];
   return {
@@ -27,7 +30,7 @@ export function changesOf(before: Loaded, after: Loaded): CredentialChanges {
   };
 }
 
-/** Each name with what it may do and by which means, as text to compare. */
+/** Each name with its rights and credentials, as text to compare. */
 function namesOf({ tokens, keys, peerAuthorization }: Loaded): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const [name, rights] of [...tokens.rights(), ...(keys?.rights() ?? [])]) names.set(name, `${names.get(name) ?? ''}\n${rights}`);

@@ -8,14 +8,14 @@ import { changesOf, type Loaded } from './credential-changes.ts';
 import { readPeerToken } from '../config/kafka-config.ts';
 import { Tokens } from './tokens.ts';
 
-/** How often the files are looked at. */
+/** How often the files are checked. */
 const POLL_MS = 1_000;
 
 /**
- * Who may call, from TOKENS_FILE, COMMAND_KEYS_FILE and PEER_TOKEN_FILE, as they are now. The files are looked at every second, and
- * read again when one of them is another (time, size or inode: editors and secret stores replace files), or when somebody asks for
- * it (SIGHUP). Files that cannot be used, or would leave nobody, change nothing: what was read last stays in force, and metrics and
- * log say so.
+ * The callers that TOKENS_FILE, COMMAND_KEYS_FILE and PEER_TOKEN_FILE admit at present. The files are checked every second. They
+ * are read again when one of them has another time, size or inode (editors and secret stores replace files), or on request
+ * (SIGHUP). If the files are unusable, or would leave no caller, nothing changes: the credentials that were read last stay in
+ * force, and metrics and log report it.
  */
 export class Credentials {
   readonly counters = { errors: 0 };
@@ -31,12 +31,12 @@ export class Credentials {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
 
-  /** Throws ConfigError if what the files say cannot be used. */
+  /** Throws ConfigError if the content of the files is unusable. */
   constructor(config: NvaConfig, clock: Clock, logger: Logger) {
     this.#config = config;
     this.#clock = clock;
     this.#logger = logger;
-    // Looked at before they are read: what changes in between is seen at the next look.
+    // Checked before they are read, so that a change in between is found at the next check.
     this.#seen = filesOf(config).map(firstIdentityOf).join('\n');
     this.#loaded = load(config);
     this.#loadedAtMs = clock.wallMs();
@@ -50,7 +50,7 @@ export class Credentials {
     return this.#loaded.peerAuthorization;
   }
 
-  /** Another number each time that they change. */
+  /** Another number after each change of the credentials. */
   get version(): number {
     return this.#version;
   }
@@ -60,7 +60,7 @@ export class Credentials {
     return this.#loadedAtMs / 1_000;
   }
 
-  /** The files are not what is in force. */
+  /** Whether the files differ from the credentials in force. */
   get wrong(): boolean {
     return this.#wrong;
   }
@@ -70,13 +70,13 @@ export class Credentials {
     return this.#loaded.tokens.callerOf(authorization, host);
   }
 
-  /** Calls back after each change; what it returns ends that. */
+  /** Calls the listener after each change; the returned function removes the listener. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Begins to look at the files. */
+  /** Begins to check the files. */
   watch(): void {
     if (filesOf(this.#config).length === 0) return;
     this.#timer = setInterval(() => void this.look(), POLL_MS);
@@ -87,7 +87,7 @@ export class Credentials {
     clearInterval(this.#timer);
   }
 
-  /** Reads the files again if they are others than before. Never rejects. */
+  /** Reads the files again if they have changed. Never rejects. */
   look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
     return this.#looking;

@@ -4,24 +4,27 @@ import type { Caller } from '@nva/registrar';
 import type { FastifyRequest } from 'fastify';
 import type { Credentials } from './credentials.ts';
 
-/** Says of a forwarded request which group its sender took this registrar for, and that it goes no further. */
+/**
+ * The header of a forwarded request. It names the group that the sender assumed for this registrar; such a request is not
+ * forwarded again.
+ */
 export const FORWARDED_GROUP = 'x-forwarded-group';
 
 /** What is known of a request before its handler runs. */
 export interface RequestContext {
   /**
-   * As the tokens are now, which may change while the request is on its way. Throws Refusal `unauthenticated` when its token is
-   * taken back.
+   * The caller according to the present tokens, which may change while the request is being handled. Throws Refusal
+   * `unauthenticated` if the caller's token was withdrawn.
    */
   readonly caller: Caller;
   readonly correlationId: string;
-  /** As it came, for a registrar that the request is passed on to. */
+  /** The header as received, for a registrar to which the request is forwarded. */
   readonly authorization: string | undefined;
-  /** From a registrar that took this one for a member of that group. */
+  /** The group that a forwarding registrar assumed for this one; undefined if the request was not forwarded. */
   readonly forwardedGroup: string | undefined;
 }
 
-/** The context of a request that shows who it is. Throws what `Credentials.callerOf` throws. */
+/** The context of a request with valid credentials. Throws what `Credentials.callerOf` throws. */
 export function readContext(request: FastifyRequest, credentials: Credentials, correlationId: string): RequestContext {
   const { authorization, host } = request.headers;
   let caller = credentials.callerOf(authorization, host);
@@ -53,10 +56,13 @@ export function contextOf(request: FastifyRequest): RequestContext {
   return context;
 }
 
-/** For problems of requests that did not get far enough to have a context. */
+/** For problems of requests that ended before they had a context. */
 export const correlationIdOf = (request: FastifyRequest): string | undefined => contexts.get(request)?.correlationId;
 
-/** The request's own X-Correlation-Id, else the trace that it is part of (W3C Trace Context, section 3.2.2), else one made for it. */
+/**
+ * The request's own X-Correlation-Id; else the id of the trace that the request is part of (W3C Trace Context, section 3.2.2);
+ * else a new id.
+ */
 export function readCorrelationId(request: FastifyRequest): string {
   return header(request, 'x-correlation-id', 'X-Correlation-Id') ?? traceIn(request.headers['traceparent']) ?? randomUUID();
 }
@@ -66,10 +72,10 @@ const traceIn = (traceparent: unknown): string | undefined =>
 
 export const readIdempotencyKey = (request: FastifyRequest): string | undefined => header(request, 'idempotency-key', 'Idempotency-Key');
 
-/** The group that a forwarding registrar took this one for. */
+/** The group that a forwarding registrar assumed for this one. */
 const readForwardedGroup = (request: FastifyRequest): string | undefined => header(request, FORWARDED_GROUP, 'X-Forwarded-Group');
 
-/** SHA-256 in hex; objects are equal whatever the order of their fields. */
+/** SHA-256 in hex. The order of fields in objects does not matter. */
 export function digestOf(...parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts, sorted)).digest('hex');
 }

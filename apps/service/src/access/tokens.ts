@@ -5,7 +5,7 @@ import { nveIdOnKafka, parseNveId, parseTenantId, Refusal } from '@nva/identifie
 import { actorOf, type Caller } from '@nva/registrar';
 import { ConfigError } from '../config/config.ts';
 
-/** Who calls while no tokens are configured; the server then listens on loopback only. */
+/** The caller of every request while no tokens are configured; the server then listens on loopback only. */
 const LOCAL: Caller = { kind: 'operator', name: 'local' };
 const LOCAL_HOST = /^(?:127\.0\.0\.1|\[::1\]|localhost)(?::\d{1,5})?$/i;
 
@@ -13,12 +13,12 @@ const TOKEN_DIGEST = /^[0-9a-f]{64}$/;
 const OPERATOR_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /**
- * Bearer tokens from a file that holds their SHA-256 only:
+ * Bearer tokens from a file that holds only their SHA-256:
  *
  *     { "operators": [{ "name": "alice", "sha256": "…" }], "nves": [{ "nveId": "leaf-1", "tenants": ["red"], "sha256": "…" }] }
  *
- * `tenants` may be absent or null: the NVE serves any. So that a slip in its name does not mean that, nothing unknown is taken. A
- * token is looked up by its digest, so how long that takes tells nothing about a token.
+ * `tenants` may be absent or null: the NVE serves any tenant. Unknown fields are refused, so that a misspelt `tenants` does not
+ * mean any tenant. A token is looked up by its digest, so the time of the lookup tells nothing about a token.
  */
 export class Tokens {
   readonly #callers: ReadonlyMap<string, Caller> | null;
@@ -73,7 +73,10 @@ export class Tokens {
     return this.#callers !== null;
   }
 
-  /** By whose name it is, what each token allows, in an order that does not depend on the file. For comparing, and for nobody's eyes. */
+  /**
+   * The owners of tokens with what each token allows, in an order that does not depend on the file. Only for comparisons; it
+   * contains digests and must not be shown.
+   */
   rights(): readonly (readonly [name: string, rights: string])[] {
     return [...(this.#callers ?? [])]
       .map(([sha256, caller]) => [actorOf(caller), `${sha256} ${JSON.stringify(caller)}`] as const)
@@ -93,8 +96,8 @@ export class Tokens {
   }
 
   /**
-   * Throws Refusal `unauthenticated`; without tokens `forbidden`, unless the request names this machine: a web page of elsewhere could
-   * otherwise have its own name resolved to loopback and write here (DNS rebinding).
+   * Throws Refusal `unauthenticated`. Without tokens, throws `forbidden` unless the Host header names this machine: otherwise a
+   * foreign web page could have its own name resolved to loopback and write here (DNS rebinding).
    */
   callerOf(authorization: string | undefined, host: string | undefined): Caller {
     if (!this.#callers) {
@@ -114,7 +117,7 @@ export class Tokens {
 
 type Content = Readonly<Record<string, unknown>>;
 
-/** Refuses fields that nobody would read. */
+/** Refuses unknown fields, because nothing would read them. */
 function known(content: unknown, what: string, fields: readonly string[]): asserts content is Content {
   if (!isObject(content)) throw new ConfigError('TOKENS_FILE: expected an object with operators and nves');
   for (const name in content)

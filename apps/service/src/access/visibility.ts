@@ -22,7 +22,7 @@ export class Visibility {
       throw new Refusal('forbidden', `NVE ${this.#caller.nveId} may ask for itself only`, { field: 'nveId', received: nveId });
   }
 
-  /** A VN that the NVE is not in and one that does not exist are refused alike. */
+  /** The refusal is the same whether the VN does not exist or the NVE is not in it. */
   vn(vnid: number): void {
     if (!this.seesVn(vnid)) throw new Refusal('forbidden', 'the NVE is not in that VN', { field: 'vnid', received: vnid });
   }
@@ -31,7 +31,7 @@ export class Visibility {
     return this.#caller.kind !== 'nve' || (this.#network.vns.get(vnid)?.members.has(this.#caller.nveId) ?? false);
   }
 
-  /** The tenant system that the caller means; undefined if there is none. Throws Refusal `ts-ambiguous` if it could be several. */
+  /** The tenant system that the caller means; undefined if there is none. Throws Refusal `ts-ambiguous` if several are possible. */
   tenantSystemNamed(tsId: TsId, tenantId: TenantId | undefined): FoldedTs | undefined {
     const { tenantSystems, namesakes } = this.#network;
     const names: TenantSystemNames = {
@@ -48,14 +48,14 @@ export class Visibility {
     );
   }
 
-  /** One that is elsewhere and one that does not exist are refused alike. */
+  /** The refusal is the same whether the tenant system does not exist or is attached elsewhere. */
   tenantSystem(ts: FoldedTs | undefined): void {
     if (this.#caller.kind === 'nve' && !nameable(this.#caller, ts?.state ?? null)) {
       throw new Refusal('forbidden', `the tenant system is not attached to NVE ${this.#caller.nveId}`, { field: 'tsId' });
     }
   }
 
-  /** Where a tenant system is; the access link at an NVE is that NVE's own business (R11). */
+  /** The attachments of a tenant system. An NVE sees only its own access links (R11). */
   attachments(ts: FoldedTs): FoldedTs['state']['attachments'] {
     const { attachments } = ts.state;
     const { nveId: own } = this.#caller.kind === 'nve' ? this.#caller : {};
@@ -63,8 +63,8 @@ export class Visibility {
   }
 
   /**
-   * What a group serves, as far as it is the caller's: of NVEs, sites and tenants an NVE is shown its own. null for a group that
-   * serves nothing of it.
+   * What a group serves, as far as the caller may see it: an NVE sees only its own id, its own site and its own tenants. null if
+   * the group serves none of these.
    */
   group(group: RegistrarGroup): RegistrarGroup | null {
     if (this.#caller.kind !== 'nve') return group;
