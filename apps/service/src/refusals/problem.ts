@@ -1,12 +1,12 @@
 import { Refusal, type InUseBy, type RefusalCode, type RuleCode } from '@nva/identifiers';
 import { StoreUnavailable } from '@nva/ports';
 
-/** Statuses of what no rule refuses. */
+/** Statuses of codes that do not belong to a rule. */
 type OtherStatus = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 421 | 429 | 431 | 500 | 503;
 
 /**
- * The HTTP status of every refusal. Exhaustive by type: a new code does not compile without one, and none is 422 that has no row in
- * ROW_OF.
+ * The HTTP status of every refusal code. The type is exhaustive: a new code without a status does not compile, and only codes
+ * with a row in ROW_OF can be 422.
  */
 export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 422 : OtherStatus } = {
   'malformed-json': 400,
@@ -99,7 +99,10 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** A refusal as RFC 9457 has it. `received` is there to recognise, not to echo: the refusal has cut it. */
+/**
+ * A refusal as a problem of RFC 9457. `received` helps the caller to recognise its value and is not a full echo: the refusal has
+ * truncated it.
+ */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -141,8 +144,8 @@ interface ForeignError {
 }
 
 /**
- * What the framework says of a request, and the log where it cannot be read now, in our words; null for an error that is nobody's
- * fault but ours.
+ * Translates errors of the framework about a request, and a log that cannot be read now, into a refusal; null for every other
+ * error, which is a fault of this process.
  */
 export function refusalOf(error: unknown): Refusal | null {
   if (error instanceof Refusal) return error;

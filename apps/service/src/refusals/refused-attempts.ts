@@ -3,31 +3,34 @@ import type { Clock, Logger } from '@nva/ports';
 import { actorOf, type Caller } from '@nva/registrar';
 import { STATUS } from './problem.ts';
 
-/** Attempts kept of callers that are known, and as many of those that are not. */
+/** Maximum number of attempts kept for known callers together, and also for unknown callers together. */
 export const KEPT_ATTEMPTS = 1_024;
-/** Attempts kept of one caller at most: its newest. */
+/** Maximum number of attempts kept for one caller: its newest ones. */
 export const KEPT_PER_CALLER = 128;
-/** Lines of the log that one caller's attempts may take at once, and how soon there may be another: a flood of a day takes 9,000 lines. */
+/**
+ * Log lines that the attempts of one caller may take at once, and the time after which one more is allowed: a flood of one day
+ * takes 9,000 lines.
+ */
 export const LINES_PER_CALLER = 32;
 export const LINE_PER_CALLER_MS = 10_000;
-/** The same of all callers that are known together, and of all that are not: 90,000 lines a day, some 50 MB. */
+/** The same bounds for all known callers together, and for all unknown callers together: 90,000 lines a day, some 50 MB. */
 const LINES = 256;
 const LINE_MS = 1_000;
-/** How soon the log says how many lines were left out. */
+/** Delay until the log says how many lines were left out. */
 const TELL_LEFT_OUT_MS = 60_000;
 
-/** What somebody tried, as far as it may be written down: no token, no signature, no body. */
+/** What a caller tried, as far as it may be written down: no token, no signature, no body. */
 export interface Attempt {
-  /** null for who has not shown who it is. */
+  /** null for a caller that has not proven its identity. */
   readonly caller: Caller | null;
-  /** Of a record on Kafka whose signature is not that of the NVE that it names: that name. */
+  /** The NVE that a record on Kafka names, if the signature is not that NVE's. */
   readonly claims?: string;
-  /** Remote address; null for what came over Kafka. */
+  /** Remote address; null for a command over Kafka. */
   readonly address: string | null;
   readonly record?: { readonly topic: string; readonly partition: number; readonly offset: string };
-  /** The command's name, or method and route; null where it was not read. */
+  /** The command's name, or method and route; null if it was not read. */
   readonly command: string | null;
-  /** The stream that it was about, as far as it says. */
+  /** The stream that the attempt was about, as far as the request names it. */
   readonly entity: string | null;
   readonly correlationId: string | null;
   readonly refusal: Refusal;
@@ -35,14 +38,14 @@ export interface Attempt {
 
 /** An attempt as it is kept. */
 export interface KeptAttempt {
-  /** Grows, over a restart too; for paging. */
+  /** Grows, also across a restart; for paging. */
   readonly id: number;
   readonly told: Readonly<Record<string, unknown>>;
-  /** Attempts of the same caller before it, and after the one kept before it, of which nothing is kept but their number. */
+  /** Number of attempts of the same caller between the previous kept one and this one, of which only the number is kept. */
   leftOut: number;
 }
 
-/** How much there may be at once, refilled with time. */
+/** A token bucket: at most `most` at once, one more every `everyMs`. */
 class Allowance {
   readonly #most: number;
   readonly #everyMs: number;
@@ -70,11 +73,14 @@ class Allowance {
 interface Share {
   readonly kept: KeptAttempt[];
   readonly lines: Allowance;
-  /** Since the caller's last line of the log. */
+  /** Attempts without a log line since the caller's last log line. */
   unlogged: number;
 }
 
-/** What is kept of one kind of callers, each of whom has a share: whoever has most gives way, so no flood pushes out what others tried. */
+/**
+ * The kept attempts of one kind of callers. Each caller has a share, and the largest share gives way. So a flood does not push
+ * out the attempts of other callers.
+ */
 class Pool {
   readonly #shares = new Map<string, Share>();
   readonly #lines: Allowance;
@@ -86,7 +92,10 @@ class Pool {
     this.#lines = new Allowance(LINES, LINE_MS, nowMs);
   }
 
-  /** Keeps it. Returns how many of the caller had no line since its last one, or null if this one is to have none. */
+  /**
+   * Keeps an attempt. Returns how many attempts of the caller had no log line since its last one; null if this attempt is to have
+   * no log line.
+   */
   add(key: string, kept: KeptAttempt, nowMs: number): number | null {
     let share = this.#shares.get(key);
     if (!share)
@@ -109,7 +118,7 @@ class Pool {
     for (const { kept } of this.#shares.values()) yield* kept;
   }
 
-  /** The share with the most gives up its oldest; of several, the one that has been there longest. */
+  /** The largest share drops its oldest attempt; among equal shares, the share that has existed longest. */
   #makeRoom(): void {
     let most: [string, Share] | undefined;
     for (const one of this.#shares) if (!most || one[1].kept.length > most[1].kept.length) most = one;
@@ -127,9 +136,10 @@ function dropOldest({ kept }: Share): void {
 }
 
 /**
- * Who tried to change something and was refused, for an auditor: 401 and 403. The newest of each caller are kept in memory,
- * bounded; a line of the log says it at once, at a bounded rate. What is left out of either is counted. Callers that have not shown
- * who they are share by address, apart from those that have, so that strangers cannot hide what a stolen token is tried for.
+ * Callers that tried to change something and were refused with 401 or 403, for an auditor. The newest attempts of each caller are
+ * kept in memory, within bounds; a log line reports each attempt at once, at a bounded rate. What is left out is counted in both
+ * cases. Callers that have not proven their identity share by address, apart from those that have. So strangers cannot hide the
+ * attempts that are made with a stolen token.
  */
 export class RefusedAttempts {
   readonly #clock: Clock;
@@ -146,18 +156,18 @@ export class RefusedAttempts {
     const nowMs = clock.monotonicMs();
     this.#known = new Pool(nowMs);
     this.#strangers = new Pool(nowMs);
-    // A thousand a millisecond, so that ids of after a restart are greater.
+    // A thousand ids per millisecond, so that ids after a restart are greater.
     this.#lastId = clock.wallMs() * 1_000;
   }
 
-  /** Attempts of which nothing is kept, and which no kept one counts. */
+  /** Attempts of which nothing is kept, and which no kept attempt counts. */
   get forgotten(): number {
     return this.#known.forgotten + this.#strangers.forgotten;
   }
 
   /**
-   * Puts an attempt on record if it was refused for who made it. `changes`: it would have changed something; who is nobody known is
-   * on record whatever was tried.
+   * Records an attempt if it was refused because of its caller. `changes`: the request would have changed something. Attempts of
+   * unknown callers are recorded in any case.
    */
   note(attempt: Attempt, changes = true): void {
     const { refusal, caller } = attempt;
@@ -171,13 +181,13 @@ export class RefusedAttempts {
     this.#logger.warn('an attempt was refused', { ...attemptBody(kept), ...attempt.record, leftOut: before });
   }
 
-  /** Those after an id, oldest first. */
+  /** The attempts after an id, oldest first. */
   after(id: number, limit: number): readonly KeptAttempt[] {
     const later = [...this.#known.all(), ...this.#strangers.all()].filter((kept) => kept.id > id);
     return later.toSorted((a, b) => a.id - b.id).slice(0, limit);
   }
 
-  /** Says what was left out of the log and is not said yet. */
+  /** Reports the log lines that were left out and not yet reported. */
   close(): void {
     clearTimeout(this.#telling);
     this.#tell();
@@ -200,7 +210,7 @@ export class RefusedAttempts {
   }
 }
 
-/** As it is told: in a line of the log, and to an auditor. */
+/** An attempt as it is shown in a log line and to an auditor. */
 export const attemptBody = ({ id, told, leftOut }: KeptAttempt): Readonly<Record<string, unknown>> => ({
   id: String(id),
   ...told,
@@ -223,7 +233,7 @@ const toldOf = (
   correlationId,
 });
 
-/** The stream that a command is about, by its fields, which nobody may have looked at yet. */
+/** The stream that a command is about, according to its fields, which may be unchecked. */
 export function entityOf(fields: Readonly<Record<string, unknown>>): string | null {
   const { tsId, nveId, vnid } = fields;
   if (typeof tsId === 'string') return cut(`ts-${tsId}`);
@@ -231,7 +241,10 @@ export function entityOf(fields: Readonly<Record<string, unknown>>): string | nu
   return typeof vnid === 'number' || typeof vnid === 'string' ? cut(`vn-${vnid}`) : null;
 }
 
-/** Who shares: a caller; else an address, of IPv6 the /64 that one host may have all of; else the name that a record claims. */
+/**
+ * The key of a share: the caller; else the address, for IPv6 its /64, because one host may have all of it; else the name that a
+ * record claims.
+ */
 function shareOf({ caller, address, claims = '' }: Attempt): string {
   if (caller) return actorOf(caller);
   if (address === null) return `claims ${cut(claims)}`;
