@@ -2,26 +2,26 @@ import type { Clock } from '@nva/ports';
 import { FairQueue } from './fair-queue.ts';
 import { LineRate } from './rates.ts';
 
-/** Commands that wait for their turn at most: lines of NDJSON, writes of REST and records of Kafka alike. */
+/** Maximum number of commands that wait for their turn: lines of NDJSON, writes of REST and records of Kafka together. */
 export const COMMANDS_WAITING = { perCaller: 16_384, inAll: 65_536 } as const;
-/** Reads that wait for their turn at most. A read is in the queue once, whatever it has still to do. */
+/** Maximum number of reads that wait for their turn. A read is in the queue once, however much of it remains. */
 export const READS_WAITING = { perCaller: 1_024, inAll: 16_384 } as const;
-/** How long commands are decided, and reads answered, in one round of the event loop; each ends the piece that it has begun. */
+/** How long commands are decided, and reads answered, in one round of the event loop; a piece that has begun is finished. */
 export const COMMAND_SLICE_MS = 1;
 export const READ_SLICE_MS = 1;
 
 /**
- * Commands decided and not answered at most, where the log takes no time. What comes next waits for all of them, and more than keep
- * the log and this thread busy bring nothing: they wait for each other.
+ * Maximum number of commands that are decided and not answered, if the log takes no time. The next command waits for all of them.
+ * More commands than keep the log and this thread busy bring no gain, because they wait for each other.
  */
 const MIN_UNDER_WAY = 64;
 /**
- * As many more for each millisecond that an append takes: half of what this thread can decide in that time. An append takes longer
- * the more are under way, so all of it would grow by itself.
+ * Additional commands for each millisecond that an append takes: half of what this thread can decide in that time. An append
+ * takes longer the more commands are under way, so with the full number the bound would keep growing.
  */
 const MORE_PER_APPEND_MS = 16;
 const MAX_UNDER_WAY = 1_024;
-/** Single commands that may be under way besides. */
+/** Additional single commands that may be under way. */
 const MORE_SINGLES = 64;
 
 /** The turns in which callers share this process's one thread. */
@@ -30,7 +30,7 @@ export class CallerTurns {
   readonly reads: FairQueue;
   readonly lineRate: LineRate;
 
-  /** `appendMs`: how long an append takes of late. `linesPerS`: see LineRate. */
+  /** `appendMs`: how long appends take at present. `linesPerS`: see LineRate. */
   constructor(clock: Clock, linesPerS: number, appendMs: () => number) {
     this.lineRate = new LineRate(linesPerS, clock);
     this.commands = new FairQueue({

@@ -1,8 +1,8 @@
 import { Refusal } from '@nva/identifiers';
 
-/** Something that waits for its turn. Exactly one of the two is called. */
+/** Work that waits for its turn. Exactly one of `start` and `refuse` is called. */
 export interface Waiting {
-  /** What it takes of its caller's share: commands, or slices of a read. */
+  /** The cost that counts against its caller's share: commands, or slices of a read. */
   readonly cost: number;
   readonly start: () => void;
   readonly refuse: (refusal: Refusal) => void;
@@ -15,36 +15,37 @@ export interface LaneBounds {
 }
 
 interface Entry extends Waiting {
-  /** Virtual time at which it begins and ends, if everybody who waits is served at once and alike. */
+  /** Virtual time at which the entry begins and ends if all waiting callers are served at once and equally. */
   readonly begins: number;
   readonly ends: number;
-  /** How many came before it. */
+  /** Number of entries that came before it. */
   readonly arrival: number;
 }
 
-/** A caller that waits, or that has had more than its share of late. */
+/** A caller that waits, or that has recently had more than its share. */
 interface Flow {
   readonly caller: string;
   readonly entries: Entry[];
   cost: number;
-  /** Virtual time up to which it has had its share. */
+  /** Virtual time up to which the caller has had its share. */
   servedTo: number;
 }
 
-/** Callers remembered beyond those that wait before the others are looked through. */
+/** Number of callers without entries that may be remembered before the lane looks for those to forget. */
 const MAX_REMEMBERED = 1_024;
 
 /**
- * What waits of all callers, and whose turn is next: fair queueing in virtual time, which is the cost that a caller would have had by now
- * if all that wait were served at once and alike. Next is whatever would then end first. So a caller gets its share however much others
- * bring, and one that asks for little is served before those that ask for much; what one caller brings is served in its order.
+ * The waiting work of all callers, and whose turn is next: fair queueing in virtual time. Virtual time is the cost that a caller
+ * would have had by now if all waiting callers were served at once and equally. Next is the entry that would then end first. So
+ * each caller gets its share however much the others bring, and a caller that asks for little is served before callers that ask
+ * for much. The work of one caller is served in its order.
  *
- * Why not a round (deficit round robin): the one command of a caller would wait for a chunk of everybody else's.
+ * Why not round-robin (deficit round robin): a single command of a caller would wait for a chunk of every other caller.
  */
 export class FairLane {
   readonly #bounds: LaneBounds;
   readonly #flows = new Map<string, Flow>();
-  /** Those that have entries; a binary heap by the end of their first. */
+  /** The flows that have entries: a binary heap, ordered by the end of their first entry. */
   readonly #heap: Flow[] = [];
   #now = 0;
   #cost = 0;
@@ -54,22 +55,25 @@ export class FairLane {
     this.#bounds = bounds;
   }
 
-  /** What waits, in units of cost. */
+  /** Waiting work, in units of cost. */
   get waiting(): number {
     return this.#cost;
   }
 
-  /** Of whom something waits. */
+  /** Number of callers with waiting work. */
   get callers(): number {
     return this.#heap.length;
   }
 
-  /** Cost of whose turn it is; 0 if nothing waits. */
+  /** Cost of the next entry; 0 if nothing waits. */
   get nextCost(): number {
     return this.#heap[0]?.entries[0]!.cost ?? 0;
   }
 
-  /** Takes it in, or refuses it; where the lane is full, the latest of whoever has most waiting is refused for it. */
+  /**
+   * Adds the work, or refuses it. If the lane is full, the last entry of the caller with the most waiting work is refused
+   * instead.
+   */
   push(caller: string, waiting: Waiting): void {
     const flow = this.#flow(caller);
     if (flow.cost + waiting.cost > this.#bounds.perCaller) return waiting.refuse(ownFull(this.#bounds));
@@ -86,7 +90,7 @@ export class FairLane {
     if (flow.entries.length === 1) this.#rise(this.#heap.push(flow) - 1);
   }
 
-  /** Takes out whose turn it is. */
+  /** Removes and returns the next entry. */
   shift(): Waiting | undefined {
     const flow = this.#heap[0];
     if (!flow) return undefined;
@@ -109,7 +113,7 @@ export class FairLane {
     return flow;
   }
 
-  /** Who has had no more than a newcomer is one. */
+  /** Forgets callers that have had no more than their share: for the lane they are the same as new callers. */
   #forget(): void {
     for (const [caller, { entries, servedTo }] of this.#flows)
       if (entries.length === 0 && servedTo <= this.#now) this.#flows.delete(caller);

@@ -5,23 +5,23 @@ import { FairLane, type LaneBounds } from './fair-lane.ts';
 export interface FairQueueOptions {
   readonly clock: Clock;
   readonly bounds: LaneBounds;
-  /** How long it works at a stretch, in milliseconds; what it has begun it ends. */
+  /** Maximum length of one slice in milliseconds; a piece that has begun is finished. */
   readonly sliceMs: number;
-  /** Work under way at most, in units of cost, asked at every turn; no bound if absent. Urgent work does not heed it. */
+  /** Maximum work under way, in units of cost, read at every turn; no bound if absent. It does not apply to urgent work. */
   readonly window?: () => number;
   /**
-   * How much more may be under way where what is next costs one: who brings a single piece does not wait for room that others' many
-   * have taken.
+   * Additional work that may be under way if the next entry costs one: a single command does not wait for room that the many
+   * commands of others have taken.
    */
   readonly forSingles?: number;
-  /** Calls back when the event loop has been round: setImmediate, but in tests. */
+  /** Calls back after one round of the event loop: setImmediate, except in tests. */
   readonly later?: (slice: () => void) => void;
 }
 
 /**
- * Work of many callers that share this thread. It is begun in turns (`FairLane`) and in short slices, one for each round of the
- * event loop, so that whatever else comes in waits for one slice at most. Urgent work comes first, in turns of its own, and takes a
- * slice at most before one piece of the rest.
+ * Work of many callers that share this thread. It is started in turns (`FairLane`) and in short slices, one for each round of the
+ * event loop, so that other input waits for at most one slice. Urgent work comes first, in its own turns, and takes at most one
+ * slice before one piece of the rest.
  */
 export class FairQueue {
   readonly #clock: Clock;
@@ -52,24 +52,24 @@ export class FairQueue {
     this.#rest = new FairLane(bounds);
   }
 
-  /** What waits for its turn, in units of cost. */
+  /** Work that waits for its turn, in units of cost. */
   get waiting(): number {
     return this.#urgent.waiting + this.#rest.waiting;
   }
 
-  /** Callers of whom something waits that is not urgent. */
+  /** Number of callers with waiting work that is not urgent. */
   get callers(): number {
     return this.#rest.callers;
   }
 
-  /** What has begun and is counted, in units of cost. */
+  /** Work that has begun and is counted, in units of cost. */
   get underWay(): number {
     return this.#underWay;
   }
 
   /**
-   * Begins the work when it is the caller's turn; settles as it does. Rejects with a Refusal, `too-many-waiting` or `overloaded`,
-   * if it was not begun.
+   * Starts the work when it is the caller's turn; settles as the work does. Rejects with a Refusal, `too-many-waiting` or
+   * `overloaded`, if the work was not started.
    */
   run<T>(caller: string, cost: number, work: () => T | Promise<T>, urgent = false): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -86,7 +86,7 @@ export class FairQueue {
     });
   }
 
-  /** Begins nothing any more: refuses what waits, and what comes. */
+  /** Starts nothing more: refuses all waiting and all later work. */
   close(): void {
     this.#closed = true;
     for (const lane of [this.#urgent, this.#rest])

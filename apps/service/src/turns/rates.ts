@@ -6,14 +6,14 @@ import type { FastifyRequest } from 'fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { contextOf } from '../access/request-context.ts';
 
-/** What a caller may bring at once after it was quiet, as the time in which its rate allows as much. */
+/** The burst of a caller that was quiet, expressed as the time in which its rate allows that much. */
 const BURST_MS = 1_000;
-/** Callers remembered before those that were quiet for a burst are forgotten. */
+/** Number of callers that are remembered before those that were quiet for a burst are forgotten. */
 const MAX_REMEMBERED = 1_024;
 
 /**
- * Requests a second, by caller, and by address where nobody need say who calls: beyond it they are refused, `rate-limited`. One of
- * many lines is one.
+ * Requests per second, by caller; by address on public paths, where no caller is known. More requests are refused,
+ * `rate-limited`. A request with many lines counts as one.
  */
 export const requestRate = (perS: number, isPublic: (url: string) => boolean): RateLimitPluginOptions => ({
   max: perS,
@@ -23,12 +23,18 @@ export const requestRate = (perS: number, isPublic: (url: string) => boolean): R
   errorResponseBuilder: () => new Refusal('rate-limited', `more than ${perS} requests a second`),
 });
 
-/** Lines of NDJSON a second and caller, over all its requests: those beyond it wait, and so, by the socket, does whoever sends them. */
+/**
+ * Lines of NDJSON per second and caller, over all its requests. Lines beyond the rate wait, and through the socket their sender
+ * waits too.
+ */
 export class LineRate {
   readonly #perS: number;
   readonly #clock: Clock;
   readonly #pause: (ms: number) => Promise<unknown>;
-  /** By caller, when it has brought no more than it may; in the past for one that was quiet. Monotonic milliseconds. */
+  /**
+   * By caller, when it will have brought no more lines than its rate allows; in the past for a caller that was quiet. Monotonic
+   * milliseconds.
+   */
   readonly #even = new Map<string, number>();
 
   /** `perS` 0: no bound. */

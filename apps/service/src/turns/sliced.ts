@@ -2,15 +2,18 @@ import type { KeptOrder } from '@nva/fold';
 import type { Clock } from '@nva/ports';
 import type { FairQueue } from './fair-queue.ts';
 
-/** A read in steps, each far below a millisecond: between two of them others may come first, and what is read may change. */
+/**
+ * A read in steps, each far shorter than a millisecond. Between two steps other callers may run, and the data that is read may
+ * change.
+ */
 export type Steps<T> = Generator<undefined, T, void>;
 
-/** How long a read goes on before the next caller's turn. */
+/** How long a read runs before the next caller's turn. */
 const TURN_MS = 1;
-/** Elements walked, or taken into an order that is being made, in one step. */
+/** Number of elements that are walked in one step, or added to an order that is being built. */
 const ELEMENTS_PER_STEP = 64;
 
-/** Reads in turns with those of other callers. Rejects with a Refusal if too many wait, and with what the read throws. */
+/** Runs a read in turns with the reads of other callers. Rejects with a Refusal if too many wait, and with what the read throws. */
 export async function inTurns<T>(reads: FairQueue, clock: Clock, caller: string, steps: Steps<T>): Promise<T> {
   const turn = (): IteratorResult<undefined, T> => {
     const endMs = clock.monotonicMs() + TURN_MS;
@@ -24,7 +27,10 @@ export async function inTurns<T>(reads: FairQueue, clock: Clock, caller: string,
   }
 }
 
-/** Elements in order from a place on, and `undefined` where a step ends. One that went since it was taken may still be met. */
+/**
+ * Elements in order from a place on, with `undefined` where a step ends. An element that was removed meanwhile may still be
+ * returned.
+ */
 export function* walk<T>(
   order: KeptOrder<T>,
   isBefore: (element: T) => boolean,
@@ -41,7 +47,7 @@ export function* walk<T>(
   }
 }
 
-/** Everything, in steps. */
+/** All elements, in steps. */
 export function* stepped<T>(elements: Iterable<T>): Generator<T | undefined, void> {
   let met = 0;
   for (const element of elements) {

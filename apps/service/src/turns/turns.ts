@@ -1,13 +1,13 @@
 import type { Clock } from '@nva/ports';
 
-/** Work begun in one turn of the event loop ends after so long, with the piece at hand. */
+/** Work in one turn of the event loop stops after this time, when the current piece is done. */
 export const TURN_MS = 3;
-/** Pieces of work in one turn at most, however quick they are. */
+/** Maximum number of pieces of work in one turn, however quick they are. */
 export const MAX_WORKS_PER_TURN = 16;
 
 /**
- * Work that can wait, in turns of the event loop: some of it, then whatever has come in over the network, then some more. So requests wait
- * for a few milliseconds at most, however much there is to do.
+ * Work that can wait, in turns of the event loop: some of it, then the input from the network, then some more. So requests wait a
+ * few milliseconds at most, however much work there is.
  */
 export class Turns {
   readonly #clock: Clock;
@@ -20,7 +20,7 @@ export class Turns {
     this.#clock = clock;
   }
 
-  /** The longest that one turn has taken, by the clock. */
+  /** The longest time that one turn has taken. */
   get longestMs(): number {
     return this.#longestMs;
   }
@@ -29,7 +29,7 @@ export class Turns {
     return this.#waiting.length - this.#next;
   }
 
-  /** Does a piece of work when it is its turn, in the order of the calls. Rejects if it throws. */
+  /** Runs a piece of work when its turn comes, in the order of the calls. Rejects if the work throws. */
   run<T>(work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#waiting.push(() => {
