@@ -2,9 +2,12 @@ import type { FeedValue } from '@nva/codec';
 import type { Piece } from '@nva/in-process-feed';
 import type { Clock, FeedRecord } from '@nva/ports';
 
-/** Encoded pieces kept for all streams together; a VN of 100,000 mappings is about 25 MiB. Those used longest ago go first. */
+/**
+ * Maximum bytes of encoded pieces kept for all streams together; a VN of 100,000 mappings is about 25 MiB. The least recently
+ * used pieces are dropped first.
+ */
 export const MAX_ENCODED_BYTES = 64 * 1_024 * 1_024;
-/** A piece that nobody asked for in so long is dropped. */
+/** A piece that was not used for this time is dropped. */
 const IDLE_MS = 30_000;
 
 interface Encoded {
@@ -13,14 +16,14 @@ interface Encoded {
 }
 
 /**
- * Pieces of feeds as Server-Sent Events (libs/nve/README.md, «The protocol»), each encoded once for all that are to be told it,
+ * Pieces of feeds as Server-Sent Events (libs/nve/README.md, «The protocol»). Each piece is encoded once for all its consumers,
  * within a bound of bytes.
  */
 export class FeedEncoding {
   readonly #log: string;
   readonly #clock: Clock;
   readonly #maxBytes: number;
-  /** By when they were last used. */
+  /** In the order of their last use. */
   readonly #encoded = new Map<Piece, Encoded>();
   #bytes = 0;
   readonly counters = { records: 0, pieces: 0 };
@@ -59,7 +62,7 @@ export class FeedEncoding {
     return bytes;
   }
 
-  /** Drops what nobody has asked for lately. Called from time to time. */
+  /** Drops pieces that were not used recently. Called from time to time. */
   sweep(): void {
     const before = this.#clock.monotonicMs() - IDLE_MS;
     for (const [piece, { bytes, usedMs }] of this.#encoded) {
@@ -81,13 +84,16 @@ export class FeedEncoding {
     return Buffer.from(text);
   }
 
-  /** An id comes only with the last record of a change, and never within a snapshot: a place in the middle is no place to resume. */
+  /**
+   * Only the last record of a change has an id, and no record within a snapshot has one: a consumer cannot resume in the middle
+   * of either.
+   */
   #event({ key, value, position, changeEnd, eventType, correlationId, recordedAt }: FeedRecord, resumable: boolean): string {
     const data = JSON.stringify({ key, value: value && jsonOf(value), position: String(position), eventType, correlationId, recordedAt });
     return resumable && changeEnd ? `id: ${this.#log}/${position}\ndata: ${data}\n\n` : `data: ${data}\n\n`;
   }
 }
 
-/** The fields of the Avro record; a position among them is a decimal string, as everywhere in JSON. */
+/** The fields of the Avro record; positions are decimal strings, as everywhere in JSON. */
 const jsonOf = (value: FeedValue): object =>
   value.type === 'Membership' ? { ...value.data, since: String(value.data.since) } : value.data;

@@ -4,23 +4,23 @@ import type { Clock } from '@nva/ports';
 import { FeedEncoding } from './feed-encoding.ts';
 import { Turns } from '../turns/turns.ts';
 
-/** A stream whose consumer takes nothing of what it is sent for so long is ended. */
+/** A stream is ended if its consumer accepts no output for this time. */
 export const STALL_LIMIT_MS = 60_000;
 const SWEEP_EVERY_MS = 10_000;
 
 export interface StreamLimits {
-  /** Streams open at once, over all callers. */
+  /** Maximum number of open streams of all callers together. */
   readonly maxStreams: number;
   readonly maxStreamsPerCaller: number;
   readonly stallLimitMs?: number;
 }
 
-/** A stream that can find out whether it may go on. */
+/** A stream that can check whether it may continue. */
 export interface Checked {
   check(): void;
 }
 
-/** What all streams of a process share: the feeds, one encoding of them, turns to send it in, and how many there may be. */
+/** What all streams of a process share: the feeds, one encoding of them, the turns for sending, and the bounds on their number. */
 export class FeedStreams {
   readonly source: InProcessFeed;
   readonly encoding: FeedEncoding;
@@ -45,7 +45,7 @@ export class FeedStreams {
     return this.#open;
   }
 
-  /** Counts a stream of a caller; what it returns takes it off again. Throws Refusal `too-many-streams`. */
+  /** Counts a stream of a caller; the returned function uncounts it. Throws Refusal `too-many-streams`. */
   admit(caller: string): () => void {
     const { maxStreams, maxStreamsPerCaller } = this.#limits;
     const own = this.#openOf.get(caller) ?? 0;
@@ -57,7 +57,7 @@ export class FeedStreams {
     return () => this.#left(caller);
   }
 
-  /** A stream has begun; what it returns says that it is over. */
+  /** Adds a running stream; the returned function removes it. */
   joined(stream: Checked): () => void {
     this.#running.add(stream);
     return () => void this.#running.delete(stream);

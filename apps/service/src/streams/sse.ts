@@ -3,7 +3,7 @@ import type { TopicReader } from '@nva/in-process-feed';
 import type { FeedName } from '@nva/ports';
 import type { FeedStreams } from './feed-streams.ts';
 
-/** A comment is sent after this long without output, so that both ends notice a dead connection. */
+/** A comment is sent after this time without output, so that both ends notice a dead connection. */
 const KEEP_ALIVE_MS = 15_000;
 
 /** Where a consumer was: `Last-Event-ID`, `<log>/<position>`. */
@@ -18,9 +18,10 @@ export function parseResumePoint(header: string | undefined): ResumePoint | null
 }
 
 /**
- * One consumer of a feed as Server-Sent Events: hello, what is there, snapshot-complete, then live (libs/nve/README.md has the protocol in
- * full). It is sent one piece after the other, each when the socket has taken the one before, and the pieces are those of all consumers; so
- * a slow one costs a place in the feed and the piece at hand, and one that takes nothing is ended.
+ * One consumer of a feed as Server-Sent Events: hello, the present records, snapshot-complete, then live changes (the protocol is
+ * in libs/nve/README.md). The stream sends one piece after the other, each when the socket has taken the previous one, and the
+ * pieces are shared by all consumers. So a slow consumer costs only a place in the feed and the current piece; a consumer that
+ * accepts nothing is disconnected.
  */
 export class FeedStream {
   readonly #response: ServerResponse;
@@ -28,13 +29,13 @@ export class FeedStream {
   readonly #entitled: () => boolean;
   #wake: () => void = () => {};
   #woken = false;
-  /** Nothing more will come than what is there. */
+  /** Nothing more will come after the present records. */
   #ending = false;
   #ended = false;
 
   /**
-   * `entitled`: whether the consumer may still be told. Asked before everything that is sent; once it may not, the stream ends.
-   * Never throws.
+   * `entitled`: whether the consumer may still receive the feed. Asked before every piece; once it returns false, the stream
+   * ends. It never throws.
    */
   constructor(response: ServerResponse, log: string, entitled: () => boolean) {
     this.#response = response;
@@ -42,7 +43,7 @@ export class FeedStream {
     this.#entitled = entitled;
   }
 
-  /** Runs until either side ends it. False if there is no such feed; nothing was sent then. */
+  /** Runs until either side ends the stream. False if there is no such feed; nothing was sent then. */
   async run(streams: FeedStreams, feed: FeedName, resume: ResumePoint | null, headers: Readonly<Record<string, string>>): Promise<boolean> {
     const left = streams.joined(this);
     this.#response.on('close', () => this.#end());
@@ -53,7 +54,7 @@ export class FeedStream {
     }
   }
 
-  /** Ends it if the consumer may not be told any more. */
+  /** Ends the stream if the consumer may no longer receive the feed. */
   check(): void {
     if (this.#entitled()) return;
     this.#end();
@@ -136,7 +137,7 @@ export class FeedStream {
     if (!this.#ended && !this.#response.writableNeedDrain) this.#response.write(': keep-alive\n\n');
   }
 
-  /** Who does not take the end either is cut off. */
+  /** Ends the response. A consumer that does not accept the end within the limit is disconnected. */
   #finish(limitMs: number): void {
     const cut = setTimeout(() => this.#response.destroy(), limitMs).unref();
     this.#response.on('close', () => clearTimeout(cut));
@@ -147,7 +148,7 @@ export class FeedStream {
     if (!this.#response.write(bytes)) await this.#drained(streams);
   }
 
-  /** Resolves when the socket has taken what it was given, or is gone: it has a time for that. */
+  /** Resolves when the socket has taken its data, or is closed. A socket that takes too long is closed. */
   #drained(streams: FeedStreams): Promise<void> {
     if (this.#response.destroyed || !this.#response.writableNeedDrain) return Promise.resolve();
     return new Promise((resolve) => {
