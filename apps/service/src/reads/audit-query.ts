@@ -6,10 +6,10 @@ import type { Position, RecordedEvent } from '@nva/ports';
 import { pageQuery } from './paging.ts';
 import { only } from './query-readers.ts';
 
-/** A query as it is parsed: a field that is given several times is a list. */
+/** A query as parsed: a field that is given several times is a list. */
 export type Queries = Readonly<Record<string, string | readonly string[]>>;
 
-/** Streams, or types, that one question names at most. */
+/** Maximum number of streams, or of types, that one query names. */
 export const MAX_NAMES = 16;
 
 const ENTITY = new RegExp(
@@ -21,14 +21,14 @@ const TYPES: readonly string[] = createEventCodec()
   .schemas.map(({ schema }) => (schema as { name: string }).name)
   .toSorted();
 
-/** What an auditor asks of the log. */
+/** A query of the audit log. */
 export interface AuditQuery {
-  /** Events between two positions, both exclusive; `before` is Infinity unless it was given. */
+  /** Events between two positions, both exclusive; `before` is Infinity if it was not given. */
   readonly after: Position;
   readonly before: Position;
   readonly newestFirst: boolean;
   readonly limit: number;
-  /** Of these streams only; of all if there are none. */
+  /** Only events of these streams; events of all streams if the list is empty. */
   readonly entities: readonly string[];
   readonly matches: (event: RecordedEvent) => boolean;
 }
@@ -40,7 +40,8 @@ export function readAuditQuery({ entity, type, ...query }: Queries): AuditQuery 
   const { limit } = pageQuery(single);
   const after = single['after'] === undefined ? 0 : readPosition(single['after'], 'after');
   const before = single['before'] === undefined ? Infinity : readPosition(single['before'], 'before');
-  // Whoever pages backwards gives `before`; going forward from the start of the log then would tell the wrong end of it.
+  // A caller that pages backwards gives `before`. With the order `asc` the page would begin at the start of the log, which is the
+  // wrong end.
   const { order = before === Infinity ? 'asc' : 'desc' } = single;
   if (order !== 'asc' && order !== 'desc')
     throw new Refusal('out-of-range', 'order is asc, oldest first, or desc', { field: 'order', received: order });
@@ -84,7 +85,7 @@ export function readAuditQuery({ entity, type, ...query }: Queries): AuditQuery 
   };
 }
 
-/** A field that may be given more than once. */
+/** Reads a field that may be given more than once. */
 function several(
   received: string | readonly string[] | undefined,
   field: string,
@@ -106,7 +107,7 @@ function named(received: string | undefined, field: string): string | undefined 
   return received;
 }
 
-/** Milliseconds since the epoch. The day is looked at by itself: a parser takes 30 February for 2 March. */
+/** Milliseconds since the epoch. The day is checked separately, because a parser reads 30 February as 2 March. */
 function timeMs(received: string | undefined, field: string): number | undefined {
   if (received === undefined) return undefined;
   const [, year, month, day] = RFC_3339.exec(received)?.map(Number) ?? [];

@@ -2,36 +2,42 @@ import type { EventStore, Position, RecordedEvent } from '@nva/ports';
 import type { AuditQuery } from './audit-query.ts';
 import { KnownPositions } from '../log/known-positions.ts';
 
-/** Decoded at once: others wait for that. */
+/** Number of events that are read and decoded at once; other callers wait meanwhile. */
 const EVENTS_AT_ONCE = 512;
-/** Of one stream, read at once. */
+/** Number of events of one stream that are read at once. */
 const STREAM_EVENTS_AT_ONCE = 64;
-/** Events that one question looks at, at most. What it has found by then is its page. */
+/** Maximum number of events that one query reads. What it has found by then is its page. */
 export const EVENTS_PER_QUESTION = 16_384;
 
-/** What a question has found. */
+/** The result of a query. */
 export interface AuditPage {
   readonly events: readonly RecordedEvent[];
-  /** Where the next one goes on: after it, or before it where the newest come first. null if there is nothing more. */
+  /**
+   * Where the next query continues: after this position, or before it if the newest events come first. null if there is nothing
+   * more.
+   */
   readonly next: Position | null;
 }
 
 type Batches = AsyncGenerator<readonly RecordedEvent[], void>;
-/** The caller's next turn. */
+/** Waits for the caller's next turn. */
 type Pause = () => Promise<void>;
 
-/** The search for a place to begin at has looked at as much as one question may. It is remembered how far it came. */
+/**
+ * Thrown when the search for the place to begin has read as many events as one query may. The places that it found are
+ * remembered.
+ */
 const NOT_FOUND_YET = Symbol('not found yet');
 
 /**
- * Answers questions about the log in pieces: after each the caller waits for its turn, and after EVENTS_PER_QUESTION events the
- * page is told as it is, be it empty, with the place to go on from. There is no index: who asks for one stream pays for that
- * stream, who asks for an actor for what lies between the events of that actor.
+ * Answers queries of the audit log in pieces. After each piece the caller waits for its turn. After EVENTS_PER_QUESTION events
+ * the page is returned as it is, even if it is empty, with the place to continue from. There is no index: a query of one stream
+ * costs the events of that stream; a query of an actor also costs all events between those of the actor.
  */
 export class AuditSearch {
   readonly #store: EventStore;
   readonly #positions: KnownPositions;
-  /** Of the part of the log that a snapshot spared the fold, as far as somebody has asked for it. */
+  /** Positions in the part of the log that the fold skipped thanks to a snapshot, as far as queries have read that part. */
   readonly #walked = new KnownPositions();
 
   constructor(store: EventStore, positions: KnownPositions) {
@@ -73,14 +79,17 @@ export class AuditSearch {
     }
   }
 
-  /** Events from the last known place at or before a number on. A store reads from where an event stands, and that may be any number. */
+  /**
+   * Events from the last known position at or before a number. A store starts reading only at the position of an event, and the
+   * number may be any.
+   */
   async *#from(number: Position, pause: Pause): Batches {
     let from = Math.max(this.#positions.atOrBefore(number), this.#walked.atOrBefore(number));
     for (let passed = 0; ;) {
       const begin = from;
       for await (const { events } of this.#store.readAll({ after: this.#store.checkpointAt(from), limit: EVENTS_AT_ONCE })) {
-        // From the first event on without a gap: what begins at a place that the fold knows would put places above those still to
-        // be walked.
+        // Remembered positions must continue from the first event without a gap. A walk that began at a position known to the fold
+        // would remember positions above those that are still to be walked.
         for (const { position } of events) if (position < this.#positions.first) this.#walked.met(position);
         from = events.at(-1)!.position;
         if (from <= number) passed += events.length;
@@ -106,7 +115,7 @@ export class AuditSearch {
           yield events;
         }
       } catch (error) {
-        // Of a number at which no event stands a store may say so. What we gave as `next` is none.
+        // A store may report that no event has this position. A position that we returned as `next` always has one.
         if (!first || place === undefined || !(error instanceof RangeError)) throw error;
         place = await this.#atOrAfter(place, pause);
         continue;
@@ -115,7 +124,7 @@ export class AuditSearch {
     }
   }
 
-  /** The first event that stands at a number or after it, which is not beyond the head. */
+  /** The position of the first event at or after a number that is not beyond the head. */
   async #atOrAfter(number: Position, pause: Pause): Promise<Position> {
     for await (const events of this.#from(number - 1, pause)) {
       const found = events.find(({ position }) => position >= number);
@@ -163,8 +172,8 @@ export class AuditSearch {
   }
 
   /**
-   * The revision of the first event of a stream that stands after a position, or would: a search by doubling, then by halving, so a
-   * long stream costs a few reads of one event.
+   * The revision of the first event of a stream after a position, or, if there is none, the revision that the next event would
+   * have. The search doubles the revision and then halves the interval, so a long stream costs a few reads of one event.
    */
   async #firstAfter(stream: string, position: Position): Promise<number> {
     const isAfter = async (revision: number): Promise<boolean> => {
@@ -192,7 +201,7 @@ export class AuditSearch {
   }
 }
 
-/** A stream's events one by one. */
+/** Yields the events of a stream one by one. */
 class Cursor {
   readonly #batches: Batches;
   #events: readonly RecordedEvent[] = [];
@@ -208,7 +217,7 @@ class Cursor {
     return cursor;
   }
 
-  /** undefined at the end. */
+  /** The present event; undefined at the end. */
   get event(): RecordedEvent | undefined {
     return this.#events[this.#at];
   }

@@ -5,8 +5,9 @@ import type { FastifyRequest } from 'fastify';
 import { FOLD_WAIT_MS } from '../log/loss-watch.ts';
 
 /**
- * Reading one's own writes on any instance: a request with `X-Min-Position` is answered by a fold that has passed that position, which is
- * what a write was answered with. Throws Refusal `behind` if this instance does not come so far in time; it says where it is.
+ * Lets a caller read its own writes on any instance: a request with `X-Min-Position` is answered once the fold has passed that
+ * position, which is the position in the answer to the write. Throws Refusal `behind`, with the present position, if this
+ * instance does not reach the position in time.
  */
 export async function awaitMinPosition(request: FastifyRequest, replica: Replica): Promise<void> {
   const received = request.headers['x-min-position'];

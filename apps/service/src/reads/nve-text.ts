@@ -3,12 +3,12 @@ import { walk, type Steps } from '../turns/sliced.ts';
 import type { AppliedBody } from '../core/applied-reports.ts';
 import { nveBody } from './views.ts';
 
-/** Memberships made into JSON in one step. */
+/** Memberships that are converted to JSON in one step. */
 const MEMBERSHIPS_PER_STEP = 256;
 
 /**
- * An NVE as JSON, with every VN that it is in: as many as there are VNs. `alarm`: it becomes another too often. `applied`: what it
- * last reported of a VN.
+ * An NVE as JSON, with all VNs that it is in; these may be all VNs that exist. `alarm`: the NVE changes its identity too often.
+ * `applied`: what it last reported for a VN.
  */
 export function* nveText(nve: FoldedNve, alarm: boolean, applied: (vnid: number) => AppliedBody | null): Steps<string> {
   const memberships: string[] = [];

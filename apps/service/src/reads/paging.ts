@@ -4,10 +4,10 @@ import type { Steps } from '../turns/sliced.ts';
 export const DEFAULT_LIMIT = 100;
 export const MAX_LIMIT = 1_000;
 
-/** A list as it is answered: items and, unless it is the last page, what to give as `after` for the next. */
+/** The text of a list: its items and, unless it is the last page, the value of `after` for the next page. */
 export type PageText = string;
 
-/** One item of a list: its key, and how it is made into JSON if it is on the page. */
+/** One item of a list: its key, and a function that makes its JSON value if it is on the page. */
 export type Entry<T = unknown> = readonly [key: string, make: () => T];
 
 /** Where a page begins and how long it is. */
@@ -16,15 +16,15 @@ export interface PageQuery {
   readonly limit: number;
 }
 
-/** `limit` and `after` as they stand in the query. */
+/** Reads `limit` and `after` from the query. */
 export const pageQuery = (query: Readonly<Record<string, string>>): PageQuery => ({
   after: query['after'],
   limit: query['limit'] === undefined ? DEFAULT_LIMIT : integer(query['limit'], 'limit', 1, MAX_LIMIT),
 });
 
 /**
- * A page of entries that come in the order of their keys, ascending, with a pause at each `undefined`; entries up to `after` are
- * passed over. `text`: for items that take steps of their own.
+ * A page of entries that come in ascending order of their keys, with a pause at each `undefined`. Entries up to `after` are
+ * skipped. `text`: for items that need steps of their own.
  */
 export function* page<T>(
   entries: Iterable<Entry<T> | undefined>,
@@ -48,8 +48,8 @@ export function* page<T>(
 }
 
 /**
- * The first `count` entries by key that come after a key, of entries in any order. One pass that keeps no more than twice as many: a page
- * is small, and what it is of may not be.
+ * The first `count` entries after a key, in order of their keys, from entries in any order. One pass, which keeps at most twice
+ * as many entries: a page is small, but the list may not be.
  */
 export function* smallest(all: Iterable<Entry | undefined>, after: string | undefined, count: number): Steps<readonly Entry[]> {
   const kept: Entry[] = [];

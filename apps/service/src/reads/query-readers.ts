@@ -8,7 +8,7 @@ export function integer(received: string, field: string, min: number, max: numbe
   return value;
 }
 
-/** Refuses query fields that this call does not have, `at` among them: time travel is not in this version. */
+/** Refuses query fields that this call does not have. One of them is `at`: this version has no time travel. */
 export function only(query: Readonly<Record<string, string>>, ...fields: string[]): void {
   for (const [field, received] of Object.entries<unknown>(query)) {
     if (!fields.includes(field))

@@ -6,7 +6,7 @@ import { Visibility } from '../access/visibility.ts';
 import type { FairQueue } from '../turns/fair-queue.ts';
 import { inTurns, type Steps } from '../turns/sliced.ts';
 
-/** What a call that reads is answered from: the fold as it is now, what its caller may see of it, and the turns of its caller. */
+/** The data from which reads are answered: the present fold, what the caller may see of it, and the turns of callers. */
 export class Reads {
   readonly clock: Clock;
   readonly #replica: Pick<Replica, 'network' | 'digests'>;
@@ -30,7 +30,10 @@ export class Reads {
     return new Visibility(this.network, caller);
   }
 
-  /** Takes the steps in turn with the reads of other callers. Rejects with a Refusal if too many wait, and with what a step throws. */
+  /**
+   * Runs the steps in turns with the reads of other callers. Rejects with a Refusal if too many wait, and with what a step
+   * throws.
+   */
   inTurns<T>(caller: Caller, steps: Steps<T>): Promise<T> {
     return inTurns(this.#turns, this.clock, actorOf(caller), steps);
   }

@@ -3,12 +3,12 @@ import { page, smallest, type Entry, type PageQuery, type PageText } from './pag
 import { stepped, walk, type Steps } from '../turns/sliced.ts';
 import { isConflicted, mappingBody, memberBody, withheldBody } from './views.ts';
 
-/** Behind every key that begins so. */
+/** A suffix that sorts after every key with the same prefix. */
 const BEHIND = '\uffff';
-/** VNIDs as text sort as the numbers do. */
+/** VNIDs as text that sorts like the numbers. */
 export const paddedVnid = (vnid: number): string => String(vnid).padStart(8, '0');
 
-/** What a VN distributes, by key. */
+/** The mappings that a VN distributes, in order of their keys. */
 export function* mappingEntries(network: Network, vn: FoldedVn, after = ''): Generator<Entry | undefined, void> {
   for (const ts of walk(vn.macs.order, ({ state }) => `mapping/${state.tsId}/${BEHIND}` <= after)) {
     if (!ts) yield undefined;
@@ -22,13 +22,13 @@ export function* mappingEntries(network: Network, vn: FoldedVn, after = ''): Gen
   }
 }
 
-/** A page of what a VN holds back (X2). Only who contests an address is looked at. */
+/** A page of the mappings that a VN withholds (X2). Only tenant systems that contest an address are read. */
 export function* withheldPage(network: Network, vn: FoldedVn, query: PageQuery): Steps<PageText> {
   const entries = yield* smallest(withheldEntries(network, vn), query.after, query.limit + 1);
   return yield* page(entries, query);
 }
 
-/** Every mapping that an NVE should hold, VN by VN. */
+/** Every mapping that an NVE should have, VN by VN. */
 export function* tableEntries(network: Network, nve: FoldedNve, after = ''): Generator<Entry | undefined, void> {
   for (const vnid of walk(nve.memberships.order, (other) => `${paddedVnid(other)}/${BEHIND}` <= after)) {
     const vn = vnid === undefined ? undefined : nve.memberships.get(vnid)?.vn;
@@ -40,7 +40,7 @@ export function* tableEntries(network: Network, nve: FoldedNve, after = ''): Gen
   }
 }
 
-/** Who is in a VN, by NVE. */
+/** The members of a VN, in order of their NVE ids. */
 export function* memberEntries(vn: FoldedVn, after = ''): Generator<Entry | undefined, void> {
   for (const nveId of walk(vn.members.order, (other) => other <= after)) {
     const member = nveId === undefined ? undefined : vn.members.get(nveId);
@@ -67,7 +67,7 @@ function* withheldEntries(network: Network, vn: FoldedVn): Generator<Entry | und
   }
 }
 
-/** The connections of a tenant system in a VN, by key. */
+/** The connections of a tenant system in a VN, in order of their keys. */
 function* entriesOf(
   ts: FoldedTs,
   vn: FoldedVn,

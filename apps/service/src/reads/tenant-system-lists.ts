@@ -2,41 +2,47 @@ import { standingOf, type FoldedTs, type FoldedVn, type Network } from '@nva/fol
 import type { PageQuery, PageText } from './paging.ts';
 import { walk, type Steps } from '../turns/sliced.ts';
 
-/** How a tenant system may stand. */
+/** The states by which tenant systems can be listed. */
 export const STATES = ['associated', 'activated', 'failed', 'conflicted', 'orphaned', 'unbound'] as const;
 export type State = (typeof STATES)[number];
 
-/** Which tenant systems a list is of. */
+/** The filter of a list of tenant systems. */
 export interface Wanted {
   readonly tenantId?: string | undefined;
-  /** Attached there. */
+  /** Attached at this NVE. */
   readonly nveId?: string | undefined;
-  /** In the VN as it now lives. */
+  /** In the present incarnation of this VN. */
   readonly vnid?: number | undefined;
   readonly state?: State | undefined;
 }
 
-/** Tenant systems looked at for one page at most: what a list is not of is passed over, and of a million there may be many. */
+/**
+ * Maximum number of tenant systems that are read for one page. Those that do not match are skipped, and among a million there may
+ * be many.
+ */
 const LOOKED_AT_PER_PAGE = 16_384;
 const STEP = 64;
 
-/** Where a tenant system stands in a list: by id, then by tenant. `!` comes before every character of an id. */
+/** The place of a tenant system in a list: by id, then by tenant. `!` sorts before every character of an id. */
 export const placeOf = ({ state: { tsId, tenantId } }: FoldedTs): string => `${tsId}!${tenantId}`;
-/** In the order of a VN's mappings, of one tenant. */
+/** The place in a VN's list, which has the order of the VN's mappings and contains one tenant only. */
 export const placeInVn = ({ state: { tsId } }: FoldedTs): string => `${tsId}/`;
 
-/** What is attached at an NVE, in order, and `undefined` where a step ends. One that has left meanwhile may still be met. */
+/**
+ * The tenant systems attached at an NVE, in order, with `undefined` where a step ends. One that has left meanwhile may still be
+ * returned.
+ */
 export function* attachedAt({ whereabouts }: Network, nveId: string, after = ''): Generator<FoldedTs | undefined, void> {
   while (!whereabouts.prepare(STEP)) yield undefined;
   yield* walk(whereabouts.at(nveId), (ts) => placeOf(ts) <= after);
 }
 
-/** Who is in a VN, in order, and `undefined` where a step ends. One that has left meanwhile may still be met. */
+/** The tenant systems in a VN, in order, with `undefined` where a step ends. One that has left meanwhile may still be returned. */
 export function* inVn(vn: FoldedVn, after = ''): Generator<FoldedTs | undefined, void> {
   yield* walk(vn.macs.order, (ts) => placeInVn(ts) <= after);
 }
 
-/** The first few of either, as they stand now. */
+/** The first tenant systems of such a list that are still there. */
 export function* first(
   source: Iterable<FoldedTs | undefined>,
   stillThere: (ts: FoldedTs) => boolean,
@@ -55,8 +61,9 @@ export const isAt = ({ state }: FoldedTs, nveId: string): boolean => state.attac
 export const isIn = ({ state }: FoldedTs, vn: FoldedVn): boolean => state.bindings.some((binding) => binding.vn === vn);
 
 /**
- * A page of tenant systems that are attached anywhere. It goes by the NVE, if one is wanted, else by the VN, else through all of
- * them, and ends when it is full or has looked at so many: so it may have fewer items than asked for, even none, and a `next`.
+ * A page of tenant systems that are attached to an NVE. The search uses the list of the NVE if one is named, else the list of the
+ * VN, else all tenant systems. It ends when the page is full or LOOKED_AT_PER_PAGE were read. So a page may have fewer items than
+ * requested, or none, and still a `next`.
  */
 export function* tenantSystemsPage(
   network: Network,
@@ -97,7 +104,7 @@ function matches(ts: FoldedTs, { tenantId, nveId, vnid, state }: Wanted, vn: Fol
   return state === undefined || stands(ts, state, nveId, vnid);
 }
 
-/** Whether it stands so; where an NVE or a VN is named, there. */
+/** Whether the tenant system is in the state; if an NVE or a VN is named, at that NVE or in that VN. */
 function stands(ts: FoldedTs, state: State, nveId: string | undefined, vnid: number | undefined): boolean {
   const { attachments, bindings, failures } = ts.state;
   const here = (other: string): boolean => nveId === undefined || other === nveId;

@@ -47,9 +47,9 @@ const conflictsOf = (ts: FoldedTs, { vnid, ip }: FoldedBinding): readonly Confli
 
 export const isConflicted = (ts: FoldedTs, binding: FoldedBinding): boolean => conflictsOf(ts, binding).length > 0;
 
-/** A binding that is not distributed because somebody else holds one of its addresses (X2). */
-export function withheldBody(ts: FoldedTs, binding: FoldedBinding): unknown {
-  const { bid, vlan, ip } = binding;
+/** A connection that is withheld because another tenant system holds one of its addresses (X2). */
+export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
+  const { bid, vlan, ip } = connection;
   const { tsId, mac, attachments } = ts.state;
   return {
     tsId,
@@ -63,8 +63,8 @@ export function withheldBody(ts: FoldedTs, binding: FoldedBinding): unknown {
 }
 
 /**
- * How a tenant system is registered and how that stands. `attachments` are those that the caller may see, `moveAlarm`: it moves too
- * often.
+ * The registration of a tenant system and its standing. `attachments` are those that the caller may see; `moveAlarm`: the tenant
+ * system moves too often.
  */
 export function tenantSystemBody(ts: FoldedTs, attachments: FoldedTs['state']['attachments'], moveAlarm: boolean): object {
   const { moves: _moves, place: _place, awaits: _awaits, bindings, ...state } = ts.state;
@@ -79,7 +79,7 @@ export function tenantSystemBody(ts: FoldedTs, attachments: FoldedTs['state']['a
   };
 }
 
-/** Without its memberships, which may be many (`nveText`). */
+/** An NVE without its memberships, which may be many (`nveText`). */
 export function nveBody(nve: FoldedNve, identityAlarm: boolean): object {
   const { nveId, status, siteId, mac, addresses, incarnation, leaseS } = nve.state!;
   return {
