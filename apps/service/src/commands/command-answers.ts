@@ -1,7 +1,7 @@
 import type { ParsedCommand } from '@nva/commands';
 import type { Answer, Caller, Request } from '@nva/registrar';
 
-/** An answer as the contract has it: positions are decimal strings. */
+/** An answer in the form of the contract: positions are decimal strings. */
 export interface AnswerBody {
   readonly position: string;
   readonly revision: number;
@@ -18,10 +18,10 @@ export const answerBody = ({ position, revision, effective, conflicts, membershi
   memberships,
 });
 
-/** 202: recorded, but it does not count. */
+/** 202 means: recorded, but not effective. */
 export const answerStatus = (answer: Answer): 200 | 202 => (answer.effective ? 200 : 202);
 
-/** A parsed command as the registrar takes it. */
+/** The registrar's request for a parsed command. */
 export function requestOf(parsed: ParsedCommand, caller: Caller, correlationId: string, idempotency: Request['idempotency']): Request {
   const { command, ifRevision } = parsed;
   return {

@@ -1,19 +1,19 @@
 import { actorOf } from '@nva/registrar';
 import type { CallersLine } from './lines.ts';
 
-/** Commands of one caller that are decided in one turn at most. */
+/** Maximum number of commands of one caller that are decided in one turn. */
 export const COMMANDS_PER_TURN = 64;
 
-/** Commands of one caller, by their place in a batch. */
+/** Commands of one caller, by their index in a batch. */
 export interface Piece {
   readonly caller: string;
   readonly places: number[];
 }
 
 /**
- * Divides a batch of commands of many callers into pieces that take their turns one by one, wave by wave: the pieces of a wave need
- * not wait for each other. A command about a tenant system (or two) that another caller sent one about before is of a later wave,
- * so that these are decided in the order in which they came; those of one caller are in any case.
+ * Divides a batch of commands of many callers into pieces, wave by wave. Each piece takes its own turn, and the pieces of a wave
+ * need not wait for each other. A command about one or two tenant systems goes to a later wave if another caller sent an earlier
+ * command about one of them. So these commands are decided in the order of their arrival; commands of one caller are in any case.
  */
 export function* waves(lines: readonly CallersLine[]): Generator<readonly Piece[], void> {
   for (let left = [...lines.keys()]; left.length > 0;) {
@@ -29,7 +29,7 @@ export function* waves(lines: readonly CallersLine[]): Generator<readonly Piece[
       const caller = actorOf(sender);
       const about = 'tsId' in command ? ('to' in command ? [command.tsId, command.to] : [command.tsId]) : [];
       if (about.some((tsId) => (senders.get(tsId) ?? caller) !== caller)) {
-        // Whoever sends one after it waits for it too.
+        // Every later command about these tenant systems waits for it too.
         for (const tsId of about) senders.set(tsId, '');
         later.push(place);
         continue;

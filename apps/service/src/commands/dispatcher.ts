@@ -27,7 +27,7 @@ import { Sweeper } from './sweeper.ts';
 
 const isSweep = <L extends Line, S extends SweepLine>(line: L | S): line is S => 'sweep' in line.parsed;
 
-/** Fields that say who asks again, and not what is asked. */
+/** Fields that identify the request, but not its content. */
 const NOT_DIGESTED = new Set(['idempotencyKey', 'correlationId']);
 
 export interface DispatcherOptions {
@@ -38,13 +38,13 @@ export interface DispatcherOptions {
   readonly reads: Reads;
   readonly applied: AppliedReports;
   readonly losses: LossWatch;
-  /** Whether a command of another group is passed on to it; otherwise it is refused with where to go. */
+  /** Whether a command of another group is forwarded to that group; otherwise it is refused with the URLs of that group. */
   readonly forwards: boolean;
 }
 
 /**
- * Where a command is decided. By this registrar, unless it belongs to another group (R34): then by one of that group. A renewal, which
- * records nothing, must reach the owner of the group's deadlines; a registrar that is not it passes it on.
+ * Determines where a command is decided: by this registrar, or, if the command belongs to another group (R34), by a registrar of
+ * that group. A renewal, which records nothing, must reach the owner of the group's deadlines; another registrar forwards it.
  */
 export class Dispatcher {
   readonly #turns: CallerTurns;
@@ -57,7 +57,7 @@ export class Dispatcher {
   readonly #registrarRole: RegistrarRole;
   readonly #groups: RegistrarGroups | null;
   readonly #sweeper: Sweeper;
-  /** By request, when all that came with it up to its last sweep is done. */
+  /** By request, a promise that resolves when all its lines up to its last sweep are done. */
   readonly #sweeping = new WeakMap<RequestContext, Promise<unknown>>();
 
   constructor({ registrarRole, turns, arrivals, replica, reads, applied, losses, forwards }: DispatcherOptions) {
@@ -73,20 +73,23 @@ export class Dispatcher {
     this.#sweeper = new Sweeper(reads, registrarRole.registrar);
   }
 
-  /** Resolves when the rate of the caller's lines allows so many more. */
+  /** Resolves when the line rate of the caller allows that many more lines. */
   paced({ caller }: Pick<RequestContext, 'caller'>, lines: number): Promise<void> {
     return this.#turns.lineRate.allowed(actorOf(caller), lines);
   }
 
   /**
-   * Begins the work, such as to read and submit some lines, when it is the caller's turn; urgent work comes before the rest of all callers.
-   * Rejects with a Refusal if too much waits already.
+   * Starts the work, for example reading and submitting some lines, when it is the caller's turn. Urgent work comes before all
+   * other work of all callers. Rejects with a Refusal if too much work waits already.
    */
   inTurn<T>({ caller }: Pick<RequestContext, 'caller'>, commands: number, work: () => T | Promise<T>, urgent = false): Promise<T> {
     return this.#arrivals.until(this.#turns.commands.run(actorOf(caller), commands, work, urgent));
   }
 
-  /** Decides in order, appends in one call; never rejects. A sweep is over before what comes after it in its request is decided. */
+  /**
+   * Decides in order, appends in one call; never rejects. A sweep is finished before the lines after it in its request are
+   * decided.
+   */
   submit(lines: readonly Line[], context: RequestContext): Promise<readonly Result[]>;
   submit(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]>;
   submit(lines: readonly (Line | SweepLine)[], context: RequestContext): Promise<readonly (Result | Swept)[]> {
@@ -157,10 +160,10 @@ export class Dispatcher {
   }
 
   /**
-   * Decides commands of many callers, each in its caller's turn; those about one tenant system are decided in the order in which they came.
-   * Never rejects. Nothing is passed on: these callers have no token that another registrar would take, and the revisions of the log keep a
-   * decision safe wherever it is made. A renewal records nothing and must reach the owner of the deadline; it is refused where that is
-   * another process.
+   * Decides commands of many callers, each in its caller's turn; commands about one tenant system are decided in the order of
+   * their arrival. Never rejects. Nothing is forwarded, because these callers have no token that another registrar would accept;
+   * the revisions of the log keep a decision safe wherever it is made. A renewal records nothing and so must reach the owner of
+   * the deadline; if that is another process, the renewal is refused.
    */
   decideHere(lines: readonly CallersLine[]): Promise<readonly Outcome[]>;
   decideHere(lines: readonly (CallersLine | CallersSweep)[]): Promise<readonly (Outcome | Swept)[]>;
@@ -222,7 +225,7 @@ export class Dispatcher {
     return election.owner() === null || (group !== null && group !== election.group);
   }
 
-  /** Whether it renews a lease or a lifetime where it changes nothing. A heartbeat also tells what the NVE has applied. */
+  /** Whether the command renews a lease or a lifetime if it changes nothing. A heartbeat also reports what the NVE has applied. */
   #renews(command: Command, caller: Caller): boolean {
     const { network } = this.#replica;
     switch (command.type) {
@@ -245,7 +248,7 @@ export class Dispatcher {
 
   #place({ parsed: { command } }: Line, { caller, forwardedGroup }: RequestContext): 'here' | RegistrarGroup | Refusal {
     const ts = isTenantSystemCommand(command) ? this.#registrarRole.registrar.tenantSystemOf(command, caller) : null;
-    // What the caller may not do is refused here. Which group it would belong to, if any, is not the caller's to know.
+    // A forbidden command is refused here. The caller must not learn which group it would belong to.
     if (refusalFor(caller, command, ts)) return 'here';
     const group = this.#groupOf(command, caller);
     const own = this.#registrarRole.election!.group;
@@ -266,7 +269,7 @@ export class Dispatcher {
     );
     const { election } = this.#registrarRole;
     const owns = !election || election.owner() !== null;
-    /** By place among the lines, the place among those passed on. */
+    /** By index among the lines, the index among the forwarded lines. */
     const renewals = new Map<number, number>();
     for (const [i, outcome] of outcomes.entries()) {
       if (!('answer' in outcome)) continue;
@@ -299,12 +302,8 @@ export class Dispatcher {
     );
   }
 
-  /** The owner of the group first. */
-  async #forward(
-    group: RegistrarGroup,
-    lines: readonly Line[],
-    { authorization, correlationId }: RequestContext,
-  ): Promise<readonly Result[]> {
+  /** Tries the owner of the group first. */
+  async #forward(group: RegistrarGroup, lines: readonly Line[], { authorization, correlationId }: RequestContext): Promise<readonly Result[]> {
     const owner = this.#replica.network.oracles.get(group.name)?.url;
     const urls = owner === undefined ? group.urls : [owner, ...group.urls.filter((url) => url !== owner)];
     try {
@@ -321,7 +320,7 @@ export class Dispatcher {
 
 type ForwardedAnswer = { readonly status: number } & Readonly<Record<string, unknown>>;
 
-/** The number of the line there is none of the caller's. */
+/** Removes the line number, which is not the caller's. */
 function withoutLine(answer: ForwardedAnswer): ForwardedAnswer {
   const { line: _line, ...forwarded } = answer;
   return forwarded as ForwardedAnswer;
@@ -334,7 +333,7 @@ const notOwner = (group: RegistrarGroup): Refusal =>
     actual: group.name,
   });
 
-/** Lines in order, those between two sweeps at once, a sweep by itself. */
+/** Handles lines in order: the lines between two sweeps together, each sweep alone. */
 async function inSegments<L extends Line, S extends SweepLine, R, T>(
   lines: readonly (L | S)[],
   decide: (lines: readonly L[]) => Promise<readonly R[]>,

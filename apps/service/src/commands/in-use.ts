@@ -5,13 +5,13 @@ import type { Steps } from '../turns/sliced.ts';
 import type { Reads } from '../reads/reads.ts';
 import { attachedAt, first, inVn, isAt, isIn } from '../reads/tenant-system-lists.ts';
 
-/** Tenant systems that a refusal names. */
+/** Maximum number of tenant systems that a refusal names. */
 const NAMED = 5;
 
 /**
- * The same outcomes, in which a refusal for what is in use says by what: the first few, as the fold has them by then, and the call
- * that lists all. Only operators delete VNs and forget NVEs, so all of it is theirs to know. It is looked for here and not where it
- * is decided, since the first look takes in every tenant system, in the caller's turns.
+ * Adds to a refusal for a VN or NVE in use which tenant systems use it: the first few, as the fold then knows them, and the call
+ * that lists all. Only operators delete VNs and forget NVEs, so they may know all of this. The search is made here in the
+ * caller's turns and not at the decision, because the first search reads every tenant system.
  */
 export async function sayingByWhat(reads: Reads, caller: Caller, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
   if (!outcomes.some((outcome) => 'refusal' in outcome && isInUse(outcome.refusal))) return outcomes;
@@ -27,7 +27,7 @@ async function byWhat(reads: Reads, caller: Caller, refusal: Refusal): Promise<R
   const { code, message, detail } = refusal;
   const query = code === 'vn-in-use' ? `/v1/vns/${detail.received}/tenant-systems` : `/v1/nves/${detail.received}/tenant-systems`;
   const named = await reads.inTurns(caller, users(reads.network, refusal)).catch((error: unknown) => {
-    // Too many reads wait: the call that lists them is all that can be said now.
+    // Too many reads wait: the refusal can then name only the call that lists them.
     if (error instanceof Refusal) return [];
     throw error;
   });

@@ -1,7 +1,7 @@
 import type { ParsedCommand, ParsedSweep } from '@nva/commands';
 import type { Caller, Outcome } from '@nva/registrar';
 
-/** A command, and the line of NDJSON that it is or could have been. */
+/** A command, and its line of NDJSON, or the equivalent line if it came otherwise. */
 export interface Line {
   readonly parsed: ParsedCommand;
   readonly json: Readonly<Record<string, unknown>>;
@@ -12,13 +12,13 @@ export interface CallersLine extends Line {
   readonly correlationId: string;
 }
 
-/** A sweep, and the line of NDJSON that it is or could have been. */
+/** A sweep, and its line of NDJSON, or the equivalent line if it came otherwise. */
 export interface SweepLine {
   readonly parsed: ParsedSweep;
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** What became of one tenant system; with `dryRun` only which revision the command would be meant for. */
+/** The result for one tenant system; with `dryRun` only the revision at which the command would be given. */
 export interface SweptItem {
   readonly tsId: string;
   readonly tenantId: string;
@@ -30,25 +30,28 @@ export interface SweptItem {
 }
 
 export interface SweepAnswer {
-  /** Tenant systems that were changed. */
+  /** Number of tenant systems that were changed. */
   readonly done: number;
-  /** Those that are still there by the fold of this process, refused ones among them. */
+  /** Number of tenant systems that remain according to the fold of this process, including those whose command was refused. */
   readonly remaining: number;
   readonly items: readonly SweptItem[];
-  /** Give it as `after` to go on behind what this one has looked at; absent when it has come to the end. */
+  /** The value of `after` with which the next sweep continues; absent if this sweep has reached the end. */
   readonly next?: string;
 }
 
-/** A sweep of a caller that has no request of its own. */
+/** A sweep of a caller that has no HTTP request. */
 export interface CallersSweep extends SweepLine {
   readonly caller: Caller;
   readonly correlationId: string;
 }
 
-/** What came of a sweep. */
+/** The result of a sweep. */
 export interface Swept {
   readonly swept: SweepAnswer;
 }
 
-/** What this registrar made of a line, or what another one answered: status and body in one, as a line of NDJSON. */
+/**
+ * The outcome of this registrar for a line, or the answer of another registrar: status and body in one object, as a line of
+ * NDJSON.
+ */
 export type Result = Outcome | { readonly forwarded: Readonly<Record<string, unknown>> & { readonly status: number } };

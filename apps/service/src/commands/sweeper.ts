@@ -11,7 +11,7 @@ import { problemOf } from '../refusals/problem.ts';
 import type { Steps } from '../turns/sliced.ts';
 import { attachedAt, inVn, isAt, isIn, placeInVn, placeOf } from '../reads/tenant-system-lists.ts';
 
-/** Whoever asks, and how a piece of the sweep is decided in the caller's turn: `make` is called when that comes. */
+/** The caller of a sweep, and how a piece of the sweep is decided in the caller's turn; `make` is called when the turn comes. */
 export interface Asking {
   readonly caller: Caller;
   decide(commands: number, make: () => readonly Line[]): Promise<readonly Result[]>;
@@ -21,18 +21,18 @@ interface Target {
   readonly tsId: string;
   readonly tenantId: string;
   readonly stream: string;
-  /** As it was when it was found. */
+  /** The revision when the tenant system was found. */
   readonly revision: number;
 }
 
-/** No word on the command itself, or one of a place: asking again tells. */
+/** Statuses that say nothing about the command itself, or only that this is the wrong place: a repeat will tell. */
 const isPassing = (status: number): boolean => status >= 500 || status === 429 || status === 421;
 
 /**
- * Carries sweeps out: finds what is to be changed, in the caller's turns, and gives an ordinary command for each of it, in pieces
- * of a turn, all under one correlation id. Every piece is decided on what is there by then. What a tenant system's command is
- * refused for concerns it alone; what says nothing of the command, as a log that does not answer, ends the sweep with that refusal,
- * and a repeat goes on.
+ * Carries out sweeps. It finds the tenant systems in the caller's turns, and gives an ordinary command for each, in pieces of one
+ * turn, all under one correlation id. Every piece is decided on the state at that time. A refusal of a tenant system's command
+ * concerns only that tenant system. A refusal that says nothing about the command, for example because the log does not answer,
+ * ends the sweep; a repeat continues it.
  */
 export class Sweeper {
   readonly #reads: Reads;
@@ -80,7 +80,7 @@ export class Sweeper {
   *#targets(sweep: Sweep): Steps<{ readonly targets: readonly Target[]; readonly next?: string }> {
     const { limit = MAX_SWEPT, after } = sweep;
     const kept = sweep.type === 'keepOnly' ? new WholeSet(sweep.tenantSystems) : null;
-    // What came before it and is not folded yet is meant too.
+    // Tenant systems whose earlier commands are decided but not folded yet are included.
     const targets = kept && after === undefined ? this.#pending(sweep as Sweep & { readonly type: 'keepOnly' }, kept).slice(0, limit) : [];
     const met = new Set(targets.map(({ stream }) => stream));
     const vn = sweep.type === 'emptyVn' ? this.#network.vns.get(sweep.vnid) : undefined;
@@ -115,7 +115,7 @@ export class Sweeper {
   async #piece(parsed: ParsedSweep, targets: readonly Target[], { decide }: Asking): Promise<readonly SweptItem[]> {
     let given: readonly Target[] = [];
     const results = await decide(targets.length, () => {
-      // It may have begun another life since the piece before, and attached anew what is here.
+      // The NVE may have restarted since the previous piece, and have attached these tenant systems again.
       this.#check(parsed.sweep);
       const lines = targets.map((target) => ({ target, line: this.#line(parsed, target) })).filter(({ line }) => line !== null);
       given = lines.map(({ target }) => target);
@@ -124,7 +124,7 @@ export class Sweeper {
     return results.map((result, i) => itemOf(given[i]!, result));
   }
 
-  /** null if there is nothing left to do. */
+  /** The command for a tenant system; null if there is nothing left to do. */
   #line({ sweep, idempotencyKey, correlationId }: ParsedSweep, { tsId, tenantId, stream, revision }: Target): Line | null {
     const standing = this.#registrar.standing(stream);
     const ts = standing.state as TenantSystem | null;
@@ -139,7 +139,8 @@ export class Sweeper {
         : lineOf({ command: 'registerBindings', tsId, tenantId, bindings, ifRevision: standing.revision, ...ids });
     }
     if (!ts?.attachments.some(({ nveId }) => nveId === sweep.nveId)) return null;
-    // An NVE may have attached it again since it said what it has: that counts. An operator wants everything away.
+    // The NVE may have attached the tenant system again since it sent its whole set: that attachment counts. An operator wants to
+    // remove everything.
     const ifRevision = sweep.type === 'keepOnly' ? revision : standing.revision;
     return lineOf({ command: 'detach', nveId: sweep.nveId, tsId, tenantId, ifRevision, ...ids });
   }
@@ -160,10 +161,10 @@ export class Sweeper {
 
 const lineOf = (json: Readonly<Record<string, unknown>>): Line => ({ parsed: parseLine(json) as ParsedCommand, json });
 
-/** Of each tenant system's command, so that none is changed twice under the caller's one key. */
+/** A key for each tenant system's command, so that no tenant system is changed twice under the caller's one key. */
 const keyOf = (idempotencyKey: string, stream: string): string => createHash('sha256').update(`${idempotencyKey}\n${stream}`).digest('hex');
 
-/** Throws Refusal for what says nothing of the command. */
+/** Throws Refusal if the result says nothing about the command. */
 function itemOf({ tsId, tenantId }: Target, result: Result): SweptItem {
   if ('answer' in result)
     return { tsId, tenantId, status: 200, position: String(result.answer.position), revision: result.answer.revision };
