@@ -1,7 +1,7 @@
 import { COUNTED } from '@nva/domain';
 import type { JsonSchema } from '@nva/commands';
 
-/** What each call that reads is answered with, as JSON schemas: a test holds real answers against them. */
+/** JSON schemas of the answers to all calls that read; a test checks real answers against them. */
 
 const text: JsonSchema = { type: 'string' };
 const whole: JsonSchema = { type: 'integer' };
@@ -138,7 +138,7 @@ const group = object({
   owner: nullable(object({ oracleId: text, url: text, since: position })),
 });
 
-/** The answer of each GET, by its path. What is not here is no JSON. */
+/** The answer of each GET, by its path. A path that is missing here does not answer with JSON. */
 export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
   '/v1/vns': page(ref('Vn')),
   '/v1/vns/{vnid}': ref('Vn'),

@@ -6,15 +6,15 @@ const JSON_TYPE = 'application/json';
 const COMMANDS_ROUTE = '/v1/commands';
 
 /**
- * How bodies are read: JSON, within the bounds of `readJson`, and NDJSON, which goes on as the stream that it is. Everything else
- * is refused. No body is no body, whatever its content type says: many clients send one with a DELETE that has none.
+ * How bodies are read: JSON within the bounds of `readJson`; NDJSON is passed on as a stream. Everything else is refused. An
+ * empty body counts as no body, whatever its content type: many clients send a content type with a DELETE that has no body.
  */
 export function readBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload));
   fastify.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
     try {
-      // Chunked, a body may turn out to be none.
+      // A chunked body may turn out to be empty.
       done(null, body.length === 0 ? undefined : readJson(body, 'the body', true));
     } catch (error) {
       done(error as Error);
@@ -31,7 +31,7 @@ export function hasBody({ headers }: FastifyRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Whether the body is commands as NDJSON, which may go on for ever. */
+/** Whether the body is commands as NDJSON, which may continue without end. */
 export function isStream({ routeOptions, headers }: FastifyRequest): boolean {
   return routeOptions.url === COMMANDS_ROUTE && (headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false);
 }

@@ -6,26 +6,27 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpLimits } from '../config/http-limits.ts';
 import { PROBLEM_TYPE, problemOf } from '../refusals/problem.ts';
 
-/** How often Node looks for connections whose headers are late. */
+/** How often Node checks for connections whose headers are late. */
 const CHECKING_INTERVAL_MS = 1_000;
 
 /**
- * The connections of the server: how many, which of them have shown who they are, and how long each may take. Node bounds the
- * headers and the time between requests; it has one bound for a whole request, which would end a stream of commands, so bodies are
- * bounded here.
+ * The connections of the server: their number, which of them are authenticated, and how long each may take. Node bounds the
+ * headers and the time between requests. Its bound for a whole request would end a stream of commands, so bodies are bounded
+ * here.
  *
- * A connection counts as unauthenticated until a request on it has a caller. Beyond the bound the oldest of the address that has
- * most of them is closed: who brings a token at once is not shut out by those who bring none, and not at all from another address.
+ * A connection counts as unauthenticated until a request on it has a caller. Beyond the bound, the oldest unauthenticated
+ * connection of the address with the most of them is closed. So a client that sends a token at once is not shut out by clients
+ * without one, and not at all by clients at another address.
  */
 export class Connections {
   readonly counters = { evicted: 0, timedOut: 0 };
   readonly #limits: HttpLimits;
   readonly #logger: Logger;
-  /** The one that was used longest ago first. */
+  /** The connection that was used longest ago comes first. */
   readonly #all = new Set<Socket>();
   /** By remote address, in order of arrival. */
   readonly #unauthenticated = new Map<string, Set<Socket>>();
-  /** With a request that is not answered yet. */
+  /** Connections with an unanswered request. */
   readonly #busy = new Set<Socket>();
   #unauthenticatedCount = 0;
 
@@ -42,7 +43,7 @@ export class Connections {
     return this.#unauthenticatedCount;
   }
 
-  /** What Fastify and Node are told. */
+  /** The options for Fastify and Node. */
   get serverOptions(): object {
     const { headersTimeoutS, idleTimeoutS, keepAliveS } = this.#limits;
     return {
@@ -66,28 +67,28 @@ export class Connections {
       if (this.#busy.has(socket)) this.counters.timedOut++;
       socket.destroy();
     });
-    // Why it cannot listen is told to who asked it to. Later ones are of a connection that was not accepted, and the next one may be. Of
-    // EMFILE libuv tells nothing: connections wait in the backlog until there are descriptors again.
+    // If the server cannot listen, the caller of `listen` learns why. Later errors are of a connection that was not accepted; the
+    // next one may be accepted. libuv does not report EMFILE: connections wait in the backlog until there are descriptors again.
     server.on('error', (error) => server.listening && this.#logger.warn('a connection could not be accepted', { err: error }));
   }
 
-  /** A request on it has a caller. */
+  /** Tells that a request on the connection has a caller. */
   authenticated(socket: Socket): void {
     this.#unmark(socket);
   }
 
-  /** Bounds the time until the body of a request is there; calling what it returns takes the bound away. */
+  /** Bounds the time until the body of a request has arrived; the returned function removes the bound. */
   limitBody({ raw }: FastifyRequest, reply: FastifyReply): () => void {
     const { bodyTimeoutS } = this.#limits;
     const timer = setTimeout(() => {
       if (raw.socket.destroyed) return;
       this.counters.timedOut++;
-      // Nobody waits for it: the request was answered before its end.
+      // Nothing waits for the body: the request was answered before its end.
       if (reply.sent || raw.listenerCount('error') === 0) return void raw.socket.destroy();
       void reply.header('connection', 'close');
       raw.emit('error', new Refusal('request-timeout', `the body did not come within ${bodyTimeoutS} s`, { field: '' }));
     }, 1_000 * bodyTimeoutS);
-    // A body that was refused may never be read to its end, which nobody is told of then: that must not hold up a stop.
+    // A refused body may never be read to its end, and no event tells so; the timer must not delay a stop.
     timer.unref();
     const release = (): void => clearTimeout(timer);
     onEnd(raw, release);
@@ -118,13 +119,13 @@ export class Connections {
     if (known.size === 0) this.#unauthenticated.delete(address);
   }
 
-  /** There is one: whoever came last has shown nothing yet. */
+  /** There always is one: the newest connection is not authenticated yet. */
   #oldestUnauthenticated(): Socket {
     const [, sockets] = [...this.#unauthenticated].reduce((most, one) => (one[1].size > most[1].size ? one : most));
     return sockets.values().next().value!;
   }
 
-  /** A connection between two requests: its client makes another one when it needs it. */
+  /** A connection between two requests; its client opens another one when it needs it. */
   #longestUnused(besides: Socket): Socket | undefined {
     for (const socket of this.#all) if (socket !== besides && !this.#busy.has(socket)) return socket;
     return undefined;
@@ -137,7 +138,7 @@ export class Connections {
     socket.destroy();
   }
 
-  /** What is not HTTP, or late, before there is a request. */
+  /** Answers input that is not HTTP, or that is too late, before there is a request. */
   #refuse({ code }: NodeJS.ErrnoException, socket: Socket): void {
     if (code === 'ERR_HTTP_REQUEST_TIMEOUT') this.counters.timedOut++;
     if (code === 'ECONNRESET' || socket.destroyed) return;

@@ -30,7 +30,7 @@ export const DescribesProblems = (): ClassDecorator & MethodDecorator =>
     content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
   });
 
-/** Documents a query's own fields. */
+/** Documents the query fields of a call. */
 export const DescribesQuery =
   (fields: Readonly<Record<string, string>>): MethodDecorator =>
   (target, key, descriptor) => {
@@ -38,15 +38,15 @@ export const DescribesQuery =
       ApiQuery({ name, description, required: false, schema: asSchema(text) })(target, key, descriptor);
   };
 
-/** Documents a query's field that may be given several times. */
+/** Documents a query field that may be given several times. */
 export const DescribesList = (name: string, maxItems: number, description: string): MethodDecorator =>
   ApiQuery({ name, description, required: false, explode: true, schema: asSchema({ type: 'array', items: text, maxItems }) });
 
 export const PAGING = { after: 'Where the page before ended: its `next`.', limit: 'Items at most, 1 to 1000; 100 unless given.' };
 
 /**
- * Documents a write from the catalogue: what is in the path as parameters, the rest as the body, or as query fields where a call has no
- * body by custom.
+ * Documents a write from the catalogue: the fields of the path as parameters, the others as the body, or as query fields for
+ * calls that usually have no body.
  */
 export function DescribesWrite(name: CommandName, inPath: readonly string[], rest: 'in body' | 'in query' = 'in body'): MethodDecorator {
   return (target, key, descriptor) => {
@@ -102,7 +102,7 @@ const sweepAnswerSchema = asSchema({
   },
 });
 
-/** Documents what is asked of many tenant systems at once. */
+/** Documents a sweep. */
 export function DescribesSweep(name: SweepName, inPath: readonly string[]): MethodDecorator {
   return (target, key, descriptor) => {
     const { doc, fields } = SWEEPS[name] as { doc: string; fields: Readonly<Record<string, { schema: JsonSchema; doc: string }>> };

@@ -1,23 +1,23 @@
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from '@nva/identifiers';
 
-/** Nesting of arrays and objects in what is read as JSON. The deepest command has four levels. */
+/** Maximum nesting of arrays and objects in JSON input. The deepest command has four levels. */
 export const MAX_JSON_DEPTH = 64;
-/** A byte order mark (RFC 8259, section 8.1): what begins with one is read without it. */
+/** A byte order mark (RFC 8259, section 8.1); text that begins with one is read without it. */
 const BOM = '\ufeff';
 const REPLACEMENT = '\ufffd';
 
 const [QUOTE, BACKSLASH] = ['"', '\\'].map((character) => character.charCodeAt(0)) as [number, number];
-/** `[` and `{`, and `]` and `}`, differ in the bit of 0x20 only. */
+/** `[` and `{`, and also `]` and `}`, differ only in the bit 0x20. */
 const [OPENING, CLOSING, CASE_BIT] = [0x7b, 0x7d, 0x20];
 
 /**
- * JSON from outside: UTF-8 without exception, one byte order mark at most where `mayBeginWithMark`, nested no deeper than MAX_JSON_DEPTH.
+ * JSON from outside: strictly UTF-8, at most one byte order mark if `mayBeginWithMark`, nested no deeper than MAX_JSON_DEPTH.
  * Throws Refusal `text-encoding`, `too-deep`, `malformed-json`.
  */
 export function readJson(bytes: Buffer, what: string, mayBeginWithMark: boolean): unknown {
   const text = bytes.toString('utf8');
-  // What is no UTF-8 leaves a replacement character, which may also have been one before.
+  // Invalid UTF-8 leaves a replacement character, but valid text may contain that character too.
   if (text.includes(REPLACEMENT) && !isUtf8(bytes)) throw new Refusal('text-encoding', `${what} is not UTF-8`, { field: '' });
   const json = mayBeginWithMark && text.startsWith(BOM) ? text.slice(BOM.length) : text;
   if (mayBeDeeperThan(bytes, MAX_JSON_DEPTH) && isDeeperThan(json, MAX_JSON_DEPTH))
@@ -29,7 +29,7 @@ export function readJson(bytes: Buffer, what: string, mayBeginWithMark: boolean)
   }
 }
 
-/** Whether there are brackets enough. Ordinary commands have a handful, and are looked at no further. */
+/** Whether the text has enough brackets to be too deep. Ordinary commands have a few, and need no further check. */
 function mayBeDeeperThan(bytes: Buffer, max: number): boolean {
   if (bytes.length <= max) return false;
   let brackets = 0;
@@ -37,7 +37,7 @@ function mayBeDeeperThan(bytes: Buffer, max: number): boolean {
   return brackets > max;
 }
 
-/** Counts brackets outside strings, before anything is made of them. Of a text that is no JSON it tells nothing that matters. */
+/** Counts brackets outside strings, before the text is parsed. For a text that is not JSON the result does not matter. */
 function isDeeperThan(json: string, max: number): boolean {
   let depth = 0;
   for (let at = 0; at < json.length; at++) {
@@ -50,7 +50,7 @@ function isDeeperThan(json: string, max: number): boolean {
   return false;
 }
 
-/** Where the quote stands that ends the string beginning at `start`; the end of the text if none does. */
+/** The index of the quote that ends the string beginning at `start`; the length of the text if there is none. */
 function endOfString(json: string, start: number): number {
   for (let at = json.indexOf('"', start + 1); at !== -1; at = json.indexOf('"', at + 1)) {
     let before = at - 1;

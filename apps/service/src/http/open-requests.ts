@@ -1,13 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { contextOf } from '../access/request-context.ts';
 
-/** What an open stream is asked whenever tokens have changed. */
+/** Asked for an open stream whenever tokens have changed. */
 type Entitled = () => boolean;
 
 /**
- * Requests that are not answered to their end yet. A stream may be open for months: when tokens change it is ended if its caller is
- * nobody any more, or may no longer have what it brings. What is on its way in a stream of commands is answered nowhere then; its
- * caller asks again.
+ * Requests whose answer is not complete. A stream may be open for months: when tokens change, it is ended if its caller is no
+ * longer known, or may no longer receive its content. Commands of such a stream that are under way are then not answered; their
+ * caller repeats them.
  */
 export class OpenRequests {
   readonly #open = new Map<FastifyRequest, FastifyReply>();
@@ -18,12 +18,12 @@ export class OpenRequests {
     reply.raw.once('close', () => this.#open.delete(request));
   }
 
-  /** Beside having a caller, what a stream takes to go on. */
+  /** Sets the condition under which a stream may continue, besides having a caller. */
   requires(request: FastifyRequest, entitled: Entitled): void {
     this.#entitled.set(request, entitled);
   }
 
-  /** Ends the streams that may not go on. What is not answered yet asks for its caller itself, when it is decided. */
+  /** Ends the streams that may not continue. A request without an answer so far checks its caller itself when it is decided. */
   recheck(): void {
     for (const [request, reply] of this.#open) if (reply.sent && !this.#mayGoOn(request)) reply.raw.destroy();
   }

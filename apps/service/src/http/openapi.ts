@@ -4,7 +4,7 @@ import type { JsonSchema } from '@nva/commands';
 import { ANSWERS, SCHEMAS } from './answer-schemas.ts';
 import { PROBLEM_TYPE, STATUS } from '../refusals/problem.ts';
 
-/** Open for anyone: they tell nothing of the network. */
+/** Paths that need no token: they tell nothing about the network. */
 export const PUBLIC_PATHS = ['/healthz', '/readyz', '/openapi.json', '/docs'];
 
 type Responses = Record<string, Response>;
@@ -105,7 +105,7 @@ const problem = (description: string, headers: Readonly<Record<string, Header>> 
   content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
 });
 
-/** What a call may be answered besides its answer, and with which headers. */
+/** The other answers that a call may get, and their headers. */
 function problemsOf(path: string, method: string): Responses {
   const writes = method !== 'get';
   return {
@@ -175,7 +175,10 @@ function complete(path: string, method: string, operation: Operation): void {
     if (!parameters.some(({ name }) => name === header.name)) parameters.push(header);
 }
 
-/** The document of an application: what its controllers say, with the answers, problems, limits and headers that they have in common. */
+/**
+ * The document of an application: what its controllers declare, with the answers, problems, limits and headers that they have in
+ * common.
+ */
 export function documentOf(app: NestFastifyApplication): OpenAPIObject {
   const builder = new DocumentBuilder()
     .setTitle('Network Virtualization Authority')
@@ -197,6 +200,6 @@ export function documentOf(app: NestFastifyApplication): OpenAPIObject {
 }
 
 export function serveDocument(app: NestFastifyApplication): void {
-  // Made now: it takes longer than anything that is served may.
+  // Made now, because it takes longer than a request may.
   SwaggerModule.setup('docs', app, documentOf(app), { jsonDocumentUrl: 'openapi.json' });
 }

@@ -7,10 +7,10 @@ import { PROBLEM_TYPE, problemOf, refusalOf } from '../refusals/problem.ts';
 import { entityOf, type Attempt, type RefusedAttempts } from '../refusals/refused-attempts.ts';
 import { contextOf, correlationIdOf } from '../access/request-context.ts';
 
-/** Streams are kept open for long, so one more is not worth a try soon. */
+/** Streams stay open for a long time, so an early retry is useless. */
 const STREAMS_RETRY_AFTER_S = '15';
 
-/** Whatever goes wrong is answered as a problem; what is our fault is logged, and says no more than that. */
+/** Answers every error with a problem. A fault of this process is logged, and its problem says nothing more. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger: Logger;
@@ -41,7 +41,7 @@ export class ProblemFilter implements ExceptionFilter {
 /** Methods that change nothing. */
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Of the URL only its route and what that names: the rest may be anything. */
+/** Takes from the URL only its route and the entity that the route names: the rest may be anything. */
 function attemptOf(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): Attempt {
   const { method, ip: address, routeOptions, params } = request;
   const correlationId = reply.getHeader('x-correlation-id');
@@ -55,7 +55,7 @@ function attemptOf(request: FastifyRequest, reply: FastifyReply, refusal: Refusa
   };
 }
 
-/** null for who has none, or none any more. */
+/** null if the request has no caller, or its token was withdrawn. */
 function callerOf(request: FastifyRequest): Caller | null {
   try {
     return contextOf(request).caller;

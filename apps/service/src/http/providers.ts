@@ -1,4 +1,4 @@
-/** Injection tokens; everything that is injected names one, so that no type metadata is needed. */
+/** Injection tokens. Every injected part has one, so that no type metadata is needed. */
 export const READS = Symbol('reads');
 export const STATE = Symbol('state of the process');
 export const METRICS = Symbol('metrics');
@@ -10,7 +10,7 @@ export const APPLIED_ANYWHERE = Symbol('what NVEs have told any process that the
 export const QUOTAS = Symbol('quotas');
 export const IDENTITY_RATE = Symbol('how often an NVE may become another');
 export const AUDIT_SEARCH = Symbol('search of the log');
-/** Only where the role is. */
+/** Provided only in processes with the role. */
 export const DISPATCHER = Symbol('dispatcher');
 export const DISTRIBUTOR_ROLE = Symbol('distributor');
 export const LOSSES = Symbol('losses of the log');
