@@ -14,7 +14,7 @@ import type { Reads } from '../reads/reads.ts';
 import { contextOf } from '../access/request-context.ts';
 import type { Steps } from '../turns/sliced.ts';
 
-/** Events made into JSON in one step. */
+/** Events that are converted to JSON in one step. */
 const EVENTS_PER_STEP = 64;
 
 /** The audit log and the schemas. */
@@ -87,7 +87,7 @@ function* eventsText({ events, next }: AuditPage): Steps<PageText> {
   return `{"items":[${items.join(',')}]${next === null ? '' : `,"next":"${next}"`}}`;
 }
 
-/** Fields of events that are positions: in JSON they are decimal, like every other. */
+/** Fields of events that are positions; in JSON they are decimal strings, as every position. */
 const POSITION_FIELDS: ReadonlySet<string> = new Set(['head', 'lostTo', 'owner']);
 
 function eventBody({ position, stream, revision, id, event }: RecordedEvent): unknown {

@@ -13,7 +13,7 @@ import { only } from '../reads/query-readers.ts';
 import type { RefusedAttempts } from '../refusals/refused-attempts.ts';
 import { contextOf, readIdempotencyKey } from '../access/request-context.ts';
 
-/** The fast way in: many commands in one request. */
+/** The fast way to send commands: many in one request. */
 @Controller('v1')
 @ApiTags('writes')
 export class CommandsController {
@@ -55,7 +55,7 @@ export class CommandsController {
       await new NdjsonCommands(this.#dispatcher, context, this.#refused, request.ip).run(request.body, reply.raw);
       reply.raw.end();
     } catch {
-      // The connection broke. What was decided stays decided; the caller asks again with the same keys.
+      // The connection broke. Decided commands stay decided; the caller repeats them with the same keys.
       reply.raw.destroy();
     }
   }

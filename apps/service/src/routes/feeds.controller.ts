@@ -18,7 +18,7 @@ import type { Reads } from '../reads/reads.ts';
 
 const RESUME_DOC = 'Resume after this place: <log>/<position>. Beyond the head of the log: 409 ahead-of-log.';
 
-/** The two feeds as Server-Sent Events, while they are in process. */
+/** The two kinds of feeds as Server-Sent Events, if the feeds are in process. */
 @Controller('v1')
 @ApiTags('feeds')
 @DescribesProblems()
@@ -56,7 +56,7 @@ export class FeedsController {
     const vnid = parseVnid(numeral(id));
     const resume = await this.#resumePoint(lastEventId, request);
     this.#visible(request).vn(vnid);
-    // An NVE that has left the VN is told no more of it, also on a stream that it keeps open.
+    // An NVE that has left the VN receives nothing more about it, not even on a stream that it keeps open.
     await this.#stream({ kind: 'vn', vnid }, () => this.#visible(request).seesVn(vnid), resume, request, reply);
   }
 
@@ -77,7 +77,7 @@ export class FeedsController {
     await this.#stream({ kind: 'nve', nveId }, own, resume, request, reply);
   }
 
-  /** `visible`: whether the caller may have the feed. It may throw, as for a caller whose token is taken back. */
+  /** `visible`: whether the caller may have the feed. It may throw, for example if the caller's token was withdrawn. */
   async #stream(
     feed: FeedName,
     visible: () => boolean,
@@ -91,7 +91,7 @@ export class FeedsController {
     only(request.query as Readonly<Record<string, string>>);
     if (!inProcessFeed || !streams) throw new Refusal('not-found', `this feed is on Kafka, topic ${writer.address(feed).topic}`);
     if (!this.#state.whole) throw new Refusal('starting', 'the feeds are being filled; try again in a moment');
-    // What was on a deleted VN's feed stands there until it is purged; whoever asks is told what the reads tell.
+    // A deleted VN's feed keeps its records until the purge; the caller gets the same answer as from the reads.
     if (feed.kind === 'vn' && !this.#reads.network.vns.get(feed.vnid)?.alive)
       throw new Refusal('vn-unknown', `there is no VN ${feed.vnid}`, { field: 'vnid', received: feed.vnid });
     if (!inProcessFeed.has(feed)) throw new Refusal('not-found', `there is no such feed at position ${distributor.publishedPosition}`);
@@ -103,14 +103,14 @@ export class FeedsController {
       const told = await new FeedStream(reply.raw, this.#state.logId, entitled).run(streams, feed, resume, {
         'x-correlation-id': correlationId,
       });
-      // The feed was deleted in the moment between.
+      // The feed was deleted meanwhile.
       if (!told) reply.raw.destroy();
     } finally {
       left();
     }
   }
 
-  /** A place beyond the log is refused before anything else: that a VN or an NVE is not known may be part of what was lost. */
+  /** A place beyond the log is refused before every other check: the lost part of the log may have contained the VN or the NVE. */
   async #resumePoint(lastEventId: string | undefined, request: FastifyRequest): Promise<ResumePoint | null> {
     const resume = parseResumePoint(lastEventId);
     if (resume) await this.#losses.assertPlace(contextOf(request).caller, resume, 'Last-Event-ID');

@@ -13,33 +13,39 @@ import { problemOf, refusalOf } from '../refusals/problem.ts';
 import { entityOf, type RefusedAttempts } from '../refusals/refused-attempts.ts';
 import type { RequestContext } from '../access/request-context.ts';
 
-/** One line, in bytes. */
+/** Maximum bytes of one line. */
 export const MAX_LINE_BYTES = 64 * 1_024;
-/** Lines read, decided and appended in one turn, and bytes after which no further line is: a millisecond or two of this thread. */
+/**
+ * Maximum number of lines that are read, decided and appended in one turn, and the number of bytes after which no further line is
+ * added: one or two milliseconds of this thread.
+ */
 export const LINES_PER_CHUNK = COMMANDS_PER_TURN;
 const BYTES_PER_CHUNK = 32 * 1_024;
-/** Lines looked at, blank ones among them, before the event loop goes round: a millisecond. */
+/** Lines, including blank ones, that are read before the event loop continues: about a millisecond. */
 const LINES_PER_LOOK = 4_096;
-/** Chunks of one request that wait or are on their way at once; reading waits beyond it, so that lines wait in the network and not here. */
+/**
+ * Maximum number of chunks of one request that wait or are under way. Beyond it reading stops, so that lines wait in the network
+ * and not here.
+ */
 const CHUNKS_IN_FLIGHT = 4;
 
 /**
- * The bytes of a line, a character for each. Lines wait for their turn: bytes outside the heap that do so are freed late, and set
- * off full garbage collections.
+ * The bytes of a line, one character for each byte. Lines wait for their turn. Buffers outside the heap that wait are freed late
+ * and cause full garbage collections.
  */
 type LineBytes = string;
 
-/** A line of the input that is not blank, or why it cannot be read. */
+/** A line of the input that is not blank, or the reason why it cannot be read. */
 interface InputLine {
-  /** From 1 on; blank lines count, so that it is the number that an editor shows. */
+  /** Starts at 1; blank lines count, so it is the number that an editor shows. */
   readonly number: number;
   readonly content: LineBytes | Refusal;
 }
 
 /**
- * Commands as NDJSON: a line in, a line out, in the same order. Lines are decided in order, in chunks, each in its caller's turn; while one
- * chunk is being made durable the next is read and decided. A line that cannot be parsed or is refused fails alone. The answers go out as
- * they come, so a caller that does not read them is not read from either.
+ * Commands as NDJSON: for each line of input one line of output, in the same order. Lines are decided in order, in chunks, each
+ * in its caller's turn; while one chunk is being made durable, the next is read and decided. A line that cannot be parsed or is
+ * refused fails alone. Answers are sent as they come; if the caller does not read them, its input is not read either.
  */
 export class NdjsonCommands {
   readonly #dispatcher: Dispatcher;
@@ -47,7 +53,7 @@ export class NdjsonCommands {
   readonly #refused: Pick<RefusedAttempts, 'note'>;
   readonly #address: string;
 
-  /** `address`: where the request is from. */
+  /** `address`: the address from which the request came. */
   constructor(dispatcher: Dispatcher, context: RequestContext, refused: Pick<RefusedAttempts, 'note'>, address: string) {
     this.#dispatcher = dispatcher;
     this.#context = context;
@@ -93,7 +99,7 @@ export class NdjsonCommands {
     return results.map((result, i) => result ?? resultLine(lines[i]!.number, decided[next++]!)).join('');
   }
 
-  /** For the record of who tried what. Of a caller whose token was taken back meanwhile nothing but the lines is known. */
+  /** Records a refused attempt. If the caller's token was withdrawn meanwhile, only the lines are known. */
   #note(refusal: Refusal, json: Line['json']): void {
     const { command, correlationId } = json;
     const ids = {
@@ -132,7 +138,10 @@ function resultLine(line: number, result: Result | Swept): string {
 
 const refusedLine = (line: number, refusal: Refusal): string => `${JSON.stringify({ ...problemOf(refusal), line })}\n`;
 
-/** Lines of the input, empty ones left out, as many as are there up to a bound. A line that is too long becomes its refusal. */
+/**
+ * The lines of the input without the blank ones: as many as are there, up to a bound. A line that is too long becomes its
+ * refusal.
+ */
 async function* chunks(input: Readable): AsyncGenerator<InputLine[]> {
   let rest: LineBytes[] = [];
   let restBytes = 0;
@@ -170,7 +179,7 @@ async function* chunks(input: Readable): AsyncGenerator<InputLine[]> {
     }
     const tail = data.slice(from);
     restBytes += tail.length;
-    // Of a line that is too long only its length is kept.
+    // Of a line that is too long, only the length is kept.
     if (restBytes <= MAX_LINE_BYTES && tail.length > 0) rest.push(tail);
     if (lines.length > 0) yield lines;
     lines = [];

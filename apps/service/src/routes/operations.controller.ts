@@ -8,7 +8,7 @@ import { METRICS, READS, STATE } from '../http/providers.ts';
 import { contextOf } from '../access/request-context.ts';
 import type { Reads } from '../reads/reads.ts';
 
-/** For whoever runs it. */
+/** State and metrics for the operator of a process. */
 @Controller()
 @ApiTags('operations')
 export class OperationsController {
@@ -55,10 +55,10 @@ export class OperationsController {
   }
 }
 
-/** Which node it is stays with the metrics' readers and the log: this is open for anyone. */
+/** Only metrics and log name the leader's node, because this path needs no token. */
 const leaderBody = ({ node, forMs }: Leader): object => ({ leader: node !== null, forS: Math.floor(forMs / 1_000) });
 
-/** `setAside` is there only where something is. */
+/** `setAside` is present only if a feed is set aside. */
 function distributorBody({ publishedPosition, aside }: NonNullable<ProcessState['distributor']>): object {
   const setAside = aside.list().map(({ feed, topic, trouble, reason }) => ({ feed: feedKey(feed), topic, trouble, reason }));
   return { publishedPosition: String(publishedPosition), ...(setAside.length > 0 && { setAside, setAsideFeeds: aside.size }) };

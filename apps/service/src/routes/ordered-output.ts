@@ -2,8 +2,8 @@ import { nextTick } from 'node:process';
 import type { Writable } from 'node:stream';
 
 /**
- * Texts that come to be in any order and are written in the order in which they were announced. Those that are ready together go out
- * together, in one write; a reader that does not keep up is waited for.
+ * Texts that become ready in any order and are written in the order in which they were announced. Texts that are ready at the
+ * same time are written together, in one write. The output waits for a reader that does not keep up.
  */
 export class OrderedOutput {
   readonly #output: Writable;
@@ -18,7 +18,7 @@ export class OrderedOutput {
     this.#maxAnnounced = maxAnnounced;
   }
 
-  /** Resolves when there is room for another one. Rejects once a text came to nothing or the reader went away. One call at a time. */
+  /** Resolves when there is room for another text. Rejects once a text has failed or the reader has gone. One call at a time. */
   async announce(text: Promise<string>): Promise<void> {
     const place: { text: string | null } = { text: null };
     this.#announced.push(place);
@@ -32,7 +32,7 @@ export class OrderedOutput {
     await this.#fewerThan(this.#maxAnnounced);
   }
 
-  /** Resolves when everything announced is written. */
+  /** Resolves when all announced texts are written. */
   written(): Promise<void> {
     return this.#fewerThan(1);
   }
@@ -45,7 +45,7 @@ export class OrderedOutput {
   #schedule(): void {
     if (this.#writing || this.#failed || (this.#announced[0]?.text ?? null) === null) return;
     this.#writing = true;
-    // Others that are ready now are, by then.
+    // By then, other texts that become ready in this turn are ready too.
     nextTick(() => this.#write());
   }
 

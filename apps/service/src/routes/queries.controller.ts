@@ -21,10 +21,10 @@ import type { Visibility } from '../access/visibility.ts';
 
 type Queries = Readonly<Record<string, string>>;
 
-/** Of what is made in steps, as text. */
+/** The content type of texts that are made in steps. */
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** State as it is now. */
+/** The present state. */
 @Controller('v1')
 @ApiTags('state')
 @DescribesProblems()
@@ -243,7 +243,7 @@ export class QueriesController {
   }
 }
 
-/** The NVEs that may be asked (R39). */
+/** The NVEs that the caller may ask (R39). */
 function* redirect(vn: FoldedVn): Steps<string> {
   const members: string[] = [];
   for (const entry of memberEntries(vn)) {

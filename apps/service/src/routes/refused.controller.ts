@@ -10,7 +10,7 @@ import type { Reads } from '../reads/reads.ts';
 import { attemptBody, type RefusedAttempts } from '../refusals/refused-attempts.ts';
 import { contextOf } from '../access/request-context.ts';
 
-/** Who tried, and was refused. */
+/** The refused attempts. */
 @Controller('v1')
 @ApiTags('audit')
 @DescribesProblems()

@@ -22,7 +22,7 @@ const FILTERS = {
   state: `${STATES.join(', ')}: those that stand so, at the NVE and in the VN that are asked for; conflicted is held back for an address, orphaned is of a VN that is gone, unbound is in no VN.`,
 };
 
-/** What is attached where: also what is in no table, as a tenant system without bindings, or one that has failed. */
+/** The attached tenant systems, including those that are in no table, for example without bindings or with a failure. */
 @Controller('v1')
 @ApiTags('state')
 @DescribesProblems()
@@ -82,7 +82,7 @@ export class TenantSystemsController {
     return this.#reads.visibleTo(contextOf(request).caller);
   }
 
-  /** One that was forgotten too: a race may have left something there. */
+  /** A forgotten NVE is accepted too, because a race may have left tenant systems there. */
   #nve(id: string, request: FastifyRequest): string {
     const nveId = parseNveId(id);
     this.#visible(request).nve(nveId);

@@ -265,7 +265,7 @@ export class WritesController {
   }
 }
 
-/** Only a DELETE is told anything in its query. */
+/** Only a DELETE may have query fields. */
 function checkJson(body: unknown, request: FastifyRequest): void {
   if (body instanceof Readable)
     throw new Refusal('malformed-body', 'the body is application/json', {
@@ -275,10 +275,10 @@ function checkJson(body: unknown, request: FastifyRequest): void {
   if (request.method !== 'DELETE') only(request.query as Queries);
 }
 
-/** A whole number as a query has it; whether it may be below 0 is the field's business, as in a body. */
+/** Reads a whole number in a query. As in a body, the field decides whether it may be negative. */
 const wholeNumber = (text: string): unknown => (/^-[1-9]\d{0,15}$/.test(text) ? Number(text) : numeral(text));
 
-/** What a DELETE is told: the fields of a body, as JSON values, in its query; or in a body after all. */
+/** The fields of a DELETE: from its query, as JSON values of a body; or from a body if there is one. */
 function told(query: Queries, body: unknown): unknown {
   const inQuery = Object.fromEntries(
     Object.entries(query).map(([name, value]) => [name, value === 'true' ? true : value === 'false' ? false : wholeNumber(value)]),
