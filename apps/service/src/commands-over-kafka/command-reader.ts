@@ -10,13 +10,13 @@ import type { RefusedAttempts } from '../refusals/refused-attempts.ts';
 /** How far the clock of an NVE may be ahead. */
 export const MAX_CLOCK_SKEW_MS = 300_000;
 /**
- * How old a command may be. A key is remembered for IDEMPOTENCY_WINDOW_MS from when the command was done, and that may be as early as
- * MAX_CLOCK_SKEW_MS before its own timestamp: within this age a repeated command still meets its key.
+ * Maximum age of a command. A key is remembered for IDEMPOTENCY_WINDOW_MS from the execution of its command, and the execution
+ * may be up to MAX_CLOCK_SKEW_MS before the command's own timestamp. So a command repeated within this age still finds its key.
  */
 export const MAX_COMMAND_AGE_MS = IDEMPOTENCY_WINDOW_MS - MAX_CLOCK_SKEW_MS;
 const ID = /^[\x21-\x7e]{1,128}$/;
 
-/** An NVE that has proven who it is, and the ids under which it waits for an outcome. */
+/** An NVE with proven identity, and the ids under which it waits for an outcome. */
 export interface Sender {
   readonly caller: Caller & { readonly kind: 'nve' };
   readonly correlationId: string;
@@ -27,11 +27,11 @@ export interface ReadCommand {
   readonly sender: Sender;
   /** The record's key. */
   readonly key: string;
-  /** As a line of NDJSON, its ids included; or why it is none. */
+  /** The command as a line of NDJSON, with its ids; or the reason why it is not a valid command. */
   readonly content: CommandLine | Refusal;
 }
 
-/** Proves and decodes records of the topic of commands. Never throws. */
+/** Authenticates and decodes records of the topic of commands. Never throws. */
 export class CommandReader {
   readonly counters = { unauthenticated: 0, malformed: 0 };
   readonly #keys: () => CommandKeys;
@@ -48,7 +48,7 @@ export class CommandReader {
     this.#logger = logger;
   }
 
-  /** null for what no NVE can be shown to have sent: it is counted, put on record, and answered nowhere. */
+  /** null if the record is not proven to be from an NVE: it is counted and recorded as a refused attempt, and gets no outcome. */
   read(record: ReceivedCommand): ReadCommand | null {
     const authentic = this.#authentic(record);
     if (typeof authentic === 'string') {

@@ -15,7 +15,10 @@ import { kafkaConnection } from '../config/kafka-connection.ts';
 import { outcomeMessage } from './outcome-message.ts';
 import { entityOf, type RefusedAttempts } from '../refusals/refused-attempts.ts';
 
-/** Refusals that say nothing of the command. Over REST the caller asks again; here the registrar does, as nobody else reads the record. */
+/**
+ * Refusals that say nothing about the command. Over REST the caller repeats the command; here the registrar does, because nobody
+ * else reads the record.
+ */
 const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
   'outcome-unknown',
   'overloaded',
@@ -24,7 +27,10 @@ const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
   'starting',
   'behind',
 ]);
-/** Between tries, doubled each time. There is no last one: what cannot be decided now stays in the topic. */
+/**
+ * Wait between two attempts, doubled each time. There is no last attempt: a command that cannot be decided now stays in the
+ * topic.
+ */
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5_000;
 
@@ -38,8 +44,8 @@ export interface CommandServerOptions {
 }
 
 /**
- * Nest's transporter for commands on Kafka. Nest has one of its own, which takes one message at a time, as text; this one proves and
- * decodes a batch of them and hands it to its handler as one message, so that the batch is decided and appended together.
+ * Nest's transporter for commands on Kafka. Nest's own transporter takes one message at a time, as text. This one authenticates
+ * and decodes a batch of records and hands it to its handler as one message, so that the batch is decided and appended together.
  */
 export class CommandServer extends Server implements CustomTransportStrategy {
   readonly consumer: CommandConsumer;
@@ -68,7 +74,7 @@ export class CommandServer extends Server implements CustomTransportStrategy {
     credentials.onChange(() => this.consumer.renew());
   }
 
-  /** Since the start. */
+  /** Counts since the start. */
   get counters(): CommandConsumer['counters'] & CommandReader['counters'] {
     return { ...this.consumer.counters, ...this.#reader.counters };
   }
@@ -107,7 +113,7 @@ export class CommandServer extends Server implements CustomTransportStrategy {
     return read.map((command) => command && this.#record(command.sender, outcomes.get(command)!));
   }
 
-  /** For the record of who tried what. */
+  /** Records a refused attempt. */
   #note(record: ReceivedCommand, { sender: { caller, correlationId }, content }: ReadCommand, outcome: Outcome | Swept): void {
     if (!('refusal' in outcome)) return;
     const line = content instanceof Refusal ? null : content;
@@ -127,7 +133,7 @@ export class CommandServer extends Server implements CustomTransportStrategy {
     const sent: SentCommand[] = [];
     const places: number[] = [];
     for (const [place, { content, sender }] of commands.entries()) {
-      // Between two tries its keys may have been taken back, or its tenants.
+      // Between two attempts, the NVE's keys or tenants may have been withdrawn.
       const caller = this.#credentials.keys!.standing(sender.caller.nveId);
       if (caller?.kind !== 'nve')
         outcomes[place] = { refusal: new Refusal('unauthenticated', `NVE ${sender.caller.nveId} may send commands no longer`) };
@@ -155,7 +161,10 @@ export class CommandServer extends Server implements CustomTransportStrategy {
   }
 }
 
-/** Those without a lasting outcome, and every later one of the same key: it may have been decided on what did not come to be. */
+/**
+ * The commands without a lasting outcome, and every later command of the same key, whose decision may rest on an earlier command
+ * that failed.
+ */
 function undecided(commands: readonly ReadCommand[], outcomes: ReadonlyMap<ReadCommand, Outcome | Swept>): ReadCommand[] {
   const held = new Set<string>();
   return commands.filter((command) => {

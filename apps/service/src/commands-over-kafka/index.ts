@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { KafkaCommandsController } from './kafka-commands.controller.ts';
 
-/** The part of the role `registrar` that takes commands from Kafka. It is loaded only where it is asked for. */
+/** The part of the role `registrar` that takes commands from Kafka. Loaded only if it is switched on. */
 @Module({ controllers: [KafkaCommandsController] })
 export class KafkaCommandsModule {}
 

@@ -9,10 +9,10 @@ import type { CallersLine, CallersSweep, Swept } from '../commands/lines.ts';
 import { DISPATCHER } from '../http/providers.ts';
 import type { Sender } from './command-reader.ts';
 
-/** The one message of the transporter: commands that were read together, in order. */
+/** The only message of the transporter: commands that were read together, in order. */
 export const COMMAND_BATCH = 'commands';
 
-/** A command as the line of NDJSON that it could have been, and who sent it. */
+/** A command as the equivalent line of NDJSON, and its sender. */
 export interface SentCommand {
   readonly line: CommandLine;
   readonly sender: Sender;
@@ -27,7 +27,10 @@ export class KafkaCommandsController {
     this.#dispatcher = dispatcher;
   }
 
-  /** An outcome for each, in order. What cannot be read is refused alone; the rest is decided and appended together. */
+  /**
+   * One outcome for each command, in order. A command that cannot be parsed is refused alone; the others are decided and appended
+   * together.
+   */
   @MessagePattern(COMMAND_BATCH)
   async decide(@Payload() sent: readonly SentCommand[]): Promise<readonly (Outcome | Swept)[]> {
     const outcomes: (Outcome | Swept)[] = [];

@@ -9,7 +9,7 @@ interface Ids {
   readonly idempotencyKey: string;
 }
 
-/** An outcome as the NVE finds it on its topic: what a line of NDJSON would have been answered, field by field. */
+/** An outcome in the form of the NVE's topic: the same fields as the answer to a line of NDJSON. */
 export function outcomeMessage({ correlationId, idempotencyKey }: Ids, outcome: Outcome | Swept): CommandMessage {
   const none = {
     position: null,
