@@ -1,8 +1,8 @@
 import type { Logger } from '@nva/ports';
 
 /**
- * Rejections that nobody waited for. Each is a defect, and one of a single request: the process goes on, so that no caller can end
- * it for the others; what went wrong is in the log, and on a metric that should be 0.
+ * Counts and logs unhandled rejections. Each one is a defect that affects a single request. The process continues, so that no
+ * caller can end it for the others; the log has the error, and a metric counts it that should be 0.
  */
 export class LastResort {
   readonly #logger: Logger;

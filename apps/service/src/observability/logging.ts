@@ -2,7 +2,7 @@ import type { LoggerService } from '@nestjs/common';
 import type { Logger } from '@nva/ports';
 import { destination, pino } from 'pino';
 
-/** Structured logs, one JSON object a line on standard output. */
+/** Structured logs, one JSON object per line on standard output. */
 export function jsonLogger(level: string): Logger {
   const log = pino(
     { level, base: null, formatters: { level: (label) => ({ level: label }) }, timestamp: pino.stdTimeFunctions.isoTime },
@@ -16,7 +16,7 @@ export function jsonLogger(level: string): Logger {
   };
 }
 
-/** The framework's own messages: what it does at start is nobody's interest, what goes wrong is. */
+/** The framework's own messages: only warnings and errors are logged, not the messages of its start. */
 export function nestLogger(logger: Logger): LoggerService {
   return {
     log() {},

@@ -12,20 +12,20 @@ import type { Credentials } from '../access/credentials.ts';
 import type { LastResort } from './last-resort.ts';
 import type { FeedStreams } from '../streams/feed-streams.ts';
 
-/** VNs whose topic has a line of its own: those with the most records. */
+/** Maximum number of VNs whose topic has its own time series: those with the most records. */
 const MAX_TOPICS_NAMED = 50;
-/** How long a reading of the metrics waits for the head of the log. */
+/** How long a scrape waits for the head of the log. */
 const HEAD_LIMIT_MS = 2_000;
 const LATENCY_BUCKETS_S = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
-/** What stands between the network and the core. */
+/** The parts of a process between the network and the core. */
 export interface Shell {
   readonly connections: Connections;
   readonly credentials: Credentials;
   readonly lastResort: LastResort;
 }
 
-/** Prometheus metrics of one NVA, in a registry of its own. */
+/** Prometheus metrics of one NVA, in their own registry. */
 export class Metrics {
   readonly registry = new Registry();
   readonly #requests = new Histogram({
@@ -116,7 +116,7 @@ export class Metrics {
     core.replica.onFolded((recorded) => this.#alarm(recorded, core, logger));
   }
 
-  /** Of what happens now, not of what happened before the start. */
+  /** Reports only present events, not events before the start. */
   #alarm({ stream, event }: RecordedEvent, { replica, clock, config }: Core, logger: Logger): void {
     if (!replica.caughtUp) return;
     const { recordedAt, correlationId } = event.data.audit;
@@ -141,7 +141,7 @@ export class Metrics {
     }
   }
 
-  /** How far each consumer is behind the head of the log, which is asked once for each time that metrics are read. */
+  /** How far each consumer is behind the head of the log. The head is read once per scrape. */
   #lag(core: Core): void {
     const { store, replica, clock, distributorRole } = core;
     const consumers: Record<string, () => Position> = {
@@ -163,7 +163,7 @@ export class Metrics {
       labelNames: ['consumer'],
       registers: [this.registry],
       async collect() {
-        // Without a leader nobody knows the head: the figures stay, and these metrics are read all the same.
+        // Without a leader the head is unknown: these values stay, and the other metrics are still delivered.
         const known =
           store.leader?.node === null
             ? null
@@ -237,7 +237,7 @@ export class Metrics {
   }
 }
 
-/** The entries with the greatest values, greatest first: one pass that sorts a few at a time. */
+/** The entries with the greatest values, greatest first: one pass that sorts a few entries at a time. */
 function mostOf(counts: Iterable<readonly [number, number]>, max: number): readonly (readonly [number, number])[] {
   let most: (readonly [number, number])[] = [];
   let least = Number.NEGATIVE_INFINITY;
