@@ -36,11 +36,11 @@ import { RefusedController } from '../routes/refused.controller.ts';
 import { TenantSystemsController } from '../routes/tenant-systems.controller.ts';
 import { WritesController } from '../routes/writes.controller.ts';
 
-/** What a process is made of by the time that it listens. */
+/** The parts of a process by the time that it listens. */
 export interface Parts {
   readonly core: Core;
   readonly reads: Reads;
-  /** Where this process is a registrar. */
+  /** null if this process is not a registrar. */
   readonly dispatcher: Dispatcher | null;
   readonly metrics: Metrics;
   readonly open: OpenRequests;
@@ -48,7 +48,7 @@ export interface Parts {
   readonly roles: readonly Role[];
 }
 
-/** Controllers get the parts that they need by name, and none gets the core. */
+/** Controllers get the parts that they need by name; no controller gets the core. */
 @Global()
 @Module({})
 class PartsModule {
@@ -75,7 +75,7 @@ class PartsModule {
   }
 }
 
-/** What every process answers. */
+/** The calls that every process answers. */
 @Module({ controllers: [OperationsController, OraclesController, RefusedController] })
 class OperationsModule {}
 
@@ -94,7 +94,7 @@ class FeedsModule {}
 @Module({})
 class ServiceModule {}
 
-/** The modules of a process with these roles, and others that are loaded where they are asked for. */
+/** The modules of a process with these roles, and other modules that are loaded only if they are switched on. */
 export function serviceModule(parts: Parts, loaded: readonly Type[]): DynamicModule {
   const { core, roles } = parts;
   const isAdmin = roles.includes('admin');

@@ -7,12 +7,12 @@ import { jsonLogger } from '../observability/logging.ts';
 import type { Role } from '../config/roles.ts';
 import { createService, type Service } from './service.ts';
 
-/** A stop that takes longer is ended the hard way; the log can take it. */
+/** After this time a stop is ended by force; the log tolerates that. */
 const STOP_LIMIT_MS = 20_000;
 
 /**
- * The whole of an application's `main`: starts the service from the environment and runs it until a signal or a failure ends it; or, asked
- * to by its arguments, accepts that the log has lost its end.
+ * The whole `main` of an application: starts the service from the environment and runs it until a signal or a failure ends it. If
+ * the arguments say so, accepts instead that the log has lost its end.
  */
 export function run(name: string, roles: readonly Role[]): void {
   main(name, roles).catch((error: unknown) => {
@@ -45,12 +45,12 @@ async function serve(name: string, roles: readonly Role[]): Promise<void> {
     stopping = true;
     setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
     process.exitCode = exitCode;
-    // What is not done yet ends below.
+    // An unfinished start ends below.
     if (!service) return starting.abort();
     await service.close().catch((error: unknown) => logger.error('the stop was not clean', { err: error }));
     logger.info('stopped');
   };
-  // From the start on: who rotates tokens while the log is replayed must not end the process.
+  // Handled from the beginning: a SIGHUP for new tokens while the log is replayed must not end the process.
   process.on('SIGHUP', () => service?.reloadCredentials());
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0));
   const failed = (cause: unknown): void => {

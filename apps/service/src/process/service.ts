@@ -29,9 +29,9 @@ import { RefusedAttempts } from '../refusals/refused-attempts.ts';
 import { correlationIdOf, readContext, readCorrelationId, setContext } from '../access/request-context.ts';
 import type { Role } from '../config/roles.ts';
 
-/** A JSON body, in bytes. NDJSON has no bound of its own: it is streamed, line by line. */
+/** Maximum bytes of a JSON body. NDJSON has no such bound: it is streamed, line by line. */
 const MAX_BODY_BYTES = 1_048_576;
-/** Open for anyone: they tell nothing of the network. */
+/** Paths that need no token: they tell nothing about the network. */
 const PUBLIC = /^\/(?:healthz|readyz|openapi\.json|docs(?:\/.*)?)(?:\?.*)?$/;
 const CLOSE_GRACE_MS = 5_000;
 const CLOSE_SWEEP_MS = 50;
@@ -40,21 +40,24 @@ const CLOSE_SWEEP_MS = 50;
 export interface Service {
   readonly url: string;
   readonly core: Core;
-  /** Takes commands from Kafka; null where that is off. */
+  /** Takes commands from Kafka; null if that is switched off. */
   readonly commands: CommandServer | null;
   readonly connections: Pick<Connections, 'count' | 'unauthenticated'>;
-  /** Reads tokens and keys again, at once. */
+  /** Reads tokens and keys again, immediately. */
   reloadCredentials(): void;
-  /** Finishes what was accepted, then releases everything. */
+  /** Finishes all accepted work, then releases everything. */
   close(): Promise<void>;
 }
 
 export interface ServiceOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** Of the process, if it has one. */
+  /** The one of the process, if it has one. */
   readonly lastResort?: LastResort;
-  /** The process can no longer do its work: the fold threw, another writer took the feeds over, the feeds are refused. */
+  /**
+   * Called when the process can no longer do its work: the fold threw, another writer took the feeds over, or the feeds are
+   * refused.
+   */
   readonly failed: (cause: unknown) => void;
   /** See CoreOptions. */
   readonly store?: EventStore;
@@ -120,7 +123,8 @@ export async function createService(
     async close() {
       credentials.stop();
       const grace = setTimeout(() => fastify.server.closeAllConnections(), CLOSE_GRACE_MS);
-      // A connection that falls idle after the one sweep at the start of a close would hold it up until it times out.
+      // A close checks for idle connections once at its start. A connection that becomes idle later would delay the close until its
+      // timeout.
       const sweep = setInterval(() => fastify.server.closeIdleConnections(), CLOSE_SWEEP_MS);
       core.distributorRole?.inProcessFeed?.endFollowers();
       for (const socket of unused) socket.destroy();
@@ -141,7 +145,7 @@ interface Parts {
   readonly open: OpenRequests;
 }
 
-/** What every request goes through before its handler: correlation id, caller, rate; and what is measured after it. */
+/** The steps of every request before its handler: correlation id, caller, rate; and the measurements after it. */
 async function prepare(fastify: FastifyInstance, { credentials, core, metrics, connections, open }: Parts): Promise<void> {
   readBodies(fastify);
   fastify.addHook('onRequest', async (request, reply) => {
@@ -156,7 +160,7 @@ async function prepare(fastify: FastifyInstance, { credentials, core, metrics, c
   });
   fastify.server.on('connection', () => core.arrivals.connected());
   fastify.addHook('preValidation', async (request, reply) => {
-    // NDJSON goes on for as long as its caller likes; its lines arrive one by one.
+    // An NDJSON request lasts as long as its caller likes; its lines arrive one by one.
     if (request.method !== 'GET' && !(request.body instanceof Readable)) reply.raw.once('close', core.arrivals.arrived());
   });
   fastify.addHook('preHandler', async (request) => {
@@ -184,8 +188,8 @@ async function prepare(fastify: FastifyInstance, { credentials, core, metrics, c
 }
 
 /**
- * Connections that never brought a request, as browsers and clients open them in advance. The server counts them as busy, and would wait
- * for them when it stops.
+ * Connections that never brought a request, such as those that browsers and clients open in advance. The server counts them as
+ * busy, and would wait for them when it stops.
  */
 function unusedConnections(fastify: FastifyInstance): ReadonlySet<Socket> {
   const unused = new Set<Socket>();
@@ -197,7 +201,7 @@ function unusedConnections(fastify: FastifyInstance): ReadonlySet<Socket> {
   return unused;
 }
 
-/** What fails before there is a route. */
+/** Answers errors that occur before there is a route. */
 function frameworkErrors(error: Error, _request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(refusalOf(error) ?? new Refusal('malformed-body', error.message));
   void reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
