@@ -7,12 +7,12 @@ import { Life } from './world.ts';
 
 const ANSWER_LIMIT_MS = 3_000;
 const RETRY_MS = 250;
-/** Longer than any fault lasts, with what follows from it. */
+/** Longer than any fault and its consequences last. */
 const GIVE_UP_MS = 90_000;
-/** What may be otherwise the next time. */
+/** Refusals after which a repeat may have another result. */
 const RETRIED: ReadonlySet<string> = new Set(['outcome-unknown', 'overloaded', 'oracle-unreachable', 'contention']);
 
-/** Gives its commands one after the other, each again under the same Idempotency-Key until it is known what came of it. */
+/** Gives its commands one after the other. It repeats each command under the same Idempotency-Key until its result is known. */
 export class Caller {
   readonly #scene: Scene;
   readonly #link: Link;

@@ -2,13 +2,16 @@ import { createHash } from 'node:crypto';
 import type { Plan } from './plan.ts';
 import { Scene } from './scene.ts';
 
-/** After everything was mended a history may take so long to come to rest: an NVE stays in a VN whose feed is denied for ten minutes. */
+/**
+ * How long a history may take to come to rest after all faults have ended: an NVE stays in a VN whose feed is denied for ten
+ * minutes.
+ */
 const REST_LIMIT_MS = 900_000;
-/** How often it is looked whether it has. */
+/** How often the history is checked for rest. */
 const LOOK_EVERY_MS = 1_000;
-/** The last of what is broken is mended by then. */
+/** The last fault has ended by then. */
 const MENDED_AFTER_MS = 14_000;
-/** One history in so many is folded once more by brute force. */
+/** One history in this number is also folded by brute force. */
 const RECOMPUTED_EVERY = 8;
 
 export interface Played {
@@ -17,13 +20,13 @@ export interface Played {
   readonly simulatedMs: number;
   readonly events: number;
   readonly calls: number;
-  /** Single things that were compared. */
+  /** Number of single comparisons. */
   readonly checks: number;
-  /** Of the log as it was at the end, and of the time: two plays of one plan have the same. */
+  /** A hash of the final log and of the time: two plays of one plan have the same. */
   readonly print: string;
 }
 
-/** Plays a history until it has come to rest, and tells the first promise that was broken. */
+/** Plays a history until it is at rest, and returns the first promise that was broken. */
 export async function play(plan: Plan, trace: ((line: string) => void) | null = null): Promise<Played> {
   const scene = new Scene(plan, trace);
   const { world, judge, log } = scene;

@@ -9,42 +9,42 @@ import { EPOCH_MS } from './process-clock.ts';
 import type { SimLog } from './sim-log.ts';
 import type { World } from './world.ts';
 
-/** A promise of the system that was broken. */
+/** The system has broken a promise. */
 export class Broken extends Error {
   override readonly name = 'Broken';
 }
 
-/** Heartbeats of an NVE that are remembered. */
+/** Number of heartbeats that are remembered for each NVE. */
 const MAX_BEATS = 8;
 
 interface Moment {
   readonly position: Position;
-  /** Canonical text of the value; null where the key was removed. */
+  /** Canonical text of the value; null if the key was removed. */
   readonly value: string | null;
 }
 
-/** What a caller was told of its command. */
+/** The result that a caller got for its command. */
 export interface Told {
   readonly key: string;
   readonly answer: Answer | null;
   /** The code of a refusal. */
   readonly refusal: string | null;
-  /** It was sent once, and nothing of it was lost. */
+  /** The command was sent once, and no message of it was lost. */
   readonly untroubled: boolean;
 }
 
 /** A heartbeat. */
 interface Beat {
   readonly sentMs: number;
-  /** Nothing keeps it from the one registrar that there is, but what that does itself. */
+  /** Only the registrar itself can prevent this heartbeat: there is one registrar, and the link loses nothing. */
   readonly unhindered: boolean;
   /** It was answered, and changed nothing. */
   answered: boolean;
 }
 
 /**
- * Whoever knows everything: folds the log as it becomes durable, and holds what the system says and does against that. The first
- * promise that was broken is kept.
+ * The omniscient observer: folds the log as it becomes durable, and compares what the system says and does with that fold. Keeps
+ * the first broken promise.
  */
 export class Judge {
   readonly #log: SimLog;
@@ -53,22 +53,25 @@ export class Judge {
   readonly #clocksAreRight: boolean;
   network = new Network();
   digests = new FeedDigests();
-  /** feed → key → what it has been, in order; of all the log's lives. */
+  /** Feed → key → its values in order, over all lives of the log. */
   readonly #moments = new Map<string, Map<string, Moment[]>>();
-  /** VNID → where it was made, ascending, and whose it was from then on. */
+  /** VNID → the positions at which it was created, ascending, and its tenant from then on. */
   readonly #incarnations = new Map<number, { readonly position: Position; readonly tenantId: string }[]>();
   /** `vnid tenant` → NVEs that were ever in that VN of that tenant. */
   readonly #everIn = new Map<string, Set<string>>();
-  /** By Idempotency-Key: where it is in the log as something that counts, and what came of it. */
+  /** By Idempotency-Key: the positions of its events that count, and whether they were effective. */
   readonly #recorded = new Map<string, { readonly position: Position; readonly effective: boolean | null }[]>();
   readonly #told: Told[] = [];
-  /** Keys of commands that came twice by themselves: what was refused at first may have been done then. */
+  /**
+   * Keys of commands whose message the network delivered twice: a command that was refused first may have been done the second
+   * time.
+   */
   readonly #twice = new Set<string>();
   readonly #beats = new Map<string, Beat[]>();
   #lostPositions: Position = Infinity;
-  /** Keys of what a restore took away. */
+  /** Keys of commands that a restore removed from the log. */
   readonly #taken = new Set<string>();
-  /** What is folded happened before. */
+  /** Whether events that happened before are being folded again. */
   #again = false;
   #broken: Broken | null = null;
   checks = 0;
@@ -89,17 +92,17 @@ export class Judge {
     this.#broken ??= new Broken(`at ${this.#world.nowMs} ms: ${promise}`);
   }
 
-  /** A command came twice by itself. */
+  /** The network has delivered a command twice. */
   askedAgain(key: string): void {
     this.#twice.add(key);
   }
 
-  /** A caller has been told what came of its command; judged at the end (`judgeTold`). */
+  /** A caller has got the result of its command; it is judged at the end (`judgeTold`). */
   told(told: Told): void {
     this.#told.push(told);
   }
 
-  /** A heartbeat is sent. What is returned says that it was answered, without an event. */
+  /** A heartbeat is sent. The returned function tells that it was answered, without an event. */
   beats(nveId: string, unhindered: boolean): () => void {
     const beats = this.#beats.get(nveId) ?? [];
     const beat: Beat = { sentMs: this.#world.nowMs, unhindered, answered: false };
@@ -109,7 +112,10 @@ export class Judge {
     return () => (beat.answered = true);
   }
 
-  /** The log was put back: what is gone was withdrawn rightly, and whoever was told of it was told so before. */
+  /**
+   * The log was restored to an earlier state: its lost keys may rightly be withdrawn, and results that callers got before stay
+   * valid.
+   */
   restored(): void {
     const before = this.network;
     for (const [key, places] of this.#recorded) if (places.some(({ position }) => position > this.#log.head)) this.#taken.add(key);
@@ -126,7 +132,7 @@ export class Judge {
     }
   }
 
-  /** A record that brokers handed to an NVE: of a tenant for which it was in that VN. */
+  /** Brokers have delivered a record to an NVE: the NVE must have been in the VN when that belonged to the record's tenant. */
   delivered(nveId: string, feed: FeedName, record: FeedRecord): void {
     if (feed.kind !== 'vn' || this.#lostPositions < Infinity) return;
     this.checks++;
@@ -137,7 +143,7 @@ export class Judge {
       );
   }
 
-  /** What an NVE's table came to show. */
+  /** An entry of an NVE's table has changed. */
   shown(nveId: string, vnid: number, key: string, before: unknown, after: unknown): void {
     this.checks++;
     const moments = this.#moments.get(`vn/${vnid}`)?.get(key) ?? [];
@@ -149,7 +155,7 @@ export class Judge {
       this.breaks(`NVE ${nveId} withdrew ${key} of VN ${vnid}, ${text(before)}, and nothing had ended it`);
   }
 
-  /** An NVE took itself out of a VN. */
+  /** An NVE has left a VN: a record must have ended its membership. */
   left(nveId: string, vnid: number, since: Position): void {
     this.checks++;
     const moments = this.#moments.get(`nve/${nveId}`)?.get(membershipKey(vnid)) ?? [];
@@ -157,15 +163,15 @@ export class Judge {
       this.breaks(`NVE ${nveId} left VN ${vnid}, in which it is since ${since}, and nothing had ended that`);
   }
 
-  /** The verdict on what an NVE has applied, by a registrar that is at `position`. */
+  /** A registrar has judged a table that an NVE reports as applied. */
   verdict(nveId: string, vnid: number, verdict: string): void {
     this.checks++;
-    // What a restore took away stands in tables until that is found.
+    // Entries that a restore removed stay in tables until the loss is detected.
     if (verdict === 'differs' && this.#lostPositions === Infinity)
       this.breaks(`NVE ${nveId} holds another table of VN ${vnid} than the fold`);
   }
 
-  /** What does not depend on time: everything that a caller was told. */
+  /** Judges all results that callers got; these do not depend on time. */
   judgeTold(): void {
     for (const { key, answer, refusal, untroubled } of this.#told) {
       this.checks++;
@@ -184,7 +190,7 @@ export class Judge {
     }
   }
 
-  /** What is not yet as it will be; null if everything is. `nves` says what each NVE has. */
+  /** The first difference from the final state; null if there is none. `nves` are the views of the NVEs. */
   unsettled(nves: readonly NveView[], rights: boolean): string | null {
     const feeds = new Map(
       [...feedsOf(this.network), ...[...this.#brokers.topics.values()].map(({ feed }) => feed)].map((feed) => [feedKey(feed), feed]),
@@ -195,7 +201,7 @@ export class Judge {
     }
     for (const { nveId, memberships, tables, doubted, unread } of nves) {
       const due = [...(this.network.nves.get(nveId)?.memberships.keys() ?? [])].toSorted();
-      // Nothing ends a doubt about a VN that is gone with its topic, nor about one of which nothing was ever read
+      // Nothing ends a doubt about a VN that is gone together with its topic, nor about a VN of which nothing was ever read
       // (docs/design/feeds, «What a doubt waits for»).
       const counted = memberships.filter(
         (vnid) => !doubted.includes(vnid) || (this.network.vns.get(vnid)?.alive === true && !unread.includes(vnid)),
@@ -211,7 +217,7 @@ export class Judge {
     return rights ? this.#rightsDifference() : null;
   }
 
-  /** The tables once more, by brute force. */
+  /** Computes the tables again, by brute force. */
   recompute(): void {
     const naive = new Recompute();
     for (const recorded of this.#log.events) naive.apply(recorded);
@@ -265,8 +271,8 @@ export class Judge {
       this.#moment(feed, key, value, position);
       if (feed.kind === 'nve' && value?.type === 'Membership') this.#joined(feed.nveId, value.data.vnid);
     }
-    // What a superseded owner decided is void. What was decided long ago may land late; where clocks jump, nobody knows when it was
-    // decided.
+    // Lapses of a superseded owner are void. A lapse that was decided long ago may be appended late; if clocks jump, the time of the
+    // decision is unknown.
     if (event.type === 'NveLeaseLapsed' && !this.#again && !this.network.passedOver && this.#clocksAreRight)
       this.#lapsed(event.data.nveId, event.data.audit.recordedAt - EPOCH_MS);
     const { idempotencyKey } = event.data.audit;
@@ -293,8 +299,8 @@ export class Judge {
   }
 
   /**
-   * A lease runs out of an NVE that was not heard: not of one whose heartbeats were answered, nor of one that sent them in vain
-   * because the registrar was busy, stood still or was not there.
+   * A lease may lapse only if the NVE was not heard. It must not lapse if heartbeats were answered, nor if the NVE sent them in
+   * vain because the registrar was busy, stopped or absent.
    */
   #lapsed(nveId: string, atMs: number): void {
     this.checks++;
@@ -310,11 +316,11 @@ export class Judge {
 export interface NveView {
   readonly nveId: string;
   readonly memberships: readonly number[];
-  /** VNs of which its own feed says nothing any more. */
+  /** VNs about which the NVE's own feed says nothing any more. */
   readonly doubted: readonly number[];
-  /** VNs of which it has never read the whole. */
+  /** VNs whose table the NVE has never read completely. */
   readonly unread: readonly number[];
-  /** VNID → digest; null while it is not whole. */
+  /** VNID → digest; null while the table is incomplete. */
   readonly tables: readonly (readonly [vnid: number, digest: string | null])[];
 }
 

@@ -1,12 +1,15 @@
 import type { World } from './world.ts';
 
-/** The way between a program and something that it asks: how long messages take, how many are lost, and whether there is any. */
+/**
+ * The link between a program and a service that it uses: the delay of messages, the share that is lost, and whether the link is
+ * up.
+ */
 export class Link {
   readonly #world: World;
   #cuts = 0;
-  /** Messages lost, of a hundred. */
+  /** Percentage of lost messages. */
   lossPercent = 0;
-  /** The most that a message takes. */
+  /** Maximum delay of a message. */
   maxDelayMs: number;
 
   constructor(world: World, maxDelayMs = 8) {
@@ -18,7 +21,7 @@ export class Link {
     return this.#cuts === 0;
   }
 
-  /** Cuts it until what is returned is called. */
+  /** Cuts the link until the returned function is called. */
   cut(): () => void {
     this.#cuts++;
     return () => this.#cuts--;

@@ -10,7 +10,7 @@ import { shortened } from './shortening.ts';
 /** Histories that broke a promise, shortened: `npm test` plays them all. */
 const HISTORIES = join(dirname(fileURLToPath(import.meta.url)), '..', 'histories');
 const TELL_EVERY_MS = 10_000;
-/** Histories that break a promise, after which nothing more is played. */
+/** Playing ends after this number of histories that break a promise. */
 const MAX_BROKEN = 5;
 const USAGE = `usage: npm run sim -- [--seed N] [--histories M] [--minutes T] [--threads K]
        npm run sim -- --seed N --trace
@@ -23,7 +23,7 @@ const USAGE = `usage: npm run sim -- [--seed N] [--histories M] [--minutes T] [-
   --replay     plays a history that was kept in apps/sim/histories
   --trace      tells everything that happens in one history`;
 
-/** A new seed for everybody who asks for none: printed, and so no secret. */
+/** A new seed for each run without `--seed`. It is printed, so it need not be secret. */
 const newSeed = (): number => Number(process.hrtime.bigint() % 1_000_000_000n);
 
 async function main(): Promise<number> {

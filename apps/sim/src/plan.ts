@@ -1,9 +1,9 @@
 import { Seeded } from '@nva/event-log/testing';
 import type { LogKind } from './sim-log.ts';
 
-/** What a history is made of: enough to play it again, and to play less of it. Times are milliseconds since its beginning. */
+/** The content of a history: enough to play it again, or a part of it. Times are milliseconds since its beginning. */
 export interface Plan {
-  /** Of everything that is not in the plan: how long messages take, which are lost. */
+  /** The seed of everything that is not in the plan: the delays of messages, and which are lost. */
   readonly seed: number;
   readonly setting: Setting;
   readonly steps: readonly Step[];
@@ -11,26 +11,26 @@ export interface Plan {
 
 export interface Setting {
   readonly log: LogKind;
-  /** 1 where the log is embedded: one process has every role then. */
+  /** 1 if the log is embedded: one process then has every role. */
   readonly registrars: number;
   readonly distributors: number;
   readonly nves: number;
   readonly leaseS: number;
-  /** The brokers ask who may read. */
+  /** Whether the brokers check who may read. */
   readonly rights: boolean;
-  /** Messages lost in a hundred, all the time. */
+  /** Percentage of messages that are lost, all the time. */
   readonly lossPercent: number;
-  /** Longest that a message takes, ms. */
+  /** Maximum delay of a message, ms. */
   readonly maxDelayMs: number;
 }
 
 export type Step = CommandStep | FaultStep;
 
-/** A caller gives one command after the other. */
+/** A command that a caller gives; each caller gives its commands one after the other. */
 export interface CommandStep {
   readonly atMs: number;
   readonly caller: number;
-  /** null is an operator; else the NVE that speaks. */
+  /** null means an operator; else the number of the NVE that gives the command. */
   readonly nve: number | null;
   readonly command: Readonly<Record<string, unknown>> & { readonly type: string };
 }
@@ -38,28 +38,28 @@ export interface CommandStep {
 export type FaultStep = { readonly atMs: number } & Fault;
 
 export type Fault =
-  /** A process ends as by SIGKILL; another starts after `forMs`. */
+  /** A process ends as by SIGKILL; another one starts after `forMs`. */
   | { readonly fault: 'crash'; readonly process: number; readonly forMs: number }
-  /** A process stands still, and goes on. */
+  /** A process is stopped, and continues after `forMs`. */
   | { readonly fault: 'stop'; readonly process: number; readonly forMs: number }
-  /** A second process comes with the shards of a distributor; the first is not ended. */
+  /** A second process starts with the shards of a distributor; the first one is not ended. */
   | { readonly fault: 'takeover'; readonly process: number }
   | { readonly fault: 'cut-from-log'; readonly process: number; readonly forMs: number }
   | { readonly fault: 'cut-from-brokers'; readonly process: number; readonly forMs: number }
-  /** The log answers nobody. */
+  /** The log does not answer any process. */
   | { readonly fault: 'log-down'; readonly forMs: number }
   | { readonly fault: 'brokers-down'; readonly forMs: number }
   /** Many messages are lost. */
   | { readonly fault: 'storm'; readonly forMs: number; readonly lossPercent: number }
   | { readonly fault: 'delete-topic'; readonly topic: number }
-  /** Nothing is left on the brokers: no topic, no right. */
+  /** The brokers lose everything, topics and rights. */
   | { readonly fault: 'empty-brokers' }
-  /** Topics keep their ids. */
+  /** All topics become empty, but keep their ids. */
   | { readonly fault: 'empty-topics' }
   | { readonly fault: 'compact'; readonly keep: number }
-  /** The wall clock of a process's machine. */
+  /** The wall clock of a process's machine jumps. */
   | { readonly fault: 'clock'; readonly process: number; readonly byMs: number }
-  /** The log is put back to what it was so many events ago. Of an embedded log. */
+  /** The log loses its last `events` events, as after a restore from a backup. Only for an embedded log. */
   | { readonly fault: 'restore'; readonly events: number }
   | { readonly fault: 'crash-nve'; readonly nve: number; readonly forMs: number }
   | { readonly fault: 'stop-nve'; readonly nve: number; readonly forMs: number }
@@ -77,10 +77,10 @@ const IPS = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5'] as cons
 const ENCAPSULATION = 'vxlan';
 const LAST_STEP_MS = 24_000;
 const FIRST_STEP_MS = 1_500;
-/** Half of the commands come in bursts, so that they meet. */
+/** Half of the commands come in bursts of this length, so that they collide. */
 const BURST_MS = 30;
 
-/** Which process of the setting a registrar, or a distributor, is. */
+/** Number of processes; registrars come before distributors. */
 export const processesOf = ({ log, registrars, distributors }: Setting): number => (log === 'embedded' ? 1 : registrars + distributors);
 export const nveName = (nve: number): string => `nve-${nve}`;
 export const vnTenant = (vnid: number): string => TENANTS[vnid % TENANTS.length]!;
@@ -113,8 +113,8 @@ export function planOf(seed: number): Plan {
 }
 
 /**
- * A log that was put back is told by what stands on the brokers: where that was lost with it, nothing shows it but what NVEs
- * remember, and an operator has to look (docs/design/log).
+ * Leaves out faults that would hide a restore. A restored log is detected by the records on the brokers. If those are lost too,
+ * only the memory of NVEs shows the restore, and an operator must check (docs/design/log).
  */
 function survivable(faults: readonly FaultStep[]): readonly FaultStep[] {
   const restored = faults.some(({ fault: kind }) => kind === 'restore');
@@ -135,10 +135,10 @@ const putVn = (vnid: number, tenantId: string, name: string) => ({
   encapsulation: ENCAPSULATION,
 });
 
-/** The address that a tenant system mostly has, so that there is something to pass, and to contend for. */
+/** The usual address of a tenant system, so that there are addresses to pass and to contend for. */
 const ipOf = (tsId: string): string => IPS[(TS_IDS as readonly string[]).indexOf(tsId)]!;
 
-/** An L3 VN wants an IP; an L2 VN takes one. */
+/** In an L3 VN a binding needs an IP; in an L2 VN it may have one. */
 function line(random: Seeded, tsId: string, vnid: number, pick: Pick, chance: Chance): Record<string, unknown> {
   return {
     vnid,
@@ -236,7 +236,8 @@ function fault(random: Seeded, setting: Setting, pick: Pick): Fault {
     { fault: 'storm', forMs, lossPercent: pick([10, 30]) },
     { fault: 'delete-topic', topic: random.below(8) },
     { fault: 'empty-brokers' },
-    // What several distributors write to, and each may find emptied after another has filled it, is found by the comparison of an hour.
+    // Only with one distributor. With several, each may find a topic emptied after another distributor has filled it; only the
+    // hourly comparison detects that.
     ...(setting.distributors === 1 ? [{ fault: 'empty-topics' } as const] : []),
     { fault: 'compact', keep: random.below(4) },
     { fault: 'clock', process, byMs: pick([-3_600_000, -5_000, 5_000, 3_600_000, 40 * 24 * 3_600_000]) },

@@ -2,18 +2,18 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Played } from './history.ts';
 
-/** Seeds that a thread is given at a time. */
+/** Number of seeds that a thread gets at a time. */
 const SEEDS_TOGETHER = 8;
 
-/** What became of a history. */
+/** The result of a history. */
 export interface Told {
   readonly seed: number;
   readonly played: Played;
 }
 
 /**
- * Plays histories in as many threads as there are cores; calls `told` with each as it ends. Ends with `count` of them, or when
- * `goesOn` says no. Throws if a thread dies.
+ * Plays histories in `threads` threads, by default one for each core; calls `told` with each result. Ends after `count`
+ * histories, or when `goesOn` returns false. Rejects if a thread fails.
  */
 export async function playAll(
   firstSeed: number,

@@ -1,10 +1,10 @@
 import type { Clock, Ids, Timers } from '@nva/ports';
 import type { Life, World } from './world.ts';
 
-/** The wall's time at the beginning of every world. */
+/** The wall time at the beginning of every world. */
 export const EPOCH_MS = 1_790_000_000_000;
 
-/** The time as one process has it: the world's, with a wall clock of its own that may jump. */
+/** The time of one process: the world's time, with its own wall clock, which may jump. */
 export class ProcessClock implements Clock {
   readonly #world: World;
   readonly #life: Life;
@@ -45,12 +45,12 @@ export class ProcessClock implements Clock {
   readonly turn: Timers['turn'] = () => this.#world.sleep(0, this.#life);
 }
 
-/** How far the wall clock of a machine is from the right time. */
+/** The offset of a machine's wall clock from the right time. */
 export interface WallOffset {
   ms: number;
 }
 
-/** UUIDs that come the same from the same seed. */
+/** UUIDs that follow from the seed. */
 export class SeededIds implements Ids {
   readonly #world: World;
 

@@ -12,12 +12,12 @@ import { SimNva, type Asked } from './sim-nva.ts';
 import { SimNve } from './sim-nve.ts';
 import { World, type Life } from './world.ts';
 
-/** Messages that come twice, of a hundred. */
+/** Percentage of messages that are delivered twice. */
 const TWICE_PERCENT = 2;
 const ACCEPT_LOSS_AFTER_MS = 1_000;
 const RESTART_MS = 300;
 
-/** Everything that takes part in one history, and the ways between. */
+/** All participants of one history, and the links between them. */
 export class Scene {
   readonly setting: Setting;
   readonly world: World;
@@ -30,7 +30,7 @@ export class Scene {
   readonly #ids: SeededIds;
   readonly #links: Link[] = [];
   readonly #trace: ((line: string) => void) | null;
-  /** Losses of the log's end that were accepted. */
+  /** Number of losses of the log's end that were accepted. */
   renewals = 0;
   #accepting = false;
   #restoredOnce = false;
@@ -107,7 +107,7 @@ export class Scene {
     const { promise, resolve } = Promise.withResolvers<Outcome | null>();
     const callOff = world.after(limitMs, life, () => resolve(null));
     const arrive = (): void => {
-      // Nobody listens.
+      // The process does not listen.
       if (!nva.serves) return void world.after(link.delayMs(), life, () => (callOff(), resolve(null)));
       void nva.handle(request).then((outcome) => {
         this.say(nva.roles.name, 'answers', {
@@ -127,7 +127,9 @@ export class Scene {
     return promise;
   }
 
-  /** The log ends before something that was seen of it. Whoever runs it accepts that: all end, and start on what it is from then on. */
+  /**
+   * The log ends before a position that was seen. The operator accepts the loss: all processes end, and start on the renewed log.
+   */
   lostEnd(by: SimNva): void {
     this.say(by.roles.name, 'the log has lost its end');
     if (this.#accepting) return;
@@ -139,8 +141,8 @@ export class Scene {
   }
 
   /**
-   * A distributor was superseded. Whoever runs it wanted that of the former one; where the former one came last, it is ended for
-   * good, and the next starts again.
+   * A distributor was superseded. The operator wanted its successor instead of the former distributor. If the former one came
+   * last, it is ended for good, and the successor starts again.
    */
   fenced(nva: SimNva, cause: Error): void {
     if (nva.retired) return;
@@ -151,7 +153,7 @@ export class Scene {
     this.world.after(RESTART_MS, null, () => nva.start());
   }
 
-  /** Ends what is wrong: every link is up, and everything runs. */
+  /** Ends the loss of messages on every link. Other faults end after their own time. */
   heal(): void {
     for (const link of this.#links) link.lossPercent = 0;
   }
@@ -237,7 +239,7 @@ export class Scene {
     this.world.after(forMs, null, () => this.world.goOn(life));
   }
 
-  /** Only a distributor can be taken over, once. */
+  /** Only a distributor can be taken over, and only once. */
   #takenOver(process: number): void {
     const former = this.nvas[process]!;
     if (former.roles.shards === null || former.retired) return;
@@ -248,7 +250,7 @@ export class Scene {
   }
 
   #restored(events: number): void {
-    // One is enough, and a renewal goes with the log that it is in.
+    // One restore is enough, and a second one could remove the renewal from the log.
     if (this.log.kind !== 'embedded' || this.#restoredOnce) return;
     this.#restoredOnce = true;
     for (const nva of this.nvas) nva.crash(500);

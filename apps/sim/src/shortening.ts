@@ -1,19 +1,20 @@
 import { play, type Played } from './history.ts';
 import type { Plan, Step } from './plan.ts';
 
-/** Histories that shortening plays at most. */
+/** Maximum number of histories that shortening plays. */
 const MAX_PLAYS = 600;
 
 export interface Shortened {
   readonly plan: Plan;
   readonly played: Played;
-  /** Histories played for it. */
+  /** Number of histories that were played for it. */
   readonly plays: number;
 }
 
 /**
- * Leaves steps out of a history as long as it still breaks the same promise: halves first, then less and less (delta debugging).
- * What is left may hang on the times of messages, which the seed makes, and so go otherwise when something else is left out.
+ * Removes steps from a history as long as it still breaks the same promise: first halves, then smaller parts (delta debugging).
+ * The remaining steps may depend on the delays of messages. Those follow from the seed, and so may change when another step is
+ * removed.
  */
 export async function shortened(plan: Plan, broken: string, maxPlays = MAX_PLAYS): Promise<Shortened> {
   let best = plan;
@@ -40,7 +41,7 @@ export async function shortened(plan: Plan, broken: string, maxPlays = MAX_PLAYS
   return { plan: best, played: played ?? (await play(best)), plays };
 }
 
-/** The same promise, whoever it was broken to, and when. */
+/** The kind of the broken promise, without participants and times. */
 const kindOf = (broken: string): string =>
   broken
     .replace(/^at \d+ ms: /, '')

@@ -1,14 +1,17 @@
 import { feedKey, type FeedCheckpoint, type FeedName, type FeedRecord } from '@nva/ports';
 import type { World } from './world.ts';
 
-/** Shards of the simulated feeds: as on Kafka one transactional id each, but few, so that they meet. */
+/**
+ * Number of shards of the simulated feeds. As on Kafka, each has a transactional id, but there are few, so that feeds share
+ * shards.
+ */
 export const SIM_SHARDS = 4;
-/** A transaction that has not ended by then is aborted. */
+/** A transaction that has not ended after this time is aborted. */
 const TRANSACTION_LIMIT_MS = 10_000;
-/** Removals are kept for so long, in milliseconds (`delete.retention.ms`). */
+/** Removals are kept for this time, in milliseconds (`delete.retention.ms`). */
 export const REMOVALS_KEPT_MS = 60_000;
 
-/** A transaction: what it wrote can be read once it is committed, and nothing behind it before it has ended. */
+/** A transaction. Its records can be read once it is committed; no record after them can be read before it has ended. */
 export interface Transaction {
   readonly shard: number;
   readonly epoch: number;
@@ -22,7 +25,10 @@ export interface Stored {
   readonly atMs: number;
 }
 
-/** A topic of one partition. One that is made again has another id; one that was emptied has not, and begins with offset 0 again. */
+/**
+ * A topic with one partition. A topic that is made again has another id. A topic that was emptied keeps its id and begins with
+ * offset 0 again.
+ */
 export class SimTopic {
   readonly id: string;
   readonly feed: FeedName;
@@ -37,17 +43,17 @@ export class SimTopic {
     this.feed = feed;
   }
 
-  /** By what a consumer knows that it reads what it has read before. */
+  /** Identifies the content: a consumer compares it to recognise a topic that was made again or emptied. */
   get print(): string {
     return `${this.id}/${this.#emptied}`;
   }
 
-  /** The offset that the next record gets. */
+  /** The offset of the next record. */
   get end(): number {
     return this.#next;
   }
 
-  /** What a reader of committed records sees ends here: before the first open transaction. */
+  /** Where readers of committed records stop: before the first open transaction. */
   get stableEnd(): number {
     return this.stored.find(({ transaction }) => transaction.state === 'open')?.offset ?? this.#next;
   }
@@ -57,7 +63,7 @@ export class SimTopic {
     return this.#next++;
   }
 
-  /** The marker at the end of a transaction takes an offset, too. */
+  /** The marker at the end of a transaction also takes an offset. */
   mark(): void {
     this.#next++;
   }
@@ -74,7 +80,7 @@ export class SimTopic {
     return this.stored.filter((one) => one.offset >= offset && one.offset < end && one.transaction.state === 'committed');
   }
 
-  /** Takes out what is superseded, removals whose time is over, and what was aborted, before the last `keep` records. */
+  /** Removes superseded records, expired removals and aborted records, except among the last `keep` records. */
   compact(nowMs: number, keep: number): void {
     const end = this.stored[this.stored.length - keep]?.offset ?? 0;
     const last = new Map(
@@ -88,20 +94,20 @@ export class SimTopic {
   }
 }
 
-/** Kafka, as far as the feeds know it: topics, transactions with epochs, compaction, who may read. */
+/** Kafka, as far as the feeds use it: topics, transactions with epochs, compaction, read permissions. */
 export class SimBrokers {
   readonly #world: World;
   readonly #guarded: boolean;
   readonly topics = new Map<string, SimTopic>();
   readonly #epochs = new Map<number, number>();
   readonly checkpoints = new Map<number, FeedCheckpoint>();
-  /** `nveId feed` (Kafka's rules about topics). */
+  /** `nveId feed` (Kafka's ACLs of topics). */
   readonly rights = new Set<string>();
   readonly #open = new Set<Transaction>();
   readonly #readers = new Set<(topic: string) => void>();
   #madeTopics = 0;
 
-  /** `guarded`: they ask who may read. */
+  /** `guarded`: the brokers check who may read. */
   constructor(world: World, guarded: boolean) {
     this.#world = world;
     this.#guarded = guarded;
@@ -125,7 +131,7 @@ export class SimBrokers {
     this.#tell(name);
   }
 
-  /** Every topic loses what is on it, and the brokers forget how far distributors had come. */
+  /** Every topic loses its records, and the brokers lose the checkpoints of distributors. */
   empty(): void {
     for (const transaction of this.#open) this.end(transaction, 'aborted');
     this.checkpoints.clear();
@@ -133,7 +139,7 @@ export class SimBrokers {
     for (const name of this.topics.keys()) this.#tell(name);
   }
 
-  /** The brokers come back with empty disks: no topic is there, no right, and nothing of how far distributors had come. */
+  /** The brokers come back with empty disks: all topics, rights and checkpoints are gone. */
   forget(): void {
     this.empty();
     const names = [...this.topics.keys()];
@@ -146,7 +152,7 @@ export class SimBrokers {
     for (const topic of this.topics.values()) topic.compact(this.#world.nowMs, keep);
   }
 
-  /** A writer comes to own the shard: what its former one has under way is aborted, and what that still sends is refused. */
+  /** A writer takes over the shard: the open transactions of its former writer are aborted, and later ones are refused. */
   nextEpoch(shard: number): number {
     for (const transaction of this.#open) if (transaction.shard === shard) this.end(transaction, 'aborted');
     const epoch = (this.#epochs.get(shard) ?? 0) + 1;
@@ -180,7 +186,7 @@ export class SimBrokers {
     return !this.#guarded || this.rights.has(rightName(nveId, feed));
   }
 
-  /** What is on a topic for whoever reads it from its start: by key, the last record. */
+  /** The table of a topic for a reader from its start: for each key the last record. */
   table(name: string): ReadonlyMap<string, FeedRecord> {
     const table = new Map<string, FeedRecord>();
     for (const { record } of this.topics.get(name)?.committedFrom(0) ?? []) {

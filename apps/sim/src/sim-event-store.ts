@@ -15,9 +15,9 @@ import type { SimLog } from './sim-log.ts';
 import type { Life, World } from './world.ts';
 
 const BATCH_EVENTS = 100;
-/** How long a call waits for an answer that does not come. */
+/** How long a call waits for a missing answer. */
 const CALL_LIMIT_MS = 5_000;
-/** What was sent may be held up on its way for so long beyond that. */
+/** A sent message may be delayed by this much longer than that. */
 const MAX_LATE_MS = 4_000;
 const MAX_SYNC_MS = 12;
 
@@ -118,7 +118,7 @@ export class SimEventStore implements EventStore {
     this.#closed = true;
   }
 
-  /** In this process: decided at once, answered when it is durable. */
+  /** Append to an embedded log: decided at once, answered when it is durable. */
   async #appendHere(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
     const results = appends.map((append) => this.#log.append(append));
     this.#syncing ??= this.#world.sleep(this.#world.between(0, MAX_SYNC_MS), this.#life).then(() => {
@@ -129,7 +129,7 @@ export class SimEventStore implements EventStore {
     return results;
   }
 
-  /** On a server, where parts of what was sent may be held up, and an answer be lost. */
+  /** Append to a server: parts of the request may be delayed, and the answer may be lost. */
   async #appendThere(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]> {
     const results = appends.map((): AppendResult | undefined => undefined);
     const { promise, resolve, reject } = Promise.withResolvers<readonly AppendResult[]>();
@@ -147,7 +147,7 @@ export class SimEventStore implements EventStore {
     const late: number[] = [];
     const inTime: number[] = [];
     for (const place of appends.keys()) (this.#link.passes() ? inTime : late).push(place);
-    // What has left the process arrives, whatever becomes of the process.
+    // A message that was sent arrives even if the process has ended.
     if (inTime.length > 0) this.#world.after(this.#link.delayMs(), null, () => decide(inTime));
     const held = late.filter(() => this.#world.chance(50));
     if (held.length > 0) this.#world.after(this.#world.between(0, CALL_LIMIT_MS + MAX_LATE_MS), null, () => decide(held));
@@ -165,7 +165,7 @@ export class SimEventStore implements EventStore {
     return value;
   }
 
-  /** Events come in order, sooner or later: what a subscription loses it asks for again. */
+  /** Events come in order, sooner or later: a subscription asks again for lost ones. */
   async #arrives(): Promise<void> {
     await this.#world.sleep(this.#log.kind === 'embedded' ? 0 : this.#link.delayMs(), this.#life);
     while (!this.#link.isUp) await this.#world.sleep(100, this.#life);

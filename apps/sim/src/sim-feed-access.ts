@@ -5,7 +5,7 @@ import type { Life, World } from './world.ts';
 
 const REQUEST_LIMIT_MS = 3_000;
 
-/** Who may read which topic, kept by the simulated brokers. */
+/** The read permissions of topics, kept by the simulated brokers. */
 export class SimFeedAccess implements FeedAccess {
   readonly #brokers: SimBrokers;
   readonly #world: World;

@@ -12,7 +12,7 @@ import { REMOVALS_KEPT_MS, topicName, type SimBrokers, type SimTopic } from './s
 import type { Life, World } from './world.ts';
 
 const RETRY_MS = 500;
-/** A consumer asks again so often although nobody told it of news. */
+/** A consumer asks again after this time even without news. */
 const FETCH_WAIT_MS = 5_000;
 
 export interface SimFeedTransportOptions {
@@ -21,7 +21,7 @@ export interface SimFeedTransportOptions {
   readonly life: Life;
   readonly link: Link;
   readonly nveId: string;
-  /** Told of every record that the brokers handed to this NVE. */
+  /** Called with every record that the brokers delivered to this NVE. */
   readonly delivered: (feed: FeedName, record: FeedRecord) => void;
 }
 
@@ -66,7 +66,7 @@ class Following {
   #restart: string | null = 'first read';
   #print: string | null = null;
   #next = 0;
-  /** The end that makes the table whole; null until the first look tells it. */
+  /** The offset at which the table is complete; null until the first fetch tells it. */
   #end: number | null = null;
   #complete = false;
   #trouble: Error | null = null;
@@ -84,7 +84,7 @@ class Following {
     this.#lastAtEndMs = options.world.nowMs;
   }
 
-  /** Asks the brokers as soon as it can. */
+  /** Asks the brokers as soon as possible. */
   soon(): void {
     if (this.#closed) return;
     if (this.#fetching) this.#again = true;
@@ -120,7 +120,7 @@ class Following {
     if (!brokers.mayRead(nveId, this.#feed)) return this.#failed(new FeedDenied(`${this.topic} is denied`));
     this.#notice(topic);
     const end = topic.stableEnd;
-    // In pieces, and as slowly as the network wants; what was written in one request comes in one piece.
+    // Records arrive in pieces, with the delay of the link; the records of one transaction arrive in one piece.
     const committed = topic.committedFrom(this.#next);
     let count = Math.min(committed.length, world.between(1, 64));
     while (count > 0 && count < committed.length && committed[count]!.transaction === committed[count - 1]!.transaction) count++;

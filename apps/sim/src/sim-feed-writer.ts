@@ -18,10 +18,10 @@ import type { Link } from './link.ts';
 import { SIM_SHARDS, topicName, type SimBrokers, type SimTopic } from './sim-brokers.ts';
 import type { Life, World } from './world.ts';
 
-/** Tries of one transaction, and the pause before the next, which grows. */
+/** Maximum number of attempts for one transaction, and the pause before the next attempt, which grows. */
 const MAX_ATTEMPTS = 4;
 const PAUSE_MS = 100;
-/** How long a request waits for an answer that does not come. */
+/** How long a request waits for a missing answer. */
 const REQUEST_LIMIT_MS = 3_000;
 
 interface Job {
@@ -31,12 +31,12 @@ interface Job {
   readonly reject: (cause: Error | FeedFailure) => void;
 }
 
-/** No answer to a request: what became of it is not known. */
+/** A request had no answer: its result is unknown. */
 class NoAnswer extends Error {}
 
 /**
- * The feeds as one distributor writes them on the simulated brokers, with the manners of libs/kafka: a transaction at a time and
- * shard, a new epoch after each that failed, and a look at the offsets by which a topic that lost what it held is noticed.
+ * The feeds as one distributor writes them on the simulated brokers, with the behaviour of libs/kafka: one transaction at a time
+ * for each shard, a new epoch after each failed one, and a comparison of offsets that detects a topic that lost its records.
  */
 export class SimFeedWriter implements FeedWriter {
   readonly #brokers: SimBrokers;
@@ -192,7 +192,7 @@ export class SimFeedWriter implements FeedWriter {
   }
 
   async #drain(shard: number, queue: Job[]): Promise<void> {
-    // All of one call go together.
+    // All records of one call are sent together.
     await Promise.resolve();
     while (queue.length > 0) await this.#settle(shard, queue.splice(0));
   }
@@ -215,7 +215,7 @@ export class SimFeedWriter implements FeedWriter {
         if (failure instanceof FeedFenced) this.#fenced.add(shard);
         else if (failure instanceof NoAnswer && attempt < MAX_ATTEMPTS) {
           await this.#world.sleep(PAUSE_MS * attempt, this.#life);
-          // A producer that does not know what became of its transaction ends: the next one has another epoch.
+          // A producer that does not know the result of its transaction ends; the next producer has another epoch.
           await this.#renewed(shard).catch(() => undefined);
           continue;
         }
@@ -225,7 +225,7 @@ export class SimFeedWriter implements FeedWriter {
     }
   }
 
-  /** Only whoever still has the shard gets another epoch. */
+  /** Only the present owner of the shard gets a new epoch. */
   async #renewed(shard: number): Promise<void> {
     await this.#request(() => {
       if (this.#isFenced(shard)) this.#fenced.add(shard);
@@ -233,7 +233,7 @@ export class SimFeedWriter implements FeedWriter {
     });
   }
 
-  /** False if some topic was found to have lost what it held, and nothing was committed. */
+  /** False if a topic was found to have lost its records; nothing was committed then. */
   async #transact(shard: number, jobs: readonly Job[]): Promise<boolean> {
     const epoch = this.#epochs.get(shard) ?? 0;
     const transaction = this.#brokers.begin(shard, epoch);
@@ -291,7 +291,7 @@ export class SimFeedWriter implements FeedWriter {
     return { feed, trouble: 'lost', cause: new Error(`Topic ${name} is to be filled anew: ${this.#known.lost(name)}`) };
   }
 
-  /** A request that may be repeated by whoever asks. */
+  /** A request that its caller may repeat. */
   async #asked<T>(what: string, act: () => T): Promise<T> {
     try {
       return await this.#request(act);
@@ -300,13 +300,13 @@ export class SimFeedWriter implements FeedWriter {
     }
   }
 
-  /** Does it at the brokers, unless the request is lost on its way; and tells, unless the answer is. */
+  /** Runs the request at the brokers unless it is lost on its way, and returns the result unless the answer is lost. */
   async #request<T>(act: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const callOff = this.#world.after(REQUEST_LIMIT_MS, this.#life, () => reject(new NoAnswer('no answer')));
     if (this.#link.passes()) {
       this.#world.after(this.#link.delayMs(), null, () => {
-        // One that has died since sends no more, but what it sent arrives.
+        // If the process has ended meanwhile, its request still arrives.
         let answer: () => void;
         try {
           const done = act();

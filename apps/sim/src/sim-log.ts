@@ -3,23 +3,23 @@ import { MAX_EVENTS_PER_APPEND, NO_STREAM, type AppendResult, type Position, typ
 import type { World } from './world.ts';
 
 /**
- * `embedded`: one process has the log to itself. Positions follow each other, what is appended together is made durable together,
- * and what was not when the process died is gone, the newest first. `shared`: a server of its own. Positions have gaps, the appends
- * of one call stand or fall each by itself, and everything that was accepted stays.
+ * `embedded`: one process has the log to itself. Positions have no gaps. Events that are appended together become durable
+ * together. When the process dies, events that were not durable are lost, the newest first. `shared`: a separate server.
+ * Positions have gaps, each append of one call succeeds or fails alone, and every accepted event stays.
  */
 export type LogKind = 'embedded' | 'shared';
 
 const MAX_STEP = 1_000;
 const codec = createEventCodec();
 
-/** The log itself, apart from whoever writes and reads it. */
+/** The log itself, apart from its writers and readers. */
 export class SimLog {
   readonly kind: LogKind;
   readonly #world: World;
   #logId: string;
   #events: RecordedEvent[] = [];
   #streams = new Map<string, RecordedEvent[]>();
-  /** Events that are durable, from the first on. */
+  /** Number of durable events, counted from the first. */
   #durable = 0;
   readonly #readers = new Set<() => void>();
   readonly #observers: ((recorded: RecordedEvent) => void)[] = [];
@@ -35,7 +35,7 @@ export class SimLog {
     return this.#logId;
   }
 
-  /** What can be read: everything that is durable. */
+  /** The readable events: all that are durable. */
   get events(): readonly RecordedEvent[] {
     return this.#durable === this.#events.length ? this.#events : this.#events.slice(0, this.#durable);
   }
@@ -57,18 +57,18 @@ export class SimLog {
     this.#observers.push(observer);
   }
 
-  /** Calls after whatever was appended. */
+  /** Calls after every append. */
   onAppended(observer: () => void): void {
     this.#appendObservers.push(observer);
   }
 
-  /** Calls whenever there is something new to read; returns what ends that. */
+  /** Calls whenever there is something new to read; the returned function ends that. */
   onNews(reader: () => void): () => void {
     this.#readers.add(reader);
     return () => this.#readers.delete(reader);
   }
 
-  /** Decides one append, on what is there, durable or not. */
+  /** Decides one append on all events, durable or not. */
   append({ stream, expectedRevision, events }: StreamAppend): AppendResult {
     if (events.length === 0 || events.length > MAX_EVENTS_PER_APPEND)
       throw new RangeError(`an append holds 1 to ${MAX_EVENTS_PER_APPEND} events, got ${events.length}`);
@@ -94,7 +94,7 @@ export class SimLog {
     return this.#streams.get(name) ?? [];
   }
 
-  /** What was appended is durable from here on. */
+  /** Makes all appended events durable. */
   sync(): void {
     const from = this.#durable;
     this.#durable = this.#events.length;
@@ -104,14 +104,14 @@ export class SimLog {
     for (const reader of this.#readers) reader();
   }
 
-  /** The machine goes down: what is not durable is gone. Returns how many events that were. */
+  /** The machine goes down: events that are not durable are lost. Returns their number. */
   loseUnsynced(): number {
     const lost = this.#events.length - this.#durable;
     if (lost > 0) this.cutTo(this.#durable);
     return lost;
   }
 
-  /** Puts the log back to its first `events`, as from a backup. */
+  /** Restores the log to its first `events`, as from a backup. */
   cutTo(events: number): void {
     this.#events = this.#events.slice(0, events);
     this.#durable = events;
@@ -119,14 +119,14 @@ export class SimLog {
     for (const recorded of this.#events) this.#streams.set(recorded.stream, [...(this.#streams.get(recorded.stream) ?? []), recorded]);
   }
 
-  /** The log goes on under another UUID, from a `LogRenewed` on. */
+  /** The log continues under another UUID, starting with a `LogRenewed`. */
   renew(logId: string): void {
     this.#logId = logId;
   }
 
   #add(stream: string, kept: RecordedEvent[], id: string, event: NvaEvent): void {
     const position = (this.#events.at(-1)?.position ?? 0) + (this.kind === 'embedded' ? 1 : 1 + this.#world.random.below(MAX_STEP));
-    // As bytes would come back: nothing of who wrote it hangs on it.
+    // Encoded and decoded, so that it shares no object with its writer.
     const recorded = { position, stream, revision: kept.length, id, event: codec.decode(codec.encode(event)) };
     kept.push(recorded);
     this.#events.push(recorded);

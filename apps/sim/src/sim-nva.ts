@@ -22,7 +22,7 @@ import { SimFeedWriter } from './sim-feed-writer.ts';
 import { Life } from './world.ts';
 
 const PATIENCE_MS = 500;
-/** A start waits so long for the brokers to tell how far the feeds have come. */
+/** How long a start waits for the brokers to tell the positions of the feeds. */
 const CHECKPOINTS_WITHIN_MS = 5_000;
 const PROBE_LIMIT_MS = 800;
 const FORWARD_LIMIT_MS = 2_000;
@@ -31,7 +31,7 @@ const PURGE_AFTER_MS = 6_000;
 const LOOK_AT_FEEDS_MS = 2_000;
 const RESTART_MS = 300;
 
-/** What an NVE says that it has applied of a VN. */
+/** What an NVE reports to have applied of a VN. */
 export interface AppliedLine {
   readonly vnid: number;
   readonly log: string;
@@ -41,14 +41,14 @@ export interface AppliedLine {
 
 export interface Asked extends Request {
   readonly applied?: readonly AppliedLine[];
-  /** Another registrar has passed it on. */
+  /** Another registrar has forwarded the request. */
   readonly forwarded?: boolean;
 }
 
 export interface NvaRoles {
   readonly name: string;
   readonly registers: boolean;
-  /** The shards that it distributes; null if it does not. */
+  /** The shards that the process distributes; null if it distributes none. */
   readonly shards: readonly number[] | null;
 }
 
@@ -61,7 +61,7 @@ interface Running {
   distributor: Distributor | null;
 }
 
-/** One service of the NVA on its machine: its processes come and go, one at a time, and are started again. */
+/** One service of the NVA on its machine: it runs one process at a time, and a new process starts when one has ended. */
 export class SimNva {
   readonly roles: NvaRoles;
   readonly wall: WallOffset = { ms: 0 };
@@ -70,7 +70,7 @@ export class SimNva {
   readonly #scene: Scene;
   #life: Life;
   #running: Running | null = null;
-  /** Another service has its shards: nobody starts it again. */
+  /** Another service has its shards: it is not started again. */
   #retired = false;
 
   constructor(scene: Scene, roles: NvaRoles) {
@@ -86,7 +86,7 @@ export class SimNva {
     return this.#life;
   }
 
-  /** Whether it can be asked. */
+  /** Whether it answers requests. */
   get serves(): boolean {
     return this.#running?.registrar != null && !this.#life.ended;
   }
@@ -112,7 +112,7 @@ export class SimNva {
     this.#retired = true;
   }
 
-  /** Handles a request of which this life was asked; never rejects. */
+  /** Handles a request to this life; never rejects. */
   async handle(request: Asked): Promise<Outcome> {
     const running = this.#running;
     if (!running?.registrar) return { refusal: new Refusal('oracle-unreachable', 'not there yet') };
@@ -124,7 +124,7 @@ export class SimNva {
   #end(): void {
     this.#life.end();
     this.#running = null;
-    // The one process that has the log takes with it what it had not made durable.
+    // The only process of an embedded log takes its events that are not durable with it.
     if (this.#scene.log.kind === 'embedded') this.#scene.log.loseUnsynced();
   }
 
@@ -165,7 +165,7 @@ export class SimNva {
             ids,
           })
         : null;
-    // Groups are told apart by identity.
+    // Groups are compared by identity.
     const deadlines = registrar && new DeadlineKeeper(registrar, replica, clock, logger, election ?? SOLE, arrivals);
     const writer = this.roles.shards && new SimFeedWriter(brokers, world, life, this.toBrokers, this.roles.shards);
     if (writer) await this.#withinInTime(life, () => assertCheckpointsWithin(store, writer));
@@ -195,7 +195,7 @@ export class SimNva {
     running.distributor.start(failed).catch(failed);
   }
 
-  /** What another registrar keeps is renewed there. */
+  /** A renewal of a term that another registrar owns is forwarded to that registrar. */
   async #renewed({ registrar, election, replica }: Running, request: Asked, outcome: Outcome): Promise<Outcome> {
     const { command } = request;
     if (!election || election.owner() !== null || !('answer' in outcome) || outcome.answer.recorded || !renews(command.type))
@@ -209,7 +209,7 @@ export class SimNva {
     return answer ?? { refusal: new Refusal('oracle-unreachable', 'another registrar is taking the terms over') };
   }
 
-  /** As `AppliedReports`: what seems to differ is judged again when the fold has passed all that is in the log. */
+  /** Like `AppliedReports`: a table that seems to differ is judged again when the fold has passed everything in the log. */
   async #applied({ store, replica, distributor }: Running, { applied = [], command }: Asked): Promise<void> {
     for (const { vnid, log, position, digest } of applied) {
       if (log !== this.#scene.log.logId || position > replica.network.position) continue;
@@ -230,7 +230,7 @@ export class SimNva {
     }
   }
 
-  /** Another registrar looks after this one. */
+  /** Another registrar probes this one. */
   answers(oracleId: string): boolean {
     return this.#running?.election?.oracleId === oracleId;
   }
@@ -260,7 +260,7 @@ export class SimNva {
     }
   }
 
-  /** One that is without the brokers goes on: the distributor looks when they answer. */
+  /** A start without the brokers continues: the distributor checks when they answer. */
   async #withinInTime(life: Life, look: () => Promise<void>): Promise<void> {
     const looked = look().catch((error: unknown) => {
       if (error instanceof LogEndLost) throw error;

@@ -12,7 +12,7 @@ import { Life } from './world.ts';
 const RETRY_MS = 400;
 const ANSWER_LIMIT_MS = 1_500;
 
-/** An NVE: it tells the NVA that it is there, says so again and again, and follows its feeds. */
+/** An NVE: connects to the NVA, sends heartbeats, and follows its feeds. */
 export class SimNve {
   readonly nveId: string;
   readonly toNva: Link;
@@ -97,7 +97,7 @@ export class SimNve {
     this.#scene.judge.delivered(this.nveId, feed, record);
   }
 
-  /** False if it has to connect again. */
+  /** False if the NVE must connect again. */
   async #beat(life: Life, incarnation: number): Promise<boolean> {
     const answered = this.#scene.judge.beats(
       this.nveId,

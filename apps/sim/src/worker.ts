@@ -3,7 +3,7 @@ import { play } from './history.ts';
 import { planOf } from './plan.ts';
 import type { Told } from './pool.ts';
 
-/** Plays the histories of the seeds that it is given, one after the other, until it is given none. */
+/** Plays the histories of the given seeds one after the other, then asks for more. */
 parentPort!.on('message', async (seeds: readonly number[]) => {
   for (const seed of seeds) parentPort!.postMessage({ seed, played: await play(planOf(seed)) } satisfies Told, []);
   parentPort!.postMessage(null, []);

@@ -1,24 +1,24 @@
 import { Seeded } from '@nva/event-log/testing';
 
-/** What a world does at a time. */
+/** A scheduled call. */
 interface Due {
   readonly atMs: number;
-  /** Decides between what is due at one time: first come, first served. */
+  /** The order among calls that are due at the same time: first come, first served. */
   readonly turn: number;
   readonly life: Life | null;
-  /** null once it is called off. */
+  /** null once it is cancelled. */
   act: (() => void) | null;
 }
 
 /**
- * One run of a program: what it waits for and what is on its way to it belongs to it. A run that has ended does nothing any more,
- * whatever it was in the middle of; one that is stopped goes on later with all that came meanwhile.
+ * One run of a program: its waits and the messages on their way to it belong to it. A run that has ended does nothing more,
+ * whatever it was doing; a stopped run continues later with everything that came meanwhile.
  */
 export class Life {
   readonly name: string;
   #ended = false;
   #stopped = false;
-  /** What came while it was stopped, in order. */
+  /** Calls that came due while it was stopped, in order. */
   readonly held: Due[] = [];
 
   constructor(name: string) {
@@ -49,8 +49,8 @@ export class Life {
 }
 
 /**
- * Virtual time. Everything that happens is a call at a time; between two calls every promise that can settle does. Nothing else
- * decides what comes next, so a world goes the same way from the same seed.
+ * Virtual time. All events are calls, one at a time; between two calls every promise that can settle does. Nothing else
+ * determines the order, so the same seed gives the same course of events.
  */
 export class World {
   readonly random: Seeded;
@@ -68,22 +68,22 @@ export class World {
     return this.#nowMs;
   }
 
-  /** Calls made so far. */
+  /** Number of calls so far. */
   get calls(): number {
     return this.#calls;
   }
 
-  /** Whole milliseconds from `from` to `to`. */
+  /** A random whole number of milliseconds from `from` to `to`. */
   between(from: number, to: number): number {
     return from + this.random.below(to - from + 1);
   }
 
-  /** True `percent` times of a hundred. */
+  /** True with a probability of `percent`. */
   chance(percent: number): boolean {
     return percent > 0 && this.random.below(100) < percent;
   }
 
-  /** Calls `act` after `delayMs`, if the life has not ended by then; returns what calls it off. */
+  /** Calls `act` after `delayMs` unless the life has ended by then; the returned function cancels the call. */
   after(delayMs: number, life: Life | null, act: () => void): () => void {
     const due: Due = { atMs: this.#nowMs + Math.max(0, delayMs), turn: this.#turn++, life, act };
     this.#push(due);
@@ -95,12 +95,12 @@ export class World {
     return new Promise((resolve) => this.after(delayMs, life, resolve));
   }
 
-  /** Lets a life go on that was stopped: what it missed comes now, in order. */
+  /** Continues a stopped life: the calls that it missed are made now, in order. */
   goOn(life: Life): void {
     for (const due of life.goOn()) if (due.act) this.#push({ ...due, atMs: this.#nowMs, turn: this.#turn++, act: () => due.act?.() });
   }
 
-  /** Lets time pass until `done`, which is asked after every call, or until `untilMs`. */
+  /** Lets time pass until `done`, which is asked after every call, returns true, or until `untilMs`. */
   async run(untilMs: number, done: () => boolean = () => false): Promise<void> {
     while (this.#heap.length > 0 && this.#heap[0]!.atMs <= untilMs) {
       const due = this.#pop();
@@ -153,5 +153,5 @@ export class World {
 
 const isBefore = (a: Due, b: Due): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.turn < b.turn);
 
-/** Every promise that can settle has: the next turn of the real event loop comes behind them all. */
+/** Resolves when every promise that can settle has settled: the next turn of the real event loop comes after all of them. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
