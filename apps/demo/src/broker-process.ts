@@ -2,12 +2,15 @@ import { join } from 'node:path';
 import { freePort, until } from '@nva/processes';
 import { Child } from './child.ts';
 
-/** The broker that the tests run on; what it needs is said by itself if it is missing. */
+/** The broker of the tests; its script reports missing requirements itself. */
 const START = join(import.meta.dirname, '../../../test/kafka/start.ts');
-/** The first start of all fetches the broker from Maven Central. */
+/** The very first start downloads the broker from Maven Central. */
 const READY_TIMEOUT_MS = 360_000;
 
-/** A broker of this run's own, on a free port, gone with its data when `children` is disposed of. Returns its address. */
+/**
+ * Starts a broker for this run only, on a free port; it is removed with its data when `children` is disposed of. Returns its
+ * address.
+ */
 export async function startBroker(children: AsyncDisposableStack): Promise<string> {
   const port = await freePort();
   const child = children.adopt(new Child({ name: 'Kafka broker', args: [START, '--port', String(port)] }), (broker) => broker.stop());

@@ -1,4 +1,4 @@
-/** The NVEs and the NVA do not agree, or not with the figure. */
+/** The tables of NVEs differ from those of the NVA, or from the figure. */
 export class CheckFailed extends Error {
   override readonly name = 'CheckFailed';
 }

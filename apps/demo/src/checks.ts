@@ -6,22 +6,22 @@ import type { Listed, NvaApi } from './nva-api.ts';
 import type { NveAgent } from './nve-agent.ts';
 import type { Stage } from './stage.ts';
 
-/** From the NVA's answer to the last NVE's table; a bus that has just got new consumers takes its time. */
+/** Maximum time from the NVA's answer to the last NVE's table; a broker with new consumers needs time. */
 const SETTLE_TIMEOUT_MS = 120_000;
 
-/** How much was compared; whatever differed has thrown. */
+/** How much was compared; a difference has thrown. */
 export interface Checked {
   readonly nves: number;
-  /** Tables whose digest the NVA found to be its own. */
+  /** Number of tables whose digest the NVA found equal to its own. */
   readonly digests: number;
-  /** Entries that NVEs hold, compared with the NVA's field by field. */
+  /** Number of entries of NVEs that were compared with the NVA's field by field. */
   readonly entries: number;
 }
 
 /**
- * Waits, for a bounded time, until every NVE that is up has applied the newest change of each of its VNs, and then compares in two ways
- * that share nothing: each NVE reports its digests in a heartbeat and the NVA judges them; and every member and mapping that an NVE holds
- * is held against what the NVA answers over REST. Nobody writes meanwhile. Throws CheckFailed.
+ * Waits, for a bounded time, until every running NVE has applied the newest change of each of its VNs. Then compares in two
+ * independent ways: each NVE reports its digests in a heartbeat, and the NVA judges them; and every member and mapping of an NVE
+ * is compared with the NVA's answers over REST. Nobody writes meanwhile. Throws CheckFailed.
  */
 export async function checkTables(stage: Stage): Promise<Checked> {
   const counts = await Promise.all(stage.agents.map((agent) => checkDigests(agent, stage)));
@@ -32,8 +32,8 @@ export async function checkTables(stage: Stage): Promise<Checked> {
 }
 
 /**
- * The NVA judges the reported digest at the reported position, so one that is merely behind is asked again, and one that differs is
- * not.
+ * The NVA judges the reported digest at the reported position. So an NVE that is only behind is asked again; a table that differs
+ * fails at once.
  */
 async function checkDigests(agent: NveAgent, { api, names }: Stage): Promise<number> {
   const { nveId, client } = agent;
@@ -56,7 +56,7 @@ async function checkDigests(agent: NveAgent, { api, names }: Stage): Promise<num
   }
 }
 
-/** null if the NVA finds every table of the NVE to be its own. */
+/** null if the NVA finds every table of the NVE equal to its own. */
 async function judged(agent: NveAgent, api: NvaApi, nameOf: (vnid: number) => string): Promise<string | null> {
   await agent.heartbeat();
   for (const { vnid, applied } of (await api.nve(agent.nveId)).memberships) {
@@ -84,7 +84,7 @@ async function checkEntries(stage: Stage, name: string, vnid: number): Promise<n
   return inVn.length * meant.size;
 }
 
-/** Of what the NVA lists, the fields that NVEs are told. */
+/** The fields of the NVA's list that NVEs also receive. */
 const memberOf = ({ nveId, mac, addresses, reachable, position }: Listed<VnMember>): Listed<VnMember> => ({
   nveId,
   mac,
@@ -93,7 +93,7 @@ const memberOf = ({ nveId, mac, addresses, reachable, position }: Listed<VnMembe
   position,
 });
 
-/** What an NVE holds, in the shape of the NVA's lists. */
+/** The table of an NVE in the form of the NVA's lists. */
 function heldIn(table: VnTable): Map<string, Listed<Mapping> | Listed<VnMember>> {
   const position = (key: string): string => String(table.positionOf(key));
   const members = [...table.members].map(

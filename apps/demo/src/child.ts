@@ -5,7 +5,7 @@ const STOP_LIMIT_MS = 25_000;
 const END_NOTICE_MS = 500;
 
 export interface ChildOptions {
-  /** What to call it in errors. */
+  /** The name of the process in errors. */
   readonly name: string;
   /** A script for Node, and its arguments. */
   readonly args: readonly string[];
@@ -13,8 +13,8 @@ export interface ChildOptions {
 }
 
 /**
- * Another Node process, for as long as this one needs it. It is ended by `stop`, and told to end if this process exits before that:
- * told and not killed, so that it takes its own children along. Where this process is killed, it goes with it.
+ * Another Node process, used by this one. `stop` ends it; if this process exits before, the child gets a signal to end and is not
+ * killed, so that it ends its own children too. If this process is killed, the child ends as well.
  */
 export class Child {
   readonly #name: string;
@@ -29,7 +29,7 @@ export class Child {
     process.once('exit', this.#end);
   }
 
-  /** What it has written lately, to either stream. */
+  /** The latest output of the child, from both streams. */
   get output(): string {
     return this.#process.output;
   }
@@ -38,18 +38,18 @@ export class Child {
     return this.#process.running;
   }
 
-  /** Throws if it has ended although nobody asked it to. */
+  /** Throws if the child has ended although it was not stopped. */
   assertRunning(): void {
     if (!this.running && !this.#stopping) throw new Error(`The ${this.#name} has ended by itself. Its last words:\n${this.output}`);
   }
 
-  /** The same for somebody whose connection to it has just broken: that is noticed before the end itself. */
+  /** The same for a caller whose connection to the child has just broken: the caller notices that before the end of the child. */
   async assertStillRunning(): Promise<void> {
     await Promise.race([this.#process.exited, sleep(END_NOTICE_MS, undefined, { ref: false })]);
     this.assertRunning();
   }
 
-  /** SIGTERM, and SIGKILL if that is not heeded. */
+  /** Sends SIGTERM, and SIGKILL if the child does not end. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#process.stop(STOP_LIMIT_MS);

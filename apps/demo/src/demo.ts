@@ -16,7 +16,7 @@ Plays Figure 1 of the draft on an NVA of its own, and checks every NVE's tables 
   --json    one JSON object a step
 `;
 
-/** Topics of the demo on a broker that others use too. */
+/** Prefix of the demo's topics on a shared broker. */
 const TOPIC_PREFIX = 'nvo3-demo';
 
 interface Options {
@@ -53,7 +53,7 @@ async function demo({ kafka: onKafka, quiet, json }: Options, children: AsyncDis
       say(json ? JSON.stringify(outcome) : stepText(outcome, names, paint, quiet));
     }
   } catch (cause) {
-    // If the NVA has died, that is what to tell.
+    // If the NVA has died, that is the error to report.
     await nva.assertStillRunning();
     throw cause;
   }
@@ -70,8 +70,8 @@ async function demo({ kafka: onKafka, quiet, json }: Options, children: AsyncDis
 }
 
 /**
- * Ends the children, and this process with them, when it is told to or nobody reads it any more, with the exit code that shells give the
- * signal. What fails only because of that is not worth telling.
+ * Ends the children and this process on a signal, or when the output has no reader any more, with the exit code that shells use
+ * for the signal. Errors that follow from the early end are not reported.
  */
 function endEarly(children: AsyncDisposableStack): void {
   const end = (code: number) => (): void => {

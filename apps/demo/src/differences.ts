@@ -1,7 +1,7 @@
 import type { Mapping, VnContext, VnMember } from '@nva/codec';
 import type { TableDifference } from './nve-agent.ts';
 
-/** One line of a table's difference, cut into cells that stand below each other: what, its BID, address, MAC, where it is. */
+/** One difference of a table as a line, split into cells that are aligned in columns: kind, BID, address, MAC, place. */
 export interface DifferenceLine {
   readonly sign: '+' | '-' | '~';
   readonly cells: readonly string[];
@@ -11,7 +11,7 @@ const ENCAPSULATION_NAMES = { 'vxlan': 'VXLAN', 'nvgre': 'NVGRE', 'mpls-gre': 'M
 
 export const encapsulationName = (encapsulation: string): string => ENCAPSULATION_NAMES[encapsulation as keyof typeof ENCAPSULATION_NAMES];
 
-/** What `nveId` gained (+), lost (-) or sees changed (~). A cell that changed reads «before → after». */
+/** What `nveId` gained (+), lost (-) or sees changed (~). A changed cell reads «before → after». */
 export function differenceLine(difference: TableDifference, nveId: string): DifferenceLine {
   const sign = difference.before === null ? '+' : difference.after === null ? '-' : '~';
   switch (difference.kind) {

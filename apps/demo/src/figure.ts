@@ -17,7 +17,7 @@ export interface FigureNve {
   readonly addresses: readonly string[];
 }
 
-/** A binding as the figure has it: the VN by its name. */
+/** A binding of the figure, with the name of its VN. */
 export interface FigureBinding {
   readonly bid?: number;
   readonly vn: string;
@@ -25,7 +25,7 @@ export interface FigureBinding {
   readonly ip?: string;
 }
 
-/** A VM of the figure. Each has one vNIC, so it is one tenant system, of the same name. */
+/** A VM of the figure. Each VM has one vNIC, so it is one tenant system, with the same name. */
 export interface FigureTs {
   readonly tsId: string;
   readonly nveId: string;
@@ -34,7 +34,7 @@ export interface FigureTs {
   readonly bindings: readonly FigureBinding[];
 }
 
-/** A reference topology (R4), as it stands in `data/figure-1.json`. */
+/** A reference topology (R4), as in `data/figure-1.json`. */
 export interface Figure {
   readonly title: string;
   readonly assumption: string;
@@ -48,7 +48,10 @@ const FIGURE_1 = join(import.meta.dirname, '../data/figure-1.json');
 
 export const loadFigure1 = (): Figure => JSON.parse(readFileSync(FIGURE_1, 'utf8')) as Figure;
 
-/** Names to things, for a story that speaks of «VMa», «NVE4» and «VN3». A name that the figure does not have is a mistake in the story. */
+/**
+ * Finds the parts of the figure by name, for a scenario that uses «VMa», «NVE4» and «VN3». A name that the figure does not have
+ * is an error in the scenario.
+ */
 export class FigureIndex {
   readonly figure: Figure;
 

@@ -2,13 +2,13 @@ import type { Address, Hosted, Resolution } from '@nva/nve';
 import { CheckFailed } from './check-failed.ts';
 import type { Stage } from './stage.ts';
 
-/** Who an NVE should find under an address, and where. */
+/** The tenant system that an NVE should find at an address, and where. */
 export type Expected =
   | { readonly is: 'here'; readonly tsId: string }
   | { readonly is: 'remote'; readonly tsId: string; readonly nveId: string; readonly reachable: boolean }
   | { readonly is: 'nobody' };
 
-/** A packet or frame at an NVE, for an address in a VN, and what should come of it. */
+/** A packet or frame at an NVE, for an address in a VN, and the expected result. */
 export interface Lookup {
   readonly at: string;
   readonly vn: string;
@@ -29,7 +29,7 @@ export type Found =
       readonly bid: number | null;
       readonly encapsulation: string;
       readonly vnid: number;
-      /** Where the tunnel ends. */
+      /** The address at which the tunnel ends. */
       readonly endpoint: string;
     }
   | { readonly is: 'nobody' };
@@ -47,12 +47,12 @@ export const here = (at: string, vn: string, address: string, tsId: string): Loo
 });
 export const nobody = (at: string, vn: string, address: string): Lookup => ({ at, vn, address, expected: { is: 'nobody' } });
 
-/** `tsId` behind the NVE `nveId`. */
+/** Expects `tsId` behind the NVE `nveId`. */
 export function remote(at: string, vn: string, address: string, tsId: string, nveId: string, reachable = true): Lookup {
   return { at, vn, address, expected: { is: 'remote', tsId, nveId, reachable } };
 }
 
-/** Resolves as the NVE would to forward. Throws CheckFailed if it is not what was expected. */
+/** Resolves the address as the NVE does to forward. Throws CheckFailed if the result is not the expected one. */
 export function lookUp(stage: Stage, lookup: Lookup): LookedUp {
   const { at, vn, address, expected } = lookup;
   const asked: Address = /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(address) ? { mac: address } : { ip: address };

@@ -1,7 +1,7 @@
 import type { Mapping, VnMember } from '@nva/codec';
 import type { Applied } from '@nva/nve';
 
-/** Answer to a write, as far as the demo looks. */
+/** The answer to a write, with the fields that the demo uses. */
 export interface Answer {
   /** Decimal. */
   readonly position: string;
@@ -9,7 +9,7 @@ export interface Answer {
   readonly memberships?: readonly number[];
 }
 
-/** A VN that an NVE is in, and what the NVA makes of the table that the NVE last reported of it. */
+/** A VN that an NVE is in, and the NVA's verdict on the table that the NVE last reported. */
 export interface MembershipState {
   readonly vnid: number;
   readonly applied: {
@@ -25,7 +25,7 @@ export interface NveState {
   readonly memberships: readonly MembershipState[];
 }
 
-/** A record as the NVA lists it: its fields, and the position of the change that made it so. */
+/** A record in the NVA's lists: its fields, and the position of its last change. */
 export type Listed<T> = T & { readonly position: string };
 
 /** A refused request (RFC 9457). */
@@ -33,7 +33,7 @@ export class Problem extends Error {
   override readonly name = 'Problem';
   readonly status: number;
   readonly code: string;
-  /** The requirement that refuses it, where one does. */
+  /** The requirement that the request breaks; null if there is none. */
   readonly row: string | null;
 
   constructor(
@@ -48,7 +48,7 @@ export class Problem extends Error {
   }
 }
 
-/** Longer than the NVA itself takes to say that an outcome is unknown. */
+/** Longer than the NVA itself takes to answer that an outcome is unknown. */
 const REQUEST_TIMEOUT_MS = 60_000;
 const PAGE_ITEMS = 100;
 
@@ -56,10 +56,10 @@ const PAGE_ITEMS = 100;
 export class NvaApi {
   readonly baseUrl: string;
   readonly #queriesUrl: string;
-  /** Of the newest write: what queries are answered with is at least as new. */
+  /** Position of the newest write; answers to queries are at least as new. */
   #position = '0';
 
-  /** `queriesUrl` where another process answers questions. */
+  /** `queriesUrl`: the process that answers queries, if it is another one. */
   constructor(baseUrl: string, queriesUrl = baseUrl) {
     this.baseUrl = baseUrl;
     this.#queriesUrl = queriesUrl;
@@ -80,7 +80,7 @@ export class NvaApi {
     return this.#request('GET', `/v1/nves/${nveId}`) as Promise<NveState>;
   }
 
-  /** Everything that the NVA distributes of a VN. */
+  /** All mappings that the NVA distributes in a VN. */
   mappings(vnid: number): Promise<readonly Listed<Mapping>[]> {
     return this.#list(`/v1/vns/${vnid}/mappings`);
   }

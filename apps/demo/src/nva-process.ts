@@ -10,19 +10,19 @@ const READY_TIMEOUT_MS = 240_000;
 
 export interface KafkaPlace {
   readonly brokers: readonly string[];
-  /** Topic prefix: whoever shares the broker has another. */
+  /** Topic prefix; other users of the broker have another one. */
   readonly prefix: string;
 }
 
 export interface RunningNva {
   readonly baseUrl: string;
-  /** Throws with its last words if it has ended by itself. */
+  /** Throws an error with the last output of the NVA if it has ended unexpectedly. */
   assertStillRunning(): Promise<void>;
 }
 
 /**
- * The NVA as anybody would run it: a process of its own on a free port, with an empty log in a temporary folder. It goes with `children`,
- * and its folder with it, also if that is disposed of before the NVA is ready.
+ * Starts the NVA as a user would: as a separate process on a free port, with an empty log in a temporary folder. The process and
+ * its folder are removed when `children` is disposed of, even if that happens before the NVA is ready.
  */
 export async function startNva(kafka: KafkaPlace | null, children: AsyncDisposableStack): Promise<RunningNva> {
   const port = await freePort();
@@ -46,7 +46,7 @@ export async function startNva(kafka: KafkaPlace | null, children: AsyncDisposab
   return { baseUrl, assertStillRunning: () => child.assertStillRunning() };
 }
 
-/** The prefix is the demo's own, so whatever an earlier run has left under it may be made equal to the new log. */
+/** Only the demo uses the prefix, so records of an earlier run may be overwritten to match the new log. */
 function kafkaEnv(kafka: KafkaPlace | null): Readonly<Record<string, string>> {
   if (!kafka) return { KAFKA_BROKERS: '' };
   return { KAFKA_BROKERS: kafka.brokers.join(','), FEED_PREFIX: kafka.prefix, FEED_ADOPT: 'true' };

@@ -6,12 +6,12 @@ import type { FigureNve } from './figure.ts';
 import type { Answer, NvaApi } from './nva-api.ts';
 import type { KafkaPlace } from './nva-process.ts';
 
-/** One key of one VN's table that is another at the end of a step than it was at its start. */
+/** One key of one VN's table that differs between the start and the end of a step. */
 export type TableDifference = TableChange & { readonly vnid: number };
 
 /**
- * An NVE of the figure: the client that holds its tables, and of the agent around it as much as a play needs. It tells the NVA that it is
- * there, hosts tenant systems, and reports what it has applied when it is asked to.
+ * An NVE of the figure: the client with its tables, and the parts of an agent that the demo needs. It connects to the NVA, hosts
+ * tenant systems, and reports on request what it has applied.
  */
 export class NveAgent {
   readonly nveId: string;
@@ -34,7 +34,7 @@ export class NveAgent {
     });
   }
 
-  /** Connect notification. With a lease the NVA wants heartbeats. */
+  /** Sends the connect notification. With a lease the NVA expects heartbeats. */
   connect(leaseS?: number): Promise<Answer> {
     const { nveId, siteId, mac, addresses } = this.#figure;
     return this.#api.write('PUT', `/v1/nves/${nveId}`, {
@@ -46,7 +46,7 @@ export class NveAgent {
     });
   }
 
-  /** Begins to follow its feeds; the NVA knows it by now. */
+  /** Begins to follow the NVE's feeds; the NVA must know the NVE by then. */
   follow(): void {
     this.client.start();
   }
@@ -55,7 +55,7 @@ export class NveAgent {
     return this.#api.heartbeat(this.nveId, this.incarnation, this.client.applied());
   }
 
-  /** What has become different in its tables since it was asked last: context, then members, then mappings. */
+  /** The differences in its tables since the last call: context, then members, then mappings. */
   takeDifferences(): TableDifference[] {
     const all = [...this.#differences.values()].filter(({ before, after }) => !sameValue(before, after));
     this.#differences.clear();
@@ -70,7 +70,7 @@ export class NveAgent {
     await this.#transport.close();
   }
 
-  /** The first «before» of a key and the last «after» are what a step made different. */
+  /** The difference of a step consists of the first «before» and the last «after» of a key. */
   #collect(change: TableDifference): void {
     const name = `${change.vnid} ${change.key}`;
     const earlier = this.#differences.get(name);

@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Colours where they are wanted: on a terminal, unless NO_COLOR says otherwise. */
+/** Uses colours on a terminal, unless NO_COLOR is set. */
 export class Paint {
   readonly #stream: NodeJS.WritableStream;
 
@@ -16,7 +16,7 @@ export class Paint {
   readonly bad = (text: string): string => this.#in(['bold', 'red'], text);
   readonly strong = (text: string): string => this.#in('bold', text);
 
-  /** A line of a difference, by its sign. */
+  /** Colours a line of a difference by its sign. */
   readonly sign = (sign: '+' | '-' | '~', text: string): string => this.#in(sign === '+' ? 'green' : sign === '-' ? 'red' : 'yellow', text);
 
   #in(style: Style, text: string): string {

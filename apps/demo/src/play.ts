@@ -5,16 +5,16 @@ import type { TableDifference } from './nve-agent.ts';
 import type { Step } from './scenario.ts';
 import { Stage, type StageOptions } from './stage.ts';
 
-/** A VN's table as one NVE holds it. */
+/** A VN's table as one NVE has it. */
 export interface TableView {
   readonly context: VnContext | null;
   readonly members: readonly VnMember[];
   readonly mappings: readonly Mapping[];
-  /** NVEs that get a copy of each frame to many (X3). */
+  /** NVEs that get a copy of each broadcast, unknown unicast or multicast frame (X3). */
   readonly replicationList: readonly string[];
 }
 
-/** An NVE that is up, at the end of a step. */
+/** A running NVE at the end of a step. */
 export interface NveView {
   readonly nveId: string;
   readonly differences: readonly TableDifference[];
@@ -22,14 +22,14 @@ export interface NveView {
   readonly tables: Readonly<Record<string, TableView>>;
 }
 
-/** What came of a step: all of it plain data. */
+/** The result of a step, as plain data. */
 export interface StepOutcome {
   readonly number: number;
   readonly id: string;
   readonly title: string;
   readonly rows: string;
   readonly tells: string;
-  /** Newest position that a write has answered so far. */
+  /** The newest position in the answer to a write so far. */
   readonly position: number;
   readonly notes: readonly string[];
   readonly nves: readonly NveView[];
@@ -39,8 +39,8 @@ export interface StepOutcome {
 }
 
 /**
- * Plays steps on a running NVA, one after the other. After each, everything is compared before it is told; the first thing that is wrong
- * ends the play by throwing. Whoever stops listening ends it too, and its NVEs with it.
+ * Plays steps on a running NVA, one after the other. After each step everything is compared before the outcome is yielded; the
+ * first error ends the play with an exception. If the consumer stops, the play ends and closes its NVEs.
  */
 export async function* play(steps: readonly Step[], options: StageOptions): AsyncGenerator<StepOutcome, void, undefined> {
   const stage = new Stage(options);

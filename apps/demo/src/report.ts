@@ -6,10 +6,10 @@ import type { NveView, StepOutcome } from './play.ts';
 
 const WIDTH = 100;
 const INDENT = '   ';
-/** Of «NVE6  VN3  ». */
+/** Widths of «NVE6  VN3  ». */
 const GUTTER = [6, 5] as const;
 
-/** A step as a person reads it. Quiet: its title and what was checked. */
+/** A step as text for people. Quiet: only its title and what was checked. */
 export function stepText(outcome: StepOutcome, names: FigureIndex, paint: Paint, quiet: boolean): string {
   const { notes, tells, nves, lookups } = outcome;
   if (quiet) return `${heading(outcome, paint)}\n${checkLine(outcome, paint)}\n`;
@@ -32,7 +32,7 @@ function heading({ number, title, rows }: StepOutcome, paint: Paint): string {
   return paint.heading(left) + paint.dim('─'.repeat(Math.max(2, WIDTH - left.length - right.length)) + right);
 }
 
-/** Each NVE's name stands where its lines begin, and so does each VN's. */
+/** Each NVE's name is shown only on its first line, and so is each VN's. */
 function differenceLines(nves: readonly NveView[], names: FigureIndex, paint: Paint): string[] {
   const rows = nves.flatMap(({ nveId, differences }) =>
     differences.map((difference) => ({ nveId, vn: names.vnNamed(difference.vnid), ...differenceLine(difference, nveId) })),
@@ -51,7 +51,7 @@ function differenceLines(nves: readonly NveView[], names: FigureIndex, paint: Pa
   return lines;
 }
 
-/** A column that no line has anything in takes no room. */
+/** A column that is empty in all lines takes no room. */
 function aligned(cells: readonly string[], widths: readonly number[]): string {
   const columns = cells.flatMap((cell, column) => (widths[column] === 0 ? [] : [cell.padEnd(widths[column]!)]));
   return columns.join('  ').trimEnd();
@@ -94,7 +94,7 @@ function checkLine({ checked: { nves, digests, entries }, lookups, position, ela
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
-/** What was played, at a glance. */
+/** A summary of the whole play. */
 export function summaryText(outcomes: readonly StepOutcome[], names: FigureIndex, feeds: string, elapsedMs: number, paint: Paint): string {
   const sum = (count: (outcome: StepOutcome) => number): string =>
     outcomes.reduce((total, outcome) => total + count(outcome), 0).toLocaleString('en');

@@ -2,13 +2,13 @@ import type { FigureBinding } from './figure.ts';
 import { here, nobody, remote, type Lookup } from './lookups.ts';
 import type { Stage } from './stage.ts';
 
-/** One thing that happens, and what NVEs should find afterwards. */
+/** One event of the scenario, and what NVEs should find afterwards. */
 export interface Step {
   readonly id: string;
   readonly title: string;
-  /** Requirements that it shows. */
+  /** The requirements that the step shows. */
   readonly rows: string;
-  /** What to look for. */
+  /** What the reader should look for. */
   readonly tells: string;
   readonly act: (stage: Stage) => Promise<void>;
   readonly lookups?: readonly Lookup[];
@@ -20,7 +20,7 @@ const VMB_BINDINGS: readonly FigureBinding[] = [
 ];
 const VMA_NEW_MAC = '02:00:00:00:aa:0a';
 
-/** All of a server's VMs show up at its NVE. */
+/** All VMs of a server attach at its NVE. */
 function server(nveId: string, rows: string, tells: string, lookups: readonly Lookup[] = []): Step {
   return {
     id: `server-${nveId.at(-1)}`,
@@ -89,7 +89,7 @@ const building: readonly Step[] = [
   ]),
 ];
 
-/** What happens in it. */
+/** Changes in the network. */
 const living: readonly Step[] = [
   {
     id: 'no-bid',
@@ -147,7 +147,7 @@ const living: readonly Step[] = [
   },
 ];
 
-/** What goes wrong, and what ends. */
+/** Failures, and ends. */
 const failing: readonly Step[] = [
   {
     id: 'connection-failure',

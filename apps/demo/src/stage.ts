@@ -5,31 +5,31 @@ import { NvaApi, Problem, type Answer } from './nva-api.ts';
 import type { KafkaPlace } from './nva-process.ts';
 import { NveAgent } from './nve-agent.ts';
 
-/** A lease of a second, the time that its owner needs to see it lapse, and room for a busy machine. */
+/** The lease of one second, the time until its owner lets it lapse, and a margin for a busy machine. */
 const LAPSE_TIMEOUT_MS = 120_000;
 
 export interface StageOptions {
   readonly figure: Figure;
   readonly baseUrl: string;
-  /** Where questions are answered, if not there. */
+  /** The process that answers queries, if it is another one. */
   readonly queriesUrl?: string;
-  /** Where the feeds are; null: they come as Server-Sent Events. */
+  /** The brokers of the feeds; null if the feeds come as Server-Sent Events. */
   readonly kafka: KafkaPlace | null;
 }
 
-/** A tenant system as it stands, somewhere else than in the figure perhaps. */
+/** The present state of a tenant system, which may differ from the figure. */
 type Standing = Pick<FigureTs, 'tsId' | 'mac' | 'logicalInterface' | 'bindings'>;
 
 /**
- * The figure on a running NVA: an agent for each NVE that is up, and every tenant system as its NVE has it. What happens to a tenant
- * system happens at its NVE first, which then tells the NVA (R33).
+ * The figure on a running NVA: an agent for each running NVE, and the state of every tenant system at its NVE. An event of a
+ * tenant system happens first at its NVE, which then tells the NVA (R33).
  */
 export class Stage {
   readonly names: FigureIndex;
   readonly api: NvaApi;
   readonly #kafka: KafkaPlace | null;
   readonly #agents = new Map<string, NveAgent>();
-  /** What an NVE hosts while it is down: its VMs run on. */
+  /** The attachments of an NVE that is down: its VMs continue to run. */
   readonly #orphans = new Map<string, readonly LocalAttachment[]>();
   readonly #systems = new Map<string, Standing>();
   readonly #notes: string[] = [];
@@ -41,12 +41,12 @@ export class Stage {
     this.#kafka = kafka;
   }
 
-  /** The NVEs that are up, by id. */
+  /** The running NVEs, by id. */
   get agents(): readonly NveAgent[] {
     return [...this.#agents.values()].sort((a, b) => (a.nveId < b.nveId ? -1 : 1));
   }
 
-  /** The newest position that a write has answered. */
+  /** The newest position in the answer to a write. */
   get position(): number {
     return this.#position;
   }
@@ -57,7 +57,7 @@ export class Stage {
     return agent;
   }
 
-  /** What is worth telling besides the tables. */
+  /** Returns and clears the notes, which tell what the tables do not show. */
   takeNotes(): string[] {
     return this.#notes.splice(0);
   }
@@ -70,7 +70,7 @@ export class Stage {
     agent.follow();
   }
 
-  /** The NVE's process dies: it follows nothing any more, and its lease, a short one, runs out. */
+  /** The NVE's process dies: it follows no feed any more, and its short lease lapses. */
   async fail(nveId: string): Promise<void> {
     const agent = this.agent(nveId);
     this.#passed(await agent.connect(1));
@@ -85,7 +85,7 @@ export class Stage {
     this.note(`${nveId} has sent no heartbeat for the second that its lease lasts`);
   }
 
-  /** It starts again, knowing nothing but the VMs it finds on its server. */
+  /** The NVE starts again. It knows only the VMs on its server. */
   restart(nveId: string): Promise<void> {
     return this.connect(nveId, 2);
   }
@@ -95,7 +95,7 @@ export class Stage {
     await this.#write('PUT', `/v1/vns/${vnid}`, { tenantId: this.names.figure.tenantId, name, service, encapsulation });
   }
 
-  /** A tenant system shows up at an NVE, for the first time or from elsewhere. */
+  /** A tenant system appears at an NVE, for the first time or from another NVE. */
   async arrive(tsId: string, nveId: string): Promise<void> {
     const ts = this.#systems.get(tsId) ?? this.names.ts(tsId);
     this.#systems.set(tsId, ts);
@@ -115,19 +115,19 @@ export class Stage {
     await this.#write('PUT', `/v1/tenant-systems/${tsId}/mac`, { mac });
   }
 
-  /** Several bindings in one request, all or nothing; what they name by the same address gets its BID (R19, R20). */
+  /** Several bindings in one request, all or nothing; a binding that exists with the same address gets its BID (R19, R20). */
   async register(tsId: string, nveId: string, bindings: readonly FigureBinding[]): Promise<void> {
     this.#host(nveId, { ...this.#standing(tsId), bindings });
     await this.#write('POST', `/v1/tenant-systems/${tsId}/bindings`, { bindings: this.#lines(bindings) });
   }
 
-  /** The tenant system is cut off from its NVE, which can no longer deliver to it. */
+  /** The tenant system loses its connection to its NVE, which can no longer deliver to it. */
   async loseConnection(tsId: string, nveId: string): Promise<void> {
     this.agent(nveId).client.detachLocal(tsId);
     await this.#write('POST', `/v1/tenant-systems/${tsId}/connection-failure`, { nveId });
   }
 
-  /** Asks for what the NVA must refuse. */
+  /** Makes a request that the NVA must refuse. */
   async refused(what: string, code: string, request: () => Promise<unknown>): Promise<void> {
     const problem = await request().then(
       () => null,
@@ -138,12 +138,12 @@ export class Stage {
     this.note(`${what}: refused, ${problem.status} ${problem.code}${problem.row === null ? '' : ` (${problem.row})`}`);
   }
 
-  /** What a tenant system of the figure would be if it were another tenant's. */
+  /** Attaches a tenant system of the figure as if it were another tenant's. */
   attachAs(tenantId: string, ts: Standing, nveId: string): Promise<void> {
     return this.#attach(ts, nveId, tenantId);
   }
 
-  /** One more binding, beside those that are there. */
+  /** Adds one binding to the existing ones. */
   async addBinding(tsId: string, binding: FigureBinding): Promise<void> {
     await this.#write('POST', `/v1/tenant-systems/${tsId}/bindings`, { bindings: this.#lines([binding]) });
   }
