@@ -16,7 +16,7 @@ const IDLE_ATTACHES = 200;
 const IDLE_GAP_MS = 40;
 const LOADED_PER_S = 500;
 const LOADED_ATTACHES = 4_000;
-/** Left out at the beginning of each part. */
+/** Number of results left out at the beginning of each part. */
 const WARM_UP = 50;
 const LIMIT_MS = 60_000;
 
@@ -44,7 +44,7 @@ function call(method: string, url: string, body?: object): Promise<void> {
   });
 }
 
-/** Times something from its start until the last of ten has seen it. */
+/** Measures the time from the start of an action until the last of ten NVEs has seen it. */
 class LastOfTen {
   readonly latenciesMs: number[] = [];
   readonly #started = new Map<string, { readonly at: number; left: number }>();
@@ -76,7 +76,7 @@ class LastOfTen {
   }
 }
 
-/** Starts `count` of something, one every `gapMs`, whether the ones before have ended or not. */
+/** Starts `count` actions, one every `gapMs`, without waiting for earlier ones. */
 async function paced(count: number, gapMs: number, act: (i: number) => Promise<void>): Promise<void> {
   const begin = performance.now();
   const acts: Promise<void>[] = [];
@@ -93,7 +93,7 @@ interface Latencies {
   readonly loaded: readonly number[];
 }
 
-/** Both parts, for whatever `act` starts and `watch` reports seen. */
+/** Measures both parts, for the actions that `act` starts and `watch` reports as seen. */
 async function measure(watch: (timer: LastOfTen) => void, act: (name: number, timer: LastOfTen) => Promise<void>): Promise<Latencies> {
   const part = async (from: number, count: number, gapMs: number): Promise<readonly number[]> => {
     const timer = new LastOfTen();

@@ -1,4 +1,4 @@
-/** The limit of NDJSON over HTTP: a bare node:http server that parses each line and answers one, and does nothing else. */
+/** The limit of NDJSON over HTTP: a bare node:http server that only parses each line and answers one. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

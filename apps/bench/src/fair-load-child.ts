@@ -1,6 +1,6 @@
 /**
- * `fair-load-child.ts ndjson|paging <url> <first> <token>…`: loads an NVA as much as it takes, one caller a token, until it is
- * ended. Prints a line when every caller has been answered once.
+ * `fair-load-child.ts ndjson|paging <url> <first> <token>…`: loads an NVA as much as possible, with one caller for each token,
+ * until it is ended. Prints a line when every caller has had its first answer.
  */
 import { request } from 'node:http';
 import { IDS_PER_CALLER, LOAD_WORKLOAD } from './fair-load.ts';
@@ -17,7 +17,7 @@ function answered(token: string): void {
   if (ready.size === tokens.length) process.stdout.write('loading\n');
 }
 
-/** Attaches of tenant systems that were not there before, over one connection, as fast as they are taken. */
+/** Attaches new tenant systems over one connection, as fast as they are accepted. */
 function attaching(token: string, from: number): void {
   const call = request(
     `${url}/v1/commands`,
@@ -38,7 +38,7 @@ function attaching(token: string, from: number): void {
   push();
 }
 
-/** The table of VN 1, page after page, over and over. */
+/** Reads the table of VN 1 page by page, again and again. */
 async function paging(token: string): Promise<void> {
   for (let after = ''; ;) {
     const response = await fetch(`${url}/v1/vns/1/mappings?limit=${PAGE}${after}`, { headers: { authorization: `Bearer ${token}` } });

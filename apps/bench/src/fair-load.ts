@@ -1,4 +1,4 @@
-/** What the callers of the fairness suite bring. */
+/** The network of the load callers in the fairness suite. */
 export const LOAD_WORKLOAD = { vns: 1_000, nves: 100 };
-/** Tenant systems of one caller. */
+/** Number of tenant systems of one caller. */
 export const IDS_PER_CALLER = 500_000;

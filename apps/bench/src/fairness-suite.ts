@@ -11,16 +11,16 @@ import { IDS_PER_CALLER, LOAD_WORKLOAD as WORKLOAD } from './fair-load.ts';
 import { attachBody, foundationLines, ipOf, macOf, nveIdOf, tsIdOf } from './workload.ts';
 
 const CALLERS = 16;
-/** The table that is paged, all of it in VN 1. */
+/** Number of mappings of the table that is paged, all in VN 1. */
 const TABLE = 100_000;
 const TABLE_FROM = 12_000_000;
 const PROBES_FROM = 16_000_000;
 const PROBES = 1_000;
-/** Probes end after this, however few they were. */
+/** Probing ends after this time, however few probes there were. */
 const LIMIT_MS = 10_000;
 const PAUSE_MS = 5;
 const TARGET_MS = 20;
-/** Nothing is recorded for so long once a load is over. */
+/** A load counts as over when nothing was recorded for this time. */
 const SETTLED_MS = 300;
 
 const tokenOf = (caller: string): string => `token-of-${caller}`;
@@ -38,7 +38,7 @@ const LOADS: readonly Load[] = [
   { name: 'paging_16', kind: 'paging', callers: 16 },
 ];
 
-/** Milliseconds of calls one after the other over one connection, of a caller that does nothing else. */
+/** Durations in milliseconds of calls made one after the other over one connection, by a caller that does nothing else. */
 async function probe(calls: readonly { readonly method: string; readonly url: string; readonly body?: object }[]): Promise<number[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const took: number[] = [];
@@ -113,7 +113,10 @@ async function measure({ directory, say }: BenchContext): Promise<readonly Figur
     };
     const position = async (): Promise<number> =>
       ((await (await fetch(`${nva.url}/readyz`)).json()) as { foldPosition: number }).foldPosition;
-    /** What a load has left in buffers of sockets is taken after it has ended: each load is measured alone. */
+    /**
+     * Requests that an ended load has left in socket buffers are still handled. Waits until they are done, so that each load is
+     * measured alone.
+     */
     const settled = async (): Promise<void> => {
       for (let before = -1, now = await position(); before !== now; [before, now] = [now, await position()])
         await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));

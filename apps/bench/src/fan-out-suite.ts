@@ -13,13 +13,13 @@ import { attached, foundation, streamOf } from './workload.ts';
 const NVES = [1, 10, 100];
 const CHANGES = 20_000;
 const ROUNDS = 3;
-/** Noise of this machine; a cost for each NVE would be ten and a hundred times as much. */
+/** Tolerates the noise of this machine; a cost per NVE would be ten and a hundred times as much. */
 const TOLERANCE = 1.3;
 
 const append = (store: EventStore, events: readonly NvaEvent[]): Promise<unknown> =>
   store.append(events.map((event) => ({ stream: streamOf(event), expectedRevision: NO_STREAM, events: [{ id: randomUUID(), event }] })));
 
-/** Microseconds and records of one change in a VN that has so many NVEs, each of which was told before that it is in it. */
+/** Microseconds and records for one change in a VN with this number of NVEs. Each NVE was told before that it is in the VN. */
 async function changeCost(
   directory: string,
   brokers: readonly string[],
@@ -66,7 +66,7 @@ export const fanOutSuite: Suite = {
     for (let round = 0; round <= ROUNDS; round++) {
       for (const nves of NVES) {
         const measured = await changeCost(await mkdtemp(join(context.directory, 'fan-out-')), brokers, nves);
-        // The first is for the compiler and the broker to get warm.
+        // The first round warms up the compiler and the broker.
         if (round > 0) rounds.get(nves)!.push(measured);
       }
     }

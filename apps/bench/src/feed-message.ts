@@ -2,7 +2,7 @@ import type { RecordCodec } from '@nva/codec';
 import type { FeedRecord } from '@nva/ports';
 import type { Message } from 'kafkajs';
 
-/** A record as the contract has it on Kafka, made without the library that is measured. */
+/** A record on Kafka in the form of the contract, made without the measured library. */
 export function feedMessage(
   { key, value, position, log, changeEnd, eventType, correlationId, recordedAt }: FeedRecord,
   codec: RecordCodec,

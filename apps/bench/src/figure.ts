@@ -1,33 +1,33 @@
-/** One measured value, beside what the raw part did in the same run. */
+/** One measured value, and the value of the raw part in the same run. */
 export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** What it should reach (or stay below, for times and sizes). */
+  /** The value to reach; for times and sizes, the value not to exceed. */
   readonly target?: number;
-  /** The same by the raw part alone, in the same run. */
+  /** The value of the raw part alone, in the same run. */
   readonly limit?: number;
-  /** How much of the limit was reached: value/limit, or limit/value where less is better. */
+  /** The share of the limit that was reached: value/limit, or limit/value if less is better. */
   readonly ratio?: number;
-  /** True where less is better. */
+  /** Whether less is better. */
   readonly less?: boolean;
 }
 
 export interface Suite {
   readonly title: string;
-  /** The figures it makes; --only picks suites by them. */
+  /** The figures that the suite measures; --only selects suites by them. */
   readonly figures: readonly string[];
-  /** True leaves it out of a run of everything. */
+  /** True excludes the suite from a run of all suites. */
   readonly onlyWhenNamed?: boolean;
   run(context: BenchContext): Promise<readonly Figure[]>;
 }
 
 export interface BenchContext {
-  /** A folder of its own for what the run writes; removed at the end. */
+  /** A folder for the files of this run; removed at the end. */
   readonly directory: string;
   /** A broker, started at the first call. */
   brokers(): Promise<readonly string[]>;
-  /** A line of progress for people. */
+  /** Prints a line of progress for people. */
   say(line: string): void;
 }
 

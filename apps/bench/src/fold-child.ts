@@ -1,5 +1,5 @@
 /**
- * Measures the fold in a process of its own, so that the heap holds nothing else. Arguments: memory <mappings> <vns> | replay
+ * Measures the fold in a separate process, so that the heap holds nothing else. Arguments: memory <mappings> <vns> | replay
  * <directory>.
  */
 import { createEventCodec } from '@nva/codec';

@@ -19,7 +19,7 @@ const OK = 200;
 
 const secretOf = (nveId: string): Buffer => createHash('sha256').update(nveId).digest();
 
-/** Signed attaches of tenant systems from `first` on, as NVEs send them. */
+/** Signed attaches of tenant systems from `first` on, in the form in which NVEs send them. */
 function records(topic: string, first: number): Message[] {
   const codec = createCommandCodec();
   return Array.from({ length: COMMANDS }, (_, i) => {
@@ -44,7 +44,7 @@ function records(topic: string, first: number): Message[] {
   });
 }
 
-/** Reads topics from their starts until `done` likes what it has been given; returns the seconds from the first record on. */
+/** Reads topics from their start until `done` returns true for the records; returns the seconds since the first record. */
 async function read(
   kafka: Kafka,
   topics: string[],
@@ -74,8 +74,8 @@ async function read(
 }
 
 /**
- * Seconds in which a registrar that starts with the commands in the topic answers them, from its first outcomes on, and how many
- * those were.
+ * Seconds that a registrar takes to answer the commands that are in the topic when it starts, measured from its first outcomes,
+ * and the number of commands answered in this time.
  */
 async function answered(url: string): Promise<{ readonly seconds: number; readonly commands: number }> {
   const counter = async (): Promise<number> =>

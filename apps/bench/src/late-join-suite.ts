@@ -46,7 +46,7 @@ async function fill(writer: KafkaFeedWriter, round: number, log: string): Promis
   }
 }
 
-/** Seconds from subscribe to a complete table, over a new consumer. */
+/** Seconds from subscribe to a complete table, with a new consumer. */
 async function join(brokers: readonly string[], prefix: string, n: number): Promise<number> {
   const transport = new KafkaFeedTransport({ brokers, prefix, nveId: `late-${n}` });
   const table = new VnTable(1, `late-${n}`);

@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --json] [-- --only name,…]`: measures and prints each figure beside its limit of the same run. A name may be
- * the first words of several.
+ * the common beginning of several.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
@@ -77,7 +77,7 @@ try {
     try {
       figures.push(...(await suite.run(context)).filter(({ name }) => isWanted(name)));
     } catch (error) {
-      // The others are worth having all the same.
+      // The results of the other suites are still useful.
       process.exitCode = 1;
       process.stderr.write(`  failed: ${String((error as Error).stack ?? error)}\n`);
     }

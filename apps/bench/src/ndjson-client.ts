@@ -1,8 +1,8 @@
 import { request } from 'node:http';
 
 /**
- * Sends lines over one connection and resolves with the statuses of the answers, when the last has come. Backpressure is heeded
- * both ways.
+ * Sends lines over one connection and resolves with the numbers of answers and refusals when the last answer has come. Respects
+ * backpressure in both directions.
  */
 export function sendLines(
   url: string,

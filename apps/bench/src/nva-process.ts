@@ -5,7 +5,7 @@ import { NodeProcess } from '@nva/processes';
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 20_000;
 
-/** A real NVA in a process of its own, on a free port, with an empty log. */
+/** A real NVA in a separate process, on a free port, with an empty log. */
 export class NvaProcess {
   readonly url: string;
   readonly #process: NodeProcess;

@@ -1,4 +1,7 @@
-/** A writer in a process of its own, so that its processor time is told apart. Arguments: <kind> <brokers> <prefix> <first position>. */
+/**
+ * A writer in a separate process, so that its processor time is measured separately. Arguments: <kind> <brokers> <prefix> <first
+ * position>.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KafkaFeedWriter } from '@nva/kafka';
 import type { FeedBatch } from '@nva/ports';
@@ -32,7 +35,7 @@ const next = (records: number): FeedBatch[] => {
   return spread(records, position - records);
 };
 
-/** Keeps `inFlight` calls on their way, as the distributor does. */
+/** Keeps `inFlight` calls under way, as the distributor does. */
 async function publishing(inFlight: number, calls: Iterable<readonly FeedBatch[]>, pauseMs = 0): Promise<void> {
   const iterator = Iterator.from(calls);
   const lane = async (): Promise<void> => {
@@ -107,6 +110,6 @@ process.on('message', ({ call, told }: { readonly call: keyof Calls; readonly to
     (failure: Error) => process.send!({ failure: failure.stack ?? failure.message }),
   );
 });
-// At the end, or when the bench is gone.
+// At the end, or when the bench has ended.
 process.once('disconnect', () => process.exit());
 process.send!({ answer: null });

@@ -1,4 +1,4 @@
-/** What is measured of one writer, or done to it. Each part watches the topic with a bare consumer of its own. */
+/** The measurements of one writer, and the actions on it. Each part watches the topic with its own bare consumer. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KafkaFeedWriter } from '@nva/kafka';
 import { FeedFenced, type FeedRecord } from '@nva/ports';
@@ -21,7 +21,7 @@ const positionOf = ({ headers }: KafkaMessage): number => Number(headers!['posit
 const within = <T>(what: string, promise: Promise<T>): Promise<T> =>
   Promise.race([promise, sleep(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error(`${what}: not in time`)))]);
 
-/** Tells what a consumer in this process sees while something is done. */
+/** Reports what a consumer in this process sees during an action. */
 async function watching<T>(
   kafka: Kafka,
   topics: readonly string[],
@@ -78,7 +78,7 @@ async function staleSender(
   };
 }
 
-/** How long each of `count` stale values stood as the last of its key, ms, as a consumer of the topic saw it. */
+/** For each of `count` stale values, how long it was the last of its key, in ms, as seen by a consumer of the topic. */
 export async function stood(
   brokers: readonly string[],
   prefix: string,
@@ -120,8 +120,9 @@ export async function stood(
 }
 
 /**
- * A superseded KafkaFeedWriter writes one stale record into a feed of each shard. Every one must be refused by the brokers with
- * FeedFenced (it finds out by itself only after a refusal, shard by shard). Returns how many got into the topics all the same.
+ * A superseded KafkaFeedWriter writes one stale record into a feed of each shard. The brokers must refuse every one with
+ * FeedFenced: the writer learns of its successor only by a refusal, shard by shard. Returns how many stale records got into the
+ * topics.
  */
 export async function refusals(
   brokers: readonly string[],
@@ -154,7 +155,7 @@ export async function refusals(
           throw new Error(
             `${wrong.length} of ${BUSY.length} stale writes were not refused as such: ${String((wrong[0] as { reason?: unknown }).reason)}`,
           );
-        // What stands behind these has been seen, so a stale record would have been.
+        // These records come after the stale ones: once they are seen, a stale record would have been seen.
         await successor.publish(batches(newest + 1));
         await within('The closing records', all);
       },
@@ -167,8 +168,8 @@ export async function refusals(
 }
 
 /**
- * A stale write comes while the owner is away: ms that it stood until another owner came, and from the call of its `open` on.
- * Throws if it was not the last all the while.
+ * A stale record is written while the owner is away. Returns how long it was the last of its key, in ms, until the owner's
+ * successor opened, and from the call of the successor's `open` until the repair. Throws if it was not the last all the time.
  */
 export async function ownerAway(
   brokers: readonly string[],

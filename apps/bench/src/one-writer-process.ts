@@ -5,7 +5,7 @@ import type { Calls, WriterKind } from './one-writer-records.ts';
 
 const ANSWER_LIMIT_MS = 60_000;
 
-/** A writer in a process of its own that does one thing after the other. */
+/** A writer in a separate process that handles one call after the other. */
 export class WriterProcess {
   readonly #kind: WriterKind;
   readonly #child: ChildProcess;

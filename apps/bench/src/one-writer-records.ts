@@ -6,9 +6,9 @@ export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 export const VNS = 64;
 export const BUSY: readonly FeedName[] = Array.from({ length: VNS }, (_, v) => ({ kind: 'vn', vnid: v + 1 }));
-/** Where single records and stale ones go; nothing else is written there. */
+/** The feed of single and stale records; nothing else is written to it. */
 export const WATCHED: FeedName = { kind: 'vn', vnid: VNS + 1 };
-/** Of what a superseded writer writes. */
+/** The position of the records of a superseded writer. */
 export const STALE_POSITION = 1;
 
 const NVES = 10;
@@ -41,7 +41,7 @@ export function mapping(i: number, position: number): FeedRecord {
   };
 }
 
-/** A call's records, spread evenly over the busy VNs; a key always falls into the same VN. */
+/** A call's records, spread evenly over the busy VNs; a key always belongs to the same VN. */
 export function spread(count: number, position: number): FeedBatch[] {
   const byVn = BUSY.map((feed) => ({ feed, records: [] as FeedRecord[] }));
   for (let n = position; n < position + count; n++)
@@ -51,9 +51,9 @@ export function spread(count: number, position: number): FeedBatch[] {
 
 export type WriterKind = 'transactions' | 'read_back';
 
-/** What the writer's process is told, and what it answers. */
+/** The calls to the writer's process, and their answers. */
 export interface Calls {
-  /** Single records into WATCHED. */
+  /** Writes single records to WATCHED. */
   readonly singles: {
     readonly told: { readonly count: number; readonly gapMs: number };
     readonly answer: { readonly first: number; readonly sentMs: readonly number[]; readonly ackedMs: readonly number[] };
@@ -62,9 +62,9 @@ export interface Calls {
     readonly told: { readonly calls: number; readonly records: number; readonly inFlight: number };
     readonly answer: { readonly sentS: number; readonly doneS: number; readonly cpuMs: number };
   };
-  /** Publishes the keys that are then written to by another. */
+  /** Publishes the keys to which another writer then writes. */
   readonly hold: { readonly told: { readonly keys: number }; readonly answer: null };
-  /** Publishes until `rest`, each lane with a pause after each call. */
+  /** Publishes until `rest`; each lane pauses after each call. */
   readonly load: {
     readonly told: { readonly records: number; readonly inFlight: number; readonly pauseMs: number };
     readonly answer: null;

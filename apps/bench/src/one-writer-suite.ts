@@ -8,16 +8,16 @@ import { BUSY, WATCHED, type WriterKind } from './one-writer-records.ts';
 
 const ROUNDS = 5;
 const KINDS: readonly WriterKind[] = ['transactions', 'read_back'];
-/** Positions of a round, more than it uses. */
+/** Number of positions of a round, more than it uses. */
 const POSITIONS = 1_000_000_000;
 const RECORDS_PER_CALL = 4_000;
 const WARM_UP_CALLS = 15;
 const CALLS = 25;
-/** Calls on their way at once, as the distributor has them. */
+/** Number of calls under way at once, as in the distributor. */
 const IN_FLIGHT = 4;
 const STALE = 100;
 const STALE_GAP_MS = 30;
-/** While stale values come: nothing; a call of 500 records every 50 ms, about 8,000/s; calls without a pause. */
+/** The load while stale values come: none; a call of 500 records every 50 ms, about 8,000/s; calls without a pause. */
 const LOADS = [
   { name: 'idle', load: null },
   { name: 'busy', load: { records: 500, inFlight: 1, pauseMs: 50 } },
@@ -36,7 +36,7 @@ const COMMON: readonly { readonly name: string; readonly unit: string; readonly 
 const STOOD = LOADS.flatMap(({ name }) => [`stale_${name}_p50_ms`, `stale_${name}_p99_ms`]);
 const ACCEPTED = 'one_writer_transactions_stale_accepted';
 
-/** The values of one name over the rounds. */
+/** The values of each name over the rounds. */
 class Rounds {
   readonly #values = new Map<string, number[]>();
 
@@ -91,8 +91,8 @@ async function stale(
 }
 
 /**
- * The two ways to have one writer at a time that the design leaves open, both measured: transactions, which the library has, and
- * reading back and repairing, which stands beside it here only. They take turns on the same broker.
+ * Two ways to have one writer at a time, both possible in the design, are measured: transactions, which the library uses, and
+ * reading back and repairing, which exists only here. They take turns on the same broker.
  */
 export const oneWriterSuite: Suite = {
   title: `one writer at a time: transactions against reading back and repairing, ${ROUNDS} rounds each in turn`,

@@ -16,7 +16,10 @@ const ROUNDS = 3;
 const WORKLOAD = { vns: 64, nves: 10 };
 const APPENDS_PER_CALL = 4_096;
 
-/** A log that shows itself empty until it is released: so what is measured is the way of a change, not the reconciliation at start. */
+/**
+ * A log that appears empty until it is released. So the suite measures the publication of changes, not the reconciliation at the
+ * start.
+ */
 class HeldBack {
   readonly store: EventStore;
   release: () => void = () => {};
@@ -45,7 +48,7 @@ class HeldBack {
   }
 }
 
-/** Keeps what the distributor publishes, call by call, for the raw part to send again. */
+/** Keeps the distributor's publications, call by call, so that the raw part can send them again. */
 class Watched extends KafkaFeedWriter {
   readonly calls: (readonly FeedBatch[])[] = [];
 
@@ -68,7 +71,7 @@ async function round(
   const distributor = new Distributor(writer, replica, held.store, silentLogger, { adopt: false });
   await replica.start(fail);
   await distributor.start(fail);
-  // Topics are made before the clock starts: that is paid once in the life of a VN.
+  // Topics are made before the clock starts, because a VN's topic is made only once.
   await writer.ensure([
     ...Array.from({ length: WORKLOAD.vns }, (_, v) => ({ kind: 'vn', vnid: v + 1 }) as const),
     ...Array.from({ length: WORKLOAD.nves }, (_, n) => ({ kind: 'nve', nveId: `nve-${n}` }) as const),

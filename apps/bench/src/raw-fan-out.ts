@@ -9,7 +9,7 @@ interface Waiting {
 }
 
 /**
- * Bare kafkajs: one transactional producer, one topic, consumers each in a group of its own that read as NVEs do. The limit of
+ * Bare kafkajs: one transactional producer, one topic, and consumers that read like NVEs, each in its own group. The limit of
  * convergence.
  */
 export class RawFanOut {
@@ -63,7 +63,7 @@ export class RawFanOut {
     return new RawFanOut(topic, producer, consumers);
   }
 
-  /** What arrives while a transaction runs goes into the next one together. */
+  /** Records that arrive during a transaction go together into the next one. */
   send(key: string, value: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ key, value, resolve, reject });

@@ -7,11 +7,11 @@ import { feedMessage } from './feed-message.ts';
 const SHARDS = 64;
 
 /**
- * Bare kafkajs sending records that were made ready before, in the same calls, one transaction a shard and call as ours are. The
+ * Bare kafkajs that sends prepared records in the same calls, in one transaction for each shard and call, as our writer does. The
  * limit of publishing.
  */
 export class RawPublisher {
-  /** Seconds. */
+  /** Returns seconds. */
   static async measure(brokers: readonly string[], calls: readonly (readonly FeedBatch[])[]): Promise<number> {
     const kafka = new Kafka({
       brokers: [...brokers],
@@ -35,7 +35,7 @@ export class RawPublisher {
       topics: topics.map((topic) => ({ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] })),
       waitForLeaders: true,
     });
-    // A broker announces a topic before its log is there; a transaction that meets that moment is held up.
+    // A broker announces a topic before its log exists; a transaction at that moment would be delayed.
     for (const topic of topics) await readable(admin, topic);
     await admin.disconnect();
     const producers = new Map<number, Producer>();

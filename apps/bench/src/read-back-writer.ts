@@ -4,7 +4,7 @@ import { Kafka, logLevel, type KafkaMessage, type Message, type Producer, type T
 import { feedMessage } from './feed-message.ts';
 import { Tail } from './tail.ts';
 
-/** The newest of a key that was published, and the newest of it that was read back. */
+/** The newest published record of a key, and the newest position of the key that was read back. */
 interface Held {
   position: number;
   message: Message;
@@ -13,7 +13,7 @@ interface Held {
 
 interface Own {
   readonly keys: Map<string, Held>;
-  /** Offset behind what is acknowledged. */
+  /** The offset after the last acknowledged record. */
   sent: number;
 }
 
@@ -26,12 +26,13 @@ export const clientOf = (brokers: readonly string[]): Kafka =>
 export const topicOf = (prefix: string, feed: FeedName): string => `${prefix}.${feedKey(feed).replace('/', '.')}`;
 
 /**
- * The feeds written without transactions, the alternative to KafkaFeedWriter that it is measured against: plain sends, and a
- * consumer of everything that it writes. What is read of a key behind its newest value and is older was written by a superseded
- * writer; the newest is written again at once. A newest that was not read back yet still comes behind it, so nothing is to do.
+ * Writes the feeds without transactions, as the alternative that is compared with KafkaFeedWriter: plain sends, and a consumer of
+ * everything that it writes. If it reads an older record of a key after the newest one, a superseded writer wrote that record,
+ * and the newest is written again at once. If the newest was not read back yet, it still comes after the older one, so nothing
+ * needs to be done.
  *
- * The newest message of every key is held in memory. Real use would ask the fold for it, would have to follow topics made later, and
- * to bound a call by what one record batch may have.
+ * The newest message of every key is kept in memory. A real implementation would ask the fold for it, follow topics that are made
+ * later, and bound a call by the size of a record batch.
  */
 export class ReadBackWriter {
   readonly #kafka: Kafka;
@@ -47,11 +48,14 @@ export class ReadBackWriter {
   constructor(brokers: readonly string[], prefix: string) {
     this.#kafka = clientOf(brokers);
     this.#prefix = prefix;
-    // One request after the other, or a retry would change the order within a topic.
+    // One request at a time, because otherwise a retry would change the order within a topic.
     this.#producer = this.#kafka.producer({ maxInFlightRequests: 1, allowAutoTopicCreation: false });
   }
 
-  /** With `known`, what every key should be at last, the topics are read from their start and made right first. */
+  /**
+   * If `known` is given, it is the intended last record of every key; the topics are then first read from their start and
+   * corrected.
+   */
   async open(feeds: readonly FeedName[], known?: readonly FeedBatch[]): Promise<void> {
     const topics = feeds.map((feed) => topicOf(this.#prefix, feed));
     for (const topic of topics) this.#topics.set(topic, { keys: new Map(), sent: 0 });
@@ -85,7 +89,7 @@ export class ReadBackWriter {
     );
   }
 
-  /** Resolves when all that is acknowledged by now has been read back. */
+  /** Resolves when everything that is acknowledged by now has been read back. */
   async caughtUp(): Promise<void> {
     const goals = [...this.#topics].map(([topic, { sent }]) => ({ topic, sent }));
     while (goals.some(({ topic, sent }) => this.#tail!.next.get(topic)! < sent)) {

@@ -20,7 +20,7 @@ const LOOK_EVERY_MS = 5;
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The real process on a directory that it finds. */
+/** The real process on an existing directory. */
 class Started {
   readonly child: ChildProcess;
   readonly lines: Line[] = [];
@@ -51,14 +51,14 @@ class Started {
     });
   }
 
-  /** Its address, and the seconds from its start until /readyz said ready. */
+  /** The address of the process, and the seconds from its start until /readyz reported ready. */
   async ready(): Promise<{ readonly url: string; readonly seconds: number }> {
     const url = String((await this.said('the NVA listens'))['url']);
     while (!(await fetch(`${url}/readyz`)).ok) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     return { url, seconds: (performance.now() - this.from) / 1_000 };
   }
 
-  /** Seconds that its main thread has computed. */
+  /** Processor time of its main thread in seconds. */
   async computed(): Promise<number> {
     this.child.kill('SIGUSR2');
     return Number((await this.said('main thread'))['seconds']);
@@ -71,7 +71,7 @@ class Started {
   }
 }
 
-/** Answer times of a cheap request, ms, for as long as `until` takes. */
+/** Answer times of a cheap request in ms, until `until` settles. */
 async function answerTimes(url: string, until: Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
   const over = new AbortController();
@@ -107,7 +107,7 @@ export const restartSuite: Suite = {
     let nva = new Started(dataDir);
     try {
       const replayed = await nva.ready();
-      // The start has folded more than SNAPSHOT_EVERY_EVENTS, so that it takes a snapshot as soon as it serves.
+      // The start has folded more than SNAPSHOT_EVERY_EVENTS, so it takes a snapshot as soon as it serves.
       const taking = nva.said('a snapshot is written');
       const meanwhile = await answerTimes(replayed.url, taking);
       const { bytes, ms, longestPauseMs } = (await taking) as {

@@ -17,10 +17,10 @@ const CHANGES = 30_000;
 const ROUNDS = 3;
 const APPENDS_PER_CALL = 4_096;
 const LIMIT_MS = 60_000;
-/** Shards of each distributor, by how many there are. */
+/** Shards of each distributor, for one and for two distributors. */
 const SHARDS = [['0-63'], ['0-31', '32-63']];
 
-/** With the stand-in of EventStoreDB in a process of its own, empty. */
+/** Runs the action with an empty stand-in of EventStoreDB in a separate process. */
 export async function withEventStore<T>({ directory }: Pick<BenchContext, 'directory'>, action: (url: string) => Promise<T>): Promise<T> {
   const eventStore = await StandInProcess.start(await mkdtemp(join(directory, 'event-store-')));
   try {
@@ -40,7 +40,7 @@ async function appendAll(store: EventStore, events: readonly NvaEvent[]): Promis
   }
 }
 
-/** Commands a second of so many registrars together, each asked over a connection of its own. */
+/** Commands per second of this number of registrars together, each with its own connection. */
 async function registrars(context: BenchContext, url: string, count: number, from: number): Promise<number> {
   const env = { EVENTSTORE_URL: url, EVENTSTORE_PREFIX: `r${from}-`, SNAPSHOT_EVERY_EVENTS: '0' };
   const running: NvaProcess[] = [];
@@ -52,7 +52,7 @@ async function registrars(context: BenchContext, url: string, count: number, fro
       );
     }
     await sendAll(running[0]!.url, foundationLines(WORKLOAD));
-    // So that all have folded it.
+    // This makes all of them fold it.
     for (const [i, one] of running.entries())
       await sendAll(
         one.url,
@@ -74,7 +74,7 @@ async function registrars(context: BenchContext, url: string, count: number, fro
   }
 }
 
-/** The adapter alone: the same events, made before, to the same event store. */
+/** The adapter alone: the same events, made before, appended to the same event store. */
 async function appends(url: string, from: number): Promise<number> {
   const store = await EventStoreDbEventStore.open({ url, prefix: `a${from}-`, codec: createEventCodec(), clock: systemClock });
   const events = Array.from({ length: COMMANDS }, (_, i) => attached(WORKLOAD, i));
@@ -109,12 +109,15 @@ export const registrarsSuite: Suite = {
     }),
 };
 
-/** Changes a second of distributors that have these shards: they are stopped while the log grows, and timed from when they go on. */
+/**
+ * Changes per second of distributors with these shards. They are stopped while the log grows; the clock starts when they
+ * continue.
+ */
 async function distributors(context: BenchContext, url: string, shards: readonly string[], prefix: string): Promise<number> {
   const store = await EventStoreDbEventStore.open({ url, prefix: `${prefix}-`, codec: createEventCodec(), clock: systemClock });
   const running: NvaProcess[] = [];
   try {
-    // One tenant system a VN, so that topics are there before the clock starts.
+    // One tenant system in each VN, so that the topics exist before the clock starts.
     await appendAll(store, [
       ...foundation(WORKLOAD),
       ...Array.from({ length: WORKLOAD.vns * WORKLOAD.nves }, (_, i) => attached(WORKLOAD, i)),

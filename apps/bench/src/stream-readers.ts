@@ -4,7 +4,7 @@ import { isMainThread, workerData } from 'node:worker_threads';
 const READ_LIMIT_MS = 120_000;
 const COMPLETE = Buffer.from('event: snapshot-complete');
 
-/** A reader of the feed of VN 1, on a socket of its own. */
+/** A reader of the feed of VN 1, on its own socket. */
 export function follow(url: string): Socket {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);

@@ -14,10 +14,13 @@ const SILENT_READERS = 80;
 const READERS = 20;
 const HEARTBEAT_EVERY_MS = 10;
 const QUIET_MS = 5_000;
-/** The silent ones are left so long to take what their sockets hold. */
+/** How long the silent readers have to take what their sockets hold. */
 const SETTLE_MS = 8_000;
 
-/** Readers that read a whole snapshot as fast as it comes, on a thread of their own: what they cost is not to be taken for the server's. */
+/**
+ * Reads whole snapshots as fast as they come, in a separate thread, so that the cost of the readers does not count as the
+ * server's.
+ */
 async function readWhole(url: string): Promise<void> {
   const thread = new Worker(new URL('./stream-readers.ts', import.meta.url), {
     workerData: { url, readers: READERS },
@@ -27,7 +30,7 @@ async function readWhole(url: string): Promise<void> {
   if (code !== 0) throw new Error('a reader did not get a whole snapshot in time');
 }
 
-/** Answer times of heartbeats, ms, for as long as `until` takes. */
+/** Answer times of heartbeats in ms, until `until` settles. */
 async function heartbeats(url: string, until: Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
   const over = new AbortController();

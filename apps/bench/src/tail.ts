@@ -7,18 +7,18 @@ const MAX_BYTES_PER_FETCH = 16 * 1024 * 1024;
 
 export interface TailOptions {
   readonly topics: readonly string[];
-  /** Where reading starts: what is there already, or only what comes. */
+  /** Where reading starts: at the existing records, or only at new ones. */
   readonly from: 'start' | 'end';
   readonly records: (topic: string, messages: readonly KafkaMessage[]) => void;
-  /** Nothing more comes. */
+  /** Called on a failure; nothing more is delivered. */
   readonly failed: (cause: Error) => void;
 }
 
-/** Bare kafkajs following topics, uncommitted records included, with the bounds that the library's followers have. */
+/** Bare kafkajs that follows topics, including uncommitted records, with the same bounds as the library's followers. */
 export class Tail {
   /** Offset to read next, by topic. */
   readonly next = new Map<string, number>();
-  /** Where the topics ended when it started. */
+  /** Where the topics ended at the start. */
   readonly ends = new Map<string, number>();
   readonly #consumer: Consumer;
 
@@ -26,7 +26,7 @@ export class Tail {
     this.#consumer = consumer;
   }
 
-  /** Resolves when it fetches: whatever is written from then on is delivered. */
+  /** Resolves when the consumer fetches: records written from then on are delivered. */
   static async start(kafka: Kafka, { topics, from, records, failed }: TailOptions): Promise<Tail> {
     const consumer = kafka.consumer({
       groupId: `bench-${randomUUID()}`,

@@ -1,6 +1,6 @@
 /**
- * Loaded into a process that is measured: on SIGUSR2 it says what its main thread has computed so far, which is the same whoever
- * else uses the machine.
+ * Loaded into a measured process: on SIGUSR2 it prints the processor time of its main thread so far, which does not depend on
+ * other load of the machine.
  */
 process.on('SIGUSR2', () => {
   const { user, system } = process.threadCpuUsage();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Audit, NvaEvent } from '@nva/codec';
 import { nveStream, tsStream, vnStream } from '@nva/identifiers';
 
-/** The network that is measured: `vns` L3 VNs, `nves` NVEs, tenant systems of one binding each spread over both. */
+/** The measured network: `vns` L3 VNs, `nves` NVEs, and tenant systems with one binding each, spread over both. */
 export interface Workload {
   readonly vns: number;
   readonly nves: number;
@@ -11,7 +11,7 @@ export interface Workload {
 const hex = (byte: number): string => (byte & 255).toString(16).padStart(2, '0');
 export const macOf = (i: number): string => `02:00:${hex(i >> 24)}:${hex(i >> 16)}:${hex(i >> 8)}:${hex(i)}`;
 export const ipOf = (i: number): string => `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
-/** Of the range for benchmarks (RFC 2544): each NVE has its own. */
+/** An address of the range for benchmarks (RFC 2544); each NVE has its own. */
 export const underlayOf = (n: number): string => `198.18.${(n >> 8) & 255}.${n & 255}`;
 export const nveIdOf = (n: number): string => `nve-${n}`;
 export const tsIdOf = (i: number): string => `vm-${i}-eth0`;
@@ -54,7 +54,7 @@ export function foundation({ vns, nves }: Workload): NvaEvent[] {
   ];
 }
 
-/** The attach of tenant system i, as the registrar records it. */
+/** The attach of tenant system i, in the form that the registrar records. */
 export function attached({ vns, nves }: Workload, i: number): NvaEvent {
   const v = i % vns;
   return {
