@@ -320,7 +320,7 @@ export class Dispatcher {
 
 type ForwardedAnswer = { readonly status: number } & Readonly<Record<string, unknown>>;
 
-/** Removes the line number, which is not the caller's. */
+/** Removes the line number: it counts the lines of the forwarded request, not of the caller. */
 function withoutLine(answer: ForwardedAnswer): ForwardedAnswer {
   const { line: _line, ...forwarded } = answer;
   return forwarded as ForwardedAnswer;

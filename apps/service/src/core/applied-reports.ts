@@ -63,8 +63,9 @@ export class AppliedReports {
 
   /**
    * Takes reports about VNs that the NVE is in. The report about a VN that the NVE has left is kept, without a verdict, as long
-   * as every heartbeat names the VN: until then the NVE keeps its right to read that VN. A report about any other VN is dropped,
-   * whether the VN exists or not. `ahead`: the VNs whose reports are beyond the head of the log, which only the log can tell.
+   * as every heartbeat names the VN: the NVE's right to read the VN is withdrawn only after that. A report about any other VN is
+   * dropped, whether the VN exists or not. `ahead`: the VNs whose reports are beyond the head of the log, which only the log can
+   * tell.
    */
   take(nveId: string, applied: readonly Applied[], ahead: ReadonlySet<number> = new Set()): void {
     const before = this.of(nveId);

@@ -1,6 +1,6 @@
 import type { Position } from '@nva/ports';
 
-/** Events between two kept positions: at most so many events does a reader skip before the one that it was asked for. */
+/** Number of events between two kept positions: the most that a reader must skip to reach the requested event. */
 const EVERY_EVENTS = 512;
 /** Maximum number of kept positions, 16 MiB; beyond it, every second one is dropped. */
 const MAX_POSITIONS = 2_097_152;

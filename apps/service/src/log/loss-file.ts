@@ -20,7 +20,7 @@ export interface KeptLoss {
   readonly loss: LogLoss | null;
   /**
    * Not null once the acceptance has begun. `acknowledged` is the last position that was acknowledged according to the log's own
-   * marker, null if the marker was not asked; `log` is the UUID that the log is given.
+   * marker; null if the marker was not read. `log` is the UUID that the log is given.
    */
   readonly accepting: { readonly acknowledged: Position | null; readonly log?: string } | null;
 }

@@ -80,8 +80,8 @@ export async function assertNoOtherLogHere(
 }
 
 /**
- * Needs no open feeds. Rejects with LogEndLost if the feeds on Kafka are ahead of the log. Resolves, after a log line, if the
- * brokers do not answer in time.
+ * Works before the feeds are opened. Rejects with LogEndLost if the feeds on Kafka are ahead of the log. Resolves, after a log
+ * line, if the brokers do not answer in time.
  */
 export async function assertFeedsWithin(config: NvaConfig, store: EventStore, clock: Clock, logger: Logger): Promise<void> {
   if (config.kafkaBrokers.length === 0) return;

@@ -34,7 +34,10 @@ export interface LossWatchOptions {
   readonly file: LossFile;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Checks the marks that this NVA itself keeps of the log elsewhere, also in VN `vnid`; rejects with LogEndLost. */
+  /**
+   * Checks the marks that this NVA itself keeps of the log elsewhere, including the feed of VN `vnid` unless that is null;
+   * rejects with LogEndLost.
+   */
   readonly look: (vnid: number | null) => Promise<void>;
   readonly failed: (cause: unknown) => void;
 }

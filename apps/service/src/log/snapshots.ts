@@ -20,7 +20,7 @@ export function snapshotDirectory({ dataDir }: NvaConfig, { roles, clock, logger
 
 /**
  * The snapshot from which the process can continue. The snapshots were checked against the log before (`assertSnapshotsWithin`).
- * null means that the whole log must be replayed, which a log line tells.
+ * null means that the whole log must be replayed; a log line says so.
  */
 export async function restored(directory: SnapshotDirectory, store: EventStore, { roles, logger }: Surroundings): Promise<Restored | null> {
   const head = await store.head();

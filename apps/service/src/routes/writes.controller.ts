@@ -278,7 +278,10 @@ function checkJson(body: unknown, request: FastifyRequest): void {
 /** Reads a whole number in a query. As in a body, the field decides whether it may be negative. */
 const wholeNumber = (text: string): unknown => (/^-[1-9]\d{0,15}$/.test(text) ? Number(text) : numeral(text));
 
-/** The fields of a DELETE: from its query, as JSON values of a body; or from a body if there is one. */
+/**
+ * The fields of a DELETE, as those of a body: from its query, with JSON values, and from its body if it has one. Throws Refusal
+ * if a field is in both.
+ */
 function told(query: Queries, body: unknown): unknown {
   const inQuery = Object.fromEntries(
     Object.entries(query).map(([name, value]) => [name, value === 'true' ? true : value === 'false' ? false : wholeNumber(value)]),
