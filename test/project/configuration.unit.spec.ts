@@ -50,8 +50,9 @@ describe('the table of variables', () => {
     );
     const naming = (pattern: RegExp): string[] => product.filter((file) => pattern.test(readFileSync(join(root, file), 'utf8')));
     expect(naming(/\benv\[/).filter((file) => file.startsWith('apps/service/'))).toEqual(['apps/service/src/config/environment.ts']);
-    // The demo and the bench start processes of their own, and take a broker by hand.
-    expect(naming(/\bprocess\.env\b/).filter((file) => !/^apps\/(?:bench|demo)\//.test(file))).toEqual(['apps/service/src/process/run.ts']);
+    // What starts processes passes it on; demo and bench also take a broker by hand.
+    const passesItOn = /^(?:apps\/(?:bench|demo)|libs\/processes)\//;
+    expect(naming(/\bprocess\.env\b/).filter((file) => !passesItOn.test(file))).toEqual(['apps/service/src/process/run.ts']);
   });
 
   it.each(NAMES)('says of %s in sentences what it means, and has a default that is taken', (name) => {

@@ -128,7 +128,7 @@ describe('a right to a VN', () => {
     'ten grace times have gone by': (kept) => kept.passes(9 * GRACE_MS),
     'the VN is long gone': ({ rights }) => rights.revokeAll(1),
   });
-  /** Whether it is there, waits to be revoked, and is there after a try, after a grace time, and long after if no heartbeat names the VN. */
+  /** Is it there, does it wait to be revoked, is it there a try later, a grace time later, and long after without heartbeats? */
   const then = meanings(table, ['then it is'], {
     'lacking': [false, 0, true, true, true],
     'due and there': [true, 0, true, true, true],
@@ -159,9 +159,9 @@ describe('a VN whose rights are kept', () => {
   const cannot = (kept: Kept): Promise<void> => ((kept.refuses = 'grants'), kept.rights.grantOrWithhold([A_TO_VN]));
   const looks = (refuses: Kept['refuses']) => (kept: Kept) => ((kept.refuses = refuses), kept.passes(LATER_MS));
   const given = meanings<() => Promise<Kept>>(table, ['the VN is'], {
-    open: () => after(joined),
-    withheld: () => after(joined, cannot),
-    released: () => after(joined, cannot, looks('nothing')),
+    open: () => after(start, joined),
+    withheld: () => after(start, joined, cannot),
+    released: () => after(start, joined, cannot, looks('nothing')),
   });
   const happens = meanings<(kept: Kept) => void | Promise<void>>(table, ['what happens'], {
     'every right can be granted': ({ rights }) => rights.grantOrWithhold([A_TO_VN, B_TO_VN]),

@@ -303,7 +303,11 @@ export class Dispatcher {
   }
 
   /** Tries the owner of the group first. */
-  async #forward(group: RegistrarGroup, lines: readonly Line[], { authorization, correlationId }: RequestContext): Promise<readonly Result[]> {
+  async #forward(
+    group: RegistrarGroup,
+    lines: readonly Line[],
+    { authorization, correlationId }: RequestContext,
+  ): Promise<readonly Result[]> {
     const owner = this.#replica.network.oracles.get(group.name)?.url;
     const urls = owner === undefined ? group.urls : [owner, ...group.urls.filter((url) => url !== owner)];
     try {

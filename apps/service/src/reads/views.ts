@@ -47,9 +47,9 @@ const conflictsOf = (ts: FoldedTs, { vnid, ip }: FoldedBinding): readonly Confli
 
 export const isConflicted = (ts: FoldedTs, binding: FoldedBinding): boolean => conflictsOf(ts, binding).length > 0;
 
-/** A connection that is withheld because another tenant system holds one of its addresses (X2). */
-export function withheldBody(ts: FoldedTs, connection: Connection): unknown {
-  const { bid, vlan, ip } = connection;
+/** A binding that is withheld because another tenant system holds one of its addresses (X2). */
+export function withheldBody(ts: FoldedTs, binding: FoldedBinding): unknown {
+  const { bid, vlan, ip } = binding;
   const { tsId, mac, attachments } = ts.state;
   return {
     tsId,
