@@ -132,6 +132,14 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         expect(await store.append([fresh('a')])).toMatchObject([{ revision: 0 }]);
       });
 
+      it('keeps the order of appends, within a call and from call to call, if it says so', async () => {
+        const calls = Array.from({ length: 50 }, (_, i) => [fresh(`a-${i}`), fresh(`b-${i}`)]);
+        await Promise.all(calls.map((call) => store.append(call)));
+        const landed = ids(await allOf(store));
+        if (store.keepsOrder) expect(landed).toEqual(idsOf(calls.flat()));
+        else expect(landed.toSorted()).toEqual(idsOf(calls.flat()).toSorted());
+      });
+
       it('takes a call of no appends', async () => {
         expect(await store.append([])).toEqual([]);
       });

@@ -335,6 +335,10 @@ describe('a caller that is ahead of this process, and not of the log', () => {
       return this.#store.logId;
     }
 
+    get keepsOrder(): boolean {
+      return this.#store.keepsOrder;
+    }
+
     async *subscribe(
       options: Parameters<EventStore['subscribe']>[0],
     ): ReturnType<EventStore['subscribe']> extends AsyncIterable<infer T> ? AsyncGenerator<T> : never {

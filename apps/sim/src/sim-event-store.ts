@@ -24,6 +24,7 @@ const MAX_SYNC_MS = 12;
 /** The log as one process reaches it. */
 export class SimEventStore implements EventStore {
   readonly logId: string;
+  readonly keepsOrder: boolean;
   readonly #log: SimLog;
   readonly #world: World;
   readonly #life: Life;
@@ -33,6 +34,7 @@ export class SimEventStore implements EventStore {
 
   constructor(log: SimLog, world: World, life: Life, link: Link) {
     this.logId = log.logId;
+    this.keepsOrder = log.kind === 'embedded';
     this.#log = log;
     this.#world = world;
     this.#life = life;

@@ -45,6 +45,7 @@ const unused = (): never => {
 };
 async function* neverRenewed(): AsyncGenerator<RecordedEvent> {}
 const store: EventStore = {
+  keepsOrder: true,
   logId: task.logId,
   subscribe,
   checkpointAt: String,

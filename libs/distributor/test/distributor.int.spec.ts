@@ -379,6 +379,7 @@ function laggingBehind(store: EventStore, position: number, later: Promise<void>
   }
   return {
     logId: store.logId,
+    keepsOrder: store.keepsOrder,
     append: (appends) => store.append(appends),
     readStream: (stream, options) => store.readStream(stream, options),
     readAll: (options) => store.readAll(options),

@@ -63,6 +63,8 @@ interface Parts {
  */
 export class SqliteEventStore implements EventStore {
   readonly logId: string;
+  /** One writer appends call after call. */
+  readonly keepsOrder = true;
   readonly #directory: LogDirectory;
   readonly #writer: WorkerClient<WriterRequest, unknown>;
   readonly #reader: LogReader;

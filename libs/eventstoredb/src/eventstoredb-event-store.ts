@@ -55,6 +55,8 @@ export interface EventStoreDbOptions extends Partial<EventStoreDbLimits> {
  */
 export class EventStoreDbEventStore implements EventStore {
   readonly logId: string;
+  /** An append that met a node which is not the leader, or lost its connection, is sent again behind later ones. */
+  readonly keepsOrder = false;
   readonly #connection: Connection;
   readonly #appends: Appends;
   readonly #reads: Reads;

@@ -95,6 +95,12 @@ export interface EventStore {
   /** Absent if the log is in this process, which needs no leader. */
   readonly leader?: Leader | undefined;
 
+  /**
+   * Whether appends come to stand in the log in the order in which they were given. If not, an append may come to stand before one
+   * that was given earlier, in the same call or before it, unless the earlier one has been answered.
+   */
+  readonly keepsOrder: boolean;
+
   append(appends: readonly StreamAppend[]): Promise<readonly AppendResult[]>;
 
   /** Events of one stream from `fromRevision` on, oldest first; nothing for a stream that does not exist. */

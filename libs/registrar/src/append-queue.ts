@@ -113,6 +113,11 @@ export class AppendQueue<W extends Write> {
     return this.#areIdle(streams) ? Promise.resolve() : new Promise((resolve) => this.#waiting.push({ streams, resolve }));
   }
 
+  /** Whether nothing of this stream is on its way, or waits to be sent. */
+  isIdle(stream: string): boolean {
+    return this.#areIdle([stream]);
+  }
+
   #areIdle(streams: readonly string[], queued = this.#queuedStreams()): boolean {
     return !streams.some((stream) => this.#busy.has(stream) || queued.has(stream));
   }

@@ -68,6 +68,11 @@ export class Overlay implements TenantSystemNames, PendingWork {
     return this.#pending.size;
   }
 
+  /** Whether the fold has not passed everything of a stream that is on its way into the log. */
+  isPending(stream: string): boolean {
+    return this.#pending.has(stream);
+  }
+
   stream(stream: string): StreamState {
     return this.#pending.get(stream) ?? this.#folded(stream);
   }

@@ -10,7 +10,7 @@ import {
   type TenantSystemCommand,
 } from '@nva/domain';
 import { foldedOf } from '@nva/fold';
-import { Refusal, tsNameFor, tsNameOf, tsStream } from '@nva/identifiers';
+import { Refusal, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
 import { randomIds, type Clock, type EventStore, type Ids, type Logger, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
 import { actorOf, authorize, type Caller } from './access.ts';
@@ -218,9 +218,24 @@ export class Registrar {
       return { outcome: this.#afterWaits(request, decisions, [stream, toStream ?? stream]), recorded: true };
     if (command.type === 'attach' && this.#overlay.isNamedOnTrust(stream, command.tsId))
       return { outcome: this.#afterWaits(request, decisions, [tsStream(command.tsId)]), recorded: true };
+    const vns = this.#vnsOnTheirWay(command, batch);
+    if (vns.length > 0) return { outcome: this.#afterWaits(request, decisions, vns), recorded: true };
     const decided = { request, stream, decisions };
     const written = toStream === null ? this.#decideOne(decided, audit, batch) : this.#decidePassing(decided, toStream, audit, batch);
     return { outcome: written ?? this.#unchanged(command, stream, toStream), recorded: written !== null };
+  }
+
+  /**
+   * The streams of VNs that the bindings of a command are in, and of which an event is on its way into a log that keeps no order. A
+   * binding whose event came to stand before its VN's would be orphaned.
+   */
+  #vnsOnTheirWay(command: Command, batch: readonly Written[]): readonly string[] {
+    if (this.#store.keepsOrder) return [];
+    const lines = 'bindings' in command ? (command.bindings ?? []) : command.type === 'registerBinding' ? [command] : [];
+    const streams = new Set(lines.flatMap(({ vnid }) => (vnid === undefined ? [] : [vnStream(vnid)])));
+    return [...streams].filter(
+      (stream) => this.#overlay.isPending(stream) && (batch.some((written) => written.stream === stream) || !this.#appends.isIdle(stream)),
+    );
   }
 
   /** null if there is nothing to record. */

@@ -56,6 +56,10 @@ export class MeasuredEventStore implements EventStore {
     return this.#store.logId;
   }
 
+  get keepsOrder(): boolean {
+    return this.#store.keepsOrder;
+  }
+
   get leader(): Leader | undefined {
     return this.#store.leader;
   }

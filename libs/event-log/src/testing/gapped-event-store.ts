@@ -40,6 +40,7 @@ export interface GappedEventStoreOptions {
  */
 export class GappedEventStore implements EventStore {
   readonly logId: string = randomIds.uuid();
+  readonly keepsOrder = false;
   readonly #codec: EventCodec;
   readonly #random: Seeded;
   readonly #log: Kept[] = [];
