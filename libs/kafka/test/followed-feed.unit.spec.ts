@@ -71,10 +71,10 @@ class Followed {
 }
 
 /** Where its reading begins, and the first batch tells the first end. */
-const readTo = async (it: Followed, end: number): Promise<Followed> => {
-  await it.comes();
-  it.feed.progress(it.feed.next, end);
-  return it;
+const readTo = async (followed: Followed, end: number): Promise<Followed> => {
+  await followed.comes();
+  followed.feed.progress(followed.feed.next, end);
+  return followed;
 };
 
 describe('a feed that is followed', () => {
