@@ -90,11 +90,18 @@ export class KafkaFeedUnderTest {
     });
   }
 
-  /** Deleted, and made again at once with the right configuration. */
-  async madeAnew(topic: string): Promise<void> {
+  /** Deleted where nobody makes it again. Resolves when the broker knows it: a moment before, it would still take a record for it. */
+  async gone(topic: string): Promise<void> {
     await this.admin(async (admin) => {
       await admin.deleteTopics({ topics: [topic] });
       await until('the topic is gone', async () => ((await admin.listTopics()).includes(topic) ? 'still there' : null));
+    });
+  }
+
+  /** Deleted, and made again at once with the right configuration. */
+  async madeAnew(topic: string): Promise<void> {
+    await this.gone(topic);
+    await this.admin(async (admin) => {
       await makeTopics(admin, [
         { topic, numPartitions: 1, configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })) },
       ]);

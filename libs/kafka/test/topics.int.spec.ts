@@ -104,7 +104,7 @@ describe('topics', () => {
   it('that went are made again by the next ensure, once a publish has failed', async () => {
     await writer.ensure([vn(5), vn(69)]);
     await writer.publish([{ feed: vn(5), records: [member('a', 1)] }]);
-    await feed.admin((admin) => admin.deleteTopics({ topics: [`${feed.prefix}.vn.5`] }));
+    await feed.gone(`${feed.prefix}.vn.5`);
     // Of the same shard, and so in one transaction.
     const both = writer.publish([
       { feed: vn(5), records: [member('a', 2)] },
@@ -149,7 +149,7 @@ describe('a topic that is deleted and made again by somebody else', () => {
     await writer.ensure([vn(5), vn(6), vn(7), nve('n1')]);
     expect(await writer.look()).toEqual([]);
     await again(`${feed.prefix}.vn.5`);
-    await feed.admin((admin) => admin.deleteTopics({ topics: [`${feed.prefix}.nve.n1`] }));
+    await feed.gone(`${feed.prefix}.nve.n1`);
     const told = async (): Promise<unknown[]> => (await writer.look()).map(({ feed: name, trouble }) => [name, trouble]);
     await until('both are told', async () => ((await told()).length === 2 ? null : 'not yet'));
     expect(await told()).toEqual([
