@@ -89,7 +89,10 @@ export class NodeProcess {
 
   /** Calls with every line of standard output, from now on, that is a JSON object, as the services write them. */
   onEntry(listener: (entry: Readonly<Record<string, unknown>>) => void): void {
-    this.#lines.on('line', (line) => line.startsWith('{') && listener(JSON.parse(line) as Readonly<Record<string, unknown>>));
+    this.#lines.on('line', (line) => {
+      const entry = entryIn(line);
+      if (entry) listener(entry);
+    });
   }
 
   /** Where it listens, by its own words (`url`). Rejects, with the last that it wrote, if it ends before it says so. */
@@ -117,6 +120,16 @@ export class NodeProcess {
   kill(): Promise<Exit> {
     this.signal('SIGKILL');
     return this.exited;
+  }
+}
+
+/** null for a line that is no JSON object: a process that is killed may have written half of one. */
+function entryIn(line: string): Readonly<Record<string, unknown>> | null {
+  if (!line.startsWith('{')) return null;
+  try {
+    return JSON.parse(line) as Readonly<Record<string, unknown>>;
+  } catch {
+    return null;
   }
 }
 

@@ -9,7 +9,9 @@ const STAYS = 'setInterval(() => {}, 1000);';
 
 describe('a process of Node', () => {
   it('tells where it listens, by its own words, and every JSON object that it writes', async () => {
-    const process = script(`console.log('no JSON'); console.log('{"a":1}'); console.log('{"url":"http://x"}'); ${STAYS}`);
+    const process = script(
+      `console.log('no JSON'); console.log('{"half'); console.log('{"a":1}'); console.log('{"url":"http://x"}'); ${STAYS}`,
+    );
     const entries: unknown[] = [];
     process.onEntry((entry) => entries.push(entry));
     expect(await process.url()).toBe('http://x');
