@@ -10,7 +10,8 @@ const MAX_CLAIM_AGE_MS = 120_000;
 /**
  * An archive of the classes that a broker loads (Java's «class data sharing»). With it, a start costs a third of the processor time.
  * There is one under .cache for each Java and each version of Kafka. The first caller has it made: `start` runs a broker with the
- * flags that it is given, in the folder that it is given, and ends it by SIGTERM. Callers that come meanwhile get null and go without.
+ * flags that it is given, in the folder that it is given, and ends it by SIGTERM. Callers that come meanwhile get null and go without,
+ * as all do with a Java that makes no archives.
  */
 export async function classArchive(
   { banner }: Java,
@@ -19,6 +20,7 @@ export async function classArchive(
   const archive = join(KAFKA_CACHE, `${KAFKA_VERSION}-${createHash('sha256').update(banner).digest('hex').slice(0, 12)}.jsa`);
   if (existsSync(archive)) return archive;
   const claim = `${archive}.claimed`;
+  await mkdir(KAFKA_CACHE, { recursive: true });
   if (!(await take(claim))) return null;
   const home = await mkdtemp(join(KAFKA_CACHE, 'partial-'));
   try {
@@ -26,6 +28,9 @@ export async function classArchive(
     await start([`-XX:ArchiveClassesAtExit=${made}`], home);
     await rename(made, archive);
     return archive;
+  } catch {
+    // A broker needs none. What keeps brokers from starting at all is told by the next start.
+    return null;
   } finally {
     await rm(home, { recursive: true, force: true });
     await rmdir(claim);
