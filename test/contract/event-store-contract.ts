@@ -271,9 +271,28 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         expect((await collect(store.readAllBackwards())).flat()).toHaveLength(MANY_EVENTS);
       });
 
+      it('reads the event at its very position, and none anywhere else', async () => {
+        await store.append(Array.from({ length: 700 }, (_, i) => fresh(`s-${i}`, NO_STREAM, 1 + (i % 3))));
+        const all = (await allOf(store)).map(plain);
+        const head = all.at(-1)!.position;
+        const taken = new Set(all.map(({ position }) => position));
+        for (const index of [0, 1, 254, 255, 256, 699, 700, all.length - 1])
+          expect(plain((await store.readAt(all[index]!.position))!), `event ${index}`).toEqual(all[index]);
+        const beside = all.flatMap(({ position }, index) => (index % 100 === 0 ? [position - 1, position + 1] : []));
+        for (const position of [0, head + 1, head + 1_000_000, ...beside.filter((number) => !taken.has(number))])
+          expect(await store.readAt(position), `at ${position}`).toBeNull();
+        const { position } = appended((await store.append([fresh('next', NO_STREAM, 2)]))[0]);
+        expect(await store.readAt(position)).toMatchObject({ stream: 'next', revision: 1 });
+      });
+
+      it('refuses to read at what is no position', async () => {
+        for (const position of [-1, 0.5, Number.NaN]) await expect(store.readAt(position), `at ${position}`).rejects.toThrow(RangeError);
+      });
+
       it('reads an empty log', async () => {
         expect(await allOf(store)).toEqual([]);
         expect(await collect(store.readAllBackwards())).toEqual([]);
+        expect(await store.readAt(1)).toBeNull();
         const { position, checkpoint } = await store.head();
         expect(position).toBe(0);
         expect(await allOf(store, { after: checkpoint })).toEqual([]);
@@ -307,6 +326,7 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
         await expect(collect(store.readAllBackwards())).rejects.toThrow(StoreUnavailable);
         await expect(collect(store.subscribe({ signal: new AbortController().signal }))).rejects.toThrow(StoreUnavailable);
         await expect(store.head()).rejects.toThrow(StoreUnavailable);
+        await expect(store.readAt(1)).rejects.toThrow(StoreUnavailable);
         await store.close();
       });
 

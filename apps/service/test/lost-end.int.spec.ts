@@ -352,6 +352,7 @@ describe('a caller that is ahead of this process, and not of the log', () => {
     readStream: EventStore['readStream'] = (stream, options) => this.#store.readStream(stream, options);
     readAll: EventStore['readAll'] = (options) => this.#store.readAll(options);
     readAllBackwards: EventStore['readAllBackwards'] = (options) => this.#store.readAllBackwards(options);
+    readAt: EventStore['readAt'] = (position) => this.#store.readAt(position);
     checkpointAt: EventStore['checkpointAt'] = (position) => this.#store.checkpointAt(position);
     head: EventStore['head'] = () => this.#store.head();
     close: EventStore['close'] = () => this.#store.close();

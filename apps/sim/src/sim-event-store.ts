@@ -84,6 +84,11 @@ export class SimEventStore implements EventStore {
     for (let from = 0; from < all.length; from += BATCH_EVENTS) yield all.slice(from, from + BATCH_EVENTS);
   }
 
+  async readAt(position: Position): Promise<RecordedEvent | null> {
+    await this.#answer(null);
+    return position > this.#log.head ? null : (this.#log.events.find((recorded) => recorded.position === position) ?? null);
+  }
+
   async *subscribe({
     after,
     signal,

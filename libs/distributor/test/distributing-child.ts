@@ -54,6 +54,7 @@ const store: EventStore = {
   readStream: neverRenewed,
   readAll: unused,
   readAllBackwards: unused,
+  readAt: unused,
   close: unused,
 };
 

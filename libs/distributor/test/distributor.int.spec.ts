@@ -384,6 +384,7 @@ function laggingBehind(store: EventStore, position: number, later: Promise<void>
     readStream: (stream, options) => store.readStream(stream, options),
     readAll: (options) => store.readAll(options),
     readAllBackwards: (options) => store.readAllBackwards(options),
+    readAt: (at) => store.readAt(at),
     subscribe,
     checkpointAt: (at) => store.checkpointAt(at),
     head: () => store.head(),

@@ -156,6 +156,12 @@ export class SqliteEventStore implements EventStore {
     yield* this.#reads.back(before, limit);
   }
 
+  async readAt(position: Position): Promise<RecordedEvent | null> {
+    assertCount('position', position);
+    this.#assertOpen();
+    return this.#reads.at(position);
+  }
+
   async *subscribe({
     after = '0',
     signal,

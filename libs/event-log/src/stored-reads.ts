@@ -80,6 +80,15 @@ export class StoredReads {
     }
   }
 
+  /** The event at a position; null if no durable event stands there. */
+  async at(position: number): Promise<RecordedEvent | null> {
+    if (position < 1 || position > this.#commits.durable) return null;
+    const positions = Float64Array.of(position);
+    const found = await this.#answered(this.#reader.events(positions));
+    const [event] = decodeGathered(this.#codec, { ...found, positions });
+    return event!;
+  }
+
   async *#pass(after: number, upTo: number, limit: number): AsyncGenerator<RecordedEvent[], void> {
     const chunks = this.#reader.chunks(after, upTo);
     let events: RecordedEvent[] = [];

@@ -156,6 +156,12 @@ export class EventStoreDbEventStore implements EventStore {
     yield* this.#reads.allBackwards(before, limit);
   }
 
+  async readAt(position: Position): Promise<RecordedEvent | null> {
+    assertCount('position', position);
+    this.#assertOpen();
+    return this.#reads.at(position);
+  }
+
   async *subscribe({
     after = checkpointAt(0),
     signal,

@@ -133,6 +133,36 @@ export class Reads {
     connection.assertOpen();
   }
 
+  /** The event of this log at a position; null if none stands there. */
+  async at(position: Position): Promise<RecordedEvent | null> {
+    if (position <= this.#parts.logStream.createdAt.commit) return null;
+    const place = { commit: position, prepare: position };
+    for (const attempts = this.#attempts(); ;) {
+      try {
+        const resolved = await this.#oneFrom(place, attempts.leftMs);
+        this.#parts.connection.assertOpen();
+        if (!resolved?.event || !this.#parts.format.isOurs(resolved.event)) return null;
+        if (placeOf(resolved.event.position, `event ${resolved.event.revision} of «${resolved.event.streamId}»`).commit !== position)
+          return null;
+        return (await this.decode([resolved.event as ServerEvent]))[0]!;
+      } catch (error) {
+        // No record begins there.
+        if (portError(error, 'reading $all') instanceof RangeError) return null;
+        await attempts.again(error, 'reading $all');
+      }
+    }
+  }
+
+  /** The record at a place, or the next one after it; undefined at the end. */
+  async #oneFrom(place: Place, withinMs: number): Promise<AllStreamResolvedEvent | undefined> {
+    const { connection } = this.#parts;
+    const node = await connection.leader(withinMs);
+    const read = node.client.readAll({ fromPosition: toLogPosition(place), requiresLeader: true, maxCount: 1 });
+    let found: AllStreamResolvedEvent | undefined;
+    for await (const [resolved] of connection.take<AllStreamResolvedEvent>(node, read, 1)) found ??= resolved;
+    return found;
+  }
+
   #attempts(): Attempts {
     return new Attempts(this.#parts, this.#parts.limits.readDeadlineMs);
   }

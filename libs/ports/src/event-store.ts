@@ -115,6 +115,9 @@ export interface EventStore {
    */
   readAllBackwards(options?: { readonly before?: Position; readonly limit?: number }): AsyncIterable<readonly RecordedEvent[]>;
 
+  /** The event that stands at this very position; null if none does, as between two events, at 0 and beyond the head. */
+  readAt(position: Position): Promise<RecordedEvent | null>;
+
   /** Catch-up, then live, without gap or repeat, until `signal` aborts (which ends the iteration) or the store closes. */
   subscribe(options: { readonly after?: Checkpoint; readonly signal: AbortSignal }): AsyncIterable<SubscriptionMessage>;
 

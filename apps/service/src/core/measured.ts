@@ -88,6 +88,10 @@ export class MeasuredEventStore implements EventStore {
     return this.#store.readAll(options);
   }
 
+  readAt(position: Position): Promise<RecordedEvent | null> {
+    return this.#store.readAt(position);
+  }
+
   readAllBackwards(options?: { readonly before?: Position; readonly limit?: number }): AsyncIterable<readonly RecordedEvent[]> {
     return this.#store.readAllBackwards(options);
   }

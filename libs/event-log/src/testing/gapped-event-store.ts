@@ -115,6 +115,13 @@ export class GappedEventStore implements EventStore {
     }
   }
 
+  async readAt(position: Position): Promise<RecordedEvent | null> {
+    if (!Number.isSafeInteger(position) || position < 0) throw new RangeError(`a position is a whole number from 0, got ${position}`);
+    this.#assertOpen();
+    const kept = this.#log.find((other) => other.position === position);
+    return kept ? this.#recorded(kept) : null;
+  }
+
   async *subscribe({
     after,
     signal,
