@@ -1,3 +1,4 @@
+import type { Fork } from './fork.ts';
 import type { FoldedTs } from './model.ts';
 import { KeptOrder } from './ordered.ts';
 
@@ -11,12 +12,26 @@ const END_OF_ID = 0x2f;
  * address has one claimant, which is stored without a list; only contested addresses cost a list.
  */
 export class ClaimTable {
-  readonly #claims = new Map<string, FoldedTs | FoldedTs[]>();
+  readonly #claims: Map<string, FoldedTs | FoldedTs[]>;
   /** Addresses that have a list; null in the many tables without any. */
-  #contested: Set<string> | null = null;
+  #contested: Map<string, true> | null;
   /** Created when somebody first asks for it. */
   #order: KeptOrder<FoldedTs> | null = null;
-  #count = 0;
+  #count: number;
+
+  constructor(claims: Map<string, FoldedTs | FoldedTs[]> = new Map(), contested: Map<string, true> | null = null, count = 0) {
+    this.#claims = claims;
+    this.#contested = contested;
+    this.#count = count;
+  }
+
+  /** The same claims in a fork of the network. */
+  fork(fork: Fork): ClaimTable {
+    const claimants = fork.map(this.#claims, (present) =>
+      Array.isArray(present) ? present.map(fork.tenantSystem) : fork.tenantSystem(present),
+    );
+    return new ClaimTable(claimants, this.#contested && fork.map(this.#contested, () => true), this.#count);
+  }
 
   /** The number of claims of all addresses. In a table of MACs this is the number of tenant systems in the VN. */
   get count(): number {
@@ -41,7 +56,7 @@ export class ClaimTable {
     else if (Array.isArray(present)) present.push(ts);
     else {
       this.#claims.set(address, [present, ts]);
-      (this.#contested ??= new Set()).add(address);
+      (this.#contested ??= new Map<string, true>()).set(address, true);
     }
   }
 
@@ -116,7 +131,7 @@ export class ClaimTable {
 
   /** The tenant systems that claim an address whose holder is another one. */
   *withheld(): IterableIterator<FoldedTs> {
-    for (const address of this.#contested ?? []) yield* this.claimants(address).slice(1);
+    for (const address of this.#contested?.keys() ?? []) yield* this.claimants(address).slice(1);
   }
 
   /** Every tenant system that claims anything, once per address. */
@@ -130,7 +145,7 @@ export class ClaimTable {
   /** Addresses with more than one claimant, by address, for a snapshot. */
   contested(): (readonly [address: string, tsIds: readonly string[]])[] {
     if (this.#contested === null) return [];
-    return [...this.#contested].toSorted().map((address) => [address, this.claimants(address).map((ts) => ts.state.tsId)]);
+    return [...this.#contested.keys()].toSorted().map((address) => [address, this.claimants(address).map((ts) => ts.state.tsId)]);
   }
 
   #ended(ts: FoldedTs): void {

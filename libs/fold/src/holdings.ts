@@ -1,4 +1,5 @@
 import type { TenantSystem } from '@nva/domain';
+import type { Fork } from './fork.ts';
 
 /** What a tenant has: attached tenant systems, their bindings, living VNs. */
 export interface Holding {
@@ -9,7 +10,16 @@ export interface Holding {
 
 /** What each tenant has, for quotas. It is counted with every change, because counting it anew would walk over everything. */
 export class Holdings {
-  readonly #byTenant = new Map<string, Holding>();
+  readonly #byTenant: Map<string, Holding>;
+
+  constructor(byTenant: Map<string, Holding> = new Map()) {
+    this.#byTenant = byTenant;
+  }
+
+  /** The same in a fork of the network. */
+  fork(fork: Fork): Holdings {
+    return new Holdings(fork.map(this.#byTenant, (holding) => ({ ...holding })));
+  }
 
   /** undefined for a tenant that never had anything. */
   of(tenantId: string): Readonly<Holding> | undefined {

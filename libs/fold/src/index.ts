@@ -3,6 +3,7 @@ export * from './capture.ts';
 export * from './changes.ts';
 export * from './digests.ts';
 export * from './folded.ts';
+export { Fork } from './fork.ts';
 export * from './model.ts';
 export type { KeptOrder } from './ordered.ts';
 export type { Namesakes } from './namesakes.ts';

@@ -54,11 +54,20 @@ export class FoldedVn {
   contextPosition: Position;
   /** In the log's time (`LogTime`); null while it is alive. */
   deletedAtMs: number | null = null;
-  readonly members = new OrderedMap<string, FoldedMember>();
-  readonly macs = new ClaimTable();
-  readonly ips = new ClaimTable();
+  readonly members: OrderedMap<string, FoldedMember>;
+  readonly macs: ClaimTable;
+  readonly ips: ClaimTable;
 
-  constructor(state: Vn, revision: number, position: Position, incarnation: Position = position) {
+  constructor(
+    state: Vn,
+    revision: number,
+    position: Position,
+    incarnation: Position = position,
+    inside: Pick<FoldedVn, 'members' | 'macs' | 'ips'> = { members: new OrderedMap(), macs: new ClaimTable(), ips: new ClaimTable() },
+  ) {
+    this.members = inside.members;
+    this.macs = inside.macs;
+    this.ips = inside.ips;
     this.state = state;
     this.revision = revision;
     this.position = position;
@@ -92,13 +101,14 @@ export class FoldedNve {
   /** Numbers of the tenant systems attached here, and of their bindings. */
   attachments = 0;
   bindings = 0;
-  readonly memberships = new OrderedMap<number, FoldedMember>();
+  readonly memberships: OrderedMap<number, FoldedMember>;
   readonly feed: FeedName;
   /** The attachment lists of mappings that are reached only through this NVE. All these mappings share them. */
   readonly alone: { readonly associated: readonly PublishedAttachment[]; readonly activated: readonly PublishedAttachment[] };
 
-  constructor(nveId: string) {
+  constructor(nveId: string, memberships = new OrderedMap<number, FoldedMember>()) {
     this.nveId = nveId;
+    this.memberships = memberships;
     this.feed = { kind: 'nve', nveId };
     this.alone = { associated: [{ nveId, state: 'associated' }], activated: [{ nveId, state: 'activated' }] };
   }

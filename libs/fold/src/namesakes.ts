@@ -1,4 +1,5 @@
 import { isTenantsOwnName, tenantsOwnTsName, tsNameOf, tsStream } from '@nva/identifiers';
+import type { Fork } from './fork.ts';
 import type { FoldedTs } from './model.ts';
 
 const PREFIX_LENGTH = tsStream('').length;
@@ -18,11 +19,20 @@ const NONE: readonly FoldedTs[] = Object.freeze([]);
  */
 export class Namesakes {
   readonly #byName: ReadonlyMap<string, FoldedTs>;
-  readonly #others = new Map<string, FoldedTs[]>();
+  readonly #others: Map<string, readonly FoldedTs[]>;
 
   /** `byName` is the fold's map: the key is the last part of each tenant system's stream name. */
-  constructor(byName: ReadonlyMap<string, FoldedTs>) {
+  constructor(byName: ReadonlyMap<string, FoldedTs>, others: Map<string, readonly FoldedTs[]> = new Map()) {
     this.#byName = byName;
+    this.#others = others;
+  }
+
+  /** The same in a fork of the network. */
+  fork(byName: ReadonlyMap<string, FoldedTs>, fork: Fork): Namesakes {
+    return new Namesakes(
+      byName,
+      fork.map(this.#others, (others) => others.map(fork.tenantSystem)),
+    );
   }
 
   /** To be called for every new name. */

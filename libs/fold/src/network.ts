@@ -19,7 +19,8 @@ import { LogRefused, WRITTEN_BY_NEWER, type Position, type RecordedEvent } from 
 import { inOrder, type RecordChange } from './changes.ts';
 import { isVoid, type FoldedOracle } from './oracles.ts';
 import { Connecting } from './connecting.ts';
-import { Holdings } from './holdings.ts';
+import { Fork } from './fork.ts';
+import type { Holdings } from './holdings.ts';
 import { claimsOf, eachClaim, firstInVn, moveClaims } from './claimed.ts';
 import {
   bindingKey,
@@ -34,11 +35,12 @@ import {
   type FoldedTs,
 } from './model.ts';
 import { LogTime } from './log-time.ts';
-import { nameIn, Namesakes } from './namesakes.ts';
-import { OrderedMap } from './ordered.ts';
+import { nameIn, type Namesakes } from './namesakes.ts';
+import { noParts } from './network-parts.ts';
+import type { OrderedMap } from './ordered.ts';
 import { reachedAt } from './reach.ts';
 import { RULES, type FoldRules } from './rules.ts';
-import { TunnelEnds } from './tunnel-ends.ts';
+import type { TunnelEnds } from './tunnel-ends.ts';
 import { Whereabouts } from './whereabouts.ts';
 
 type FoldedEvent = Pick<RecordedEvent, 'position' | 'stream' | 'revision' | 'event'>;
@@ -75,18 +77,18 @@ export class Network {
   passedOver = false;
   rules: FoldRules;
   /** By the end of their stream's name (`tsNameOf`): the id, except for namesakes. */
-  readonly tenantSystems = new Map<string, FoldedTs>();
-  readonly namesakes = new Namesakes(this.tenantSystems);
-  readonly whereabouts = new Whereabouts(this.tenantSystems);
-  readonly vns = new OrderedMap<number, FoldedVn>();
-  readonly nves = new OrderedMap<string, FoldedNve>();
-  readonly holdings = new Holdings();
+  readonly tenantSystems: Map<string, FoldedTs>;
+  readonly namesakes: Namesakes;
+  readonly whereabouts: Whereabouts;
+  readonly vns: OrderedMap<number, FoldedVn>;
+  readonly nves: OrderedMap<string, FoldedNve>;
+  readonly holdings: Holdings;
   /** By the form of their ids in which Kafka compares them: nearly always one NVE each. */
-  readonly nvesAlike = new Map<string, FoldedNve[]>();
-  readonly tunnelEnds = new TunnelEnds();
+  readonly nvesAlike: Map<string, readonly FoldedNve[]>;
+  readonly tunnelEnds: TunnelEnds;
   readonly time = new LogTime();
   /** The owner of the deadlines of each group. */
-  readonly oracles = new Map<string, FoldedOracle>();
+  readonly oracles: Map<string, FoldedOracle>;
   /** Called before changes while a capture is under way. */
   watcher: ChangeWatcher | null = null;
   readonly #connecting = new Connecting(this);
@@ -94,9 +96,30 @@ export class Network {
   #changes: RecordChange[] = [];
 
   /** `versions` are the rules by version; RULES except in tests. */
-  constructor(versions = RULES) {
+  constructor(versions = RULES, parts = noParts()) {
     this.#versions = versions;
     this.rules = versions[0]!;
+    this.tenantSystems = parts.tenantSystems;
+    this.namesakes = parts.namesakes;
+    this.whereabouts = new Whereabouts(parts.tenantSystems);
+    this.vns = parts.vns;
+    this.nves = parts.nves;
+    this.holdings = parts.holdings;
+    this.nvesAlike = parts.nvesAlike;
+    this.tunnelEnds = parts.tunnelEnds;
+    this.oracles = parts.oracles;
+  }
+
+  /**
+   * A network that is as this one is and goes its own way: what it folds changes nothing here. It costs what is looked at in it, and
+   * not the whole network. It reads this network while it goes; once this network has folded another event, it throws.
+   */
+  fork(fork = new Fork(this)): Network {
+    const forked = new Network(this.#versions, fork.parts());
+    forked.follow(this.version, this.versionRevision);
+    forked.position = this.position;
+    forked.time.restore(this.time.state);
+    return forked;
   }
 
   /** The newest version of the rules that it knows. */

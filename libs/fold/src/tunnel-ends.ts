@@ -1,10 +1,20 @@
-import type { FoldedNve } from './model.ts';
+import type { Fork } from './fork.ts';
+import { FoldedNve } from './model.ts';
 
 const NONE: readonly never[] = Object.freeze([]);
 
 /** The reachable NVEs with an underlay address: nearly always one. Several come from a race, or from an operator's `force`. */
 export class TunnelEnds {
-  readonly #at = new Map<string, FoldedNve | readonly FoldedNve[]>();
+  readonly #at: Map<string, FoldedNve | readonly FoldedNve[]>;
+
+  constructor(at: Map<string, FoldedNve | readonly FoldedNve[]> = new Map()) {
+    this.#at = at;
+  }
+
+  /** The same in a fork of the network. */
+  fork(fork: Fork): TunnelEnds {
+    return new TunnelEnds(fork.map(this.#at, (there) => (there instanceof FoldedNve ? fork.nve(there) : there.map(fork.nve))));
+  }
 
   at(address: string): readonly FoldedNve[] {
     const there = this.#at.get(address) ?? NONE;
