@@ -1,20 +1,30 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SnapshotHeader } from '@nva/codec';
 import type { Clock, Logger, Position } from '@nva/ports';
 import { readHeader, restoreFile, type Restored, type RestoreOptions } from './restoring.ts';
+import { keptOf, type Kept, type RetentionLimits } from './retention.ts';
 import { SnapshotUnusable } from './unusable.ts';
 import { writeFile, type SnapshotContents, type Written } from './writing.ts';
 
 /** Snapshots describe the whole network, so only their owner may open them. */
 const PRIVATE_FOLDER = 0o700;
-/** Number of snapshots that are kept: the newest, and the one before it in case the newest is damaged. */
-export const SNAPSHOTS_KEPT = 2;
+/** How many older ones are kept at most: with their growing distances, more than the longest log has. */
+const MAX_OLDER = 64;
 
 /** Positions are padded, so that the names sort by position. */
 const nameOf = (position: Position): string => `${String(position).padStart(16, '0')}.snapshot`;
 const NAME = /^\d{16}\.snapshot$/;
 const OURS = /^\d{16}\.snapshot(?:\.unfinished)?$/;
+const positionOf = (name: string): Position => Number(name.slice(0, 16));
+
+export interface SnapshotDirectoryOptions {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Bytes of the older snapshots that are kept at growing distances, for the fold of past positions; 0: none are. */
+  readonly olderBytes?: number;
+}
 
 /**
  * The snapshots of one process. They only save time: a file that is missing, damaged or of something else is skipped with a line
@@ -24,20 +34,22 @@ export class SnapshotDirectory {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #limits: RetentionLimits;
   readonly #unusable = new Set<string>();
 
-  constructor(path: string, clock: Clock, logger: Logger) {
+  constructor({ path, clock, logger, olderBytes = 0 }: SnapshotDirectoryOptions) {
     this.#path = path;
     this.#clock = clock;
     this.#logger = logger;
+    this.#limits = { snapshots: MAX_OLDER, bytes: olderBytes };
   }
 
-  /** The newest usable snapshot; null if there is none, and the caller has to replay. Never throws. */
-  async restore(options: RestoreOptions): Promise<Restored | null> {
-    for (const name of (await this.#names())
-      .filter((file) => NAME.test(file))
-      .toSorted()
-      .toReversed()) {
+  /**
+   * The newest usable snapshot that does not stand after `notAfter`; null if there is none, and the caller has to replay. Never
+   * throws.
+   */
+  async restore(options: RestoreOptions, notAfter: Position = Infinity): Promise<Restored | null> {
+    for (const name of (await this.#newestFirst()).filter((file) => positionOf(file) <= notAfter)) {
       const from = this.#clock.monotonicMs();
       try {
         const restored = await restoreFile(join(this.#path, name), options);
@@ -61,10 +73,7 @@ export class SnapshotDirectory {
    * snapshots.
    */
   async *headers(): AsyncGenerator<{ readonly path: string; readonly header: SnapshotHeader }> {
-    for (const name of (await this.#names())
-      .filter((file) => NAME.test(file))
-      .toSorted()
-      .toReversed()) {
+    for (const name of await this.#newestFirst()) {
       const path = join(this.#path, name);
       const header = await readHeader(path).catch(() => null);
       if (header) yield { path, header };
@@ -85,21 +94,38 @@ export class SnapshotDirectory {
     }
     const written = await writeFile(join(this.#path, name), contents, this.#clock, signal);
     this.#unusable.delete(name);
-    await this.#prune(name);
+    await this.#prune(name, contents.header.logId);
     return written;
   }
 
   /**
-   * Removes snapshots. One that is newer than the snapshot just written is of another past of the log. One that was found
-   * unusable would only take the place of a good one.
+   * Removes snapshots. One that is newer than the snapshot just written is of another past of the log, and one of another log is of
+   * no use. One that was found unusable would only take the place of a good one.
    */
-  async #prune(newest: string): Promise<void> {
+  async #prune(newest: string, logId: string): Promise<void> {
     const names = (await this.#names()).filter((name) => OURS.test(name));
-    const kept = names
-      .filter((name) => NAME.test(name) && name <= newest && !this.#unusable.has(name))
+    const kept: Kept[] = [];
+    for (const name of names.filter((other) => NAME.test(other) && other <= newest && !this.#unusable.has(other)).toSorted()) {
+      if (name !== newest && !(await this.#isOf(logId, name))) continue;
+      kept.push({ position: positionOf(name), bytes: (await stat(join(this.#path, name))).size });
+    }
+    const positions = new Set(keptOf(kept, this.#limits).map(({ position }) => position));
+    for (const name of names) {
+      if (NAME.test(name) && positions.has(positionOf(name))) continue;
+      await rm(join(this.#path, name), { force: true });
+    }
+  }
+
+  async #isOf(logId: string, name: string): Promise<boolean> {
+    const header = await readHeader(join(this.#path, name)).catch(() => null);
+    return header?.logId === logId;
+  }
+
+  async #newestFirst(): Promise<string[]> {
+    return (await this.#names())
+      .filter((name) => NAME.test(name))
       .toSorted()
-      .slice(-SNAPSHOTS_KEPT);
-    for (const name of names) if (!kept.includes(name)) await rm(join(this.#path, name), { force: true });
+      .toReversed();
   }
 
   async #names(): Promise<string[]> {

@@ -1,4 +1,5 @@
 export * from './directory.ts';
 export * from './keeper.ts';
 export * from './restoring.ts';
+export * from './retention.ts';
 export * from './unusable.ts';

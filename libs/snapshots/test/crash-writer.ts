@@ -4,7 +4,7 @@ import { SnapshotDirectory } from '../src/index.ts';
 import { Folded, NEVER, someLog } from './support.ts';
 
 const events = someLog(4);
-const directory = new SnapshotDirectory(process.argv[2]!, systemClock, silentLogger);
+const directory = new SnapshotDirectory({ path: process.argv[2]!, clock: systemClock, logger: silentLogger });
 await directory.write(new Folded(events.slice(0, 10)).contents(), NEVER);
 const contents = new Folded(events).contents();
 process.stdout.write('writing\n');

@@ -27,7 +27,7 @@ it('a process killed while it writes a snapshot leaves the one before, and the n
     child.kill('SIGKILL');
     await once(child, 'exit');
     expect(await unfinished()).toBeDefined();
-    const directory = new SnapshotDirectory(at.path, systemClock, silentLogger);
+    const directory = new SnapshotDirectory({ path: at.path, clock: systemClock, logger: silentLogger });
     const restored = await directory.restore({ refuse: async () => null });
     expect(sorted(restored!.network)).toEqual(sorted(new Folded(events.slice(0, 10)).network));
     await directory.write(new Folded(events).contents(), NEVER);

@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Network } from '@nva/fold';
 import type { RecordedEvent } from '@nva/ports';
 import { SnapshotDirectory, SnapshotKeeper, type Restored } from '../src/index.ts';
 import { Folded, LOG, NEVER, recordingLogger, someKeys, someLog, sorted, SteppingClock, temporary } from './support.ts';
@@ -14,7 +15,7 @@ let directory: SnapshotDirectory;
 beforeEach(async () => {
   at = await temporary();
   logger = recordingLogger();
-  directory = new SnapshotDirectory(join(at.path, 'snapshots'), clock, logger);
+  directory = new SnapshotDirectory({ path: join(at.path, 'snapshots'), clock, logger });
 });
 afterEach(() => at.remove());
 
@@ -22,7 +23,7 @@ const files = async (): Promise<string[]> => (await readdir(join(at.path, 'snaps
 const nameOf = (event: RecordedEvent): string => `${String(event.position).padStart(16, '0')}.snapshot`;
 const snapshotAt = (count: number): Promise<unknown> => directory.write(new Folded(events.slice(0, count)).contents(someKeys), NEVER);
 const restore = (refuse: (position: number) => string | null = () => null): Promise<Restored | null> =>
-  new SnapshotDirectory(join(at.path, 'snapshots'), clock, logger).restore({ refuse: async ({ position }) => refuse(position) });
+  new SnapshotDirectory({ path: join(at.path, 'snapshots'), clock, logger }).restore({ refuse: async ({ position }) => refuse(position) });
 const damage = async (name: string): Promise<void> => {
   const path = join(at.path, 'snapshots', name);
   const bytes = await readFile(path);
@@ -71,11 +72,41 @@ describe('the snapshots of a process', () => {
   it('that are damaged, or of a past that the log no longer has, do not stay in the place of good ones', async () => {
     for (const count of [5, 10]) await snapshotAt(count);
     await damage(nameOf(events[9]!));
-    const again = new SnapshotDirectory(join(at.path, 'snapshots'), clock, logger);
+    const again = new SnapshotDirectory({ path: join(at.path, 'snapshots'), clock, logger });
     await again.restore({ refuse: async () => null });
     await writeFile(join(at.path, 'snapshots', '0000009999999999.snapshot'), 'of a log that was put back');
     await again.write(new Folded(events.slice(0, 15)).contents(), NEVER);
     expect(await files()).toEqual([nameOf(events[4]!), nameOf(events[14]!)]);
+  });
+});
+
+describe('older snapshots', () => {
+  const KEEPING = { olderBytes: 1_000_000 };
+  const keeping = (): SnapshotDirectory => new SnapshotDirectory({ path: join(at.path, 'snapshots'), clock, logger, ...KEEPING });
+
+  it('are kept at growing distances, and each is what a past position goes on from', async () => {
+    const kept = keeping();
+    for (let count = 1; count <= 20; count++) await kept.write(new Folded(events.slice(0, count)).contents(), NEVER);
+    const left = await files();
+    expect(left.length).toBeGreaterThan(4);
+    expect(left.length).toBeLessThan(12);
+    expect(left.slice(-2)).toEqual([nameOf(events[18]!), nameOf(events[19]!)]);
+    for (const [i, event] of events.slice(0, 20).entries()) {
+      const restored = await kept.restore({ refuse: async () => null }, event.position);
+      const network = restored?.network ?? new Network();
+      expect(network.position).toBeLessThanOrEqual(event.position);
+      for (const next of events.slice(0, i + 1)) network.apply(next);
+      expect(sorted(network)).toEqual(sorted(new Folded(events.slice(0, i + 1)).network));
+    }
+    expect(await kept.restore({ refuse: async () => null }, events[0]!.position - 1)).toBeNull();
+  });
+
+  it('of another log are removed with the next one', async () => {
+    const kept = keeping();
+    for (const count of [2, 4, 6]) await kept.write(new Folded(events.slice(0, count)).contents(), NEVER);
+    const { header, ...rest } = new Folded(events.slice(0, 8)).contents();
+    await kept.write({ header: { ...header, logId: '0196a7b0-0000-7000-8000-00000000beef' }, ...rest }, NEVER);
+    expect(await files()).toEqual([nameOf(events[7]!)]);
   });
 });
 

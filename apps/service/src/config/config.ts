@@ -65,6 +65,8 @@ export interface NvaConfig {
   readonly identityRate: IdentityRate;
   /** Events folded between two snapshots; 0: none are taken, and none used. */
   readonly snapshotEveryEvents: number;
+  /** Bytes of the older snapshots that are kept for the fold of past positions. */
+  readonly snapshotOlderBytes: number;
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
@@ -107,6 +109,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     purgeAfterS: integer(env, 'PURGE_AFTER_S'),
     identityRate: { changes: integer(env, 'NVE_CHANGES_ALARM'), withinS: integer(env, 'NVE_CHANGES_ALARM_S') },
     snapshotEveryEvents: integer(env, 'SNAPSHOT_EVERY_EVENTS'),
+    snapshotOlderBytes: integer(env, 'SNAPSHOT_OLDER_MB') * 1_000_000,
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
   if (roles.includes('registrar')) checkGroups(config);

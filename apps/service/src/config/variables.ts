@@ -97,6 +97,15 @@ export const VARIABLES = {
     roles: ROLES,
     meaning: 'How many events are folded between two snapshots. The next start goes on from the newest one. `0`: none are taken or used.',
   },
+  SNAPSHOT_OLDER_MB: {
+    kind: 'integer',
+    min: 0,
+    max: 100_000_000,
+    fallback: 4_000,
+    roles: ROLES,
+    meaning:
+      'How many megabytes of older snapshots are kept besides the newest two, at distances that grow with their age. From them the network of a past instant is folded soon. `0`: none are kept.',
+  },
   KAFKA_BROKERS: {
     kind: 'other',
     expected: 'host:port[,host:port…]',

@@ -14,8 +14,9 @@ interface Surroundings {
 }
 
 /** Processes of one role each may share a DATA_DIR; therefore each role has its own directory. */
-export function snapshotDirectory({ dataDir }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory {
-  return new SnapshotDirectory(join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')])), clock, logger);
+export function snapshotDirectory({ dataDir, snapshotOlderBytes }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory {
+  const path = join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')]));
+  return new SnapshotDirectory({ path, clock, logger, olderBytes: snapshotOlderBytes });
 }
 
 /**
