@@ -13,6 +13,7 @@ import { convergenceSuite } from './convergence-suite.ts';
 import { fairnessSuite } from './fairness-suite.ts';
 import { fanOutSuite } from './fan-out-suite.ts';
 import { foldSuite, memorySuite } from './fold-suite.ts';
+import { historySuite } from './history-suite.ts';
 import { kafkaCommandsSuite } from './kafka-commands-suite.ts';
 import { lateJoinSuite } from './late-join-suite.ts';
 import { appendSuite, replaySuite } from './log-suite.ts';
@@ -28,6 +29,7 @@ const SUITES: readonly Suite[] = [
   replaySuite,
   foldSuite,
   memorySuite,
+  historySuite,
   restartSuite,
   commandsSuite,
   fairnessSuite,

@@ -9,5 +9,7 @@ export * from './digest.ts';
 export * from './fingerprint.ts';
 export * from './record-keys.ts';
 export * from './single-object.ts';
+export type { EntryCodec } from './entry-codec.ts';
 export * from './snapshot-entries.ts';
+export * from './table-entries.ts';
 export * from './compatibility.ts';

@@ -1,5 +1,4 @@
-import avro from 'avsc';
-import { CodecError } from './codec-error.ts';
+import { entryCodec, type EntryCodec } from './entry-codec.ts';
 import { fingerprintOf, type Fingerprint } from './fingerprint.ts';
 import { snapshotSchemas } from './generated/schemas.ts';
 import type {
@@ -12,17 +11,6 @@ import type {
   SnapshotTrailer,
   SnapshotVn,
 } from './generated/types.ts';
-
-/** Entries of one kind in plain Avro, one after the other. The surrounding format says which kind and how many. */
-export interface EntryCodec<T> {
-  /**
-   * Encodes into `target` from `start`. Returns the offset after the last byte, or a negative number whose magnitude is the
-   * number of missing bytes; the bytes written are then void. Throws CodecError for a value that the schema does not allow.
-   */
-  encodeInto(value: T, target: Buffer, start: number): number;
-  /** The entry at `start`, and the offset after it. Throws CodecError. */
-  decode(bytes: Buffer, start: number): { readonly value: T; readonly offset: number };
-}
 
 export interface SnapshotCodecs {
   readonly header: EntryCodec<SnapshotHeader>;
@@ -40,11 +28,7 @@ export interface SnapshotCodecs {
 
 export function createSnapshotCodecs(): SnapshotCodecs {
   const canonical: string[] = [];
-  const entry = <T>(schema: object | 'string'): EntryCodec<T> => {
-    const type = avro.Type.forSchema(schema as avro.Schema, { omitRecordMethods: true, wrapUnions: false } as avro.ForSchemaOptions);
-    canonical.push(JSON.stringify(type.schema()));
-    return codecOf<T>(type);
-  };
+  const entry = <T>(schema: object | 'string'): EntryCodec<T> => entryCodec<T>(schema, canonical);
   const codecs = {
     header: entry<SnapshotHeader>(snapshotSchemas.SnapshotHeader),
     oracle: entry<SnapshotOracle>(snapshotSchemas.SnapshotOracle),
@@ -57,26 +41,4 @@ export function createSnapshotCodecs(): SnapshotCodecs {
     trailer: entry<SnapshotTrailer>(snapshotSchemas.SnapshotTrailer),
   };
   return { ...codecs, fingerprint: fingerprintOf(canonical.join('\n')) };
-}
-
-function codecOf<T>(type: avro.Type): EntryCodec<T> {
-  return {
-    encodeInto(value, target, start) {
-      try {
-        return type.encode(value, target, start);
-      } catch (cause) {
-        throw new CodecError(`not a ${type.name}`, { cause });
-      }
-    },
-    decode(bytes, start) {
-      let result: { value: unknown; offset: number };
-      try {
-        result = type.decode(bytes, start);
-      } catch (cause) {
-        throw new CodecError(`malformed ${type.name}`, { cause });
-      }
-      if (result.offset < 0 || result.offset > bytes.length) throw new CodecError(`malformed ${type.name}: truncated`);
-      return result as { readonly value: T; readonly offset: number };
-    },
-  };
 }

@@ -1,0 +1,185 @@
+import type { RecordChange, TableRecord } from '@nva/fold';
+import type { Position } from '@nva/ports';
+import { EntryWriter, entryAt, placesIn, type HistoryEntry } from './entries.ts';
+import { HistoryDamaged } from './damaged.ts';
+import type { HistoryFile, StoredBlock, StoredFeed } from './history-file.ts';
+
+/** How a feed is written. */
+export interface BlockLimits {
+  /** Changes in a block. */
+  readonly blockEntries: number;
+  /** Changes between two keyframes, at least; and twice as many as the table has entries. */
+  readonly keyframeAfter: number;
+}
+
+export const BLOCK_LIMITS: BlockLimits = { blockEntries: 256, keyframeAfter: 512 };
+const BLOCK_BYTES = 64 * 1024;
+const PER_ENTRY = 2;
+
+/** The past of one feed: what is in the file, and the changes after that. */
+export class FeedHistory {
+  readonly #id: number;
+  readonly #name: string;
+  readonly #file: HistoryFile;
+  readonly #limits: BlockLimits;
+  readonly #pending = new EntryWriter();
+  /** Position of the last change that is in the file, and the number of its block. */
+  #written: Position;
+  #blocks: number;
+  #first: Position = 0;
+  #last: Position;
+  /** Keys in the table, and changes since the last keyframe, with what is pending. */
+  #live: number;
+  #since: number;
+
+  constructor(file: HistoryFile, { id, name, last, blocks, live, since }: StoredFeed, limits: BlockLimits) {
+    this.#file = file;
+    this.#limits = limits;
+    this.#id = id;
+    this.#name = name;
+    this.#written = last;
+    this.#blocks = blocks;
+    this.#last = last;
+    this.#live = live;
+    this.#since = since;
+  }
+
+  /** Bytes that are not in the file. */
+  get pendingBytes(): number {
+    return this.#pending.used;
+  }
+
+  get isDue(): boolean {
+    return this.#pending.count >= this.#limits.blockEntries || this.#pending.used >= BLOCK_BYTES || this.#keyframeIsDue;
+  }
+
+  get #keyframeIsDue(): boolean {
+    return this.#since >= Math.max(this.#limits.keyframeAfter, PER_ENTRY * this.#live);
+  }
+
+  /** The changes of this feed by one event. Those that are in the file already are passed over. */
+  take(position: Position, change: RecordChange): void {
+    if (position <= this.#written) return;
+    if (this.#pending.count === 0) this.#first = position;
+    this.#pending.add(position, change);
+    this.#last = position;
+    this.#since++;
+    if (change.value === null) this.#live--;
+    else if (change.previous === null) this.#live++;
+  }
+
+  /** Writes what is pending, between two events; and a keyframe if one is due: `table` gives the feed's records as they are. */
+  write(table: () => Iterable<TableRecord>): void {
+    if (this.#pending.count === 0) return;
+    this.#blocks++;
+    this.#file.addBlock(this.#id, false, { first: this.#first, number: this.#blocks, entries: this.#pending.written });
+    this.#pending.clear();
+    this.#written = this.#last;
+    if (this.#keyframeIsDue) {
+      const keyframe = new EntryWriter(BLOCK_BYTES);
+      for (const { key, value, position } of table()) keyframe.add(position, { key, value });
+      this.#file.addBlock(this.#id, true, { first: this.#written, number: this.#blocks, entries: keyframe.written });
+      this.#since = 0;
+    }
+    this.#file.putFeed({
+      id: this.#id,
+      name: this.#name,
+      last: this.#written,
+      blocks: this.#blocks,
+      live: this.#live,
+      since: this.#since,
+    });
+  }
+
+  /** The table as it was at a position, by key. */
+  table(position: Position): Map<string, HistoryEntry> {
+    const table = new Map<string, HistoryEntry>();
+    for (const bytes of this.#runsUpTo(position)) {
+      for (const place of placesIn(bytes)) {
+        if (place.position > position) break;
+        const entry = entryAt(bytes, place);
+        if (entry.value) table.set(entry.key, entry);
+        else table.delete(entry.key);
+      }
+    }
+    return table;
+  }
+
+  /**
+   * The mappings in the table at a position that mention an address. Only they are decoded, and other versions of them. One that
+   * mentions it as a part of something else may be among them.
+   */
+  mentioning(address: string, position: Position): readonly HistoryEntry[] {
+    const runs = this.#runsUpTo(position);
+    const keys = new Set<string>();
+    for (const bytes of runs) for (const { key } of mentionsIn(bytes, address, position)) if (key.startsWith(MAPPING)) keys.add(key);
+    const present = [...keys].map((key) => lastOf(key, runs, position));
+    return present.filter((entry) => entry !== undefined && entry.value !== null) as HistoryEntry[];
+  }
+
+  /** The changes after a position up to another, in order. */
+  *changes(after: Position, upTo: Position): Generator<HistoryEntry, void> {
+    for (const bytes of this.#blocksFrom(after, upTo)) {
+      for (const place of placesIn(bytes)) {
+        if (place.position > upTo) return;
+        if (place.position > after) yield entryAt(bytes, place);
+      }
+    }
+  }
+
+  /** The last keyframe, and the changes after it. */
+  #runsUpTo(position: Position): readonly Buffer[] {
+    const keyframe = this.#file.keyframe(this.#id, position);
+    const blocks = this.#file.changes(this.#id, keyframe?.first ?? -1, position);
+    this.#assertWhole(blocks, keyframe?.number ?? 0, position);
+    const runs = blocks.map(({ entries }) => entries);
+    if (keyframe) runs.unshift(keyframe.entries);
+    if (this.#pending.count > 0 && this.#first <= position) runs.push(this.#pending.written);
+    return runs;
+  }
+
+  /** The blocks in which the changes after a position may be; one that begins before it among them. */
+  *#blocksFrom(after: Position, upTo: Position): Generator<Buffer, void> {
+    let before = this.#file.blockHolding(this.#id, after);
+    if (before) yield before.entries;
+    for (;;) {
+      const next = this.#file.blockAfter(this.#id, before?.first ?? -1);
+      this.#assertWhole(next ? [next] : [], before?.number ?? 0, next?.first ?? Infinity);
+      if (!next || next.first > upTo) break;
+      yield next.entries;
+      before = next;
+    }
+    if (this.#pending.count > 0 && this.#first <= upTo) yield this.#pending.written;
+  }
+
+  /** Throws HistoryDamaged unless the blocks are those after number `before`, and all of them up to a position. */
+  #assertWhole(blocks: readonly StoredBlock[], before: number, position: Position): void {
+    const isWhole = blocks.every(({ number }, i) => number === before + i + 1);
+    const next = position < this.#written ? this.#file.numberAfter(this.#id, position) : null;
+    const isAll = before + blocks.length === (next === null ? this.#blocks : next - 1);
+    if (!isWhole || !isAll) throw new HistoryDamaged(`the history has lost a block of ${this.#name}`);
+  }
+}
+
+const MAPPING = 'mapping/';
+
+/** The entries up to a position that mention a text. */
+function* mentionsIn(bytes: Buffer, text: string, position: Position): Generator<HistoryEntry, void> {
+  let at = bytes.indexOf(text);
+  if (at < 0) return;
+  for (const place of placesIn(bytes)) {
+    if (place.position > position) return;
+    if (place.to <= at) continue;
+    if (at >= place.from) yield entryAt(bytes, place);
+    at = bytes.indexOf(text, place.to);
+    if (at < 0) return;
+  }
+}
+
+/** The last entry of a mapping's key. Each of its entries mentions the tenant system. */
+function lastOf(key: string, runs: readonly Buffer[], position: Position): HistoryEntry | undefined {
+  const tsId = key.slice(MAPPING.length, key.indexOf('/', MAPPING.length));
+  let last: HistoryEntry | undefined;
+  for (const bytes of runs) for (const entry of mentionsIn(bytes, tsId, position)) if (entry.key === key) last = entry;
+  return last;
+}

@@ -1,0 +1,4 @@
+export * from './damaged.ts';
+export type { HistoryEntry } from './entries.ts';
+export * from './history.ts';
+export type { Instant } from './instants.ts';

@@ -1,0 +1,275 @@
+import fc from 'fast-check';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TableDigest, type Mapping } from '@nva/codec';
+import { feedsOf, Network, recordsOf, resolve, type RecordChange, type TableRecord } from '@nva/fold';
+import { feedKey, type FeedName, type Logger, type Position, type RecordedEvent } from '@nva/ports';
+import { racyLog } from '../../fold/test/races.ts';
+import { History, HistoryDamaged } from '../src/index.ts';
+
+const LOG = '70f53541-0000-4000-8000-000000000001';
+/** Small, so that the short logs of these tests have many blocks and keyframes. */
+const SMALL = { blockEntries: 3, keyframeAfter: 4 };
+
+let folder: string;
+let lines: { readonly message: string; readonly fields: Readonly<Record<string, unknown>> }[];
+const logger = {
+  warn: (message: string, fields: Readonly<Record<string, unknown>> = {}) => lines.push({ message, fields }),
+} as unknown as Logger;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nva-history-'));
+  lines = [];
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const openAt = (path: string, logId = LOG): History => History.open({ path, logId, logger, limits: SMALL });
+const byKey = (records: Iterable<TableRecord>): Map<string, TableRecord> => new Map([...records].map((record) => [record.key, record]));
+
+/** What a replay from the start finds: every table after every event, and every change. */
+class Replay {
+  readonly tables = new Map<Position, Map<string, Map<string, TableRecord>>>();
+  readonly feeds = new Map<string, FeedName>();
+  readonly changes: { readonly position: Position; readonly change: RecordChange }[] = [];
+  readonly resolved = new Map<Position, Map<string, readonly { readonly mapping: Mapping; readonly position: Position }[]>>();
+
+  constructor(log: readonly RecordedEvent[]) {
+    const network = new Network();
+    this.#look(0, network);
+    for (const event of log) {
+      for (const change of network.apply(event)) this.changes.push({ position: event.position, change });
+      this.#look(event.position, network);
+    }
+  }
+
+  #look(position: Position, network: Network): void {
+    const tables = new Map<string, Map<string, TableRecord>>();
+    for (const feed of feedsOf(network)) {
+      this.feeds.set(feedKey(feed), feed);
+      tables.set(feedKey(feed), byKey(recordsOf(network, feed)));
+    }
+    this.tables.set(position, tables);
+    this.resolved.set(position, new Map(ADDRESSES.map((address) => [JSON.stringify(address), resolve(network, address.vnid, address.of)])));
+  }
+}
+
+const ADDRESSES = [1, 2, 3].flatMap((vnid) => [
+  ...['192.0.2.1', '192.0.2.2', '2001:db8::1', '203.0.113.1'].map((ip) => ({ vnid, of: { ip } })),
+  ...['02:00:00:00:00:01', '02:00:00:00:00:02'].map((mac) => ({ vnid, of: { mac } })),
+]);
+
+/** Folds part of a log into a history that has what is before it. */
+function take(history: History, network: Network, log: readonly RecordedEvent[]): void {
+  for (const event of log) history.take(event, network.apply(event), network);
+}
+
+function agrees(history: History, log: readonly RecordedEvent[], upTo: Position): void {
+  const replay = new Replay(log.filter(({ position }) => position <= upTo));
+  const positions = [...replay.tables.keys()];
+  for (const [name, feed] of replay.feeds) {
+    for (const position of positions) {
+      const table = replay.tables.get(position)!.get(name) ?? new Map();
+      expect(byKey(history.table(feed, position)), `${name} at ${position}`).toEqual(table);
+      const digest = new TableDigest();
+      for (const record of table.values()) digest.set(record.key, record.position, null);
+      expect(history.digest(feed, position)).toBe(digest.toString());
+    }
+    const changes = replay.changes.filter(({ change }) => feedKey(change.feed) === name);
+    for (const after of [0, positions[positions.length >> 1]!, positions.at(-1)!]) {
+      const wanted = changes
+        .filter(({ position }) => position > after)
+        .map(({ position, change: { key, value } }) => ({ position, key, value }));
+      expect([...history.changes(feed, after, upTo)]).toEqual(wanted);
+    }
+    for (const [from, to] of [
+      [0, upTo],
+      [positions[positions.length >> 2]!, positions[positions.length >> 1]!],
+    ] as const)
+      expect(history.difference(feed, from, to).toSorted(byName)).toEqual(differences(replay, name, from, to));
+  }
+  for (const position of positions)
+    for (const address of ADDRESSES)
+      expect(history.resolve(address.vnid, address.of, position).toSorted(byTenantSystem)).toEqual(
+        replay.resolved.get(position)!.get(JSON.stringify(address))!.toSorted(byTenantSystem),
+      );
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const byName = (a: { readonly key: string }, b: { readonly key: string }): number => compare(a.key, b.key);
+const byTenantSystem = (a: { readonly mapping: Mapping }, b: { readonly mapping: Mapping }): number =>
+  compare(JSON.stringify(a.mapping), JSON.stringify(b.mapping));
+
+function differences(replay: Replay, name: string, from: Position, to: Position): unknown {
+  const [before, after] = [from, to].map((position) => replay.tables.get(position)!.get(name) ?? new Map<string, TableRecord>());
+  const last = new Map(
+    replay.changes
+      .filter(({ position, change }) => feedKey(change.feed) === name && position > from && position <= to)
+      .map(({ position, change }) => [change.key, position]),
+  );
+  return [...last]
+    .map(([key, position]) => ({ key, before: before!.get(key) ?? null, after: after!.get(key) ?? null, position }))
+    .filter((one) => one.before !== null || one.after !== null)
+    .toSorted(byName);
+}
+
+describe('the history', () => {
+  it('gives every table, resolution, change and difference that a replay gives, at every position', () => {
+    let run = 0;
+    fc.assert(
+      fc.property(racyLog(), (log) => {
+        const history = openAt(join(folder, `${run++}.sqlite`));
+        const network = new Network();
+        take(history, network, log);
+        agrees(history, log, network.position);
+        history.close(network);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('goes on after a stop and after a crash from where it was covered, and passes over what it has', () => {
+    let run = 0;
+    fc.assert(
+      fc.property(racyLog(), fc.nat(), fc.boolean(), (log, cut, crashes) => {
+        const path = join(folder, `${run++}.sqlite`);
+        const first = log.slice(0, cut % (log.length + 1));
+        const history = openAt(path);
+        const network = new Network();
+        take(history, network, first);
+        if (crashes) {
+          history.commit();
+          const left = ['', '-wal'].map((suffix) => [suffix, readFileSync(path + suffix)] as const);
+          // What follows is not committed: the crash takes it away.
+          take(history, network, log.slice(first.length, first.length + 5));
+          history.close(network);
+          for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
+          for (const [suffix, bytes] of left) writeFileSync(path + suffix, bytes);
+        } else history.close(network);
+        const again = openAt(path);
+        const { covered } = again;
+        expect(covered).toBeLessThanOrEqual(network.position);
+        if (!crashes) expect(covered).toBe(network.position);
+        const folded = new Network();
+        for (const event of log.filter(({ position }) => position <= covered)) folded.apply(event);
+        take(
+          again,
+          folded,
+          log.filter(({ position }) => position > covered),
+        );
+        agrees(again, log, folded.position);
+        again.close(folded);
+        expect(lines).toEqual([]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('may be given again what it has, from any earlier position', () => {
+    const log = fc.sample(racyLog(), { seed: 3, numRuns: 5 }).toSorted((a, b) => b.length - a.length)[0]!;
+    const path = join(folder, 'history.sqlite');
+    const history = openAt(path);
+    const network = new Network();
+    take(history, network, log.slice(0, -4));
+    history.close(network);
+    const again = openAt(path);
+    const folded = new Network();
+    take(again, folded, log);
+    agrees(again, log, folded.position);
+    again.close(folded);
+  });
+
+  it('knows the last event at a time, where clocks went backwards too, and the last at or before a position', () => {
+    const history = openAt(join(folder, 'history.sqlite'));
+    const network = new Network();
+    const times = [10, 20, 30, 15, 16, 40, 35, 50];
+    const events = Array.from({ length: 3_000 }, (_, i) => ({
+      position: (i + 1) * 10,
+      recordedAt: i < 2_992 ? -5_000 + i : times[i - 2_992]!,
+    }));
+    for (const { position, recordedAt } of events)
+      history.take({ position, event: { type: 'FoldUpgraded', data: { audit: { recordedAt } } } as never }, [], network);
+    const at = (timeMs: number): unknown => events.findLast(({ recordedAt }) => recordedAt <= timeMs) ?? null;
+    for (const time of [-9_999, -5_000, -4_000, -2_500, -2_009, 9, 10, 15, 17, 29, 30, 34, 36, 45, 99])
+      expect(history.lastNotAfter(time)).toEqual(at(time));
+    for (const position of [0, 9, 10, 11, 10_244, 10_250, 29_999, 30_000, 99_999])
+      expect(history.lastAtOrBefore(position)).toEqual(events.findLast((event) => event.position <= position) ?? null);
+    history.close(network);
+    const again = openAt(join(folder, 'history.sqlite'));
+    for (const time of [-9_999, -4_000, 17, 99]) expect(again.lastNotAfter(time)).toEqual(at(time));
+    again.close(network);
+  });
+});
+
+describe('the file of a history', () => {
+  const log = fc.sample(racyLog(), { seed: 5, numRuns: 10 }).toSorted((a, b) => b.length - a.length)[0]!;
+  const path = (): string => join(folder, 'history', 'history.sqlite');
+  function written(): Network {
+    const history = openAt(path());
+    const network = new Network();
+    take(history, network, log);
+    history.close(network);
+    return network;
+  }
+
+  it('is only its owner’s', () => {
+    written();
+    expect(statSync(path()).mode & 0o777).toBe(0o600);
+    expect(statSync(join(folder, 'history')).mode & 0o777).toBe(0o700);
+  });
+
+  it('of another log is thrown away, with a line that says so, and built anew', () => {
+    written();
+    const history = openAt(path(), '70f53541-0000-4000-8000-00000000beef');
+    expect(history.covered).toBe(0);
+    expect(lines).toEqual([
+      { message: 'the history is thrown away, and built anew from the log', fields: { history: path(), why: 'its log is another' } },
+    ]);
+    history.close(new Network());
+  });
+
+  it('that is no history, or is cut short, is thrown away, and built anew', () => {
+    for (const damage of [
+      (): Buffer => Buffer.from('a file of somebody else'),
+      (bytes: Buffer): Buffer => bytes.subarray(0, 5_000),
+      (bytes: Buffer): Buffer => Buffer.concat([Buffer.alloc(100, 7), bytes.subarray(100)]),
+    ]) {
+      lines = [];
+      written();
+      writeFileSync(path(), damage(readFileSync(path())));
+      const history = openAt(path());
+      expect(lines).toHaveLength(1);
+      const network = new Network();
+      take(history, network, log);
+      agrees(history, log, network.position);
+      history.close(network);
+    }
+  });
+
+  it('with one bit that is another is thrown away, says that it is damaged, or answers nothing wrong', () => {
+    written();
+    const before = readFileSync(path());
+    const replay = new Replay(log);
+    const positions = [...replay.tables.keys()].filter((_, i, all) => i % 8 === 0 || i === all.length - 1);
+    let found = 0;
+    for (let at = 40; at < before.length; at += 211) {
+      const bytes = Buffer.from(before);
+      bytes[at]! ^= 1 << (at % 8);
+      writeFileSync(path(), bytes);
+      const history = openAt(path());
+      try {
+        if (history.covered === 0) found++;
+        else
+          for (const [name, feed] of replay.feeds)
+            for (const position of positions)
+              expect(byKey(history.table(feed, position)), `byte ${at}`).toEqual(replay.tables.get(position)!.get(name) ?? new Map());
+      } catch (error) {
+        if (!(error instanceof HistoryDamaged)) throw error;
+        found++;
+      }
+      history.abandon();
+      History.remove(path());
+    }
+    expect(found).toBeGreaterThan(5);
+  });
+});
