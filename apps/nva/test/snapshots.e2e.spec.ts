@@ -28,6 +28,7 @@ async function started(everyEvents = EVERY_EVENTS): Promise<{ process: NvaProces
     PORT: '0',
     DATA_DIR: directory.path,
     SNAPSHOT_EVERY_EVENTS: String(everyEvents),
+    SNAPSHOT_OLDER_MB: '0',
   }));
   const url = await process.url();
   await until(async () => (await fetch(`${url}/readyz`)).status === 200);
