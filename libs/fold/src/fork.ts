@@ -42,65 +42,49 @@ export class Fork {
     };
   }
 
-  /** A map that begins as `original` does. */
+  /** A map that begins as `original` does. It throws where it would read `original` after the network has gone on. */
   map<K extends string | number, V>(original: ReadonlyMap<K, V>, copyOf: (value: V) => V): ForkedMap<K, V> {
-    return new ForkedMap(original, (value) => {
+    return new ForkedMap(() => {
       this.#assertUnmoved();
-      return copyOf(value);
-    });
+      return original;
+    }, copyOf);
   }
 
-  readonly tenantSystem = (original: FoldedTs): FoldedTs => {
-    const known = this.#copies.get(original);
-    if (known) return known as FoldedTs;
-    const { state, revision, position } = original;
-    const copy: FoldedTs = { state: { ...state, bindings: state.bindings.map(this.#binding) }, revision, position };
-    this.#copies.set(original, copy);
-    return copy;
-  };
-
-  readonly vn = (original: FoldedVn): FoldedVn => {
-    const known = this.#copies.get(original);
-    if (known) return known as FoldedVn;
-    const { state, revision, position, incarnation, contextPosition, deletedAtMs } = original;
-    const copy = new FoldedVn(state, revision, position, incarnation, {
-      members: this.map(original.members, this.member),
-      macs: original.macs.fork(this),
-      ips: original.ips.fork(this),
-    });
-    Object.assign(copy, { contextPosition, deletedAtMs });
-    this.#copies.set(original, copy);
-    return copy;
-  };
-
-  readonly nve = (original: FoldedNve): FoldedNve => {
-    const known = this.#copies.get(original);
-    if (known) return known as FoldedNve;
-    const { nveId, state, revision, position, attachments, bindings } = original;
-    const copy = Object.assign(new FoldedNve(nveId, this.map(original.memberships, this.member)), {
-      state,
+  readonly tenantSystem = (original: FoldedTs): FoldedTs =>
+    this.#once(original, ({ state, revision, position }) => ({
+      state: { ...state, bindings: state.bindings.map(this.#binding) },
       revision,
       position,
-      attachments,
-      bindings,
-    });
-    this.#copies.set(original, copy);
-    return copy;
-  };
+    }));
 
-  readonly member = (original: FoldedMember): FoldedMember => {
-    const known = this.#copies.get(original);
-    if (known) return known as FoldedMember;
-    const copy: FoldedMember = { ...original, vn: this.vn(original.vn), nve: this.nve(original.nve) };
-    this.#copies.set(original, copy);
-    return copy;
-  };
+  readonly vn = (original: FoldedVn): FoldedVn =>
+    this.#once(original, ({ state, revision, position, incarnation, contextPosition, deletedAtMs, members, macs, ips }) => {
+      const inside = { members: this.map(members, this.member), macs: macs.fork(this), ips: ips.fork(this) };
+      return Object.assign(new FoldedVn(state, revision, position, incarnation, inside), { contextPosition, deletedAtMs });
+    });
+
+  readonly nve = (original: FoldedNve): FoldedNve =>
+    this.#once(original, ({ nveId, state, revision, position, attachments, bindings, memberships }) =>
+      Object.assign(new FoldedNve(nveId, this.map(memberships, this.member)), { state, revision, position, attachments, bindings }),
+    );
+
+  readonly member = (original: FoldedMember): FoldedMember =>
+    this.#once(original, (member) => ({ ...member, vn: this.vn(member.vn), nve: this.nve(member.nve) }));
 
   readonly #binding = (original: FoldedBinding): FoldedBinding => {
     const copy = new FoldedBinding(original, original.vn && this.vn(original.vn));
     copy.position = original.position;
     return copy;
   };
+
+  #once<T extends object>(original: T, copyOf: (original: T) => T): T {
+    let copy = this.#copies.get(original) as T | undefined;
+    if (!copy) {
+      copy = copyOf(original);
+      this.#copies.set(original, copy);
+    }
+    return copy;
+  }
 
   #assertUnmoved(): void {
     if (this.#original.position !== this.#position)

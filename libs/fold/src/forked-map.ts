@@ -6,21 +6,21 @@ import { OrderedMap } from './ordered.ts';
  * the same changes.
  */
 export class ForkedMap<K extends string | number, V> extends OrderedMap<K, V> {
-  readonly #original: ReadonlyMap<K, V>;
+  readonly #original: () => ReadonlyMap<K, V>;
   readonly #copyOf: (value: V) => V;
   readonly #copies = new Map<K, V>();
   /** Keys of the original that are here no more, or came again at the end. Those that came again are entries of the Map itself. */
   readonly #gone = new Set<K>();
 
-  /** `copyOf` is called once for a key. It throws if the original may not be read any more. */
-  constructor(original: ReadonlyMap<K, V>, copyOf: (value: V) => V) {
+  /** `original` is called for each read of it, and throws if it may not be read any more. `copyOf` is called once for a key. */
+  constructor(original: () => ReadonlyMap<K, V>, copyOf: (value: V) => V) {
     super();
     this.#original = original;
     this.#copyOf = copyOf;
   }
 
   override get size(): number {
-    return this.#original.size - this.#gone.size + super.size;
+    return this.#original().size - this.#gone.size + super.size;
   }
 
   override has(key: K): boolean {
@@ -28,13 +28,10 @@ export class ForkedMap<K extends string | number, V> extends OrderedMap<K, V> {
   }
 
   override get(key: K): V | undefined {
-    const own = super.get(key);
+    const own = super.get(key) ?? this.#copies.get(key);
     if (own !== undefined || !this.#isInPlace(key)) return own;
-    let copy = this.#copies.get(key);
-    if (copy === undefined) {
-      copy = this.#copyOf(this.#original.get(key)!);
-      this.#copies.set(key, copy);
-    }
+    const copy = this.#copyOf(this.#original().get(key)!);
+    this.#copies.set(key, copy);
     return copy;
   }
 
@@ -53,13 +50,13 @@ export class ForkedMap<K extends string | number, V> extends OrderedMap<K, V> {
   }
 
   override clear(): void {
-    for (const key of this.#original.keys()) this.#gone.add(key);
+    for (const key of this.#original().keys()) this.#gone.add(key);
     this.#copies.clear();
     super.clear();
   }
 
   override *keys(): MapIterator<K> {
-    for (const key of this.#original.keys()) if (!this.#gone.has(key)) yield key;
+    for (const key of this.#original().keys()) if (!this.#gone.has(key)) yield key;
     yield* super.keys();
   }
 
@@ -80,6 +77,6 @@ export class ForkedMap<K extends string | number, V> extends OrderedMap<K, V> {
   }
 
   #isInPlace(key: K): boolean {
-    return this.#original.has(key) && !this.#gone.has(key);
+    return !this.#gone.has(key) && this.#original().has(key);
   }
 }

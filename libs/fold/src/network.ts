@@ -89,6 +89,8 @@ export class Network {
   readonly time = new LogTime();
   /** The owner of the deadlines of each group. */
   readonly oracles: Map<string, FoldedOracle>;
+  /** What a fork has copied of its original; null for a network that is no fork. */
+  origin: Fork | null = null;
   /** Called before changes while a capture is under way. */
   watcher: ChangeWatcher | null = null;
   readonly #connecting = new Connecting(this);
@@ -114,8 +116,10 @@ export class Network {
    * A network that is as this one is and goes its own way: what it folds changes nothing here. It costs what is looked at in it, and
    * not the whole network. It reads this network while it goes; once this network has folded another event, it throws.
    */
-  fork(fork = new Fork(this)): Network {
-    const forked = new Network(this.#versions, fork.parts());
+  fork(): Network {
+    const origin = new Fork(this);
+    const forked = new Network(this.#versions, origin.parts());
+    forked.origin = origin;
     forked.follow(this.version, this.versionRevision);
     forked.position = this.position;
     forked.time.restore(this.time.state);

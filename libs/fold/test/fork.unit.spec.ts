@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { command } from '@nva/domain/testing';
+import { command, underlayOf } from '@nva/domain/testing';
 import type { Command } from '@nva/domain';
 import type { RecordedEvent } from '@nva/ports';
-import { Fork, Network, takeSnapshot, type NetworkSnapshot } from '../src/index.ts';
+import { Network, takeSnapshot, type NetworkSnapshot } from '../src/index.ts';
 import { ForkedMap } from '../src/forked-map.ts';
 import { dump } from './dump.ts';
 import { play, prelude, racyLog } from './races.ts';
@@ -28,6 +28,20 @@ const attach = (i: number, nveId: string): Command =>
     state: 'activated',
     placement: 'move',
   });
+/** What the fold keeps besides what a snapshot says. */
+const counted = (network: Network): unknown => ({
+  holdings: [...network.holdings.tenants()].map((tenant) => [tenant, { ...network.holdings.of(tenant)! }]),
+  nves: [...network.nves.values()].map(({ nveId, attachments, bindings, memberships }) => [
+    nveId,
+    attachments,
+    bindings,
+    [...memberships].map(([vnid, { tenantSystems, since }]) => [vnid, tenantSystems, since]),
+  ]),
+  alike: [...network.nvesAlike].map(([name, nves]) => [name, nves.map(({ nveId }) => nveId)]),
+  tunnelEnds: ['nve1', 'nve2', 'nve3'].map((nveId) => network.tunnelEnds.at(underlayOf(nveId)).map((nve) => nve.nveId)),
+  namesakes: ['ts1', 'ts2', 'ts3', 'ts4', 'ts5'].map((tsId) => network.namesakes.all(tsId).map(({ state }) => state.tenantId)),
+  claims: [...network.vns.values()].map(({ macs, ips }) => [macs.count, macs.size, ips.count, ips.size]),
+});
 const copyOf = (network: Network): NetworkSnapshot => structuredClone(takeSnapshot(network));
 
 describe('a fork of the network', () => {
@@ -37,7 +51,7 @@ describe('a fork of the network', () => {
       fc.property(racyLog(), fc.nat(), (log, cut) => {
         const at = cut % (log.length + 1);
         const original = fold(log.slice(0, at));
-        const [before, dumped] = [copyOf(original), dump(original)];
+        const [before, dumped, count] = [copyOf(original), dump(original), counted(original)];
         const forked = original.fork();
         const beside = fold(log.slice(0, at));
         for (const event of log.slice(at)) {
@@ -51,6 +65,8 @@ describe('a fork of the network', () => {
         expect(dump(forked)).toEqual(dump(beside));
         expect(takeSnapshot(original)).toEqual(before);
         expect(dump(original)).toEqual(dumped);
+        expect(counted(original)).toEqual(count);
+        expect(counted(forked)).toEqual(counted(beside));
         // The original goes on as if there had been no fork.
         for (const event of log.slice(at)) original.apply(event);
         expect(takeSnapshot(original)).toEqual(takeSnapshot(beside));
@@ -85,22 +101,27 @@ describe('a fork of the network', () => {
     );
   });
 
-  it('throws once the network has gone on, rather than be a mixture of both', () => {
-    const log = logOf(attach(1, 'nve1'));
+  it.each([
+    ['something came', attach(2, 'nve1')],
+    ['something went', command('remove', { tsId: 'ts-1' })],
+  ])('throws once the network has gone on and %s, rather than be a mixture of both', (_, next) => {
+    const log = logOf(attach(1, 'nve1'), next);
     const original = fold(log.slice(0, -1));
     const forked = original.fork();
     original.apply(log.at(-1)!);
-    expect(() => forked.apply(log.at(-1)!)).toThrow('the network that was forked at position');
+    const message = /the network that was forked at position \d+ is at \d+ now/;
+    expect(() => forked.apply(log.at(-1)!)).toThrow(message);
+    expect(() => forked.tenantSystems.has('ts-1')).toThrow(message);
+    expect(() => [...forked.vns.values()]).toThrow(message);
   });
 
   it('costs what is touched, and not the network', () => {
     const many = 2_000;
     const log = logOf(...Array.from({ length: many }, (_, i) => attach(i, i % 3 === 0 ? 'nve1' : 'nve2')), attach(6, 'nve2'));
     const network = fold(log.slice(0, -1));
-    const fork = new Fork(network);
-    const forked = network.fork(fork);
+    const forked = network.fork();
     expect(forked.apply(log.at(-1)!)).toHaveLength(1);
-    expect(fork.copied).toBeLessThan(10);
+    expect(forked.origin!.copied).toBeLessThan(10);
     expect(network.tenantSystems.size).toBe(many);
   });
 });
@@ -120,7 +141,10 @@ describe('a map that is forked', () => {
       fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 20 })), fc.array(step, { maxLength: 60 }), (keys, steps) => {
         const original = new Map(keys.map((key) => [key, { key, written: 0 }]));
         const copy = new Map(keys.map((key) => [key, { key, written: 0 }]));
-        const forked = new ForkedMap(original, (value) => ({ ...value }));
+        const forked = new ForkedMap(
+          () => original,
+          (value) => ({ ...value }),
+        );
         for (const [i, { act, key }] of steps.entries()) {
           for (const map of [copy, forked]) {
             if (act === 'set') map.set(key, { key, written: i });

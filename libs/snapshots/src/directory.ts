@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { SnapshotHeader } from '@nva/codec';
 import type { Clock, Logger, Position } from '@nva/ports';
 import { readHeader, restoreFile, type Restored, type RestoreOptions } from './restoring.ts';
-import { keptOf, type Kept, type RetentionLimits } from './retention.ts';
+import { keptOf, type RetentionLimits, type SnapshotFile } from './retention.ts';
 import { SnapshotUnusable } from './unusable.ts';
 import { writeFile, type SnapshotContents, type Written } from './writing.ts';
 
@@ -104,21 +104,28 @@ export class SnapshotDirectory {
    */
   async #prune(newest: string, logId: string): Promise<void> {
     const names = (await this.#names()).filter((name) => OURS.test(name));
-    const kept: Kept[] = [];
+    const files: SnapshotFile[] = [];
     for (const name of names.filter((other) => NAME.test(other) && other <= newest && !this.#unusable.has(other)).toSorted()) {
-      if (name !== newest && !(await this.#isOf(logId, name))) continue;
-      kept.push({ position: positionOf(name), bytes: (await stat(join(this.#path, name))).size });
+      if (name === newest || (await this.#isOf(logId, name))) files.push({ position: positionOf(name), bytes: await this.#bytesOf(name) });
     }
-    const positions = new Set(keptOf(kept, this.#limits).map(({ position }) => position));
-    for (const name of names) {
-      if (NAME.test(name) && positions.has(positionOf(name))) continue;
-      await rm(join(this.#path, name), { force: true });
+    const kept = new Set(keptOf(files, this.#limits).map(({ position }) => nameOf(position)));
+    for (const name of names) if (!kept.has(name)) await rm(join(this.#path, name), { force: true });
+  }
+
+  /** A file that cannot be read now, for want of a file descriptor for one, may be a good snapshot. */
+  async #isOf(logId: string, name: string): Promise<boolean> {
+    try {
+      return (await readHeader(join(this.#path, name))).logId === logId;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).syscall !== undefined;
     }
   }
 
-  async #isOf(logId: string, name: string): Promise<boolean> {
-    const header = await readHeader(join(this.#path, name)).catch(() => null);
-    return header?.logId === logId;
+  async #bytesOf(name: string): Promise<number> {
+    return stat(join(this.#path, name)).then(
+      ({ size }) => size,
+      () => 0,
+    );
   }
 
   async #newestFirst(): Promise<string[]> {

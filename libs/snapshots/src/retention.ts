@@ -1,7 +1,7 @@
 import type { Position } from '@nva/ports';
 
 /** A snapshot on disk. */
-export interface Kept {
+export interface SnapshotFile {
   readonly position: Position;
   readonly bytes: number;
 }
@@ -25,7 +25,7 @@ const DISTANCES = [0.5, 1, 2, 4, 8, 16, 64, 1_024, Infinity];
  *
  * `snapshots` by ascending position. Positions measure the distances, since they grow along the log.
  */
-export function keptOf(snapshots: readonly Kept[], limits: RetentionLimits): readonly Kept[] {
+export function keptOf(snapshots: readonly SnapshotFile[], limits: RetentionLimits): readonly SnapshotFile[] {
   const newest = snapshots.slice(-NEWEST_KEPT);
   for (const distance of DISTANCES) {
     const older = thinned(snapshots, distance);
@@ -35,10 +35,10 @@ export function keptOf(snapshots: readonly Kept[], limits: RetentionLimits): rea
 }
 
 /** The older snapshots, without those that the distance lets go. Position 0 counts as a snapshot: it is the empty network. */
-function thinned(snapshots: readonly Kept[], distance: number): readonly Kept[] {
+function thinned(snapshots: readonly SnapshotFile[], distance: number): readonly SnapshotFile[] {
   const head = snapshots.at(-1)?.position ?? 0;
   const older = snapshots.slice(0, -NEWEST_KEPT);
-  const kept: Kept[] = [];
+  const kept: SnapshotFile[] = [];
   for (const [i, snapshot] of older.entries()) {
     const before = kept.at(-1)?.position ?? 0;
     const after = snapshots[i + 1]!.position;

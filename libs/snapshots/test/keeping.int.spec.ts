@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Network } from '@nva/fold';
@@ -99,6 +99,17 @@ describe('older snapshots', () => {
       expect(sorted(network)).toEqual(sorted(new Folded(events.slice(0, i + 1)).network));
     }
     expect(await kept.restore({ refuse: async () => null }, events[0]!.position - 1)).toBeNull();
+  });
+
+  it('that cannot be read at the moment are not removed as if they were bad', async () => {
+    const kept = keeping();
+    for (const count of [2, 4, 6]) await kept.write(new Folded(events.slice(0, count)).contents(), NEVER);
+    const name = nameOf(events[3]!);
+    const path = join(at.path, 'snapshots', name);
+    await rename(path, `${path}.away`);
+    await symlink(name, path);
+    await kept.write(new Folded(events.slice(0, 7)).contents(), NEVER);
+    expect(await files()).toContain(name);
   });
 
   it('of another log are removed with the next one', async () => {

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keptOf, NEWEST_KEPT, type Kept, type RetentionLimits } from '../src/retention.ts';
+import { keptOf, NEWEST_KEPT, type SnapshotFile, type RetentionLimits } from '../src/retention.ts';
 
 const NO_LIMITS: RetentionLimits = { snapshots: 1_000, bytes: Infinity };
-const of = (position: number): Kept => ({ position, bytes: 10 });
-const positions = (kept: readonly Kept[]): number[] => kept.map(({ position }) => position);
+const of = (position: number): SnapshotFile => ({ position, bytes: 10 });
+const positions = (kept: readonly SnapshotFile[]): number[] => kept.map(({ position }) => position);
 
 /** What is left after snapshots were taken one after the other. */
-const left = (taken: readonly number[], limits: RetentionLimits): readonly Kept[] =>
-  taken.reduce<readonly Kept[]>((kept, position) => keptOf([...kept, of(position)], limits), []);
+const left = (taken: readonly number[], limits: RetentionLimits): readonly SnapshotFile[] =>
+  taken.reduce<readonly SnapshotFile[]>((kept, position) => keptOf([...kept, of(position)], limits), []);
 
 describe('which snapshots are kept', () => {
   const taken = fc.array(fc.integer({ min: 1, max: 1_000 }), { minLength: 1, maxLength: 300 }).map((steps) =>
@@ -20,7 +20,7 @@ describe('which snapshots are kept', () => {
     ),
   );
 
-  it('is such that every past position is near one: at most half as far as it lies behind the newest, or the distance at which they came', () => {
+  it('leave no gap that is wider than half the age of its newer end, or than the distance at which they came', () => {
     fc.assert(
       fc.property(taken, (all) => {
         const kept = positions(left(all, NO_LIMITS));
