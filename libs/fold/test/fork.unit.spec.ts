@@ -67,6 +67,8 @@ describe('a fork of the network', () => {
         expect(dump(original)).toEqual(dumped);
         expect(counted(original)).toEqual(count);
         expect(counted(forked)).toEqual(counted(beside));
+        const own = new Set(forked.tenantSystems.values());
+        for (const { state } of own) for (const ts of forked.namesakes.all(state.tsId)) expect(own).toContain(ts);
         // The original goes on as if there had been no fork.
         for (const event of log.slice(at)) original.apply(event);
         expect(takeSnapshot(original)).toEqual(takeSnapshot(beside));

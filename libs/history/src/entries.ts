@@ -101,6 +101,13 @@ function codecOf(value: Exclude<TableValue, { type: 'Membership' }>): EntryCodec
   return (value.type === 'Mapping' ? codecs.mapping : value.type === 'VnMember' ? codecs.member : codecs.context) as EntryCodec<object>;
 }
 
+/** A text as it stands in a value: Avro puts its length before it, so that no longer text begins with the same bytes. */
+export function textOf(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const head = Buffer.alloc(MAX_VARINT_BYTES);
+  return Buffer.concat([head.subarray(0, writeVarint(head, 0, zigzag(bytes.length))), bytes]);
+}
+
 /** Where an entry is in a run. */
 export interface EntryPlace {
   readonly position: Position;

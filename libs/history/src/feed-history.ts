@@ -1,18 +1,20 @@
 import type { RecordChange, TableRecord } from '@nva/fold';
 import type { Position } from '@nva/ports';
-import { EntryWriter, entryAt, placesIn, type HistoryEntry } from './entries.ts';
+import { EntryWriter, entryAt, placesIn, textOf, type HistoryEntry } from './entries.ts';
 import { HistoryDamaged } from './damaged.ts';
 import type { HistoryFile, StoredBlock, StoredFeed } from './history-file.ts';
 
-/** How a feed is written. */
-export interface BlockLimits {
+/** How the file is written. */
+export interface HistoryLimits {
   /** Changes in a block. */
   readonly blockEntries: number;
   /** Changes between two keyframes, at least; and twice as many as the table has entries. */
   readonly keyframeAfter: number;
+  /** Events in a run of instants. */
+  readonly runEvents: number;
 }
 
-export const BLOCK_LIMITS: BlockLimits = { blockEntries: 256, keyframeAfter: 512 };
+export const HISTORY_LIMITS: HistoryLimits = { blockEntries: 256, keyframeAfter: 512, runEvents: 1_024 };
 const BLOCK_BYTES = 64 * 1024;
 const PER_ENTRY = 2;
 
@@ -21,7 +23,7 @@ export class FeedHistory {
   readonly #id: number;
   readonly #name: string;
   readonly #file: HistoryFile;
-  readonly #limits: BlockLimits;
+  readonly #limits: HistoryLimits;
   readonly #pending = new EntryWriter();
   /** Position of the last change that is in the file, and the number of its block. */
   #written: Position;
@@ -32,7 +34,7 @@ export class FeedHistory {
   #live: number;
   #since: number;
 
-  constructor(file: HistoryFile, { id, name, last, blocks, live, since }: StoredFeed, limits: BlockLimits) {
+  constructor(file: HistoryFile, { id, name, last, blocks, live, since }: StoredFeed, limits: HistoryLimits) {
     this.#file = file;
     this.#limits = limits;
     this.#id = id;
@@ -105,16 +107,13 @@ export class FeedHistory {
     return table;
   }
 
-  /**
-   * The mappings in the table at a position that mention an address. Only they are decoded, and other versions of them. One that
-   * mentions it as a part of something else may be among them.
-   */
-  mentioning(address: string, position: Position): readonly HistoryEntry[] {
+  /** The entries of mappings in the table at a position that have an address, as one of their texts. Few others are decoded. */
+  withAddress(address: string, position: Position): readonly HistoryEntry[] {
     const runs = this.#runsUpTo(position);
     const keys = new Set<string>();
-    for (const bytes of runs) for (const { key } of mentionsIn(bytes, address, position)) if (key.startsWith(MAPPING)) keys.add(key);
-    const present = [...keys].map((key) => lastOf(key, runs, position));
-    return present.filter((entry) => entry !== undefined && entry.value !== null) as HistoryEntry[];
+    for (const bytes of runs)
+      for (const { key } of mentionsIn(bytes, textOf(address), position)) if (key.startsWith(MAPPING)) keys.add(key);
+    return [...keys].flatMap((key) => lastOf(key, runs, position)).filter(({ value }) => value !== null);
   }
 
   /** The changes after a position up to another, in order. */
@@ -163,23 +162,26 @@ export class FeedHistory {
 
 const MAPPING = 'mapping/';
 
-/** The entries up to a position that mention a text. */
-function* mentionsIn(bytes: Buffer, text: string, position: Position): Generator<HistoryEntry, void> {
-  let at = bytes.indexOf(text);
+/** The entries up to a position in which some bytes stand. */
+function* mentionsIn(bytes: Buffer, needle: Buffer, position: Position): Generator<HistoryEntry, void> {
+  let at = bytes.indexOf(needle);
   if (at < 0) return;
   for (const place of placesIn(bytes)) {
     if (place.position > position) return;
     if (place.to <= at) continue;
     if (at >= place.from) yield entryAt(bytes, place);
-    at = bytes.indexOf(text, place.to);
+    at = bytes.indexOf(needle, place.to);
     if (at < 0) return;
   }
 }
 
-/** The last entry of a mapping's key. Each of its entries mentions the tenant system. */
-function lastOf(key: string, runs: readonly Buffer[], position: Position): HistoryEntry | undefined {
+/** The last entry of a mapping's key: a value, in which its tenant system stands, or a removal, in which the key does. */
+function lastOf(key: string, runs: readonly Buffer[], position: Position): readonly HistoryEntry[] {
   const tsId = key.slice(MAPPING.length, key.indexOf('/', MAPPING.length));
   let last: HistoryEntry | undefined;
-  for (const bytes of runs) for (const entry of mentionsIn(bytes, tsId, position)) if (entry.key === key) last = entry;
-  return last;
+  for (const needle of [textOf(tsId), Buffer.from(key)])
+    for (const bytes of runs)
+      for (const entry of mentionsIn(bytes, needle, position))
+        if (entry.key === key && entry.position >= (last?.position ?? 0)) last = entry;
+  return last ? [last] : [];
 }

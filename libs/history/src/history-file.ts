@@ -25,11 +25,13 @@ const CREATE_SQL = `
     since INTEGER NOT NULL, crc INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE blocks (
-    feed INTEGER NOT NULL, keyframe INTEGER NOT NULL, first INTEGER NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL, crc INTEGER NOT NULL
+    feed INTEGER NOT NULL, keyframe INTEGER NOT NULL, first INTEGER NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL,
+    crc INTEGER NOT NULL
   ) STRICT;
   CREATE UNIQUE INDEX blocks_of_feeds ON blocks (feed, keyframe, first);
   CREATE TABLE instants (
-    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, earliest INTEGER NOT NULL, number INTEGER NOT NULL, events BLOB NOT NULL, crc INTEGER NOT NULL
+    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, earliest INTEGER NOT NULL, number INTEGER NOT NULL, events BLOB NOT NULL,
+    crc INTEGER NOT NULL
   ) STRICT;
 `;
 
@@ -89,8 +91,9 @@ export class HistoryFile {
       const file = HistoryFile.#openExisting(path);
       const wrong = Object.entries(meta).find(([key, value]) => file.meta(key) !== value);
       if (!wrong) return file;
+      const [key, expected] = wrong;
+      thrownAway(`its ${key} is ${file.meta(key) ?? 'not known'}, and ${expected} is expected`);
       file.close();
-      thrownAway(`its ${wrong[0]} is another`);
     } catch (error) {
       if (!(error instanceof HistoryDamaged)) throw error;
       thrownAway(error.message);
@@ -121,11 +124,16 @@ export class HistoryFile {
     mkdirSync(dirname(path), { recursive: true, mode: PRIVATE_FOLDER });
     closeSync(openSync(path, 'w', PRIVATE_FILE));
     const db = new DatabaseSync(path);
-    db.exec(CREATE_SQL);
-    const file = new HistoryFile(db);
-    for (const [key, value] of Object.entries(meta)) file.setMeta(key, value);
-    file.commit();
-    return file;
+    try {
+      db.exec(CREATE_SQL);
+      const file = new HistoryFile(db);
+      for (const [key, value] of Object.entries(meta)) file.setMeta(key, value);
+      file.commit();
+      return file;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
   }
 
   meta(key: string): string | undefined {
@@ -174,10 +182,8 @@ export class HistoryFile {
 
   /** The number of the first block of changes that begins after a position; null if there is none. */
   numberAfter(feed: number, position: Position): number | null {
-    return guarded(() => {
-      const sql = 'SELECT number FROM blocks WHERE feed = ? AND keyframe = 0 AND first > ? ORDER BY first LIMIT 1';
-      return (this.#statement(sql).get(feed, position) as { number: number } | undefined)?.number ?? null;
-    });
+    const [row] = this.#blockRows('keyframe = 0 AND first > ? ORDER BY first LIMIT 1', feed, position);
+    return (row?.['number'] as number | undefined) ?? null;
   }
 
   addInstants({ first, last, earliest, number }: StoredInstants, events: Buffer): void {
@@ -216,9 +222,13 @@ export class HistoryFile {
   }
 
   #blocks(where: string, ...values: readonly number[]): StoredBlock[] {
-    return this.#rows(`SELECT feed, keyframe, first, number, entries, crc FROM blocks WHERE feed = ? AND ${where}`, ...values).map(
+    return this.#blockRows(where, ...values).map(
       ({ first, number, entries }) => ({ first, number, entries: unpacked(entries as Uint8Array) }) as StoredBlock,
     );
+  }
+
+  #blockRows(where: string, ...values: readonly number[]): readonly Row[] {
+    return this.#rows(`SELECT feed, keyframe, first, number, entries, crc FROM blocks WHERE feed = ? AND ${where}`, ...values);
   }
 
   #rows(sql: string, ...values: readonly (string | number)[]): readonly Row[] {

@@ -3,15 +3,15 @@ import { recordsOf, type Network, type RecordChange, type TableRecord } from '@n
 import { feedKey, type FeedName, type Logger, type Position, type RecordedEvent } from '@nva/ports';
 import { HistoryDamaged } from './damaged.ts';
 import { ENTRIES_FINGERPRINT, type HistoryEntry } from './entries.ts';
-import { BLOCK_LIMITS, FeedHistory, type BlockLimits } from './feed-history.ts';
+import { HISTORY_LIMITS, FeedHistory, type HistoryLimits } from './feed-history.ts';
 import { HistoryFile } from './history-file.ts';
 import { Instants, type Instant } from './instants.ts';
 
 /** Raise it when the same log comes to be kept as something else. */
 const FORMAT = 1;
-/** Events behind which a feed's changes are not left out of the file, however few they are. */
+/** After so many events the changes of a feed are written, however few they are. */
 const LAG_EVENTS = 500_000;
-/** Bytes that are not in the file, at most. */
+/** How many bytes of changes may wait for their block to be full. */
 const PENDING_BYTES = 64 * 1024 * 1024;
 
 export interface HistoryOptions {
@@ -20,7 +20,7 @@ export interface HistoryOptions {
   readonly logId: string;
   readonly logger: Logger;
   /** Others than the usual ones in tests. */
-  readonly limits?: BlockLimits;
+  readonly limits?: HistoryLimits;
 }
 
 /** What became of one key of a table between two positions. */
@@ -55,7 +55,7 @@ interface Waiting {
  */
 export class History {
   readonly #file: HistoryFile;
-  readonly #limits: BlockLimits;
+  readonly #limits: HistoryLimits;
   readonly #instants: Instants;
   readonly #feeds = new Map<string, Followed>();
   readonly #stored = new Map<string, FeedHistory>();
@@ -65,11 +65,11 @@ export class History {
   #events = 0;
   #position: Position = 0;
 
-  private constructor(file: HistoryFile, limits: BlockLimits) {
+  private constructor(file: HistoryFile, limits: HistoryLimits) {
     this.#file = file;
     this.#limits = limits;
     this.#position = this.covered;
-    this.#instants = new Instants(file);
+    this.#instants = new Instants(file, limits.runEvents);
     if (this.covered > this.#instants.written) throw new HistoryDamaged('the history has lost its last instants');
     for (const stored of file.feeds()) this.#stored.set(stored.name, new FeedHistory(file, stored, limits));
   }
@@ -79,8 +79,8 @@ export class History {
    * the file system and SQLite throw. Every other method throws HistoryDamaged where it finds damage: whoever has the history then
    * closes it, removes the file and builds it anew.
    */
-  static open({ path, logId, logger, limits = BLOCK_LIMITS }: HistoryOptions): History {
-    const meta = { format: String(FORMAT), log: logId, schemas: ENTRIES_FINGERPRINT };
+  static open({ path, logId, logger, limits = HISTORY_LIMITS }: HistoryOptions): History {
+    const meta = { 'format': String(FORMAT), 'log': logId, 'schema fingerprint': ENTRIES_FINGERPRINT };
     const thrownAway = (why: string): void =>
       logger.warn('the history is thrown away, and built anew from the log', { history: path, why });
     for (;;) {
@@ -110,7 +110,10 @@ export class History {
     return Math.max(this.#position, this.covered);
   }
 
-  /** The changes of the log's next event; the network has folded it, and nothing after it. */
+  /**
+   * The changes of the log's next event; the network has folded it, and nothing after it. If it throws, for a full disk too, the
+   * history must be abandoned: the file has what was committed, and the log gives the rest to a history that is opened anew.
+   */
   take({ position, event }: Pick<RecordedEvent, 'position' | 'event'>, changes: readonly RecordChange[], network: Network): void {
     for (const change of changes) {
       const followed = this.#followed(change.feed);
@@ -170,7 +173,7 @@ export class History {
     position: Position,
   ): readonly { readonly mapping: Mapping; readonly position: Position }[] {
     const text = 'mac' in address ? address.mac : address.ip;
-    const found = this.#historyOf({ kind: 'vn', vnid })?.mentioning(text, position) ?? [];
+    const found = this.#historyOf({ kind: 'vn', vnid })?.withAddress(text, position) ?? [];
     return found.flatMap(({ value, position: since }) =>
       value?.type === 'Mapping' && ('mac' in address ? value.data.mac : value.data.ip) === text
         ? [{ mapping: value.data, position: since }]

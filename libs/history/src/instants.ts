@@ -9,9 +9,6 @@ export interface Instant {
   readonly recordedAt: number;
 }
 
-/** Events in one run. */
-const RUN = 1_024;
-
 /**
  * When the events of the log were recorded. A time means the last event that was recorded not after it: where a clock went backwards,
  * the later of two events with that time. Runs of events are in the file; of each run the bounds are in memory, so that a question
@@ -19,13 +16,16 @@ const RUN = 1_024;
  */
 export class Instants {
   readonly #file: HistoryFile;
+  readonly #runEvents: number;
   readonly #runs: StoredInstants[];
   /** The earliest time of a run and of all runs after it. It never falls along the log, so it can be searched. */
   readonly #earliest: number[] = [];
   #pending: Instant[] = [];
 
-  constructor(file: HistoryFile) {
+  /** `runEvents` is the number of events in one run. */
+  constructor(file: HistoryFile, runEvents: number) {
     this.#file = file;
+    this.#runEvents = runEvents;
     this.#runs = [...file.instants()];
     this.#lookBack();
   }
@@ -39,7 +39,7 @@ export class Instants {
   add(instant: Instant): void {
     if (instant.position <= this.written) return;
     this.#pending.push(instant);
-    if (this.#pending.length >= RUN) this.flush();
+    if (this.#pending.length >= this.#runEvents) this.flush();
   }
 
   flush(): void {

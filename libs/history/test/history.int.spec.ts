@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TableDigest, type Mapping } from '@nva/codec';
 import { feedsOf, Network, recordsOf, resolve, type RecordChange, type TableRecord } from '@nva/fold';
@@ -11,7 +12,7 @@ import { History, HistoryDamaged } from '../src/index.ts';
 
 const LOG = '70f53541-0000-4000-8000-000000000001';
 /** Small, so that the short logs of these tests have many blocks and keyframes. */
-const SMALL = { blockEntries: 3, keyframeAfter: 4 };
+const SMALL = { blockEntries: 3, keyframeAfter: 4, runEvents: 5 };
 
 let folder: string;
 let lines: { readonly message: string; readonly fields: Readonly<Record<string, unknown>> }[];
@@ -158,6 +159,7 @@ describe('the history', () => {
           log.filter(({ position }) => position > covered),
         );
         agrees(again, log, folded.position);
+        for (const { position } of log) expect(again.lastAtOrBefore(position)?.position).toBe(position);
         again.close(folded);
         expect(lines).toEqual([]);
       }),
@@ -182,21 +184,25 @@ describe('the history', () => {
   it('knows the last event at a time, where clocks went backwards too, and the last at or before a position', () => {
     const history = openAt(join(folder, 'history.sqlite'));
     const network = new Network();
-    const times = [10, 20, 30, 15, 16, 40, 35, 50];
-    const events = Array.from({ length: 3_000 }, (_, i) => ({
+    // Clocks that go on, jump back within a run, and jump back over several runs.
+    const events = Array.from({ length: 203 }, (_, i) => ({
       position: (i + 1) * 10,
-      recordedAt: i < 2_992 ? -5_000 + i : times[i - 2_992]!,
+      recordedAt: 1_000 + 10 * i - (i % 7 === 3 ? 45 : 0) - (i >= 90 ? 600 : 0) - (i >= 150 ? 300 : 0),
     }));
     for (const { position, recordedAt } of events)
       history.take({ position, event: { type: 'FoldUpgraded', data: { audit: { recordedAt } } } as never }, [], network);
     const at = (timeMs: number): unknown => events.findLast(({ recordedAt }) => recordedAt <= timeMs) ?? null;
-    for (const time of [-9_999, -5_000, -4_000, -2_500, -2_009, 9, 10, 15, 17, 29, 30, 34, 36, 45, 99])
-      expect(history.lastNotAfter(time)).toEqual(at(time));
-    for (const position of [0, 9, 10, 11, 10_244, 10_250, 29_999, 30_000, 99_999])
+    const times = Array.from({ length: 300 }, (_, i) => 900 + 9 * i);
+    for (const time of times) expect(history.lastNotAfter(time), `at ${time}`).toEqual(at(time));
+    expect(at(900)).toBeNull();
+    // The last three events are in no whole run, so they are not in the file.
+    history.commit();
+    expect(history.covered).toBe(2_000);
+    for (const position of [0, 9, 10, 11, 49, 50, 51, 1_024, 2_029, 2_030, 99_999])
       expect(history.lastAtOrBefore(position)).toEqual(events.findLast((event) => event.position <= position) ?? null);
     history.close(network);
     const again = openAt(join(folder, 'history.sqlite'));
-    for (const time of [-9_999, -4_000, 17, 99]) expect(again.lastNotAfter(time)).toEqual(at(time));
+    for (const time of times) expect(again.lastNotAfter(time), `at ${time}`).toEqual(at(time));
     again.close(network);
   });
 });
@@ -223,7 +229,10 @@ describe('the file of a history', () => {
     const history = openAt(path(), '70f53541-0000-4000-8000-00000000beef');
     expect(history.covered).toBe(0);
     expect(lines).toEqual([
-      { message: 'the history is thrown away, and built anew from the log', fields: { history: path(), why: 'its log is another' } },
+      {
+        message: 'the history is thrown away, and built anew from the log',
+        fields: { history: path(), why: `its log is ${LOG}, and 70f53541-0000-4000-8000-00000000beef is expected` },
+      },
     ]);
     history.close(new Network());
   });
@@ -246,30 +255,62 @@ describe('the file of a history', () => {
     }
   });
 
-  it('with one bit that is another is thrown away, says that it is damaged, or answers nothing wrong', () => {
+  /** Whether the damage is found: the file is thrown away when it is opened, or an answer is refused. No answer may be wrong. */
+  function isFound(replay: Replay): boolean {
+    lines = [];
+    const history = openAt(path());
+    try {
+      for (const [name, feed] of replay.feeds)
+        for (const [position, tables] of lines.length > 0 ? [] : replay.tables)
+          expect(byKey(history.table(feed, position)), `${name} at ${position}`).toEqual(tables.get(name) ?? new Map());
+      return lines.length > 0;
+    } catch (error) {
+      if (error instanceof HistoryDamaged) return true;
+      throw error;
+    } finally {
+      history.abandon();
+      History.remove(path());
+    }
+  }
+
+  it('with one bit that is another is thrown away, refuses to answer, or answers nothing wrong', () => {
     written();
     const before = readFileSync(path());
     const replay = new Replay(log);
-    const positions = [...replay.tables.keys()].filter((_, i, all) => i % 8 === 0 || i === all.length - 1);
     let found = 0;
     for (let at = 40; at < before.length; at += 211) {
       const bytes = Buffer.from(before);
       bytes[at]! ^= 1 << (at % 8);
       writeFileSync(path(), bytes);
-      const history = openAt(path());
-      try {
-        if (history.covered === 0) found++;
-        else
-          for (const [name, feed] of replay.feeds)
-            for (const position of positions)
-              expect(byKey(history.table(feed, position)), `byte ${at}`).toEqual(replay.tables.get(position)!.get(name) ?? new Map());
-      } catch (error) {
-        if (!(error instanceof HistoryDamaged)) throw error;
-        found++;
-      }
-      history.abandon();
-      History.remove(path());
+      if (isFound(replay)) found++;
     }
     expect(found).toBeGreaterThan(5);
+  });
+
+  it.each([
+    ['a block of changes', 'DELETE FROM blocks WHERE rowid = (SELECT max(rowid) FROM blocks WHERE keyframe = 0)'],
+    ['a block in the middle', 'DELETE FROM blocks WHERE rowid = (SELECT min(rowid) FROM blocks WHERE keyframe = 0 AND number = 2)'],
+    ['a feed', 'DELETE FROM feeds WHERE id = 1'],
+    ['the last feed', 'DELETE FROM feeds WHERE id = (SELECT max(feed) FROM blocks)'],
+    ['the last run of instants', 'DELETE FROM instants WHERE first = (SELECT max(first) FROM instants)'],
+    ['a run of instants', 'DELETE FROM instants WHERE number = 2'],
+    ['what is in a block', 'UPDATE blocks SET entries = (SELECT entries FROM blocks WHERE number = 2) WHERE number = 1 AND keyframe = 0'],
+    ['the place of a block', 'UPDATE blocks SET first = first + 1 WHERE rowid = 1'],
+    ['the name of a feed', "UPDATE feeds SET name = 'vn/77' WHERE id = 1"],
+    ['a time', 'UPDATE instants SET earliest = earliest + 1 WHERE number = 2'],
+  ])('that has lost, or has wrong, %s does not answer', (_, sql) => {
+    written();
+    const db = new DatabaseSync(path());
+    expect(db.prepare(sql).run().changes).toBeGreaterThan(0);
+    db.close();
+    expect(isFound(new Replay(log))).toBe(true);
+  });
+
+  it('that has lost a keyframe answers by an earlier one', () => {
+    written();
+    const db = new DatabaseSync(path());
+    expect(db.prepare('DELETE FROM blocks WHERE keyframe = 1').run().changes).toBeGreaterThan(0);
+    db.close();
+    expect(isFound(new Replay(log))).toBe(false);
   });
 });

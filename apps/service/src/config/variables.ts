@@ -104,7 +104,7 @@ export const VARIABLES = {
     fallback: 4_000,
     roles: ROLES,
     meaning:
-      'How many megabytes of older snapshots are kept besides the newest two, at distances that grow with their age. From them the network of a past instant is folded soon. `0`: none are kept.',
+      'How many megabytes of older snapshots are kept besides the newest two, at distances that grow with their age. Questions about the past, which a later version answers, begin from them. `0`: none are kept.',
   },
   KAFKA_BROKERS: {
     kind: 'other',
