@@ -23,6 +23,7 @@ import { GroupCommit } from './group-commit.ts';
 import { inspect, type Inspected } from './inspection.ts';
 import { DEFAULT_LIMITS, type EventLogLimits } from './limits.ts';
 import { LogDirectory } from './log-directory.ts';
+import type { StreamHead } from './log-follower.ts';
 import { LogReader } from './log-reader.ts';
 import type { WriterRequest } from './protocol.ts';
 import { parseCheckpoint, assertCount } from './read-options.ts';
@@ -160,6 +161,12 @@ export class SqliteEventStore implements EventStore {
     assertCount('position', position);
     this.#assertOpen();
     return this.#reads.at(position);
+  }
+
+  /** The last event of a stream; null for a stream without events. For a `LogFollower`. */
+  async headOf(stream: string): Promise<StreamHead | null> {
+    this.#assertOpen();
+    return this.#reads.headOf(stream);
   }
 
   async *subscribe({

@@ -2,6 +2,7 @@ import type { EventCodec } from '@nva/codec';
 import { StoreUnavailable, type RecordedEvent } from '@nva/ports';
 import type { GroupCommit } from './group-commit.ts';
 import type { EventLogLimits } from './limits.ts';
+import type { StreamHead } from './log-follower.ts';
 import type { LogReader } from './log-reader.ts';
 import { asBuffer, decodeFrame, decodeGathered } from './stored-events.ts';
 import type { StreamHeads } from './stream-heads.ts';
@@ -78,6 +79,15 @@ export class StoredReads {
       if (positions.length === 0) return;
       found = { ...(await this.#answered(this.#reader.events(positions))), positions };
     }
+  }
+
+  /** The last event of a stream that was accepted when it is called, once it is durable; null for a stream without events. */
+  async headOf(stream: string): Promise<StreamHead | null> {
+    const slot = this.#heads.slotNamed(stream);
+    const [revision, position] = [this.#heads.revision(slot), this.#heads.position(slot)];
+    if (position === 0) return null;
+    if (position > this.#commits.durable) await this.#commits.whenDurable();
+    return { revision, position };
   }
 
   /** The event at a position; null if no durable event stands there. */

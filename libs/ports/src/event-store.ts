@@ -130,6 +130,9 @@ export interface EventStore {
   close(): Promise<void>;
 }
 
+/** A log for whoever reads and follows it, and writes nothing. */
+export type ReadableLog = Pick<EventStore, 'logId' | 'readStream' | 'readAll' | 'readAt' | 'subscribe' | 'checkpointAt' | 'head'>;
+
 /** The store cannot tell now whether the call succeeded: closed, disk failure, connection lost. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
