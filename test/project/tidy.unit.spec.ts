@@ -21,6 +21,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'snapshots': ['codec', 'fold', 'ports'],
   'history': ['codec', 'fold', 'ports'],
   'replica': ['codec', 'fold', 'ports'],
+  'audit': ['codec', 'fold', 'history', 'identifiers', 'ports', 'replica', 'snapshots'],
   'registrar': ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
   'distributor': ['codec', 'domain', 'fold', 'identifiers', 'ports', 'replica'],
 };
@@ -128,6 +129,7 @@ const ROOMS = [
   'log',
   'core',
   'reads',
+  'audit',
   'commands',
   'http',
   'routes',

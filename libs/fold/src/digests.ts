@@ -1,6 +1,7 @@
 import { TableDigest } from '@nva/codec';
 import { feedKey, type Position } from '@nva/ports';
 import type { RecordChange } from './changes.ts';
+import { ForkedMap } from './forked-map.ts';
 
 /** How many digests are kept per feed, for NVEs that report an older position. A position before these is «unknown». */
 export const DIGEST_HISTORY = 128;
@@ -31,14 +32,30 @@ export interface CurrentDigest {
  * changes, so a comparison detects a fold that went wrong in memory.
  */
 export class FeedDigests {
-  readonly #feeds = new Map<string, Kept>();
+  readonly #feeds: Map<string, Kept>;
+
+  constructor(feeds = new Map<string, Kept>()) {
+    this.#feeds = feeds;
+  }
 
   /** The state when `all` gave these digests. Earlier digests of the feeds are then unknown. */
   static restored(digests: Iterable<CurrentDigest>): FeedDigests {
-    const restored = new FeedDigests();
-    for (const { feed, position, digest } of digests)
-      restored.#feeds.set(feed, { current: new TableDigest(digest), positions: [position], digests: [digest] });
-    return restored;
+    const digestsOfFeeds = new FeedDigests();
+    for (const { feed, position, digest } of digests) digestsOfFeeds.#feeds.set(feed, restored(position, digest));
+    return digestsOfFeeds;
+  }
+
+  /**
+   * Digests that go on from these, and change nothing here. They cost what is asked and changed. The original must stand still.
+   * Earlier digests of the feeds are unknown.
+   */
+  fork(): FeedDigests {
+    return new FeedDigests(
+      new ForkedMap(
+        () => this.#feeds,
+        ({ positions, digests }) => restored(positions.at(-1)!, digests.at(-1)!),
+      ),
+    );
   }
 
   /** The digests of every feed that ever had a record. */
@@ -114,3 +131,9 @@ export class FeedDigests {
     return kept;
   }
 }
+
+const restored = (position: Position, digest: string): Kept => ({
+  current: new TableDigest(digest),
+  positions: [position],
+  digests: [digest],
+});

@@ -19,7 +19,7 @@ export interface HistoryEntry {
  * The rest is the value in plain Avro, from which the key follows; for a removal and a membership it is the key.
  */
 const KINDS = ['removal', 'VnContext', 'VnMember', 'Mapping', 'Membership'] as const;
-type Kind = (typeof KINDS)[number];
+export type EntryKind = (typeof KINDS)[number];
 const HEAD_BYTES = MAX_VARINT_BYTES + 4;
 const LENGTH_BYTES = 3;
 const KEY_BYTES_AT_ONCE = 256;
@@ -75,7 +75,7 @@ export class EntryWriter {
     const bytes = this.#bytes;
     if (bytes.length - this.#used < HEAD_BYTES) return -HEAD_BYTES;
     let at = writeVarint(bytes, this.#used, zigzag(position - this.#last));
-    const kind: Kind = value?.type ?? 'removal';
+    const kind: EntryKind = value?.type ?? 'removal';
     bytes[at++] = KINDS.indexOf(kind);
     const from = at + LENGTH_BYTES;
     const end =
@@ -134,6 +134,8 @@ export function* placesIn(bytes: Buffer): Generator<EntryPlace, void> {
     cursor.at = to;
   }
 }
+
+export const kindAt = ({ kind }: EntryPlace): EntryKind => KINDS[kind]!;
 
 /** The entry at a place. Throws HistoryDamaged. */
 export function entryAt(bytes: Buffer, { position, kind, from, to }: EntryPlace): HistoryEntry {

@@ -1,6 +1,7 @@
+import { CONTEXT_KEY } from '@nva/codec';
 import type { RecordChange, TableRecord } from '@nva/fold';
 import type { Position } from '@nva/ports';
-import { EntryWriter, entryAt, placesIn, textOf, type HistoryEntry } from './entries.ts';
+import { EntryWriter, entryAt, kindAt, placesIn, textOf, type EntryKind, type HistoryEntry } from './entries.ts';
 import { HistoryDamaged } from './damaged.ts';
 import type { HistoryFile, StoredBlock, StoredFeed } from './history-file.ts';
 
@@ -111,9 +112,13 @@ export class FeedHistory {
   withAddress(address: string, position: Position): readonly HistoryEntry[] {
     const runs = this.#runsUpTo(position);
     const keys = new Set<string>();
-    for (const bytes of runs)
-      for (const { key } of mentionsIn(bytes, textOf(address), position)) if (key.startsWith(MAPPING)) keys.add(key);
-    return [...keys].flatMap((key) => lastOf(key, runs, position)).filter(({ value }) => value !== null);
+    for (const bytes of runs) for (const { key } of entriesIn(bytes, { kind: 'Mapping', text: textOf(address) }, position)) keys.add(key);
+    return [...keys].flatMap((key) => lastOf(key, runs, position) ?? []);
+  }
+
+  /** The entry of a key in the table at a position; null if it was not there. Few others are decoded. */
+  record(key: string, position: Position): HistoryEntry | null {
+    return lastOf(key, this.#runsUpTo(position), position);
   }
 
   /** The changes after a position up to another, in order. */
@@ -160,28 +165,37 @@ export class FeedHistory {
   }
 }
 
-const MAPPING = 'mapping/';
+/** Where to look for entries: those of a kind, in which some bytes stand, if any are given. */
+interface Trace {
+  readonly kind: EntryKind;
+  readonly text: Buffer | null;
+}
 
-/** The entries up to a position in which some bytes stand. */
-function* mentionsIn(bytes: Buffer, needle: Buffer, position: Position): Generator<HistoryEntry, void> {
-  let at = bytes.indexOf(needle);
-  if (at < 0) return;
+/** What every entry of a key has that is no removal. */
+function traceOf(key: string): Trace {
+  if (key === CONTEXT_KEY) return { kind: 'VnContext', text: null };
+  const [sort, name] = key.split('/', 2) as [string, string];
+  if (sort === 'mapping') return { kind: 'Mapping', text: textOf(name) };
+  if (sort === 'member') return { kind: 'VnMember', text: textOf(name) };
+  return { kind: 'Membership', text: Buffer.from(key) };
+}
+
+/** The entries up to a position that a trace leads to. */
+function* entriesIn(bytes: Buffer, { kind, text }: Trace, position: Position): Generator<HistoryEntry, void> {
+  let at = -1;
   for (const place of placesIn(bytes)) {
     if (place.position > position) return;
-    if (place.to <= at) continue;
-    if (at >= place.from) yield entryAt(bytes, place);
-    at = bytes.indexOf(needle, place.to);
-    if (at < 0) return;
+    if (text && at < place.from) at = bytes.indexOf(text, place.from);
+    if (text && at < 0) return;
+    if (at < place.to && kindAt(place) === kind) yield entryAt(bytes, place);
   }
 }
 
-/** The last entry of a mapping's key: a value, in which its tenant system stands, or a removal, in which the key does. */
-function lastOf(key: string, runs: readonly Buffer[], position: Position): readonly HistoryEntry[] {
-  const tsId = key.slice(MAPPING.length, key.indexOf('/', MAPPING.length));
-  let last: HistoryEntry | undefined;
-  for (const needle of [textOf(tsId), Buffer.from(key)])
+/** The entry of a key: the last of its values, in which its name stands; none if a removal, in which the key stands, came later. */
+function lastOf(key: string, runs: readonly Buffer[], position: Position): HistoryEntry | null {
+  let last: HistoryEntry | null = null;
+  for (const trace of [traceOf(key), { kind: 'removal', text: Buffer.from(key) } as const])
     for (const bytes of runs)
-      for (const entry of mentionsIn(bytes, needle, position))
-        if (entry.key === key && entry.position >= (last?.position ?? 0)) last = entry;
-  return last ? [last] : [];
+      for (const entry of entriesIn(bytes, trace, position)) if (entry.key === key && entry.position >= (last?.position ?? 0)) last = entry;
+  return last?.value ? last : null;
 }

@@ -159,6 +159,11 @@ export class History {
     return [...(this.#historyOf(feed)?.table(position).values() ?? [])] as TableRecord[];
   }
 
+  /** One record of a feed as it was at a position; null if it was not there. */
+  record(feed: FeedName, key: string, position: Position): TableRecord | null {
+    return (this.#historyOf(feed)?.record(key, position) ?? null) as TableRecord | null;
+  }
+
   /** The digest of a feed's table at a position (contract, «Digest of a VN»). */
   digest(feed: FeedName, position: Position): string {
     const digest = new TableDigest();

@@ -32,6 +32,8 @@ const byKey = (records: Iterable<TableRecord>): Map<string, TableRecord> => new 
 class Replay {
   readonly tables = new Map<Position, Map<string, Map<string, TableRecord>>>();
   readonly feeds = new Map<string, FeedName>();
+  /** Every key that a feed ever had. */
+  readonly keys = new Map<string, Set<string>>();
   readonly changes: { readonly position: Position; readonly change: RecordChange }[] = [];
   readonly resolved = new Map<Position, Map<string, readonly { readonly mapping: Mapping; readonly position: Position }[]>>();
 
@@ -39,7 +41,11 @@ class Replay {
     const network = new Network();
     this.#look(0, network);
     for (const event of log) {
-      for (const change of network.apply(event)) this.changes.push({ position: event.position, change });
+      for (const change of network.apply(event)) {
+        this.changes.push({ position: event.position, change });
+        const name = feedKey(change.feed);
+        this.keys.set(name, (this.keys.get(name) ?? new Set()).add(change.key));
+      }
       this.#look(event.position, network);
     }
   }
@@ -72,6 +78,7 @@ function agrees(history: History, log: readonly RecordedEvent[], upTo: Position)
     for (const position of positions) {
       const table = replay.tables.get(position)!.get(name) ?? new Map();
       expect(byKey(history.table(feed, position)), `${name} at ${position}`).toEqual(table);
+      for (const key of replay.keys.get(name) ?? []) expect(history.record(feed, key, position)).toEqual(table.get(key) ?? null);
       const digest = new TableDigest();
       for (const record of table.values()) digest.set(record.key, record.position, null);
       expect(history.digest(feed, position)).toBe(digest.toString());

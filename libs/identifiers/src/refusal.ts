@@ -88,6 +88,7 @@ export const REFUSAL_CODES = [
   'command-expired',
   'rest-only',
   'idempotency-key-reused',
+  'nothing-then',
   // The NVA cannot answer now.
   'outcome-unknown',
   'log-unavailable',
@@ -129,6 +130,7 @@ export const ROW_OF = {
   'command-expired': 'X9',
   'rest-only': 'R34',
   'idempotency-key-reused': 'X9',
+  'nothing-then': 'X10',
 } as const satisfies Partial<Record<RefusalCode, string>>;
 
 /** The codes of refusals by a rule. */

@@ -1,5 +1,5 @@
 import { FeedDigests, Network, type RecordChange } from '@nva/fold';
-import { systemClock, type Checkpoint, type EventStore, type Logger, type Position, type RecordedEvent, type Timers } from '@nva/ports';
+import { systemClock, type Checkpoint, type Logger, type Position, type ReadableLog, type RecordedEvent, type Timers } from '@nva/ports';
 
 /** Called for every event right after it was folded, in order, while the network stands exactly there. Must not throw. */
 export type FoldListener = (recorded: RecordedEvent, changes: readonly RecordChange[]) => void;
@@ -31,7 +31,7 @@ const MAX_WAITERS = 65_536;
 export class Replica {
   readonly network: Network;
   readonly digests: FeedDigests;
-  readonly #store: EventStore;
+  readonly #store: Pick<ReadableLog, 'subscribe'>;
   readonly #logger: Logger;
   readonly #timers: Timers;
   readonly #after: Checkpoint | undefined;
@@ -43,7 +43,7 @@ export class Replica {
   #caughtUp = false;
 
   /** Without a start, it folds the whole log. */
-  constructor(store: EventStore, logger: Logger, start: Partial<ReplicaStart> = {}, timers: Timers = systemClock) {
+  constructor(store: Pick<ReadableLog, 'subscribe'>, logger: Logger, start: Partial<ReplicaStart> = {}, timers: Timers = systemClock) {
     this.#timers = timers;
     this.network = start.network ?? new Network();
     this.digests = start.digests ?? new FeedDigests();

@@ -45,11 +45,11 @@ export class SnapshotDirectory {
   }
 
   /**
-   * The newest usable snapshot that does not stand after `notAfter`; null if there is none, and the caller has to replay. Never
-   * throws.
+   * The newest usable snapshot that does not stand after `notAfter`, and stands after `after`; null if there is none, and the caller
+   * has to replay. Never throws.
    */
-  async restore(options: RestoreOptions, notAfter: Position = Infinity): Promise<Restored | null> {
-    for (const name of (await this.#newestFirst()).filter((file) => positionOf(file) <= notAfter)) {
+  async restore(options: RestoreOptions, notAfter: Position = Infinity, after: Position = 0): Promise<Restored | null> {
+    for (const name of (await this.#newestFirst()).filter((file) => positionOf(file) <= notAfter && positionOf(file) > after)) {
       const from = this.#clock.monotonicMs();
       try {
         const restored = await restoreFile(join(this.#path, name), options);
@@ -66,6 +66,11 @@ export class SnapshotDirectory {
       }
     }
     return null;
+  }
+
+  /** Where snapshots stand, the newest first; none that was found unusable. */
+  async positions(): Promise<readonly Position[]> {
+    return (await this.#newestFirst()).filter((name) => !this.#unusable.has(name)).map(positionOf);
   }
 
   /**

@@ -87,6 +87,7 @@ export const STATUS: { readonly [Code in RefusalCode]: Code extends RuleCode ? 4
   'command-expired': 422,
   'rest-only': 422,
   'idempotency-key-reused': 422,
+  'nothing-then': 422,
   'outcome-unknown': 503,
   'log-unavailable': 503,
   'overloaded': 503,

@@ -1,0 +1,2 @@
+export * from './auditor.ts';
+export { Past, type PastNetwork } from './past.ts';
