@@ -182,7 +182,7 @@ describe('lists', () => {
         });
       expect((await nva.http.get(`${path}?limit=x`).expect(400)).body).toMatchObject({ code: 'wrong-type', field: 'limit', received: 'x' });
       expect((await nva.http.get(`${path}?after=1&after=2`).expect(400)).body).toMatchObject({ code: 'wrong-type', field: 'after' });
-      expect((await nva.http.get(`${path}?at=5`).expect(400)).body).toMatchObject({ code: 'unknown-field', field: 'at', received: '5' });
+      expect((await nva.http.get(`${path}?as=5`).expect(400)).body).toMatchObject({ code: 'unknown-field', field: 'as', received: '5' });
     },
   );
 });

@@ -67,6 +67,8 @@ export interface NvaConfig {
   readonly snapshotEveryEvents: number;
   /** Bytes of the older snapshots that are kept for the fold of past positions. */
   readonly snapshotOlderBytes: number;
+  /** Questions about the past are answered; for admins. */
+  readonly history: boolean;
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
@@ -110,6 +112,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     identityRate: { changes: integer(env, 'NVE_CHANGES_ALARM'), withinS: integer(env, 'NVE_CHANGES_ALARM_S') },
     snapshotEveryEvents: integer(env, 'SNAPSHOT_EVERY_EVENTS'),
     snapshotOlderBytes: integer(env, 'SNAPSHOT_OLDER_MB') * 1_000_000,
+    history: flag(env, 'HISTORY'),
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
   if (roles.includes('registrar')) checkGroups(config);

@@ -104,7 +104,14 @@ export const VARIABLES = {
     fallback: 4_000,
     roles: ROLES,
     meaning:
-      'How many megabytes of older snapshots are kept besides the newest two, at distances that grow with their age. Questions about the past, which a later version answers, begin from them. `0`: none are kept.',
+      'How many megabytes of older snapshots are kept besides the newest two, at distances that grow with their age. Questions about the past begin from them. `0`: none are kept.',
+  },
+  HISTORY: {
+    kind: 'flag',
+    fallback: 'true',
+    roles: ['admin'],
+    meaning:
+      'Whether the process keeps every change of every table in `DATA_DIR/history`, and answers questions about the past (`at`). This is done in a thread of its own, which folds the log too: about as much memory again as the process takes without it.',
   },
   KAFKA_BROKERS: {
     kind: 'other',

@@ -1,4 +1,5 @@
 import { assertCheckpointsWithin, assertFeedWithin, Distributor, type Owns } from '@nva/distributor';
+import { SqliteEventStore } from '@nva/event-log';
 import { InProcessFeed, Topics } from '@nva/in-process-feed';
 import { KafkaFeedWriter } from '@nva/kafka';
 import { LogEndLost, LogRefused, type Clock, type EventStore, type FeedWriter, type Logger, type Position } from '@nva/ports';
@@ -80,6 +81,10 @@ export class Core {
   readonly config: NvaConfig;
   readonly clock: Clock;
   readonly store: MeasuredEventStore;
+  /** The embedded log, if this process has opened it. */
+  readonly embedded: SqliteEventStore | null;
+  /** False if the log was given to it. */
+  readonly ownsLog: boolean;
   readonly tracing: Tracing | null;
   readonly replica: Replica;
   /** What NVEs report to this process that they have applied. */
@@ -97,7 +102,6 @@ export class Core {
   /** null if snapshots are switched off. */
   readonly #snapshots: SnapshotKeeper | null;
   #distributorRole: DistributorRole | null = null;
-  readonly #ownStore: boolean;
   /** Where the log ended at the start, if only this process writes to it. */
   readonly #endedAt: Position | null;
   #distributing = false;
@@ -111,7 +115,8 @@ export class Core {
     this.clock = clock;
     this.arrivals = new Arrivals(clock);
     this.store = new MeasuredEventStore(store, clock, this.tracing);
-    this.#ownStore = options.store === undefined;
+    this.ownsLog = options.store === undefined;
+    this.embedded = this.ownsLog && store instanceof SqliteEventStore ? store : null;
     this.turns = new CallerTurns(clock, config.lineRateLimitPerS, () => this.store.appendMs);
     this.replica = new Replica(
       this.store,
@@ -240,7 +245,7 @@ export class Core {
     await this.#distributorRole?.distributor.stop();
     await this.replica.stop();
     await this.#snapshots?.stop();
-    if (this.#ownStore) await this.store.close();
+    if (this.ownsLog) await this.store.close();
     await this.tracing?.stop().catch(() => undefined);
   }
 

@@ -42,6 +42,11 @@ export const DescribesQuery =
 export const DescribesList = (name: string, maxItems: number, description: string): MethodDecorator =>
   ApiQuery({ name, description, required: false, explode: true, schema: asSchema({ type: 'array', items: text, maxItems }) });
 
+/** A query that is answered for the past too. */
+export const AT = {
+  at: 'An instant: a position, or a time as RFC 3339 has it. The answer is as the log was then, and its `at` says which event was the last. Now, unless given.',
+};
+
 export const PAGING = { after: 'Where the page before ended: its `next`.', limit: 'Items at most, 1 to 1000; 100 unless given.' };
 
 /**

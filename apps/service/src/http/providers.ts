@@ -1,5 +1,6 @@
 /** Injection tokens. Every injected part has one, so that no type metadata is needed. */
 export const READS = Symbol('reads');
+export const STATE_QUERIES = Symbol('queries about the state');
 export const STATE = Symbol('state of the process');
 export const METRICS = Symbol('metrics');
 export const REFUSED = Symbol('refused attempts');
@@ -7,8 +8,6 @@ export const OPEN_REQUESTS = Symbol('open requests');
 export const GROUPS = Symbol('groups of registrars');
 export const APPLIED_HERE = Symbol('what NVEs have told this process that they applied');
 export const APPLIED_ANYWHERE = Symbol('what NVEs have told any process that they applied');
-export const QUOTAS = Symbol('quotas');
-export const IDENTITY_RATE = Symbol('how often an NVE may become another');
 export const AUDIT_SEARCH = Symbol('search of the log');
 /** Provided only in processes with the role. */
 export const DISPATCHER = Symbol('dispatcher');

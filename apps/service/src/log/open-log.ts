@@ -41,4 +41,4 @@ export async function renewLog(config: NvaConfig, logId: string, clock: Clock): 
 /** Loaded only if it is used: its client makes up a tenth of all modules of a process. */
 const eventStoreDb = () => import('@nva/eventstoredb');
 
-const directoryOf = ({ dataDir }: Pick<NvaConfig, 'dataDir'>): string => join(dataDir, 'log');
+export const directoryOf = ({ dataDir }: Pick<NvaConfig, 'dataDir'>): string => join(dataDir, 'log');

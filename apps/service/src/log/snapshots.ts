@@ -14,10 +14,11 @@ interface Surroundings {
 }
 
 /** Processes of one role each may share a DATA_DIR; therefore each role has its own directory. */
-export function snapshotDirectory({ dataDir, snapshotOlderBytes }: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory {
-  const path = join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')]));
-  return new SnapshotDirectory({ path, clock, logger, olderBytes: snapshotOlderBytes });
-}
+export const snapshotPath = ({ dataDir }: NvaConfig, roles: readonly Role[]): string =>
+  join(dataDir, 'snapshots', ...(roles.length === ROLES.length ? [] : [roles.join('-')]));
+
+export const snapshotDirectory = (config: NvaConfig, { roles, clock, logger }: Surroundings): SnapshotDirectory =>
+  new SnapshotDirectory({ path: snapshotPath(config, roles), clock, logger, olderBytes: config.snapshotOlderBytes });
 
 /**
  * The snapshot from which the process can continue. The snapshots were checked against the log before (`assertSnapshotsWithin`).

@@ -5,6 +5,8 @@ import type { Dispatcher } from '../commands/dispatcher.ts';
 import type { Role } from '../config/roles.ts';
 import { EVERYTHING, type Core } from '../core/core.ts';
 import { stateOf } from '../core/process-state.ts';
+import type { Audit } from '../audit/audit.ts';
+import { StateQueries } from '../audit/state-queries.ts';
 import type { OpenRequests } from '../http/open-requests.ts';
 import {
   APPLIED_ANYWHERE,
@@ -13,14 +15,13 @@ import {
   DISPATCHER,
   DISTRIBUTOR_ROLE,
   GROUPS,
-  IDENTITY_RATE,
   LOSSES,
   METRICS,
   OPEN_REQUESTS,
-  QUOTAS,
   READS,
   REFUSED,
   STATE,
+  STATE_QUERIES,
 } from '../http/providers.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { AuditSearch } from '../reads/audit-search.ts';
@@ -33,13 +34,14 @@ import { OperationsController } from '../routes/operations.controller.ts';
 import { OraclesController } from '../routes/oracles.controller.ts';
 import { QueriesController } from '../routes/queries.controller.ts';
 import { RefusedController } from '../routes/refused.controller.ts';
-import { TenantSystemsController } from '../routes/tenant-systems.controller.ts';
 import { WritesController } from '../routes/writes.controller.ts';
 
 /** The parts of a process by the time that it listens. */
 export interface Parts {
   readonly core: Core;
   readonly reads: Reads;
+  /** null if this process keeps no history. */
+  readonly audit: Audit | null;
   /** null if this process is not a registrar. */
   readonly dispatcher: Dispatcher | null;
   readonly metrics: Metrics;
@@ -52,7 +54,7 @@ export interface Parts {
 @Global()
 @Module({})
 class PartsModule {
-  static with({ core, reads, dispatcher, metrics, open, refused }: Parts): DynamicModule {
+  static with({ core, reads, audit, dispatcher, metrics, open, refused }: Parts): DynamicModule {
     const { config, store, replica, registrarRole, distributorRole } = core;
     const quotas = registrarRole?.registrar.quotas ?? new QuotaKeeper(config.quotas ?? NO_QUOTAS, replica.network, NOTHING_PENDING);
     const providers: Provider[] = [
@@ -64,8 +66,10 @@ class PartsModule {
       { provide: GROUPS, useValue: config.groups ?? [EVERYTHING] },
       { provide: APPLIED_HERE, useValue: core.applied },
       { provide: APPLIED_ANYWHERE, useValue: core.appliedAnywhere },
-      { provide: QUOTAS, useValue: quotas },
-      { provide: IDENTITY_RATE, useValue: config.identityRate },
+      {
+        provide: STATE_QUERIES,
+        useValue: new StateQueries({ reads, applied: core.appliedAnywhere, quotas, identityRate: config.identityRate, audit }),
+      },
       { provide: AUDIT_SEARCH, useFactory: () => new AuditSearch(store, core.positions) },
       { provide: LOSSES, useValue: core.losses },
       { provide: DISPATCHER, useValue: dispatcher },
@@ -84,7 +88,7 @@ class OperationsModule {}
 class RegistrarModule {}
 
 /** The role `admin`. */
-@Module({ controllers: [QueriesController, TenantSystemsController, AuditController] })
+@Module({ controllers: [QueriesController, AuditController] })
 class AdminModule {}
 
 /** The feeds over HTTP, in a process that is both distributor and admin. */

@@ -11,6 +11,7 @@ import { hasBody, isStream, readBodies } from '../http/bodies.ts';
 import type { CommandServer } from '../commands-over-kafka/command-server.ts';
 import { ConfigError, type NvaConfig } from '../config/config.ts';
 import { Connections } from '../http/connections.ts';
+import { startAudit } from '../audit/start.ts';
 import { Core } from '../core/core.ts';
 import { Credentials } from '../access/credentials.ts';
 import { Dispatcher } from '../commands/dispatcher.ts';
@@ -76,6 +77,7 @@ export async function createService(
   const { registrarRole, turns, arrivals, replica, applied, losses } = core;
   const dispatcher =
     registrarRole && new Dispatcher({ registrarRole, turns, arrivals, replica, reads, applied, losses, forwards: config.forward });
+  const audit = startAudit(config, core, roles, logger);
   const refused = new RefusedAttempts(clock, logger);
   const overKafka = credentials.keys && dispatcher ? await import('../commands-over-kafka/index.ts') : null;
   const commands = overKafka && new overKafka.CommandServer({ config, credentials, clock, logger, refused, failed: rest.failed });
@@ -91,7 +93,7 @@ export async function createService(
     frameworkErrors,
   });
   const app = await NestFactory.create<NestFastifyApplication>(
-    serviceModule({ core, reads, dispatcher, metrics, open, refused, roles }, overKafka ? [overKafka.KafkaCommandsModule] : []),
+    serviceModule({ core, reads, audit, dispatcher, metrics, open, refused, roles }, overKafka ? [overKafka.KafkaCommandsModule] : []),
     adapter,
     { logger: nestLogger(logger), abortOnError: false, bodyParser: false },
   );
@@ -106,6 +108,7 @@ export async function createService(
   try {
     await app.listen(config.port, config.host);
   } catch (cause) {
+    await audit?.stop();
     await core.stop();
     throw new ConfigError(
       `HOST, PORT: expected an address to listen on, got «${config.host}» and «${config.port}»: ${(cause as Error).message}`,
@@ -132,6 +135,7 @@ export async function createService(
       clearInterval(sweep);
       clearTimeout(grace);
       refused.close();
+      await audit?.stop();
       await core.stop();
     },
   };

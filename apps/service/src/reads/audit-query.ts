@@ -107,8 +107,8 @@ function named(received: string | undefined, field: string): string | undefined 
   return received;
 }
 
-/** Milliseconds since the epoch. The day is checked separately, because a parser reads 30 February as 2 March. */
-function timeMs(received: string | undefined, field: string): number | undefined {
+/** Milliseconds since the epoch. The day is checked separately, because a parser reads 30 February as 2 March. Throws Refusal. */
+export function timeMs(received: string | undefined, field: string): number | undefined {
   if (received === undefined) return undefined;
   const [, year, month, day] = RFC_3339.exec(received)?.map(Number) ?? [];
   const ms = Date.parse(received);

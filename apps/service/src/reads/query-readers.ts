@@ -8,15 +8,11 @@ export function integer(received: string, field: string, min: number, max: numbe
   return value;
 }
 
-/** Refuses query fields that this call does not have. One of them is `at`: this version has no time travel. */
+/** Refuses query fields that this call does not have. */
 export function only(query: Readonly<Record<string, string>>, ...fields: string[]): void {
   for (const [field, received] of Object.entries<unknown>(query)) {
     if (!fields.includes(field))
-      throw new Refusal(
-        'unknown-field',
-        field === 'at' ? 'this version answers for now only' : `there is no query field ${fieldIn('', field)}`,
-        { field: fieldIn('', field), received },
-      );
+      throw new Refusal('unknown-field', `there is no query field ${fieldIn('', field)}`, { field: fieldIn('', field), received });
     if (typeof received !== 'string') throw new Refusal('wrong-type', `${field} is given once`, { field, received });
   }
 }

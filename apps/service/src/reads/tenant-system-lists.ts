@@ -1,6 +1,12 @@
 import { standingOf, type FoldedTs, type FoldedVn, type Network } from '@nva/fold';
-import type { PageQuery, PageText } from './paging.ts';
+import { parseTenantId, Refusal } from '@nva/identifiers';
+import type { Caller } from '@nva/registrar';
+import { Visibility } from '../access/visibility.ts';
+import { movesTooOften } from '../config/alarms.ts';
+import { pageQuery, type PageQuery, type PageText } from './paging.ts';
 import { walk, type Steps } from '../turns/sliced.ts';
+import { tenantSystemBody } from './views.ts';
+import type { World } from './world.ts';
 
 /** The states by which tenant systems can be listed. */
 export const STATES = ['associated', 'activated', 'failed', 'conflicted', 'orphaned', 'unbound'] as const;
@@ -94,6 +100,21 @@ export function* tenantSystemsPage(
     if (matches(ts, wanted, vn)) items.push(JSON.stringify(body(ts)));
   }
   return `{"items":[${items.join(',')}]}`;
+}
+
+/** A page of tenant systems at a place, of a tenant and in a state if the query says so; to an NVE, of those attached to it. */
+export function listed(world: World, place: Wanted, query: Readonly<Record<string, string>>, caller: Caller): Steps<PageText> {
+  const tenantId = query['tenantId'] === undefined ? undefined : parseTenantId(query['tenantId']);
+  // An NVE's own list is also the shortest.
+  const wanted = { ...place, tenantId, state: stateIn(query['state']), ...(caller.kind === 'nve' && { nveId: caller.nveId }) };
+  const visible = new Visibility(world.network, caller);
+  const body = (ts: FoldedTs): object => tenantSystemBody(ts, visible.attachments(ts), movesTooOften(ts.state, world));
+  return tenantSystemsPage(world.network, wanted, pageQuery(query), body);
+}
+
+function stateIn(received: string | undefined): State | undefined {
+  if (received === undefined || STATES.includes(received as State)) return received as State | undefined;
+  throw new Refusal('out-of-range', `state is one of ${STATES.join(', ')}`, { field: 'state', received });
 }
 
 function matches(ts: FoldedTs, { tenantId, nveId, vnid, state }: Wanted, vn: FoldedVn | undefined): boolean {

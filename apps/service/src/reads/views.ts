@@ -13,7 +13,7 @@ import {
 import { feedKey } from '@nva/ports';
 
 /** JSON of the query answers. Positions are decimal strings; mappings and members have the fields of their Avro records. */
-export function vnBody(vn: FoldedVn, digests: FeedDigests): unknown {
+export function vnBody(vn: FoldedVn, digests: Pick<FeedDigests, 'current'>): unknown {
   const { digest, position: digestPosition } = digests.current(feedKey(vn.feed));
   const { vnid, tenantId, name, service, encapsulation, policies } = vn.state;
   return {

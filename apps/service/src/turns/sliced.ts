@@ -13,6 +13,12 @@ const TURN_MS = 1;
 /** Number of elements that are walked in one step, or added to an order that is being built. */
 const ELEMENTS_PER_STEP = 64;
 
+/** A read that takes one step. */
+export function* oneStep<T>(read: () => T): Steps<T> {
+  yield* [];
+  return read();
+}
+
 /** Runs a read in turns with the reads of other callers. Rejects with a Refusal if too many wait, and with what the read throws. */
 export async function inTurns<T>(reads: FairQueue, clock: Clock, caller: string, steps: Steps<T>): Promise<T> {
   const turn = (): IteratorResult<undefined, T> => {

@@ -1,0 +1,31 @@
+import type { Auditor } from '@nva/audit';
+import type { Position } from '@nva/ports';
+import type { Audit, PastQuery } from './audit.ts';
+import type { PastQueries } from './past-queries.ts';
+
+/** The audit in the process's own thread, over a log that only this thread can read. */
+export class AuditHere implements Audit {
+  readonly #auditor: Auditor;
+  readonly #queries: PastQueries;
+
+  constructor(auditor: Auditor, queries: PastQueries) {
+    this.#auditor = auditor;
+    this.#queries = queries;
+    auditor.start();
+  }
+
+  get position(): Position {
+    return this.#auditor.position;
+  }
+
+  query(query: PastQuery): Promise<string> {
+    return this.#queries.answer(query);
+  }
+
+  folded(): void {}
+
+  async stop(): Promise<void> {
+    this.#queries.close();
+    await this.#auditor.stop();
+  }
+}

@@ -1,0 +1,91 @@
+/** The audit thread: it follows the log by itself, so the history and questions about the past cost the process's own thread nothing. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Auditor } from '@nva/audit';
+import { createEventCodec } from '@nva/codec';
+import { LogFollower, type StreamHead } from '@nva/event-log';
+import { Refusal } from '@nva/identifiers';
+import { systemClock as clock, type Logger, type ReadableLog } from '@nva/ports';
+import { SnapshotDirectory } from '@nva/snapshots';
+import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
+import { PastQueries } from './past-queries.ts';
+
+const port = parentPort!;
+const data = workerData as AuditThreadData;
+const tell = (message: FromAudit): void => port.postMessage(message);
+
+const line =
+  (level: 'debug' | 'info' | 'warn' | 'error'): Logger['info'] =>
+  (message, fields = {}) =>
+    tell({ kind: 'log', level, message, fields });
+const logger: Logger = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+
+const heads = new Map<number, (head: StreamHead | null) => void>();
+let asked = 0;
+
+/** An opened log; `told` is where the process has folded to. */
+interface OpenLog {
+  readonly log: ReadableLog;
+  told(position: number): void;
+  close(): Promise<void> | void;
+}
+
+async function opened(): Promise<OpenLog> {
+  const codec = createEventCodec();
+  if ('url' in data.log) {
+    const { EventStoreDbEventStore } = await import('@nva/eventstoredb');
+    const log = await EventStoreDbEventStore.open({ ...data.log, codec, clock, log: logger });
+    return { log, told: () => undefined, close: () => log.close() };
+  }
+  const log = new LogFollower({
+    directory: data.log.directory,
+    logId: data.logId,
+    codec,
+    clock,
+    headOf: (stream) =>
+      new Promise((resolve) => {
+        heads.set(++asked, resolve);
+        tell({ kind: 'headOf', id: asked, stream });
+      }),
+  });
+  return { log, told: (position) => log.told(position), close: () => log.close() };
+}
+
+const { log, told, close } = await opened();
+const { historyPath, snapshotPath, quotas, identityRate } = data;
+const snapshots = snapshotPath === null ? null : new SnapshotDirectory({ path: snapshotPath, clock, logger });
+const auditor = new Auditor({ log, historyPath, snapshots, clock, logger });
+const queries = new PastQueries({ auditor, clock, quotas, identityRate });
+auditor.start();
+
+async function outcomeOf(answer: Promise<string>): Promise<Outcome> {
+  try {
+    return { ok: await answer };
+  } catch (error) {
+    if (!(error instanceof Refusal)) return { failed: error };
+    const { code, message, detail } = error;
+    return { refused: { code, message, detail } };
+  }
+}
+
+async function take(message: ToAudit): Promise<void> {
+  switch (message.kind) {
+    case 'query': {
+      told(message.query.head);
+      const outcome = await outcomeOf(queries.answer(message.query));
+      return tell({ kind: 'answer', id: message.id, position: auditor.position, outcome });
+    }
+    case 'folded':
+      return told(message.position);
+    case 'head':
+      heads.get(message.id)?.(message.head);
+      heads.delete(message.id);
+      return;
+    case 'stop':
+      queries.close();
+      await auditor.stop();
+      await close();
+      tell({ kind: 'stopped' });
+      port.close();
+  }
+}
+port.on('message', (message: ToAudit) => void take(message));

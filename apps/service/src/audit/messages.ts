@@ -1,0 +1,44 @@
+import type { Quotas } from '@nva/domain';
+import type { StreamHead } from '@nva/event-log';
+import type { RefusalCode, RefusalDetail } from '@nva/identifiers';
+import type { Position } from '@nva/ports';
+import type { IdentityRate } from '../config/alarms.ts';
+import type { PastQuery } from './audit.ts';
+
+/** What the audit thread is given when it starts. */
+export interface AuditThreadData {
+  readonly logId: string;
+  /** The directory of the embedded log, or the log on an event store. */
+  readonly log: { readonly directory: string } | { readonly url: string; readonly prefix: string };
+  readonly historyPath: string;
+  readonly snapshotPath: string | null;
+  readonly quotas: Quotas | null;
+  readonly identityRate: IdentityRate;
+}
+
+/** To the audit thread. */
+export type ToAudit =
+  | { readonly kind: 'query'; readonly id: number; readonly query: PastQuery }
+  /** The process has folded the log up to there. */
+  | { readonly kind: 'folded'; readonly position: Position }
+  | { readonly kind: 'head'; readonly id: number; readonly head: StreamHead | null }
+  | { readonly kind: 'stop' };
+
+/** What an action that may be refused came to, as it crosses between threads. */
+export type Outcome =
+  | { readonly ok: string }
+  | { readonly refused: { readonly code: RefusalCode; readonly message: string; readonly detail: RefusalDetail } }
+  | { readonly failed: unknown };
+
+/** From the audit thread. */
+export type FromAudit =
+  | { readonly kind: 'answer'; readonly id: number; readonly position: Position; readonly outcome: Outcome }
+  /** It asks for the last event of a stream. */
+  | { readonly kind: 'headOf'; readonly id: number; readonly stream: string }
+  | {
+      readonly kind: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly message: string;
+      readonly fields: Readonly<Record<string, unknown>>;
+    }
+  | { readonly kind: 'stopped' };

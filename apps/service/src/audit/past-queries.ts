@@ -1,0 +1,67 @@
+import type { Auditor } from '@nva/audit';
+import { NO_QUOTAS, type Quotas } from '@nva/domain';
+import type { Instant } from '@nva/history';
+import type { Clock } from '@nva/ports';
+import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
+import type { IdentityRate } from '../config/alarms.ts';
+import { QUERIES, type Query } from '../reads/queries.ts';
+import type { World } from '../reads/world.ts';
+import { READ_SLICE_MS, READS_WAITING } from '../turns/caller-turns.ts';
+import { FairQueue } from '../turns/fair-queue.ts';
+import { inTurns } from '../turns/sliced.ts';
+import { instantBody, type PastQuery } from './audit.ts';
+import { HistoryQueries } from './history-queries.ts';
+
+export interface PastQueriesOptions {
+  readonly auditor: Auditor;
+  readonly clock: Clock;
+  readonly quotas: Quotas | null;
+  readonly identityRate: IdentityRate;
+}
+
+/**
+ * Answers queries about the past, in turns of the callers: from the history where it has what is asked for, which costs as much as the
+ * answer is long, and else from a network of the past, by the same code as queries about the present.
+ */
+export class PastQueries {
+  readonly #options: PastQueriesOptions;
+  readonly #turns: FairQueue;
+  readonly #history: HistoryQueries;
+
+  constructor(options: PastQueriesOptions) {
+    this.#options = options;
+    this.#turns = new FairQueue({ clock: options.clock, bounds: READS_WAITING, sliceMs: READ_SLICE_MS });
+    this.#history = new HistoryQueries(options.auditor);
+  }
+
+  /** The answer as JSON. Rejects with a Refusal. */
+  async answer({ name, asked, at, head }: PastQuery): Promise<string> {
+    const { auditor, clock } = this.#options;
+    const caller = actorOf(asked.caller);
+    const instant = await auditor.instant(at, head);
+    const query = this.#history.query(name, asked, instant.position);
+    const known = query && (await inTurns(this.#turns, clock, caller, query));
+    const text = known ?? (await inTurns(this.#turns, clock, caller, (QUERIES[name] as Query)(await this.#world(instant), asked)));
+    return withInstant(text, instant);
+  }
+
+  close(): void {
+    this.#turns.close();
+  }
+
+  async #world({ position, recordedAt }: Instant): Promise<World> {
+    const { auditor, quotas, identityRate } = this.#options;
+    const { network, digests } = await auditor.at(position);
+    return {
+      network,
+      digests,
+      identityRate,
+      quotas: new QuotaKeeper(quotas ?? NO_QUOTAS, network, NOTHING_PENDING),
+      wallMs: () => recordedAt,
+      applied: () => null,
+    };
+  }
+}
+
+/** An answer is a JSON object with at least one field. */
+const withInstant = (text: string, instant: Instant): string => `${text.slice(0, -1)},"at":${JSON.stringify(instantBody(instant))}}`;

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import { Auditor } from '@nva/audit';
+import type { Logger } from '@nva/ports';
+import type { NvaConfig } from '../config/config.ts';
+import { ROLES, type Role } from '../config/roles.ts';
+import type { Core } from '../core/core.ts';
+import { directoryOf } from '../log/open-log.ts';
+import { snapshotDirectory, snapshotPath } from '../log/snapshots.ts';
+import { AuditHere } from './audit-here.ts';
+import { AuditThread } from './audit-thread.ts';
+import type { Audit } from './audit.ts';
+import { PastQueries } from './past-queries.ts';
+
+/** Processes of one role each may share a DATA_DIR. */
+const historyPath = ({ dataDir }: NvaConfig, roles: readonly Role[]): string =>
+  join(dataDir, 'history', ...(roles.length === ROLES.length ? [] : [roles.join('-')]), 'history.sqlite');
+
+/** Starts the audit of a process that answers queries, unless it is switched off. To be stopped before the core. */
+export function startAudit(config: NvaConfig, core: Core, roles: readonly Role[], logger: Logger): Audit | null {
+  if (!config.history || !roles.includes('admin')) return null;
+  const { store, clock, replica, embedded } = core;
+  const path = historyPath(config, roles);
+  const { quotas, identityRate, eventStore } = config;
+  const hasSnapshots = config.snapshotEveryEvents > 0;
+  if (!core.ownsLog) {
+    const snapshots = hasSnapshots ? snapshotDirectory(config, { roles, clock, logger }) : null;
+    const auditor = new Auditor({ log: store, historyPath: path, snapshots, clock, logger });
+    return new AuditHere(auditor, new PastQueries({ auditor, clock, quotas, identityRate }));
+  }
+  const data = {
+    logId: store.logId,
+    log: embedded ? { directory: directoryOf(config) } : eventStore!,
+    historyPath: path,
+    snapshotPath: hasSnapshots ? snapshotPath(config, roles) : null,
+    quotas,
+    identityRate,
+  };
+  const headOf = async (stream: string) => (await embedded?.headOf(stream)) ?? null;
+  const audit = new AuditThread({ data, clock, logger, headOf }, replica.network.position);
+  replica.onFolded(({ position }) => audit.folded(position));
+  return audit;
+}
