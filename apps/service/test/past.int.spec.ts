@@ -110,13 +110,13 @@ async function step(): Promise<void> {
     case 3:
       return send('put', path, tsBody(n, { bindings: [{ vnid: 1, ip: '10.0.0.7' }] }));
     case 4:
-      return send('post', `/v1/tenant-systems/ts${n}/move`, { from: pick(['nve1', 'nve2', 'nve3']), to: nve });
+      return send('post', `/v1/tenant-systems/ts${n}/connection-failure`, { nveId: nve, vnid: pick([1, 2]) });
     case 5:
       return send('delete', path);
     case 6:
       return send('put', path, tsBody(n, { bindings: [{ vnid: 2, vlan: 10 + below(2) }] }));
     case 7:
-      return below(3) === 0 ? send('delete', '/v1/vns/1?force=true') : send('put', '/v1/vns/1', vnBody({ name: `VN1-${below(9)}` }));
+      return below(3) === 0 ? send('delete', '/v1/vns/9') : send('put', `/v1/vns/${pick([1, 9])}`, vnBody({ name: `VN-${below(9)}` }));
     case 8:
       return send('delete', `/v1/nves/${nve}`);
     default:

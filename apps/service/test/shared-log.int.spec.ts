@@ -73,6 +73,11 @@ describe('services that share a log on EventStoreDB', () => {
         .expect(200)
     ).body;
     const { items } = (await admin.get('/v1/vns/1/mappings').set('x-min-position', position).expect(200)).body;
+    const past = (await admin.get(`/v1/vns/1/mappings?at=${position}`).expect(200)).body;
+    expect(past).toEqual({ items, at: { position, recordedAt: expect.any(String) } });
+    expect((await admin.get(`/v1/vns/1/mappings?at=${Number(position) - 1}`).expect(200)).body.items).toEqual([]);
+    expect((await admin.get('/v1/explain?vnid=1&ip=10.0.0.1').expect(200)).body).toMatchObject({ reason: 'distributed', partial: false });
+    expect((await admin.get('/v1/timeline?tsId=ts1').expect(200)).body.items).toMatchObject([{ position, type: 'TenantSystemAttached' }]);
     expect(items).toMatchObject([{ tsId: 'ts1', ip: '10.0.0.1' }]);
   });
 

@@ -164,6 +164,19 @@ export const READS: readonly (readonly [path: string, varied: Varied])[] = [
   ['/v1/resolve?vnid={vnid}&ip=10.0.0.99&mode=redirect', { vnid: VNS }],
   ['/v1/resolve?vnid={vnid}&mode=sideways', { vnid: VNS }],
   ['/v1/events?entity=vn-{vnid}', { vnid: VNS }],
+  // The end of the log, as an instant.
+  ['/v1/vns/{vnid}?at=9007199254740991', { vnid: VNS }],
+  ['/v1/vns/{vnid}/members?at=9007199254740991', { vnid: VNS }],
+  ['/v1/vns/{vnid}/mappings?at=9007199254740991', { vnid: VNS }],
+  ['/v1/vns/{vnid}/mappings?conflicted=true&at=9007199254740991', { vnid: VNS }],
+  ['/v1/nves/{nveId}?at=9007199254740991', { nveId: NVES }],
+  ['/v1/nves/{nveId}/table?at=9007199254740991', { nveId: NVES }],
+  ['/v1/tenant-systems/{tsId}?at=9007199254740991', { tsId: TENANT_SYSTEMS }],
+  ['/v1/resolve?vnid={vnid}&ip=10.0.0.99&at=9007199254740991', { vnid: VNS }],
+  ['/v1/diff?vnid={vnid}&from=1', { vnid: VNS }],
+  ['/v1/diff?nveId={nveId}&from=1', { nveId: NVES }],
+  ['/v1/timeline?tsId={tsId}', { tsId: TENANT_SYSTEMS }],
+  ['/v1/explain?vnid={vnid}&ip=10.0.0.99', { vnid: VNS }],
 ];
 
 /** With what may come beside: what an answer would tell of a state, and what the caller has sent before. */

@@ -71,16 +71,16 @@ export class Auditor {
 
   /**
    * The event that an instant means: the last one at or before the position, the last one recorded not after the time. `head`: where
-   * the log ends for whoever asks. Throws Refusal `behind` if the history does not come so far in time, `nothing-then` if the instant
-   * is before every event.
+   * the log ends for whoever asks; `field` names the instant in a refusal. Throws Refusal `behind` if the history does not come so
+   * far in time, `nothing-then` if the instant is before every event.
    */
-  async instant(at: At, head: Position): Promise<Instant> {
+  async instant(at: At, head: Position, field = 'at'): Promise<Instant> {
     const upTo = 'position' in at ? Math.min(at.position, head) : head;
     if (!(await this.#passed(upTo))) throw this.#behind(upTo);
     const found = this.ask((history) => ('position' in at ? history.lastAtOrBefore(upTo) : history.lastNotAfter(at.timeMs)));
     if (found) return found;
     throw new Refusal('nothing-then', 'no event of the log had been recorded by then', {
-      field: 'at',
+      field,
       received: 'position' in at ? String(at.position) : new Date(at.timeMs).toISOString(),
     });
   }
@@ -96,7 +96,7 @@ export class Auditor {
   }
 
   /** Asks the history. Throws Refusal `behind` if there is none now, or if it finds that its file is damaged. */
-  ask<T>(question: (history: History) => T): T {
+  readonly ask = <T>(question: (history: History) => T): T => {
     const following = this.#following;
     if (!following) throw this.#behind(0);
     try {
@@ -107,7 +107,7 @@ export class Auditor {
       following.fail(error);
       throw this.#behind(0);
     }
-  }
+  };
 
   #behind(wanted: Position): Refusal {
     const actual = String(this.position);
@@ -150,10 +150,11 @@ export class Auditor {
   async #follow(): Promise<void> {
     const { log, historyPath, logger, limits, snapshots, clock } = this.#options;
     const history = History.open({ path: historyPath, logId: log.logId, logger, ...(limits && { limits }) });
-    let whole = false;
-    let replica: Replica | null = null;
+    let [whole, replica]: [boolean, Replica | null] = [false, null];
     let commits: (() => void) | null = null;
     try {
+      const { position: head } = await log.head();
+      if (history.written > head) throw new HistoryDamaged(`it is of position ${history.written}, and the log ends at ${head}`);
       const from = history.covered > 0 ? await this.#snapshotBefore(history.covered, snapshots) : null;
       replica = new Replica(
         log,

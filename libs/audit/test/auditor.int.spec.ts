@@ -216,6 +216,29 @@ describe('the auditor', () => {
     await auditor.stop();
   });
 
+  it('builds the history anew when it knows of more than the log has', async () => {
+    const { store, events } = await stored(someLog(5));
+    const path = join(folder, 'history.sqlite');
+    await (await following(store, path)).stop();
+    const shorter = await stored(someLog(5).slice(0, 9));
+    const { logId } = store;
+    const older: ReadableLog = {
+      logId,
+      readStream: (stream, options) => shorter.store.readStream(stream, options),
+      readAll: (options) => shorter.store.readAll(options),
+      readAt: (position) => shorter.store.readAt(position),
+      checkpointAt: (position) => shorter.store.checkpointAt(position),
+      head: () => shorter.store.head(),
+      subscribe: (options) => shorter.store.subscribe(options),
+    };
+    expect(shorter.events.at(-1)!.position).toBeLessThan(events.at(-1)!.position);
+    const auditor = await following(older, path);
+    const head = shorter.events.at(-1)!.position;
+    await until('it is as the log is', async () => (auditor.position === head ? null : String(auditor.position)), LIMIT_MS);
+    expect(lines).toContain('the history is thrown away, and built anew from the log');
+    await auditor.stop();
+  });
+
   it('refuses questions while its file cannot be made, and says why', async () => {
     const { store } = await stored(someLog(5));
     const file = join(folder, 'a file');

@@ -18,6 +18,8 @@ export interface HistoryLimits {
 export const HISTORY_LIMITS: HistoryLimits = { blockEntries: 256, keyframeAfter: 512, runEvents: 1_024 };
 const BLOCK_BYTES = 64 * 1024;
 const PER_ENTRY = 2;
+/** How far a search for the last change of something goes back. */
+const BLOCKS_BACK = 1_024;
 
 /** The past of one feed: what is in the file, and the changes after that. */
 export class FeedHistory {
@@ -45,6 +47,11 @@ export class FeedHistory {
     this.#last = last;
     this.#live = live;
     this.#since = since;
+  }
+
+  /** Position of the last change that is in the file. */
+  get written(): Position {
+    return this.#written;
   }
 
   /** Bytes that are not in the file. */
@@ -131,6 +138,25 @@ export class FeedHistory {
     }
   }
 
+  /** The changes of a key after a position up to another, in order. Few others are decoded. */
+  *changesOf(key: string, after: Position, upTo: Position): Generator<HistoryEntry, void> {
+    for (const bytes of this.#blocksFrom(after, upTo)) {
+      const entries = tracesOf(key).flatMap((trace) => [...entriesIn(bytes, trace, upTo)]);
+      yield* entries.filter((entry) => entry.key === key && entry.position > after).toSorted((a, b) => a.position - b.position);
+    }
+  }
+
+  /** The last change of a key up to a position, be it a removal; see `#lookBack`. */
+  lastOf(key: string, position: Position, removalsOnly: boolean): HistoryEntry | null | undefined {
+    const traces = tracesOf(key).filter(({ kind }) => !removalsOnly || kind === 'removal');
+    return this.#lookBack(traces, (entry) => entry.key === key, position);
+  }
+
+  /** The last change up to a position that gave a mapping an address; see `#lookBack`. */
+  lastWith(address: string, has: (entry: HistoryEntry) => boolean, position: Position): HistoryEntry | null | undefined {
+    return this.#lookBack([{ kind: 'Mapping', text: textOf(address) }], has, position);
+  }
+
   /** The last keyframe, and the changes after it. */
   #runsUpTo(position: Position): readonly Buffer[] {
     const keyframe = this.#file.keyframe(this.#id, position);
@@ -140,6 +166,35 @@ export class FeedHistory {
     if (keyframe) runs.unshift(keyframe.entries);
     if (this.#pending.count > 0 && this.#first <= position) runs.push(this.#pending.written);
     return runs;
+  }
+
+  /**
+   * The last entry up to a position that is wanted, of those that the traces lead to; null if there is none. It looks back through a
+   * bounded number of blocks; undefined means that they have none, and that there are more.
+   */
+  #lookBack(traces: readonly Trace[], wanted: (entry: HistoryEntry) => boolean, position: Position): HistoryEntry | null | undefined {
+    let looked = 0;
+    for (const bytes of this.#blocksBack(position)) {
+      if (looked++ === BLOCKS_BACK) return undefined;
+      let last: HistoryEntry | null = null;
+      for (const trace of traces)
+        for (const entry of entriesIn(bytes, trace, position)) if (wanted(entry) && entry.position >= (last?.position ?? 0)) last = entry;
+      if (last) return last;
+    }
+    return null;
+  }
+
+  /** The blocks of changes up to a position, the newest first. */
+  *#blocksBack(position: Position): Generator<Buffer, void> {
+    if (this.#pending.count > 0 && this.#first <= position) yield this.#pending.written;
+    let block = this.#file.blockHolding(this.#id, position);
+    if (block) this.#assertWhole([block], block.number - 1, block.first);
+    while (block) {
+      yield block.entries;
+      const before = this.#file.blockHolding(this.#id, block.first - 1);
+      if ((before?.number ?? 0) !== block.number - 1) throw new HistoryDamaged(`the history has lost a block of ${this.#name}`);
+      block = before;
+    }
   }
 
   /** The blocks in which the changes after a position may be; one that begins before it among them. */
@@ -180,6 +235,8 @@ function traceOf(key: string): Trace {
   return { kind: 'Membership', text: Buffer.from(key) };
 }
 
+const tracesOf = (key: string): readonly Trace[] => [traceOf(key), { kind: 'removal', text: Buffer.from(key) }];
+
 /** The entries up to a position that a trace leads to. */
 function* entriesIn(bytes: Buffer, { kind, text }: Trace, position: Position): Generator<HistoryEntry, void> {
   let at = -1;
@@ -194,7 +251,7 @@ function* entriesIn(bytes: Buffer, { kind, text }: Trace, position: Position): G
 /** The entry of a key: the last of its values, in which its name stands; none if a removal, in which the key stands, came later. */
 function lastOf(key: string, runs: readonly Buffer[], position: Position): HistoryEntry | null {
   let last: HistoryEntry | null = null;
-  for (const trace of [traceOf(key), { kind: 'removal', text: Buffer.from(key) } as const])
+  for (const trace of tracesOf(key))
     for (const bytes of runs)
       for (const entry of entriesIn(bytes, trace, position)) if (entry.key === key && entry.position >= (last?.position ?? 0)) last = entry;
   return last?.value ? last : null;

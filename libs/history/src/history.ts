@@ -105,6 +105,13 @@ export class History {
     return Number(this.#file.meta('covered') ?? 0);
   }
 
+  /** Position of the last event of which anything is in the file. */
+  get written(): Position {
+    let written = this.#instants.written;
+    for (const history of this.#stored.values()) written = Math.max(written, history.written);
+    return written;
+  }
+
   /** Position of the last event that was taken, or was in the file at the start. */
   get position(): Position {
     return Math.max(this.#position, this.covered);
@@ -189,6 +196,32 @@ export class History {
   /** The changes of a feed after a position, up to another, in the order of the log. To be read before anything else is taken. */
   *changes(feed: FeedName, after: Position, upTo: Position): Generator<HistoryEntry, void> {
     yield* this.#historyOf(feed)?.changes(after, upTo) ?? [];
+  }
+
+  /** The changes of one key after a position, up to another, in order. */
+  changesOf(feed: FeedName, key: string, after: Position, upTo: Position): readonly HistoryEntry[] {
+    return [...(this.#historyOf(feed)?.changesOf(key, after, upTo) ?? [])];
+  }
+
+  /**
+   * The last change of a key up to a position, or its last removal; null if there is none. Looks back through some 250,000 changes of
+   * the feed at most: undefined means that these have none.
+   */
+  lastChange(feed: FeedName, key: string, position: Position, which: 'any' | 'removal' = 'any'): HistoryEntry | null | undefined {
+    const history = this.#historyOf(feed);
+    return history ? history.lastOf(key, position, which === 'removal') : null;
+  }
+
+  /** The last change up to a position by which a mapping of a VN had an address; null and undefined as for `lastChange`. */
+  lastHolder(
+    vnid: number,
+    address: { readonly mac: string } | { readonly ip: string },
+    position: Position,
+  ): HistoryEntry | null | undefined {
+    const history = this.#historyOf({ kind: 'vn', vnid });
+    const has = ({ value }: HistoryEntry): boolean =>
+      value?.type === 'Mapping' && ('mac' in address ? value.data.mac === address.mac : value.data.ip === address.ip);
+    return history ? history.lastWith('mac' in address ? address.mac : address.ip, has, position) : null;
   }
 
   /** What is different in a feed's table at `to` from what it was at `from`, an earlier position. */

@@ -84,6 +84,16 @@ function agrees(history: History, log: readonly RecordedEvent[], upTo: Position)
       expect(history.digest(feed, position)).toBe(digest.toString());
     }
     const changes = replay.changes.filter(({ change }) => feedKey(change.feed) === name);
+    for (const key of replay.keys.get(name) ?? []) {
+      const ofKey = changes.filter(({ change }) => change.key === key).map(({ position, change: { value } }) => ({ position, key, value }));
+      for (const [i, position] of positions.entries()) {
+        const before = positions[i >> 1]!;
+        const upToHere = ofKey.filter((one) => one.position <= position);
+        expect(history.changesOf(feed, key, before, position)).toEqual(upToHere.filter((one) => one.position > before));
+        expect(history.lastChange(feed, key, position)).toEqual(upToHere.at(-1) ?? null);
+        expect(history.lastChange(feed, key, position, 'removal')).toEqual(upToHere.findLast(({ value }) => value === null) ?? null);
+      }
+    }
     for (const after of [0, positions[positions.length >> 1]!, positions.at(-1)!]) {
       const wanted = changes
         .filter(({ position }) => position > after)
@@ -95,6 +105,17 @@ function agrees(history: History, log: readonly RecordedEvent[], upTo: Position)
       [positions[positions.length >> 2]!, positions[positions.length >> 1]!],
     ] as const)
       expect(history.difference(feed, from, to).toSorted(byName)).toEqual(differences(replay, name, from, to));
+  }
+  for (const { vnid, of } of ADDRESSES) {
+    const holders = replay.changes.flatMap(({ position, change: { feed, key, value } }) =>
+      feedKey(feed) === `vn/${vnid}` && value?.type === 'Mapping' && ('mac' in of ? value.data.mac === of.mac : value.data.ip === of.ip)
+        ? [{ position, key, value }]
+        : [],
+    );
+    for (const position of positions) {
+      const last = holders.findLast((one) => one.position <= position);
+      expect(history.lastHolder(vnid, of, position)?.position ?? null).toEqual(last?.position ?? null);
+    }
   }
   for (const position of positions)
     for (const address of ADDRESSES)

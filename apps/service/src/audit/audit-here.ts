@@ -1,6 +1,6 @@
 import type { Auditor } from '@nva/audit';
 import type { Position } from '@nva/ports';
-import type { Audit, PastQuery } from './audit.ts';
+import type { Audit, Question } from './audit.ts';
 import type { PastQueries } from './past-queries.ts';
 
 /** The audit in the process's own thread, over a log that only this thread can read. */
@@ -18,8 +18,8 @@ export class AuditHere implements Audit {
     return this.#auditor.position;
   }
 
-  query(query: PastQuery): Promise<string> {
-    return this.#queries.answer(query);
+  ask(question: Question): Promise<string> {
+    return this.#queries.answer(question);
   }
 
   folded(): void {}

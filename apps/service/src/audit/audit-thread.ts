@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { StreamHead } from '@nva/event-log';
 import { Refusal } from '@nva/identifiers';
 import type { Clock, Logger, Position } from '@nva/ports';
-import type { Audit, PastQuery } from './audit.ts';
+import type { Audit, Question } from './audit.ts';
 import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
 
 /** The thread starts this long after the process, so that it is not in the way of a start, or with the first question. */
@@ -15,14 +15,14 @@ const TELL_EVERY_MS = 20;
 const MAX_ASKED = 4_096;
 
 export interface AuditThreadOptions {
-  readonly data: AuditThreadData;
+  readonly data: Omit<AuditThreadData, 'head'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The last event of a stream of the embedded log. */
   readonly headOf: (stream: string) => Promise<StreamHead | null>;
 }
 
-interface Question {
+interface Asked {
   readonly resolve: (text: string) => void;
   readonly reject: (reason: Error) => void;
 }
@@ -33,7 +33,7 @@ interface Question {
  */
 export class AuditThread implements Audit {
   readonly #options: AuditThreadOptions;
-  readonly #asked = new Map<number, Question>();
+  readonly #asked = new Map<number, Asked>();
   #worker: Worker | null = null;
   #callOffStart: () => void;
   #ids = 0;
@@ -55,7 +55,7 @@ export class AuditThread implements Audit {
     return this.#position;
   }
 
-  query(query: PastQuery): Promise<string> {
+  ask(question: Question): Promise<string> {
     const { clock } = this.#options;
     if (this.#stopping) return Promise.reject(new Refusal('overloaded', 'this process is stopping, and has not begun it'));
     if (this.#asked.size >= MAX_ASKED) return Promise.reject(new Refusal('overloaded', 'too many questions about the past wait already'));
@@ -64,7 +64,7 @@ export class AuditThread implements Audit {
     return new Promise((resolve, reject) => {
       const id = ++this.#ids;
       this.#asked.set(id, { resolve, reject });
-      this.#post({ kind: 'query', id, query });
+      this.#post({ kind: 'ask', id, question });
     });
   }
 
@@ -99,7 +99,7 @@ export class AuditThread implements Audit {
     const isSource = import.meta.url.endsWith('.ts');
     const worker = new Worker(new URL(`./audit.worker${isSource ? '.ts' : '.js'}`, import.meta.url), {
       name: 'audit',
-      workerData: this.#options.data,
+      workerData: { ...this.#options.data, head: this.#folded } satisfies AuditThreadData,
       ...(isSource && { execArgv: ['--conditions=source'] }),
     });
     this.#worker = worker;
@@ -160,7 +160,7 @@ export class AuditThread implements Audit {
 
 const gone = (): Refusal => new Refusal('behind', 'the audit thread of this process has ended, and is started again soon');
 
-function settle({ resolve, reject }: Question, outcome: Outcome): void {
+function settle({ resolve, reject }: Asked, outcome: Outcome): void {
   if ('ok' in outcome) resolve(outcome.ok);
   else if ('refused' in outcome) reject(new Refusal(outcome.refused.code, outcome.refused.message, outcome.refused.detail));
   else reject(outcome.failed instanceof Error ? outcome.failed : new Error(String(outcome.failed)));

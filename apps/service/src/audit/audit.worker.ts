@@ -47,6 +47,7 @@ async function opened(): Promise<OpenLog> {
         tell({ kind: 'headOf', id: asked, stream });
       }),
   });
+  log.told(data.head);
   return { log, told: (position) => log.told(position), close: () => log.close() };
 }
 
@@ -54,7 +55,7 @@ const { log, told, close } = await opened();
 const { historyPath, snapshotPath, quotas, identityRate } = data;
 const snapshots = snapshotPath === null ? null : new SnapshotDirectory({ path: snapshotPath, clock, logger });
 const auditor = new Auditor({ log, historyPath, snapshots, clock, logger });
-const queries = new PastQueries({ auditor, clock, quotas, identityRate });
+const queries = new PastQueries({ auditor, log, clock, quotas, identityRate });
 auditor.start();
 
 async function outcomeOf(answer: Promise<string>): Promise<Outcome> {
@@ -69,9 +70,9 @@ async function outcomeOf(answer: Promise<string>): Promise<Outcome> {
 
 async function take(message: ToAudit): Promise<void> {
   switch (message.kind) {
-    case 'query': {
-      told(message.query.head);
-      const outcome = await outcomeOf(queries.answer(message.query));
+    case 'ask': {
+      told(message.question.head);
+      const outcome = await outcomeOf(queries.answer(message.question));
       return tell({ kind: 'answer', id: message.id, position: auditor.position, outcome });
     }
     case 'folded':

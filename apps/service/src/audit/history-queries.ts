@@ -5,7 +5,7 @@ import { numeral, parseNveId, parseVnid, Refusal } from '@nva/identifiers';
 import { feedKey, type FeedName, type Position } from '@nva/ports';
 import type { Caller } from '@nva/registrar';
 import { page, pageQuery, type Entry } from '../reads/paging.ts';
-import { mappingsQuery, resolved, resolveQuery, type Asked, type QueryName } from '../reads/queries.ts';
+import { asksForConflicted, resolved, resolveQuery, vnidOfResolve, type Asked, type QueryName } from '../reads/queries.ts';
 import { only } from '../reads/query-readers.ts';
 import { paddedVnid } from '../reads/tables.ts';
 import { mappingBody } from '../reads/views.ts';
@@ -33,24 +33,22 @@ export class HistoryQueries {
   /** null if the history does not answer such a query; it answers with null if it does not have this one. Throws Refusal. */
   query(name: QueryName, asked: Asked, position: Position): Steps<string | null> | null {
     switch (name) {
-      case 'mappings': {
-        const paged = mappingsQuery(asked);
-        return paged.conflicted ? null : page(this.#mappings(asked, position), paged);
-      }
+      case 'mappings':
+        return asksForConflicted(asked) ? null : this.#mappings(asked, position);
       case 'table':
         return this.#table(asked, position);
       case 'resolve':
-        return resolveQuery(asked).mode === 'redirect' ? null : oneStep(() => this.#resolve(asked, position));
+        return asked.query['mode'] === 'redirect' ? null : oneStep(() => this.#resolve(asked, position));
       default:
         return null;
     }
   }
 
-  *#mappings({ path, caller }: Asked, position: Position): Generator<Entry | undefined, void> {
+  *#mappings({ path, query, caller }: Asked, position: Position): Steps<string> {
     const vnid = parseVnid(numeral(path['vnid']));
     const records = this.#records({ kind: 'vn', vnid }, position);
     assertSeen(vnid, caller, (key) => records.has(key));
-    yield* mappingsIn(records);
+    return yield* page(mappingsIn(records), pageQuery(query));
   }
 
   *#table({ path, query, caller }: Asked, position: Position): Steps<string | null> {
@@ -79,11 +77,11 @@ export class HistoryQueries {
   }
 
   #resolve(asked: Asked, position: Position): string {
-    const { address } = resolveQuery(asked);
-    const vnid = parseVnid(numeral(asked.query['vnid']));
+    const vnid = parseVnid(numeral(vnidOfResolve(asked)));
     const feed = { kind: 'vn', vnid } as const;
     const record = (key: string): TableRecord | null => this.#auditor.ask((history) => history.record(feed, key, position));
     assertSeen(vnid, asked.caller, (key) => record(key) !== null);
+    const { address } = resolveQuery(asked);
     const found = this.#auditor.ask((history) => history.resolve(vnid, address, position));
     const nveIds = new Set(found.flatMap(({ mapping }) => mapping.attachments.map(({ nveId }) => nveId)));
     const members = [...nveIds].map((nveId) => record(memberKey(nveId))!.value!.data as VnMember);

@@ -3,13 +3,15 @@ import type { StreamHead } from '@nva/event-log';
 import type { RefusalCode, RefusalDetail } from '@nva/identifiers';
 import type { Position } from '@nva/ports';
 import type { IdentityRate } from '../config/alarms.ts';
-import type { PastQuery } from './audit.ts';
+import type { Question } from './audit.ts';
 
 /** What the audit thread is given when it starts. */
 export interface AuditThreadData {
   readonly logId: string;
   /** The directory of the embedded log, or the log on an event store. */
   readonly log: { readonly directory: string } | { readonly url: string; readonly prefix: string };
+  /** How far the process has folded the log. */
+  readonly head: Position;
   readonly historyPath: string;
   readonly snapshotPath: string | null;
   readonly quotas: Quotas | null;
@@ -18,7 +20,7 @@ export interface AuditThreadData {
 
 /** To the audit thread. */
 export type ToAudit =
-  | { readonly kind: 'query'; readonly id: number; readonly query: PastQuery }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** The process has folded the log up to there. */
   | { readonly kind: 'folded'; readonly position: Position }
   | { readonly kind: 'head'; readonly id: number; readonly head: StreamHead | null }

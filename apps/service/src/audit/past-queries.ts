@@ -1,7 +1,7 @@
 import type { Auditor } from '@nva/audit';
 import { NO_QUOTAS, type Quotas } from '@nva/domain';
 import type { Instant } from '@nva/history';
-import type { Clock } from '@nva/ports';
+import type { Clock, ReadableLog } from '@nva/ports';
 import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
 import type { IdentityRate } from '../config/alarms.ts';
 import { QUERIES, type Query } from '../reads/queries.ts';
@@ -9,11 +9,13 @@ import type { World } from '../reads/world.ts';
 import { READ_SLICE_MS, READS_WAITING } from '../turns/caller-turns.ts';
 import { FairQueue } from '../turns/fair-queue.ts';
 import { inTurns } from '../turns/sliced.ts';
-import { instantBody, type PastQuery } from './audit.ts';
+import { instantBody, type PastQuery, type Question } from './audit.ts';
 import { HistoryQueries } from './history-queries.ts';
+import { PastAnswers } from './past-answers.ts';
 
 export interface PastQueriesOptions {
   readonly auditor: Auditor;
+  readonly log: ReadableLog;
   readonly clock: Clock;
   readonly quotas: Quotas | null;
   readonly identityRate: IdentityRate;
@@ -27,15 +29,30 @@ export class PastQueries {
   readonly #options: PastQueriesOptions;
   readonly #turns: FairQueue;
   readonly #history: HistoryQueries;
+  readonly #answers: PastAnswers;
 
   constructor(options: PastQueriesOptions) {
     this.#options = options;
     this.#turns = new FairQueue({ clock: options.clock, bounds: READS_WAITING, sliceMs: READ_SLICE_MS });
     this.#history = new HistoryQueries(options.auditor);
+    this.#answers = new PastAnswers(options);
   }
 
   /** The answer as JSON. Rejects with a Refusal. */
-  async answer({ name, asked, at, head }: PastQuery): Promise<string> {
+  answer(question: Question): Promise<string> {
+    switch (question.kind) {
+      case 'query':
+        return this.#query(question);
+      case 'diff':
+        return this.#answers.diff(question);
+      case 'timeline':
+        return this.#answers.timeline(question);
+      case 'explain':
+        return this.#answers.explain(question);
+    }
+  }
+
+  async #query({ name, asked, at, head }: PastQuery): Promise<string> {
     const { auditor, clock } = this.#options;
     const caller = actorOf(asked.caller);
     const instant = await auditor.instant(at, head);

@@ -25,7 +25,7 @@ export function startAudit(config: NvaConfig, core: Core, roles: readonly Role[]
   if (!core.ownsLog) {
     const snapshots = hasSnapshots ? snapshotDirectory(config, { roles, clock, logger }) : null;
     const auditor = new Auditor({ log: store, historyPath: path, snapshots, clock, logger });
-    return new AuditHere(auditor, new PastQueries({ auditor, clock, quotas, identityRate }));
+    return new AuditHere(auditor, new PastQueries({ auditor, log: store, clock, quotas, identityRate }));
   }
   const data = {
     logId: store.logId,

@@ -7,7 +7,8 @@ import { pageQuery } from '../reads/paging.ts';
 import { QUERIES, type Asked, type Query, type QueryName } from '../reads/queries.ts';
 import type { Reads } from '../reads/reads.ts';
 import type { World } from '../reads/world.ts';
-import { readAt, type Audit } from './audit.ts';
+import type { Audit } from './audit.ts';
+import { readAt } from './questions.ts';
 
 export interface StateQueriesOptions {
   readonly reads: Reads;
@@ -36,7 +37,7 @@ export class StateQueries {
           field: 'at',
           received: at,
         });
-      return audit.query({ name, asked, at: readAt(at), head: reads.network.position });
+      return audit.ask({ kind: 'query', name, asked, at: readAt(at), head: reads.network.position });
     }
     const world = await this.#world(name, asked, authorization);
     return reads.inTurns(asked.caller, (QUERIES[name] as Query)(world, asked));

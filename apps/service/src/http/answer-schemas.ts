@@ -1,3 +1,4 @@
+import { REASONS } from '@nva/audit';
 import { COUNTED } from '@nva/domain';
 import type { JsonSchema } from '@nva/commands';
 
@@ -22,6 +23,11 @@ const object = (properties: Readonly<Record<string, JsonSchema>>, maybe: Readonl
   additionalProperties: false,
   properties: { ...properties, ...maybe },
 });
+const time: JsonSchema = { type: 'string', format: 'date-time' };
+/** An instant, as the event that was the last one then. */
+const instant = object({ position, recordedAt: time });
+/** In an answer about the past. */
+const past = { at: described(instant, 'The last event that the answer is of; absent in an answer about the present.') };
 const attributes: JsonSchema = { type: 'object', additionalProperties: text };
 const attachment = object({ nveId: text, state: oneOf('associated', 'activated') });
 const conflict = object({ vnid: whole, address: text, heldBy: text });
@@ -35,68 +41,90 @@ const mapping = {
 };
 const member = { nveId: text, mac: text, addresses: list(text), reachable: flag };
 const applied = { log: uuid, position, digest, verdict: ref('Verdict') };
-const page = (items: JsonSchema): JsonSchema =>
-  object({ items: list(items) }, { next: described(text, 'Give it as `after` for the next page; absent on the last.') });
+const next = { next: described(text, 'Give it as `after` for the next page; absent on the last.') };
+const page = (items: JsonSchema): JsonSchema => object({ items: list(items) }, next);
+/** A page of a query that is answered for the past too. */
+const pageThen = (items: JsonSchema): JsonSchema => object({ items: list(items) }, { ...next, ...past });
+const happened = {
+  position,
+  recordedAt: time,
+  type: text,
+  entity: described(text, 'The stream of the event.'),
+  actor: text,
+  correlationId: text,
+  what: described(text, 'What was done, as the rest of a sentence that begins with who did it.'),
+};
+/** A record of a feed: its fields and its position. */
+const record: JsonSchema = nullable({ type: 'object', required: ['position'] });
 const used = object({ used: whole, limit: nullable(whole) });
 const usage = Object.fromEntries(COUNTED.map((counted) => [counted, used]));
 
 /** By name in the document's components. */
 export const SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   Verdict: described(text, 'What comes of comparing a digest with the fold: see «Digest of a VN» in the contract.'),
-  Vn: object({
-    vnid: whole,
-    tenantId: text,
-    name: text,
-    service: oneOf('l2', 'l3'),
-    encapsulation: oneOf('vxlan', 'nvgre', 'mpls-gre'),
-    context: object({ access: attributes, tunnel: attributes }),
-    incarnation: described(position, 'Position of the event that created it, this time.'),
-    members: whole,
-    tenantSystems: whole,
-    digest: described(digest, 'Digest of its table as it now is.'),
-    digestPosition: described(position, 'Position of the last change of its table, which the digest is of.'),
-    revision: whole,
-    position,
-  }),
+  Vn: object(
+    {
+      vnid: whole,
+      tenantId: text,
+      name: text,
+      service: oneOf('l2', 'l3'),
+      encapsulation: oneOf('vxlan', 'nvgre', 'mpls-gre'),
+      context: object({ access: attributes, tunnel: attributes }),
+      incarnation: described(position, 'Position of the event that created it, this time.'),
+      members: whole,
+      tenantSystems: whole,
+      digest: described(digest, 'Digest of its table as it now is.'),
+      digestPosition: described(position, 'Position of the last change of its table, which the digest is of.'),
+      revision: whole,
+      position,
+    },
+    past,
+  ),
   Member: object({ ...member, tenantSystems: whole, since: position, position }),
   Mapping: object({ ...mapping, position }),
   WithheldMapping: object({ tsId: text, ...address, attachments: list(attachment), conflicts: list(conflict) }),
   TableEntry: object({ vnid: whole, ...mapping, position }),
-  Nve: object({
-    nveId: text,
-    siteId: text,
-    mac: text,
-    addresses: list(text),
-    incarnation: described(whole, 'As it connected with; 0 where it never gave one.'),
-    leaseS: nullable(whole),
-    status: oneOf('reachable', 'lapsed', 'disconnected', 'forgotten'),
-    reachable: flag,
-    tenantSystems: whole,
-    identityAlarm: described(
-      flag,
-      'It told another site, MAC or addresses more than NVE_CHANGES_ALARM times within NVE_CHANGES_ALARM_S without a greater incarnation: two hosts may have its id.',
-    ),
-    memberships: list(object({ vnid: whole, since: position, applied: nullable(object(applied)) })),
-    revision: whole,
-    position,
-  }),
-  TenantSystem: object({
-    tsId: text,
-    tenantId: text,
-    vmId: text,
-    mac: text,
-    attachments: list(object({ nveId: text, logicalInterface: nullable(text), state: oneOf('associated', 'activated') })),
-    bindings: list(object({ bid: nullable(whole), vnid: whole, vlan: nullable(whole), ip: nullable(text), lifetimeS: nullable(whole) })),
-    failures: list(object({ nveId: text, vnid: nullable(whole) })),
-    mobility: whole,
-    effective: flag,
-    conflicts: list(conflict),
-    orphaned: described(list(whole), 'VNs whose incarnation it was registered in is gone.'),
-    memberships: list(whole),
-    moveAlarm: described(flag, 'It moved more than 5 times within 180 s.'),
-    revision: whole,
-    position,
-  }),
+  Nve: object(
+    {
+      nveId: text,
+      siteId: text,
+      mac: text,
+      addresses: list(text),
+      incarnation: described(whole, 'As it connected with; 0 where it never gave one.'),
+      leaseS: nullable(whole),
+      status: oneOf('reachable', 'lapsed', 'disconnected', 'forgotten'),
+      reachable: flag,
+      tenantSystems: whole,
+      identityAlarm: described(
+        flag,
+        'It told another site, MAC or addresses more than NVE_CHANGES_ALARM times within NVE_CHANGES_ALARM_S without a greater incarnation: two hosts may have its id.',
+      ),
+      memberships: list(object({ vnid: whole, since: position, applied: nullable(object(applied)) })),
+      revision: whole,
+      position,
+    },
+    past,
+  ),
+  TenantSystem: object(
+    {
+      tsId: text,
+      tenantId: text,
+      vmId: text,
+      mac: text,
+      attachments: list(object({ nveId: text, logicalInterface: nullable(text), state: oneOf('associated', 'activated') })),
+      bindings: list(object({ bid: nullable(whole), vnid: whole, vlan: nullable(whole), ip: nullable(text), lifetimeS: nullable(whole) })),
+      failures: list(object({ nveId: text, vnid: nullable(whole) })),
+      mobility: whole,
+      effective: flag,
+      conflicts: list(conflict),
+      orphaned: described(list(whole), 'VNs whose incarnation it was registered in is gone.'),
+      memberships: list(whole),
+      moveAlarm: described(flag, 'It moved more than 5 times within 180 s.'),
+      revision: whole,
+      position,
+    },
+    past,
+  ),
   Event: object({
     position,
     stream: text,
@@ -140,27 +168,87 @@ const group = object({
 
 /** The answer of each GET, by its path. A path that is missing here does not answer with JSON. */
 export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
-  '/v1/vns': page(ref('Vn')),
+  '/v1/vns': pageThen(ref('Vn')),
   '/v1/vns/{vnid}': ref('Vn'),
-  '/v1/vns/{vnid}/members': page(ref('Member')),
-  '/v1/vns/{vnid}/mappings': page({ anyOf: [ref('Mapping'), ref('WithheldMapping')] }),
-  '/v1/nves': page(ref('Nve')),
+  '/v1/vns/{vnid}/members': pageThen(ref('Member')),
+  '/v1/vns/{vnid}/mappings': pageThen({ anyOf: [ref('Mapping'), ref('WithheldMapping')] }),
+  '/v1/nves': pageThen(ref('Nve')),
   '/v1/nves/{nveId}': ref('Nve'),
-  '/v1/nves/{nveId}/table': page(ref('TableEntry')),
+  '/v1/nves/{nveId}/table': pageThen(ref('TableEntry')),
   '/v1/nves/{nveId}/applied': object({ items: list(object({ vnid: whole, ...applied })) }),
   '/v1/applied': page(object({ nveId: text, applied: list(object({ vnid: whole, ...applied })) })),
   '/v1/tenant-systems/{tsId}': ref('TenantSystem'),
-  '/v1/tenant-systems': page(ref('TenantSystem')),
-  '/v1/nves/{nveId}/tenant-systems': page(ref('TenantSystem')),
-  '/v1/vns/{vnid}/tenant-systems': page(ref('TenantSystem')),
-  '/v1/usage': { anyOf: [object({ tenantId: text, ...usage }), object({ nveId: text, ...usage })] },
+  '/v1/tenant-systems': pageThen(ref('TenantSystem')),
+  '/v1/nves/{nveId}/tenant-systems': pageThen(ref('TenantSystem')),
+  '/v1/vns/{vnid}/tenant-systems': pageThen(ref('TenantSystem')),
+  '/v1/usage': { anyOf: [object({ tenantId: text, ...usage }, past), object({ nveId: text, ...usage }, past)] },
   '/v1/resolve': {
     anyOf: [
-      object({ mode: oneOf('direct'), mappings: list(ref('Mapping')), members: list(object(member)) }),
-      object({ mode: oneOf('redirect'), members: list(ref('Member')) }),
+      object({ mode: oneOf('direct'), mappings: list(ref('Mapping')), members: list(object(member)) }, past),
+      object({ mode: oneOf('redirect'), members: list(ref('Member')) }, past),
     ],
   },
   '/v1/events': page(ref('Event')),
+  '/v1/diff': object(
+    {
+      items: list(
+        object({
+          vnid: whole,
+          key: described(text, 'The key of the record on the VN’s feed.'),
+          change: oneOf('added', 'changed', 'removed'),
+          before: record,
+          after: record,
+          event: described(object(happened), 'The event that did it: the last one, where there were several.'),
+        }),
+      ),
+      from: instant,
+      to: instant,
+    },
+    next,
+  ),
+  '/v1/timeline': object(
+    {
+      items: list(
+        object({
+          ...happened,
+          changes: described(
+            list({ anyOf: [object({ vnid: whole, key: text, value: record }), object({ nveId: text, key: text, value: record })] }),
+            'Records that it changed; a value of null is a removal.',
+          ),
+        }),
+      ),
+      to: instant,
+    },
+    { ...next, from: instant },
+  ),
+  '/v1/explain': object(
+    {
+      vnid: whole,
+      nveId: nullable(text),
+      there: flag,
+      reason: oneOf(...REASONS),
+      tsId: nullable(described(text, 'The tenant system that has, had or wants the address.')),
+      conflict: nullable(object({ address: text, heldBy: text })),
+      entries: list(ref('Mapping')),
+      chain: list(object({ ...happened, contributed: list(text) })),
+      partial: described(flag, 'More has happened than was looked at.'),
+      sentences: list(text),
+      at: instant,
+    },
+    {
+      ip: text,
+      mac: text,
+      proof: described(
+        nullable(
+          object({
+            proven: list(object({ nveId: text, position, digest })),
+            unproven: list(object({ nveId: text, since: nullable(time), why: text, applied: nullable(object(applied)) })),
+          }),
+        ),
+        'Which NVEs of the VN have proven to hold it; of the present only, and of what is told to them.',
+      ),
+    },
+  ),
   '/v1/refused': object(
     {
       items: list(ref('RefusedAttempt')),

@@ -8,6 +8,8 @@ export const OPEN_REQUESTS = Symbol('open requests');
 export const GROUPS = Symbol('groups of registrars');
 export const APPLIED_HERE = Symbol('what NVEs have told this process that they applied');
 export const APPLIED_ANYWHERE = Symbol('what NVEs have told any process that they applied');
+/** null in a process that keeps no history. */
+export const AUDIT = Symbol('audit');
 export const AUDIT_SEARCH = Symbol('search of the log');
 /** Provided only in processes with the role. */
 export const DISPATCHER = Symbol('dispatcher');

@@ -11,6 +11,7 @@ import type { OpenRequests } from '../http/open-requests.ts';
 import {
   APPLIED_ANYWHERE,
   APPLIED_HERE,
+  AUDIT,
   AUDIT_SEARCH,
   DISPATCHER,
   DISTRIBUTOR_ROLE,
@@ -30,6 +31,7 @@ import type { RefusedAttempts } from '../refusals/refused-attempts.ts';
 import { AuditController } from '../routes/audit.controller.ts';
 import { CommandsController } from '../routes/commands.controller.ts';
 import { FeedsController } from '../routes/feeds.controller.ts';
+import { HistoryController } from '../routes/history.controller.ts';
 import { OperationsController } from '../routes/operations.controller.ts';
 import { OraclesController } from '../routes/oracles.controller.ts';
 import { QueriesController } from '../routes/queries.controller.ts';
@@ -70,6 +72,7 @@ class PartsModule {
         provide: STATE_QUERIES,
         useValue: new StateQueries({ reads, applied: core.appliedAnywhere, quotas, identityRate: config.identityRate, audit }),
       },
+      { provide: AUDIT, useValue: audit },
       { provide: AUDIT_SEARCH, useFactory: () => new AuditSearch(store, core.positions) },
       { provide: LOSSES, useValue: core.losses },
       { provide: DISPATCHER, useValue: dispatcher },
@@ -88,7 +91,7 @@ class OperationsModule {}
 class RegistrarModule {}
 
 /** The role `admin`. */
-@Module({ controllers: [QueriesController, AuditController] })
+@Module({ controllers: [QueriesController, HistoryController, AuditController] })
 class AdminModule {}
 
 /** The feeds over HTTP, in a process that is both distributor and admin. */

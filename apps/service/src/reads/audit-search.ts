@@ -1,3 +1,4 @@
+import { firstAfter, readStream } from '@nva/audit';
 import type { EventStore, Position, RecordedEvent } from '@nva/ports';
 import type { AuditQuery } from './audit-query.ts';
 import { KnownPositions } from '../log/known-positions.ts';
@@ -155,8 +156,8 @@ export class AuditSearch {
   }
 
   async *#stream(stream: string, after: Position): Batches {
-    for (let revision = after === 0 ? 0 : await this.#firstAfter(stream, after); ;) {
-      const events = await this.#read(stream, revision, STREAM_EVENTS_AT_ONCE);
+    for (let revision = after === 0 ? 0 : await firstAfter(this.#store, stream, after); ;) {
+      const events = await readStream(this.#store, stream, revision, STREAM_EVENTS_AT_ONCE);
       if (events.length === 0) return;
       revision = events.at(-1)!.revision + 1;
       yield events;
@@ -164,40 +165,11 @@ export class AuditSearch {
   }
 
   async *#streamBack(stream: string, before: Position): Batches {
-    for (let end = await this.#firstAfter(stream, before - 1); end > 0;) {
+    for (let end = await firstAfter(this.#store, stream, before - 1); end > 0;) {
       const from = Math.max(0, end - STREAM_EVENTS_AT_ONCE);
-      yield (await this.#read(stream, from, end - from)).toReversed();
+      yield (await readStream(this.#store, stream, from, end - from)).toReversed();
       end = from;
     }
-  }
-
-  /**
-   * The revision of the first event of a stream after a position, or, if there is none, the revision that the next event would
-   * have. The search doubles the revision and then halves the interval, so a long stream costs a few reads of one event.
-   */
-  async #firstAfter(stream: string, position: Position): Promise<number> {
-    const isAfter = async (revision: number): Promise<boolean> => {
-      const [event] = await this.#read(stream, revision, 1);
-      return event === undefined || event.position > position;
-    };
-    let high = 0;
-    let low = -1;
-    while (!(await isAfter(high))) {
-      low = high;
-      high = 2 * high + 1;
-    }
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (await isAfter(middle)) high = middle;
-      else low = middle;
-    }
-    return high;
-  }
-
-  async #read(stream: string, fromRevision: number, limit: number): Promise<RecordedEvent[]> {
-    const events: RecordedEvent[] = [];
-    for await (const event of this.#store.readStream(stream, { fromRevision, limit })) events.push(event);
-    return events;
   }
 }
 

@@ -43,9 +43,10 @@ export const QUERIES = {
   },
 
   mappings: (world, asked) => {
-    const paged = mappingsQuery(asked);
+    const conflicted = asksForConflicted(asked);
     const vn = vnOf(world, asked);
-    return paged.conflicted ? withheldPage(world.network, vn, paged) : page(mappingEntries(world.network, vn, paged.after), paged);
+    const paged = pageQuery(asked.query);
+    return conflicted ? withheldPage(world.network, vn, paged) : page(mappingEntries(world.network, vn, paged.after), paged);
   },
 
   nves: (world, { query, caller }) => {
@@ -114,8 +115,8 @@ export const QUERIES = {
   },
 
   resolve: (world, asked) => {
+    const vn = vnOf(world, { ...asked, path: { vnid: vnidOfResolve(asked) } });
     const { address, mode } = resolveQuery(asked);
-    const vn = vnOf(world, { ...asked, path: { vnid: asked.query['vnid']! } });
     if (mode === 'redirect') return redirect(vn);
     const found = resolve(world.network, vn.state.vnid, address);
     const nveIds = new Set(found.flatMap(({ mapping }) => mapping.attachments.map((a) => a.nveId)));
@@ -132,22 +133,27 @@ export const QUERIES = {
 
 export type QueryName = keyof typeof QUERIES;
 
-/** The fields of a query for the mappings of a VN. */
-export function mappingsQuery({ query }: Pick<Asked, 'query'>): ReturnType<typeof pageQuery> & { readonly conflicted: boolean } {
+/** Whether a query for the mappings of a VN asks for those that are held back. Throws Refusal. */
+export function asksForConflicted({ query }: Pick<Asked, 'query'>): boolean {
   only(query, 'after', 'limit', 'conflicted');
   const { conflicted = 'false' } = query;
   if (conflicted !== 'true' && conflicted !== 'false')
     throw new Refusal('wrong-type', 'conflicted is true or false', { field: 'conflicted', received: conflicted });
-  return { ...pageQuery(query), conflicted: conflicted === 'true' };
+  return conflicted === 'true';
 }
 
 export type Address = { readonly mac: string } | { readonly ip: string };
 
-/** The fields of a query for who holds an address. */
-export function resolveQuery({ query }: Pick<Asked, 'query'>): { readonly address: Address; readonly mode: 'direct' | 'redirect' } {
+/** The VNID in a query for who holds an address. Throws Refusal. */
+export function vnidOfResolve({ query }: Pick<Asked, 'query'>): string {
   only(query, 'vnid', 'ip', 'mac', 'mode');
-  const { vnid, ip, mac, mode = 'direct' } = query;
-  if (vnid === undefined) throw new Refusal('missing-field', 'vnid is missing', { field: 'vnid' });
+  if (query['vnid'] === undefined) throw new Refusal('missing-field', 'vnid is missing', { field: 'vnid' });
+  return query['vnid'];
+}
+
+/** The other fields of such a query. Throws Refusal. */
+export function resolveQuery({ query }: Pick<Asked, 'query'>): { readonly address: Address; readonly mode: 'direct' | 'redirect' } {
+  const { ip, mac, mode = 'direct' } = query;
   if ((ip === undefined) === (mac === undefined))
     throw new Refusal('missing-field', 'exactly one of ip and mac is needed', { field: 'ip' });
   if (mode !== 'direct' && mode !== 'redirect')

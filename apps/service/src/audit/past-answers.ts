@@ -1,0 +1,182 @@
+import {
+  differencesAtNve,
+  differencesOfVn,
+  explain,
+  sentencesOf,
+  timeline,
+  vnsOfNve,
+  whatIsDone,
+  type Auditor,
+  type TimelineItem,
+  type VnDifference,
+} from '@nva/audit';
+import { mappingKey } from '@nva/codec';
+import type { Network } from '@nva/fold';
+import type { HistoryEntry, Instant } from '@nva/history';
+import { nveStream, Refusal, vnStream } from '@nva/identifiers';
+import type { FeedName, Position, ReadableLog, RecordedEvent } from '@nva/ports';
+import { paddedVnid } from '../reads/tables.ts';
+import { mappingBody } from '../reads/views.ts';
+import { instantBody } from './audit.ts';
+import type { DiffQuestion, ExplainQuestion, TimelineQuestion } from './questions.ts';
+
+export interface PastAnswersOptions {
+  readonly auditor: Auditor;
+  readonly log: ReadableLog;
+}
+
+/** Answers what became of tables, what happened to something, and why an address is there or not. */
+export class PastAnswers {
+  readonly #auditor: Auditor;
+  readonly #log: ReadableLog;
+
+  constructor({ auditor, log }: PastAnswersOptions) {
+    this.#auditor = auditor;
+    this.#log = log;
+  }
+
+  /** Rejects with a Refusal. */
+  async diff({ of, from, to, after, limit, head }: DiffQuestion): Promise<string> {
+    const first = await this.#auditor.instant(from, head, 'from');
+    const last = await this.#auditor.instant(to ?? { position: head }, head, 'to');
+    assertOrder(first, last);
+    const found: (readonly [place: string, difference: VnDifference])[] = [];
+    for (const difference of this.#differences(of, first.position, last.position, after)) {
+      const place = 'vnid' in of ? difference.key : `${paddedVnid(difference.vnid)}/${difference.key}`;
+      if (place > after) found.push([place, difference]);
+      if (found.length > limit) break;
+    }
+    const items: object[] = [];
+    for (const [, difference] of found.slice(0, limit))
+      items.push(differenceBody(difference, (await this.#log.readAt(difference.position))!));
+    return JSON.stringify({
+      items,
+      ...(found.length > limit && { next: found[limit - 1]![0] }),
+      from: instantBody(first),
+      to: instantBody(last),
+    });
+  }
+
+  /** Rejects with a Refusal. */
+  async timeline({ of, from, to, after, limit, head }: TimelineQuestion): Promise<string> {
+    const first = from && (await this.#auditor.instant(from, head, 'from'));
+    const last = await this.#auditor.instant(to ?? { position: head }, head, 'to');
+    if (first) assertOrder(first, last);
+    const source = { log: this.#log, ask: this.#auditor.ask };
+    const begin = Math.max(after, first?.position ?? 0);
+    const page = await timeline(source, await this.#timelineOf(of, begin, last.position), { after: begin, upTo: last.position, limit });
+    return JSON.stringify({
+      items: page.items.map(itemBody),
+      ...(page.next !== null && { next: String(page.next) }),
+      ...(first && { from: instantBody(first) }),
+      to: instantBody(last),
+    });
+  }
+
+  /** Rejects with a Refusal. */
+  async explain({ at, head, ...question }: ExplainQuestion): Promise<string> {
+    const instant = await this.#auditor.instant(at ?? { position: head }, head);
+    const { position } = instant;
+    const network = async (): Promise<Network> => (await this.#auditor.at(position)).network;
+    const explanation = await explain({ log: this.#log, ask: this.#auditor.ask, network }, question, position);
+    const { vnid, address, nveId, there, reason, tsId, conflict, entries, chain, isPartial } = explanation;
+    return JSON.stringify({
+      vnid,
+      ...address,
+      nveId,
+      there,
+      reason,
+      tsId,
+      conflict,
+      entries: entries.map(({ mapping, position: since }) => mappingBody(mapping, since)),
+      chain: chain.map(({ event, parts }) => ({ ...eventBody(event), contributed: parts })),
+      partial: isPartial,
+      sentences: sentencesOf(explanation),
+      at: instantBody(instant),
+    });
+  }
+
+  async #timelineOf(of: TimelineQuestion['of'], begin: Position, upTo: Position): Promise<Parameters<typeof timeline>[1]> {
+    if ('nveId' in of) return { feeds: [{ kind: 'nve', nveId: of.nveId }], streams: [nveStream(of.nveId)] };
+    if ('stream' in of) {
+      const prefix = `mapping/${of.tsId}/`;
+      const feeds = (await this.#vnsOf(of.stream, upTo)).map((vnid) => ({ kind: 'vn', vnid }) as const);
+      return { feeds, streams: [of.stream], counts: (_, { key }) => key.startsWith(prefix) };
+    }
+    const feeds = [{ kind: 'vn', vnid: of.vnid } as const];
+    if (!('address' in of)) return { feeds, streams: [vnStream(of.vnid)] };
+    const { address, vnid } = of;
+    const held = new Set(this.#auditor.ask((history) => history.resolve(vnid, address, begin)).map(({ mapping }) => mappingKey(mapping)));
+    const has = ({ value }: HistoryEntry): boolean =>
+      value?.type === 'Mapping' && ('mac' in address ? value.data.mac === address.mac : value.data.ip === address.ip);
+    return {
+      feeds,
+      streams: [],
+      counts: (_, entry) => {
+        if (!has(entry)) return held.delete(entry.key);
+        held.add(entry.key);
+        return true;
+      },
+    };
+  }
+
+  *#differences(of: DiffQuestion['of'], from: Position, to: Position, after: string): Generator<VnDifference, void> {
+    if ('vnid' in of) {
+      yield* this.#auditor.ask((history) => differencesOfVn(history, of.vnid, from, to));
+      return;
+    }
+    for (const vn of this.#auditor.ask((history) => vnsOfNve(history, of.nveId, from, to)))
+      // No key has this character: everything of the VN stands before it.
+      if (`${paddedVnid(vn.vnid)}/\uffff` > after) yield* this.#auditor.ask((history) => differencesAtNve(history, vn, from, to));
+  }
+
+  /** The VNs in which a tenant system ever had bindings, up to a position. */
+  async #vnsOf(stream: string, upTo: Position): Promise<readonly number[]> {
+    const vnids = new Set<number>();
+    for await (const { event, position } of this.#log.readStream(stream)) {
+      if (position > upTo) break;
+      if ('bindings' in event.data) for (const { vnid } of event.data.bindings ?? []) vnids.add(vnid);
+      if (event.type === 'AddressPassed' && event.data.vnid !== null) vnids.add(event.data.vnid);
+    }
+    return [...vnids];
+  }
+}
+
+function assertOrder(first: Instant, last: Instant): void {
+  if (first.position > last.position)
+    throw new Refusal('out-of-range', `from is after to: position ${first.position} is after position ${last.position}`, {
+      field: 'from',
+      received: String(first.position),
+    });
+}
+
+/** An event, without what only its aggregate needs. */
+const eventBody = ({ position, stream, event }: RecordedEvent): object => ({
+  position: String(position),
+  recordedAt: new Date(event.data.audit.recordedAt).toISOString(),
+  type: event.type,
+  entity: stream,
+  actor: event.data.audit.actor,
+  correlationId: event.data.audit.correlationId,
+  what: whatIsDone(event),
+});
+
+/** The value of a record with its position; null for none. */
+const recordBody = (record: Pick<HistoryEntry, 'value' | 'position'> | null): object | null =>
+  record?.value ? { ...record.value.data, position: String(record.position) } : null;
+
+const differenceBody = ({ vnid, key, before, after }: VnDifference, event: RecordedEvent): object => ({
+  vnid,
+  key,
+  change: !before ? 'added' : after ? 'changed' : 'removed',
+  before: recordBody(before),
+  after: recordBody(after),
+  event: eventBody(event),
+});
+
+const itemBody = ({ event, changes }: TimelineItem): object => ({
+  ...eventBody(event),
+  changes: changes.map(({ feed, entry }) => ({ ...feedBody(feed), key: entry.key, value: recordBody(entry) })),
+});
+
+const feedBody = (feed: FeedName): object => (feed.kind === 'vn' ? { vnid: feed.vnid } : { nveId: feed.nveId });

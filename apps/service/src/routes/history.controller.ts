@@ -1,0 +1,126 @@
+import { Controller, Get, Header, Inject, Query, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { Refusal, tsStream, type TenantId, type TsId } from '@nva/identifiers';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
+import { contextOf } from '../access/request-context.ts';
+import type { Audit, Question } from '../audit/audit.ts';
+import { withProof, type Reporting } from '../audit/proof.ts';
+import { readDiff, readExplain, readTimeline, type TimelineQuestion } from '../audit/questions.ts';
+import type { AppliedLookup } from '../core/applied-lookup.ts';
+import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
+import { APPLIED_ANYWHERE, AUDIT, READS } from '../http/providers.ts';
+import { MAX_LIMIT } from '../reads/paging.ts';
+import type { Reads } from '../reads/reads.ts';
+
+type Queries = Readonly<Record<string, string>>;
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const NDJSON_TYPE = 'application/x-ndjson';
+const INTERVAL = {
+  from: 'An instant: a position, or a time as RFC 3339 has it. What happened after it counts.',
+  to: 'An instant; now, unless given.',
+};
+
+/** What became of tables, and how (operators). */
+@Controller('v1')
+@ApiTags('audit')
+@DescribesProblems()
+export class HistoryController {
+  readonly #reads: Reads;
+  readonly #audit: Audit | null;
+  readonly #applied: AppliedLookup;
+
+  constructor(@Inject(READS) reads: Reads, @Inject(AUDIT) audit: Audit | null, @Inject(APPLIED_ANYWHERE) applied: AppliedLookup) {
+    this.#reads = reads;
+    this.#applied = applied;
+    this.#audit = audit;
+  }
+
+  @Get('diff')
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({
+    summary:
+      'What is different in a VN, or in what an NVE holds, from one instant to another, each entry with the event that did it (operators).',
+  })
+  @DescribesQuery({ ...PAGING, ...INTERVAL, vnid: 'Either this or nveId.', nveId: 'Either this or vnid.' })
+  diff(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
+    this.#operator(request);
+    return this.#ask(readDiff(query, this.#reads.network.position));
+  }
+
+  @Get('timeline')
+  @ApiOperation({
+    summary:
+      'What happened to a VN, an NVE, a tenant system or an address, who did it, when, and which records it changed (operators). A page may be short of its limit, and have a next. With `Accept: application/x-ndjson`, all of it, an item a line.',
+  })
+  @ApiProduces('application/json', NDJSON_TYPE)
+  @DescribesQuery({
+    ...PAGING,
+    ...INTERVAL,
+    vnid: 'A VN; with ip or mac, the address in it.',
+    nveId: 'An NVE.',
+    tsId: 'A tenant system.',
+    tenantId: 'The tenant of tsId; needed where several have one of that id.',
+    ip: 'An address in the VN.',
+    mac: 'An address in the VN.',
+  })
+  async timeline(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    this.#operator(request);
+    const question = readTimeline(query, this.#reads.network.position, (tsId, tenantId) => this.#streamOf(tsId, tenantId, request));
+    const page = await this.#ask(question);
+    if (request.headers.accept?.includes(NDJSON_TYPE))
+      return void (await reply.type(NDJSON_TYPE).send(Readable.from(this.#lines({ ...question, limit: MAX_LIMIT }, page))));
+    await reply.type(JSON_TYPE).send(page);
+  }
+
+  @Get('explain')
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({
+    summary:
+      'Why an address is in a VN or is not, at the NVA or as an NVE sees it: the events that made it so, and, of the present, which NVEs have proven to hold it (operators).',
+  })
+  @DescribesQuery({ ...AT, vnid: 'The VN, always.', ip: 'Either this or mac.', mac: 'Either this or ip.', nveId: 'As seen by this NVE.' })
+  async explain(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
+    this.#operator(request);
+    const question = readExplain(query, this.#reads.network.position);
+    const answer = await this.#ask(question);
+    return question.at ? answer : withProof(answer, await this.#membersOf(question.vnid, request));
+  }
+
+  /** What the members of a VN have reported to have applied of it. */
+  async #membersOf(vnid: number, request: FastifyRequest): Promise<readonly Reporting[]> {
+    const applied = await this.#applied.ofAll('', MAX_LIMIT, contextOf(request).authorization);
+    const members = this.#reads.network.vns.get(vnid)?.members.values() ?? [];
+    return [...members].map(({ nve }) => ({ nveId: nve.nveId, applied: applied(nve.nveId, vnid) }));
+  }
+
+  /** All items from a first page on, as lines. The end of the interval stays where the first page found it. */
+  async *#lines(question: TimelineQuestion, first: string): AsyncGenerator<string, void> {
+    for (let page = first; ;) {
+      const { items, next, to } = JSON.parse(page) as {
+        readonly items: readonly object[];
+        readonly next?: string;
+        readonly to: { readonly position: string };
+      };
+      if (items.length > 0) yield `${items.map((item) => JSON.stringify(item)).join('\n')}\n`;
+      if (next === undefined) return;
+      page = await this.#ask({ ...question, after: Number(next), to: { position: Number(to.position) } });
+    }
+  }
+
+  #ask(question: Question): Promise<string> {
+    if (!this.#audit) throw new Refusal('not-found', 'this process keeps no history (HISTORY)');
+    return this.#audit.ask(question);
+  }
+
+  #operator(request: FastifyRequest): void {
+    this.#reads.visibleTo(contextOf(request).caller).operator();
+  }
+
+  #streamOf(tsId: TsId, tenantId: TenantId | undefined, request: FastifyRequest): string {
+    const ts = this.#reads.visibleTo(contextOf(request).caller).tenantSystemNamed(tsId, tenantId);
+    if (!ts) throw new Refusal('ts-unknown', `there is no tenant system ${tsId}`, { field: 'tsId', received: tsId });
+    return tsStream(this.#reads.network.namesakes.nameOf(ts));
+  }
+}
