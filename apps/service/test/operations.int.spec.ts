@@ -237,7 +237,6 @@ describe('what there is not', () => {
       ['delete', '/v1/events'],
       ['options', '/v1/vns/1'],
       ['post', '/v1/what-if'],
-      ['get', '/v1/explain'],
     ] as const) {
       const response = await http[method](path);
       expect(response.status, `${method} ${path}`).toBe(404);

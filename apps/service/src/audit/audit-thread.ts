@@ -11,8 +11,8 @@ const START_AFTER_MS = 1_000;
 const RESTART_MS = 30_000;
 /** The thread is told at most this often how far the process has folded. */
 const TELL_EVERY_MS = 20;
-/** Questions that the thread has not answered. */
-const MAX_ASKED = 4_096;
+/** A thread that does not end in this time after it was told to is ended: what its history lacks then is made again. */
+const STOP_LIMIT_MS = 8_000;
 
 export interface AuditThreadOptions {
   readonly data: Omit<AuditThreadData, 'head'>;
@@ -58,7 +58,6 @@ export class AuditThread implements Audit {
   ask(question: Question): Promise<string> {
     const { clock } = this.#options;
     if (this.#stopping) return Promise.reject(new Refusal('overloaded', 'this process is stopping, and has not begun it'));
-    if (this.#asked.size >= MAX_ASKED) return Promise.reject(new Refusal('overloaded', 'too many questions about the past wait already'));
     if (!this.#worker && clock.monotonicMs() - this.#failedAtMs < RESTART_MS) return Promise.reject(gone());
     this.#start();
     return new Promise((resolve, reject) => {
@@ -86,8 +85,10 @@ export class AuditThread implements Audit {
     this.#callOffStart();
     this.#tells?.();
     if (!this.#worker) return;
+    const worker = this.#worker;
     await new Promise<void>((resolve) => {
-      this.#stopped = resolve;
+      const limit = this.#options.clock.after(STOP_LIMIT_MS, () => void worker.terminate());
+      this.#stopped = () => (limit(), resolve());
       this.#post({ kind: 'stop' });
     });
     this.#refuseAll();

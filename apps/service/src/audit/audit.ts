@@ -19,8 +19,8 @@ export type Question = PastQuery | DiffQuestion | TimelineQuestion | ExplainQues
 export interface Audit {
   /** Position up to which the history has the log, as far as it is known here. */
   readonly position: Position;
-  /** The answer as JSON, with the instants that it is of. Rejects with a Refusal. */
-  ask(question: Question): Promise<string>;
+  /** The answer as JSON, with the instants that it is of. `caller` is who asks. Rejects with a Refusal. */
+  ask(question: Question, caller: string): Promise<string>;
   /** This process has folded the log up to a position. */
   folded(position: Position): void;
   stop(): Promise<void>;

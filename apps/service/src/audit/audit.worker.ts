@@ -3,9 +3,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Auditor } from '@nva/audit';
 import { createEventCodec } from '@nva/codec';
 import { LogFollower, type StreamHead } from '@nva/event-log';
-import { Refusal } from '@nva/identifiers';
 import { systemClock as clock, type Logger, type ReadableLog } from '@nva/ports';
 import { SnapshotDirectory } from '@nva/snapshots';
+import { refusalOf } from '../refusals/problem.ts';
 import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
 import { PastQueries } from './past-queries.ts';
 
@@ -62,8 +62,9 @@ async function outcomeOf(answer: Promise<string>): Promise<Outcome> {
   try {
     return { ok: await answer };
   } catch (error) {
-    if (!(error instanceof Refusal)) return { failed: error };
-    const { code, message, detail } = error;
+    const refusal = refusalOf(error);
+    if (!refusal) return { failed: error };
+    const { code, message, detail } = refusal;
     return { refused: { code, message, detail } };
   }
 }

@@ -8,6 +8,7 @@ import { directoryOf } from '../log/open-log.ts';
 import { snapshotDirectory, snapshotPath } from '../log/snapshots.ts';
 import { AuditHere } from './audit-here.ts';
 import { AuditThread } from './audit-thread.ts';
+import { BoundedAudit } from './bounded-audit.ts';
 import type { Audit } from './audit.ts';
 import { PastQueries } from './past-queries.ts';
 
@@ -25,7 +26,7 @@ export function startAudit(config: NvaConfig, core: Core, roles: readonly Role[]
   if (!core.ownsLog) {
     const snapshots = hasSnapshots ? snapshotDirectory(config, { roles, clock, logger }) : null;
     const auditor = new Auditor({ log: store, historyPath: path, snapshots, clock, logger });
-    return new AuditHere(auditor, new PastQueries({ auditor, log: store, clock, quotas, identityRate }));
+    return new BoundedAudit(new AuditHere(auditor, new PastQueries({ auditor, log: store, clock, quotas, identityRate })));
   }
   const data = {
     logId: store.logId,
@@ -38,5 +39,5 @@ export function startAudit(config: NvaConfig, core: Core, roles: readonly Role[]
   const headOf = async (stream: string) => (await embedded?.headOf(stream)) ?? null;
   const audit = new AuditThread({ data, clock, logger, headOf }, replica.network.position);
   replica.onFolded(({ position }) => audit.folded(position));
-  return audit;
+  return new BoundedAudit(audit);
 }

@@ -1,5 +1,5 @@
 import { parseNveId, Refusal } from '@nva/identifiers';
-import type { QuotaKeeper } from '@nva/registrar';
+import { actorOf, type QuotaKeeper } from '@nva/registrar';
 import { Visibility } from '../access/visibility.ts';
 import type { IdentityRate } from '../config/alarms.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
@@ -37,7 +37,7 @@ export class StateQueries {
           field: 'at',
           received: at,
         });
-      return audit.ask({ kind: 'query', name, asked, at: readAt(at), head: reads.network.position });
+      return audit.ask({ kind: 'query', name, asked, at: readAt(at), head: reads.network.position }, actorOf(asked.caller));
     }
     const world = await this.#world(name, asked, authorization);
     return reads.inTurns(asked.caller, (QUERIES[name] as Query)(world, asked));

@@ -1,6 +1,7 @@
 import { Controller, Get, Header, Inject, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { Refusal, tsStream, type TenantId, type TsId } from '@nva/identifiers';
+import { actorOf } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { contextOf } from '../access/request-context.ts';
@@ -46,7 +47,7 @@ export class HistoryController {
   @DescribesQuery({ ...PAGING, ...INTERVAL, vnid: 'Either this or nveId.', nveId: 'Either this or vnid.' })
   diff(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
     this.#operator(request);
-    return this.#ask(readDiff(query, this.#reads.network.position));
+    return this.#ask(readDiff(query, this.#reads.network.position), request);
   }
 
   @Get('timeline')
@@ -68,9 +69,9 @@ export class HistoryController {
   async timeline(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     this.#operator(request);
     const question = readTimeline(query, this.#reads.network.position, (tsId, tenantId) => this.#streamOf(tsId, tenantId, request));
-    const page = await this.#ask(question);
+    const page = await this.#ask(question, request);
     if (request.headers.accept?.includes(NDJSON_TYPE))
-      return void (await reply.type(NDJSON_TYPE).send(Readable.from(this.#lines({ ...question, limit: MAX_LIMIT }, page))));
+      return void (await reply.type(NDJSON_TYPE).send(Readable.from(this.#lines({ ...question, limit: MAX_LIMIT }, page, request))));
     await reply.type(JSON_TYPE).send(page);
   }
 
@@ -84,7 +85,7 @@ export class HistoryController {
   async explain(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
     this.#operator(request);
     const question = readExplain(query, this.#reads.network.position);
-    const answer = await this.#ask(question);
+    const answer = await this.#ask(question, request);
     return question.at ? answer : withProof(answer, await this.#membersOf(question.vnid, request));
   }
 
@@ -96,7 +97,7 @@ export class HistoryController {
   }
 
   /** All items from a first page on, as lines. The end of the interval stays where the first page found it. */
-  async *#lines(question: TimelineQuestion, first: string): AsyncGenerator<string, void> {
+  async *#lines(question: TimelineQuestion, first: string, request: FastifyRequest): AsyncGenerator<string, void> {
     for (let page = first; ;) {
       const { items, next, to } = JSON.parse(page) as {
         readonly items: readonly object[];
@@ -105,13 +106,13 @@ export class HistoryController {
       };
       if (items.length > 0) yield `${items.map((item) => JSON.stringify(item)).join('\n')}\n`;
       if (next === undefined) return;
-      page = await this.#ask({ ...question, after: Number(next), to: { position: Number(to.position) } });
+      page = await this.#ask({ ...question, after: Number(next), to: { position: Number(to.position) } }, request);
     }
   }
 
-  #ask(question: Question): Promise<string> {
+  #ask(question: Question, request: FastifyRequest): Promise<string> {
     if (!this.#audit) throw new Refusal('not-found', 'this process keeps no history (HISTORY)');
-    return this.#audit.ask(question);
+    return this.#audit.ask(question, actorOf(contextOf(request).caller));
   }
 
   #operator(request: FastifyRequest): void {
