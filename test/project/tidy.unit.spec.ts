@@ -21,7 +21,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'snapshots': ['codec', 'fold', 'ports'],
   'history': ['codec', 'fold', 'ports'],
   'replica': ['codec', 'fold', 'ports'],
-  'audit': ['codec', 'domain', 'fold', 'history', 'identifiers', 'ports', 'replica', 'snapshots'],
+  'audit': ['codec', 'domain', 'fold', 'history', 'identifiers', 'nve', 'ports', 'replica', 'snapshots'],
   'registrar': ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
   'distributor': ['codec', 'domain', 'fold', 'identifiers', 'ports', 'replica'],
 };

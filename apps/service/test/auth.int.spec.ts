@@ -134,6 +134,7 @@ describe('an NVE may not', () => {
     ['read the audit log', 'get', '/v1/events', undefined, undefined],
     ['compare tables of the past', 'get', '/v1/diff?vnid=1&from=1', undefined, undefined],
     ['read what happened', 'get', '/v1/timeline?vnid=1', undefined, undefined],
+    ['have a packet traced', 'get', '/v1/trace?from=ts1&to=10.0.0.1', undefined, undefined],
     ['have an address explained', 'get', '/v1/explain?vnid=1&ip=10.0.0.1', undefined, undefined],
     ['read a VN of the past that it was not in', 'get', '/v1/vns/2?at=9', undefined, 'vnid'],
     ['read who was refused', 'get', '/v1/refused', undefined, undefined],

@@ -243,3 +243,63 @@ describe('GET /v1/timeline', () => {
     expect(body).toMatchObject({ code, field });
   });
 });
+
+describe('GET /v1/trace', () => {
+  const traced = async (query: string): Promise<{ readonly outcome: string; readonly sentences: readonly string[] }> =>
+    (await nva.http.get(`/v1/trace?${query}`).expect(200)).body;
+
+  it('tells the way over a tunnel, step by step (X13)', async () => {
+    const { outcome, sentences: told } = await traced('from=ts2&to=10.0.0.1');
+    expect(outcome).toBe('delivered');
+    expect(told).toEqual([
+      'ts2 sends to 10.0.0.1 in VN 1; it is attached at nve1.',
+      `nve1 looks 10.0.0.1 up: tunnel, since ts1 is at nve2 (entry of position ${moved}).`,
+      'nve1 sends it to nve2 by vxlan, from 198.51.100.1 to 198.51.100.2, VNID 1.',
+      `nve2 looks 10.0.0.1 up: local, since it has ts1 itself (R52) (entry of position ${moved}).`,
+      'nve2 hands it to ts1.',
+    ]);
+  });
+
+  it('tells it of an instant: before the move both were at one NVE (X10, X13)', async () => {
+    expect((await traced(`from=ts2&to=10.0.0.1&at=${then}`)).sentences).toEqual([
+      'ts2 sends to 10.0.0.1 in VN 1; it is attached at nve1.',
+      `nve1 looks 10.0.0.1 up: local, since it has ts1 itself (R52) (entry of position ${first}).`,
+      'nve1 hands it to ts1.',
+    ]);
+  });
+
+  it.each([
+    [
+      'from=ts2&to=10.0.0.99',
+      'dropped',
+      'nve1 looks 10.0.0.99 up: dropped, since nobody has the address, and nothing is flooded in an L3 VN.',
+    ],
+    [
+      'from=ts1&to=10.0.0.4',
+      'dropped',
+      'nve2 looks 10.0.0.4 up: dropped, since the tenant system is only associated wherever it is, and nobody forwards for it yet (X5) (entry of position ',
+    ],
+    [
+      'from=ts4&to=10.0.0.1',
+      'dropped',
+      'ts4 cannot send to 10.0.0.1 in VN 1: it is only associated, and its NVE does not forward for it yet (X5).',
+    ],
+    ['from=ts3&to=10.0.0.1', 'dropped', 'ts3 cannot send to 10.0.0.1: it is in no VN.'],
+    ['from=ts1&to=10.0.0.2&vnid=2', 'dropped', 'ts1 cannot send to 10.0.0.2 in VN 2: the VN has no entry of it.'],
+  ])('tells why %s is %s (X13)', async (query, outcome, sentence) => {
+    const found = await traced(query);
+    expect(found.outcome).toBe(outcome);
+    expect(found.sentences.at(-1)).toContain(sentence);
+  });
+
+  it.each([
+    ['to=10.0.0.1', 400, 'missing-field', 'from'],
+    ['from=ts1', 400, 'missing-field', 'to'],
+    ['from=nobody&to=10.0.0.1', 404, 'ts-unknown', 'tsId'],
+    ['from=ts1&to=10.0', 400, 'ip-malformed', undefined],
+    ['from=ts1&to=10.0.0.1&at=0', 422, 'nothing-then', 'at'],
+  ])('refuses «%s»', async (query, status, code, field) => {
+    const { body } = await nva.http.get(`/v1/trace?${query}`).expect(status);
+    expect(body).toMatchObject({ code, ...(field && { field }) });
+  });
+});

@@ -5,4 +5,5 @@ export * from './explain.ts';
 export { sentencesOf } from './sentences.ts';
 export * from './stream-reading.ts';
 export * from './timeline.ts';
+export * from './trace.ts';
 export { whatIsDone } from './words.ts';

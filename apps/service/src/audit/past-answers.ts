@@ -4,9 +4,12 @@ import {
   explain,
   sentencesOf,
   timeline,
+  trace,
+  traceSentences,
   vnsOfNve,
   whatIsDone,
   type Auditor,
+  type Step,
   type TimelineItem,
   type VnDifference,
 } from '@nva/audit';
@@ -18,7 +21,7 @@ import type { FeedName, Position, ReadableLog, RecordedEvent } from '@nva/ports'
 import { paddedVnid } from '../reads/tables.ts';
 import { mappingBody } from '../reads/views.ts';
 import { instantBody } from './audit.ts';
-import type { DiffQuestion, ExplainQuestion, TimelineQuestion } from './questions.ts';
+import type { DiffQuestion, ExplainQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
 
 export interface PastAnswersOptions {
   readonly auditor: Auditor;
@@ -92,6 +95,23 @@ export class PastAnswers {
       chain: chain.map(({ event, parts }) => ({ ...eventBody(event), contributed: parts })),
       partial: isPartial,
       sentences: sentencesOf(explanation),
+      at: instantBody(instant),
+    });
+  }
+
+  /** Rejects with a Refusal. */
+  async trace({ at, head, ...question }: TraceQuestion): Promise<string> {
+    const instant = await this.#auditor.instant(at ?? { position: head }, head);
+    const found = await trace({ log: this.#log, ask: this.#auditor.ask }, question, instant.position);
+    if (found.candidates.length > 0)
+      throw new Refusal('missing-field', traceSentences(found, question)[0]!, { field: 'vnid', expected: found.candidates });
+    return JSON.stringify({
+      from: question.from,
+      to: 'mac' in question.to ? question.to.mac : question.to.ip,
+      vnid: found.vnid,
+      outcome: found.outcome,
+      steps: found.steps.map(stepBody),
+      sentences: traceSentences(found, question),
       at: instantBody(instant),
     });
   }
@@ -178,5 +198,8 @@ const itemBody = ({ event, changes }: TimelineItem): object => ({
   ...eventBody(event),
   changes: changes.map(({ feed, entry }) => ({ ...feedBody(feed), key: entry.key, value: recordBody(entry) })),
 });
+
+const stepBody = (step: Step): object =>
+  step.step === 'lookup' ? { ...step, entry: step.entry && mappingBody(step.entry.mapping, step.entry.position) } : step;
 
 const feedBody = (feed: FeedName): object => (feed.kind === 'vn' ? { vnid: feed.vnid } : { nveId: feed.nveId });

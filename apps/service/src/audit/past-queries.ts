@@ -49,6 +49,8 @@ export class PastQueries {
         return this.#answers.timeline(question);
       case 'explain':
         return this.#answers.explain(question);
+      case 'trace':
+        return this.#answers.trace(question);
     }
   }
 

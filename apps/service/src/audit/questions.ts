@@ -136,6 +136,37 @@ export function readExplain(query: Fields, head: Position): ExplainQuestion {
   };
 }
 
+/** A packet's way from a tenant system to an address. */
+export interface TraceQuestion {
+  readonly kind: 'trace';
+  readonly from: string;
+  readonly stream: string;
+  readonly to: Address;
+  readonly vnid: number | null;
+  readonly at: At | null;
+  readonly head: Position;
+}
+
+const MAC = /^[\da-f]{2}(?:[:-][\da-f]{2}){5}$/i;
+
+/** `streamOf`: the stream of a tenant system. Throws Refusal. */
+export function readTrace(query: Fields, head: Position, streamOf: StreamOf): TraceQuestion {
+  only(query, 'from', 'tenantId', 'to', 'vnid', 'at');
+  const { from, tenantId, to, vnid, at } = query;
+  if (from === undefined) throw new Refusal('missing-field', 'from is missing: the tenant system that sends', { field: 'from' });
+  if (to === undefined) throw new Refusal('missing-field', 'to is missing: an IP or a MAC', { field: 'to' });
+  const tsId = parseTsId(from);
+  return {
+    kind: 'trace',
+    from: tsId,
+    stream: streamOf(tsId, tenantId === undefined ? undefined : parseTenantId(tenantId)),
+    to: MAC.test(to) ? { mac: parseMac(to) } : { ip: parseIp(to) },
+    vnid: vnid === undefined ? null : parseVnid(numeral(vnid)),
+    at: at === undefined ? null : readAt(at),
+    head,
+  };
+}
+
 /** Throws Refusal. */
 export function readAddress({ ip, mac }: Fields): Address {
   if ((ip === undefined) === (mac === undefined))

@@ -249,6 +249,37 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
       ),
     },
   ),
+  '/v1/trace': object({
+    from: text,
+    to: text,
+    vnid: nullable(whole),
+    outcome: oneOf('delivered', 'flooded', 'dropped'),
+    steps: list({
+      anyOf: [
+        object({ step: oneOf('source'), tsId: text, nveId: nullable(text), decision: oneOf('sent', 'dropped'), why: text }),
+        object({
+          step: oneOf('lookup'),
+          nveId: text,
+          decision: oneOf('local', 'tunnel', 'flooded', 'dropped'),
+          why: text,
+          entry: nullable(ref('Mapping')),
+        }),
+        object({
+          step: oneOf('tunnel'),
+          fromNve: text,
+          toNve: text,
+          source: nullable(text),
+          destination: nullable(text),
+          vnid: whole,
+          encapsulation: text,
+          reachable: flag,
+        }),
+        object({ step: oneOf('delivery'), nveId: text, tsId: text }),
+      ],
+    }),
+    sentences: list(text),
+    at: instant,
+  }),
   '/v1/refused': object(
     {
       items: list(ref('RefusedAttempt')),

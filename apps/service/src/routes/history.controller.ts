@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { contextOf } from '../access/request-context.ts';
 import type { Audit, Question } from '../audit/audit.ts';
 import { withProof, type Reporting } from '../audit/proof.ts';
-import { readDiff, readExplain, readTimeline, type TimelineQuestion } from '../audit/questions.ts';
+import { readDiff, readExplain, readTimeline, readTrace, type TimelineQuestion } from '../audit/questions.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
 import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { APPLIED_ANYWHERE, AUDIT, READS } from '../http/providers.ts';
@@ -87,6 +87,24 @@ export class HistoryController {
     const question = readExplain(query, this.#reads.network.position);
     const answer = await this.#ask(question, request);
     return question.at ? answer : withProof(answer, await this.#membersOf(question.vnid, request));
+  }
+
+  @Get('trace')
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({
+    summary: 'The way of a packet from a tenant system to an address, step by step, as the tables of the NVEs decide it (operators).',
+  })
+  @DescribesQuery({
+    ...AT,
+    from: 'The tenant system that sends, always.',
+    tenantId: 'Its tenant; needed where several have one of that id.',
+    to: 'An IP or a MAC, always.',
+    vnid: 'The VN; needed where the sender is in several that it could be.',
+  })
+  trace(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
+    this.#operator(request);
+    const question = readTrace(query, this.#reads.network.position, (tsId, tenantId) => this.#streamOf(tsId, tenantId, request));
+    return this.#ask(question, request);
   }
 
   /** What the members of a VN have reported to have applied of it. */

@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Mapping } from '@nva/codec';
+import type { History } from '@nva/history';
+import { tsStream } from '@nva/identifiers';
+import type { Position } from '@nva/ports';
+import { racyLog } from '../../fold/test/races.ts';
+import { trace, traceSentences, type Address, type Trace } from '../src/index.ts';
+import { Told } from './told.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nva-audit-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const ADDRESSES: readonly Address[] = [
+  ...['192.0.2.1', '192.0.2.2', '192.0.2.5', '2001:db8::1'].map((ip) => ({ ip })),
+  ...['02:00:00:00:00:01', '02:00:00:00:00:02'].map((mac) => ({ mac })),
+];
+
+/** Where a packet ends by the table of the VN alone: the NVEs that hand it out; null if it is sent to nobody in particular. */
+function ends(
+  told: Told,
+  vnid: number,
+  from: string,
+  to: Address,
+  position: Position,
+): { readonly outcome: string; readonly at: readonly string[] } {
+  const records = [...told.table(`vn/${vnid}`, position).values()];
+  const mappings = records.flatMap(({ value, position: since }) => (value?.type === 'Mapping' ? [{ ...value.data, since }] : []));
+  const activated = ({ attachments }: Mapping): string[] =>
+    attachments.filter(({ state }) => state === 'activated').map(({ nveId }) => nveId);
+  const [sender] = mappings.filter(({ tsId }) => tsId === from).flatMap(activated);
+  if (sender === undefined) return { outcome: 'dropped', at: [] };
+  const found = mappings.filter((one) => ('mac' in to ? one.mac === to.mac : one.ip === to.ip)).toSorted((a, b) => b.since - a.since);
+  const service = records.flatMap(({ value }) => (value?.type === 'VnContext' ? [value.data.service] : []))[0];
+  if (found.length === 0) return { outcome: service === 'l2' ? 'flooded' : 'dropped', at: [] };
+  const at = activated(found[0]!);
+  return at.length === 0 ? { outcome: 'dropped', at } : { outcome: 'delivered', at: at.includes(sender) ? [sender] : at };
+}
+
+describe('a trace', () => {
+  it('ends where the tables of the VN say, from every tenant system to every address, at every position (X13)', async () => {
+    const met = new Map<string, number>();
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(racyLog(), fc.array(fc.nat(), { minLength: 3, maxLength: 3 }), async (log, picks) => {
+        const told = await Told.of(log, join(folder, `${run++}.sqlite`));
+        fc.pre(told.events.length > 0);
+        const source = { log: told.store, ask: <T>(question: (history: History) => T): T => question(told.history) };
+        const check = async (position: Position, from: string, vnid: number, to: Address): Promise<void> => {
+          const found = await trace(source, { from, stream: tsStream(from), to, vnid }, position);
+          const wanted = ends(told, vnid, from, to, position);
+          expect(found.outcome, JSON.stringify({ from, vnid, to, position })).toBe(wanted.outcome);
+          const last = found.steps.at(-1)!;
+          if (last.step === 'delivery') expect(wanted.at).toContain(last.nveId);
+          else expect(wanted.outcome).not.toBe('delivered');
+          for (const sentence of traceSentences(found, { from, to })) expect(sentence).toMatch(/^\S.*\.$/);
+          const way = `${found.outcome} ${found.steps.some(({ step }) => step === 'tunnel') ? 'by a tunnel' : ''}`;
+          met.set(way, (met.get(way) ?? 0) + 1);
+        };
+        for (const { position } of told.events)
+          for (const vnid of [1, 2, 3]) {
+            const mappings = [...told.table(`vn/${vnid}`, position).values()].flatMap(({ value }) =>
+              value?.type === 'Mapping' ? [value.data] : [],
+            );
+            for (const { tsId } of mappings)
+              for (const { mac, ip } of mappings) {
+                await check(position, tsId, vnid, { mac });
+                if (ip !== null) await check(position, tsId, vnid, { ip });
+              }
+          }
+        for (const pick of picks)
+          for (const from of ['ts1', 'ts2'])
+            for (const to of ADDRESSES) await check(told.events[pick % told.events.length]!.position, from, 2, to);
+        told.close();
+      }),
+      { numRuns: 60 },
+    );
+    expect([...met.keys()].toSorted(), JSON.stringify([...met])).toEqual(
+      expect.arrayContaining(['delivered ', 'delivered by a tunnel', 'dropped ', 'flooded ']),
+    );
+  });
+
+  it('finds the VN by what the sender is in, and asks for it where several could be meant (X13)', async () => {
+    let [asked, found] = [0, 0];
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(racyLog(), async (log) => {
+        const told = await Told.of(log, join(folder, `${run++}.sqlite`));
+        fc.pre(told.events.length > 0);
+        const source = { log: told.store, ask: <T>(question: (history: History) => T): T => question(told.history) };
+        const { position } = told.events.at(-1)!;
+        for (const from of ['ts1', 'ts2', 'ts3'])
+          for (const to of ADDRESSES) {
+            const question = { from, stream: tsStream(from), to };
+            const one: Trace = await trace(source, { ...question, vnid: null }, position);
+            if (one.vnid === null) {
+              asked += one.candidates.length > 1 ? 1 : 0;
+              continue;
+            }
+            found++;
+            expect(one).toEqual(await trace(source, { ...question, vnid: one.vnid }, position));
+          }
+        told.close();
+      }),
+      { numRuns: 60 },
+    );
+    expect(Math.min(asked, found)).toBeGreaterThan(0);
+  });
+});
