@@ -93,6 +93,8 @@ const REQUESTS: readonly (readonly [path: string, url: string])[] = [
     ['/v1/timeline', '/v1/timeline?nveId=nve1&from=2'],
     ['/v1/explain', '/v1/explain?vnid=1&ip=10.0.0.1'],
     ['/v1/trace', '/v1/trace?from=ts1&to=10.0.0.1&vnid=1'],
+    ['/v1/reachability', '/v1/reachability?a=ts1&b=ts2'],
+    ['/v1/reachability', '/v1/reachability?a=ts1&b=ts2&from=3&to=9'],
     ['/v1/trace', '/v1/trace?from=ts1&to=10.0.0.77&vnid=1&at=9'],
     ['/v1/explain', '/v1/explain?vnid=1&ip=10.0.0.1&at=9'],
     ['/v1/explain', '/v1/explain?vnid=1&mac=02:00:00:00:00:77'],

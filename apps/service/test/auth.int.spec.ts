@@ -135,6 +135,7 @@ describe('an NVE may not', () => {
     ['compare tables of the past', 'get', '/v1/diff?vnid=1&from=1', undefined, undefined],
     ['read what happened', 'get', '/v1/timeline?vnid=1', undefined, undefined],
     ['have a packet traced', 'get', '/v1/trace?from=ts1&to=10.0.0.1', undefined, undefined],
+    ['ask who could reach whom', 'get', '/v1/reachability?a=ts1&b=ts2', undefined, undefined],
     ['have an address explained', 'get', '/v1/explain?vnid=1&ip=10.0.0.1', undefined, undefined],
     ['read a VN of the past that it was not in', 'get', '/v1/vns/2?at=9', undefined, 'vnid'],
     ['read who was refused', 'get', '/v1/refused', undefined, undefined],

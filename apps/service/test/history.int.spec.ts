@@ -303,3 +303,33 @@ describe('GET /v1/trace', () => {
     expect(body).toMatchObject({ code, ...(field && { field }) });
   });
 });
+
+describe('GET /v1/reachability', () => {
+  it('tells when it broke, and who did it (X14)', async () => {
+    await attach(5, 1);
+    const together = await attach(6, 2);
+    const apart = await detach(6, 2);
+    const { body } = await nva.http.get('/v1/reachability?a=ts5&b=ts6').expect(200);
+    expect(body).toMatchObject({
+      reachable: false,
+      partial: false,
+      intervals: [{ vnid: 1, began: { position: together }, ended: { position: apart } }],
+    });
+    expect(timeless(body.sentences)).toEqual([
+      `ts5 and ts6 could reach each other in VN 1 since operator:local attached ts6 (02:00:00:00:00:06) at nve2 with 10.0.0.6 in VN 1 at <time> (position ${together}), until operator:local detached ts6 from nve2 at <time> (position ${apart}).`,
+    ]);
+    expect((await nva.http.get(`/v1/reachability?a=ts5&b=ts6&to=${together}`).expect(200)).body).toMatchObject({ reachable: true });
+    expect((await nva.http.get(`/v1/reachability?a=ts5&b=ts6&from=${apart}`).expect(200)).body.sentences).toEqual([
+      'ts5 and ts6 could not reach each other at any time of that.',
+    ]);
+  });
+
+  it.each([
+    ['a=ts1', 400, 'missing-field', 'b'],
+    ['a=ts1&b=nobody', 404, 'ts-unknown', 'tsId'],
+    ['a=ts1&b=ts2&from=9&to=2', 400, 'out-of-range', 'from'],
+    ['a=ts1&b=ts2&vnid=1', 400, 'unknown-field', 'vnid'],
+  ])('refuses %s', async (query, status, code, field) => {
+    expect((await nva.http.get(`/v1/reachability?${query}`).expect(status)).body).toMatchObject({ code, field });
+  });
+});

@@ -2,6 +2,7 @@ export * from './auditor.ts';
 export { Past, type PastNetwork } from './past.ts';
 export * from './difference.ts';
 export * from './explain.ts';
+export * from './reachability.ts';
 export { sentencesOf } from './sentences.ts';
 export * from './stream-reading.ts';
 export * from './timeline.ts';

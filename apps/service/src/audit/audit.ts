@@ -1,7 +1,7 @@
 import type { At } from '@nva/audit';
 import type { Position } from '@nva/ports';
 import type { Asked, QueryName } from '../reads/queries.ts';
-import type { DiffQuestion, ExplainQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
+import type { DiffQuestion, ExplainQuestion, ReachabilityQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
 
 /** A query about an instant in the past. */
 export interface PastQuery {
@@ -13,7 +13,7 @@ export interface PastQuery {
   readonly head: Position;
 }
 
-export type Question = PastQuery | DiffQuestion | TimelineQuestion | ExplainQuestion | TraceQuestion;
+export type Question = PastQuery | DiffQuestion | TimelineQuestion | ExplainQuestion | TraceQuestion | ReachabilityQuestion;
 
 /** Answers questions about the past. */
 export interface Audit {

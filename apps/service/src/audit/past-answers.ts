@@ -2,14 +2,18 @@ import {
   differencesAtNve,
   differencesOfVn,
   explain,
+  reachability,
+  reachabilitySentences,
   sentencesOf,
   timeline,
   trace,
   traceSentences,
+  vnsOfStream,
   vnsOfNve,
   whatIsDone,
   type Auditor,
   type Step,
+  type ToldInterval,
   type TimelineItem,
   type VnDifference,
 } from '@nva/audit';
@@ -21,7 +25,7 @@ import type { FeedName, Position, ReadableLog, RecordedEvent } from '@nva/ports'
 import { paddedVnid } from '../reads/tables.ts';
 import { mappingBody } from '../reads/views.ts';
 import { instantBody } from './audit.ts';
-import type { DiffQuestion, ExplainQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
+import type { DiffQuestion, ExplainQuestion, ReachabilityQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
 
 export interface PastAnswersOptions {
   readonly auditor: Auditor;
@@ -116,11 +120,39 @@ export class PastAnswers {
     });
   }
 
+  /** Rejects with a Refusal. */
+  async reachability({ a, b, from, to, head }: ReachabilityQuestion): Promise<string> {
+    const first = from && (await this.#auditor.instant(from, head, 'from'));
+    const last = await this.#auditor.instant(to ?? { position: head }, head, 'to');
+    if (first) assertOrder(first, last);
+    const ofB = new Set(await vnsOfStream(this.#log, b.stream, last.position));
+    const vnids = (await vnsOfStream(this.#log, a.stream, last.position)).filter((vnid) => ofB.has(vnid));
+    const names = [a.tsId, b.tsId] as const;
+    const found = reachability(this.#auditor.ask, names, vnids, { after: first?.position ?? 0, upTo: last.position });
+    const intervals: ToldInterval[] = [];
+    for (const { vnid, began, ended } of found.intervals)
+      intervals.push({
+        vnid,
+        began: began === null ? null : await this.#log.readAt(began),
+        ended: ended === null ? null : await this.#log.readAt(ended),
+      });
+    return JSON.stringify({
+      a: a.tsId,
+      b: b.tsId,
+      reachable: intervals.some(({ ended }) => !ended),
+      intervals: intervals.map(({ vnid, began, ended }) => ({ vnid, began: began && eventBody(began), ended: ended && eventBody(ended) })),
+      partial: found.isPartial,
+      sentences: reachabilitySentences(names, intervals, found.isPartial),
+      ...(first && { from: instantBody(first) }),
+      to: instantBody(last),
+    });
+  }
+
   async #timelineOf(of: TimelineQuestion['of'], begin: Position, upTo: Position): Promise<Parameters<typeof timeline>[1]> {
     if ('nveId' in of) return { feeds: [{ kind: 'nve', nveId: of.nveId }], streams: [nveStream(of.nveId)] };
     if ('stream' in of) {
       const prefix = `mapping/${of.tsId}/`;
-      const feeds = (await this.#vnsOf(of.stream, upTo)).map((vnid) => ({ kind: 'vn', vnid }) as const);
+      const feeds = (await vnsOfStream(this.#log, of.stream, upTo)).map((vnid) => ({ kind: 'vn', vnid }) as const);
       return { feeds, streams: [of.stream], counts: (_, { key }) => key.startsWith(prefix) };
     }
     const feeds = [{ kind: 'vn', vnid: of.vnid } as const];
@@ -148,17 +180,6 @@ export class PastAnswers {
     for (const vn of this.#auditor.ask((history) => vnsOfNve(history, of.nveId, from, to)))
       // No key has this character: everything of the VN stands before it.
       if (`${paddedVnid(vn.vnid)}/\uffff` > after) yield* this.#auditor.ask((history) => differencesAtNve(history, vn, from, to));
-  }
-
-  /** The VNs in which a tenant system ever had bindings, up to a position. */
-  async #vnsOf(stream: string, upTo: Position): Promise<readonly number[]> {
-    const vnids = new Set<number>();
-    for await (const { event, position } of this.#log.readStream(stream)) {
-      if (position > upTo) break;
-      if ('bindings' in event.data) for (const { vnid } of event.data.bindings ?? []) vnids.add(vnid);
-      if (event.type === 'AddressPassed' && event.data.vnid !== null) vnids.add(event.data.vnid);
-    }
-    return [...vnids];
   }
 }
 

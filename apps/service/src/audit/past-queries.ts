@@ -51,6 +51,8 @@ export class PastQueries {
         return this.#answers.explain(question);
       case 'trace':
         return this.#answers.trace(question);
+      case 'reachability':
+        return this.#answers.reachability(question);
     }
   }
 

@@ -167,6 +167,33 @@ export function readTrace(query: Fields, head: Position, streamOf: StreamOf): Tr
   };
 }
 
+/** When two tenant systems could reach each other. */
+export interface ReachabilityQuestion extends Interval {
+  readonly kind: 'reachability';
+  readonly a: { readonly tsId: string; readonly stream: string };
+  readonly b: { readonly tsId: string; readonly stream: string };
+  readonly head: Position;
+}
+
+/** `streamOf`: the stream of a tenant system. Throws Refusal. */
+export function readReachability(query: Fields, head: Position, streamOf: StreamOf): ReachabilityQuestion {
+  only(query, 'a', 'b', 'tenantId', 'from', 'to');
+  const { tenantId, from, to } = query;
+  const named = (field: 'a' | 'b'): ReachabilityQuestion['a'] => {
+    if (query[field] === undefined) throw new Refusal('missing-field', `${field} is missing: a tenant system`, { field });
+    const tsId = parseTsId(query[field]);
+    return { tsId, stream: streamOf(tsId, tenantId === undefined ? undefined : parseTenantId(tenantId)) };
+  };
+  return {
+    kind: 'reachability',
+    a: named('a'),
+    b: named('b'),
+    from: from === undefined ? null : readAt(from, 'from'),
+    to: to === undefined ? null : readAt(to, 'to'),
+    head,
+  };
+}
+
 /** Throws Refusal. */
 export function readAddress({ ip, mac }: Fields): Address {
   if ((ip === undefined) === (mac === undefined))

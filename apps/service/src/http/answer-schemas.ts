@@ -280,6 +280,18 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
     sentences: list(text),
     at: instant,
   }),
+  '/v1/reachability': object(
+    {
+      a: text,
+      b: text,
+      reachable: described(flag, 'They could at the end of the interval that was asked for.'),
+      intervals: list(object({ vnid: whole, began: nullable(object(happened)), ended: nullable(object(happened)) })),
+      partial: described(flag, 'More has happened than was looked at.'),
+      sentences: list(text),
+      to: instant,
+    },
+    { from: instant },
+  ),
   '/v1/refused': object(
     {
       items: list(ref('RefusedAttempt')),

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { contextOf } from '../access/request-context.ts';
 import type { Audit, Question } from '../audit/audit.ts';
 import { withProof, type Reporting } from '../audit/proof.ts';
-import { readDiff, readExplain, readTimeline, readTrace, type TimelineQuestion } from '../audit/questions.ts';
+import { readDiff, readExplain, readReachability, readTimeline, readTrace, type TimelineQuestion } from '../audit/questions.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
 import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { APPLIED_ANYWHERE, AUDIT, READS } from '../http/providers.ts';
@@ -104,6 +104,24 @@ export class HistoryController {
   trace(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
     this.#operator(request);
     const question = readTrace(query, this.#reads.network.position, (tsId, tenantId) => this.#streamOf(tsId, tenantId, request));
+    return this.#ask(question, request);
+  }
+
+  @Get('reachability')
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({
+    summary:
+      'When two tenant systems could reach each other, with the event that began each interval and the one that ended it (operators).',
+  })
+  @DescribesQuery({
+    ...INTERVAL,
+    a: 'A tenant system, always.',
+    b: 'Another one, always.',
+    tenantId: 'Their tenant; needed where several have one of these ids.',
+  })
+  reachability(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
+    this.#operator(request);
+    const question = readReachability(query, this.#reads.network.position, (tsId, tenantId) => this.#streamOf(tsId, tenantId, request));
     return this.#ask(question, request);
   }
 
