@@ -65,7 +65,6 @@ describe('questions about the past', () => {
   it('are refused beyond a number that is under way, of one caller and of all, and taken again afterwards', async () => {
     const waiting: (() => void)[] = [];
     const slow: Audit = {
-      position: 0,
       ask: () => new Promise((resolve) => waiting.push(() => resolve('{}'))),
       folded: () => undefined,
       stop: async () => undefined,

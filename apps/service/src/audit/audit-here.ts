@@ -1,5 +1,4 @@
 import type { Auditor } from '@nva/audit';
-import type { Position } from '@nva/ports';
 import type { Audit, Question } from './audit.ts';
 import type { PastQueries } from './past-queries.ts';
 
@@ -12,10 +11,6 @@ export class AuditHere implements Audit {
     this.#auditor = auditor;
     this.#queries = queries;
     auditor.start();
-  }
-
-  get position(): Position {
-    return this.#auditor.position;
   }
 
   ask(question: Question): Promise<string> {

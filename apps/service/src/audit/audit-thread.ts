@@ -37,7 +37,6 @@ export class AuditThread implements Audit {
   #worker: Worker | null = null;
   #callOffStart: () => void;
   #ids = 0;
-  #position: Position = 0;
   #folded: Position;
   #told: Position = 0;
   #tells: (() => void) | null = null;
@@ -49,10 +48,6 @@ export class AuditThread implements Audit {
     this.#options = options;
     this.#folded = folded;
     this.#callOffStart = options.clock.after(START_AFTER_MS, () => this.#start(), { background: true });
-  }
-
-  get position(): Position {
-    return this.#position;
   }
 
   ask(question: Question): Promise<string> {
@@ -127,7 +122,6 @@ export class AuditThread implements Audit {
       case 'answer': {
         const question = this.#asked.get(message.id);
         this.#asked.delete(message.id);
-        this.#position = message.position;
         if (question) settle(question, message.outcome);
         return;
       }

@@ -17,8 +17,6 @@ export type Question = PastQuery | DiffQuestion | TimelineQuestion | ExplainQues
 
 /** Answers questions about the past. */
 export interface Audit {
-  /** Position up to which the history has the log, as far as it is known here. */
-  readonly position: Position;
   /** The answer as JSON, with the instants that it is of. `caller` is who asks. Rejects with a Refusal. */
   ask(question: Question, caller: string): Promise<string>;
   /** This process has folded the log up to a position. */

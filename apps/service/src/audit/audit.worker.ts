@@ -74,7 +74,7 @@ async function take(message: ToAudit): Promise<void> {
     case 'ask': {
       told(message.question.head);
       const outcome = await outcomeOf(queries.answer(message.question));
-      return tell({ kind: 'answer', id: message.id, position: auditor.position, outcome });
+      return tell({ kind: 'answer', id: message.id, outcome });
     }
     case 'folded':
       return told(message.position);

@@ -15,10 +15,6 @@ export class BoundedAudit implements Audit {
     this.#audit = audit;
   }
 
-  get position(): Position {
-    return this.#audit.position;
-  }
-
   async ask(question: Question, caller: string): Promise<string> {
     const ofCaller = this.#byCaller.get(caller) ?? 0;
     if (ofCaller >= QUESTIONS_UNDER_WAY.perCaller || this.#inAll >= QUESTIONS_UNDER_WAY.inAll)

@@ -34,7 +34,7 @@ export type Outcome =
 
 /** From the audit thread. */
 export type FromAudit =
-  | { readonly kind: 'answer'; readonly id: number; readonly position: Position; readonly outcome: Outcome }
+  | { readonly kind: 'answer'; readonly id: number; readonly outcome: Outcome }
   /** It asks for the last event of a stream. */
   | { readonly kind: 'headOf'; readonly id: number; readonly stream: string }
   | {
