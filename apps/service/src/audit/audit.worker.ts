@@ -1,4 +1,6 @@
 /** The audit thread: it follows the log by itself, so the history and questions about the past cost the process's own thread nothing. */
+import { readlinkSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Auditor } from '@nva/audit';
 import { createEventCodec } from '@nva/codec';
@@ -8,6 +10,19 @@ import { SnapshotDirectory } from '@nva/snapshots';
 import { refusalOf } from '../refusals/problem.ts';
 import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
 import { PastQueries } from './past-queries.ts';
+
+/** Lower than that of the process's own thread, so that on a machine whose processors are all busy, commands come first. */
+const PRIORITY = constants.priority.PRIORITY_LOW;
+
+/** Only Linux has priorities of threads; elsewhere the thread has that of the process. */
+function lowerPriority(): void {
+  try {
+    const thread = /\d+$/.exec(readlinkSync('/proc/thread-self'))?.[0];
+    if (thread !== undefined && Number(thread) !== process.pid) setPriority(Number(thread), PRIORITY);
+  } catch (cause) {
+    logger.debug('the audit thread keeps the priority of the process', { err: cause });
+  }
+}
 
 const port = parentPort!;
 const data = workerData as AuditThreadData;
@@ -51,6 +66,7 @@ async function opened(): Promise<OpenLog> {
   return { log, told: (position) => log.told(position), close: () => log.close() };
 }
 
+lowerPriority();
 const { log, told, close } = await opened();
 const { historyPath, snapshotPath, quotas, identityRate } = data;
 const snapshots = snapshotPath === null ? null : new SnapshotDirectory({ path: snapshotPath, clock, logger });
