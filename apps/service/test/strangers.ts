@@ -177,6 +177,8 @@ export const READS: readonly (readonly [path: string, varied: Varied])[] = [
   ['/v1/diff?nveId={nveId}&from=1', { nveId: NVES }],
   ['/v1/timeline?tsId={tsId}', { tsId: TENANT_SYSTEMS }],
   ['/v1/explain?vnid={vnid}&ip=10.0.0.99', { vnid: VNS }],
+  ['/v1/trace?from={tsId}&to=10.0.0.99', { tsId: TENANT_SYSTEMS }],
+  ['/v1/reachability?a={tsId}&b={tsId}', { tsId: TENANT_SYSTEMS }],
 ];
 
 /** With what may come beside: what an answer would tell of a state, and what the caller has sent before. */

@@ -86,6 +86,7 @@ export class AuditThread implements Audit {
       this.#stopped = () => (limit(), resolve());
       this.#post({ kind: 'stop' });
     });
+    await worker.terminate();
     this.#refuseAll();
   }
 
