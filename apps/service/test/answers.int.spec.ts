@@ -115,6 +115,19 @@ describe('the OpenAPI document gives a schema to the answer of', () => {
     for (const name of Object.keys(responseOf(path, '200').headers!)) expect(headers, name).toHaveProperty([name.toLowerCase()]);
   });
 
+  it('/v1/what-if, of every kind of step', async () => {
+    const steps = [
+      { command: 'detach', nveId: 'nve1', tsId: 'ts1' },
+      { command: 'deleteVn', vnid: 1 },
+      { command: 'evacuateNve', nveId: 'nve2' },
+      { scenario: 'nve-fails', nveId: 'nve1' },
+      { scenario: 'vn-deleted', vnid: 77 },
+    ];
+    const { body } = await nva.http.post('/v1/what-if').send({ steps }).expect(200);
+    const { schema } = document.paths['/v1/what-if']!['post']!.responses['200']!.content!['application/json']!;
+    expectValid(schema, body, '/v1/what-if');
+  });
+
   it('/v1/schemas/{fingerprint}', async () => {
     const { fingerprint } = createRecordCodec().schemas[0]!;
     expectValid(

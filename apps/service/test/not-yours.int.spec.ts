@@ -177,6 +177,7 @@ describe('the cases', () => {
       'get /v1/refused',
       'get /v1/schemas/{fingerprint}',
       'post /v1/commands',
+      'post /v1/what-if',
     ];
     expect(documented.filter((one) => !here.has(one)).toSorted()).toEqual(others.toSorted());
   });

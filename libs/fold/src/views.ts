@@ -1,5 +1,5 @@
 import type { Mapping } from '@nva/codec';
-import { CONTEXT_KEY, memberKey, membershipKey } from '@nva/codec';
+import { CONTEXT_KEY, memberKey, membershipKey, membershipVnid } from '@nva/codec';
 import type { Facts } from '@nva/domain';
 import { nveIdAlike, nveIdOnKafka } from '@nva/identifiers';
 import type { FeedName, Position } from '@nva/ports';
@@ -107,6 +107,32 @@ export function* recordsOf(network: Network, feed: FeedName): IterableIterator<T
   for (const { ts, binding, mapping } of bindingsIn(network, vn)) {
     if (mapping) yield { key: bindingKey(ts.state, binding), value: { type: 'Mapping', data: mapping }, position: binding.position };
   }
+}
+
+/** The present record of a key of a feed; null if there is none. It costs the same however large the feed is. */
+export function recordOf(network: Network, feed: FeedName, key: string): TableRecord | null {
+  if (feed.kind === 'nve') {
+    const vnid = membershipVnid(key);
+    const member = vnid === null ? undefined : network.nves.get(feed.nveId)?.memberships.get(vnid);
+    if (!member) return null;
+    return { key, value: { type: 'Membership', data: { vnid: vnid!, since: member.since } }, position: member.since };
+  }
+  const vn = network.vns.get(feed.vnid);
+  if (!vn?.alive) return null;
+  if (key === CONTEXT_KEY)
+    return { key, value: { type: 'VnContext', data: network.rules.context(vn.state) }, position: vn.contextPosition };
+  const [kind, id] = key.split('/', 2) as [string, string];
+  if (kind === 'member') {
+    const member = vn.members.get(id);
+    return member ? { key, value: { type: 'VnMember', data: network.rules.member(member.nve.state!) }, position: member.position } : null;
+  }
+  const ts = network.namesakes.of(id, vn.state.tenantId);
+  for (const binding of ts?.state.bindings ?? []) {
+    if (binding.vn !== vn || bindingKey(ts!.state, binding) !== key) continue;
+    const mapping = network.mappingOf(ts!, binding);
+    return mapping && { key, value: { type: 'Mapping', data: mapping }, position: binding.position };
+  }
+  return null;
 }
 
 /** Every feed that has, or may have had, records. */

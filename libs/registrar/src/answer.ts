@@ -1,4 +1,5 @@
-import { standingOf, type Conflict, type FoldedTs } from '@nva/fold';
+import { foldedOf, standingOf, type Conflict, type FoldedTs, type Network } from '@nva/fold';
+import { tsNameOf } from '@nva/identifiers';
 import type { Position } from '@nva/ports';
 
 /** The result of an accepted command (contract, «Answers»). */
@@ -15,16 +16,24 @@ export interface Answer {
   readonly memberships: readonly number[];
 }
 
-export function answerForTenantSystem(ts: FoldedTs | undefined, recorded: boolean): Answer {
+/** The answer to a command about a stream, when the network has folded its event, or where there was nothing to record. */
+export function answerFor(network: Network, stream: string, recorded: boolean): Answer {
+  const tsName = tsNameOf(stream);
+  if (tsName !== undefined) return forTenantSystem(network.tenantSystems.get(tsName), recorded);
+  const folded = foldedOf(network, stream);
+  return plainAnswer(folded?.position ?? 0, folded?.revision ?? -1, recorded);
+}
+
+/** The answer to a passing: that of the holder; effective only if the result is effective for both. */
+export function answerForPassing({ tenantSystems }: Network, stream: string, toStream: string): Answer {
+  const [own, takers] = [stream, toStream].map((one) => forTenantSystem(tenantSystems.get(tsNameOf(one)!), true)) as [Answer, Answer];
+  return { ...own, effective: own.effective && takers.effective, conflicts: [...own.conflicts, ...takers.conflicts] };
+}
+
+function forTenantSystem(ts: FoldedTs | undefined, recorded: boolean): Answer {
   if (!ts) return plainAnswer(0, -1, recorded);
   const { effective, conflicts, memberships } = standingOf(ts);
   return { recorded, position: ts.position, revision: ts.revision, effective, conflicts, memberships };
-}
-
-/** The holder's answer; effective only if the result is effective for both. */
-export function answerForPassing(holder: FoldedTs | undefined, taker: FoldedTs | undefined): Answer {
-  const [own, takers] = [answerForTenantSystem(holder, true), answerForTenantSystem(taker, true)];
-  return { ...own, effective: own.effective && takers.effective, conflicts: [...own.conflicts, ...takers.conflicts] };
 }
 
 export const plainAnswer = (position: Position, revision: number, recorded: boolean): Answer => ({

@@ -4,6 +4,9 @@ import {
   decidePassing,
   evolve,
   evolveTaker,
+  isTenantSystemCommand,
+  streamOf,
+  takersName,
   tenantOfCommand,
   type Command,
   type PassAddress,
@@ -11,11 +14,18 @@ import {
   type TenantSystem,
 } from '@nva/domain';
 import type { Network } from '@nva/fold';
-import { Refusal } from '@nva/identifiers';
-import { factsFor, toldTo, type Caller } from './access.ts';
+import { Refusal, tsStream } from '@nva/identifiers';
+import { authorize, factsFor, toldTo, type Caller } from './access.ts';
 import type { Overlay, StreamState } from './overlay.ts';
 import type { QuotaKeeper } from './quota-keeper.ts';
+import { checkRevision } from './refusals.ts';
 import type { Request } from './request.ts';
+
+/** The stream that a command's event goes to, and for a passing, that of the taker. */
+export interface Target {
+  readonly stream: string;
+  readonly toStream: string | null;
+}
 
 /**
  * Decides requests whose callers are authorized, on the fold and on everything that is decided but not folded yet, and within the
@@ -30,6 +40,19 @@ export class Decisions {
     this.#network = network;
     this.#overlay = overlay;
     this.#quotas = quotas;
+  }
+
+  /** Refuses what the caller may not do, and a command that is meant for another revision. Throws Refusal. */
+  target({ command, caller, ifRevision }: Request): Target {
+    const nveId = caller.kind === 'nve' ? caller.nveId : undefined;
+    // A caller that acts for the taker may ask for a passing, and learns about the holder only then.
+    const toStream = command.type === 'passAddress' ? tsStream(takersName(command, this.#overlay, nveId)) : null;
+    if (toStream !== null) authorize(caller, command, this.#overlay.stream(toStream).state as TenantSystem | null);
+    const stream = streamOf(command, this.#overlay, nveId);
+    const { state, revision } = this.#overlay.stream(stream);
+    if (toStream === null) authorize(caller, command, isTenantSystemCommand(command) ? (state as TenantSystem | null) : null);
+    checkRevision(revision, ifRevision);
+    return { stream, toStream };
   }
 
   /** null if there is nothing to record. */

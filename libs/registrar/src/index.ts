@@ -8,6 +8,7 @@ export * from './hearing.ts';
 export { IDEMPOTENCY_WINDOW_MS } from './idempotency.ts';
 export { NOTHING_PENDING, QuotaKeeper } from './quota-keeper.ts';
 export * from './registrar.ts';
+export * from './rehearsal.ts';
 export * from './request.ts';
 export * from './deadline-keeper.ts';
 export { SOLE, type DeadlineScope } from './deadline-scope.ts';

@@ -1,27 +1,17 @@
 import type { Audit, NvaEvent, SnapshotKey } from '@nva/codec';
-import {
-  isTenantSystemCommand,
-  streamOf,
-  takersName,
-  tsNameOfCommand,
-  type AddressPassed,
-  type Command,
-  type TenantSystem,
-  type TenantSystemCommand,
-} from '@nva/domain';
-import { foldedOf } from '@nva/fold';
+import { takersName, tsNameOfCommand, type AddressPassed, type Command, type TenantSystem, type TenantSystemCommand } from '@nva/domain';
 import { Refusal, tsNameFor, tsNameOf, tsStream, vnStream } from '@nva/identifiers';
 import { randomIds, type Clock, type EventStore, type Ids, type Logger, type RecordedEvent } from '@nva/ports';
 import type { Replica } from '@nva/replica';
-import { actorOf, authorize, type Caller } from './access.ts';
-import { answerForPassing, answerForTenantSystem, plainAnswer, type Answer } from './answer.ts';
+import { actorOf, type Caller } from './access.ts';
+import { answerFor, answerForPassing, type Answer } from './answer.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Decisions } from './decisions.ts';
 import { Holding } from './holding.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyIndex, KeyTime } from './idempotency.ts';
 import { Overlay, type StreamState } from './overlay.ts';
 import { QuotaKeeper } from './quota-keeper.ts';
-import { checkRevision, outcomeUnknown, overloaded } from './refusals.ts';
+import { outcomeUnknown, overloaded } from './refusals.ts';
 import type { Outcome, RegistrarOptions, RenewalListener, Request } from './request.ts';
 import { TransientMap } from './transient-map.ts';
 import { Waits } from './waits.ts';
@@ -206,14 +196,8 @@ export class Registrar {
     audit: Audit,
     batch: Written[],
   ): { readonly outcome: Promise<Outcome>; readonly recorded: boolean } {
-    const { command, caller } = request;
-    // A caller that acts for the taker may ask for a passing, and learns about the holder only then.
-    const toStream = command.type === 'passAddress' ? tsStream(takersName(command, this.#overlay, nveOf(caller))) : null;
-    if (toStream !== null) authorize(caller, command, this.#overlay.stream(toStream).state as TenantSystem | null);
-    const stream = streamOf(command, this.#overlay, nveOf(caller));
-    if (toStream === null)
-      authorize(caller, command, isTenantSystemCommand(command) ? (this.#overlay.stream(stream).state as TenantSystem | null) : null);
-    checkRevision(this.#overlay.stream(stream).revision, request.ifRevision);
+    const { command } = request;
+    const { stream, toStream } = this.#decisions.target(request);
     if (this.#waits.has(stream) || (toStream !== null && this.#waits.has(toStream)))
       return { outcome: this.#afterWaits(request, decisions, [stream, toStream ?? stream]), recorded: true };
     if (command.type === 'attach' && this.#overlay.isNamedOnTrust(stream, command.tsId))
@@ -417,16 +401,11 @@ export class Registrar {
 
   /** The answer to a passing. */
   #answerOf(stream: string, toStream: string): Answer {
-    const { tenantSystems } = this.#replica.network;
-    return answerForPassing(tenantSystems.get(tsNameOf(stream)!), tenantSystems.get(tsNameOf(toStream)!));
+    return answerForPassing(this.#replica.network, stream, toStream);
   }
 
   #answer(stream: string, recorded: boolean): Answer {
-    const { network } = this.#replica;
-    const tsName = tsNameOf(stream);
-    if (tsName !== undefined) return answerForTenantSystem(network.tenantSystems.get(tsName), recorded);
-    const folded = foldedOf(network, stream);
-    return plainAnswer(folded?.position ?? 0, folded?.revision ?? -1, recorded);
+    return answerFor(this.#replica.network, stream, recorded);
   }
 
   #expire(written: readonly Written[]): void {

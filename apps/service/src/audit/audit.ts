@@ -2,6 +2,7 @@ import type { At } from '@nva/audit';
 import type { Position } from '@nva/ports';
 import type { Asked, QueryName } from '../reads/queries.ts';
 import type { DiffQuestion, ExplainQuestion, ReachabilityQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
+import type { WhatIfQuestion } from './what-if-question.ts';
 
 /** A query about an instant in the past. */
 export interface PastQuery {
@@ -13,7 +14,14 @@ export interface PastQuery {
   readonly head: Position;
 }
 
-export type Question = PastQuery | DiffQuestion | TimelineQuestion | ExplainQuestion | TraceQuestion | ReachabilityQuestion;
+export type Question =
+  | PastQuery
+  | DiffQuestion
+  | TimelineQuestion
+  | ExplainQuestion
+  | TraceQuestion
+  | ReachabilityQuestion
+  | WhatIfQuestion;
 
 /** Answers questions about the past. */
 export interface Audit {

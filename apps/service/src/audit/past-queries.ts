@@ -1,8 +1,10 @@
 import type { Auditor } from '@nva/audit';
 import { NO_QUOTAS, type Quotas } from '@nva/domain';
 import type { Instant } from '@nva/history';
+import { SHARDS } from '@nva/kafka';
 import type { Clock, ReadableLog } from '@nva/ports';
 import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
+import { whatIf } from '@nva/what-if';
 import type { IdentityRate } from '../config/alarms.ts';
 import { QUERIES, type Query } from '../reads/queries.ts';
 import type { World } from '../reads/world.ts';
@@ -12,6 +14,8 @@ import { inTurns } from '../turns/sliced.ts';
 import { instantBody, type PastQuery, type Question } from './audit.ts';
 import { HistoryQueries } from './history-queries.ts';
 import { PastAnswers } from './past-answers.ts';
+import { whatIfText } from './what-if-answer.ts';
+import type { WhatIfQuestion } from './what-if-question.ts';
 
 export interface PastQueriesOptions {
   readonly auditor: Auditor;
@@ -53,6 +57,8 @@ export class PastQueries {
         return this.#answers.trace(question);
       case 'reachability':
         return this.#answers.reachability(question);
+      case 'what-if':
+        return this.#whatIf(question);
     }
   }
 
@@ -64,6 +70,20 @@ export class PastQueries {
     const known = query && (await inTurns(this.#turns, clock, caller, query));
     const text = known ?? (await inTurns(this.#turns, clock, caller, (QUERIES[name] as Query)(await this.#world(instant), asked)));
     return withInstant(text, instant);
+  }
+
+  async #whatIf({ at, steps, limit, caller, head }: WhatIfQuestion): Promise<string> {
+    const { auditor, clock, quotas } = this.#options;
+    const instant = await auditor.instant(at ?? { position: head }, head);
+    const { network } = await auditor.at(instant.position);
+    const wallMs = at ? instant.recordedAt : clock.wallMs();
+    const found = await inTurns(
+      this.#turns,
+      clock,
+      actorOf(caller),
+      whatIf(steps, { network, caller, quotas, wallMs, shards: SHARDS, limit }),
+    );
+    return whatIfText(found, instant);
   }
 
   close(): void {

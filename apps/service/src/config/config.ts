@@ -9,6 +9,7 @@ import { readHttpLimits, type HttpLimits } from './http-limits.ts';
 import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
 import { readQuotas } from './quotas-file.ts';
 import { ROLES } from './roles.ts';
+import { readShards } from './shards.ts';
 import { VARIABLES } from './variables.ts';
 
 export { ConfigError, withoutCredentials } from './environment.ts';
@@ -158,19 +159,11 @@ function brokers(env: Environment): readonly string[] {
   return list;
 }
 
-/** Shards and ranges of them, each shard once; all of them if there is no such variable. */
+/** All shards if there is no such variable. */
 function shards(env: Environment): readonly number[] {
   const value = given(env, 'DISTRIBUTOR_SHARDS') ?? VARIABLES.DISTRIBUTOR_SHARDS.fallback;
-  const named = new Set<number>();
-  for (const part of value.split(',')) {
-    const [, from, to] = /^\s*(\d{1,3})(?:-(\d{1,3}))?\s*$/.exec(part) ?? [];
-    const first = Number(from);
-    const last = Number(to ?? from);
-    if (!(first <= last && last < SHARDS)) throw refused('DISTRIBUTOR_SHARDS', { got: value });
-    for (let shard = first; shard <= last; shard++) {
-      if (named.has(shard)) throw new ConfigError(`DISTRIBUTOR_SHARDS: expected each shard once, got «${value}» with ${shard} twice`);
-      named.add(shard);
-    }
-  }
-  return [...named].toSorted((a, b) => a - b);
+  const read = readShards(value);
+  if ('shards' in read) return read.shards;
+  if (read.wrong === 'form') throw refused('DISTRIBUTOR_SHARDS', { got: value });
+  throw new ConfigError(`DISTRIBUTOR_SHARDS: expected each shard once, got «${value}» with ${read.wrong} twice`);
 }

@@ -31,6 +31,8 @@ const past = { at: described(instant, 'The last event that the answer is of; abs
 const attributes: JsonSchema = { type: 'object', additionalProperties: text };
 const attachment = object({ nveId: text, state: oneOf('associated', 'activated') });
 const conflict = object({ vnid: whole, address: text, heldBy: text });
+const ownConflict = object({ tsId: text, vnid: whole, address: text, heldBy: text });
+const pair = object({ vnid: whole, a: text, b: text });
 const address = { bid: nullable(whole), mac: text, ip: nullable(text), vlan: nullable(whole) };
 const mapping = {
   tsId: text,
@@ -292,6 +294,51 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
     },
     { from: instant },
   ),
+  '/v1/what-if': object({
+    steps: list(
+      object(
+        {
+          step: whole,
+          status: whole,
+          recorded: described(flag, 'There would be an event of it.'),
+          events: list(object({ type: text, stream: text })),
+        },
+        {
+          command: text,
+          scenario: text,
+          effective: flag,
+          conflicts: list(conflict),
+          memberships: list(whole),
+          code: text,
+          detail: text,
+          field: text,
+          done: whole,
+          remaining: whole,
+          refused: described(
+            object({ tsId: text, tenantId: text, code: text, detail: text }),
+            'The first command of a sweep that would be.',
+          ),
+          note: text,
+        },
+      ),
+    ),
+    feeds: list(
+      object({
+        feed: text,
+        told: described(flag, 'All of it would be published.'),
+        added: whole,
+        changed: whole,
+        removed: whole,
+        changes: list(object({ key: text, before: nullable({ type: 'object' }), after: nullable({ type: 'object' }), step: whole })),
+      }),
+    ),
+    nves: list(object({ nveId: text, gained: whole, lost: whole, changed: whole, joined: list(whole), left: list(whole) })),
+    reachability: object({ lost: whole, gained: whole, lostPairs: list(pair), gainedPairs: list(pair) }),
+    conflicts: object({ appeared: list(ownConflict), ended: list(ownConflict) }),
+    partial: described(list(text), 'Bounds that were met: what is behind them is missing.'),
+    sentences: list(text),
+    at: instant,
+  }),
   '/v1/refused': object(
     {
       items: list(ref('RefusedAttempt')),

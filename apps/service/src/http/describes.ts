@@ -1,5 +1,18 @@
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
-import { CATALOGUE, commandSchema, SWEEPS, sweepSchema, type CommandName, type JsonSchema, type SweepName } from '@nva/commands';
+import {
+  CATALOGUE,
+  commandNames,
+  commandSchema,
+  sweepNames,
+  SWEEPS,
+  sweepSchema,
+  type CommandName,
+  type JsonSchema,
+  type SweepName,
+} from '@nva/commands';
+import { MAX_STEPS } from '@nva/what-if';
+import { SCENARIOS } from '../audit/what-if-question.ts';
+import { DEFAULT_LIMIT, MAX_LIMIT } from '../reads/paging.ts';
 import { PROBLEM_TYPE } from '../refusals/problem.ts';
 
 type OpenApiSchema = NonNullable<Extract<Parameters<typeof ApiResponse>[0], { schema?: unknown }>['schema']>;
@@ -48,6 +61,48 @@ export const AT = {
 };
 
 export const PAGING = { after: 'Where the page before ended: its `next`.', limit: 'Items at most, 1 to 1000; 100 unless given.' };
+
+/** The body of a what-if. */
+export const WHAT_IF = asSchema({
+  type: 'object',
+  additionalProperties: false,
+  required: ['steps'],
+  properties: {
+    at: { ...text, description: AT.at },
+    limit: {
+      type: 'integer',
+      minimum: 1,
+      maximum: MAX_LIMIT,
+      description: `Changed records, and pairs, that are listed; ${DEFAULT_LIMIT} unless given. All are counted.`,
+    },
+    steps: {
+      type: 'array',
+      minItems: 1,
+      maxItems: MAX_STEPS,
+      description: 'What is supposed, one after the other: a command as a line of /v1/commands has it, or a scenario.',
+      items: {
+        anyOf: [
+          {
+            type: 'object',
+            required: ['command'],
+            properties: { command: { type: 'string', enum: [...commandNames, ...sweepNames] } },
+            additionalProperties: true,
+          },
+          ...Object.entries(SCENARIOS).map(([scenario, { doc, fields }]) => ({
+            type: 'object',
+            additionalProperties: false,
+            description: doc,
+            required: ['scenario', ...Object.keys(fields)],
+            properties: {
+              scenario: { type: 'string', enum: [scenario] },
+              ...Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, { ...one.schema, description: one.doc }])),
+            },
+          })),
+        ],
+      },
+    },
+  },
+});
 
 /**
  * Documents a write from the catalogue: the fields of the path as parameters, the others as the body, or as query fields for

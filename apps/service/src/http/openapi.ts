@@ -74,6 +74,9 @@ const RETRY_AFTER: Readonly<Record<string, Header>> = {
   'Retry-After': { description: 'Seconds to wait before trying again.', schema: whole },
 };
 
+/** Calls that ask, and write nothing, though they are made by POST. */
+const ASKS = ['/v1/what-if'];
+
 /** Answers that are not JSON, by path. */
 const TEXTS: Readonly<Record<string, { readonly type: string; readonly description: string; readonly schema: JsonSchema }>> = {
   '/metrics': { type: 'text/plain', description: 'Prometheus\u2019s text format.', schema: text },
@@ -151,7 +154,7 @@ const CORRELATION_ID = {
 
 function complete(path: string, method: string, operation: Operation): void {
   const versioned = path.startsWith('/v1/');
-  const answer = method === 'get' ? ANSWERS[path] : undefined;
+  const answer = method === 'get' || ASKS.includes(path) ? ANSWERS[path] : undefined;
   const { default: other, ...responses } = operation.responses;
   const given: Responses = Object.fromEntries(
     Object.entries(responses).map(([status, response]) => [

@@ -1,5 +1,5 @@
-import { Controller, Get, Header, Inject, Query, Req, Res } from '@nestjs/common';
-import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, Header, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiBody, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { Refusal, tsStream, type TenantId, type TsId } from '@nva/identifiers';
 import { actorOf } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -8,10 +8,12 @@ import { contextOf } from '../access/request-context.ts';
 import type { Audit, Question } from '../audit/audit.ts';
 import { withProof, type Reporting } from '../audit/proof.ts';
 import { readDiff, readExplain, readReachability, readTimeline, readTrace, type TimelineQuestion } from '../audit/questions.ts';
+import { readWhatIf } from '../audit/what-if-question.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
-import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
+import { AT, DescribesProblems, DescribesQuery, PAGING, WHAT_IF } from '../http/describes.ts';
 import { APPLIED_ANYWHERE, AUDIT, READS } from '../http/providers.ts';
 import { MAX_LIMIT } from '../reads/paging.ts';
+import { only } from '../reads/query-readers.ts';
 import type { Reads } from '../reads/reads.ts';
 
 type Queries = Readonly<Record<string, string>>;
@@ -123,6 +125,20 @@ export class HistoryController {
     this.#operator(request);
     const question = readReachability(query, this.#reads.network.position, (tsId, tenantId) => this.#streamOf(tsId, tenantId, request));
     return this.#ask(question, request);
+  }
+
+  @Post('what-if')
+  @HttpCode(200)
+  @Header('content-type', JSON_TYPE)
+  @ApiOperation({
+    summary:
+      'What would come of commands and failures, now or at an instant: the outcome of each, what would change in which table, and who could no longer reach whom. Nothing is recorded (operators).',
+  })
+  @ApiBody({ schema: WHAT_IF })
+  whatIf(@Req() request: FastifyRequest): Promise<string> {
+    this.#operator(request);
+    only(request.query as Queries);
+    return this.#ask(readWhatIf(request.body, contextOf(request).caller, this.#reads.network.position), request);
   }
 
   /** What the members of a VN have reported to have applied of it. */
