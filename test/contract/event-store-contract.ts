@@ -1,4 +1,4 @@
-import type { NvaEvent } from '@nva/codec';
+import { createEventCodec, type NvaEvent } from '@nva/codec';
 import { MAX_EVENTS_PER_APPEND, NO_STREAM, StoreUnavailable, type AppendResult, type EventStore } from '@nva/ports';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fresh, sample, samplesOfEveryType, toAppend } from './event-samples.ts';
@@ -223,6 +223,18 @@ export function eventStoreContract(name: string, makeStore: () => Promise<StoreU
           expect(ids(await allOf(store, { after: store.checkpointAt(all[index]!.position) }))).toEqual(ids(all.slice(index + 1)));
         expect(await allOf(store, { after: (await store.head()).checkpoint })).toEqual([]);
         expect(ids(await allOf(store, { after: store.checkpointAt(0) }))).toEqual(ids(all));
+      });
+
+      it('gives each event with its bytes if asked to, which decode to it, and without them otherwise', async () => {
+        await store.append(Array.from({ length: 300 }, (_, i) => fresh(`s-${i}`)));
+        const codec = createEventCodec();
+        const events = await allOf(store, { withBytes: true });
+        expect(ids(events)).toEqual(ids(await allOf(store)));
+        for (const { event, bytes } of events) {
+          expect(codec.decode(Buffer.from(bytes!))).toEqual(event);
+          expect(Buffer.from(bytes!).equals(codec.encode(event))).toBe(true);
+        }
+        expect((await allOf(store)).some(({ bytes }) => bytes !== undefined)).toBe(false);
       });
 
       it('stops at a limit, and goes on from its checkpoint', async () => {

@@ -1,4 +1,4 @@
-import type { Checkpoint, EventStore, RecordedEvent, StreamAppend } from '@nva/ports';
+import type { EventStore, ReadAllOptions, RecordedEvent, StreamAppend } from '@nva/ports';
 
 /** Field by field: an adapter may compute fields when they are asked for. */
 export const plain = ({ position, stream, revision, id, event }: RecordedEvent) => ({ position, stream, revision, id, event });
@@ -10,7 +10,7 @@ export async function collect<T>(iterable: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-export const allOf = async (store: EventStore, options: { after?: Checkpoint; limit?: number } = {}): Promise<RecordedEvent[]> =>
+export const allOf = async (store: EventStore, options: ReadAllOptions = {}): Promise<RecordedEvent[]> =>
   (await collect(store.readAll(options))).flatMap(({ events }) => [...events]);
 export const ids = (events: readonly { readonly id: string }[]): string[] => events.map(({ id }) => id);
 export const idsOf = (appends: readonly StreamAppend[]): string[] => appends.flatMap(({ events }) => ids(events));

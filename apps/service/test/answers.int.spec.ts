@@ -157,6 +157,7 @@ describe('the OpenAPI document gives a schema to the answer of', () => {
     for (const [path, method, type] of [
       ['/metrics', 'get', 'text/plain'],
       ['/v1/commands', 'post', 'application/x-ndjson'],
+      ['/v1/export', 'get', 'avro/binary'],
       ['/v1/vns/{vnid}/feed', 'get', 'text/event-stream'],
       ['/v1/nves/{nveId}/feed', 'get', 'text/event-stream'],
     ] as const) {

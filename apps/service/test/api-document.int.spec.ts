@@ -35,6 +35,7 @@ const OTHERS = [
   'GET /v1/trace',
   'GET /v1/reachability',
   'POST /v1/what-if',
+  'GET /v1/export',
   'GET /v1/vns/{vnid}/feed',
   'GET /v1/nves/{nveId}/feed',
   'GET /v1/schemas/{fingerprint}',

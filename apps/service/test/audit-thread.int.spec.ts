@@ -66,6 +66,7 @@ describe('questions about the past', () => {
     const waiting: (() => void)[] = [];
     const slow: Audit = {
       ask: () => new Promise((resolve) => waiting.push(() => resolve('{}'))),
+      archive: () => Promise.reject(new Error('not asked')),
       folded: () => undefined,
       stop: async () => undefined,
     };

@@ -137,6 +137,7 @@ describe('an NVE may not', () => {
     ['have a packet traced', 'get', '/v1/trace?from=ts1&to=10.0.0.1', undefined, undefined],
     ['ask who could reach whom', 'get', '/v1/reachability?a=ts1&b=ts2', undefined, undefined],
     ['ask what if', 'post', '/v1/what-if', { steps: [{ command: 'detach', nveId: 'nve1', tsId: 'ts1' }] }, undefined],
+    ['export the log', 'get', '/v1/export', undefined, undefined],
     ['have an address explained', 'get', '/v1/explain?vnid=1&ip=10.0.0.1', undefined, undefined],
     ['read a VN of the past that it was not in', 'get', '/v1/vns/2?at=9', undefined, 'vnid'],
     ['read who was refused', 'get', '/v1/refused', undefined, undefined],

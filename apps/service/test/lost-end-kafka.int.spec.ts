@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { silentLogger } from '@nva/ports';
+import { readArchive } from '@nva/codec';
+import { importLog } from '@nva/event-log';
+import { silentLogger, systemClock } from '@nva/ports';
 import { freePort } from '@nva/processes';
 import supertest from 'supertest';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { KafkaFeedUnderTest } from '../../../libs/kafka/test/kafka-feed.ts';
-import { createService, readConfig, ROLES, type Service } from '../src/index.ts';
+import { createService, readConfig, ROLES, type NvaConfig, type Service } from '../src/index.ts';
+import { acceptLoss } from '../src/log/accept-loss.ts';
 import { nveBody, temporaryDirectory, tsBody, until, vnBody } from './support.ts';
 
 const FAR = 4_000;
@@ -33,6 +36,16 @@ afterEach(async () => {
 
 const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
 
+const configOf = (env: Readonly<Record<string, string>> = {}): NvaConfig =>
+  readConfig({
+    PORT: '0',
+    DATA_DIR: directory.path,
+    TOKENS_FILE: join(directory.path, 'tokens.json'),
+    KAFKA_BROKERS: feed.brokers.join(','),
+    FEED_PREFIX: feed.prefix,
+    ...env,
+  });
+
 async function start(env: Readonly<Record<string, string>> = {}): Promise<Service> {
   await mkdir(directory.path, { recursive: true });
   await writeFile(
@@ -42,15 +55,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Servic
       nves: [1, 2].map((n) => ({ nveId: `nve${n}`, tenants: ['red'], sha256: sha256(`nve${n}`) })),
     }),
   );
-  const config = readConfig({
-    PORT: '0',
-    DATA_DIR: directory.path,
-    TOKENS_FILE: join(directory.path, 'tokens.json'),
-    KAFKA_BROKERS: feed.brokers.join(','),
-    FEED_PREFIX: feed.prefix,
-    ...env,
-  });
-  return (service = await createService(config, ROLES, { logger: silentLogger, failed: (cause) => failures.push(cause as Error) }));
+  return (service = await createService(configOf(env), ROLES, { logger: silentLogger, failed: (cause) => failures.push(cause as Error) }));
 }
 
 async function populated(): Promise<Service> {
@@ -107,6 +112,53 @@ it(
   async () => {
     const { url } = await start({ KAFKA_BROKERS: `127.0.0.1:${await freePort()}` });
     await supertest(url).put('/v1/vns/1').set('authorization', 'Bearer alice').send(vnBody()).expect(200);
+    expect(failures).toEqual([]);
+  },
+  TEST_TIMEOUT_MS,
+);
+
+it(
+  'a log restored from an export is found to lack what its topics have; once that is accepted, they are made equal to it (X1)',
+  async () => {
+    const nva = await populated();
+    const former = nva.core.store.logId;
+    const put = (url: string, path: string, body: object) =>
+      supertest(url).put(path).set('authorization', 'Bearer alice').send(body).expect(200);
+    const archive = Buffer.from(await (await fetch(`${nva.url}/v1/export`, { headers: { authorization: 'Bearer alice' } })).arrayBuffer());
+    await put(nva.url, '/v1/nves/nve1/tenant-systems/ts3', tsBody(3));
+    await until(() => nva.core.distributorRole!.distributor.publishedPosition === nva.core.replica.network.position, LIMIT_MS);
+    await nva.close();
+    service = null;
+    await rm(directory.path, { recursive: true });
+    const { header, events } = await readArchive(
+      (async function* () {
+        yield archive;
+      })(),
+    );
+    await mkdir(directory.path, { mode: 0o700 });
+    const options = { directory: join(directory.path, 'log'), logId: header.log, schemas: header.schemas, clock: systemClock };
+    expect(await importLog(options, events)).toBe(header.to);
+    await expect(
+      start().then(async (restored) => {
+        await until(() => failures.length > 0 || restored.core.ready, LIMIT_MS);
+        if (failures[0]) throw failures[0];
+      }),
+    ).rejects.toThrow(`it ends at position ${header.to}`);
+    await (service as Service | null)?.close();
+    failures = [];
+    await acceptLoss(configOf(), 'the disk died; restored from an export', systemClock, silentLogger);
+    const { url, core } = await start();
+    await until(() => core.ready && core.distributorRole!.distributor.publishedPosition === core.replica.network.position, LIMIT_MS);
+    expect(core.store.logId).not.toBe(former);
+    const keys = new Map((await feed.raw(`${feed.prefix}.vn.1`)).map(({ key, value }) => [key!.toString(), value]));
+    expect([...keys].flatMap(([key, value]) => (value === null ? [] : [key])).toSorted()).toEqual([
+      'context',
+      'mapping/ts1/10.0.0.1',
+      'mapping/ts2/10.0.0.2',
+      'member/nve1',
+      'member/nve2',
+    ]);
+    await put(url, '/v1/nves/nve1/tenant-systems/ts3', tsBody(3));
     expect(failures).toEqual([]);
   },
   TEST_TIMEOUT_MS,

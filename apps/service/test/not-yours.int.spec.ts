@@ -178,6 +178,7 @@ describe('the cases', () => {
       'get /v1/schemas/{fingerprint}',
       'post /v1/commands',
       'post /v1/what-if',
+      'get /v1/export',
     ];
     expect(documented.filter((one) => !here.has(one)).toSorted()).toEqual(others.toSorted());
   });

@@ -2,7 +2,7 @@ import avro from 'avsc';
 import { CodecError, SchemaNotResolved } from './codec-error.ts';
 import { fingerprintOf, type Fingerprint } from './fingerprint.ts';
 import { jsonShapeOf, type JsonShape } from './avro-json-shapes.ts';
-import type { WriterSchema } from './single-object.ts';
+import { singleObjectHeader, type WriterSchema } from './single-object.ts';
 
 interface Tagged {
   readonly type: string;
@@ -17,6 +17,8 @@ interface Writer {
 interface Reader {
   readonly name: string;
   readonly shape: JsonShape;
+  /** The schema that the text was written with. */
+  readonly written: avro.Type;
   /** Undefined when the text was written with today's schema: nothing has to be resolved then. */
   readonly resolve: ((value: unknown) => unknown) | undefined;
 }
@@ -49,10 +51,16 @@ export class AvroJsonCodec<V extends Tagged> {
     for (const { fingerprint, schema } of schemas) {
       const { name } = schema as { readonly name: string };
       const shape = jsonShapeOf(schema);
-      this.#types.set(name, parse(schema));
+      const written = parse(schema);
+      this.#types.set(name, written);
       this.#writers.set(name, { fingerprint, shape });
-      this.#readers.set(fingerprint, { name, shape, resolve: undefined });
+      this.#readers.set(fingerprint, { name, shape, written, resolve: undefined });
     }
+  }
+
+  /** Today's schemas, and those that were taught. */
+  get schemas(): readonly object[] {
+    return [...this.#readers.values()].map(({ written }) => written.schema({ exportAttrs: true }) as object);
   }
 
   knows(fingerprint: Fingerprint): boolean {
@@ -80,6 +88,7 @@ export class AvroJsonCodec<V extends Tagged> {
       this.#readers.set(fingerprint, {
         name,
         shape: jsonShapeOf(schema),
+        written: writer,
         resolve: (value) => reader.fromBuffer(writer.toBuffer(value), resolver) as unknown,
       });
     } catch (cause) {
@@ -105,5 +114,12 @@ export class AvroJsonCodec<V extends Tagged> {
     } catch (cause) {
       throw new CodecError(`malformed ${reader.name}`, { cause });
     }
+  }
+
+  /** The same value in single-object encoding by the schema that the text was written with. Throws as `decode` does. */
+  toBytes(fingerprint: Fingerprint, json: unknown): Buffer {
+    const reader = this.#readers.get(fingerprint);
+    if (!reader) throw new CodecError(`unknown schema ${fingerprint}`);
+    return Buffer.concat([singleObjectHeader(fingerprint), reader.written.toBuffer(reader.shape.read(json, reader.name))]);
   }
 }

@@ -6,6 +6,7 @@ export * from './command-lines.ts';
 export * from './command-signature.ts';
 export * from './codecs.ts';
 export * from './digest.ts';
+export * from './event-archive.ts';
 export * from './fingerprint.ts';
 export * from './record-keys.ts';
 export * from './single-object.ts';

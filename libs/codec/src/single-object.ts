@@ -15,7 +15,8 @@ const MARKER_0 = 0xc3;
 const MARKER_1 = 0x01;
 const HEADER_BYTES = 10;
 
-function headerOf(fingerprint: Fingerprint): Buffer {
+/** What stands before the body of a value. */
+export function singleObjectHeader(fingerprint: Fingerprint): Buffer {
   const header = Buffer.from([MARKER_0, MARKER_1, 0, 0, 0, 0, 0, 0, 0, 0]);
   header.writeBigUInt64LE(BigInt(`0x${fingerprint}`), 2);
   return header;
@@ -62,7 +63,7 @@ export class SingleObjectCodec<V extends Tagged<string>> {
     for (const [name, schema] of Object.entries(schemas)) {
       const type = avro.Type.forSchema(schema as avro.Schema, parseOptions());
       const fingerprint = fingerprintOf(JSON.stringify(type.schema()));
-      const header = headerOf(fingerprint);
+      const header = singleObjectHeader(fingerprint);
       this.#writers.set(name, { type, header });
       this.#current.push({ fingerprint, schema });
       this.#addReader(header, { name: name as V['type'], type, resolver: undefined });
@@ -89,7 +90,7 @@ export class SingleObjectCodec<V extends Tagged<string>> {
     const reader = this.#writers.get(name);
     const fingerprint = fingerprintOf(JSON.stringify(writer.schema()));
     if (!reader) return null;
-    const header = headerOf(fingerprint);
+    const header = singleObjectHeader(fingerprint);
     if (this.#find(header, 0)) return fingerprint;
     try {
       this.#addReader(header, { name: name as V['type'], type: reader.type, resolver: reader.type.createResolver(writer) });
@@ -100,7 +101,7 @@ export class SingleObjectCodec<V extends Tagged<string>> {
   }
 
   knows(fingerprint: Fingerprint): boolean {
-    return this.#find(headerOf(fingerprint), 0) !== undefined;
+    return this.#find(singleObjectHeader(fingerprint), 0) !== undefined;
   }
 
   /** Fingerprint of the schema that `bytes` were written with, or null if they are not in single-object encoding. */

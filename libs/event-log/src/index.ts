@@ -1,5 +1,6 @@
 export { SqliteEventStore, type SqliteEventStoreOptions } from './sqlite-event-store.ts';
 export { LogFollower, type LogFollowerOptions, type StreamHead } from './log-follower.ts';
+export { importLog, type ImportOptions } from './import-log.ts';
 export { acceptEnd, type AcceptedEnd } from './accept-end.ts';
 export { keepFolderPrivate, keepPrivate, NotPrivate, OF_THE_VOLUME } from './private-files.ts';
 export { commitChannel, type CommitMeasure } from './group-commit.ts';

@@ -3,12 +3,13 @@ import { pathToFileURL } from 'node:url';
 import type { EventCodec } from '@nva/codec';
 import {
   StoreUnavailable,
+  type ArchivableLog,
   type Checkpoint,
   type Clock,
   type EventBatch,
   type LogHead,
   type Position,
-  type ReadableLog,
+  type ReadAllOptions,
   type RecordedEvent,
   type SubscriptionMessage,
 } from '@nva/ports';
@@ -40,7 +41,7 @@ export interface LogFollowerOptions {
  * is done with the events costs the store nothing. It reads what the store has said to be durable (`told`), and nothing beyond.
  * It must be closed before the store is, which then leaves no side files.
  */
-export class LogFollower implements ReadableLog {
+export class LogFollower implements ArchivableLog {
   readonly logId: string;
   readonly #reader: FrameReader;
   readonly #codec: EventCodec;
@@ -89,17 +90,14 @@ export class LogFollower implements ReadableLog {
     }
   }
 
-  async *readAll({ after = '0', limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<
-    EventBatch,
-    void
-  > {
+  async *readAll({ after = '0', limit = Infinity, withBytes = false }: ReadAllOptions = {}): AsyncGenerator<EventBatch, void> {
     assertCount('limit', limit);
     this.#assertOpen();
     let last = parseCheckpoint(after, this.#durable);
     let left = limit;
     while (left > 0 && last < this.#durable) {
       const before = last;
-      for (const events of this.#pass(last)) {
+      for (const events of this.#pass(last, withBytes)) {
         const batch = events.length > left ? events.slice(0, left) : events;
         left -= batch.length;
         last = batch.at(-1)!.position;
@@ -150,6 +148,10 @@ export class LogFollower implements ReadableLog {
     }
   }
 
+  schemas(): readonly object[] {
+    return this.#read((reader) => reader.header().schemas).map(({ schema }) => JSON.parse(schema) as object);
+  }
+
   checkpointAt(position: Position): Checkpoint {
     assertCount('position', position);
     return String(position);
@@ -168,13 +170,13 @@ export class LogFollower implements ReadableLog {
   }
 
   /** The frames of one message of the reader, as events. */
-  *#pass(after: Position): Generator<readonly RecordedEvent[], void> {
+  *#pass(after: Position, withBytes: boolean): Generator<readonly RecordedEvent[], void> {
     const upTo = this.#durable;
     const chunk = this.#read((reader) => reader.chunk(after, upTo, DEFAULT_LIMITS.readChunkBytes));
     const bytes = asBuffer(chunk.frames);
     let events: RecordedEvent[] = [];
     for (let at = 0; at < bytes.length;) {
-      at = decodeFrame(this.#codec, bytes, at, after, events);
+      at = decodeFrame(this.#codec, bytes, at, after, events, withBytes);
       if (events.length < DEFAULT_LIMITS.batchEvents) continue;
       yield events;
       events = [];

@@ -12,6 +12,7 @@ import {
   type Logger,
   type LogHead,
   type Position,
+  type ReadAllOptions,
   type RecordedEvent,
   type StreamAppend,
   type SubscriptionMessage,
@@ -137,14 +138,11 @@ export class SqliteEventStore implements EventStore {
     yield* this.#reads.stream(stream, fromRevision, limit);
   }
 
-  async *readAll({ after = '0', limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<
-    EventBatch,
-    void
-  > {
+  async *readAll({ after = '0', limit = Infinity, withBytes = false }: ReadAllOptions = {}): AsyncGenerator<EventBatch, void> {
     assertCount('limit', limit);
     this.#assertOpen();
     const position = parseCheckpoint(after, this.#commits.durable);
-    for await (const events of this.#reads.all(position, limit)) yield batchOf(events);
+    for await (const events of this.#reads.all(position, limit, Infinity, withBytes)) yield batchOf(events);
   }
 
   async *readAllBackwards({

@@ -31,8 +31,11 @@ class StoredEvent implements RecordedEvent {
   }
 }
 
-/** Decodes the frame at `at`, except events up to `after`, and appends the events to `into`. Returns the offset of the next frame. */
-export function decodeFrame(codec: EventCodec, bytes: Buffer, at: number, after: number, into: RecordedEvent[]): number {
+/**
+ * Decodes the frame at `at`, except events up to `after`, and appends the events to `into`, with a copy of their bytes if asked for.
+ * Returns the offset of the next frame.
+ */
+export function decodeFrame(codec: EventCodec, bytes: Buffer, at: number, after: number, into: RecordedEvent[], withBytes = false): number {
   const { first, count, length } = readHeader(bytes, at);
   const rowsAt = at + HEADER_BYTES;
   const entries = rowsAt + count * ROW_BYTES;
@@ -42,7 +45,8 @@ export function decodeFrame(codec: EventCodec, bytes: Buffer, at: number, after:
   for (let i = skipped; i < count; i++) {
     const row = rowsAt + i * ROW_BYTES;
     const to = entries + bytes.readUInt32LE(row + ROW_END);
-    into.push(decodeEntry(codec, bytes, from, to, first + i, bytes.readUInt32LE(row + ROW_REVISION), rows, i * ROW_BYTES));
+    const event = decodeEntry(codec, bytes, from, to, first + i, bytes.readUInt32LE(row + ROW_REVISION), rows, i * ROW_BYTES);
+    into.push(withBytes ? Object.assign(event, { bytes: new Uint8Array(bytes.subarray(from + 1 + bytes[from]!, to)) }) : event);
     from = to;
   }
   return at + length;

@@ -29,12 +29,12 @@ export class StoredReads {
   }
 
   /** Events after `after`, up to the head at the moment when the read reaches it, or to `upTo`, in batches of `batchEvents`. */
-  async *all(after: number, limit = Infinity, upTo = Infinity): AsyncGenerator<RecordedEvent[], void> {
+  async *all(after: number, limit = Infinity, upTo = Infinity, withBytes = false): AsyncGenerator<RecordedEvent[], void> {
     let last = after;
     let left = limit;
     while (left > 0 && last < Math.min(this.#commits.durable, upTo)) {
       const before = last;
-      for await (const events of this.#pass(last, Math.min(this.#commits.durable, upTo), left)) {
+      for await (const events of this.#pass(last, Math.min(this.#commits.durable, upTo), left, withBytes)) {
         left -= events.length;
         last = events.at(-1)!.position;
         yield events;
@@ -99,7 +99,7 @@ export class StoredReads {
     return event!;
   }
 
-  async *#pass(after: number, upTo: number, limit: number): AsyncGenerator<RecordedEvent[], void> {
+  async *#pass(after: number, upTo: number, limit: number, withBytes: boolean): AsyncGenerator<RecordedEvent[], void> {
     const chunks = this.#reader.chunks(after, upTo);
     let events: RecordedEvent[] = [];
     let left = limit;
@@ -108,7 +108,7 @@ export class StoredReads {
       if (done) break;
       const bytes = asBuffer(frames);
       for (let at = 0; at < bytes.length;) {
-        at = decodeFrame(this.#codec, bytes, at, after, events);
+        at = decodeFrame(this.#codec, bytes, at, after, events, withBytes);
         if (events.length < Math.min(left, this.#limits.batchEvents)) continue;
         const batch = events.length > left ? events.slice(0, left) : events;
         events = [];

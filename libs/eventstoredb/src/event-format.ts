@@ -96,7 +96,7 @@ export class EventFormat {
   }
 
   /** Throws LogRefused for an event under our prefix that is not ours. The event's schema must have been learned. */
-  decode(recorded: ServerEvent): RecordedEvent {
+  decode(recorded: ServerEvent, withBytes = false): RecordedEvent {
     const { streamId, revision, id, type } = recorded;
     const what = `event ${revision} of «${streamId}»`;
     if (type === '$streamDeleted') throw new LogRefused(`«${streamId}» has been deleted on the server: the log has lost a stream`);
@@ -115,7 +115,8 @@ export class EventFormat {
       throw new LogRefused(`${what} cannot be read: ${(cause as Error).message}`, { cause });
     }
     if (event.type !== type) throw new LogRefused(`${what} is «${type}» by its type and «${event.type}» by its schema`);
-    return { position: commit, stream: streamId.slice(this.prefix.length), revision: Number(revision), id, event };
+    const decoded = { position: commit, stream: streamId.slice(this.prefix.length), revision: Number(revision), id, event };
+    return withBytes ? { ...decoded, bytes: this.codec.toBytes(fingerprint, recorded.data) } : decoded;
   }
 
   #encode({ id, event }: EventToAppend): EncodedEvent {

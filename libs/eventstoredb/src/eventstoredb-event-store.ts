@@ -3,6 +3,7 @@ import {
   LogRefused,
   silentLogger,
   type AppendResult,
+  type ArchivableLog,
   type Checkpoint,
   type Clock,
   type EventBatch,
@@ -11,6 +12,7 @@ import {
   type LogHead,
   type Logger,
   type Position,
+  type ReadAllOptions,
   type RecordedEvent,
   type StreamAppend,
   type SubscriptionMessage,
@@ -53,7 +55,7 @@ export interface EventStoreDbOptions extends Partial<EventStoreDbLimits> {
  * Why not catching up by paging through `$all` and polling: a subscription is pushed, and the server filters it. Why not
  * persistent subscriptions: they keep the consumer's place on the server, and our consumers keep it beside their own state.
  */
-export class EventStoreDbEventStore implements EventStore {
+export class EventStoreDbEventStore implements EventStore, ArchivableLog {
   readonly logId: string;
   /** An append that met a node which is not the leader, or lost its connection, is sent again behind later ones. */
   readonly keepsOrder = false;
@@ -137,13 +139,10 @@ export class EventStoreDbEventStore implements EventStore {
     yield* this.#reads.stream(stream, fromRevision, limit);
   }
 
-  async *readAll({
-    after = checkpointAt(0),
-    limit = Infinity,
-  }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<EventBatch, void> {
+  async *readAll({ after = checkpointAt(0), limit = Infinity, withBytes = false }: ReadAllOptions = {}): AsyncGenerator<EventBatch, void> {
     assertCount('limit', limit);
     this.#assertOpen();
-    yield* this.#reads.all(parseCheckpoint(after), limit);
+    yield* this.#reads.all(parseCheckpoint(after), limit, withBytes);
   }
 
   async *readAllBackwards({ before, limit = Infinity }: { readonly before?: Position; readonly limit?: number } = {}): AsyncGenerator<
@@ -171,6 +170,11 @@ export class EventStoreDbEventStore implements EventStore {
   }): AsyncGenerator<SubscriptionMessage, void> {
     this.#assertOpen();
     yield* this.#subscriptions.from(parseCheckpoint(after), signal);
+  }
+
+  /** Those that this process has met, in the log's own stream or as its own. */
+  schemas(): readonly object[] {
+    return this.#reads.schemas();
   }
 
   checkpointAt(position: Position): Checkpoint {

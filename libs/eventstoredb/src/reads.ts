@@ -67,7 +67,7 @@ export class Reads {
       yield* await this.decode(resolved.map(({ event }) => event as ServerEvent));
   }
 
-  async *all(after: Place, limit: number): AsyncGenerator<EventBatch, void> {
+  async *all(after: Place, limit: number, withBytes = false): AsyncGenerator<EventBatch, void> {
     const { connection, limits } = this.#parts;
     let place = after;
     let left = limit;
@@ -81,7 +81,7 @@ export class Reads {
         );
         for await (const resolved of connection.take<AllStreamResolvedEvent>(node, read, limits.batchEvents)) {
           attempts.won();
-          const batch = await this.batch(resolved, place, left);
+          const batch = await this.batch(resolved, place, left, withBytes);
           if (!batch) continue;
           place = parseCheckpoint(batch.checkpoint);
           left -= batch.events.length;
@@ -174,7 +174,7 @@ export class Reads {
   }
 
   /** The events of this log among those given that stand after `after`; null if there are none. */
-  async batch(resolved: readonly AllStreamResolvedEvent[], after: Place, limit = Infinity): Promise<EventBatch | null> {
+  async batch(resolved: readonly AllStreamResolvedEvent[], after: Place, limit = Infinity, withBytes = false): Promise<EventBatch | null> {
     const { format, observed } = this.#parts;
     const ours: ServerEvent[] = [];
     let last = after;
@@ -186,7 +186,7 @@ export class Reads {
       last = place;
     }
     if (ours.length === 0) return null;
-    const events = await this.decode(ours);
+    const events = await this.decode(ours, withBytes);
     observed.own(last.commit);
     return { events, checkpoint: checkpointOf(last) };
   }
@@ -195,14 +195,18 @@ export class Reads {
    * A schema with an unknown fingerprint may have been added to the log's own stream meanwhile: that stream is read again, once
    * per batch.
    */
-  async decode(recorded: readonly ServerEvent[]): Promise<RecordedEvent[]> {
+  async decode(recorded: readonly ServerEvent[], withBytes = false): Promise<RecordedEvent[]> {
     const { format, logStream } = this.#parts;
     const unknown = recorded.some((event) => {
       const fingerprint = fingerprintOf(event);
       return fingerprint !== null && !format.codec.knows(fingerprint);
     });
     if (unknown) await logStream.learn(this.#parts.limits.readDeadlineMs);
-    return recorded.map((event) => format.decode(event));
+    return recorded.map((event) => format.decode(event, withBytes));
+  }
+
+  schemas(): readonly object[] {
+    return this.#parts.format.codec.schemas;
   }
 
   /** Reads back from the end of `$all` to the last event of this log, or the last that this process has seen. */

@@ -49,6 +49,18 @@ export interface RecordedEvent {
   readonly revision: number;
   readonly id: string;
   readonly event: NvaEvent;
+  /**
+   * The event in Avro single-object encoding, by the schema that it was recorded with: the same bytes whichever store holds it. Only
+   * where they were asked for (`withBytes`).
+   */
+  readonly bytes?: Uint8Array;
+}
+
+export interface ReadAllOptions {
+  readonly after?: Checkpoint;
+  readonly limit?: number;
+  /** Each event comes with its bytes, which cost a copy. */
+  readonly withBytes?: boolean;
 }
 
 /** Consecutive events of the log, never empty. `checkpoint` stands after the last of them. */
@@ -107,7 +119,7 @@ export interface EventStore {
   readStream(stream: string, options?: { readonly fromRevision?: number; readonly limit?: number }): AsyncIterable<RecordedEvent>;
 
   /** Events after `after` (exclusive), up to the head at the moment when the read reaches it. */
-  readAll(options?: { readonly after?: Checkpoint; readonly limit?: number }): AsyncIterable<EventBatch>;
+  readAll(options?: ReadAllOptions): AsyncIterable<EventBatch>;
 
   /**
    * Events before `before` (exclusive), which is the position of an event of this log; without it, events up to the head at the
@@ -132,6 +144,12 @@ export interface EventStore {
 
 /** A log for whoever reads and follows it, and writes nothing. */
 export type ReadableLog = Pick<EventStore, 'logId' | 'readStream' | 'readAll' | 'readAt' | 'subscribe' | 'checkpointAt' | 'head'>;
+
+/** A log that can be archived: it knows the schemas of everything that is in it. */
+export interface ArchivableLog extends ReadableLog {
+  /** The schemas that the bytes of events may be under, at the call or before. */
+  schemas(): readonly object[];
+}
 
 /** The store cannot tell now whether the call succeeded: closed, disk failure, connection lost. */
 export class StoreUnavailable extends Error {

@@ -1,4 +1,5 @@
 import type { Auditor } from '@nva/audit';
+import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Audit, Question } from './audit.ts';
 import type { PastQueries } from './past-queries.ts';
 
@@ -15,6 +16,10 @@ export class AuditHere implements Audit {
 
   ask(question: Question): Promise<string> {
     return this.#queries.answer(question);
+  }
+
+  archive(question: ArchiveQuestion): Promise<ArchivePart> {
+    return this.#queries.archive(question);
   }
 
   folded(): void {}

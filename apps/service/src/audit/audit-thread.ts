@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { StreamHead } from '@nva/event-log';
 import { Refusal } from '@nva/identifiers';
 import type { Clock, Logger, Position } from '@nva/ports';
+import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Audit, Question } from './audit.ts';
 import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
 
@@ -23,7 +24,7 @@ export interface AuditThreadOptions {
 }
 
 interface Asked {
-  readonly resolve: (text: string) => void;
+  readonly resolve: (answer: string | ArchivePart) => void;
   readonly reject: (reason: Error) => void;
 }
 
@@ -51,6 +52,14 @@ export class AuditThread implements Audit {
   }
 
   ask(question: Question): Promise<string> {
+    return this.#answered(question) as Promise<string>;
+  }
+
+  archive(question: ArchiveQuestion): Promise<ArchivePart> {
+    return this.#answered(question) as Promise<ArchivePart>;
+  }
+
+  #answered(question: Question | ArchiveQuestion): Promise<string | ArchivePart> {
     const { clock } = this.#options;
     if (this.#stopping) return Promise.reject(new Refusal('overloaded', 'this process is stopping, and has not begun it'));
     if (!this.#worker && clock.monotonicMs() - this.#failedAtMs < RESTART_MS) return Promise.reject(gone());

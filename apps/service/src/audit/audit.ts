@@ -2,6 +2,7 @@ import type { At } from '@nva/audit';
 import type { Position } from '@nva/ports';
 import type { Asked, QueryName } from '../reads/queries.ts';
 import type { DiffQuestion, ExplainQuestion, ReachabilityQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
+import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { WhatIfQuestion } from './what-if-question.ts';
 
 /** A query about an instant in the past. */
@@ -27,6 +28,8 @@ export type Question =
 export interface Audit {
   /** The answer as JSON, with the instants that it is of. `caller` is who asks. Rejects with a Refusal. */
   ask(question: Question, caller: string): Promise<string>;
+  /** A part of the log's archive. Rejects with a Refusal. */
+  archive(question: ArchiveQuestion, caller: string): Promise<ArchivePart>;
   /** This process has folded the log up to a position. */
   folded(position: Position): void;
   stop(): Promise<void>;

@@ -5,9 +5,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Auditor } from '@nva/audit';
 import { createEventCodec } from '@nva/codec';
 import { LogFollower, type StreamHead } from '@nva/event-log';
-import { systemClock as clock, type Logger, type ReadableLog } from '@nva/ports';
+import { systemClock as clock, type Logger, type ArchivableLog } from '@nva/ports';
 import { SnapshotDirectory } from '@nva/snapshots';
 import { refusalOf } from '../refusals/problem.ts';
+import type { ArchivePart } from './archive.ts';
 import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
 import { PastQueries } from './past-queries.ts';
 
@@ -39,7 +40,7 @@ let asked = 0;
 
 /** An opened log; `told` is where the process has folded to. */
 interface OpenLog {
-  readonly log: ReadableLog;
+  readonly log: ArchivableLog;
   told(position: number): void;
   close(): Promise<void> | void;
 }
@@ -71,10 +72,10 @@ const { log, told, close } = await opened();
 const { historyPath, snapshotPath, quotas, identityRate } = data;
 const snapshots = snapshotPath === null ? null : new SnapshotDirectory({ path: snapshotPath, clock, logger });
 const auditor = new Auditor({ log, historyPath, snapshots, clock, logger });
-const queries = new PastQueries({ auditor, log, clock, quotas, identityRate });
+const queries = new PastQueries({ auditor, log, archivable: log, clock, quotas, identityRate });
 auditor.start();
 
-async function outcomeOf(answer: Promise<string>): Promise<Outcome> {
+async function outcomeOf(answer: Promise<string | ArchivePart>): Promise<Outcome> {
   try {
     return { ok: await answer };
   } catch (error) {
@@ -89,7 +90,8 @@ async function take(message: ToAudit): Promise<void> {
   switch (message.kind) {
     case 'ask': {
       told(message.question.head);
-      const outcome = await outcomeOf(queries.answer(message.question));
+      const { question } = message;
+      const outcome = await outcomeOf(question.kind === 'archive' ? queries.archive(question) : queries.answer(question));
       return tell({ kind: 'answer', id: message.id, outcome });
     }
     case 'folded':

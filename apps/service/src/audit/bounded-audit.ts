@@ -1,5 +1,6 @@
 import { Refusal } from '@nva/identifiers';
 import type { Position } from '@nva/ports';
+import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Audit, Question } from './audit.ts';
 
 /** Questions that may be under way: of one caller, and of all. A question may have to fold a part of the log. */
@@ -15,14 +16,22 @@ export class BoundedAudit implements Audit {
     this.#audit = audit;
   }
 
-  async ask(question: Question, caller: string): Promise<string> {
+  ask(question: Question, caller: string): Promise<string> {
+    return this.#within(caller, () => this.#audit.ask(question, caller));
+  }
+
+  archive(question: ArchiveQuestion, caller: string): Promise<ArchivePart> {
+    return this.#within(caller, () => this.#audit.archive(question, caller));
+  }
+
+  async #within<T>(caller: string, ask: () => Promise<T>): Promise<T> {
     const ofCaller = this.#byCaller.get(caller) ?? 0;
     if (ofCaller >= QUESTIONS_UNDER_WAY.perCaller || this.#inAll >= QUESTIONS_UNDER_WAY.inAll)
       throw new Refusal('too-many-waiting', 'too many questions about the past are under way; ask again when one is answered');
     this.#byCaller.set(caller, ofCaller + 1);
     this.#inAll++;
     try {
-      return await this.#audit.ask(question, caller);
+      return await ask();
     } finally {
       this.#inAll--;
       const left = this.#byCaller.get(caller)! - 1;

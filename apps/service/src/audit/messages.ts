@@ -3,6 +3,7 @@ import type { StreamHead } from '@nva/event-log';
 import type { RefusalCode, RefusalDetail } from '@nva/identifiers';
 import type { Position } from '@nva/ports';
 import type { IdentityRate } from '../config/alarms.ts';
+import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Question } from './audit.ts';
 
 /** What the audit thread is given when it starts. */
@@ -20,7 +21,7 @@ export interface AuditThreadData {
 
 /** To the audit thread. */
 export type ToAudit =
-  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question | ArchiveQuestion }
   /** The process has folded the log up to there. */
   | { readonly kind: 'folded'; readonly position: Position }
   | { readonly kind: 'head'; readonly id: number; readonly head: StreamHead | null }
@@ -28,7 +29,7 @@ export type ToAudit =
 
 /** What an action that may be refused came to, as it crosses between threads. */
 export type Outcome =
-  | { readonly ok: string }
+  | { readonly ok: string | ArchivePart }
   | { readonly refused: { readonly code: RefusalCode; readonly message: string; readonly detail: RefusalDetail } }
   | { readonly failed: unknown };
 

@@ -2,7 +2,7 @@ import type { Auditor } from '@nva/audit';
 import { NO_QUOTAS, type Quotas } from '@nva/domain';
 import type { Instant } from '@nva/history';
 import { SHARDS } from '@nva/kafka';
-import type { Clock, ReadableLog } from '@nva/ports';
+import type { ArchivableLog, Clock, ReadableLog } from '@nva/ports';
 import { actorOf, NOTHING_PENDING, QuotaKeeper } from '@nva/registrar';
 import { whatIf } from '@nva/what-if';
 import type { IdentityRate } from '../config/alarms.ts';
@@ -11,6 +11,7 @@ import type { World } from '../reads/world.ts';
 import { READ_SLICE_MS, READS_WAITING } from '../turns/caller-turns.ts';
 import { FairQueue } from '../turns/fair-queue.ts';
 import { inTurns } from '../turns/sliced.ts';
+import { Archiver, type ArchivePart, type ArchiveQuestion } from './archive.ts';
 import { instantBody, type PastQuery, type Question } from './audit.ts';
 import { HistoryQueries } from './history-queries.ts';
 import { PastAnswers } from './past-answers.ts';
@@ -20,6 +21,8 @@ import type { WhatIfQuestion } from './what-if-question.ts';
 export interface PastQueriesOptions {
   readonly auditor: Auditor;
   readonly log: ReadableLog;
+  /** The same log, if it can be archived. */
+  readonly archivable: ArchivableLog | null;
   readonly clock: Clock;
   readonly quotas: Quotas | null;
   readonly identityRate: IdentityRate;
@@ -34,12 +37,14 @@ export class PastQueries {
   readonly #turns: FairQueue;
   readonly #history: HistoryQueries;
   readonly #answers: PastAnswers;
+  readonly #archiver: Archiver;
 
   constructor(options: PastQueriesOptions) {
     this.#options = options;
     this.#turns = new FairQueue({ clock: options.clock, bounds: READS_WAITING, sliceMs: READ_SLICE_MS });
     this.#history = new HistoryQueries(options.auditor);
     this.#answers = new PastAnswers(options);
+    this.#archiver = new Archiver(options.archivable, options.auditor);
   }
 
   /** The answer as JSON. Rejects with a Refusal. */
@@ -60,6 +65,11 @@ export class PastQueries {
       case 'what-if':
         return this.#whatIf(question);
     }
+  }
+
+  /** A part of the log's archive. Rejects with a Refusal. */
+  archive(question: ArchiveQuestion): Promise<ArchivePart> {
+    return this.#archiver.part(question);
   }
 
   async #query({ name, asked, at, head }: PastQuery): Promise<string> {

@@ -26,7 +26,9 @@ export function startAudit(config: NvaConfig, core: Core, roles: readonly Role[]
   if (!core.ownsLog) {
     const snapshots = hasSnapshots ? snapshotDirectory(config, { roles, clock, logger }) : null;
     const auditor = new Auditor({ log: store, historyPath: path, snapshots, clock, logger });
-    return new BoundedAudit(new AuditHere(auditor, new PastQueries({ auditor, log: store, clock, quotas, identityRate })));
+    return new BoundedAudit(
+      new AuditHere(auditor, new PastQueries({ auditor, log: store, archivable: null, clock, quotas, identityRate })),
+    );
   }
   const data = {
     logId: store.logId,

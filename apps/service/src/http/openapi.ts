@@ -90,6 +90,11 @@ const TEXTS: Readonly<Record<string, { readonly type: string; readonly descripti
       additionalProperties: true,
     },
   },
+  '/v1/export': {
+    type: 'avro/binary',
+    description: 'An Avro object container file, with what there is to know of it in its header.',
+    schema: { ...text, format: 'binary' },
+  },
   '/v1/vns/{vnid}/feed': {
     type: 'text/event-stream',
     description: 'hello, a snapshot or what came since, snapshot-complete, then every change as it comes.',

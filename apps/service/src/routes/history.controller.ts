@@ -5,9 +5,10 @@ import { actorOf } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { contextOf } from '../access/request-context.ts';
+import type { ArchivePart, ArchiveQuestion } from '../audit/archive.ts';
 import type { Audit, Question } from '../audit/audit.ts';
 import { withProof, type Reporting } from '../audit/proof.ts';
-import { readDiff, readExplain, readReachability, readTimeline, readTrace, type TimelineQuestion } from '../audit/questions.ts';
+import { readAt, readDiff, readExplain, readReachability, readTimeline, readTrace, type TimelineQuestion } from '../audit/questions.ts';
 import { readWhatIf } from '../audit/what-if-question.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
 import { AT, DescribesProblems, DescribesQuery, PAGING, WHAT_IF } from '../http/describes.ts';
@@ -20,6 +21,8 @@ type Queries = Readonly<Record<string, string>>;
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const NDJSON_TYPE = 'application/x-ndjson';
+/** An Avro object container file. */
+const ARCHIVE_TYPE = 'avro/binary';
 const INTERVAL = {
   from: 'An instant: a position, or a time as RFC 3339 has it. What happened after it counts.',
   to: 'An instant; now, unless given.',
@@ -139,6 +142,43 @@ export class HistoryController {
     this.#operator(request);
     only(request.query as Queries);
     return this.#ask(readWhatIf(request.body, contextOf(request).caller, this.#reads.network.position), request);
+  }
+
+  @Get('export')
+  @ApiOperation({
+    summary:
+      'The events of the log as an Avro object container file, up to an instant, or to now: a backup, and what a proof is made from (operators). A file that was cut off is known by its header.',
+  })
+  @ApiProduces(ARCHIVE_TYPE)
+  @DescribesQuery({ to: INTERVAL.to })
+  async export(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    this.#operator(request);
+    only(query, 'to');
+    const { to } = query;
+    const head = this.#reads.network.position;
+    const beginning = await this.#part(
+      { kind: 'archive', part: 'beginning', to: to === undefined ? null : readAt(to, 'to'), head },
+      request,
+    );
+    await reply
+      .type(ARCHIVE_TYPE)
+      .header('content-disposition', `attachment; filename="nva-${beginning.log}-${beginning.to}.avro"`)
+      .send(Readable.from(this.#parts(beginning, request), { objectMode: false, highWaterMark: 1 }));
+  }
+
+  async *#parts(beginning: ArchivePart, request: FastifyRequest): AsyncGenerator<Uint8Array, void> {
+    yield beginning.bytes;
+    const { to } = beginning;
+    for (let { last } = beginning; last < to;) {
+      const part = await this.#part({ kind: 'archive', part: 'events', after: last, to, head: to }, request);
+      yield part.bytes;
+      ({ last } = part);
+    }
+  }
+
+  #part(question: ArchiveQuestion, request: FastifyRequest): Promise<ArchivePart> {
+    if (!this.#audit) throw new Refusal('not-found', 'this process keeps no history (HISTORY)');
+    return this.#audit.archive(question, actorOf(contextOf(request).caller));
   }
 
   /** What the members of a VN have reported to have applied of it. */

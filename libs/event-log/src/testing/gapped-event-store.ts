@@ -10,6 +10,7 @@ import {
   type EventStore,
   type LogHead,
   type Position,
+  type ReadAllOptions,
   type RecordedEvent,
   type StreamAppend,
   type SubscriptionMessage,
@@ -81,10 +82,7 @@ export class GappedEventStore implements EventStore {
     for (const kept of (this.#streams.get(stream) ?? []).slice(fromRevision, fromRevision + limit)) yield this.#recorded(kept);
   }
 
-  async *readAll({ after, limit = Infinity }: { readonly after?: Checkpoint; readonly limit?: number } = {}): AsyncGenerator<
-    EventBatch,
-    void
-  > {
+  async *readAll({ after, limit = Infinity, withBytes = false }: ReadAllOptions = {}): AsyncGenerator<EventBatch, void> {
     let index = this.#indexAfter(after);
     for (let left = limit; left > 0;) {
       this.#assertOpen();
@@ -92,7 +90,10 @@ export class GappedEventStore implements EventStore {
       if (!batch) return;
       index += batch.events.length;
       left -= batch.events.length;
-      yield batch;
+      const { events, checkpoint } = batch;
+      yield withBytes
+        ? { events: events.map((event, i) => ({ ...event, bytes: this.#log[index - events.length + i]!.bytes })), checkpoint }
+        : batch;
     }
   }
 
