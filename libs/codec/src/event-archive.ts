@@ -11,7 +11,7 @@ import { singleObjectHeader } from './single-object.ts';
  * implementation reads. An event is there twice: decoded, by today's schemas, for whoever reads the file; and as the bytes that the
  * log has, from which the log can be made again and proven.
  */
-const MAGIC = Buffer.from('Obj\u0001', 'latin1');
+const MAGIC = Buffer.of(0x4f, 0x62, 0x6a, 0x01);
 const SYNC_BYTES = 16;
 /** What a reader takes. Blocks are made of some hundred events. */
 const MAX_HEADER_BYTES = 8 * 1024 * 1024;
