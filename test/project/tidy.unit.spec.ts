@@ -23,6 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'replica': ['codec', 'fold', 'ports'],
   'audit': ['codec', 'domain', 'fold', 'history', 'identifiers', 'nve', 'ports', 'replica', 'snapshots'],
   'registrar': ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
+  'replay': ['codec', 'fold', 'identifiers', 'ports'],
   'what-if': ['codec', 'commands', 'domain', 'fold', 'identifiers', 'ports', 'registrar'],
   'distributor': ['codec', 'domain', 'fold', 'identifiers', 'ports', 'replica'],
 };
