@@ -105,7 +105,8 @@ export const KINDS: readonly Kind<unknown>[] = [
     names: ['oracles', 'oracle'],
     doc: 'which registrars serve what',
     options: [],
-    list: () => ['/v1/oracles', {}],
+    // It has no pages.
+    list: () => ['/v1/oracles', { limit: undefined }],
     columns: () => columns.ORACLE_COLUMNS,
     name: ({ group }) => `oracle/${group}`,
   }),

@@ -100,14 +100,15 @@ async function explain(session: Session, vnid: string, address: string, { nve, a
   await session.show(
     answer,
     () => [answer.reason],
-    () => explanationText(answer, session.paint),
+    () => explanationText(answer, session.paint, session.format === 'wide'),
   );
 }
 
-export function explanationText({ sentences, chain, proof, partial, there }: Explanation, paint: Paint): string {
+/** The sentences; the events and the proof as tables too if it is `wide`. */
+export function explanationText({ sentences, chain, proof, partial, there }: Explanation, paint: Paint, wide: boolean): string {
   const [first = '', ...others] = sentences.map(visible);
   const parts = [`${[there ? paint.good(first) : paint.warn(first), ...others].join('\n')}\n`];
-  if (chain.length > 0) {
+  if (wide && chain.length > 0) {
     const contributed: Column<Explanation['chain'][number]> = {
       title: 'CONTRIBUTED',
       cell: (event) => event.contributed.join(', ') || NOTHING,
@@ -115,7 +116,7 @@ export function explanationText({ sentences, chain, proof, partial, there }: Exp
     parts.push(`\n${table(chain, [...HAPPENED, contributed], paint)}`);
   }
   if (partial) parts.push(`${paint.dim('more has happened than was looked at')}\n`);
-  if (proof) {
+  if (wide && proof) {
     const rows = [
       ...proof.proven.map(({ nveId, position }) => ({ nveId, proven: true, what: `position ${position}` })),
       ...proof.unproven.map(({ nveId, since, why }) => ({
@@ -164,7 +165,7 @@ async function reachability(session: Session, a: string, b: string, { tenant, fr
     () => [answer.reachable ? 'reachable' : 'unreachable'],
     () =>
       `${answer.sentences.map((sentence) => `${visible(sentence)}\n`).join('')}${
-        answer.intervals.length === 0
+        session.format !== 'wide' || answer.intervals.length === 0
           ? ''
           : `\n${table(
               answer.intervals,
@@ -242,6 +243,7 @@ export function recordText(key: string, value: FeedValue): string {
     return `${addresses.join(',')} ${reachable ? 'reachable' : 'unreachable'}`;
   }
   if (key === 'context') return `${String(value['name'])}, ${String(value['service'])} over ${String(value['encapsulation'])}`;
+  if (key.startsWith('vn/')) return `member since ${String(value['since'])}, topic ${String(value['topic'])}`;
   return JSON.stringify(value);
 }
 
