@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import { NvaClient } from './api/client.ts';
 import { targetOf, type TargetOptions } from './config/target.ts';
-import { wrongUsage } from './exit-codes.ts';
+import { EXIT, Failure, wrongUsage } from './exit-codes.ts';
 import { write, type Io } from './io.ts';
 import { FORMATS, json, yaml, type Format } from './output/formats.ts';
 import { Paint } from './output/paint.ts';
@@ -67,12 +67,26 @@ export class Session {
   async show(value: unknown, names: () => readonly string[], text: () => string): Promise<void> {
     if (this.format === 'json') return this.out(json(value));
     if (this.format === 'yaml') return this.out(yaml(value));
-    if (this.format === 'name')
-      return this.out(
-        names()
-          .map((name) => `${visible(name)}\n`)
-          .join(''),
-      );
-    return this.out(text());
+    return this.out(
+      this.#rendered(
+        this.format === 'name'
+          ? () =>
+              names()
+                .map((name) => `${visible(name)}\n`)
+                .join('')
+          : text,
+      ),
+    );
+  }
+
+  /** An answer that lacks what every NVA answers is the server's fault. */
+  #rendered(text: () => string): string {
+    try {
+      return text();
+    } catch (cause) {
+      if (cause instanceof TypeError)
+        throw new Failure(EXIT.unreachable, `${this.client.server} does not answer as an NVA: ${cause.message}`, { cause });
+      throw cause;
+    }
   }
 }

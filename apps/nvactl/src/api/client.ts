@@ -111,21 +111,23 @@ export class NvaClient {
   async call<T>(method: string, path: string, options: CallOptions = {}): Promise<{ readonly status: number; readonly body: T }> {
     const response = await this.#patient(method, path, { ...options, accept: 'application/json' });
     const body = await this.#text(response);
-    try {
-      return { status: response.status, body: JSON.parse(body) as T };
-    } catch (cause) {
-      throw notAnNva(this.server, 'an answer that is not JSON', cause);
-    }
+    return { status: response.status, body: this.#object<T>(body) };
   }
 
   /** The answer whatever its status is, as /readyz has one of 503 too. */
   async anyway<T>(path: string): Promise<T> {
-    const text = await this.#text(await this.#fetched('GET', path, {}));
+    return this.#object<T>(await this.#text(await this.#fetched('GET', path, {})));
+  }
+
+  #object<T>(text: string): T {
+    let value: unknown;
     try {
-      return JSON.parse(text) as T;
+      value = JSON.parse(text);
     } catch (cause) {
-      throw notAnNva(this.server, `${path} is not JSON`, cause);
+      throw notAnNva(this.server, 'an answer that is not JSON', cause);
     }
+    if (typeof value !== 'object' || value === null) throw notAnNva(this.server, 'an answer that is no object');
+    return value as T;
   }
 
   async text(path: string): Promise<string> {

@@ -43,9 +43,10 @@ export async function carryOut(
     let answered = 0;
     try {
       for await (const line of client.lines(batch.map((step) => `${JSON.stringify(step.line)}\n`).join(''), never.signal)) {
-        const step = batch[answered++];
+        const step = batch[answered];
         if (!step) throw new Failure(EXIT.unreachable, 'the NVA gave more answers than it had commands');
         record(resultOf(step, line));
+        answered++;
       }
       if (answered < batch.length) throw new Failure(EXIT.unreachable, 'the NVA ended its answer too early');
     } catch (error) {
@@ -61,13 +62,13 @@ export async function carryOut(
 }
 
 function resultOf(step: Step, line: string): StepResult {
-  let result: LineResult;
+  let result: LineResult | null;
   try {
-    result = JSON.parse(line) as LineResult;
+    result = JSON.parse(line) as LineResult | null;
   } catch (cause) {
     throw new Failure(EXIT.unreachable, 'the NVA answered with a line that is not JSON', { cause });
   }
-  if (typeof result.status !== 'number') throw new Failure(EXIT.unreachable, 'the NVA answered with a line that has no status');
+  if (typeof result?.status !== 'number') throw new Failure(EXIT.unreachable, 'the NVA answered with a line that has no status');
   if (result.code === 'outcome-unknown') return { step, outcome: 'unknown', result };
   if (result.status >= 300) return { step, outcome: 'refused', result };
   return { step, outcome: result.effective === false ? 'not effective' : 'done', result };

@@ -21,7 +21,7 @@ export interface Suggestions {
 const MAX_NAMES = 500;
 const WITHIN_MS = 1_500;
 /** Only what needs no quoting in any shell is suggested, whatever a server calls it. */
-const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._@%+/-]{0,127}$/;
+const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._@%+:/-]{0,127}$/;
 
 type Source = 'vn' | 'nve' | 'site' | 'ts' | 'tenant' | 'context' | 'file' | 'none';
 
@@ -162,7 +162,7 @@ async function names(source: Source, target: TargetOptions, io: Io): Promise<rea
     if (source === 'none' || source === 'file') return [];
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(WITHIN_MS)]);
     const client = new NvaClient({ ...targetOf(target, io), timeoutMs: WITHIN_MS }, { signal, clock: io.clock });
-    return await fromNva(client, source);
+    return (await fromNva(client, source)).filter(({ value }) => PLAIN.test(value));
   } catch {
     // No server, no token, no answer: nothing is suggested, and the line of the user is left alone.
     return [];
@@ -190,8 +190,7 @@ async function fromNva(client: NvaClient, source: 'vn' | 'nve' | 'site' | 'ts' |
 function matching(items: readonly Suggestion[], current: string): readonly Suggestion[] {
   const found = new Map<string, Suggestion>();
   for (const item of items) {
-    const plain = item.value.startsWith('-') || PLAIN.test(item.value);
-    if (plain && item.value.startsWith(current) && !found.has(item.value)) found.set(item.value, item);
+    if (item.value.startsWith(current) && !found.has(item.value)) found.set(item.value, item);
   }
   return [...found.values()].toSorted((a, b) => (a.value < b.value ? -1 : 1));
 }

@@ -19,7 +19,7 @@ _nvactl() {
         fi
         value="\${line%%$'\\t'*}"
         [[ $value == "$current"* ]] && COMPREPLY+=("\${value#"$kept"}")
-    done < <("\${given[0]}" complete -- "\${given[@]:1}" 2> /dev/null)
+    done < <(nvactl complete -- "\${given[@]:1}" 2> /dev/null)
     if (( (directive & 4) == 0 )); then
         compopt -o default 2> /dev/null
     else
