@@ -1,5 +1,5 @@
 export * from './aggregates.ts';
-export { MAX_BINDINGS_PER_TS, sameAddress, type BindingLine } from './bindings.ts';
+export { MAX_BINDINGS_PER_TS, sameAddress, sameBindings, wholeSet, type BindingLine } from './bindings.ts';
 export * from './commands.ts';
 export * from './facts.ts';
 export * from './naming.ts';
