@@ -1,11 +1,13 @@
 import { Command } from 'commander';
 import { addApply } from './commands/apply.ts';
+import { addArchive } from './commands/archive.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addContext } from './commands/context.ts';
 import { addDescribe } from './commands/describe.ts';
 import { addGet } from './commands/get.ts';
 import { addHistory } from './commands/history.ts';
 import { addPlaces } from './commands/places.ts';
+import { addReplay } from './commands/replay.ts';
 import { addTop } from './commands/top.ts';
 import { addWatch } from './commands/watch.ts';
 import { addWhatIf } from './commands/what-if.ts';
@@ -16,7 +18,20 @@ import { addGlobalOptions } from './session.ts';
 export const VERSION = '0.1.0';
 
 /** In the order in which help and man page show them. A new command is a function here. */
-const COMMANDS = [addGet, addDescribe, addApply, addPlaces, addWatch, addHistory, addWhatIf, addTop, addContext, addCompletion];
+const COMMANDS = [
+  addGet,
+  addDescribe,
+  addApply,
+  addPlaces,
+  addWatch,
+  addHistory,
+  addWhatIf,
+  addArchive,
+  addReplay,
+  addTop,
+  addContext,
+  addCompletion,
+];
 
 /** Every command of nvactl. A wrong use throws a CommanderError instead of ending the process. */
 export function createProgram(io: Io): Command {

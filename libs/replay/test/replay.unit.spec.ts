@@ -24,15 +24,13 @@ const archiveOf = (log: readonly RecordedEvent[], size = 7): Archive => ({
   header: { log: '0b5a1f3e-7c51-4a2b-9f0e-3d2c1b0a9f8e', to: log.at(-1)?.position ?? 0, schemas: [] },
   events: (async function* () {
     for (let at = 0; at < log.length; at += size)
-      yield log
-        .slice(at, at + size)
-        .map(({ position, stream, revision, id, event }): ArchivedEvent => ({
-          position,
-          stream,
-          revision,
-          id,
-          bytes: codec.encode(event),
-        }));
+      yield log.slice(at, at + size).map(({ position, stream, revision, id, event }): ArchivedEvent => ({
+        position,
+        stream,
+        revision,
+        id,
+        bytes: codec.encode(event),
+      }));
   })(),
 });
 

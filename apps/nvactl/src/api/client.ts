@@ -134,6 +134,16 @@ export class NvaClient {
     return this.#text(await this.#patient('GET', path, { accept: 'text/plain' }));
   }
 
+  /** An answer that is no text, piece by piece as it comes. */
+  async *bytes(path: string, query: Query = {}): AsyncGenerator<Uint8Array, void> {
+    const response = await this.#patient('GET', path, { query, accept: '*/*' });
+    try {
+      for await (const chunk of response.body ?? []) yield chunk as Uint8Array;
+    } catch (cause) {
+      throw this.#broken(cause, this.#io.signal);
+    }
+  }
+
   /** Sends lines to /v1/commands and gives the results as they come. `signal` ends it at once. */
   async *lines(body: string, signal: AbortSignal): AsyncGenerator<string, void> {
     const response = await this.#patient('POST', '/v1/commands', {

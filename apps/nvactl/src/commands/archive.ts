@@ -1,0 +1,133 @@
+import { readArchive, type ArchivedEvent } from '@nva/codec';
+import { importLog } from '@nva/event-log';
+import type { Command } from 'commander';
+import { createWriteStream } from 'node:fs';
+import { link, mkdir, rm, unlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { once } from 'node:events';
+import { explained, fileSource } from '../archive/source.ts';
+import { interrupted } from '../api/client.ts';
+import { Failure, wrongUsage } from '../exit-codes.ts';
+import type { Io } from '../io.ts';
+import { Progress } from '../output/progress.ts';
+import { Session, wholeNumber } from '../session.ts';
+
+/** Where an NVA keeps its log, below DATA_DIR. */
+const LOG_FOLDER = 'log';
+const PRIVATE_FILE = 0o600;
+const PRIVATE_FOLDER = 0o700;
+
+export function addArchive(program: Command, io: Io): void {
+  program
+    .command('export')
+    .summary('save the log as an Avro file: a backup, and what proofs are made from')
+    .description(
+      'Save every event of the log, up to now or to an instant, as an Avro object container file. The file is there when it is whole: until then it has «.part» at its end.',
+    )
+    .argument('<file>', 'the file to make; it may not be there yet')
+    .option('--to <instant>', 'the last event is the one at this position or time (RFC 3339)')
+    .action((file: string, options: { readonly to?: string }, command: Command) => save(new Session(command, io), file, options.to));
+  program
+    .command('import')
+    .summary('make the log of a new data folder from an Avro file')
+    .description(
+      'Make the log of a data folder from a file that export made: the same events with the same ids and positions, and the same UUID. A log that is there is never replaced. Before the first start of an NVA whose log had gone further than the file, run accept-loss (docs/operations.md, «Back-up and restore»).',
+    )
+    .argument('<file>', 'the file that export made')
+    .requiredOption('--data-dir <folder>', 'DATA_DIR of the NVA; it has no log yet')
+    .option('--to <position>', 'leave out what comes after this position', (text) => wholeNumber(text, 1, Number.MAX_SAFE_INTEGER))
+    .action((file: string, options: { readonly dataDir: string; readonly to?: number }, command: Command) =>
+      bring(new Session(command, io), file, options),
+    );
+}
+
+async function save(session: Session, file: string, to: string | undefined): Promise<void> {
+  const { io } = session;
+  const path = resolve(file);
+  const part = `${path}.part`;
+  const target = createWriteStream(part, { flags: 'wx', mode: PRIVATE_FILE });
+  const done = finished(target);
+  done.catch(() => undefined);
+  let saved: { readonly log: string; readonly events: number; readonly position: number };
+  try {
+    await Promise.race([once(target, 'open'), done]);
+    saved = await explained('what the NVA sent', () => copied(session, target, to));
+    target.end();
+    await done;
+    await renameNew(part, path);
+  } catch (cause) {
+    target.destroy();
+    await done.catch(() => undefined);
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
+      throw wrongUsage(`${(cause as NodeJS.ErrnoException).path ?? file} is there already`, cause);
+    await rm(part, { force: true });
+    if (io.signal.aborted) throw interrupted();
+    throw cause instanceof Failure ? cause : wrongUsage(`${file} cannot be written: ${(cause as Error).message}`, cause);
+  }
+  await session.show(
+    { file, ...saved, position: String(saved.position) },
+    () => [file],
+    () => `${saved.events} events up to position ${saved.position} of log ${saved.log} are in ${file}\n`,
+  );
+}
+
+/** A rename that replaces nothing. */
+async function renameNew(from: string, to: string): Promise<void> {
+  await link(from, to);
+  await unlink(from);
+}
+
+/** Copies what comes, and reads it meanwhile: a file that is not whole is not kept. */
+async function copied(session: Session, target: NodeJS.WritableStream, to: string | undefined) {
+  const pieces = session.client.bytes('/v1/export', to === undefined ? {} : { to });
+  async function* tee(): AsyncGenerator<Uint8Array, void> {
+    for await (const piece of pieces) {
+      if (!target.write(piece)) await once(target, 'drain', { signal: session.io.signal });
+      yield piece;
+    }
+  }
+  const { header, events } = await readArchive(tee());
+  using progress = new Progress(session.io, 'export', header.to);
+  let count = 0;
+  for await (const batch of events) {
+    count += batch.length;
+    progress.update(batch.at(-1)!.position);
+  }
+  return { log: header.log, events: count, position: header.to };
+}
+
+async function bring(session: Session, file: string, { dataDir, to }: { readonly dataDir: string; readonly to?: number }): Promise<void> {
+  const { io } = session;
+  const source = fileSource(file, session);
+  const position = await explained(file, async () => {
+    const { header, events } = await source.open();
+    using progress = new Progress(io, 'import', Math.min(header.to, to ?? header.to));
+    await mkdir(dataDir, { recursive: true, mode: PRIVATE_FOLDER });
+    const { log: logId, schemas } = header;
+    return importLog(
+      { directory: join(dataDir, LOG_FOLDER), logId, schemas, clock: io.clock, progress: (done) => progress.update(done) },
+      upTo(events, to ?? header.to, io.signal),
+    );
+  });
+  if (to !== undefined && position < to) session.say(`the file ends at position ${position}, before ${to}`);
+  await session.show(
+    { dataDir, position: String(position) },
+    () => [dataDir],
+    () => `the log in ${dataDir} has every event up to position ${position}\n`,
+  );
+}
+
+/** The events up to a position; a Ctrl-C ends them, and with them what is made of them. */
+export async function* upTo(
+  events: AsyncIterable<readonly ArchivedEvent[]>,
+  last: number,
+  signal: AbortSignal,
+): AsyncGenerator<readonly ArchivedEvent[], void> {
+  for await (const batch of events) {
+    if (signal.aborted) throw interrupted();
+    const kept = batch.filter(({ position }) => position <= last);
+    if (kept.length > 0) yield kept;
+    if (kept.length < batch.length) return;
+  }
+}
