@@ -26,8 +26,9 @@ const SIGNATURE_BYTES = 64;
 const TIME_BYTES = 8;
 const SIGNATURE_PREFIX = '— ';
 /** DER around the 32 bytes of an Ed25519 key (RFC 8410). */
-const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
-const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
+const bytesOf = (hexDigits: string): Buffer => Buffer.from(hexDigits, 'hex');
+const PKCS8 = bytesOf('302e020100300506032b657004220420');
+const SPKI = bytesOf('302a300506032b6570032100');
 
 /** A signature that one of the known keys made. */
 export interface Verified {
