@@ -20,6 +20,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'nve': ['identifiers', 'codec', 'ports'],
   'snapshots': ['codec', 'fold', 'ports'],
   'history': ['codec', 'fold', 'ports'],
+  'transparency': ['identifiers', 'codec', 'ports'],
   'replica': ['codec', 'fold', 'ports'],
   'audit': ['codec', 'domain', 'fold', 'history', 'identifiers', 'nve', 'ports', 'replica', 'snapshots'],
   'registrar': ['identifiers', 'codec', 'domain', 'fold', 'ports', 'replica'],
