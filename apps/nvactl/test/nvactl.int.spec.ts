@@ -447,6 +447,27 @@ describe('a server that is no NVA, or a bad one', () => {
     expect([code, io.err()]).toEqual([3, expect.stringContaining('does not answer as an NVA')]);
   });
 
+  it('that does not answer a command is not waited for after a second Ctrl-C', async () => {
+    let asked = false;
+    const silent = createServer((request, response) => {
+      asked = request.method === 'POST';
+      if (!asked) response.end('{"code":"vn-unknown"}');
+    });
+    // What is named is not there: 404.
+    silent.prependListener('request', (_, response) => (response.statusCode = 404));
+    await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
+    const apply = new Cli(['apply', '-f', manifest({ vns: FIGURE_1.vns })], {
+      env: { NVACTL_SERVER: `http://127.0.0.1:${(silent.address() as AddressInfo).port}` },
+    });
+    await expect.poll(() => asked, { interval: 10 }).toBe(true);
+    const again = setInterval(() => apply.child.kill('SIGINT'), 20);
+    const { code } = await apply.ended;
+    clearInterval(again);
+    silent.closeAllConnections();
+    await new Promise((resolve) => void silent.close(resolve));
+    expect(code).toBe(130);
+  });
+
   it('puts no control character on the terminal, by whatever it answers', async () => {
     const vn = {
       vnid: 1,
