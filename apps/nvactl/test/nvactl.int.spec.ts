@@ -231,6 +231,26 @@ describe('nvactl plays Figure 1 with a real NVA', () => {
     expect(await told('apply', '-f', file)).toBe('nothing to do\n');
     expect(await ask('apply', '-f', file, '--prune')).toMatchObject({ code: 2, err: expect.stringContaining('--yes') });
     expect(await nva.head()).toBe(before);
+    for (const [answer, said] of [
+      ['n\n', 'nothing was done'],
+      ['', 'nothing was done'],
+      ['maybe\n', 'nothing was done'],
+    ] as const) {
+      const asked = await runHere(['apply', '-f', file, '--prune'], { env, tty: true, input: answer });
+      expect([asked.code, asked.io.err()]).toEqual([
+        1,
+        expect.stringMatching(new RegExp(`Remove 1 that the files do not name\\? \\[y/N\\] .*${said}`, 's')),
+      ]);
+    }
+    expect(await nva.head()).toBe(before);
+    expect((await runHere(['apply', '-f', manifest({ tenantSystems: [third] }), '--prune', '--dry-run'], { env, tty: true })).code).toBe(5);
+    const yes = await runHere(['apply', '-f', manifest({ vns: FIGURE_1.vns, nves: FIGURE_1.nves.slice(0, 2) }), '--prune'], {
+      env,
+      tty: true,
+      input: 'yes\n',
+    });
+    expect([yes.code, yes.io.out()]).toEqual([1, expect.stringContaining('nve-in-use')]);
+    manifest({ tenantSystems: [second, third] });
     expect(await told('apply', '-f', file, '--prune', '--yes')).toMatch(/^- +remove +ts\/vm1 [^]*1 of 1 done\n$/);
     expect(await told('get', 'ts', '-o', 'name')).toBe('ts/vm2\nts/vm3\n');
   });
