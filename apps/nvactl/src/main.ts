@@ -8,22 +8,20 @@ const stop = new AbortController();
 const atExit = new Set<() => void>();
 let ended: ExitCode | null = null;
 
-/** Ends the process at once; what was changed on the terminal is given back. */
-function endNow(code: ExitCode): void {
-  for (const restore of atExit) restore();
-  process.exit(code);
-}
-
 /** The first signal lets the command come to a good end; the second does not wait for it. */
 const onSignal = (code: ExitCode) => (): void => {
-  if (ended !== null) endNow(code);
+  if (ended !== null) process.exit(code);
   ended = code;
   stop.abort();
 };
 
+// However it ends: what was changed on the terminal is given back.
+process.on('exit', () => {
+  for (const restore of atExit) restore();
+});
 process.on('SIGINT', onSignal(EXIT.interrupted));
 process.on('SIGTERM', onSignal(EXIT.terminated));
-process.stdout.on('error', () => endNow(EXIT.outputClosed));
+process.stdout.on('error', () => process.exit(EXIT.outputClosed));
 process.stderr.on('error', () => undefined);
 
 const code = await run(process.argv.slice(2), {

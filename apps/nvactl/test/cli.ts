@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { systemClock } from '@nva/ports';
 import type { ExitCode } from '../src/exit-codes.ts';
 import type { Io, Sink } from '../src/io.ts';
@@ -83,9 +84,7 @@ export function fakeIo({ env = {}, home = '/nonexistent', input = '', tty = fals
   return {
     stdout: sink((text) => (out += text)),
     stderr: sink((text) => (err += text)),
-    stdin: (async function* () {
-      yield input;
-    })(),
+    stdin: Object.assign(Readable.from([input]), { isTTY: tty }),
     env,
     home,
     clock: systemClock,

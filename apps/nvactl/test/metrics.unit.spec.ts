@@ -44,7 +44,7 @@ describe('metrics', () => {
 describe('a look at the NVA', () => {
   const nves = [nve('a', ['same', 'behind']), nve('b', ['same']), nve('c', [null], 'lapsed')];
   const first = sampleOf(1_000, ready, parseMetrics(metricsAt(10, 100, 0)), nves, null);
-  const second = sampleOf(3_000, ready, parseMetrics(metricsAt(30, 110, 4)), nves, first);
+  const second = sampleOf(3_000, { ...ready, foldPosition: '30' }, parseMetrics(metricsAt(30, 110, 4)), nves, first);
 
   it('has no rates at first, and those since the look before from then on', () => {
     expect(first.rates).toEqual({ events: null, requests: null, failures: null, appendMs: null, publishDelayMs: null });

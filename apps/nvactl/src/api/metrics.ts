@@ -92,7 +92,7 @@ export function sampleOf(atMs: number, ready: Readiness, metrics: Metrics, nves:
     foldPosition: ready.foldPosition,
     publishedPosition: ready.publishedPosition ?? null,
     rates: {
-      events: head === null ? null : perSecond(head, before?.head ?? undefined),
+      events: perSecond(Number(ready.foldPosition), before ? Number(before.foldPosition) : undefined),
       requests: perSecond(counters.requests, then?.requests),
       failures: perSecond(counters.failures, then?.failures),
       appendMs: mean(counters.appendS - (then?.appendS ?? 0), counters.appends - (then?.appends ?? 0)),

@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander';
 import type { LoggedEvent, Mapping, Member, Nve, OracleGroup, TenantSystem, Vn } from '../api/answers.ts';
-import { part, type NvaClient, type Query } from '../api/client.ts';
+import { PAGE, part, type NvaClient, type Query } from '../api/client.ts';
 import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import * as columns from '../output/columns.ts';
@@ -172,7 +172,8 @@ async function all(session: Session, of: Kind<unknown>, options: GetOptions, lim
   const [path, query] = of.list(options);
   if (of.names[0] === 'events') return events(session.client, options, query, limit);
   const items: unknown[] = [];
-  for await (const item of session.client.items(path, query)) {
+  const paged = 'limit' in query ? query : { ...query, limit: Math.min(PAGE, limit + 1) };
+  for await (const item of session.client.items(path, paged)) {
     if (items.length === limit) {
       session.say(`there are more than ${limit}`);
       break;
@@ -194,7 +195,7 @@ async function events(client: NvaClient, { entity = [], type = [] }: GetOptions,
   while (items.length < limit) {
     const page = await client.get<{ readonly items: readonly unknown[]; readonly next?: string }>(path, {
       ...query,
-      limit: Math.min(1_000, limit - items.length),
+      limit: Math.min(PAGE, limit - items.length),
       before,
     });
     items.push(...page.items);

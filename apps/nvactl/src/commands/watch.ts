@@ -48,7 +48,8 @@ class Watch {
   readonly #feeds = new Map<string, { readonly state: FeedState; readonly end: AbortController }>();
   readonly #ended = new AbortController();
   readonly #running = new Set<Promise<void>>();
-  #failure: Failure | null = null;
+  /** What ended it: a Failure, or a defect. */
+  #failure: unknown = null;
   /** The last ones, for the terminal. */
   #changes: readonly { readonly feed: string; readonly change: FeedChange }[] = [];
   #counted = 0;
@@ -106,9 +107,8 @@ class Watch {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Failure)) throw error;
       // A VN that is deleted or left while an NVE is watched is no fault: its membership ends too.
-      if (feed === this.#root) this.#failure ??= error;
+      if (feed === this.#root || !(error instanceof Failure)) this.#failure ??= error;
       else this.#feeds.delete(feed);
       this.#wake();
     }
@@ -226,8 +226,8 @@ class Watch {
         records,
         [
           { title: feed.toUpperCase(), cell: ({ key }) => key },
-          { title: 'VALUE', cell: ({ key, value }) => recordText(key, value) },
           { title: 'POSITION', cell: ({ position }) => position },
+          { title: 'VALUE', cell: ({ key, value }) => recordText(key, value) },
         ],
         plain,
       );

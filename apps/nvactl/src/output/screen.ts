@@ -22,13 +22,14 @@ export class Screen implements Disposable {
     io.stdout.write(ENTER);
   }
 
+  /** A terminal that does not know its size says 0. */
   get rows(): number {
-    return this.#io.stdout.rows ?? 24;
+    return this.#io.stdout.rows || 24;
   }
 
   draw(lines: readonly ScreenLine[]): void {
     if (!this.#open) return;
-    const { columns = 80 } = this.#io.stdout;
+    const columns = this.#io.stdout.columns || 80;
     const drawn = lines.slice(0, this.rows).map(({ text, paint = (plain) => plain }) => `${paint(cut(text, columns))}\x1b[K`);
     this.#io.stdout.write(`\x1b[H${drawn.join('\r\n')}\x1b[J`);
   }
