@@ -1,8 +1,8 @@
 import { readArchive, type ArchivedEvent } from '@nva/codec';
 import { importLog } from '@nva/event-log';
 import type { Command } from 'commander';
-import { createWriteStream } from 'node:fs';
-import { link, mkdir, rm, unlink } from 'node:fs/promises';
+import { createWriteStream, existsSync } from 'node:fs';
+import { link, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { once } from 'node:events';
@@ -45,37 +45,35 @@ export function addArchive(program: Command, io: Io): void {
 async function save(session: Session, file: string, to: string | undefined): Promise<void> {
   const { io } = session;
   const path = resolve(file);
+  if (existsSync(path)) throw wrongUsage(`${file} is there already`);
   const part = `${path}.part`;
   const target = createWriteStream(part, { flags: 'wx', mode: PRIVATE_FILE });
   const done = finished(target);
   done.catch(() => undefined);
+  await Promise.race([once(target, 'open'), done]).catch((cause: NodeJS.ErrnoException) => {
+    const why =
+      cause.code === 'EEXIST' ? 'is there: another export goes on, or was cut off; remove it then' : `cannot be written: ${cause.message}`;
+    throw wrongUsage(`${file}.part ${why}`, cause);
+  });
   let saved: { readonly log: string; readonly events: number; readonly position: number };
   try {
-    await Promise.race([once(target, 'open'), done]);
     saved = await explained('what the NVA sent', () => copied(session, target, to));
     target.end();
     await done;
-    await renameNew(part, path);
+    // A link replaces nothing, as a rename would.
+    await link(part, path);
   } catch (cause) {
     target.destroy();
-    await done.catch(() => undefined);
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
-      throw wrongUsage(`${(cause as NodeJS.ErrnoException).path ?? file} is there already`, cause);
-    await rm(part, { force: true });
     if (io.signal.aborted) throw interrupted();
     throw cause instanceof Failure ? cause : wrongUsage(`${file} cannot be written: ${(cause as Error).message}`, cause);
+  } finally {
+    await rm(part, { force: true });
   }
   await session.show(
     { file, ...saved, position: String(saved.position) },
     () => [file],
     () => `${saved.events} events up to position ${saved.position} of log ${saved.log} are in ${file}\n`,
   );
-}
-
-/** A rename that replaces nothing. */
-async function renameNew(from: string, to: string): Promise<void> {
-  await link(from, to);
-  await unlink(from);
 }
 
 /** Copies what comes, and reads it meanwhile: a file that is not whole is not kept. */

@@ -96,7 +96,7 @@ async function play(session: Session, source: Source, isServer: boolean, options
   const verification = verify ? new Verification(await claims(session, isServer, last, options)) : undefined;
   using stepper = step ? new Stepper(session) : undefined;
   const playOptions: PlayOptions = {
-    to: last,
+    ...(options.to !== undefined && { to: last }),
     clock: io.clock,
     ...(until !== undefined && { until: readCondition(until) }),
     ...(speed !== undefined && { speed }),
