@@ -21,7 +21,7 @@ const PRIVATE_FOLDER = 0o700;
 export function addArchive(program: Command, io: Io): void {
   program
     .command('export')
-    .summary('save the log as an Avro file: a backup, and what proofs are made from')
+    .summary('save the log as an Avro file: a backup, and what proofs are made of')
     .description(
       'Save every event of the log, up to now or to an instant, as an Avro object container file. The file is there when it is whole: until then it has «.part» at its end.',
     )
