@@ -120,6 +120,14 @@ describe('metrics', () => {
     await expect.poll(held, { timeout: 240_000 }).toEqual(['nva_vn_topic_records{vnid="1"} 6', ...context, 'nva_vn_topics_records 8']);
   });
 
+  it('tell the head of the log as it is at that scrape, not as it was at the one before', async () => {
+    const fixture = await start();
+    for (const n of [1, 2, 3]) {
+      await attach(fixture, n, 1);
+      expect(await metric(fixture, 'nva_log_head_position')).toBe(await fixture.head());
+    }
+  });
+
   it('count the leases that run', async () => {
     const fixture = await start();
     expect(await metric(fixture, 'nva_terms')).toBe(0);
@@ -236,7 +244,7 @@ describe('what there is not', () => {
       ['post', '/v1/vns/1'],
       ['delete', '/v1/events'],
       ['options', '/v1/vns/1'],
-      ['post', '/v1/what-if'],
+      ['get', '/v1/tlog/checkpoint'],
     ] as const) {
       const response = await http[method](path);
       expect(response.status, `${method} ${path}`).toBe(404);

@@ -64,8 +64,6 @@ async function look(session: Session, before: Sample | null): Promise<Sample> {
   const { client, io } = session;
   const atMs = io.clock.monotonicMs();
   const ready = await client.anyway<Readiness>('/readyz');
-  // The gauges of lag are found while they are read, so an answer has those of the one before it.
-  await client.text('/metrics');
   const metrics = parseMetrics(await client.text('/metrics'));
   const nves: Nve[] = [];
   for await (const nve of client.items<Nve>('/v1/nves')) {

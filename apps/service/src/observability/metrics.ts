@@ -150,35 +150,41 @@ export class Metrics {
     };
     let recordedAt = 0;
     replica.onFolded((recorded) => (recordedAt = recorded.event.data.audit.recordedAt));
-    const head = new Gauge({ name: 'nva_log_head_position', help: 'Position of the last event of the log.', registers: [this.registry] });
+    // One look for all three, whichever of them a scrape collects first: they fit together, and are of this scrape.
+    let looking: Promise<void> | null = null;
+    const collect = (): Promise<void> => (looking ??= look().finally(() => (looking = null)));
+    const registers = [this.registry];
+    const head = new Gauge({ name: 'nva_log_head_position', help: 'Position of the last event of the log.', registers, collect });
     const positions = new Gauge({
       name: 'nva_consumer_lag_positions',
       help: 'Positions of the log that a consumer has not taken in; on the embedded log one is one event.',
       labelNames: ['consumer'],
-      registers: [this.registry],
+      registers,
+      collect,
     });
     const seconds = new Gauge({
       name: 'nva_consumer_lag_seconds',
       help: 'For a consumer that is behind, the age of the last event that the fold took in, or of the first that waits to be published; 0 for one that is not.',
       labelNames: ['consumer'],
-      registers: [this.registry],
-      async collect() {
-        // Without a leader the head is unknown: these values stay, and the other metrics are still delivered.
-        const known =
-          store.leader?.node === null
-            ? null
-            : await Promise.race([store.head().catch(() => null), sleep(HEAD_LIMIT_MS, null, { ref: false })]);
-        if (!known) return;
-        const { position } = known;
-        head.set(position);
-        for (const [consumer, read] of Object.entries(consumers)) {
-          const behind = Math.max(0, position - read());
-          positions.set({ consumer }, behind);
-          const since = (consumer === 'feeds' && distributorRole?.distributor.oldestQueuedAt) || recordedAt;
-          seconds.set({ consumer }, behind === 0 || since === 0 ? 0 : Math.max(0, clock.wallMs() - since) / 1_000);
-        }
-      },
+      registers,
+      collect,
     });
+    async function look(): Promise<void> {
+      // Without a leader the head is unknown: these values stay, and the other metrics are still delivered.
+      const known =
+        store.leader?.node === null
+          ? null
+          : await Promise.race([store.head().catch(() => null), sleep(HEAD_LIMIT_MS, null, { ref: false })]);
+      if (!known) return;
+      const { position } = known;
+      head.set(position);
+      for (const [consumer, read] of Object.entries(consumers)) {
+        const behind = Math.max(0, position - read());
+        positions.set({ consumer }, behind);
+        const since = (consumer === 'feeds' && distributorRole?.distributor.oldestQueuedAt) || recordedAt;
+        seconds.set({ consumer }, behind === 0 || since === 0 ? 0 : Math.max(0, clock.wallMs() - since) / 1_000);
+      }
+    }
   }
 
   #quotas(quotas: QuotaKeeper): void {
