@@ -98,6 +98,20 @@ describe('nvactl import', () => {
   });
 });
 
+describe('nvactl what-if', () => {
+  it('asks the NVA itself, of scenarios and of steps in a file', async () => {
+    const steps = join(folder, 'steps.yaml');
+    writeFileSync(steps, '- { command: detach, nveId: nve2, tsId: ts1 }\n- { command: evacuateNve, nveId: nve1 }\n');
+    const { code, out, err } = await ask('what-if', '-f', steps, '--site-fails', 'site-2', '--vn-deleted', '1', '--at', String(head));
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/1 +detach +refused \(409\)/);
+    expect(out).toMatch(/2 +evacuateNve +effective \(\d done, 0 left\)/);
+    expect(out).toMatch(/3 +site-fails +effective +NveDisconnected nve-nve2/);
+    expect(out).toMatch(/4 +vn-deleted +effective \(\d done, 0 left\)/);
+    expect((await ask('what-if', '--nve-fails', 'nowhere')).out).toMatch(/refused \(404\)/);
+  });
+});
+
 describe('nvactl replay', () => {
   it('goes to a position, a time, or what happens', async () => {
     expect(await asJson('replay', file)).toMatchObject({ position: String(head), ending: 'end of the archive', events: head, vns: 3 });

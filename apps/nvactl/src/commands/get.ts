@@ -154,7 +154,8 @@ async function get(session: Session, name: string, ids: readonly string[], optio
     () => items.map(of.name),
     () => table(items, shown, session.paint),
   );
-  if (items.length === 0 && session.format !== 'name' && !session.isData) session.say(`there are no ${of.names[0]} here`);
+  if (items.length === 0 && session.format !== 'name' && !session.isData)
+    session.say(of.names[0] === 'table' ? 'its table is empty' : `there are no ${of.names[0]} here`);
 }
 
 const GET_OPTIONS = new Set<string>(KINDS.flatMap(({ options }) => options));

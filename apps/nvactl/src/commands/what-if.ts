@@ -29,9 +29,13 @@ export interface WhatIf {
     readonly scenario?: string;
     readonly status: number;
     readonly recorded: boolean;
-    readonly effective: boolean;
-    readonly conflicts: readonly Conflict[];
-    readonly memberships: readonly number[];
+    /** Of commands only, as far as they are not refused. */
+    readonly effective?: boolean;
+    readonly conflicts?: readonly Conflict[];
+    readonly memberships?: readonly number[];
+    /** Of a sweep, and of a VN that is emptied. */
+    readonly done?: number;
+    readonly remaining?: number;
     readonly events: readonly { readonly type: string; readonly stream: string }[];
     readonly note?: string;
   } & Partial<Problem>)[];
@@ -220,10 +224,12 @@ export function whatIfText(answer: WhatIf, paint: Paint): string {
   }
 }
 
-function outcome({ status, recorded, effective }: WhatIf['steps'][number], paint: Paint): Cell {
+function outcome({ status, recorded, effective, done, remaining }: WhatIf['steps'][number], paint: Paint): Cell {
   if (status >= 300) return { text: `refused (${status})`, paint: paint.bad };
   if (!recorded) return { text: 'changes nothing', paint: paint.dim };
-  return effective ? { text: 'effective', paint: paint.good } : { text: 'not effective', paint: paint.warn };
+  if (effective === false) return { text: 'not effective', paint: paint.warn };
+  const swept = done === undefined ? '' : ` (${done} done, ${remaining ?? 0} left)`;
+  return { text: `effective${swept}`, paint: paint.good };
 }
 
 const sign = (of: string, paint: Paint): Cell => ({ text: of, paint: (text) => paint.sign(of, text) });
