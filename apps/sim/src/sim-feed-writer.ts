@@ -81,16 +81,19 @@ export class SimFeedWriter implements FeedWriter {
   async ensure(feeds: readonly FeedName[]): Promise<Ensured> {
     const unknown = feeds.filter((feed) => !this.#right.has(topicName(feed)) || this.#known.lost(topicName(feed)) !== null);
     if (unknown.length === 0) return { fresh: [], failures: [] };
-    return this.#asked('Creating or checking feeds', () => {
-      const fresh = unknown.filter((feed) => {
+    const found = await this.#asked('Creating or checking feeds', () =>
+      unknown.map((feed) => {
         const name = topicName(feed);
         const there = this.#brokers.topics.get(name);
-        const topic = there ?? this.#brokers.make(name, feed);
-        this.#right.add(name);
-        return this.#known.accept(name, topic.id) || !there;
-      });
-      return { fresh, failures: [] };
+        return { feed, name, id: (there ?? this.#brokers.make(name, feed)).id, isMade: !there };
+      }),
+    );
+    // Only now: a topic that was made, of which the answer was lost, is another one than was known.
+    const fresh = found.filter(({ name, id, isMade }) => {
+      this.#right.add(name);
+      return this.#known.accept(name, id) || isMade;
     });
+    return { fresh: fresh.map(({ feed }) => feed), failures: [] };
   }
 
   async publish(batches: readonly FeedBatch[]): Promise<void> {
