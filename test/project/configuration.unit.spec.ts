@@ -52,7 +52,10 @@ describe('the table of variables', () => {
     expect(naming(/\benv\[/).filter((file) => file.startsWith('apps/service/'))).toEqual(['apps/service/src/config/environment.ts']);
     // What starts processes passes it on; demo and bench also take a broker by hand.
     const passesItOn = /^(?:apps\/(?:bench|demo)|libs\/processes)\//;
-    expect(naming(/\bprocess\.env\b/).filter((file) => !passesItOn.test(file))).toEqual(['apps/nvactl/src/main.ts', 'apps/service/src/process/run.ts']);
+    expect(naming(/\bprocess\.env\b/).filter((file) => !passesItOn.test(file))).toEqual([
+      'apps/nvactl/src/main.ts',
+      'apps/service/src/process/run.ts',
+    ]);
   });
 
   it.each(NAMES)('says of %s in sentences what it means, and has a default that is taken', (name) => {
