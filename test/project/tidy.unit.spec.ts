@@ -30,7 +30,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** No I/O, no clock: these run a million times a second in a simulation, a browser or a command line. */
-const PURE = ['identifiers', 'codec', 'domain', 'fold', 'commands'];
+const PURE = ['identifiers', 'codec', 'domain', 'fold', 'commands', 'what-if'];
 const PURE_NODE_MODULES = new Set(['node:crypto', 'node:zlib']);
 
 /** Each of these libraries of others stands behind one of ours. */

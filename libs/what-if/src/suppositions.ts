@@ -5,11 +5,15 @@ import { nveStream, Refusal, type NveId, type TsId, type TenantId, type Vnid } f
 import { actorOf, type Caller, type Rehearsal, type RehearsedEvent } from '@nva/registrar';
 import type { Changes } from './changes.ts';
 import type { Scenario, Step, StepOutcome, SweptCount } from './step.ts';
-import type { Bound } from './what-if.ts';
+import type { Bound, WhatIfOptions } from './what-if.ts';
 
 const CORRELATION_ID = 'what-if';
+/** Events of one what-if: its steps end when there are so many. */
+const MAX_EVENTS = 20_000;
 /** Tenant systems that are looked at in one piece. */
 const PER_PIECE = 256;
+/** Tenant systems that all sweeps of one what-if look at: nothing is supposed any more after that. */
+const MAX_SEARCHED = 2_000_000;
 /** In a larger network, tenant systems at an NVE are looked for in its VNs only. */
 const MAX_EVERYONE = 200_000;
 
@@ -28,21 +32,31 @@ export class Suppositions {
   readonly #caller: Caller;
   readonly #bounds: Set<Bound>;
   readonly #maxEvents: number;
+  readonly #maxSearched: number;
   #events = 0;
+  #searched = 0;
 
   /** `base` is what the rehearsal's network was forked from: it is read where much has to be looked at, since that copies nothing. */
-  constructor(base: Network, rehearsal: Rehearsal, changes: Changes, caller: Caller, bounds: Set<Bound>, maxEvents: number) {
+  constructor(
+    base: Network,
+    rehearsal: Rehearsal,
+    changes: Changes,
+    bounds: Set<Bound>,
+    { caller, maxEvents = MAX_EVENTS, maxSearched = MAX_SEARCHED }: WhatIfOptions,
+  ) {
     this.#base = base;
     this.#rehearsal = rehearsal;
     this.#changes = changes;
     this.#caller = caller;
     this.#bounds = bounds;
     this.#maxEvents = maxEvents;
+    this.#maxSearched = maxSearched;
   }
 
-  /** As many events as one what-if may have: nothing is supposed any more. */
-  get isFull(): boolean {
-    return this.#events >= this.#maxEvents;
+  /** The bound that is met, so that nothing is supposed any more; null if there is none. */
+  get metBound(): Bound | null {
+    if (this.#events >= this.#maxEvents) return 'events';
+    return this.#searched >= this.#maxSearched ? 'searched' : null;
   }
 
   *suppose(step: Step, number: number): Pieces<StepOutcome> {
@@ -151,7 +165,7 @@ export class Suppositions {
     for (const { ts, place } of targets) {
       if (sweep.after !== undefined && place <= sweep.after) continue;
       if (met >= most) break;
-      if (this.isFull) {
+      if (this.#events >= this.#maxEvents) {
         this.#bounds.add('events');
         break;
       }
@@ -186,6 +200,7 @@ export class Suppositions {
       if (isMeant(ts)) names.add(this.#base.namesakes.nameOf(ts));
       if (++looked % PER_PIECE === 0) yield;
     }
+    this.#searched += looked;
     for (const name of this.#changes.tsNames) names.add(name);
     const targets: Target[] = [];
     for (const name of names) {

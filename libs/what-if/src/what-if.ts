@@ -10,8 +10,6 @@ export type { Scenario, Step, StepOutcome, SweptCount } from './step.ts';
 
 /** Steps of one what-if. */
 export const MAX_STEPS = 1_000;
-/** Events of one what-if: its steps end when there are so many. */
-export const MAX_EVENTS = 20_000;
 
 export interface WhatIfOptions {
   /** The network that it begins with. It stands still meanwhile, and is as before afterwards. */
@@ -27,12 +25,15 @@ export interface WhatIfOptions {
   /** Others than the usual ones in tests. */
   readonly maxEvents?: number;
   readonly maxLooked?: number;
+  readonly maxSearched?: number;
 }
 
 /** A bound that was met: what is behind it is missing. */
 export type Bound =
   /** Later steps were not supposed, since the earlier ones made so many events. */
   | 'events'
+  /** Later steps were not supposed, since the sweeps before them had looked at so many tenant systems. */
+  | 'searched'
   /** Changed records beyond the limit are counted only. */
   | 'changes'
   /** Pairs, or conflicts, beyond the limit are counted only. */
@@ -53,15 +54,16 @@ export interface WhatIf extends Effects {
  * In pieces of less than a millisecond mostly; `yield` stands between two.
  */
 export function* whatIf(steps: readonly Step[], options: WhatIfOptions): Generator<undefined, WhatIf, void> {
-  const { network, quotas, wallMs, maxEvents = MAX_EVENTS } = options;
+  const { network, quotas, wallMs } = options;
   const bounds = new Set<Bound>();
   const rehearsal = new Rehearsal(network.fork(), { quotas, wallMs });
   const changes = new Changes(options.shards);
-  const suppositions = new Suppositions(network, rehearsal, changes, options.caller, bounds, maxEvents);
+  const suppositions = new Suppositions(network, rehearsal, changes, bounds, options);
   const outcomes: StepOutcome[] = [];
   for (const [i, step] of steps.entries()) {
-    if (suppositions.isFull) {
-      bounds.add('events');
+    const met = suppositions.metBound;
+    if (met !== null) {
+      bounds.add(met);
       break;
     }
     outcomes.push(yield* suppositions.suppose(step, i + 1));

@@ -399,6 +399,9 @@ describe('the bounds of a what-if', () => {
     const detach = ['ts1', 'ts2', 'ts3'].map((tsId) => stepOf(command('detach', { tsId, nveId: tsId === 'ts3' ? 'nve2' : 'nve1' })));
     const events = run(networkOf(...ATTACHED), detach, { maxEvents: 2 });
     expect([events.steps.length, [...events.bounds]]).toEqual([2, ['events']]);
+    const sweep: Step = { name: 'evacuateNve', sweep: { sweep: { type: 'evacuateNve', nveId: 'nve1' as NveId, dryRun: true } } };
+    const searched = run(networkOf(...ATTACHED), [sweep, sweep, sweep], { maxSearched: 4 });
+    expect([searched.steps.length, [...searched.bounds]]).toEqual([2, ['searched']]);
     const listed = run(networkOf(...ATTACHED), detach, { limit: 1 });
     expect([...listed.bounds]).toEqual(['changes', 'pairs']);
     expect(listed.feeds.map(({ removed, changes }) => [removed, changes.length])).toEqual([
