@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +64,35 @@ describe('nvactl export', () => {
     const ran = await ask('export', target, ...args);
     expect([ran.code, ran.err]).toEqual([code, expect.stringContaining(why)]);
     expect([existsSync(target), existsSync(`${target}.part`)]).toEqual([false, false]);
+  });
+});
+
+describe('a disk that is full', () => {
+  const MAIN = join(import.meta.dirname, '../src/main.ts');
+  /** The command line with files of a few KiB at most, and what it leaves. */
+  function onFullDisk(bytes: number, ...args: readonly string[]): Promise<Ran> {
+    const command = ['--fsize=' + bytes, process.execPath, '--conditions=source', MAIN, ...args];
+    return new Promise((resolve, reject) => {
+      const child = spawn('prlimit', command, { env: { PATH: process.env['PATH'], HOME: '/nonexistent', NVACTL_SERVER: nva.url } });
+      let [out, err] = ['', ''];
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
+      child.on('error', reject);
+      child.on('close', (code) => resolve({ code, out, err }));
+    });
+  }
+
+  it('ends an export, an import and a replay with what is wrong, and leaves nothing', async () => {
+    const target = join(folder, 'full.avro');
+    const exported = await onFullDisk(2_000, 'export', target);
+    expect([exported.code, exported.err]).toEqual([2, expect.stringContaining('cannot be written')]);
+    expect([existsSync(target), existsSync(`${target}.part`)]).toEqual([false, false]);
+    const data = join(folder, 'full');
+    const imported = await onFullDisk(20_000, 'import', file, '--data-dir', data);
+    expect([imported.code, imported.err]).toEqual([1, expect.stringMatching(/cannot be (?:opened|written)/)]);
+    expect(readdirSync(data)).toEqual([]);
+    const changes = await onFullDisk(1_000, 'replay', file, '--out', join(folder, 'full.ndjson'));
+    expect([changes.code, changes.err]).toEqual([2, expect.stringContaining('cannot be written')]);
   });
 });
 

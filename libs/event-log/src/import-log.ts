@@ -29,7 +29,8 @@ const ID_WORDS = 4;
 /**
  * Makes the log of a directory from events, each with its position, id and bytes as they were. The log appears when all of it is on the
  * disk; until then it stands beside, in `<directory>.importing`. Returns the position of the last event. Throws LogRefused, which leaves
- * nothing behind, if there is a log already, or if the events are not the whole of an embedded log, from its first event on.
+ * nothing behind, if there is a log already, if the events are not the whole of an embedded log from its first event on, or if the
+ * directory cannot be written.
  */
 export async function importLog(options: ImportOptions, batches: AsyncIterable<readonly ArchivedEvent[]>): Promise<number> {
   const directory = resolve(options.directory);
@@ -45,7 +46,10 @@ export async function importLog(options: ImportOptions, batches: AsyncIterable<r
     return end.position;
   } catch (error) {
     rmSync(beside, { recursive: true, force: true });
-    throw error;
+    const { errcode, syscall, message } = error as { readonly errcode?: number; readonly syscall?: string; readonly message: string };
+    // Of SQLite, or of the file system; anything else is not of this directory.
+    if (errcode === undefined && syscall === undefined) throw error;
+    throw new LogRefused(`${directory} cannot be written: ${message}`, { cause: error });
   }
 }
 

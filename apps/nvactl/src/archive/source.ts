@@ -42,6 +42,8 @@ export async function explained<T>(what: string, work: () => Promise<T>): Promis
     if (cause instanceof ArchiveDamaged) throw new Failure(EXIT.refused, `${what} is not whole: ${cause.message}`, { cause });
     if (cause instanceof LogRefused) throw new Failure(EXIT.refused, cause.message, { cause });
     if (cause instanceof Refusal) throw wrongUsage(cause.message, cause);
+    // Of the file system: a folder that cannot be made, for one.
+    if ((cause as NodeJS.ErrnoException).syscall !== undefined) throw wrongUsage((cause as Error).message, cause);
     throw cause;
   }
 }

@@ -57,7 +57,7 @@ async function save(session: Session, file: string, to: string | undefined): Pro
   });
   let saved: { readonly log: string; readonly events: number; readonly position: number };
   try {
-    saved = await explained('what the NVA sent', () => copied(session, target, to));
+    saved = await explained('what the NVA sent', () => copied(session, target, done, to));
     target.end();
     await done;
     // A link replaces nothing, as a rename would.
@@ -77,11 +77,12 @@ async function save(session: Session, file: string, to: string | undefined): Pro
 }
 
 /** Copies what comes, and reads it meanwhile: a file that is not whole is not kept. */
-async function copied(session: Session, target: NodeJS.WritableStream, to: string | undefined) {
+async function copied(session: Session, target: NodeJS.WritableStream, done: Promise<void>, to: string | undefined) {
   const pieces = session.client.bytes('/v1/export', to === undefined ? {} : { to });
   async function* tee(): AsyncGenerator<Uint8Array, void> {
     for await (const piece of pieces) {
-      if (!target.write(piece)) await once(target, 'drain', { signal: session.io.signal });
+      // After a failed write nothing drains any more: `done` says so.
+      if (!target.write(piece)) await Promise.race([once(target, 'drain'), done]);
       yield piece;
     }
   }

@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { finished } from 'node:stream/promises';
 import { explained, fileSource, serverSource, type Source } from '../archive/source.ts';
-import { claimsOfTopics, publish } from '../archive/topics.ts';
 import { interrupted } from '../api/client.ts';
 import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -121,12 +120,15 @@ async function play(session: Session, source: Source, isServer: boolean, options
       await importLog({ directory: join(into, 'log'), logId, schemas, clock: io.clock }, shown());
     } else if (out !== undefined) await writeChanges(out, shown());
     else if (topics !== undefined && !verify)
-      await publish(logId, shown(), { brokers: brokers!.split(','), prefix: topics, clock: io.clock });
+      await (await kafka()).publish(logId, shown(), { brokers: brokers!.split(','), prefix: topics, clock: io.clock });
     else for await (const _ of shown());
   }
   verification?.end(player.network, player.digests);
   await tell(session, player, events, verification);
 }
+
+/** Loaded where it is asked for: every other command starts sooner without a client of Kafka. */
+const kafka = () => import('../archive/topics.ts');
 
 /** The position that an instant means; null for none. An NVA reads it itself. */
 async function positionOf(source: Source, isServer: boolean, to: string | undefined): Promise<Position | null> {
@@ -173,7 +175,7 @@ async function claims(
   if (topics !== undefined) {
     for (const { vnid } of found) vnids.add(vnid);
     if (vnids.size === 0) throw wrongUsage('to compare topics, say by what: the NVA itself as the source, or --snapshots');
-    found.push(...(await claimsOfTopics(vnids, { brokers: brokers!.split(','), prefix: topics, clock: io.clock })));
+    found.push(...(await (await kafka()).claimsOfTopics(vnids, { brokers: brokers!.split(','), prefix: topics, clock: io.clock })));
   }
   return found;
 }
@@ -195,14 +197,14 @@ async function writeChanges(file: string, batches: AsyncIterable<readonly Played
         .join('\n');
       if (text !== '' && !target.write(`${text}\n`)) await Promise.race([once(target, 'drain'), done]);
     }
+    target.end();
+    await done;
   } catch (cause) {
     target.destroy();
     if (cause instanceof Failure) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     throw wrongUsage(code === 'EEXIST' ? `${file} is there already` : `${file} cannot be written: ${message}`, cause);
   }
-  target.end();
-  await done;
 }
 
 async function tell(session: Session, player: Player, events: number, verification: Verification | undefined): Promise<void> {
