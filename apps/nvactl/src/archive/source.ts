@@ -2,9 +2,12 @@ import { ArchiveDamaged, readArchive, type Archive } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
 import { LogRefused } from '@nva/ports';
 import { createReadStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { interrupted } from '../api/client.ts';
 import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
 import type { Session } from '../session.ts';
+
+const PRIVATE_FOLDER = 0o700;
 
 /** Where events come from: a file that `export` made, or the NVA itself. */
 export interface Source {
@@ -34,6 +37,15 @@ async function* readable(file: string, { io }: Session): AsyncGenerator<Uint8Arr
   }
 }
 
+/** Makes a folder of its owner alone, unless it is there. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: PRIVATE_FOLDER });
+  } catch (cause) {
+    throw wrongUsage(`${path} cannot be made: ${(cause as Error).message}`, cause);
+  }
+}
+
 /** What is wrong with an archive, a log or a condition, with the code that a script sees. */
 export async function explained<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -42,8 +54,6 @@ export async function explained<T>(what: string, work: () => Promise<T>): Promis
     if (cause instanceof ArchiveDamaged) throw new Failure(EXIT.refused, `${what} is not whole: ${cause.message}`, { cause });
     if (cause instanceof LogRefused) throw new Failure(EXIT.refused, cause.message, { cause });
     if (cause instanceof Refusal) throw wrongUsage(cause.message, cause);
-    // Of the file system: a folder that cannot be made, for one.
-    if ((cause as NodeJS.ErrnoException).syscall !== undefined) throw wrongUsage((cause as Error).message, cause);
     throw cause;
   }
 }

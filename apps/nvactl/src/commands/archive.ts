@@ -2,11 +2,11 @@ import { readArchive, type ArchivedEvent } from '@nva/codec';
 import { importLog } from '@nva/event-log';
 import type { Command } from 'commander';
 import { createWriteStream, existsSync } from 'node:fs';
-import { link, mkdir, rm } from 'node:fs/promises';
+import { link, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { once } from 'node:events';
-import { explained, fileSource } from '../archive/source.ts';
+import { explained, fileSource, makeFolder } from '../archive/source.ts';
 import { interrupted } from '../api/client.ts';
 import { Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -16,7 +16,6 @@ import { Session, wholeNumber } from '../session.ts';
 /** Where an NVA keeps its log, below DATA_DIR. */
 const LOG_FOLDER = 'log';
 const PRIVATE_FILE = 0o600;
-const PRIVATE_FOLDER = 0o700;
 
 export function addArchive(program: Command, io: Io): void {
   program
@@ -102,7 +101,7 @@ async function bring(session: Session, file: string, { dataDir, to }: { readonly
   const position = await explained(file, async () => {
     const { header, events } = await source.open();
     using progress = new Progress(io, 'import', Math.min(header.to, to ?? header.to));
-    await mkdir(dataDir, { recursive: true, mode: PRIVATE_FOLDER });
+    await makeFolder(dataDir);
     const { log: logId, schemas } = header;
     return importLog(
       { directory: join(dataDir, LOG_FOLDER), logId, schemas, clock: io.clock, progress: (done) => progress.update(done) },

@@ -4,12 +4,11 @@ import { lastNotAfter, Player, readCondition, Verification, type Claim, type Pla
 import { SnapshotDirectory } from '@nva/snapshots';
 import type { Command } from 'commander';
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { finished } from 'node:stream/promises';
-import { explained, fileSource, serverSource, type Source } from '../archive/source.ts';
+import { explained, fileSource, makeFolder, serverSource, type Source } from '../archive/source.ts';
 import { interrupted } from '../api/client.ts';
 import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -19,7 +18,6 @@ import { visible } from '../output/visible.ts';
 import { Session } from '../session.ts';
 
 const PRIVATE_FILE = 0o600;
-const PRIVATE_FOLDER = 0o700;
 const MAX_SPEED = 1_000_000;
 /** Records that a line about an event names. */
 const NAMED = 3;
@@ -116,7 +114,7 @@ async function play(session: Session, source: Source, isServer: boolean, options
       }
     }
     if (into !== undefined) {
-      await mkdir(into, { recursive: true, mode: PRIVATE_FOLDER });
+      await makeFolder(into);
       await importLog({ directory: join(into, 'log'), logId, schemas, clock: io.clock }, shown());
     } else if (out !== undefined) await writeChanges(out, shown());
     else if (topics !== undefined && !verify)
