@@ -34,10 +34,13 @@ export class EmptiableBroker {
     await rm(join(this.#directory, 'broker'), { recursive: true, force: true });
   }
 
-  /** What was on its topics is gone, as with a disk that was replaced; the cluster still knows them, by the same ids. It does not run. */
-  async loseRecords(): Promise<void> {
+  /**
+   * What was on its topics, or on some of them, is gone, as with a disk that was replaced; the cluster still knows them, by the same
+   * ids. It does not run.
+   */
+  async loseRecords(only?: readonly string[]): Promise<void> {
     await this.stop();
-    for (const log of await this.#logs()) await rm(log, { recursive: true, force: true });
+    for (const log of await this.#logs(only)) await rm(log, { recursive: true, force: true });
   }
 
   async start(): Promise<void> {
@@ -45,10 +48,11 @@ export class EmptiableBroker {
   }
 
   /** The folders of partitions, but for those of the cluster itself and of its offsets and transactions. */
-  async #logs(): Promise<readonly string[]> {
+  async #logs(only?: readonly string[]): Promise<readonly string[]> {
     const folders = await readdir(join(this.#directory, 'broker'), { recursive: true, withFileTypes: true });
     return folders
       .filter((one) => one.isDirectory() && /^(?!__).+-\d+$/.test(one.name))
+      .filter((one) => only?.includes(one.name.replace(/-\d+$/, '')) ?? true)
       .map(({ parentPath, name }) => join(parentPath, name));
   }
 

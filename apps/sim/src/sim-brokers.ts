@@ -48,6 +48,12 @@ export class SimTopic {
     return `${this.id}/${this.#emptied}`;
   }
 
+  /** The oldest record that is still there, whether or not it is committed. */
+  get first(): { readonly offset: number; readonly timestampMs: number } | null {
+    const [first] = this.stored;
+    return first ? { offset: first.offset, timestampMs: first.atMs } : null;
+  }
+
   /** The offset of the next record. */
   get end(): number {
     return this.#next;

@@ -1,4 +1,4 @@
-import { byShard, KnownTopics, shardOf } from '@nva/kafka/testing';
+import { byShard, KnownTopics, shardOf, type Extent, type TopicDetails } from '@nva/kafka/testing';
 import {
   FeedFenced,
   FeedsFailed,
@@ -15,7 +15,7 @@ import {
   type Undecodable,
 } from '@nva/ports';
 import type { Link } from './link.ts';
-import { SIM_SHARDS, topicName, type SimBrokers, type SimTopic } from './sim-brokers.ts';
+import { SIM_SHARDS, topicName, type SimBrokers, type Transaction } from './sim-brokers.ts';
 import type { Life, World } from './world.ts';
 
 /** Maximum number of attempts for one transaction, and the pause before the next attempt, which grows. */
@@ -31,12 +31,23 @@ interface Job {
   readonly reject: (cause: Error | FeedFailure) => void;
 }
 
+interface Described extends Extent {
+  readonly name: string;
+  readonly id: string;
+}
+
+interface Offsets {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** A request had no answer: its result is unknown. */
 class NoAnswer extends Error {}
 
 /**
  * The feeds as one distributor writes them on the simulated brokers, with the behaviour of libs/kafka: one transaction at a time
- * for each shard, a new epoch after each failed one, and a comparison of offsets that detects a topic that lost its records.
+ * for each shard, a new epoch after each failed one, and a comparison of offsets that detects a topic that lost its records. What
+ * happens at the brokers happens even if its answer is lost; what the writer knows of it, it knows by the answer only.
  */
 export class SimFeedWriter implements FeedWriter {
   readonly #brokers: SimBrokers;
@@ -50,6 +61,10 @@ export class SimFeedWriter implements FeedWriter {
   readonly #queues = new Map<number, Job[]>();
   readonly #running = new Map<number, Promise<void>>();
   readonly #fenced = new Set<number>();
+  /** Shards whose producer ended with its last transaction: the result is not known. */
+  readonly #ended = new Set<number>();
+  /** Topics to which an attempt without a known result may have written, by shard. */
+  readonly #doubtful = new Map<number, Set<string>>();
   #checkpoint: FeedCheckpoint | null = null;
 
   constructor(brokers: SimBrokers, world: World, life: Life, link: Link, owned: readonly number[]) {
@@ -88,7 +103,6 @@ export class SimFeedWriter implements FeedWriter {
         return { feed, name, id: (there ?? this.#brokers.make(name, feed)).id, isMade: !there };
       }),
     );
-    // Only now: a topic that was made, of which the answer was lost, is another one than was known.
     const fresh = found.filter(({ name, id, isMade }) => {
       this.#right.add(name);
       return this.#known.accept(name, id) || isMade;
@@ -121,28 +135,25 @@ export class SimFeedWriter implements FeedWriter {
     for (const feed of feeds) {
       const records = await this.#asked('Reading a feed', () => {
         const topic = this.#brokers.topics.get(topicName(feed));
-        if (!topic) return null;
-        const committed = topic.committedFrom(0);
-        if (committed.length > 0) this.#known.reaches(topic.name, committed.at(-1)!.offset + 1);
-        return committed.map(({ record }) => record);
+        return topic ? topic.committedFrom(0) : null;
       });
       if (!records) throw new FeedUnavailable(`${topicName(feed)} is not there`);
-      for (const record of records) yield { feed, record };
+      if (records.length > 0) this.#known.reaches(topicName(feed), records.at(-1)!.offset + 1);
+      for (const { record } of records) yield { feed, record };
     }
   }
 
   async look(): Promise<readonly FeedFailure[]> {
-    return this.#asked('Looking at the feeds', () => {
-      const details = new Map(
-        [...this.#brokers.topics.values()].map(({ name, id }) => [name, { id, partitions: 1, leader: 0, error: null }]),
-      );
-      this.#known.compareEnds(this.#known.ends(), new Map([...this.#brokers.topics.values()].map(({ name, end }) => [name, end])));
-      const lost = this.#known.compare(details);
+    const reached = this.#known.reached();
+    const topics = await this.#asked('Looking at the feeds', () => {
       if (this.#checkpoint)
         for (const shard of this.#owned)
           if (!this.#brokers.checkpoints.has(shard) && !this.#isFenced(shard)) this.#brokers.checkpoints.set(shard, this.#checkpoint);
-      return lost.map((name) => this.#failure(name));
+      return this.#described();
     });
+    this.#known.compareExtents(reached, extents(topics));
+    const lost = this.#known.compare(details(topics));
+    return lost.map((name) => this.#failure(name));
   }
 
   async delete(feed: FeedName): Promise<void> {
@@ -211,16 +222,19 @@ export class SimFeedWriter implements FeedWriter {
     for (let attempt = 1; ; attempt++) {
       try {
         if (this.#fenced.has(shard)) throw new FeedFenced(`another writer has shard ${shard}`);
-        if (!(await this.#transact(shard, open))) return await this.#settle(shard, open);
+        await this.#renew(shard);
+        if ((await this.#areLost(shard, open)) || !(await this.#transact(shard, open))) return await this.#settle(shard, open);
         for (const job of open) job.resolve();
         return;
       } catch (failure) {
         if (failure instanceof FeedFenced) this.#fenced.add(shard);
-        else if (failure instanceof NoAnswer && attempt < MAX_ATTEMPTS) {
-          await this.#world.sleep(PAUSE_MS * attempt, this.#life);
-          // A producer that does not know the result of its transaction ends; the next producer has another epoch.
-          await this.#renewed(shard).catch(() => undefined);
-          continue;
+        else if (failure instanceof NoAnswer) {
+          this.#ended.add(shard);
+          this.#doubtful.set(shard, new Set([...(this.#doubtful.get(shard) ?? []), ...open.map(({ feed }) => topicName(feed))]));
+          if (attempt < MAX_ATTEMPTS) {
+            await this.#world.sleep(PAUSE_MS * attempt, this.#life);
+            continue;
+          }
         }
         for (const job of open) job.reject(failure instanceof FeedFenced ? failure : new FeedUnavailable('the brokers do not answer'));
         return;
@@ -228,26 +242,50 @@ export class SimFeedWriter implements FeedWriter {
     }
   }
 
-  /** Only the present owner of the shard gets a new epoch. */
-  async #renewed(shard: number): Promise<void> {
+  /**
+   * A producer that does not know the result of its transaction ends; the next producer has another epoch. Only the present owner of
+   * the shard gets one.
+   */
+  async #renew(shard: number): Promise<void> {
+    if (!this.#ended.has(shard)) return;
     await this.#request(() => {
-      if (this.#isFenced(shard)) this.#fenced.add(shard);
-      else this.#epochs.set(shard, this.#brokers.nextEpoch(shard));
+      if (this.#isFenced(shard)) throw new FeedFenced(`another writer has shard ${shard}`);
+      this.#epochs.set(shard, this.#brokers.nextEpoch(shard));
     });
+    this.#ended.delete(shard);
+  }
+
+  /** True if one of the topics, to which an attempt without a known result may have written, is not the known one. */
+  async #areLost(shard: number, jobs: readonly Job[]): Promise<boolean> {
+    const names = new Set(jobs.map(({ feed }) => topicName(feed)));
+    const doubtful = this.#doubtful.get(shard)?.intersection(names) ?? new Set<string>();
+    if (doubtful.size === 0) return false;
+    const reached = this.#known.reached(doubtful);
+    const topics = await this.#request(() => this.#described().filter(({ name }) => doubtful.has(name)));
+    this.#known.compare(details(topics), [...doubtful]);
+    this.#known.compareDoubtful(reached, extents(topics));
+    for (const name of doubtful) this.#doubtful.get(shard)!.delete(name);
+    return [...doubtful].some((name) => this.#known.lost(name) !== null);
+  }
+
+  /** What the brokers report of the topics. */
+  #described(): readonly Described[] {
+    return [...this.#brokers.topics.values()].map(({ name, id, first, end }) => ({ name, id, first, end }));
   }
 
   /** False if a topic was found to have lost its records; nothing was committed then. */
   async #transact(shard: number, jobs: readonly Job[]): Promise<boolean> {
     const epoch = this.#epochs.get(shard) ?? 0;
     const transaction = this.#brokers.begin(shard, epoch);
-    const lost = await this.#request(() => {
+    const before = new Map(jobs.map(({ feed }) => [topicName(feed), this.#known.endOf(topicName(feed))]));
+    const written = await this.#request(() => {
       if (this.#brokers.isFenced(shard, epoch)) {
         this.#brokers.end(transaction, 'aborted');
         throw new FeedFenced(`another writer has shard ${shard}`);
       }
-      return this.#write(jobs, transaction);
+      return new Map([...before.keys()].map((name) => [name, this.#write(name, jobs, transaction)]));
     });
-    if (lost) {
+    if ([...before].filter(([name, end]) => this.#isLost(name, end, written.get(name)!)).length > 0) {
       await this.#request(() => this.#brokers.end(transaction, 'aborted'));
       return false;
     }
@@ -259,32 +297,23 @@ export class SimFeedWriter implements FeedWriter {
     return true;
   }
 
-  #write(jobs: readonly Job[], transaction: ReturnType<SimBrokers['begin']>): boolean {
-    const before = new Map(jobs.map(({ feed }) => [topicName(feed), this.#known.endOf(topicName(feed))]));
-    let lost = false;
-    for (const [name, end] of before) {
-      const topic = this.#brokers.topics.get(name);
-      if (!topic) {
-        this.#known.lose(name, 'the topic is gone');
-        lost = true;
-      } else if (this.#writeTo(topic, end, jobs, transaction)) lost = true;
-    }
-    return lost;
+  /** Offsets of the first and the last record that a topic got; null if it is gone. At the brokers: the process learns it by the answer. */
+  #write(name: string, jobs: readonly Job[], transaction: Transaction): Offsets | null {
+    const topic = this.#brokers.topics.get(name);
+    if (!topic) return null;
+    const records = jobs.filter(({ feed }) => topicName(feed) === name).flatMap((job) => job.records);
+    const offsets = records.map((record) => topic.add(record, transaction, this.#world.nowMs));
+    return { first: offsets[0]!, last: offsets.at(-1)! };
   }
 
-  #writeTo(topic: SimTopic, end: number, jobs: readonly Job[], transaction: ReturnType<SimBrokers['begin']>): boolean {
-    let first: number | null = null;
-    let last = 0;
-    for (const { feed, records } of jobs) {
-      if (topicName(feed) !== topic.name) continue;
-      for (const record of records) {
-        last = topic.add(record, transaction, this.#world.nowMs);
-        first ??= last;
-      }
+  /** Whether a topic, which had reached `end` before, has lost its records. */
+  #isLost(name: string, end: number, written: Offsets | null): boolean {
+    if (!written) this.#known.lose(name, 'the topic is gone');
+    else if (!this.#known.isBehind(name, end, written.first)) {
+      this.#known.reaches(name, written.last + 1);
+      return false;
     }
-    if (this.#known.isBehind(topic.name, end, first!)) return true;
-    this.#known.reaches(topic.name, last + 1);
-    return false;
+    return true;
   }
 
   #failure(name: string): FeedFailure {
@@ -327,3 +356,8 @@ export class SimFeedWriter implements FeedWriter {
     return promise;
   }
 }
+
+const extents = (topics: readonly Described[]): ReadonlyMap<string, Extent> => new Map(topics.map((topic) => [topic.name, topic]));
+
+const details = (topics: readonly Described[]): ReadonlyMap<string, TopicDetails> =>
+  new Map(topics.map(({ name, id }) => [name, { id, partitions: 1, leader: 0, error: null }]));

@@ -1,5 +1,19 @@
 import type { TopicDetails } from './topic-details.ts';
 
+/** The oldest record of a topic, by offset and timestamp (Unix epoch, ms). No other record ever has both. */
+export interface FirstRecord {
+  readonly offset: number;
+  readonly timestampMs: number;
+}
+
+/** Where a topic begins and ends, as its leader reports it. */
+export interface Extent {
+  /** null if the leader knows of no record. */
+  readonly first: FirstRecord | null;
+  /** The offset of the next record. */
+  readonly end: number;
+}
+
 interface Known {
   /** null until a broker has reported it. */
   id: string | null;
@@ -8,11 +22,16 @@ interface Known {
    * lower offset.
    */
   end: number;
+  /** null until a leader has reported it. Compaction may remove it: then the first one is further on. */
+  first: FirstRecord | null;
 }
 
+/** What was known of topics at one moment. */
+export type Reached = ReadonlyMap<string, { readonly known: object; readonly end: number; readonly first: FirstRecord | null }>;
+
 /**
- * The topics that this process has met, with what distinguishes each from another one of the same name: its id, and how far it
- * reached. A topic that turns out to be another one, or gone, is lost: nothing is written to it until it was checked again and is
+ * The topics that this process has met, with what distinguishes each from another one of the same name: its id, its first
+ * record, and how far it reached. A topic that turns out to be another one, or gone, is lost: nothing is written to it until it was checked again and is
  * filled.
  */
 export class KnownTopics {
@@ -39,7 +58,7 @@ export class KnownTopics {
   accept(topic: string, id: string): boolean {
     const known = this.#known.get(topic);
     const another = this.#lost.delete(topic) || (known?.id != null && known.id !== id);
-    if (!known || another) this.#known.set(topic, { id, end: 0 });
+    if (!known || another) this.#known.set(topic, { id, end: 0, first: null });
     else known.id = id;
     return another;
   }
@@ -65,23 +84,49 @@ export class KnownTopics {
     return true;
   }
 
-  /** How far each topic is known to have reached; a topic without any known record is left out. */
-  ends(): ReadonlyMap<string, number> {
-    return new Map([...this.#known].flatMap(([topic, { end }]) => (end > 0 ? [[topic, end] as const] : [])));
+  /** What is known of some topics (by default all known ones) before their leaders are asked. */
+  reached(topics: Iterable<string> = this.#known.keys()): Reached {
+    return new Map(
+      [...topics].flatMap((topic) => {
+        const known = this.#known.get(topic);
+        return known ? [[topic, { known, end: known.end, first: known.first }] as const] : [];
+      }),
+    );
   }
 
   /**
-   * Compares how far topics had reached (`reached`, taken before the brokers were asked) with where they end now (`ends`). A
-   * topic that has become shorter is lost, whatever its id.
+   * Compares what was known (`reached`, taken before the leaders were asked) with where the topics begin and end now. A topic that has
+   * become shorter, or begins with another record, is lost, whatever its id. The end alone does not show it: a topic that was emptied
+   * may have been written to since then.
    */
-  compareEnds(reached: ReadonlyMap<string, number>, ends: ReadonlyMap<string, number>): void {
-    for (const [topic, end] of ends) {
-      const had = reached.get(topic) ?? 0;
+  compareExtents(reached: Reached, extents: ReadonlyMap<string, Extent>): void {
+    for (const [topic, { first, end }] of extents) {
+      const had = reached.get(topic);
+      const known = this.#known.get(topic);
       // The topic was accepted as another one since then.
-      if (this.endOf(topic) < had) continue;
-      if (end < had) this.lose(topic, `it ends at offset ${end}, although it had already reached ${had}: it was emptied or cut short`);
-      // Another writer has written there.
-      else this.reaches(topic, end);
+      if (!had || had.known !== known) continue;
+      if (end < had.end)
+        this.lose(topic, `it ends at offset ${end}, although it had already reached ${had.end}: it was emptied or cut short`);
+      else if (had.first && first && isBefore(first, had.first))
+        this.lose(topic, `it begins with another record (offset ${first.offset}) than before (${had.first.offset}): it was emptied`);
+      else {
+        // Another writer has written there.
+        this.reaches(topic, end);
+        known.first = first ?? known.first;
+      }
+    }
+  }
+
+  /**
+   * The same for topics with a failed attempt to write. It may have used up offsets, so the offset of the next record shows nothing. A
+   * topic whose first record was not known before the attempt cannot be told from an emptied one, so it is lost too.
+   */
+  compareDoubtful(reached: Reached, extents: ReadonlyMap<string, Extent>): void {
+    this.compareExtents(reached, extents);
+    for (const topic of extents.keys()) {
+      const had = reached.get(topic);
+      if (had && had.known === this.#known.get(topic) && had.first === null && had.end > 0)
+        this.lose(topic, 'an attempt to write to it failed before its first record was known, so it may have been emptied meanwhile');
     }
   }
 
@@ -101,3 +146,7 @@ export class KnownTopics {
     this.#lost.delete(topic);
   }
 }
+
+/** Whether a topic that begins with `now` has lost the record `then`, other than by compaction. */
+const isBefore = (now: FirstRecord, then: FirstRecord): boolean =>
+  now.offset < then.offset || (now.offset === then.offset && now.timestampMs !== then.timestampMs);

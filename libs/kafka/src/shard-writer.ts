@@ -30,9 +30,11 @@ export interface ShardOptions {
   readonly known: KnownTopics;
   /** The topics that cannot be used, with the reason that brokers give for each. */
   readonly inTrouble: (topics: readonly string[]) => Promise<readonly TopicFailed[]>;
+  /** Marks those of the topics, to which an attempt to write has failed, as lost that are not the known ones. Throws if it cannot be told. */
+  readonly compareDoubtful: (topics: readonly string[]) => Promise<void>;
 }
 
-/** Thrown in a transaction whose records got to topics that are not the known ones; the transaction is aborted. */
+/** Topics turned out not to be the known ones; nothing was committed, and the topics are marked. */
 class FoundLost extends Error {}
 
 /**
@@ -50,6 +52,8 @@ export class ShardWriter {
   #queue: Job[] = [];
   #running: Promise<void> | undefined;
   #fenced: FeedFenced | undefined;
+  /** Topics to which a failed attempt may have written. The offset of their next record shows nothing until they were compared. */
+  readonly #doubtful = new Set<string>();
 
   constructor(options: ShardOptions) {
     this.#options = options;
@@ -167,10 +171,12 @@ export class ShardWriter {
           this.#producer = await this.#newProducer();
           await this.#options.assertOwner();
         }
+        await this.#settleDoubts(topics);
         await this.#transact(this.#producer, jobs);
         return;
       } catch (failure) {
         if (failure instanceof FoundLost) throw failure;
+        for (const topic of topics) this.#doubtful.add(topic);
         await this.#dispose();
         if (failure instanceof FeedFenced || isRefusal(failure)) throw failure;
         if (isEpochOld(failure)) await this.#options.assertOwner();
@@ -190,6 +196,16 @@ export class ShardWriter {
         if (!isMissing(failure)) await sleep(systemClock, ATTEMPT_PAUSE_MS * attempt);
       }
     }
+  }
+
+  /** The epoch of the failed attempt is over by now, so nothing more of it is written. */
+  async #settleDoubts(topics: readonly string[]): Promise<void> {
+    const doubtful = topics.filter((topic) => this.#doubtful.has(topic));
+    if (doubtful.length === 0) return;
+    const { known, compareDoubtful } = this.#options;
+    await compareDoubtful(doubtful);
+    for (const topic of doubtful) this.#doubtful.delete(topic);
+    if (doubtful.some((topic) => known.lost(topic) !== null)) throw new FoundLost();
   }
 
   /**

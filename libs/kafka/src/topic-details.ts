@@ -55,10 +55,12 @@ export interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
   findBroker(of: { readonly nodeId: string }): Promise<{
-    listOffsets(request: {
-      readonly isolationLevel: number;
-      readonly topics: readonly PartitionsAsked[];
-    }): Promise<{ readonly responses: readonly { readonly topic: string; readonly partitions: readonly { readonly offset: string }[] }[] }>;
+    listOffsets(request: { readonly isolationLevel: number; readonly topics: readonly PartitionsAsked[] }): Promise<{
+      readonly responses: readonly {
+        readonly topic: string;
+        readonly partitions: readonly { readonly offset: string; readonly timestamp: string }[];
+      }[];
+    }>;
   }>;
   readonly brokerPool: {
     readonly brokers: Readonly<Record<number, unknown>>;

@@ -400,6 +400,10 @@ export class KafkaFeedWriter implements FeedWriter {
       assertOwner: () => this.#assertOwner(writer, [shard]),
       known: this.#known,
       inTrouble: (topics) => this.#inTrouble(topics),
+      compareDoubtful: async (topics) => {
+        const details = await this.#describe(topics);
+        await (await this.#administration!).ends.compareDoubtful(topics, details);
+      },
     });
   }
 
