@@ -21,7 +21,7 @@ import { Doubts } from './doubts.ts';
 import { Fillings } from './filling.ts';
 import { GuardedFeedWriter } from './guarded-writer.ts';
 import { FeedOrigin } from './feed-origin.ts';
-import { assertWithin, OwnEnd } from './lost-end.ts';
+import { assertFrom, assertWithin, OwnEnd } from './lost-end.ts';
 import { LOOK_AT_FEEDS_EVERY_MS, type DistributorOptions } from './options.ts';
 import { DeletedVns, lookEveryMs, purged } from './purge.ts';
 import { Queue } from './queue.ts';
@@ -417,6 +417,9 @@ export class Distributor {
       adopts: (log) => this.#origin.adopts(log),
       ownEnd: this.#ownEnd,
       within: (mark) => assertWithin(this.#store, [mark]),
+      assertFrom: (record, feed) => assertFrom(this.#store, record, this.#writer.address(feed).topic),
+      madeAnew: (feed, { key, position }) =>
+        this.#logger.warn('a feed holds a record that is too new for its key, so it is made anew', { feed: feedKey(feed), key, position }),
       batchRecords: MAX_BATCH_RECORDS,
       published: () => this.#published,
       changedAt: (feed) => this.#replica.digests.current(feedKey(feed)).position,

@@ -25,6 +25,24 @@ export async function assertWithin(store: EventStore, marks: readonly LogMark[])
 export const further = (mark: LogMark | null, { key, position }: FeedRecord, topic: string): LogMark =>
   mark && mark.position >= position ? mark : { where: `«${key}» on topic ${topic}`, position };
 
+/**
+ * Throws LogEndLost if the event at the record's position is not the one that caused the record. A record that tells nothing of its
+ * event, as one of a repair, proves nothing, unless the log has no event there.
+ */
+export async function assertFrom(store: EventStore, record: FeedRecord, topic: string): Promise<void> {
+  const { key, position, recordedAt, correlationId, eventType } = record;
+  const there = await store.readAt(position);
+  const audit = there?.event.data.audit;
+  const isCause = audit?.recordedAt === recordedAt && audit?.correlationId === correlationId && there?.event.type === eventType;
+  if (there && (recordedAt === undefined || isCause)) return;
+  throw new LogEndLost({
+    log: store.logId,
+    head: position - 1,
+    marks: [{ where: `«${key}» on topic ${topic}`, position }],
+    ...(there && { grown: { position, eventId: there.id } }),
+  });
+}
+
 /** Reads a feed, and throws LogEndLost if it holds a record of this log beyond the log's head. */
 export async function assertFeedWithin(store: EventStore, writer: Pick<FeedWriter, 'address' | 'read'>, feed: FeedName): Promise<void> {
   const { topic } = writer.address(feed);

@@ -41,10 +41,14 @@ export interface ReconcileOptions {
   readonly adopts: (log: string) => boolean;
   /** The highest position that may stand on a feed, and the error if a record is beyond it. */
   readonly ownEnd: Pick<OwnEnd, 'of' | 'lost'>;
+  /** Rejects with LogEndLost if another event stands at the position of the record. */
+  readonly assertFrom: (record: FeedRecord, feed: FeedName) => Promise<void>;
   /** Rejects if the log does not reach the position of a record that was found. */
   readonly within: (mark: LogMark) => Promise<void>;
   /** Records published per call. */
   readonly batchRecords: number;
+  /** Called for a feed that is made anew, because consumers have met this record and would ignore what the fold has of its key. */
+  readonly madeAnew: (feed: FeedName, record: FeedRecord) => void;
   /** Called for every record that cannot be understood. */
   readonly undecodable: (feed: FeedName, failure: Undecodable) => void;
   /** Only these feeds, if they are due. All by default. */
@@ -67,6 +71,8 @@ const FEEDS_READ_TOGETHER = 256;
 interface Found {
   /** The last record of each key, in order of the feed. */
   readonly last: Map<string, FeedRecord>;
+  /** Records of this log with later positions than the last one of their key. */
+  readonly later: Map<string, FeedRecord>;
   /** Keys whose last record cannot be understood, by text; with the bytes of those that are not UTF-8. */
   readonly spoilt: Map<string, Uint8Array | undefined>;
 }
@@ -104,7 +110,7 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
       for (const [feed, existing] of await readable(writer, group, options, total)) {
         total.feeds++;
         if (isEmpty(existing) && writer.fillWhenRead?.(feed, () => options.fill(feed))) continue;
-        const difference = await differenceOf(feed, existing, codec, options);
+        const difference = await repairOf(writer, feed, existing, codec, options);
         total.wrong += wrongIn(difference, feed, asOf, options);
         for (let at = 0; at < difference.length; at += options.batchRecords) {
           const records = difference.slice(at, at + options.batchRecords);
@@ -126,7 +132,28 @@ export async function reconcile(network: Network, writer: FeedWriter, options: R
 export async function differencesOf(writer: FeedWriter, feed: FeedName, options: ReconcileOptions): Promise<number> {
   const asOf = options.published();
   const [found] = (await readLast(writer, [feed], options, { read: 0, undecodable: 0 })).values();
-  return wrongIn(await differenceOf(feed, found!, createRecordCodec(), options), feed, asOf, options);
+  return wrongIn((await differenceOf(feed, found!, createRecordCodec(), options)).records, feed, asOf, options);
+}
+
+/**
+ * What is to be published, so that whoever reads the feed has what the fold has. A consumer ignores what is older than what it has met
+ * of a key (X1). So a feed with a record that is too new for the fold cannot be repaired: either the log was put back and gave the
+ * record's position to another event, which ends this with LogEndLost, or an earlier version published it; then the feed is made anew.
+ */
+async function repairOf(
+  writer: FeedWriter,
+  feed: FeedName,
+  found: Found,
+  codec: RecordCodec,
+  options: ReconcileOptions,
+): Promise<readonly FeedRecord[]> {
+  const { records, tooNew } = await differenceOf(feed, found, codec, options);
+  if (!tooNew) return records;
+  await options.assertFrom(tooNew, feed);
+  options.madeAnew(feed, tooNew);
+  await writer.delete(feed);
+  await writer.ensure([feed]);
+  return (await differenceOf(feed, nothing(), codec, options)).records;
 }
 
 /**
@@ -196,16 +223,11 @@ async function readLast(
   { log, owns, adopts, within, ownEnd, undecodable }: ReconcileOptions,
   total: { read: number; undecodable: number },
 ): Promise<ReadonlyMap<FeedName, Found>> {
-  const found = new Map(
-    feeds.map((feed) => [
-      feedKey(feed),
-      { feed, reach: ownEnd.of(feed), last: new Map<string, FeedRecord>(), spoilt: new Map<string, Uint8Array | undefined>() },
-    ]),
-  );
+  const found = new Map(feeds.map((feed) => [feedKey(feed), { feed, reach: ownEnd.of(feed), ...nothing() }]));
   let furthest: LogMark | null = null;
   let beyond: LogMark | null = null;
   for await (const { feed, record } of reading(writer, feeds)) {
-    const { last, spoilt, reach } = found.get(feedKey(feed))!;
+    const { last, later, spoilt, reach } = found.get(feedKey(feed))!;
     if (record.key !== null && !owns(vnidOf(feed, record.key))) continue;
     total.read++;
     if ('undecodable' in record) {
@@ -220,7 +242,11 @@ async function readLast(
     if (record.log === log && record.position > reach) beyond = further(beyond, record, writer.address(feed).topic);
     if (record.log === log && record.position > (furthest?.position ?? 0)) furthest = further(furthest, record, writer.address(feed).topic);
     spoilt.delete(nameOf(record.key, record.keyBytes));
-    if (record.keyBytes === undefined) last.set(record.key, record);
+    if (record.keyBytes !== undefined) continue;
+    const before = later.get(record.key) ?? last.get(record.key);
+    if (before?.log === log && record.log === log && before.position > record.position) later.set(record.key, before);
+    else later.delete(record.key);
+    last.set(record.key, record);
   }
   // Nothing has been written to these feeds yet, so an operator who accepts the loss or restores the log finds them unchanged.
   if (beyond) throw await ownEnd.lost(beyond);
@@ -236,7 +262,14 @@ async function readLast(
 /** A key that is not UTF-8 is identified by its bytes. No key of the NVA has a line break. */
 const nameOf = (key: string, bytes: Uint8Array | undefined): string =>
   bytes === undefined ? key : `${key}\n${Buffer.from(bytes).toString('hex')}`;
+const nothing = (): Found => ({ last: new Map(), later: new Map(), spoilt: new Map() });
 const isEmpty = ({ last, spoilt }: Found): boolean => last.size === 0 && spoilt.size === 0;
+
+interface Difference {
+  readonly records: readonly FeedRecord[];
+  /** The newest record with a later position than the fold has for its key, though the fold has passed that position. */
+  readonly tooNew: FeedRecord | null;
+}
 
 /**
  * In order of position, with an end for each change of the log, so that a consumer meets the records as live. The fold is read in
@@ -248,8 +281,8 @@ async function differenceOf(
   found: Found,
   codec: RecordCodec,
   { log, owns, fill, timers }: ReconcileOptions,
-): Promise<FeedRecord[]> {
-  const { last, spoilt } = found;
+): Promise<Difference> {
+  const { last, later, spoilt } = found;
   /** For each key, the newest position that was handed over: a later step may hand over the state before a change. */
   const newest = new Map<string, Position>();
   const live = new Set<string>();
@@ -286,7 +319,13 @@ async function differenceOf(
   const isLast = ({ key, value }: FeedRecord): number => (anew && key === CONTEXT_KEY && value ? 1 : 0);
   difference.sort((a, b) => isLast(a) - isLast(b) || a.position - b.position);
   difference.forEach((record, i) => (record.changeEnd = difference[i + 1]?.position !== record.position || isLast(difference[i + 1]!) > 0));
-  return difference;
+  let tooNew: FeedRecord | null = null;
+  for (const key of new Set([...due.keys(), ...later.keys()])) {
+    const met = later.get(key) ?? last.get(key);
+    if (!live.has(key) || met?.log !== log || met.position > filling.position || met.position <= newest.get(key)!) continue;
+    if (met.position > (tooNew?.position ?? 0)) tooNew = met;
+  }
+  return { records: difference, tooNew };
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -69,6 +69,24 @@ it('a log that was put back, and has grown past what was published of it before,
   expect(await standing(topics)).toEqual(before);
 });
 
+it('so is one that was started again before the feeds were looked at, by a record that another event caused than the log has there (X1)', async () => {
+  const { store, topics } = await left();
+  const gone = await startNode(store, clock);
+  await distributing(gone, store, topics, await headOf(store), () => gone.submit(detach('t1', 'nve1')));
+  const [endOfLoss, events] = [await headOf(store), (await Array.fromAsync(store.readAll())).flatMap((batch) => batch.events).length];
+  const backup = await backupOf(store, events - 1);
+  const node = await startNode(backup, clock);
+  await node.submit(attach('t3', 'nve1', 3));
+  const before = await standing(topics);
+  const endedAt = await headOf(backup);
+  expect(endedAt).toBe(endOfLoss);
+  const refused = await distributing(node, backup, topics, endedAt, () => Promise.resolve(null)).catch((cause: unknown) => cause);
+  expect(refused).toBeInstanceOf(LogEndLost);
+  expect((refused as LogEndLost).loss).toMatchObject({ marks: [{ position: endedAt }], grown: { position: endedAt } });
+  expect(String(refused)).toContain('it was written to since, from there on');
+  expect(await standing(topics)).toEqual(before);
+});
+
 it('a log that only grew is not taken for one, though what this process has published stands beyond where the log ended at its start', async () => {
   const { store, topics } = await left();
   const node = await startNode(store, clock);

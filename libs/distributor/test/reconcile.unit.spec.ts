@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { command } from '@nva/domain/testing';
 import { FeedDigests, feedsOf, Network, recordsOf } from '@nva/fold';
 import { InProcessFeed } from '@nva/in-process-feed';
-import { systemTimers, feedKey, type FeedBatch, type FeedName, type FeedRecord, type RecordedEvent } from '@nva/ports';
+import { systemTimers, feedKey, type FeedBatch, type FeedName, type FeedRecord, type FeedWriter, type RecordedEvent } from '@nva/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { member } from '../../../test/contract/feed-records.ts';
@@ -31,6 +31,8 @@ class Fixture {
   readonly writer = new InProcessFeed();
   readonly #fillings: Fillings;
   readonly options: ReconcileOptions;
+  /** Keys because of which feeds were made anew. */
+  readonly madeAnew: string[] = [];
 
   private constructor(stepRecords?: number) {
     this.#fillings = new Fillings(this.network, {
@@ -46,6 +48,8 @@ class Fixture {
       owns: () => true,
       adopts: () => false,
       within: () => Promise.resolve(),
+      assertFrom: () => Promise.resolve(),
+      madeAnew: (_feed, { key }) => this.madeAnew.push(key),
       batchRecords: 64,
       undecodable: () => undefined,
       isClosed: () => false,
@@ -161,6 +165,73 @@ describe('feeds that are compared with the fold', () => {
     );
   });
 
+  describe('that hold a record too new for its key, which consumers do not forget', () => {
+    const feed = { kind: 'vn', vnid: 1 } as const;
+    const history = play(
+      [
+        command('putVn', { vnid: 1, tenantId: 'red', name: 'a', service: 'l3', encapsulation: 'vxlan' }),
+        command('connectNve', { nveId: 'nve1', siteId: 's', mac: '02:00:00:00:00:0a', addresses: ['198.51.100.1'], incarnation: 1 }),
+        ...Array.from({ length: 4 }, (_, n) => attach(n)),
+      ].map((one) => ({ command: one, lag: 0, blind: false, gap: 1 })),
+    );
+    const spoilt = async (...positions: readonly number[]): Promise<Fixture> => {
+      const fixture = await Fixture.open();
+      const published = history.flatMap((recorded) => fixture.fold(recorded));
+      await fixture.writer.ensure([...feedsOf(fixture.network)]);
+      for (const batch of published) await fixture.writer.publish([batch]);
+      for (const position of positions)
+        await fixture.writer.publish([{ feed, records: [{ key: 'context', value: null, position, log: LOG, changeEnd: true }] }]);
+      return fixture;
+    };
+    const positions = async (fixture: Fixture): Promise<number[]> =>
+      (await Array.fromAsync(fixture.writer.read(feed)))
+        .filter(({ key }) => key === 'context')
+        .map((record) => (record as FeedRecord).position);
+
+    it('are made anew (X1)', async () => {
+      const fixture = await spoilt(5);
+      await reconcile(fixture.network, fixture.writer, fixture.options);
+      expect(fixture.madeAnew).toEqual(['context']);
+      expect(await positions(fixture)).toEqual([1]);
+      expect(await fixture.found(feed)).toEqual(fixture.due(feed));
+    });
+
+    it('are made anew although an older record was written over it: a topic has both until compaction (X1)', async () => {
+      const fixture = await spoilt();
+      const { writer } = fixture;
+      const stale: FeedRecord = { key: 'context', value: null, position: 5, log: LOG, changeEnd: true };
+      const calls: string[] = [];
+      const topics = {
+        list: () => writer.list(),
+        ensure: (feeds: readonly FeedName[]) => writer.ensure(feeds),
+        publish: (batches: readonly FeedBatch[]) => writer.publish(batches),
+        delete: (deleted: FeedName) => (calls.push(feedKey(deleted)), writer.delete(deleted)),
+        address: (of: FeedName) => writer.address(of),
+        async *readAll(feeds: readonly FeedName[]) {
+          if (feeds.some(({ kind }) => kind === 'vn')) yield { feed, record: stale };
+          yield* writer.readAll(feeds);
+        },
+      } as unknown as FeedWriter;
+      await reconcile(fixture.network, topics, fixture.options);
+      expect([fixture.madeAnew, calls]).toEqual([['context'], ['vn/1']]);
+      expect(await fixture.found(feed)).toEqual(fixture.due(feed));
+    });
+
+    it('are not touched if the log has another event at its position (X1)', async () => {
+      const fixture = await spoilt(5);
+      const assertFrom = ({ position }: FeedRecord): Promise<never> => Promise.reject(new Error(`not the event at ${position}`));
+      await expect(reconcile(fixture.network, fixture.writer, { ...fixture.options, assertFrom })).rejects.toThrow('not the event at 5');
+      expect(await positions(fixture)).toEqual([5]);
+    });
+
+    it('are repaired as others are while the fold has not come to that position', async () => {
+      const fixture = await spoilt(history.at(-1)!.position + 1);
+      await reconcile(fixture.network, fixture.writer, fixture.options);
+      expect(fixture.madeAnew).toEqual([]);
+      expect(await fixture.found(feed)).toEqual(fixture.due(feed));
+    });
+  });
+
   it('count what was wrong on them, and not what came about meanwhile', async () => {
     const feed = { kind: 'vn', vnid: 1 } as const;
     const history = play(
@@ -184,13 +255,11 @@ describe('feeds that are compared with the fold', () => {
     };
     expect(await meanwhile(differencesOf(fixture.writer, feed, fixture.options), history.slice(12, 15))).toBe(0);
     // An attach and a detach come about; one record is not there that should have been.
-    await fixture.writer.publish([
-      { feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] },
-    ]);
+    const [key, { position }] = [...fixture.due(feed)].find(([one]) => one.startsWith('mapping/ts5/')) as [string, FeedRecord];
+    const removal: FeedRecord = { key, value: null, position, log: LOG, changeEnd: true };
+    await fixture.writer.publish([{ feed, records: [removal] }]);
     await reconcile(fixture.network, fixture.writer, fixture.options);
-    await fixture.writer.publish([
-      { feed, records: [{ key: 'mapping/ts5/2001:db8::6', value: null, position: fixture.network.position, log: LOG, changeEnd: true }] },
-    ]);
+    await fixture.writer.publish([{ feed, records: [removal] }]);
     const { wrong, published: repaired } = await meanwhile(
       reconcile(fixture.network, fixture.writer, { ...fixture.options, only: [feed] }),
       [history[15]!, history.at(-1)!],
