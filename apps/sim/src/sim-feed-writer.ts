@@ -37,6 +37,7 @@ interface Described extends Extent {
 }
 
 interface Offsets {
+  readonly atMs: number;
   readonly first: number;
   readonly last: number;
 }
@@ -278,6 +279,7 @@ export class SimFeedWriter implements FeedWriter {
     const epoch = this.#epochs.get(shard) ?? 0;
     const transaction = this.#brokers.begin(shard, epoch);
     const before = new Map(jobs.map(({ feed }) => [topicName(feed), this.#known.endOf(topicName(feed))]));
+    const fresh = new Set([...before.keys()].filter((name) => this.#known.isFresh(name)));
     const written = await this.#request(() => {
       if (this.#brokers.isFenced(shard, epoch)) {
         this.#brokers.end(transaction, 'aborted');
@@ -285,6 +287,10 @@ export class SimFeedWriter implements FeedWriter {
       }
       return new Map([...before.keys()].map((name) => [name, this.#write(name, jobs, transaction)]));
     });
+    for (const name of fresh) {
+      const offsets = written.get(name);
+      if (offsets?.first === 0) this.#known.begins(name, { offset: 0, timestampMs: offsets.atMs });
+    }
     if ([...before].filter(([name, end]) => this.#isLost(name, end, written.get(name)!)).length > 0) {
       await this.#request(() => this.#brokers.end(transaction, 'aborted'));
       return false;
@@ -303,7 +309,7 @@ export class SimFeedWriter implements FeedWriter {
     if (!topic) return null;
     const records = jobs.filter(({ feed }) => topicName(feed) === name).flatMap((job) => job.records);
     const offsets = records.map((record) => topic.add(record, transaction, this.#world.nowMs));
-    return { first: offsets[0]!, last: offsets.at(-1)! };
+    return { first: offsets[0]!, last: offsets.at(-1)!, atMs: this.#world.nowMs };
   }
 
   /** Whether a topic, which had reached `end` before, has lost its records. */

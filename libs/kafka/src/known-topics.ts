@@ -22,7 +22,7 @@ interface Known {
    * lower offset.
    */
   end: number;
-  /** null until a leader has reported it. Compaction may remove it: then the first one is further on. */
+  /** null until it was written here, or a leader has reported it. Compaction may remove it: then the first one is further on. */
   first: FirstRecord | null;
 }
 
@@ -30,9 +30,9 @@ interface Known {
 export type Reached = ReadonlyMap<string, { readonly known: object; readonly end: number; readonly first: FirstRecord | null }>;
 
 /**
- * The topics that this process has met, with what distinguishes each from another one of the same name: its id, its first
- * record, and how far it reached. A topic that turns out to be another one, or gone, is lost: nothing is written to it until it was checked again and is
- * filled.
+ * The topics that this process has met, with what distinguishes each from another one of the same name: its id, its first record, and
+ * how far it reached. A topic that turns out to be another one, or gone, is lost: nothing is written to it until it was checked again
+ * and is filled.
  */
 export class KnownTopics {
   readonly #known = new Map<string, Known>();
@@ -67,6 +67,18 @@ export class KnownTopics {
   reaches(topic: string, end: number): void {
     const known = this.#known.get(topic);
     if (known && end > known.end) known.end = end;
+  }
+
+  /** Whether nothing is known to stand on the topic: it has just been made. */
+  isFresh(topic: string): boolean {
+    const known = this.#known.get(topic);
+    return known?.end === 0 && known.first === null;
+  }
+
+  /** The record was the first of all on a topic that was fresh. */
+  begins(topic: string, first: FirstRecord): void {
+    const known = this.#known.get(topic);
+    if (known) known.first ??= first;
   }
 
   /** How far the topic is known to have reached. */

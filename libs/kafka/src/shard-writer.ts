@@ -1,5 +1,5 @@
 import { FeedFenced, sleep, systemClock } from '@nva/ports';
-import type { Kafka, Producer } from 'kafkajs';
+import type { Kafka, Producer, TopicMessages } from 'kafkajs';
 import { MAX_TRANSACTION_BYTES, MAX_TRANSACTION_RECORDS, requests, type Slice } from './batching.ts';
 import { PRODUCER_RETRY } from './client.ts';
 import { asFeedError, isEpochOld, isMissing, isOfOneTopic, isRefusal, TopicFailed, topicFailed } from './failures.ts';
@@ -14,6 +14,8 @@ const TRANSACTION_TIMEOUT_MS = 15_000;
 /** Attempts of one transaction, each with its own epoch, before FeedUnavailable. */
 const MAX_ATTEMPTS = 3;
 const ATTEMPT_PAUSE_MS = 200;
+/** What a broker answers where records keep their writer's time. */
+const NO_TIME = -1;
 
 /** Records or a checkpoint of one shard that wait for the transaction before them; the caller bounds how many. */
 interface Job extends Slice {
@@ -30,7 +32,7 @@ export interface ShardOptions {
   readonly known: KnownTopics;
   /** The topics that cannot be used, with the reason that brokers give for each. */
   readonly inTrouble: (topics: readonly string[]) => Promise<readonly TopicFailed[]>;
-  /** Marks those of the topics, to which an attempt to write has failed, as lost that are not the known ones. Throws if it cannot be told. */
+  /** Marks topics, to which an attempt to write has failed, as lost if they are not the known ones. Throws if that cannot be told. */
   readonly compareDoubtful: (topics: readonly string[]) => Promise<void>;
 }
 
@@ -216,11 +218,17 @@ export class ShardWriter {
   async #transact(producer: Producer, jobs: readonly Job[]): Promise<void> {
     const { known } = this.#options;
     const transaction = await producer.transaction();
-    for (const topicMessages of requests(jobs)) {
+    for (const request of requests(jobs)) {
+      const nowMs = systemClock.wallMs();
+      const fresh = new Set(request.flatMap(({ topic }) => (known.isFresh(topic) ? [topic] : [])));
+      const topicMessages = request.map((batch) => (fresh.has(batch.topic) ? timed(batch, nowMs) : batch));
       const before = new Map(topicMessages.map(({ topic }) => [topic, known.endOf(topic)]));
       let lost = false;
-      for (const { topicName, baseOffset } of await transaction.sendBatch({ topicMessages })) {
+      for (const { topicName, baseOffset, logAppendTime } of await transaction.sendBatch({ topicMessages })) {
         const offset = Number(baseOffset);
+        // Where a topic is configured so, the broker's time counts.
+        if (offset === 0 && fresh.has(topicName))
+          known.begins(topicName, { offset, timestampMs: Number(logAppendTime ?? NO_TIME) === NO_TIME ? nowMs : Number(logAppendTime) });
         // Brokers return no offset for records that they already had.
         if (!(offset >= 0)) continue;
         if (known.isBehind(topicName, before.get(topicName) ?? 0, offset)) lost = true;
@@ -254,6 +262,12 @@ export class ShardWriter {
     await producer?.disconnect().catch(() => undefined);
   }
 }
+
+/** The batch with the time for each record that kafkajs would else take by itself. */
+const timed = ({ topic, messages }: TopicMessages, nowMs: number): TopicMessages => ({
+  topic,
+  messages: messages.map((message) => ({ ...message, timestamp: String(nowMs) })),
+});
 
 const doing = (topics: readonly string[]): string =>
   `Publishing to ${topics[0]!}${topics.length > 1 ? ` and ${topics.length - 1} others` : ''}`;
