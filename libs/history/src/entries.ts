@@ -116,22 +116,42 @@ export interface EntryPlace {
   readonly to: number;
 }
 
-/** The places of the entries, in order. Throws HistoryDamaged for bytes that are no run of entries. */
-export function* placesIn(bytes: Buffer): Generator<EntryPlace, void> {
-  let position = 0;
-  for (const cursor = { at: 0 }; cursor.at < bytes.length;) {
+/**
+ * Goes through the places of the entries of a run, in order, without an object for each: `next` makes it the next place. A question may
+ * pass by thousands of entries to find one.
+ */
+export class Places implements EntryPlace {
+  readonly #bytes: Buffer;
+  readonly #cursor = { at: 0 };
+  position: Position = 0;
+  kind = 0;
+  from = 0;
+  to = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** False after the last entry. Throws HistoryDamaged for bytes that are no run of entries. */
+  next(): boolean {
+    const bytes = this.#bytes;
+    if (this.to >= bytes.length) return false;
+    const cursor = this.#cursor;
+    cursor.at = this.to;
     try {
-      position += unzigzag(readVarint(bytes, cursor));
+      this.position += unzigzag(readVarint(bytes, cursor));
     } catch (cause) {
       throw new HistoryDamaged('a run of entries ends within one', { cause });
     }
-    const kind = bytes[cursor.at++]!;
-    const from = cursor.at + LENGTH_BYTES;
-    if (from > bytes.length || kind >= KINDS.length) throw new HistoryDamaged('not a run of entries');
-    const to = from + bytes.readUIntLE(cursor.at, LENGTH_BYTES);
+    const { at } = cursor;
+    const from = at + 1 + LENGTH_BYTES;
+    if (from > bytes.length || bytes[at]! >= KINDS.length) throw new HistoryDamaged('not a run of entries');
+    const to = from + (bytes[at + 1]! | (bytes[at + 2]! << 8) | (bytes[at + 3]! << 16));
     if (to > bytes.length) throw new HistoryDamaged('a run of entries ends within one');
-    yield { position, kind, from, to };
-    cursor.at = to;
+    this.kind = bytes[at]!;
+    this.from = from;
+    this.to = to;
+    return true;
   }
 }
 

@@ -1,7 +1,7 @@
 import { CONTEXT_KEY } from '@nva/codec';
 import type { RecordChange, TableRecord } from '@nva/fold';
 import type { Position } from '@nva/ports';
-import { EntryWriter, entryAt, kindAt, placesIn, textOf, type EntryKind, type HistoryEntry } from './entries.ts';
+import { EntryWriter, entryAt, kindAt, Places, textOf, type EntryKind, type HistoryEntry } from './entries.ts';
 import { HistoryDamaged } from './damaged.ts';
 import type { HistoryFile, StoredBlock, StoredFeed } from './history-file.ts';
 
@@ -105,7 +105,7 @@ export class FeedHistory {
   table(position: Position): Map<string, HistoryEntry> {
     const table = new Map<string, HistoryEntry>();
     for (const bytes of this.#runsUpTo(position)) {
-      for (const place of placesIn(bytes)) {
+      for (const place = new Places(bytes); place.next();) {
         if (place.position > position) break;
         const entry = entryAt(bytes, place);
         if (entry.value) table.set(entry.key, entry);
@@ -131,7 +131,7 @@ export class FeedHistory {
   /** The changes after a position up to another, in order. */
   *changes(after: Position, upTo: Position): Generator<HistoryEntry, void> {
     for (const bytes of this.#blocksFrom(after, upTo)) {
-      for (const place of placesIn(bytes)) {
+      for (const place = new Places(bytes); place.next();) {
         if (place.position > upTo) return;
         if (place.position > after) yield entryAt(bytes, place);
       }
@@ -240,7 +240,7 @@ const tracesOf = (key: string): readonly Trace[] => [traceOf(key), { kind: 'remo
 /** The entries up to a position that a trace leads to. */
 function* entriesIn(bytes: Buffer, { kind, text }: Trace, position: Position): Generator<HistoryEntry, void> {
   let at = -1;
-  for (const place of placesIn(bytes)) {
+  for (const place = new Places(bytes); place.next();) {
     if (place.position > position) return;
     if (text && at < place.from) at = bytes.indexOf(text, place.from);
     if (text && at < 0) return;

@@ -12,6 +12,7 @@ const PAGE_BYTES = 8_192;
 const COMMIT_BYTES = 4 * 1024 * 1024;
 const PRIVATE_FOLDER = 0o700;
 const PRIVATE_FILE = 0o600;
+const MIN_CHUNK_BYTES = 4_096;
 const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
 
 /** Each row has a checksum of all that it says, since SQLite has none. */
@@ -157,7 +158,7 @@ export class HistoryFile {
   }
 
   addBlock(feed: number, isKeyframe: boolean, { first, number, entries }: StoredBlock): void {
-    this.#put('INSERT INTO blocks', { feed, keyframe: Number(isKeyframe), first, number, entries: zstdCompressSync(entries, COMPRESSION) });
+    this.#put('INSERT INTO blocks', { feed, keyframe: Number(isKeyframe), first, number, entries: packed(entries) });
   }
 
   /** The last keyframe of a feed at or before a position. */
@@ -187,7 +188,7 @@ export class HistoryFile {
   }
 
   addInstants({ first, last, earliest, number }: StoredInstants, events: Buffer): void {
-    this.#put('INSERT INTO instants', { first, last, earliest, number, events: zstdCompressSync(events, COMPRESSION) });
+    this.#put('INSERT INTO instants', { first, last, earliest, number, events: packed(events) });
   }
 
   /** All runs, in order, which are numbered from 1 on without a gap. */
@@ -273,7 +274,33 @@ function checksum(row: Row): number {
   return typeof bytes === 'object' ? crc32(bytes, crc32(text)) : crc32(text);
 }
 
-const unpacked = (bytes: Uint8Array): Buffer => guarded(() => zstdDecompressSync(bytes));
+/** Before the compressed bytes stands their length before compression, u32. */
+const LENGTH_BYTES = 4;
+
+/**
+ * zlib makes its output in chunks of 64 KiB unless it is told how much there will be. These are outside the heap, but they count for the
+ * collector: a thread with a large heap would be collected every few hundred questions.
+ */
+function packed(bytes: Buffer): Buffer {
+  const compressed = zstdCompressSync(bytes, { ...COMPRESSION, chunkSize: Math.max(MIN_CHUNK_BYTES, bytes.length >> 1) });
+  const whole = Buffer.allocUnsafeSlow(LENGTH_BYTES + compressed.length);
+  whole.writeUInt32LE(bytes.length);
+  compressed.copy(whole, LENGTH_BYTES);
+  return whole;
+}
+
+function unpacked(bytes: Uint8Array): Buffer {
+  return guarded(() => {
+    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    // One more than is needed: a chunk that is full is taken to be followed by another.
+    const content = zstdDecompressSync(bytes.subarray(LENGTH_BYTES), {
+      chunkSize: Math.max(MIN_CHUNK_BYTES, length + 1),
+      maxOutputLength: Math.max(1, length),
+    });
+    if (content.length !== length) throw new HistoryDamaged('a row of the history has another length than was written');
+    return content;
+  });
+}
 
 /** SQLite's results that mean that the file is not what was written: SQLITE_ERROR (a table is missing), SQLITE_CORRUPT, SQLITE_NOTADB. */
 const DAMAGE: ReadonlySet<number> = new Set([1, 11, 26]);

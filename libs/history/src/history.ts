@@ -8,7 +8,7 @@ import { HistoryFile } from './history-file.ts';
 import { Instants, type Instant } from './instants.ts';
 
 /** Raise it when the same log comes to be kept as something else. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** After so many events the changes of a feed are written, however few they are. */
 const LAG_EVENTS = 500_000;
 /** How many bytes of changes may wait for their block to be full. */

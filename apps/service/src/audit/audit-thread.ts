@@ -15,6 +15,12 @@ const TELL_EVERY_MS = 20;
 /** A thread that does not end in this time after it was told to is ended: what its history lacks then is made again. */
 const STOP_LIMIT_MS = 8_000;
 
+/**
+ * Memory for what a fold makes and drops at once, in MB, in three parts. With the usual 48 the thread copies much of it that is not
+ * needed any more: it then takes a fifth more processor time to fold and to keep the history.
+ */
+const YOUNG_MB = 192;
+
 export interface AuditThreadOptions {
   readonly data: Omit<AuditThreadData, 'head'>;
   readonly clock: Clock;
@@ -106,6 +112,7 @@ export class AuditThread implements Audit {
     const worker = new Worker(new URL(`./audit.worker${isSource ? '.ts' : '.js'}`, import.meta.url), {
       name: 'audit',
       workerData: { ...this.#options.data, head: this.#folded } satisfies AuditThreadData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
       ...(isSource && { execArgv: ['--conditions=source'] }),
     });
     this.#worker = worker;
