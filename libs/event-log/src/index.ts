@@ -1,4 +1,5 @@
 export { SqliteEventStore, type SqliteEventStoreOptions } from './sqlite-event-store.ts';
+export { FileLock, FileLocked } from './file-lock.ts';
 export { LogFollower, type LogFollowerOptions, type StreamHead } from './log-follower.ts';
 export { importLog, type ImportOptions } from './import-log.ts';
 export { acceptEnd, type AcceptedEnd } from './accept-end.ts';

@@ -51,3 +51,20 @@ export class TreeForked extends Error {
     this.position = position;
   }
 }
+
+/** A witness knows no key of the log. */
+export class UnknownOrigin extends Error {
+  override readonly name = 'UnknownOrigin';
+}
+
+/** A witness has cosigned another checkpoint last than the request goes on from. */
+export class SizeConflict extends Error {
+  override readonly name = 'SizeConflict';
+  /** Leaves of the last one; 0 for none. */
+  readonly size: number;
+
+  constructor(size: number) {
+    super(`the last checkpoint that was cosigned has ${size} leaves`);
+    this.size = size;
+  }
+}

@@ -1,3 +1,4 @@
+export * from './add-checkpoint.ts';
 export * from './checkpoint.ts';
 export * from './errors.ts';
 export * from './keys.ts';
@@ -8,3 +9,4 @@ export * from './tiles.ts';
 export * from './tree.ts';
 export * from './tree-file.ts';
 export * from './verify.ts';
+export * from './witness.ts';

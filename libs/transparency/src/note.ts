@@ -45,6 +45,8 @@ export interface Verifier {
   readonly publicKey: Buffer;
   /** Null where the signature is not this key's over the text. */
   verify(text: string, signature: Buffer): Verified | null;
+  /** The verifier of the same key as a cosigner. */
+  asCosigner(): Verifier;
   /** `name+id+base64`. */
   toString(): string;
 }
@@ -121,6 +123,10 @@ class Ed25519Verifier implements Verifier {
     if (seconds > BigInt(Number.MAX_SAFE_INTEGER)) return null;
     const isGood = verify(null, cosigned(text, Number(seconds)), this.#key, signature.subarray(TIME_BYTES));
     return isGood ? { name, keyId, atSeconds: Number(seconds) } : null;
+  }
+
+  asCosigner(): Verifier {
+    return new Ed25519Verifier(this.name, COSIGNATURE, this.publicKey);
   }
 
   toString(): string {
@@ -260,8 +266,13 @@ export function signNote(note: string | Note, signers: readonly Signer[], nowSec
     const { name, keyId } = signer.verifier;
     return { name, keyId, signature: signer.sign(text, nowSeconds) };
   });
-  const isReplaced = new Set(made.map(keyOf));
-  const all = [...signatures.filter((one) => !isReplaced.has(keyOf(one))), ...made];
+  return withSignatures({ text, signatures }, made);
+}
+
+/** Puts signatures below a note; one of the same key is replaced. Throws Malformed where there are too many. */
+export function withSignatures({ text, signatures }: Note, more: readonly NoteSignature[]): string {
+  const isReplaced = new Set(more.map(keyOf));
+  const all = [...signatures.filter((one) => !isReplaced.has(keyOf(one))), ...more];
   if (all.length === 0 || all.length > MAX_SIGNATURES)
     throw new Malformed(`a note has 1 to ${MAX_SIGNATURES} signatures, not ${all.length}`);
   const whole = `${text}\n${all.map(formatSignature).join('')}`;
@@ -269,7 +280,8 @@ export function signNote(note: string | Note, signers: readonly Signer[], nowSec
   return whole;
 }
 
-function formatSignature({ name, keyId, signature }: NoteSignature): string {
+/** The line of a note that a signature is. */
+export function formatSignature({ name, keyId, signature }: NoteSignature): string {
   const id = Buffer.alloc(ID_BYTES);
   id.writeUInt32BE(keyId);
   return `${SIGNATURE_PREFIX}${name} ${Buffer.concat([id, signature]).toString('base64')}\n`;

@@ -1,4 +1,5 @@
 import { closeSync, fchmodSync, fstatSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Files and folders that only their owner can use, and files that are there whole or not at all. */
@@ -65,4 +66,29 @@ export function readPrivate(path: string, maxBytes: number, refuse: (why: string
   } finally {
     closeSync(file);
   }
+}
+
+/** As `syncFile` and `syncFolder`, without making the thread wait for the disk. */
+export async function syncSoon(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** As `writeAtomically`, synced, without making the thread wait for the disk. */
+export async function writeAtomicallySoon(path: string, bytes: Uint8Array): Promise<void> {
+  const unfinished = `${path}.new`;
+  const file = await open(unfinished, 'w', PRIVATE_FILE);
+  try {
+    await file.chmod(PRIVATE_FILE);
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(unfinished, path);
+  await syncSoon(dirname(path));
 }

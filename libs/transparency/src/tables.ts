@@ -38,9 +38,25 @@ function sorted(tables: readonly VnDigest[]): readonly VnDigest[] {
 }
 
 export function tablesRoot(tables: readonly VnDigest[]): Buffer {
-  const tree = new Frontier();
-  for (const table of sorted(tables)) tree.append(leafHash(line(table)));
+  const tree = new TablesTree();
+  for (const table of sorted(tables)) tree.append(table);
   return tree.root();
+}
+
+/** The same root, made step by step: VNs are given in the order of their VNIDs. */
+export class TablesTree {
+  readonly #tree = new Frontier();
+  #vnid = -1;
+
+  append(table: VnDigest): void {
+    if (table.vnid <= this.#vnid) throw new Malformed(`VN ${table.vnid} comes after VN ${this.#vnid}`);
+    this.#tree.append(leafHash(line(table)));
+    this.#vnid = table.vnid;
+  }
+
+  root(): Buffer {
+    return this.#tree.root();
+  }
 }
 
 /** Null where there is no such VN. Whoever doubts that needs the whole list: its root is compared. */

@@ -4,7 +4,7 @@ import { parseCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { Malformed, OutOfTree, ProofRefused, TreeDamaged, TreeForked } from './errors.ts';
 import { decodeLeaf } from './leaf.ts';
 import { parseNote } from './note.ts';
-import { makeFolder, readIfThere, syncFile, syncFolder, writeAtomically } from './private-file.ts';
+import { makeFolder, readIfThere, syncFile, syncFolder, syncSoon, writeAtomically, writeAtomicallySoon } from './private-file.ts';
 import {
   decodeBundle,
   encodeBundle,
@@ -179,17 +179,78 @@ export class TreeFile {
    * the same checkpoint later. Throws Malformed and TreeForked, and changes nothing then.
    */
   commit(note: string): void {
+    const checkpoint = this.#writeEdge(note);
+    this.#sync();
+    writeAtomically(join(this.#folder, CHECKPOINT_FILE), Buffer.from(note), this.#isSynced);
+    this.#committed(note, checkpoint);
+  }
+
+  /**
+   * As `commit`, without making the thread wait for the disk. Nothing is appended or committed until it resolves; what is read is of the
+   * former checkpoint until then. After a failure nothing is taken any more: open the tree again.
+   */
+  async commitSoon(note: string): Promise<void> {
+    const checkpoint = this.#writeEdge(note);
+    try {
+      await this.flush();
+      await this.#writeCheckpoint(note);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+    this.#committed(note, checkpoint);
+  }
+
+  /**
+   * Puts more signatures below the last checkpoint: the note has its text. Nothing is committed meanwhile. Throws Malformed where the
+   * text is another, and changes nothing then.
+   */
+  async cosign(note: string): Promise<void> {
+    if (this.#note === null || parseNote(note).text !== parseNote(this.#note).text) throw new Malformed('the note is of another checkpoint');
+    await this.#writeCheckpoint(note);
+    this.#note = note;
+  }
+
+  /** Files that are written and not synced. */
+  get unsynced(): number {
+    return this.#unsynced.size;
+  }
+
+  /** Syncs what was written, without making the thread wait. */
+  async flush(): Promise<void> {
+    const files = [...this.#unsynced];
+    this.#unsynced.clear();
+    if (!this.#isSynced) return;
+    try {
+      for (const path of files) await syncSoon(path);
+      for (const folder of this.#foldersOf(files)) await syncSoon(folder);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  /** Writes the partial tiles of a tree that the note names. */
+  #writeEdge(note: string): Checkpoint {
     if (this.#failure !== null) throw new TreeDamaged('a tile could not be written; open the tree again', null, { cause: this.#failure });
     const checkpoint = this.#parse(note);
     if (checkpoint.size !== this.size) throw new TreeForked(`the note has ${checkpoint.size} leaves, and the tree ${this.size}`, this.size);
     this.expectContinues(checkpoint);
-    const from = this.#checkpoint?.size ?? 0;
-    for (const tile of tilesBetween(from, this.size)) {
+    for (const tile of tilesBetween(this.#checkpoint?.size ?? 0, this.size)) {
       if (tile.width === TILE_WIDTH) continue;
       this.#write(tile, tile.level === 'entries' ? encodeBundle(this.#entries) : Buffer.concat(this.#edge[tile.level]!));
     }
-    this.#sync();
-    writeAtomically(join(this.#folder, CHECKPOINT_FILE), Buffer.from(note), this.#isSynced);
+    return checkpoint;
+  }
+
+  async #writeCheckpoint(note: string): Promise<void> {
+    const path = join(this.#folder, CHECKPOINT_FILE);
+    if (this.#isSynced) await writeAtomicallySoon(path, Buffer.from(note));
+    else writeAtomically(path, Buffer.from(note), false);
+  }
+
+  #committed(note: string, checkpoint: Checkpoint): void {
+    const from = this.#checkpoint?.size ?? 0;
     this.#note = note;
     this.#checkpoint = checkpoint;
     for (const tile of tilesBetween(from, this.size)) {
@@ -330,14 +391,17 @@ export class TreeFile {
   /** The files, then the folders that name them, from the deepest up. */
   #sync(): void {
     if (this.#isSynced) {
-      const folders = new Set<string>();
-      for (const path of this.#unsynced) {
-        syncFile(path);
-        for (let folder = dirname(path); folder.length >= this.#folder.length; folder = dirname(folder)) folders.add(folder);
-      }
-      for (const folder of [...folders].toSorted((one, other) => other.length - one.length)) syncFolder(folder);
+      for (const path of this.#unsynced) syncFile(path);
+      for (const folder of this.#foldersOf(this.#unsynced)) syncFolder(folder);
     }
     this.#unsynced.clear();
+  }
+
+  #foldersOf(files: Iterable<string>): readonly string[] {
+    const folders = new Set<string>();
+    for (const path of files)
+      for (let folder = dirname(path); folder.length >= this.#folder.length; folder = dirname(folder)) folders.add(folder);
+    return [...folders].toSorted((one, other) => other.length - one.length);
   }
 
   #leafHash(index: number): Uint8Array {
