@@ -132,6 +132,7 @@ const ROOMS = [
   'log',
   'core',
   'reads',
+  'tlog',
   'audit',
   'commands',
   'http',

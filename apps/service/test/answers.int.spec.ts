@@ -1,7 +1,7 @@
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRecordCodec } from '@nva/codec';
-import { populate, startNva, tsBody, nveBody, type NvaFixture } from './support.ts';
+import { populate, startNva, tsBody, nveBody, until, type NvaFixture } from './support.ts';
 
 interface Response {
   readonly headers?: Readonly<Record<string, object>>;
@@ -41,6 +41,7 @@ beforeAll(async () => {
     .send({ incarnation: 1, applied: [{ vnid: 1, log, position, digest }] })
     .expect(200);
   document = (await nva.http.get('/openapi.json').expect(200)).body;
+  await until(async () => (await nva.http.get('/v1/tlog/tables')).status === 200);
   validating = new Ajv({ strict: false, validateFormats: false });
   validating.addSchema({ $id: 'openapi', components: document.components });
 });
@@ -99,6 +100,11 @@ const REQUESTS: readonly (readonly [path: string, url: string])[] = [
     ['/v1/explain', '/v1/explain?vnid=1&ip=10.0.0.1&at=9'],
     ['/v1/explain', '/v1/explain?vnid=1&mac=02:00:00:00:00:77'],
   ].map(([path, url]) => [path, url] as [string, string]),
+  ['/v1/tlog/keys', '/v1/tlog/keys'],
+  ['/v1/tlog/tables', '/v1/tlog/tables'],
+  ['/v1/tlog/tables', '/v1/tlog/tables?vnid=1'],
+  ['/v1/tlog/inclusion', '/v1/tlog/inclusion?position=3'],
+  ['/v1/tlog/consistency', '/v1/tlog/consistency?from=2&to=5'],
   ['/v1/events', '/v1/events?limit=3'],
   ['/v1/events', '/v1/events?order=desc&limit=3&type=VnCreated'],
   ['/v1/refused', '/v1/refused?limit=2'],
@@ -158,6 +164,9 @@ describe('the OpenAPI document gives a schema to the answer of', () => {
       ['/metrics', 'get', 'text/plain'],
       ['/v1/commands', 'post', 'application/x-ndjson'],
       ['/v1/export', 'get', 'avro/binary'],
+      ['/v1/tlog/checkpoint', 'get', 'text/plain'],
+      ['/v1/tlog/tile/{path}', 'get', 'application/octet-stream'],
+      ['/v1/tlog/add-checkpoint', 'post', 'text/plain'],
       ['/v1/vns/{vnid}/feed', 'get', 'text/event-stream'],
       ['/v1/nves/{nveId}/feed', 'get', 'text/event-stream'],
     ] as const) {

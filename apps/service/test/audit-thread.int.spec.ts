@@ -36,6 +36,7 @@ const failing = (): AuditThread =>
         snapshotPath: null,
         quotas: null,
         identityRate: { changes: 1, withinS: 1 },
+        proof: null,
       },
       clock: systemClock,
       logger,
@@ -67,6 +68,8 @@ describe('questions about the past', () => {
     const slow: Audit = {
       ask: () => new Promise((resolve) => waiting.push(() => resolve('{}'))),
       archive: () => Promise.reject(new Error('not asked')),
+      proof: () => Promise.reject(new Error('not asked')),
+      proofStatus: null,
       folded: () => undefined,
       stop: async () => undefined,
     };

@@ -179,6 +179,13 @@ describe('the cases', () => {
       'post /v1/commands',
       'post /v1/what-if',
       'get /v1/export',
+      'get /v1/tlog/checkpoint',
+      'get /v1/tlog/tile/{path}',
+      'get /v1/tlog/keys',
+      'get /v1/tlog/tables',
+      'get /v1/tlog/inclusion',
+      'get /v1/tlog/consistency',
+      'post /v1/tlog/add-checkpoint',
     ];
     expect(documented.filter((one) => !here.has(one)).toSorted()).toEqual(others.toSorted());
   });

@@ -244,7 +244,7 @@ describe('what there is not', () => {
       ['post', '/v1/vns/1'],
       ['delete', '/v1/events'],
       ['options', '/v1/vns/1'],
-      ['get', '/v1/tlog/checkpoint'],
+      ['get', '/v1/tlog/nothing'],
     ] as const) {
       const response = await http[method](path);
       expect(response.status, `${method} ${path}`).toBe(404);

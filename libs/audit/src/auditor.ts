@@ -1,4 +1,4 @@
-import type { Network } from '@nva/fold';
+import type { FeedDigests, Network } from '@nva/fold';
 import { History, HistoryDamaged, type HistoryLimits, type Instant } from '@nva/history';
 import { Refusal } from '@nva/identifiers';
 import { sleep, type Clock, type Logger, type Position, type ReadableLog } from '@nva/ports';
@@ -29,6 +29,12 @@ export interface AuditorOptions {
   readonly limits?: HistoryLimits;
 }
 
+/** Where a fold stands. */
+export interface Standing {
+  readonly position: Position;
+  tables(): { readonly vnid: number; readonly digest: string }[];
+}
+
 interface Following {
   readonly history: History;
   readonly replica: Replica;
@@ -57,6 +63,17 @@ export class Auditor {
   /** Position up to which the history has the log; 0 while there is none. */
   get position(): Position {
     return this.#following?.history.position ?? 0;
+  }
+
+  /**
+   * Where the fold stands, and the digest of every VN's table there, by VNID: they are made when they are asked for, before the next turn.
+   * Null while there is no history, or it has not come to the end of the log yet since it was opened.
+   */
+  standing(): Standing | null {
+    const replica = this.#following?.replica;
+    if (!replica?.caughtUp) return null;
+    const { network, digests } = replica;
+    return { position: network.position, tables: () => tablesOf(network, digests) };
   }
 
   start(): void {
@@ -206,4 +223,11 @@ function closeWhole(history: History, network: Network): void {
     history.abandon();
     throw error;
   }
+}
+
+function tablesOf(network: Network, digests: FeedDigests): { readonly vnid: number; readonly digest: string }[] {
+  const tables: { readonly vnid: number; readonly digest: string }[] = [];
+  for (const { state, alive } of network.vns.values())
+    if (alive) tables.push({ vnid: state.vnid, digest: digests.current(`vn/${state.vnid}`).digest });
+  return tables.sort((one, other) => one.vnid - other.vnid);
 }

@@ -89,12 +89,14 @@ export const REFUSAL_CODES = [
   'rest-only',
   'idempotency-key-reused',
   'nothing-then',
+  'proof-refused',
   // The NVA cannot answer now.
   'outcome-unknown',
   'log-unavailable',
   'overloaded',
   'starting',
   'behind',
+  'log-forked',
   // Another registrar serves it.
   'misdirected',
   'oracle-unreachable',
@@ -131,6 +133,7 @@ export const ROW_OF = {
   'rest-only': 'R34',
   'idempotency-key-reused': 'X9',
   'nothing-then': 'X10',
+  'proof-refused': 'X17',
 } as const satisfies Partial<Record<RefusalCode, string>>;
 
 /** The codes of refusals by a rule. */

@@ -96,6 +96,13 @@ export class TreeFile {
     return tree;
   }
 
+  /** The note of the last checkpoint in a folder; null where there is none. Throws Malformed where it is none. */
+  static noteIn(folder: string): string | null {
+    const note = readIfThere(join(folder, CHECKPOINT_FILE))?.toString('utf8') ?? null;
+    if (note !== null) parseCheckpoint(parseNote(note).text);
+    return note;
+  }
+
   /**
    * Removes every tile of a damaged tree, and gives an empty one and the note that it must come to continue: append the log, ask
    * `expectContinues` with the note's checkpoint, and commit. The checkpoint stays until that commit replaces it.
@@ -206,7 +213,8 @@ export class TreeFile {
    * text is another, and changes nothing then.
    */
   async cosign(note: string): Promise<void> {
-    if (this.#note === null || parseNote(note).text !== parseNote(this.#note).text) throw new Malformed('the note is of another checkpoint');
+    if (this.#note === null || parseNote(note).text !== parseNote(this.#note).text)
+      throw new Malformed('the note is of another checkpoint');
     await this.#writeCheckpoint(note);
     this.#note = note;
   }
@@ -287,8 +295,7 @@ export class TreeFile {
    */
   read(path: string): Buffer | null {
     const tile = parseTilePath(path);
-    const width = tile === null ? 0 : tileWidth(tile.level, tile.index, this.#checkpoint?.size ?? 0);
-    if (tile === null || tile.width > width) return null;
+    if (tile === null || !this.has(tile)) return null;
     const bytes = readIfThere(join(this.#folder, path));
     if (bytes !== null || tile.width === TILE_WIDTH) return bytes;
     const full = readIfThere(join(this.#folder, tilePath({ ...tile, width: TILE_WIDTH })));
@@ -296,6 +303,11 @@ export class TreeFile {
     return tile.level === 'entries'
       ? encodeBundle(decodeBundle(full, TILE_WIDTH).slice(0, tile.width))
       : full.subarray(0, tile.width * HASH_BYTES);
+  }
+
+  /** Whether the tree of the last checkpoint has this tile, or had it when it was smaller. */
+  has({ level, index, width }: TileId): boolean {
+    return width <= tileWidth(level, index, this.#checkpoint?.size ?? 0);
   }
 
   /**

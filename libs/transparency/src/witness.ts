@@ -14,12 +14,10 @@ export interface WitnessOptions {
   /** The keys for which it cosigns. A key is of the log that has its name. */
   readonly logs: readonly Verifier[];
   readonly nowSeconds: () => number;
-  /**
-   * Compares a checkpoint that is well signed and consistent with what else is known of the log, before it is cosigned: throws ProofRefused
-   * where it is another log.
-   */
-  readonly compare?: (checkpoint: Checkpoint) => void;
 }
+
+/** Compares a checkpoint with what else is known of its log: throws ProofRefused where it is of another. */
+export type Compare = (checkpoint: Checkpoint) => void;
 
 /**
  * A C2SP tlog-witness: cosigns the checkpoints of others, as long as each continues the last one that it cosigned for that key. What it
@@ -43,11 +41,12 @@ export class Witness {
   }
 
   /**
-   * Cosigns the checkpoint of a request, and gives the line of the signature. Rejects with Malformed, UnknownOrigin, SignatureRefused,
-   * SizeConflict (which names the size of the last checkpoint), ProofRefused, and with what `compare` throws.
+   * Cosigns the checkpoint of a request, and gives the line of the signature. `compare` sees one that is well signed and continues the last.
+   * Rejects with Malformed, UnknownOrigin, SignatureRefused, SizeConflict (which names the size of the last checkpoint), ProofRefused, and
+   * with what `compare` throws.
    */
-  cosign(body: string): Promise<string> {
-    const next = this.#last.then(() => this.#cosign(body));
+  cosign(body: string, compare?: Compare): Promise<string> {
+    const next = this.#last.then(() => this.#cosign(body, compare));
     this.#last = next.catch(() => undefined);
     return next;
   }
@@ -58,8 +57,8 @@ export class Witness {
     return note === null ? null : parseCheckpoint(parseNote(note).text);
   }
 
-  async #cosign(body: string): Promise<string> {
-    const { signer, compare, nowSeconds } = this.#options;
+  async #cosign(body: string, compare: Compare | undefined): Promise<string> {
+    const { signer, nowSeconds } = this.#options;
     const { oldSize, proof, checkpoint, key, note } = this.#opened(body);
     if (checkpoint.size < oldSize) throw new Malformed(`the checkpoint has ${checkpoint.size} leaves, fewer than the old size ${oldSize}`);
     const last = this.lastOf(key);

@@ -2,9 +2,11 @@ import { Worker } from 'node:worker_threads';
 import type { StreamHead } from '@nva/event-log';
 import { Refusal } from '@nva/identifiers';
 import type { Clock, Logger, Position } from '@nva/ports';
+import type { ProofAnswer, ProofQuestion } from '../tlog/questions.ts';
+import type { ProofStatus } from '../tlog/status.ts';
 import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Audit, Question } from './audit.ts';
-import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
+import type { AnyAnswer, AnyQuestion, AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
 
 /** The thread starts this long after the process, so that it is not in the way of a start, or with the first question. */
 const START_AFTER_MS = 1_000;
@@ -30,7 +32,7 @@ export interface AuditThreadOptions {
 }
 
 interface Asked {
-  readonly resolve: (answer: string | ArchivePart) => void;
+  readonly resolve: (answer: AnyAnswer) => void;
   readonly reject: (reason: Error) => void;
 }
 
@@ -46,6 +48,7 @@ export class AuditThread implements Audit {
   #ids = 0;
   #folded: Position;
   #told: Position = 0;
+  #proofStatus: ProofStatus | null = null;
   #tells: (() => void) | null = null;
   #stopping = false;
   #stopped: (() => void) | null = null;
@@ -65,7 +68,15 @@ export class AuditThread implements Audit {
     return this.#answered(question) as Promise<ArchivePart>;
   }
 
-  #answered(question: Question | ArchiveQuestion): Promise<string | ArchivePart> {
+  proof(question: ProofQuestion): Promise<ProofAnswer> {
+    return this.#answered(question) as Promise<ProofAnswer>;
+  }
+
+  get proofStatus(): ProofStatus | null {
+    return this.#proofStatus;
+  }
+
+  #answered(question: AnyQuestion): Promise<AnyAnswer> {
     const { clock } = this.#options;
     if (this.#stopping) return Promise.reject(new Refusal('overloaded', 'this process is stopping, and has not begun it'));
     if (!this.#worker && clock.monotonicMs() - this.#failedAtMs < RESTART_MS) return Promise.reject(gone());
@@ -148,6 +159,9 @@ export class AuditThread implements Audit {
       }
       case 'log':
         return this.#options.logger[message.level](message.message, message.fields);
+      case 'proof':
+        this.#proofStatus = message.status;
+        return;
       case 'stopped':
         return this.#stopped?.();
     }

@@ -2,6 +2,8 @@ import type { At } from '@nva/audit';
 import type { Position } from '@nva/ports';
 import type { Asked, QueryName } from '../reads/queries.ts';
 import type { DiffQuestion, ExplainQuestion, ReachabilityQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
+import type { ProofAnswer, ProofQuestion } from '../tlog/questions.ts';
+import type { ProofStatus } from '../tlog/status.ts';
 import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { WhatIfQuestion } from './what-if-question.ts';
 
@@ -30,6 +32,10 @@ export interface Audit {
   ask(question: Question, caller: string): Promise<string>;
   /** A part of the log's archive. Rejects with a Refusal. */
   archive(question: ArchiveQuestion, caller: string): Promise<ArchivePart>;
+  /** What the log's tree proves, and cosignatures. Rejects with a Refusal. */
+  proof(question: ProofQuestion, caller: string): Promise<ProofAnswer>;
+  /** Null while there is no proof. */
+  readonly proofStatus: ProofStatus | null;
   /** This process has folded the log up to a position. */
   folded(position: Position): void;
   stop(): Promise<void>;

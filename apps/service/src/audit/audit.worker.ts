@@ -8,8 +8,8 @@ import { LogFollower, type StreamHead } from '@nva/event-log';
 import { systemClock as clock, type Logger, type ArchivableLog } from '@nva/ports';
 import { SnapshotDirectory } from '@nva/snapshots';
 import { refusalOf } from '../refusals/problem.ts';
-import type { ArchivePart } from './archive.ts';
-import type { AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
+import { noProof, Proof } from '../tlog/proof.ts';
+import type { AnyAnswer, AnyQuestion, AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
 import { PastQueries } from './past-queries.ts';
 
 /** Lower than that of the process's own thread, so that on a machine whose processors are all busy, commands come first. */
@@ -73,9 +73,17 @@ const { historyPath, snapshotPath, quotas, identityRate } = data;
 const snapshots = snapshotPath === null ? null : new SnapshotDirectory({ path: snapshotPath, clock, logger });
 const auditor = new Auditor({ log, historyPath, snapshots, clock, logger });
 const queries = new PastQueries({ auditor, log, archivable: log, clock, quotas, identityRate });
+const proof =
+  data.proof && new Proof({ settings: data.proof, log, auditor, clock, logger, told: (status) => tell({ kind: 'proof', status }) });
 auditor.start();
+proof?.start();
 
-async function outcomeOf(answer: Promise<string | ArchivePart>): Promise<Outcome> {
+function answer(question: AnyQuestion): Promise<AnyAnswer> {
+  if (question.kind === 'archive') return queries.archive(question);
+  return question.kind === 'proof' ? (proof?.answer(question) ?? noProof()) : queries.answer(question);
+}
+
+async function outcomeOf(answer: Promise<AnyAnswer>): Promise<Outcome> {
   try {
     return { ok: await answer };
   } catch (error) {
@@ -89,10 +97,9 @@ async function outcomeOf(answer: Promise<string | ArchivePart>): Promise<Outcome
 async function take(message: ToAudit): Promise<void> {
   switch (message.kind) {
     case 'ask': {
-      told(message.question.head);
       const { question } = message;
-      const outcome = await outcomeOf(question.kind === 'archive' ? queries.archive(question) : queries.answer(question));
-      return tell({ kind: 'answer', id: message.id, outcome });
+      if (question.kind !== 'proof') told(question.head);
+      return tell({ kind: 'answer', id: message.id, outcome: await outcomeOf(answer(question)) });
     }
     case 'folded':
       return told(message.position);
@@ -102,6 +109,7 @@ async function take(message: ToAudit): Promise<void> {
       return;
     case 'stop':
       queries.close();
+      await proof?.stop();
       await auditor.stop();
       await close();
       tell({ kind: 'stopped' });

@@ -1,5 +1,7 @@
 import { Refusal } from '@nva/identifiers';
 import type { Position } from '@nva/ports';
+import type { ProofAnswer, ProofQuestion } from '../tlog/questions.ts';
+import type { ProofStatus } from '../tlog/status.ts';
 import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Audit, Question } from './audit.ts';
 
@@ -22,6 +24,14 @@ export class BoundedAudit implements Audit {
 
   archive(question: ArchiveQuestion, caller: string): Promise<ArchivePart> {
     return this.#within(caller, () => this.#audit.archive(question, caller));
+  }
+
+  proof(question: ProofQuestion, caller: string): Promise<ProofAnswer> {
+    return this.#within(caller, () => this.#audit.proof(question, caller));
+  }
+
+  get proofStatus(): ProofStatus | null {
+    return this.#audit.proofStatus;
   }
 
   async #within<T>(caller: string, ask: () => Promise<T>): Promise<T> {

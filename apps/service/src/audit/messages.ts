@@ -3,6 +3,9 @@ import type { StreamHead } from '@nva/event-log';
 import type { RefusalCode, RefusalDetail } from '@nva/identifiers';
 import type { Position } from '@nva/ports';
 import type { IdentityRate } from '../config/alarms.ts';
+import type { ProofSettings } from '../tlog/proof.ts';
+import type { ProofAnswer, ProofQuestion } from '../tlog/questions.ts';
+import type { ProofStatus } from '../tlog/status.ts';
 import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Question } from './audit.ts';
 
@@ -17,11 +20,16 @@ export interface AuditThreadData {
   readonly snapshotPath: string | null;
   readonly quotas: Quotas | null;
   readonly identityRate: IdentityRate;
+  /** null: no proof is kept. */
+  readonly proof: ProofSettings | null;
 }
+
+export type AnyQuestion = Question | ArchiveQuestion | ProofQuestion;
+export type AnyAnswer = string | ArchivePart | ProofAnswer;
 
 /** To the audit thread. */
 export type ToAudit =
-  | { readonly kind: 'ask'; readonly id: number; readonly question: Question | ArchiveQuestion }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: AnyQuestion }
   /** The process has folded the log up to there. */
   | { readonly kind: 'folded'; readonly position: Position }
   | { readonly kind: 'head'; readonly id: number; readonly head: StreamHead | null }
@@ -29,7 +37,7 @@ export type ToAudit =
 
 /** What an action that may be refused came to, as it crosses between threads. */
 export type Outcome =
-  | { readonly ok: string | ArchivePart }
+  | { readonly ok: AnyAnswer }
   | { readonly refused: { readonly code: RefusalCode; readonly message: string; readonly detail: RefusalDetail } }
   | { readonly failed: unknown };
 
@@ -44,4 +52,5 @@ export type FromAudit =
       readonly message: string;
       readonly fields: Readonly<Record<string, unknown>>;
     }
+  | { readonly kind: 'proof'; readonly status: ProofStatus }
   | { readonly kind: 'stopped' };

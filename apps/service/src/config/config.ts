@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
 import type { Quotas } from '@nva/domain';
 import type { RegistrarGroup } from '@nva/registrar';
+import { loadKeyFile } from '@nva/transparency';
 import type { IdentityRate } from './alarms.ts';
 import { ConfigError, file, flag, given, integer, refused, share, text, url, type Environment } from './environment.ts';
 import { readGroups } from './groups-file.ts';
@@ -9,6 +10,7 @@ import { readHttpLimits, type HttpLimits } from './http-limits.ts';
 import { readKafkaAcls, readKafkaSecurity, type KafkaAcls } from './kafka-config.ts';
 import { readQuotas } from './quotas-file.ts';
 import { ROLES } from './roles.ts';
+import { readWitnesses, type WitnessConfig } from './witnesses-file.ts';
 import { readShards } from './shards.ts';
 import { VARIABLES } from './variables.ts';
 
@@ -70,6 +72,13 @@ export interface NvaConfig {
   readonly snapshotOlderBytes: number;
   /** Questions about the past are answered; for admins. */
   readonly history: boolean;
+  /** How the log's tree is kept and signed; null keeps none. */
+  readonly proof: {
+    readonly everyMs: number;
+    /** null: a key is made beside the tree. */
+    readonly keyFile: string | null;
+    readonly witnesses: readonly WitnessConfig[];
+  } | null;
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
@@ -114,6 +123,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     snapshotEveryEvents: integer(env, 'SNAPSHOT_EVERY_EVENTS'),
     snapshotOlderBytes: integer(env, 'SNAPSHOT_OLDER_MB') * 1_000_000,
     history: flag(env, 'HISTORY'),
+    proof: proof(env),
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
   if (roles.includes('registrar')) checkGroups(config);
@@ -138,6 +148,23 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     );
   }
   return config;
+}
+
+function proof(env: Environment): NvaConfig['proof'] {
+  const [isKept, everyMs] = [flag(env, 'PROOF'), integer(env, 'PROOF_EVERY_MS')];
+  const [keyFile, witnessesFile] = [file(env, 'PROOF_KEY_FILE'), file(env, 'PROOF_WITNESSES_FILE')];
+  if (keyFile !== null) checkKeyFile(keyFile);
+  const witnesses = witnessesFile === null ? [] : readWitnesses(witnessesFile);
+  return isKept ? { everyMs, keyFile, witnesses } : null;
+}
+
+/** The key itself is read by whoever signs. */
+function checkKeyFile(path: string): void {
+  try {
+    loadKeyFile(path);
+  } catch (cause) {
+    throw refused('PROOF_KEY_FILE', { why: `: ${(cause as Error).message}`, cause });
+  }
 }
 
 /** Registrars that share a log must know of each other, or each of them would take every deadline for its own. */

@@ -113,6 +113,35 @@ export const VARIABLES = {
     meaning:
       'Whether the process keeps every change of every table in `DATA_DIR/history`, and answers questions about the past (`at`). This is done in a thread of its own, which folds the log too: about as much memory again as the process takes without it.',
   },
+  PROOF: {
+    kind: 'flag',
+    fallback: 'true',
+    roles: ['admin'],
+    meaning:
+      'Whether the process keeps the Merkle tree of the log in `DATA_DIR/history/proof`, signs checkpoints of it, and proves what is in the log (`/v1/tlog/`). It takes about as much disk as the events themselves. Without `HISTORY` there is none.',
+  },
+  PROOF_EVERY_MS: {
+    kind: 'integer',
+    min: 50,
+    max: 3_600_000,
+    fallback: 1_000,
+    roles: ['admin'],
+    meaning: 'Milliseconds between two signed checkpoints, at least. There is one only when there are new events.',
+  },
+  PROOF_KEY_FILE: {
+    kind: 'file',
+    expected: 'a file with a signer key that only its owner may read',
+    roles: ['admin'],
+    meaning:
+      'The key that signs checkpoints; its name is the name of the log (`nvactl proof key` makes one). Without it the process makes a key beside the tree at its first start.',
+  },
+  PROOF_WITNESSES_FILE: {
+    kind: 'file',
+    expected: 'a JSON file of witnesses',
+    roles: ['admin'],
+    meaning:
+      'Other admins and foreign witnesses that cosign the checkpoints of this process, and admins whose checkpoints it cosigns ([witnesses](operations.md#add-a-witness-of-the-proof)).',
+  },
   KAFKA_BROKERS: {
     kind: 'other',
     expected: 'host:port[,host:port…]',

@@ -168,6 +168,9 @@ const group = object({
   owner: nullable(object({ oracleId: text, url: text, since: position })),
 });
 
+const verifierKey = described(text, 'A verifier key of a signed note: name+id+base64.');
+const hash = described(text, 'SHA-256, base64.');
+
 /** The answer of each GET, by its path. A path that is missing here does not answer with JSON. */
 export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
   '/v1/vns': pageThen(ref('Vn')),
@@ -294,6 +297,38 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = {
     },
     { from: instant },
   ),
+  '/v1/tlog/keys': object({
+    origin: described(text, 'Name of the log, and of the keys that sign for it.'),
+    log: nullable(described(text, 'UUID of the log; null before the first checkpoint.')),
+    current: list(verifierKey),
+    former: described(
+      list(object({ key: verifierKey, untilSize: whole })),
+      'Keys that were replaced; each is good for checkpoints of at most this size.',
+    ),
+    cosigner: described(text, 'The key with which this process cosigns for others.'),
+    witnesses: list(object({ name: text, key: verifierKey })),
+  }),
+  '/v1/tlog/tables': object(
+    {
+      checkpoint: described(text, 'The signed note that names the root over these lines.'),
+      items: described(list(object({ vnid: whole, digest })), 'By VNID; a leaf is `vn/<vnid> <digest>`.'),
+    },
+    { proof: object({ index: whole, size: whole, hashes: list(hash) }) },
+  ),
+  '/v1/tlog/inclusion': object({
+    size: whole,
+    root: hash,
+    index: described(whole, 'Number of the leaf, from 0 on.'),
+    position,
+    entry: described(text, 'The entry of the leaf, base64.'),
+    leaf: hash,
+    proof: list(hash),
+  }),
+  '/v1/tlog/consistency': object({
+    from: object({ size: whole, root: hash }),
+    to: object({ size: whole, root: hash }),
+    proof: list(hash),
+  }),
   '/v1/what-if': object({
     steps: list(
       object(

@@ -4,9 +4,12 @@ import { readJson } from './json-input.ts';
 export const NDJSON = 'application/x-ndjson';
 const JSON_TYPE = 'application/json';
 const COMMANDS_ROUTE = '/v1/commands';
+/** Its body is text, whatever the sender calls it: the protocol names no type. */
+const TEXT_ROUTE = '/v1/tlog/add-checkpoint';
+const TEXT_TYPE = 'text/x.tlog.add-checkpoint';
 
 /**
- * How bodies are read: JSON within the bounds of `readJson`; NDJSON is passed on as a stream. Everything else is refused. An
+ * How bodies are read: JSON within the bounds of `readJson`; NDJSON is passed on as a stream; checkpoints are text. Everything else is refused. An
  * empty body counts as no body, whatever its content type: many clients send a content type with a DELETE that has no body.
  */
 export function readBodies(fastify: FastifyInstance): void {
@@ -20,7 +23,12 @@ export function readBodies(fastify: FastifyInstance): void {
       done(error as Error);
     }
   });
+  fastify.addContentTypeParser(TEXT_TYPE, { parseAs: 'string' }, (request, body, done) => {
+    if (request.routeOptions.url === TEXT_ROUTE) return done(null, body);
+    done(Object.assign(new Error('unsupported media type'), { code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE', statusCode: 415 }));
+  });
   fastify.addHook('onRequest', (request, _reply, done) => {
+    if (request.routeOptions.url === TEXT_ROUTE) request.headers['content-type'] = TEXT_TYPE;
     if (request.routeOptions.url !== COMMANDS_ROUTE && !hasBody(request)) delete request.headers['content-type'];
     done();
   });

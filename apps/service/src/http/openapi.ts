@@ -95,6 +95,13 @@ const TEXTS: Readonly<Record<string, { readonly type: string; readonly descripti
     description: 'An Avro object container file, with what there is to know of it in its header.',
     schema: { ...text, format: 'binary' },
   },
+  '/v1/tlog/checkpoint': { type: 'text/plain', description: 'A signed note (C2SP tlog-checkpoint).', schema: text },
+  '/v1/tlog/add-checkpoint': { type: 'text/plain', description: 'A line of a signed note: the cosignature.', schema: text },
+  '/v1/tlog/tile/{path}': {
+    type: 'application/octet-stream',
+    description: 'Hashes, or entries, as C2SP tlog-tiles has them. A full tile may be kept for ever.',
+    schema: { ...text, format: 'binary' },
+  },
   '/v1/vns/{vnid}/feed': {
     type: 'text/event-stream',
     description: 'hello, a snapshot or what came since, snapshot-complete, then every change as it comes.',

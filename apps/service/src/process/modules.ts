@@ -36,6 +36,7 @@ import { OperationsController } from '../routes/operations.controller.ts';
 import { OraclesController } from '../routes/oracles.controller.ts';
 import { QueriesController } from '../routes/queries.controller.ts';
 import { RefusedController } from '../routes/refused.controller.ts';
+import { TlogController } from '../routes/tlog.controller.ts';
 import { WritesController } from '../routes/writes.controller.ts';
 
 /** The parts of a process by the time that it listens. */
@@ -91,7 +92,7 @@ class OperationsModule {}
 class RegistrarModule {}
 
 /** The role `admin`. */
-@Module({ controllers: [QueriesController, HistoryController, AuditController] })
+@Module({ controllers: [QueriesController, HistoryController, AuditController, TlogController] })
 class AdminModule {}
 
 /** The feeds over HTTP, in a process that is both distributor and admin. */
