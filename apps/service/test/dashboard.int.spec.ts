@@ -10,7 +10,11 @@ interface Dashboard {
 it('the Grafana dashboard asks for what there is, and shows all of it', async () => {
   const { panels } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../docker/grafana/nva.json'), 'utf8')) as Dashboard;
   // A process has only those of its roles.
-  const there = new Set(readFileSync(join(import.meta.dirname, '../src/observability/metrics.ts'), 'utf8').match(/\bnva_\w+/g));
+  const there = new Set(
+    ['metrics.ts', 'proof-metrics.ts'].flatMap(
+      (file) => readFileSync(join(import.meta.dirname, '../src/observability', file), 'utf8').match(/\bnva_\w+/g) ?? [],
+    ),
+  );
   const asked = new Set(
     panels.flatMap(({ targets }) =>
       targets.flatMap(({ expr }) => [...expr.matchAll(/\bnva_\w+/g)].map(([name]) => name.replace(/_(?:bucket|count|sum)$/, ''))),

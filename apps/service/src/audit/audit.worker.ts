@@ -83,9 +83,9 @@ function answer(question: AnyQuestion): Promise<AnyAnswer> {
   return question.kind === 'proof' ? (proof?.answer(question) ?? noProof()) : queries.answer(question);
 }
 
-async function outcomeOf(answer: Promise<AnyAnswer>): Promise<Outcome> {
+async function outcomeOf(coming: Promise<AnyAnswer>): Promise<Outcome> {
   try {
-    return { ok: await answer };
+    return { ok: await coming };
   } catch (error) {
     const refusal = refusalOf(error);
     if (!refusal) return { failed: error };

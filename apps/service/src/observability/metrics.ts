@@ -5,7 +5,9 @@ import { tsNameOf } from '@nva/identifiers';
 import type { Logger, Position, RecordedEvent } from '@nva/ports';
 import type { QuotaKeeper } from '@nva/registrar';
 import { changesTooOften, movesTooOften } from '../config/alarms.ts';
+import type { Audit } from '../audit/audit.ts';
 import type { CommandServer } from '../commands-over-kafka/command-server.ts';
+import { registerProof } from './proof-metrics.ts';
 import type { Connections } from '../http/connections.ts';
 import type { Core } from '../core/core.ts';
 import type { Credentials } from '../access/credentials.ts';
@@ -23,6 +25,8 @@ export interface Shell {
   readonly connections: Connections;
   readonly credentials: Credentials;
   readonly lastResort: LastResort;
+  /** null if this process keeps no history. */
+  readonly audit: Audit | null;
 }
 
 /** Prometheus metrics of one NVA, in their own registry. */
@@ -111,6 +115,7 @@ export class Metrics {
       core.distributorRole.writer.onFenced = () => this.#fenced.inc();
     }
     this.#lag(core);
+    if (shell.audit && core.config.proof) registerProof(this.registry, shell.audit, core.clock);
     if (core.registrarRole?.registrar.quotas) this.#quotas(core.registrarRole.registrar.quotas);
     if (core.distributorRole) this.#topicSizes(core.distributorRole.writer.topicRecords);
     core.replica.onFolded((recorded) => this.#alarm(recorded, core, logger));

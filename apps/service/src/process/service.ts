@@ -84,7 +84,7 @@ export async function createService(
   if (commands) core.arrivals.comesBy(() => commands.consumer.hears);
   const open = new OpenRequests();
   const connections = new Connections(config.http, logger);
-  const metrics = new Metrics(core, commands, logger, { connections, credentials, lastResort });
+  const metrics = new Metrics(core, commands, logger, { connections, credentials, lastResort, audit });
   const adapter = new FastifyAdapter({
     ...connections.serverOptions,
     bodyLimit: MAX_BODY_BYTES,

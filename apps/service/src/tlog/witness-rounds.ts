@@ -112,7 +112,7 @@ export class WitnessRounds {
     const { logger, clock, forked } = this.#options;
     const { name } = witness.config;
     try {
-      const signatures = await cosignatures(witness, tree, note, size, signal);
+      const signatures = await asked(witness, tree, note, size, signal);
       if (witness.trouble !== null) logger.info('a witness cosigns again', { witness: name });
       Object.assign(witness, { failuresInARow: 0, notBeforeMs: 0, trouble: null, cosigned: size, size });
       witness.cosignatures++;
@@ -138,13 +138,7 @@ export class WitnessRounds {
   }
 }
 
-async function cosignatures(
-  witness: Asked,
-  tree: TreeFile,
-  note: string,
-  size: number,
-  signal: AbortSignal,
-): Promise<readonly NoteSignature[]> {
+async function asked(witness: Asked, tree: TreeFile, note: string, size: number, signal: AbortSignal): Promise<readonly NoteSignature[]> {
   for (let tries = 0; tries < 2; tries++) {
     const oldSize = witness.size;
     const proof = oldSize === 0 ? [] : tree.consistencyProof(oldSize, size);
