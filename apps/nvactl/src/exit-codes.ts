@@ -21,7 +21,7 @@ export const EXIT_MEANINGS: readonly (readonly [code: ExitCode, meaning: string]
   [EXIT.usage, 'Wrong usage: an option, an argument, a file or a context. Nothing was sent to change anything.'],
   [EXIT.unreachable, 'The NVA cannot be reached, answers something else than an NVA does, or says to try again later (429, 503).'],
   [EXIT.notFound, 'What was asked for does not exist.'],
-  [EXIT.different, 'diff and replay --verify: there are differences. apply --dry-run: there is something to do.'],
+  [EXIT.different, 'diff, replay --verify and verify: there are differences. apply --dry-run: there is something to do.'],
   [EXIT.notEffective, 'Recorded, but not effective: it lost a race for an address, or its VN went away.'],
   [EXIT.fault, 'A defect of nvactl.'],
   [EXIT.interrupted, 'Ended by Ctrl-C. apply has said what was done.'],

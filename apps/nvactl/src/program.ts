@@ -7,8 +7,10 @@ import { addDescribe } from './commands/describe.ts';
 import { addGet } from './commands/get.ts';
 import { addHistory } from './commands/history.ts';
 import { addPlaces } from './commands/places.ts';
+import { addProof } from './commands/proof.ts';
 import { addReplay } from './commands/replay.ts';
 import { addTop } from './commands/top.ts';
+import { addVerify } from './commands/verify.ts';
 import { addWatch } from './commands/watch.ts';
 import { addWhatIf } from './commands/what-if.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
@@ -28,6 +30,8 @@ const COMMANDS = [
   addWhatIf,
   addArchive,
   addReplay,
+  addProof,
+  addVerify,
   addTop,
   addContext,
   addCompletion,

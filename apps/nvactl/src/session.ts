@@ -46,8 +46,12 @@ export class Session {
 
   /** Reads context, environment and options when it is first asked for. */
   get client(): NvaClient {
-    this.#client ??= new NvaClient({ ...targetOf(this.#options, this.io), timeoutMs: this.#options.timeout * 1_000 }, this.io);
+    this.#client ??= new NvaClient({ ...targetOf(this.#options, this.io), timeoutMs: this.timeoutMs }, this.io);
     return this.#client;
+  }
+
+  get timeoutMs(): number {
+    return this.#options.timeout * 1_000;
   }
 
   get isData(): boolean {

@@ -117,7 +117,7 @@ export class ProofFixture {
   }
 
   async remove(): Promise<void> {
-    for (const kept of [...this.#running]) await kept.stop();
+    for (const kept of this.#running) await kept.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

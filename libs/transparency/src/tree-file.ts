@@ -291,18 +291,19 @@ export class TreeFile {
 
   /**
    * The bytes of a tile or bundle by its path, for whoever serves them; null where the path is none or the last checkpoint has no such
-   * tile. A partial tile that was removed is the beginning of the full one.
+   * tile. A partial tile that is not there, since it was removed or no checkpoint had this width, is the beginning of the wider one.
    */
   read(path: string): Buffer | null {
     const tile = parseTilePath(path);
     if (tile === null || !this.has(tile)) return null;
     const bytes = readIfThere(join(this.#folder, path));
-    if (bytes !== null || tile.width === TILE_WIDTH) return bytes;
-    const full = readIfThere(join(this.#folder, tilePath({ ...tile, width: TILE_WIDTH })));
-    if (full === null) return null;
+    const widest = { ...tile, width: tileWidth(tile.level, tile.index, this.#checkpoint!.size) };
+    if (bytes !== null || tile.width === widest.width) return bytes;
+    const wider = readIfThere(join(this.#folder, tilePath(widest)));
+    if (wider === null) return null;
     return tile.level === 'entries'
-      ? encodeBundle(decodeBundle(full, TILE_WIDTH).slice(0, tile.width))
-      : full.subarray(0, tile.width * HASH_BYTES);
+      ? encodeBundle(decodeBundle(wider, widest.width).slice(0, tile.width))
+      : wider.subarray(0, tile.width * HASH_BYTES);
   }
 
   /** Whether the tree of the last checkpoint has this tile, or had it when it was smaller. */

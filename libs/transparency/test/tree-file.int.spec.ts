@@ -3,7 +3,17 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { generateSigner, leafHash, parseNote, signNote, TreeDamaged, TreeFile, TreeForked, verifyInclusion } from '@nva/transparency';
+import {
+  encodeBundle,
+  generateSigner,
+  leafHash,
+  parseNote,
+  signNote,
+  TreeDamaged,
+  TreeFile,
+  TreeForked,
+  verifyInclusion,
+} from '@nva/transparency';
 import { checkpointOf, entriesOf, entryOf, grow, LOG_ID, newFolder, noteOf, NOW_SECONDS, ORIGIN, positionAt, rootOf } from './support.ts';
 
 const log = generateSigner(ORIGIN);
@@ -40,6 +50,8 @@ describe('the tree on disk', () => {
     );
     const tree = open(folder);
     expect(tree.read('tile/0/000.p/100')).toEqual(tree.read('tile/0/000')!.subarray(0, 3_200));
+    expect(tree.read('tile/0/001.p/7')).toEqual(tree.read('tile/0/001.p/44')!.subarray(0, 224));
+    expect(tree.read('tile/entries/001.p/7')).toEqual(encodeBundle(entriesOf(263).slice(256)));
     for (const none of ['tile/0/001', 'tile/0/002', 'checkpoint', 'tile/../checkpoint', 'tile/0/001.p/45'])
       expect(tree.read(none), none).toBeNull();
   });
