@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger, systemClock, type Logger } from '@nva/ports';
+import type { Asker } from '../src/audit/asker.ts';
 import type { Audit, Question } from '../src/audit/audit.ts';
 import { AuditThread } from '../src/audit/audit-thread.ts';
 import { BoundedAudit, QUESTIONS_UNDER_WAY } from '../src/audit/bounded-audit.ts';
@@ -37,6 +38,7 @@ const failing = (): AuditThread =>
         quotas: null,
         identityRate: { changes: 1, withinS: 1 },
         proof: null,
+        shards: Array.from({ length: 64 }, (_, shard) => shard),
       },
       clock: systemClock,
       logger,
@@ -62,6 +64,8 @@ describe('an audit thread that fails', () => {
   });
 });
 
+const by = (caller: string): Asker => ({ caller, authorization: undefined, correlationId: 'spec', part: null });
+
 describe('questions about the past', () => {
   it('are refused beyond a number that is under way, of one caller and of all, and taken again afterwards', async () => {
     const waiting: (() => void)[] = [];
@@ -75,13 +79,13 @@ describe('questions about the past', () => {
     };
     const audit = new BoundedAudit(slow);
     const { perCaller, inAll } = QUESTIONS_UNDER_WAY;
-    const asked = Array.from({ length: perCaller }, () => audit.ask(QUESTION, 'alice'));
-    await expect(audit.ask(QUESTION, 'alice')).rejects.toMatchObject({ code: 'too-many-waiting' });
-    for (let i = perCaller; i < inAll; i++) asked.push(audit.ask(QUESTION, `caller-${i}`));
-    await expect(audit.ask(QUESTION, 'bob')).rejects.toMatchObject({ code: 'too-many-waiting' });
+    const asked = Array.from({ length: perCaller }, () => audit.ask(QUESTION, by('alice')));
+    await expect(audit.ask(QUESTION, by('alice'))).rejects.toMatchObject({ code: 'too-many-waiting' });
+    for (let i = perCaller; i < inAll; i++) asked.push(audit.ask(QUESTION, by(`caller-${i}`)));
+    await expect(audit.ask(QUESTION, by('bob'))).rejects.toMatchObject({ code: 'too-many-waiting' });
     for (const answer of waiting) answer();
     expect(await Promise.all(asked)).toHaveLength(inAll);
-    const again = audit.ask(QUESTION, 'alice');
+    const again = audit.ask(QUESTION, by('alice'));
     waiting.at(-1)!();
     expect(await again).toBe('{}');
   });

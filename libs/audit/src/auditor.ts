@@ -1,5 +1,5 @@
 import type { FeedDigests, Network } from '@nva/fold';
-import { History, HistoryDamaged, type HistoryLimits, type Instant } from '@nva/history';
+import { History, HistoryDamaged, type HistoryLimits, type Instant, type KeptVns } from '@nva/history';
 import { Refusal } from '@nva/identifiers';
 import { sleep, type Clock, type Logger, type Position, type ReadableLog } from '@nva/ports';
 import { Replica } from '@nva/replica';
@@ -23,6 +23,8 @@ export interface AuditorOptions {
   readonly historyPath: string;
   /** Snapshots of this log, by whatever process; null if there are none. */
   readonly snapshots: SnapshotDirectory | null;
+  /** The VNs that the history keeps; all, unless given. */
+  readonly vns?: KeptVns;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Others than the usual ones in tests. */
@@ -165,8 +167,8 @@ export class Auditor {
 
   /** Resolves after a stop; rejects if it cannot go on. */
   async #follow(): Promise<void> {
-    const { log, historyPath, logger, limits, snapshots, clock } = this.#options;
-    const history = History.open({ path: historyPath, logId: log.logId, logger, ...(limits && { limits }) });
+    const { log, historyPath, logger, limits, snapshots, vns, clock } = this.#options;
+    const history = History.open({ path: historyPath, logId: log.logId, logger, ...(vns && { vns }), ...(limits && { limits }) });
     let [whole, replica]: [boolean, Replica | null] = [false, null];
     let commits: (() => void) | null = null;
     try {

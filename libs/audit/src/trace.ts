@@ -59,6 +59,8 @@ export interface Trace {
 export interface TraceSource {
   readonly log: Pick<ReadableLog, 'logId' | 'readStream'>;
   readonly ask: <T>(question: (history: History) => T) => T;
+  /** The VNs in which the address is looked for; in all, unless given. */
+  readonly inVn?: (vnid: number) => boolean;
 }
 
 /**
@@ -66,11 +68,12 @@ export interface TraceSource {
  * with, as the NVA told them by then.
  */
 export async function trace(source: TraceSource, { from, stream, to, vnid: given }: TraceQuestion, position: Position): Promise<Trace> {
+  const { inVn = () => true } = source;
   const sender = await stateOf(source, stream, position);
   const vnids = [...new Set(sender?.bindings.map(({ vnid }) => vnid))].toSorted((a, b) => a - b);
   const tables = new Map(
     (given === null ? vnids : [given]).map(
-      (vnid) => [vnid, source.ask((history) => history.table({ kind: 'vn', vnid }, position))] as const,
+      (vnid) => [vnid, inVn(vnid) ? source.ask((history) => history.table({ kind: 'vn', vnid }, position)) : []] as const,
     ),
   );
   const having = [...tables].filter(([, records]) => records.some(({ value }) => value?.type === 'Mapping' && has(value.data, to)));

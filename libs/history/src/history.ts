@@ -14,11 +14,22 @@ const LAG_EVENTS = 500_000;
 /** How many bytes of changes may wait for their block to be full. */
 const PENDING_BYTES = 64 * 1024 * 1024;
 
+/** The VNs of which changes are kept. The feeds of NVEs, which say in which VNs they are, are always kept. */
+export interface KeptVns {
+  /** Stands in the file: one in which other VNs are kept is thrown away. */
+  readonly name: string;
+  has(vnid: number): boolean;
+}
+
+const EVERY_VN: KeptVns = { name: 'all', has: () => true };
+
 export interface HistoryOptions {
   readonly path: string;
   /** The log whose history it is. */
   readonly logId: string;
   readonly logger: Logger;
+  /** All, unless given. */
+  readonly vns?: KeptVns;
   /** Others than the usual ones in tests. */
   readonly limits?: HistoryLimits;
 }
@@ -56,6 +67,7 @@ interface Waiting {
 export class History {
   readonly #file: HistoryFile;
   readonly #limits: HistoryLimits;
+  readonly #vns: KeptVns;
   readonly #instants: Instants;
   readonly #feeds = new Map<string, Followed>();
   readonly #stored = new Map<string, FeedHistory>();
@@ -65,8 +77,9 @@ export class History {
   #events = 0;
   #position: Position = 0;
 
-  private constructor(file: HistoryFile, limits: HistoryLimits) {
+  private constructor(file: HistoryFile, limits: HistoryLimits, vns: KeptVns) {
     this.#file = file;
+    this.#vns = vns;
     this.#limits = limits;
     this.#position = this.covered;
     this.#instants = new Instants(file, limits.runEvents);
@@ -79,14 +92,14 @@ export class History {
    * the file system and SQLite throw. Every other method throws HistoryDamaged where it finds damage: whoever has the history then
    * closes it, removes the file and builds it anew.
    */
-  static open({ path, logId, logger, limits = HISTORY_LIMITS }: HistoryOptions): History {
-    const meta = { 'format': String(FORMAT), 'log': logId, 'schema fingerprint': ENTRIES_FINGERPRINT };
+  static open({ path, logId, logger, vns = EVERY_VN, limits = HISTORY_LIMITS }: HistoryOptions): History {
+    const meta = { 'format': String(FORMAT), 'log': logId, 'schema fingerprint': ENTRIES_FINGERPRINT, 'vns': vns.name };
     const thrownAway = (why: string): void =>
       logger.warn('the history is thrown away, and built anew from the log', { history: path, why });
     for (;;) {
       const file = HistoryFile.open(path, meta, thrownAway);
       try {
-        return new History(file, limits);
+        return new History(file, limits, vns);
       } catch (error) {
         file.close();
         if (!(error instanceof HistoryDamaged)) throw error;
@@ -122,7 +135,8 @@ export class History {
    * history must be abandoned: the file has what was committed, and the log gives the rest to a history that is opened anew.
    */
   take({ position, event }: Pick<RecordedEvent, 'position' | 'event'>, changes: readonly RecordChange[], network: Network): void {
-    for (const change of changes) {
+    const kept = changes.filter(({ feed }) => feed.kind === 'nve' || this.#vns.has(feed.vnid));
+    for (const change of kept) {
       const followed = this.#followed(change.feed);
       const bytes = followed.history.pendingBytes;
       if (bytes === 0) this.#waiting.set(followed, { before: this.#position, events: this.#events });
@@ -133,7 +147,7 @@ export class History {
     this.#instants.add({ position, recordedAt: event.data.audit.recordedAt });
     this.#position = position;
     this.#events++;
-    for (const { feed } of changes) {
+    for (const { feed } of kept) {
       const followed = this.#followed(feed);
       if (followed.history.isDue) this.#write(followed, network);
     }

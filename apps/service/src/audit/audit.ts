@@ -5,6 +5,7 @@ import type { DiffQuestion, ExplainQuestion, ReachabilityQuestion, TimelineQuest
 import type { ProofAnswer, ProofQuestion } from '../tlog/questions.ts';
 import type { ProofStatus } from '../tlog/status.ts';
 import type { ArchivePart, ArchiveQuestion } from './archive.ts';
+import type { Asker } from './asker.ts';
 import type { WhatIfQuestion } from './what-if-question.ts';
 
 /** A query about an instant in the past. */
@@ -28,8 +29,8 @@ export type Question =
 
 /** Answers questions about the past. */
 export interface Audit {
-  /** The answer as JSON, with the instants that it is of. `caller` is who asks. Rejects with a Refusal. */
-  ask(question: Question, caller: string): Promise<string>;
+  /** The answer as JSON, with the instants that it is of. Rejects with a Refusal. */
+  ask(question: Question, asker: Asker): Promise<string>;
   /** A part of the log's archive. Rejects with a Refusal. */
   archive(question: ArchiveQuestion, caller: string): Promise<ArchivePart>;
   /** What the log's tree proves, and cosignatures. Rejects with a Refusal. */

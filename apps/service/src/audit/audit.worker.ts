@@ -10,6 +10,7 @@ import { SnapshotDirectory } from '@nva/snapshots';
 import { refusalOf } from '../refusals/problem.ts';
 import { noProof, Proof } from '../tlog/proof.ts';
 import type { AnyAnswer, AnyQuestion, AuditThreadData, FromAudit, Outcome, ToAudit } from './messages.ts';
+import { keptVns } from './kept-vns.ts';
 import { PastQueries } from './past-queries.ts';
 
 /** Lower than that of the process's own thread, so that on a machine whose processors are all busy, commands come first. */
@@ -69,9 +70,9 @@ async function opened(): Promise<OpenLog> {
 
 lowerPriority();
 const { log, told, close } = await opened();
-const { historyPath, snapshotPath, quotas, identityRate } = data;
+const { historyPath, snapshotPath, quotas, identityRate, shards } = data;
 const snapshots = snapshotPath === null ? null : new SnapshotDirectory({ path: snapshotPath, clock, logger });
-const auditor = new Auditor({ log, historyPath, snapshots, clock, logger });
+const auditor = new Auditor({ log, historyPath, snapshots, vns: keptVns(shards), clock, logger });
 const queries = new PastQueries({ auditor, log, archivable: log, clock, quotas, identityRate });
 const proof =
   data.proof && new Proof({ settings: data.proof, log, auditor, clock, logger, told: (status) => tell({ kind: 'proof', status }) });

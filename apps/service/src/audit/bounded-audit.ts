@@ -3,6 +3,7 @@ import type { Position } from '@nva/ports';
 import type { ProofAnswer, ProofQuestion } from '../tlog/questions.ts';
 import type { ProofStatus } from '../tlog/status.ts';
 import type { ArchivePart, ArchiveQuestion } from './archive.ts';
+import type { Asker } from './asker.ts';
 import type { Audit, Question } from './audit.ts';
 
 /** Questions that may be under way: of one caller, and of all. A question may have to fold a part of the log. */
@@ -18,8 +19,8 @@ export class BoundedAudit implements Audit {
     this.#audit = audit;
   }
 
-  ask(question: Question, caller: string): Promise<string> {
-    return this.#within(caller, () => this.#audit.ask(question, caller));
+  ask(question: Question, asker: Asker): Promise<string> {
+    return this.#within(asker.caller, () => this.#audit.ask(question, asker));
   }
 
   archive(question: ArchiveQuestion, caller: string): Promise<ArchivePart> {

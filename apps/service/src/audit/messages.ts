@@ -20,6 +20,8 @@ export interface AuditThreadData {
   readonly snapshotPath: string | null;
   readonly quotas: Quotas | null;
   readonly identityRate: IdentityRate;
+  /** Of which the history is kept. */
+  readonly shards: readonly number[];
   /** null: no proof is kept. */
   readonly proof: ProofSettings | null;
 }

@@ -25,6 +25,7 @@ import type { FeedName, Position, ReadableLog, RecordedEvent } from '@nva/ports'
 import { paddedVnid } from '../reads/tables.ts';
 import { mappingBody } from '../reads/views.ts';
 import { instantBody } from './audit.ts';
+import { keptVns } from './kept-vns.ts';
 import type { DiffQuestion, ExplainQuestion, ReachabilityQuestion, TimelineQuestion, TraceQuestion } from './questions.ts';
 
 export interface PastAnswersOptions {
@@ -104,9 +105,10 @@ export class PastAnswers {
   }
 
   /** Rejects with a Refusal. */
-  async trace({ at, head, ...question }: TraceQuestion): Promise<string> {
+  async trace({ at, head, shards, ...question }: TraceQuestion): Promise<string> {
     const instant = await this.#auditor.instant(at ?? { position: head }, head);
-    const found = await trace({ log: this.#log, ask: this.#auditor.ask }, question, instant.position);
+    const source = { log: this.#log, ask: this.#auditor.ask, ...(shards && { inVn: keptVns(shards).has }) };
+    const found = await trace(source, question, instant.position);
     if (found.candidates.length > 0)
       throw new Refusal('missing-field', traceSentences(found, question)[0]!, { field: 'vnid', expected: found.candidates });
     return JSON.stringify({

@@ -47,7 +47,7 @@ export interface DiffQuestion {
 export type TimelineOf =
   | { readonly vnid: number }
   | { readonly nveId: string }
-  | { readonly tsId: string; readonly stream: string }
+  | { readonly tsId: string; readonly tenantId?: string; readonly stream: string }
   | { readonly vnid: number; readonly address: Address };
 
 /** What happened to something, in the order of the log. */
@@ -105,7 +105,7 @@ function timelineOf(query: Fields, streamOf: StreamOf): TimelineOf {
   if (nveId !== undefined) return { nveId: parseNveId(nveId) };
   if (tsId !== undefined) {
     const id = parseTsId(tsId);
-    return { tsId: id, stream: streamOf(id, tenantId === undefined ? undefined : parseTenantId(tenantId)) };
+    return { tsId: id, ...tenantIn(query), stream: streamOf(id, tenantId === undefined ? undefined : parseTenantId(tenantId)) };
   }
   const id = parseVnid(numeral(vnid));
   return ip === undefined && mac === undefined ? { vnid: id } : { vnid: id, address: readAddress(query) };
@@ -140,9 +140,12 @@ export function readExplain(query: Fields, head: Position): ExplainQuestion {
 export interface TraceQuestion {
   readonly kind: 'trace';
   readonly from: string;
+  readonly tenantId?: string;
   readonly stream: string;
   readonly to: Address;
   readonly vnid: number | null;
+  /** Without `vnid`: the address is looked for in VNs of these shards; in all, unless given. */
+  readonly shards?: readonly number[];
   readonly at: At | null;
   readonly head: Position;
 }
@@ -159,6 +162,7 @@ export function readTrace(query: Fields, head: Position, streamOf: StreamOf): Tr
   return {
     kind: 'trace',
     from: tsId,
+    ...tenantIn(query),
     stream: streamOf(tsId, tenantId === undefined ? undefined : parseTenantId(tenantId)),
     to: MAC.test(to) ? { mac: parseMac(to) } : { ip: parseIp(to) },
     vnid: vnid === undefined ? null : parseVnid(numeral(vnid)),
@@ -172,6 +176,7 @@ export interface ReachabilityQuestion extends Interval {
   readonly kind: 'reachability';
   readonly a: { readonly tsId: string; readonly stream: string };
   readonly b: { readonly tsId: string; readonly stream: string };
+  readonly tenantId?: string;
   readonly head: Position;
 }
 
@@ -188,11 +193,15 @@ export function readReachability(query: Fields, head: Position, streamOf: Stream
     kind: 'reachability',
     a: named('a'),
     b: named('b'),
+    ...tenantIn(query),
     from: from === undefined ? null : readAt(from, 'from'),
     to: to === undefined ? null : readAt(to, 'to'),
     head,
   };
 }
+
+/** The tenant as it was given, for an admin to which the question is passed on. */
+const tenantIn = ({ tenantId }: Fields): { readonly tenantId?: string } => (tenantId === undefined ? {} : { tenantId });
 
 /** Throws Refusal. */
 export function readAddress({ ip, mac }: Fields): Address {

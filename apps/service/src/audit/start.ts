@@ -11,7 +11,9 @@ import { AuditHere } from './audit-here.ts';
 import { AuditThread } from './audit-thread.ts';
 import { BoundedAudit } from './bounded-audit.ts';
 import type { Audit } from './audit.ts';
+import { keptVns } from './kept-vns.ts';
 import { PastQueries } from './past-queries.ts';
+import { SharedAudit } from './shared-audit.ts';
 
 /** Processes of one role each may share a DATA_DIR. */
 const historyPath = ({ dataDir }: NvaConfig, roles: readonly Role[]): string =>
@@ -29,11 +31,14 @@ export function startAudit(config: NvaConfig, core: Core, roles: readonly Role[]
   const { quotas, identityRate, eventStore } = config;
   const settings = proofSettings(config, path);
   const hasSnapshots = config.snapshotEveryEvents > 0;
+  const { adminShards: shards, admins } = config;
+  const whole = (own: Audit): Audit =>
+    new BoundedAudit(new SharedAudit({ own, shards, admins, log: store.logId, ownsLog: embedded !== null }));
   if (!core.ownsLog) {
     const snapshots = hasSnapshots ? snapshotDirectory(config, { roles, clock, logger }) : null;
-    const auditor = new Auditor({ log: store, historyPath: path, snapshots, clock, logger });
+    const auditor = new Auditor({ log: store, historyPath: path, snapshots, vns: keptVns(shards), clock, logger });
     const queries = new PastQueries({ auditor, log: store, archivable: null, clock, quotas, identityRate });
-    return new BoundedAudit(new AuditHere(auditor, queries, settings && new Proof({ settings, log: store, auditor, clock, logger })));
+    return whole(new AuditHere(auditor, queries, settings && new Proof({ settings, log: store, auditor, clock, logger })));
   }
   const data = {
     logId: store.logId,
@@ -43,9 +48,10 @@ export function startAudit(config: NvaConfig, core: Core, roles: readonly Role[]
     quotas,
     identityRate,
     proof: settings,
+    shards,
   };
   const headOf = async (stream: string) => (await embedded?.headOf(stream)) ?? null;
   const audit = new AuditThread({ data, clock, logger, headOf }, replica.network.position);
   replica.onFolded(({ position }) => audit.folded(position));
-  return new BoundedAudit(audit);
+  return whole(audit);
 }

@@ -1,5 +1,5 @@
 import { parseNveId, Refusal } from '@nva/identifiers';
-import { actorOf, type QuotaKeeper } from '@nva/registrar';
+import type { QuotaKeeper } from '@nva/registrar';
 import { Visibility } from '../access/visibility.ts';
 import type { IdentityRate } from '../config/alarms.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
@@ -7,6 +7,7 @@ import { pageQuery } from '../reads/paging.ts';
 import { QUERIES, type Asked, type Query, type QueryName } from '../reads/queries.ts';
 import type { Reads } from '../reads/reads.ts';
 import type { World } from '../reads/world.ts';
+import type { Asker } from './asker.ts';
 import type { Audit } from './audit.ts';
 import { readAt } from './questions.ts';
 
@@ -27,8 +28,8 @@ export class StateQueries {
     this.#options = options;
   }
 
-  /** The answer as JSON. `authorization` is shown to processes that are asked for what NVEs have applied. Rejects with a Refusal. */
-  async answer(name: QueryName, { query: { at, ...query }, ...rest }: Asked, authorization: string | undefined): Promise<string> {
+  /** The answer as JSON. Rejects with a Refusal. */
+  async answer(name: QueryName, { query: { at, ...query }, ...rest }: Asked, asker: Asker): Promise<string> {
     const { reads, audit } = this.#options;
     const asked = { ...rest, query };
     if (at !== undefined) {
@@ -37,9 +38,9 @@ export class StateQueries {
           field: 'at',
           received: at,
         });
-      return audit.ask({ kind: 'query', name, asked, at: readAt(at), head: reads.network.position }, actorOf(asked.caller));
+      return audit.ask({ kind: 'query', name, asked, at: readAt(at), head: reads.network.position }, asker);
     }
-    const world = await this.#world(name, asked, authorization);
+    const world = await this.#world(name, asked, asker.authorization);
     return reads.inTurns(asked.caller, (QUERIES[name] as Query)(world, asked));
   }
 
@@ -50,7 +51,7 @@ export class StateQueries {
     return { network, digests, quotas, identityRate, wallMs: () => clock.wallMs(), applied };
   }
 
-  /** Other processes are asked only for callers that may see the answer. */
+  /** Other processes are asked only for callers that may see the answer; they are shown `authorization`. */
   async #applied(name: QueryName, { path, query, caller }: Asked, authorization: string | undefined): Promise<World['applied']> {
     const visible = new Visibility(this.#options.reads.network, caller);
     switch (name) {

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
-import { SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
+import { formatShards, SHARDS, type KafkaSasl, type KafkaTls } from '@nva/kafka';
 import type { Quotas } from '@nva/domain';
 import type { RegistrarGroup } from '@nva/registrar';
 import { loadKeyFile } from '@nva/transparency';
+import { readAdmins, type AdminShare } from './admins-file.ts';
 import type { IdentityRate } from './alarms.ts';
 import { ConfigError, file, flag, given, integer, refused, share, text, url, type Environment } from './environment.ts';
 import { readGroups } from './groups-file.ts';
@@ -31,6 +32,10 @@ export interface NvaConfig {
   readonly kafkaAcls: KafkaAcls | null;
   /** Shards of the feeds that the process publishes, ascending: a VN is of shard VNID modulo SHARDS. */
   readonly distributorShards: readonly number[];
+  /** Shards of which the process keeps the history, ascending. */
+  readonly adminShards: readonly number[];
+  /** Who keeps the history of which shards, this process perhaps among them. */
+  readonly admins: readonly AdminShare[];
   readonly feedPrefix: string;
   readonly feedAdopt: boolean;
   /** How often a distributor looks whether the topics are still the ones that it knew. */
@@ -98,7 +103,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     kafkaBrokers: brokers(env),
     kafkaSecurity: readKafkaSecurity(env),
     kafkaAcls: readKafkaAcls(env),
-    distributorShards: shards(env),
+    distributorShards: shards(env, 'DISTRIBUTOR_SHARDS'),
     feedPrefix: text(env, 'FEED_PREFIX'),
     feedAdopt: flag(env, 'FEED_ADOPT'),
     feedCheckEveryS: integer(env, 'FEED_CHECK_EVERY_S'),
@@ -123,6 +128,7 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
     snapshotEveryEvents: integer(env, 'SNAPSHOT_EVERY_EVENTS'),
     snapshotOlderBytes: integer(env, 'SNAPSHOT_OLDER_MB') * 1_000_000,
     history: flag(env, 'HISTORY'),
+    ...admins(env),
     proof: proof(env),
   };
   if (!config.groups && config.group !== null) throw new ConfigError('GROUP: there are no groups without GROUPS_FILE');
@@ -136,6 +142,8 @@ export function readConfig(env: Environment, roles = ROLES): NvaConfig {
       `HOST: ${config.host} can be reached from outside, so TOKENS_FILE is needed; without tokens the server listens on 127.0.0.1 only`,
     );
   }
+  if (config.admins.length > 0 && !config.eventStore)
+    throw new ConfigError('ADMINS_FILE: a log in DATA_DIR is one process’s own, and so is its history: EVENTSTORE_URL is needed');
   if (roles.length < ROLES.length && !config.eventStore)
     throw refused('EVENTSTORE_URL', { why: ': a log in DATA_DIR is one process’s own' });
   if (roles.includes('distributor') && !roles.includes('admin') && config.kafkaBrokers.length === 0)
@@ -187,10 +195,17 @@ function brokers(env: Environment): readonly string[] {
 }
 
 /** All shards if there is no such variable. */
-function shards(env: Environment): readonly number[] {
-  const value = given(env, 'DISTRIBUTOR_SHARDS') ?? VARIABLES.DISTRIBUTOR_SHARDS.fallback;
+function shards(env: Environment, name: 'ADMIN_SHARDS' | 'DISTRIBUTOR_SHARDS'): readonly number[] {
+  const value = given(env, name) ?? VARIABLES[name].fallback;
   const read = readShards(value);
   if ('shards' in read) return read.shards;
-  if (read.wrong === 'form') throw refused('DISTRIBUTOR_SHARDS', { got: value });
-  throw new ConfigError(`DISTRIBUTOR_SHARDS: expected each shard once, got «${value}» with ${read.wrong} twice`);
+  if (read.wrong === 'form') throw refused(name, { got: value });
+  throw new ConfigError(`${name}: expected each shard once, got «${value}» with ${read.wrong} twice`);
+}
+
+function admins(env: Environment): Pick<NvaConfig, 'adminShards' | 'admins'> {
+  const [adminShards, adminsFile] = [shards(env, 'ADMIN_SHARDS'), file(env, 'ADMINS_FILE')];
+  if (adminsFile === null && adminShards.length < SHARDS)
+    throw refused('ADMINS_FILE', { why: `: ADMIN_SHARDS are ${formatShards(adminShards)}, and the others must be somebody's` });
+  return { adminShards, admins: adminsFile === null ? [] : readAdmins(adminsFile, adminShards) };
 }

@@ -120,6 +120,20 @@ export const VARIABLES = {
     meaning:
       'Whether the process keeps the Merkle tree of the log in `DATA_DIR/history/proof`, signs checkpoints of it, and proves what is in the log (`/v1/tlog/`). It takes about as much disk as the events themselves. Without `HISTORY` there is none.',
   },
+  ADMIN_SHARDS: {
+    kind: 'other',
+    expected: `shards of 0 to ${SHARDS - 1} such as 0-31 or 0,5,32-63`,
+    fallback: `0-${SHARDS - 1}`,
+    roles: ['admin'],
+    meaning: `The shards of which this process keeps the history; VN n is of shard n modulo ${SHARDS}. It passes questions about other VNs on to the admins of ADMINS_FILE. With other shards than before, the history is built anew.`,
+  },
+  ADMINS_FILE: {
+    kind: 'file',
+    expected: 'a JSON file of admins',
+    roles: ['admin'],
+    meaning:
+      'Which admins keep the history of which shards, and where they are reached ([several admins](deployment.md#several-admins)). Needed where ADMIN_SHARDS are not all.',
+  },
   PROOF_EVERY_MS: {
     kind: 'integer',
     min: 50,

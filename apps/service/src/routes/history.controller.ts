@@ -5,6 +5,7 @@ import { actorOf } from '@nva/registrar';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { contextOf } from '../access/request-context.ts';
+import { askerOf } from '../audit/asker.ts';
 import type { ArchivePart, ArchiveQuestion } from '../audit/archive.ts';
 import type { Audit, Question } from '../audit/audit.ts';
 import { withProof, type Reporting } from '../audit/proof.ts';
@@ -204,7 +205,7 @@ export class HistoryController {
 
   #ask(question: Question, request: FastifyRequest): Promise<string> {
     if (!this.#audit) throw new Refusal('not-found', 'this process keeps no history (HISTORY)');
-    return this.#audit.ask(question, actorOf(contextOf(request).caller));
+    return this.#audit.ask(question, askerOf(request));
   }
 
   #operator(request: FastifyRequest): void {

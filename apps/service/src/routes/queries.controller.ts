@@ -2,6 +2,7 @@ import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/comm
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { contextOf } from '../access/request-context.ts';
+import { askerOf } from '../audit/asker.ts';
 import type { StateQueries } from '../audit/state-queries.ts';
 import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { STATE_QUERIES } from '../http/providers.ts';
@@ -149,7 +150,6 @@ export class QueriesController {
   }
 
   #answer(name: QueryName, path: Queries, query: Queries, request: FastifyRequest): Promise<string> {
-    const { caller, authorization } = contextOf(request);
-    return this.#queries.answer(name, { path, query, caller }, authorization);
+    return this.#queries.answer(name, { path, query, caller: contextOf(request).caller }, askerOf(request));
   }
 }
