@@ -46,8 +46,8 @@ beforeAll(async () => {
   await signed();
   expect((await ask('proof', 'get', older)).code).toBe(0);
   for (let n = 1; n <= 120; n++) await nva.http.delete(`/v1/tenant-systems/ts${n}`).expect(200);
-  head = await signed();
-  expect((await ask('proof', 'get', proof, '--tiles')).code).toBe(0);
+  head = await nva.head();
+  expect((await ask('proof', 'get', proof, '--tiles', '--covers', String(head))).code).toBe(0);
   expect((await ask('export', file)).code).toBe(0);
 });
 afterAll(async () => {

@@ -9,6 +9,7 @@ import {
   type KnownKeys,
   type VnDigest,
 } from '@nva/transparency';
+import { sleep } from '@nva/ports';
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -20,11 +21,24 @@ import type { Io } from '../io.ts';
 import { Progress } from '../output/progress.ts';
 import { CHECKPOINT, KEYS, TABLES, tableLine } from '../proof/given.ts';
 import { leafTiles, wholeOf } from '../proof/leaf-hashes.ts';
-import { Session } from '../session.ts';
+import { Session, wholeNumber } from '../session.ts';
 
 const TLOG = '/v1/tlog';
 const PRIVATE_FILE = 0o600;
 const PRIVATE_FOLDER = 0o700;
+/** How long a checkpoint that has an event is waited for. */
+const WAIT_MS = 60_000;
+const POLL_MS = 200;
+
+interface GetOptions {
+  readonly tiles?: true;
+  readonly covers?: number;
+}
+
+interface TablesAnswer {
+  readonly checkpoint: string;
+  readonly items: readonly VnDigest[];
+}
 
 interface KeysAnswer {
   readonly origin: string;
@@ -46,7 +60,10 @@ export function addProof(program: Command, io: Io): void {
     )
     .argument('<folder>', 'the folder to make; it may not be there yet')
     .option('--tiles', 'the hashes of the events too: with them a change is named to the event')
-    .action((folder: string, options: { readonly tiles?: true }, command: Command) => get(new Session(command, io), folder, options));
+    .option('--covers <position>', 'wait, for a minute at most, until the event at this position is signed', (text) =>
+      wholeNumber(text, 1, Number.MAX_SAFE_INTEGER),
+    )
+    .action((folder: string, options: GetOptions, command: Command) => get(new Session(command, io), folder, options));
   proof
     .command('key')
     .summary('make a key that signs checkpoints')
@@ -58,13 +75,13 @@ export function addProof(program: Command, io: Io): void {
     .action((file: string, { name }: { readonly name: string }, command: Command) => key(new Session(command, io), file, name));
 }
 
-async function get(session: Session, folder: string, { tiles }: { readonly tiles?: true }): Promise<void> {
+async function get(session: Session, folder: string, { tiles, covers = 0 }: GetOptions): Promise<void> {
   const path = resolve(folder);
   if (existsSync(path)) throw wrongUsage(`${folder} is there already`);
   const { client } = session;
-  const { checkpoint: note, items } = await client.get<{ checkpoint: string; items: readonly VnDigest[] }>(`${TLOG}/tables`);
+  const { note, items, checkpoint } = await signed(session, covers);
   const keys = await client.get<KeysAnswer>(`${TLOG}/keys`);
-  const { size, position, logId } = understood(session, () => parseCheckpoint(parseNote(note).text));
+  const { size, position, logId } = checkpoint;
   const known = understood(session, () => knownIn(keys));
   const unfinished = `${path}.part`;
   try {
@@ -91,6 +108,22 @@ async function get(session: Session, folder: string, { tiles }: { readonly tiles
     () =>
       `the checkpoint of ${size} events up to position ${position} of log ${logId} is in ${folder}, with keys and the digests of ${items.length} VNs\n`,
   );
+}
+
+/** The last checkpoint, once it has the event at a position. */
+async function signed(session: Session, covers: number) {
+  const { clock, signal } = session.io;
+  const endMs = clock.monotonicMs() + WAIT_MS;
+  for (;;) {
+    const { checkpoint: note, items } = await session.client.get<TablesAnswer>(`${TLOG}/tables`);
+    const checkpoint = understood(session, () => parseCheckpoint(parseNote(note).text));
+    if (checkpoint.position >= covers) return { note, items, checkpoint };
+    if (clock.monotonicMs() >= endMs)
+      throw new Failure(EXIT.unreachable, `the log is signed up to position ${checkpoint.position}, and not up to ${covers} yet`);
+    await sleep(clock, POLL_MS, { signal }).catch(() => {
+      throw interrupted();
+    });
+  }
 }
 
 async function saveTiles(session: Session, folder: string, size: number): Promise<void> {

@@ -9,8 +9,8 @@ const TEXT_ROUTE = '/v1/tlog/add-checkpoint';
 const TEXT_TYPE = 'text/x.tlog.add-checkpoint';
 
 /**
- * How bodies are read: JSON within the bounds of `readJson`; NDJSON is passed on as a stream; checkpoints are text. Everything else is refused. An
- * empty body counts as no body, whatever its content type: many clients send a content type with a DELETE that has no body.
+ * How bodies are read: JSON within the bounds of `readJson`; NDJSON is passed on as a stream; checkpoints are text. Everything else is
+ * refused. An empty body counts as no body, whatever its content type: many clients send a content type with a DELETE that has no body.
  */
 export function readBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
