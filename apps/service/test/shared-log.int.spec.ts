@@ -77,6 +77,8 @@ describe('services that share a log on EventStoreDB', () => {
     expect(past).toEqual({ items, at: { position, recordedAt: expect.any(String) } });
     expect((await admin.get(`/v1/vns/1/mappings?at=${Number(position) - 1}`).expect(200)).body.items).toEqual([]);
     expect((await admin.get('/v1/explain?vnid=1&ip=10.0.0.1').expect(200)).body).toMatchObject({ reason: 'distributed', partial: false });
+    await until(async () => (await admin.get('/v1/tlog/checkpoint')).text?.includes(`nva position ${position}\n`) ?? false);
+    expect((await admin.get(`/v1/tlog/inclusion?position=${position}`).expect(200)).body).toMatchObject({ position, index: 3 });
     expect((await admin.get('/v1/timeline?tsId=ts1').expect(200)).body.items).toMatchObject([{ position, type: 'TenantSystemAttached' }]);
     expect(items).toMatchObject([{ tsId: 'ts1', ip: '10.0.0.1' }]);
   });

@@ -1,5 +1,5 @@
 import { Controller, Get, Header, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiBody, ApiOperation, ApiParam, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOperation, ApiParam, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { Refusal } from '@nva/identifiers';
 import { actorOf } from '@nva/registrar';
 import { parseTilePath, TILE_WIDTH } from '@nva/transparency';
@@ -117,6 +117,11 @@ export class TlogController {
   })
   @ApiBody({
     schema: { type: 'string', description: '`old <size>`, the lines of the consistency proof, an empty line, and the checkpoint.' },
+  })
+  @ApiResponse({
+    status: 409,
+    description: 'Another checkpoint was cosigned last: its size, in decimal.',
+    content: { [SIZE_TYPE]: { schema: { type: 'string' } } },
   })
   @ApiProduces('text/plain')
   async addCheckpoint(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
