@@ -42,8 +42,8 @@ export class Witness {
 
   /**
    * Cosigns the checkpoint of a request, and gives the line of the signature. `compare` sees one that is well signed and continues the
-   * last. Rejects with Malformed, UnknownOrigin, SignatureRefused, SizeConflict (which names the size of the last checkpoint), ProofRefused, and
-   * with what `compare` throws.
+   * last. Rejects with Malformed, UnknownOrigin, SignatureRefused, SizeConflict (which names the size of the last checkpoint),
+   * ProofRefused, and with what `compare` throws.
    */
   cosign(body: string, compare?: Compare): Promise<string> {
     const next = this.#last.then(() => this.#cosign(body, compare));
