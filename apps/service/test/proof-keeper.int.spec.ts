@@ -275,6 +275,16 @@ describe('the keys', () => {
     expect(known.former.map(({ untilSize }) => untilSize)).toEqual([30, 60]);
     expect(openCheckpoint(old, origin, known).size).toBe(30);
     await third.stop();
+    const another = join(fixture.folder, 'keys', 'another.key');
+    generateKeyFile(another, 'nva.example/another');
+    const strange = fixture.keep(store, { keyFile: another });
+    await until(() => fixture.said('error').length > 0);
+    await expect(strange.text({ ask: 'keys' })).rejects.toMatchObject({
+      code: 'behind',
+      message: expect.stringContaining('a log keeps its name'),
+    });
+    await strange.stop();
+    fixture.lines.length = 0;
     writeFileSync(keyFile, former);
     const fourth = fixture.keep(store, { keyFile });
     await until(() => fixture.said('error').length > 0);

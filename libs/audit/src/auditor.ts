@@ -32,7 +32,7 @@ export interface AuditorOptions {
 }
 
 /** Where a fold stands. */
-export interface Standing {
+export interface Reached {
   readonly position: Position;
   tables(): { readonly vnid: number; readonly digest: string }[];
 }
@@ -71,7 +71,7 @@ export class Auditor {
    * Where the fold stands, and the digest of every VN's table there, by VNID: they are made when they are asked for, before the next turn.
    * Null while there is no history, or it has not come to the end of the log yet since it was opened.
    */
-  standing(): Standing | null {
+  reached(): Reached | null {
     const replica = this.#following?.replica;
     if (!replica?.caughtUp) return null;
     const { network, digests } = replica;

@@ -7,7 +7,7 @@ import { LOSS_FILE, UNFINISHED_LOSS_FILE } from './loss-file.ts';
 
 const PRIVATE_FOLDER = 0o700;
 /** Entries of DATA_DIR that the NVA makes. The log protects its own folder when it is opened. */
-const OURS = new Set(['log', 'snapshots', LOSS_FILE, UNFINISHED_LOSS_FILE]);
+const OURS = new Set(['log', 'snapshots', 'history', LOSS_FILE, UNFINISHED_LOSS_FILE]);
 const OTHERS_WRITE = 0o022;
 /** In a folder with this bit (such as `/tmp`), nobody can remove or rename files of another user. */
 const STICKY = 0o1000;

@@ -18,7 +18,7 @@ export interface ProofSettings {
 export interface ProofOptions extends Pick<TreeKeeperOptions, 'told' | 'limits'> {
   readonly settings: ProofSettings;
   readonly log: ReadableLog;
-  readonly auditor: Pick<Auditor, 'standing'>;
+  readonly auditor: Pick<Auditor, 'reached'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -29,7 +29,7 @@ export class Proof {
   readonly #answers: ProofAnswers;
 
   constructor({ settings, auditor, ...rest }: ProofOptions) {
-    this.#keeper = new TreeKeeper({ ...settings, ...rest, standing: () => auditor.standing() });
+    this.#keeper = new TreeKeeper({ ...settings, ...rest, reached: () => auditor.reached() });
     this.#answers = new ProofAnswers(this.#keeper, settings.witnesses, rest.clock);
   }
 

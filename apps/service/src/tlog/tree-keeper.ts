@@ -1,6 +1,6 @@
-import { existsSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Standing } from '@nva/audit';
+import type { Reached } from '@nva/audit';
 import { FileLock, FileLocked } from '@nva/event-log';
 import { sleep, StoreUnavailable, type Clock, type Logger, type Position, type ReadableLog } from '@nva/ports';
 import {
@@ -8,6 +8,7 @@ import {
   decodeLeaf,
   encodeLeaf,
   formatCheckpoint,
+  KeyRefused,
   Malformed,
   parseCheckpoint,
   parseNote,
@@ -50,8 +51,8 @@ export interface TreeKeeperOptions {
   /** Checkpoints are at least so far apart. */
   readonly everyMs: number;
   readonly witnesses: readonly WitnessConfig[];
-  /** The fold whose tables a checkpoint names; null while it is not at the end of the log. */
-  readonly standing: () => Standing | null;
+  /** Where the fold is whose tables a checkpoint names; null while it has not come to the end of the log. */
+  readonly reached: () => Reached | null;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called when the status is another. */
@@ -143,8 +144,8 @@ export class TreeKeeper {
 
   get status(): ProofStatus {
     const { size = 0, position = 0 } = this.#kept?.tree.checkpoint ?? this.#kept?.former ?? {};
-    const { forks } = { forks: this.#forks };
-    return { size, position, madeAtMs: this.#madeAtMs, isForked: this.#fork !== null, forks, witnesses: this.#rounds.status };
+    const [forks, witnesses] = [this.#forks, this.#rounds.status];
+    return { size, position, madeAtMs: this.#madeAtMs, isForked: this.#fork !== null, forks, witnesses };
   }
 
   /** Looks for new events at once. */
@@ -246,7 +247,9 @@ export class TreeKeeper {
     const { keyFile, witnesses, clock, log, logger } = this.#options;
     const keys = ProofKeys.load(this.#folder, keyFile, `nva/${log.logId}`);
     const options = { folder: this.#folder, origin: keys.origin, logId: log.logId };
-    this.#setAside(logger);
+    const signed = this.#setAside(logger);
+    if (signed !== null && signed.origin !== keys.origin)
+      throw new KeyRefused(`the key is of ${keys.origin}, and what was signed of this log is of ${signed.origin}: a log keeps its name`);
     const { tree, former } = this.#rebuilds ? TreeFile.rebuild(options) : { tree: TreeFile.open(options), former: null };
     const last = former === null ? tree.checkpoint : parseCheckpoint(parseNote(former).text);
     keys.adopt(last?.size ?? 0);
@@ -260,12 +263,12 @@ export class TreeKeeper {
     return { tree, keys, witness, position, former: former === null ? null : last, isCompared: tree.size === 0, tables: null };
   }
 
-  /** A checkpoint that cannot be read is kept for people, and does not count: the cosigners have what it said. */
-  #setAside(logger: Logger): void {
+  /** The last checkpoint. One that cannot be read is kept for people, and does not count: the cosigners have what it said. */
+  #setAside(logger: Logger): Checkpoint | null {
     const path = join(this.#folder, CHECKPOINT_FILE);
-    if (!existsSync(path)) return;
     try {
-      TreeFile.noteIn(this.#folder);
+      const note = TreeFile.noteIn(this.#folder);
+      return note === null ? null : parseCheckpoint(parseNote(note).text);
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
       logger.error('the last checkpoint of the proof cannot be read; it is set aside, and the tree is built anew', {
@@ -274,6 +277,7 @@ export class TreeKeeper {
       });
       renameSync(path, `${path}.damaged`);
       this.#rebuilds = true;
+      return null;
     }
   }
 
@@ -281,12 +285,12 @@ export class TreeKeeper {
     const { tree } = kept;
     if (!this.#reaches(kept)) return;
     if (!kept.isCompared) await this.#compare(kept);
-    const standing = this.#options.standing();
-    if (!standing) return;
-    const { position } = standing;
+    const reached = this.#options.reached();
+    if (!reached) return;
+    const { position } = reached;
     if (position === (tree.checkpoint?.position ?? 0) && !kept.former) {
-      if (tree.note !== null) kept.tables ??= { note: tree.note, items: standing.tables() };
-    } else await this.#sign(kept, position, standing.tables());
+      if (tree.note !== null) kept.tables ??= { note: tree.note, items: reached.tables() };
+    } else await this.#sign(kept, position, reached.tables());
     await this.#cosign(kept);
   }
 
@@ -294,17 +298,21 @@ export class TreeKeeper {
   #reaches({ tree, former }: Kept): boolean {
     const { clock, limits } = this.#options;
     const last = former ?? tree.checkpoint;
-    const standing = this.#options.standing();
-    if (!standing) return false;
-    if (last === null || standing.position >= last.position) {
+    const reached = this.#options.reached();
+    if (!reached) return false;
+    if (last === null || reached.position >= last.position) {
       this.#shortSinceMs = null;
-      this.#fork = null;
+      if (this.#fork !== null) {
+        this.#fork = null;
+        this.#options.logger.info('the log continues what was signed of it again', { position: reached.position });
+        this.#tell();
+      }
       return true;
     }
     this.#shortSinceMs ??= clock.monotonicMs();
     if (this.#fork === null && clock.monotonicMs() - this.#shortSinceMs >= (limits?.shortMs ?? SHORT_LIMIT_MS)) {
-      const message = `the log ends at position ${standing.position}, and a tree up to position ${last.position} was signed`;
-      this.#forkedAt({ message, index: last.size, position: standing.position });
+      const message = `the log ends at position ${reached.position}, and a tree up to position ${last.position} was signed`;
+      this.#forkedAt({ message, index: last.size, position: reached.position });
     }
     return false;
   }

@@ -122,8 +122,10 @@ export class WitnessRounds {
       witness.failures++;
       witness.notBeforeMs = clock.monotonicMs() + Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** witness.failuresInARow++);
       const why = (error as Error).message;
-      if (witness.trouble !== why) {
-        witness.trouble = why;
+      // What follows the colon may be another each time.
+      const trouble = why.split(':')[0]!;
+      if (witness.trouble !== trouble) {
+        witness.trouble = trouble;
         if (error instanceof WitnessForked) {
           forked();
           logger.error('a witness refuses to cosign: it has another log under this key. The log was changed, or the key is used twice', {
