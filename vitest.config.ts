@@ -24,6 +24,7 @@ function project(name: string, groupOrder: number, include: string[], exclude: s
       exclude: ['**/node_modules/**', '**/dist/**', '.cache/**', ...exclude],
       sequence: { groupOrder },
       globalSetup: ['test/kafka/global-setup.ts'],
+      setupFiles: ['test/project/properties.ts'],
       execArgv: ['--conditions=source'],
       // Vitest takes CommonJS below a folder named «es» for ES modules and evaluates it a second time, wherever the checkout lies.
       server: { deps: { external: [/\/node_modules\//] } },
