@@ -1,4 +1,6 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -88,6 +90,35 @@ describe('nvactl proof', () => {
     expect([again.code, again.err]).toEqual([2, expect.stringContaining('is there already')]);
     const gone = await offline('proof', 'get', at('never'));
     expect([gone.code, existsSync(at('never'))]).toEqual([3, false]);
+  });
+
+  it('get keeps nothing of a server that says what cannot be', async () => {
+    const real = await Promise.all(['tables', 'keys'].map(async (name) => (await nva.http.get(`/v1/tlog/${name}`)).body));
+    const [tables, keys] = real as [{ items: object[] }, object];
+    for (const [first, second] of [
+      [{}, keys],
+      [{ ...tables, items: 'none' }, keys],
+      [{ ...tables, items: tables.items.slice(1) }, keys],
+      [{ ...tables, checkpoint: 'x' }, keys],
+      [tables, {}],
+      [tables, { ...keys, current: [String(generateSigner('nva.example').verifier)] }],
+      [tables, keys],
+    ]) {
+      const server = createServer((request, response) => {
+        const path = request.url!;
+        if (path.endsWith('/tables')) response.end(JSON.stringify(first));
+        else if (path.endsWith('/keys')) response.end(JSON.stringify(second));
+        else response.end(Buffer.alloc(100_000));
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const { code, io } = await runHere(['proof', 'get', at('hostile'), '--tiles'], {
+        env: { NVACTL_SERVER: `http://127.0.0.1:${port}` },
+      });
+      server.close();
+      expect([code, io.err()], JSON.stringify([first, second])).toEqual([3, expect.stringContaining('does not answer as an NVA')]);
+      expect([existsSync(at('hostile')), existsSync(at('hostile.part'))]).toEqual([false, false]);
+    }
   });
 
   it('key makes a private key, and overwrites none', async () => {

@@ -2,10 +2,14 @@ import {
   formatKnownKeys,
   generateKeyFile,
   KeyRefused,
+  openCheckpoint,
   parseCheckpoint,
   parseNote,
   parseVerifier,
+  sameHash,
+  tablesRoot,
   tilePath,
+  type Checkpoint,
   type KnownKeys,
   type VnDigest,
 } from '@nva/transparency';
@@ -83,6 +87,7 @@ async function get(session: Session, folder: string, { tiles, covers = 0 }: GetO
   const keys = await client.get<KeysAnswer>(`${TLOG}/keys`);
   const { size, position, logId } = checkpoint;
   const known = understood(session, () => knownIn(keys));
+  understood(session, () => openCheckpoint(note, keys.origin, known));
   const unfinished = `${path}.part`;
   try {
     await rm(unfinished, { recursive: true, force: true });
@@ -116,7 +121,7 @@ async function signed(session: Session, covers: number) {
   const endMs = clock.monotonicMs() + WAIT_MS;
   for (;;) {
     const { checkpoint: note, items } = await session.client.get<TablesAnswer>(`${TLOG}/tables`);
-    const checkpoint = understood(session, () => parseCheckpoint(parseNote(note).text));
+    const checkpoint = understood(session, () => checkpointOver(note, items));
     if (checkpoint.position >= covers) return { note, items, checkpoint };
     if (clock.monotonicMs() >= endMs)
       throw new Failure(EXIT.unreachable, `the log is signed up to position ${checkpoint.position}, and not up to ${covers} yet`);
@@ -124,6 +129,13 @@ async function signed(session: Session, covers: number) {
       throw interrupted();
     });
   }
+}
+
+/** Throws where the tables are not those that the checkpoint names. */
+function checkpointOver(note: string, items: readonly VnDigest[]): Checkpoint {
+  const checkpoint = parseCheckpoint(parseNote(note).text);
+  if (!sameHash(tablesRoot(items), checkpoint.tables)) throw new Error('the tables are not those of the checkpoint');
+  return checkpoint;
 }
 
 async function saveTiles(session: Session, folder: string, size: number): Promise<void> {

@@ -18,10 +18,15 @@ export function tilesOf(session: Session, place: string): Tiles {
   return (path) => wholeOf(client, `${pathname.replace(/\/$/, '')}/${path}`);
 }
 
+/** A tile of hashes, whole. */
 export async function wholeOf(client: NvaClient, path: string): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of client.bytes(path)) pieces.push(piece);
-  return Buffer.concat(pieces);
+  let bytes = Buffer.alloc(0);
+  for await (const piece of client.bytes(path)) {
+    bytes = Buffer.concat([bytes, piece]);
+    if (bytes.length > TILE_WIDTH * HASH_BYTES)
+      throw new Failure(EXIT.unreachable, `${client.server} does not answer as an NVA: ${path} is longer than a tile`);
+  }
+  return bytes;
 }
 
 async function inFolder(folder: string, path: string): Promise<Buffer> {
