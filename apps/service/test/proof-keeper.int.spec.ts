@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEventCodec } from '@nva/codec';
 import type { SqliteEventStore } from '@nva/event-log';
+import { StoreUnavailable } from '@nva/ports';
 import { GappedEventStore } from '@nva/event-log/testing';
 import {
   generateKeyFile,
@@ -164,6 +165,28 @@ describe('the tree of a log', () => {
     expect(await second.checkpointAt(20)).toMatchObject({ size: 20, logId: other, origin: `nva/${other}` });
     expect(readFileSync(join(fixture.treeOf(), 'checkpoint'), 'utf8')).toBe(note);
     expect(fixture.said('error')).toEqual([]);
+  });
+
+  it('waits for a log that cannot be read for a while, and goes on where it was', async () => {
+    const store = await log(EVENTS.slice(0, HALF));
+    let failures = 3;
+    const flaky = new Proxy(store, {
+      get(target, name) {
+        if (name === 'readAll' && failures > 0)
+          return async function* (options: Parameters<typeof store.readAll>[0]) {
+            // Some of the events, and then none.
+            if (options?.withBytes) yield* target.readAll({ ...options, limit: 7 });
+            if (options?.withBytes && failures-- > 0) throw new StoreUnavailable('no leader');
+          };
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const kept = fixture.keep(flaky);
+    expect(await kept.checkpointAt(HALF)).toMatchObject({ size: HALF });
+    expect(fixture.said('warn')).toEqual([expect.stringContaining('cannot be read for the proof now')]);
+    expect(fixture.said('error')).toEqual([]);
+    TreeFile.open({ folder: fixture.treeOf(), origin: `nva/${LOG_ID}`, logId: LOG_ID }).check();
   });
 
   it('is one process’s; another says so, and takes it over when it is free', async () => {

@@ -107,6 +107,7 @@ export class TreeKeeper {
   #damage: TreeDamaged | null = null;
   #rebuilds = false;
   #shortSinceMs: number | null = null;
+  #isLogAway = false;
   #forks = 0;
   #madeAtMs: number | null = null;
   #wake: () => void = () => undefined;
@@ -234,7 +235,7 @@ export class TreeKeeper {
           this.#damage = null;
           throw error;
         }
-        await this.#step(kept);
+        await this.#stepOrWait(kept);
         await this.#pause();
       }
     } finally {
@@ -278,6 +279,18 @@ export class TreeKeeper {
       renameSync(path, `${path}.damaged`);
       this.#rebuilds = true;
       return null;
+    }
+  }
+
+  /** A log that cannot be read now, as while an event store elects its leader, is read again: what was appended stays. */
+  async #stepOrWait(kept: Kept): Promise<void> {
+    try {
+      await this.#step(kept);
+      this.#isLogAway = false;
+    } catch (cause) {
+      if (!(cause instanceof StoreUnavailable)) throw cause;
+      if (!this.#isLogAway) this.#options.logger.warn('the log cannot be read for the proof now; it is tried again', { err: cause });
+      this.#isLogAway = true;
     }
   }
 
