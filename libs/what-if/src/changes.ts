@@ -1,5 +1,5 @@
 import type { TableValue } from '@nva/fold';
-import { tsNameOf } from '@nva/identifiers';
+import { STREAM_PREFIX, tsNameOf } from '@nva/identifiers';
 import { feedKey, type FeedName } from '@nva/ports';
 import type { RehearsedEvent } from '@nva/registrar';
 
@@ -18,11 +18,14 @@ export interface ChangedFeed {
   readonly keys: Map<string, LastChange>;
 }
 
-/** Collects what events change: the last change of each key of each feed, and the tenant systems that events are about. */
+/** Collects what events change: the last change of each key of each feed, and what the events are about. */
 export class Changes {
   readonly feeds = new Map<string, ChangedFeed>();
   /** Names of the tenant systems in whose streams there are events. */
   readonly tsNames = new Set<string>();
+  /** NVEs and VNs in whose streams there are events: they may be new. */
+  readonly nveIds = new Set<string>();
+  readonly vnids = new Set<number>();
   readonly #shards: number;
   readonly #stopped = new Set<number>();
 
@@ -42,6 +45,8 @@ export class Changes {
   take({ stream, changes }: RehearsedEvent, step: number): void {
     const tsName = tsNameOf(stream);
     if (tsName !== undefined) this.tsNames.add(tsName);
+    else if (stream.startsWith(STREAM_PREFIX.nve)) this.nveIds.add(stream.slice(STREAM_PREFIX.nve.length));
+    else if (stream.startsWith(STREAM_PREFIX.vn)) this.vnids.add(Number(stream.slice(STREAM_PREFIX.vn.length)));
     for (const { feed, key, value } of changes) {
       const name = feedKey(feed);
       let changed = this.feeds.get(name);

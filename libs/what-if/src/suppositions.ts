@@ -101,8 +101,10 @@ export class Suppositions {
       case 'nve-fails':
         return { note: this.#fail(this.#nve(scenario.nveId), take) };
       case 'site-fails': {
-        const nves = [...this.#base.nves.values()].filter(({ nveId }) => this.#network.nves.get(nveId)?.state?.siteId === scenario.siteId);
-        const there = nves.map(({ nveId }) => this.#network.nves.get(nveId)!).filter(({ known }) => known);
+        // Earlier steps may have connected more of them.
+        const there = [...new Set([...this.#base.nves.keys(), ...this.#changes.nveIds])]
+          .map((nveId) => this.#network.nves.get(nveId))
+          .filter((nve) => nve?.known && nve.state!.siteId === scenario.siteId) as readonly FoldedNve[];
         if (there.length === 0)
           throw new Refusal('nve-unknown', `no NVE of site ${scenario.siteId} has connected`, {
             field: 'siteId',
@@ -119,19 +121,23 @@ export class Suppositions {
       case 'vn-deleted': {
         const { vnid } = scenario;
         const swept = yield* this.#sweep({ sweep: { type: 'emptyVn', vnid: vnid as Vnid } }, take, Number.POSITIVE_INFINITY);
+        if (this.metBound === 'events') return { note: 'it is not told to its end, for a bound was met', swept };
         const { outcome, events } = this.#give({ type: 'deleteVn', vnid: vnid as Vnid });
         take(...events);
         if ('refusal' in outcome) throw outcome.refusal;
-        return { note: `${swept.done} tenant systems would have to leave it first`, swept };
+        const systems = swept.done === 1 ? 'tenant system' : 'tenant systems';
+        return { note: `${swept.done} ${systems} would have to leave it first`, swept };
       }
       case 'distributor-stops': {
         this.#changes.stop(scenario.shards);
-        let vns = 0;
-        for (const vn of this.#base.vns.values()) {
-          if (vn.alive && !this.#changes.isTold(vn.state.vnid)) vns++;
-          if (vns % PER_PIECE === 0) yield;
+        let [vns, looked] = [0, 0];
+        for (const vnid of new Set([...this.#base.vns.keys(), ...this.#changes.vnids])) {
+          if (!this.#changes.isTold(vnid) && this.#network.vns.get(vnid)?.alive) vns++;
+          if (++looked % PER_PIECE === 0) yield;
         }
-        return { note: `nothing of ${vns} VNs would be published; their NVEs go on with the tables that they have (X6)` };
+        return {
+          note: `nothing of ${vns} ${vns === 1 ? 'VN' : 'VNs'} would be published; their NVEs go on with the tables that they have (X6)`,
+        };
       }
     }
   }

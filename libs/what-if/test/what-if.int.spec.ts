@@ -361,6 +361,37 @@ describe('a scenario', () => {
     expect(other.feeds).toMatchObject([{ told: true }]);
   });
 
+  it('of a site, of a distributor, counts what earlier steps have made, and not what they have ended', () => {
+    const fails = { name: 'site-fails', scenario: { type: 'site-fails', siteId: 's' } } as const;
+    const stops = { name: 'distributor-stops', scenario: { type: 'distributor-stops', shards: [1, 2, 3] } } as const;
+    const found = run(networkOf(...ATTACHED), [
+      stepOf(command('connectNve', { nveId: 'nve8', siteId: 's', addresses: [underlayOf('nve8')] })),
+      stepOf(command('connectNve', { nveId: 'nve2', siteId: 'elsewhere', addresses: [underlayOf('nve2')], incarnation: 1 })),
+      stepOf(command('putVn', { vnid: 3 })),
+      { name: 'vn-deleted', scenario: { type: 'vn-deleted', vnid: 1 } },
+      fails,
+      stops,
+    ]);
+    expect(found.steps.flatMap(({ outcome }) => (outcome && 'refusal' in outcome ? [outcome.refusal.message] : []))).toEqual([]);
+    expect(found.steps[4]!.events.map(({ stream }) => stream)).toEqual(['nve-nve1', 'nve-nve8']);
+    expect(found.steps[5]!.note).toContain('nothing of 1 VN would');
+  });
+
+  it('of a VN that has more in it than may be supposed is not called refused', () => {
+    const found = run(networkOf(...ATTACHED), [{ name: 'vn-deleted', scenario: { type: 'vn-deleted', vnid: 1 } }], { maxEvents: 2 });
+    expect(found.steps[0]).toMatchObject({ outcome: null, swept: { done: 2, remaining: 1 }, note: expect.stringContaining('bound') });
+    expect(found.bounds).toEqual(new Set(['events']));
+  });
+
+  it('of a VN that is made again after it has a table of the new one only', () => {
+    const found = run(networkOf(...ATTACHED), [
+      { name: 'vn-deleted', scenario: { type: 'vn-deleted', vnid: 1 } },
+      stepOf(command('putVn', { vnid: 1, tenantId: 'red', name: 'again' })),
+    ]);
+    expect(found.steps.map(({ outcome }) => (outcome && 'refusal' in outcome ? outcome.refusal.message : null))).toEqual([null, null]);
+    expect(found.feeds.find(({ feed }) => feedKey(feed) === 'vn/1')).toMatchObject({ added: 0, changed: 1 });
+  });
+
   it.each([
     ['nve-fails', { type: 'nve-fails', nveId: 'nowhere' }, 'nve-unknown'],
     ['site-fails', { type: 'site-fails', siteId: 'nowhere' }, 'nve-unknown'],
