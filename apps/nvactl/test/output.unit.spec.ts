@@ -10,9 +10,31 @@ import { fakeIo } from './cli.ts';
 
 // What a terminal obeys: C0 but for tab and line feed, DEL and C1.
 const OBEYED = /(?![\t\n])\p{Cc}/u;
+// What nobody sees: format characters, fillers, tags.
+const UNSEEN = /(?!\ufe0f)[\p{Cf}\p{Default_Ignorable_Code_Point}]/u;
 const anyText = fc.oneof(
   fc.string({ unit: 'binary' }),
-  fc.string({ unit: fc.constantFrom('a', '\x1b', '\x9b', '\r', '\n', '\u202e', '\u2028', '"', '\\', ':', ' ', '\ud800', '\x7f') }),
+  fc.string({
+    unit: fc.constantFrom(
+      'a',
+      '\x1b',
+      '\x9b',
+      '\r',
+      '\n',
+      '\u202e',
+      '\u2028',
+      '"',
+      '\\',
+      ':',
+      ' ',
+      '\ud800',
+      '\x7f',
+      '\u00ad',
+      '\u{e0041}',
+      '1',
+      '2',
+    ),
+  }),
 );
 const plain = new Paint({ isTTY: false }, {});
 
@@ -34,6 +56,7 @@ describe('text of a server', () => {
           table([item], columns, plain),
         ])
           expect(printed).not.toMatch(OBEYED);
+        for (const printed of [visible(name), jsonLine(item), table([item], columns, plain)]) expect(printed).not.toMatch(UNSEEN);
         expect(table([item], columns, plain).split('\n')).toHaveLength(3);
         expect(jsonLine(item).split('\n')).toHaveLength(2);
       }),
@@ -55,7 +78,16 @@ describe('text of a server', () => {
 
   it('is written out so that it can be told from what it looks like', () => {
     expect(visible('a\x1b[2Jb\u202ec\u0085')).toBe('a\\x1b[2Jb\\u202ec\\x85');
-    expect(visible('网络 «web» é')).toBe('网络 «web» é');
+    expect(visible('网络 «web» é ❤\ufe0f')).toBe('网络 «web» é ❤\ufe0f');
+    expect(visible('ro\u00adot\u{e0041}\ufff9')).toBe('ro\\xadot\\u{e0041}\\ufff9');
+    expect(jsonLine('\u{e0041}')).toBe('"\\udb40\\udc41"\n');
+    expect(yaml(['\u{e0041}'])).toBe('- "\\U000e0041"\n');
+  });
+
+  it('is text for whoever reads YAML by its version 1.1, too', () => {
+    const value = { mac: '12:00:00:10:00:01', name: 'yes', other: 'no', octal: '0777', date: '2026-01-01', plain: 'nve-1' };
+    expect(parse(yaml(value), { version: '1.1' })).toEqual(value);
+    expect(yaml(value)).toContain('plain: nve-1\n');
   });
 });
 

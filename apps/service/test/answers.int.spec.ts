@@ -175,6 +175,9 @@ describe('the OpenAPI document gives a schema to the answer of', () => {
         content: { [type]: { schema: expect.any(Object) } },
       });
     }
+    // Lists are answered in lines too.
+    for (const path of ['/v1/vns/{vnid}/mappings', '/v1/nves/{nveId}/table', '/v1/tenant-systems', '/v1/diff', '/v1/timeline'])
+      expect(Object.keys(responseOf(path, '200').content!), path).toEqual(['application/json', 'application/x-ndjson', 'text/csv']);
     for (const path of ['/v1/vns/{vnid}/feed', '/v1/nves/{nveId}/feed'])
       expect(responseOf(path, '409').headers, path).toHaveProperty(['X-Correlation-Id']);
     const refused = await nva.http.get('/v1/vns/77').expect(404);

@@ -3,6 +3,7 @@ export { commandSchemas, eventSchemas, recordSchemas } from './generated/schemas
 export * from './avro-json.ts';
 export * from './codec-error.ts';
 export * from './command-lines.ts';
+export * from './csv.ts';
 export * from './command-signature.ts';
 export * from './codecs.ts';
 export * from './digest.ts';

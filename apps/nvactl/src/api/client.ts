@@ -32,7 +32,16 @@ const MAX_TRIES = 4;
 const MAX_WAIT_S = 5;
 /** The most items that the NVA gives at once. */
 export const PAGE = 1_000;
+/** The most pages of one list: empty ones count, for a list may have many of them. */
+const MAX_PAGES = 1_000_000;
 const LATER = new Set([429, 503]);
+
+/** A page of a list; without a `next` it is the last one. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next?: string;
+  readonly at?: { readonly position: string };
+}
 
 /** The NVA refused a call. `problem` is what it said, as far as it is an RFC 9457 problem. */
 export class Refused extends Failure {
@@ -87,25 +96,33 @@ export class NvaClient {
     }
   }
 
-  /** Every page of a list, one after the other; each item once. It goes on until the last page, or until the caller stops. */
+  /** Every item of a list, page by page; each once. It goes on until the last page, or until the caller stops. */
   async *items<T>(path: string, query: Query = {}): AsyncGenerator<T, void> {
-    let after: string | undefined;
-    do {
-      const page: { readonly items?: readonly T[]; readonly next?: string; readonly at?: { readonly position: string } } = await this.get(
-        path,
-        {
-          limit: PAGE,
-          ...query,
-          ...(after === undefined ? {} : { after }),
-        },
-      );
-      if (!Array.isArray(page.items)) throw notAnNva(this.server, 'a list without items');
-      yield* page.items;
-      if (page.next !== undefined && page.next === after) throw notAnNva(this.server, 'a page that leads to itself');
-      after = page.next;
-      // A list of the past pages on at the position that the first page was of.
-      if (page.at && query['at'] !== undefined) query = { ...query, at: page.at.position };
-    } while (after !== undefined);
+    const pages = this.pages<Page<T>>((after, before) =>
+      this.get(path, {
+        limit: PAGE,
+        ...query,
+        // A list of the past pages on at the position that the first page was of.
+        ...(before?.at && query['at'] !== undefined && { at: before.at.position }),
+        ...(after !== undefined && { after }),
+      }),
+    );
+    for await (const { items } of pages) yield* items;
+  }
+
+  /** The pages of a list. `ask` gets one of them: `next` is what the page before it said. */
+  async *pages<P extends Page<unknown>>(ask: (next: string | undefined, before: P | undefined) => Promise<P>): AsyncGenerator<P, void> {
+    let page: P | undefined;
+    for (let count = 0; count < MAX_PAGES; count++) {
+      const next: string | undefined = page?.next;
+      page = await ask(next, page);
+      if (!Array.isArray(page.items) || page.items.some((item) => typeof item !== 'object' || item === null))
+        throw notAnNva(this.server, 'a list without items');
+      yield page;
+      if (page.next === undefined) return;
+      if (typeof page.next !== 'string' || page.next === next) throw notAnNva(this.server, 'a page that leads to itself');
+    }
+    throw notAnNva(this.server, `a list of more than ${MAX_PAGES} pages`);
   }
 
   async call<T>(method: string, path: string, options: CallOptions = {}): Promise<{ readonly status: number; readonly body: T }> {

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { parseAllDocuments } from 'yaml';
+import { LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { Failure, wrongUsage } from '../exit-codes.ts';
 import { MAX_INPUT_BYTES, readStdin, type Io } from '../io.ts';
 
@@ -15,17 +15,27 @@ export async function readText(file: string, io: Io): Promise<string> {
   }
 }
 
+/** A document of a file, and on which line of it something stands. */
+export interface ReadDocument {
+  readonly value: unknown;
+  /** The line of what a path leads to, or of what is nearest to it. */
+  readonly lineOf: (path: readonly (string | number)[]) => number;
+}
+
 /** The documents of a YAML file, or the lines of an NDJSON file; empty ones are left out. Throws a Failure. */
-export function readDocuments(text: string, file: string): readonly unknown[] {
+export function readDocuments(text: string, file: string): readonly ReadDocument[] {
   const asLines = linesOfJson(text);
   if (asLines) return asLines;
-  const documents = parseAllDocuments(text);
+  const lineCounter = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter });
   return (Array.isArray(documents) ? documents : []).flatMap((document) => {
     const [error] = document.errors;
-    if (error) throw wrongUsage(`${file} is not YAML: ${error.message}`, error);
+    if (error) throw wrongUsage(`${file} is not YAML: ${error.message.split('\n')[0]!.replace(/:$/, '')}`, error);
     try {
       const value: unknown = document.toJS();
-      return value === null || value === undefined ? [] : [value];
+      return value === null || value === undefined
+        ? []
+        : [{ value, lineOf: (path: readonly (string | number)[]) => lineCounter.linePos(offsetOf(document, path)).line }];
     } catch (cause) {
       // Aliases that stand for more than they may.
       throw wrongUsage(`${file}: ${(cause as Error).message}`, cause);
@@ -33,17 +43,26 @@ export function readDocuments(text: string, file: string): readonly unknown[] {
   });
 }
 
+/** Where a part of a document begins; where there is none, the nearest that holds it. */
+function offsetOf(document: Document.Parsed, path: readonly (string | number)[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true) as { readonly range?: readonly number[] } | undefined;
+    if (node?.range) return node.range[0]!;
+  }
+  return document.range[0];
+}
+
 /** null if any line is not an object of JSON by itself. */
-function linesOfJson(text: string): readonly unknown[] | null {
-  const values: unknown[] = [];
-  for (const line of text.split('\n')) {
+function linesOfJson(text: string): readonly ReadDocument[] | null {
+  const documents: ReadDocument[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
     if (!line.trimStart().startsWith('{')) return null;
     try {
-      values.push(JSON.parse(line));
+      documents.push({ value: JSON.parse(line), lineOf: () => i + 1 });
     } catch {
       return null;
     }
   }
-  return values;
+  return documents;
 }

@@ -3,7 +3,7 @@ import type { BindingLine } from '@nva/domain';
 import { Refusal } from '@nva/identifiers';
 import type { Policies } from '../api/answers.ts';
 import { wrongUsage } from '../exit-codes.ts';
-import { readDocuments } from './input.ts';
+import { readDocuments, type ReadDocument } from './input.ts';
 
 export interface DesiredVn {
   readonly vnid: number;
@@ -55,23 +55,32 @@ type Raw = Readonly<Record<string, unknown>>;
 export const MAX_OBJECTS = 1_000_000;
 const LISTS = ['vns', 'nves', 'tenantSystems'] as const;
 
+/** An item of a list, and where it stands. */
+interface RawItem {
+  readonly item: unknown;
+  readonly file: string;
+  readonly list: string;
+  readonly index: number;
+  readonly document: ReadDocument;
+}
+
 /**
  * Reads files of YAML or JSON into one manifest, by the NVA's own rules for each field, so that addresses are in the form in which
- * the NVA answers them. Throws a Failure that names the file and the field.
+ * the NVA answers them. Throws a Failure that names the file, the line and the field.
  */
 export function readManifest(files: readonly { readonly name: string; readonly text: string }[]): Manifest {
-  const raw: Record<(typeof LISTS)[number], { readonly where: string; readonly item: unknown }[] | null> = {
-    vns: null,
-    nves: null,
-    tenantSystems: null,
-  };
+  const raw: Record<(typeof LISTS)[number], RawItem[] | null> = { vns: null, nves: null, tenantSystems: null };
   for (const { name, text } of files) {
-    for (const document of readDocuments(text, name)) {
-      if (!isObject(document)) throw wrongUsage(`${name}: a document is a map with ${LISTS.join(', ')}`);
-      for (const [list, items] of Object.entries(document)) {
-        if (!isList(list)) throw wrongUsage(`${name}: there is no ${JSON.stringify(list)}; a document has ${LISTS.join(', ')}`);
-        if (items !== null && !Array.isArray(items)) throw wrongUsage(`${name}: ${list} is a list`);
-        raw[list] = [...(raw[list] ?? []), ...((items ?? []) as unknown[]).map((item, i) => ({ where: `${name}: ${list}[${i}]`, item }))];
+    const file = name === '-' ? 'standard input' : name;
+    for (const document of readDocuments(text, file)) {
+      const { value } = document;
+      const at = (...path: string[]): string => `${file}, line ${document.lineOf(path)}`;
+      if (!isObject(value)) throw wrongUsage(`${at()}: a document is a map with ${LISTS.join(', ')}`);
+      for (const [list, items] of Object.entries(value)) {
+        if (!isList(list)) throw wrongUsage(`${at(list)}: there is no ${JSON.stringify(list)}; a document has ${LISTS.join(', ')}`);
+        if (items !== null && !Array.isArray(items)) throw wrongUsage(`${at(list)}: ${list} is a list`);
+        const found = (raw[list] ??= []);
+        for (const [index, item] of ((items ?? []) as unknown[]).entries()) found.push({ item, file, list, index, document });
       }
     }
   }
@@ -85,34 +94,37 @@ export function readManifest(files: readonly { readonly name: string; readonly t
   };
 }
 
+/** «network.yaml, line 7: vns[1].service». `field` is in words of the API: `bindings[0].ip`. */
+function placeOf({ file, list, index, document }: RawItem, field = ''): string {
+  const path = [...field.matchAll(/[^.[\]]+/g)].map(([name]) => (/^\d+$/.test(name) ? Number(name) : name));
+  return `${file}, line ${document.lineOf([list, index, ...path])}: ${list}[${index}]${field === '' ? '' : `.${field}`}`;
+}
+
 const isList = (name: string): name is (typeof LISTS)[number] => (LISTS as readonly string[]).includes(name);
 
 /** Reads each item; two of one name contradict each other. */
-function each<T>(
-  items: readonly { readonly where: string; readonly item: unknown }[] | null,
-  read: (item: Raw) => T,
-  nameOf: (item: T) => string,
-): readonly T[] | null {
+function each<T>(items: readonly RawItem[] | null, read: (item: Raw) => T, nameOf: (item: T) => string): readonly T[] | null {
   if (!items) return null;
-  const seen = new Set<string>();
-  return items.map(({ where, item }) => {
-    if (!isObject(item)) throw wrongUsage(`${where} is a map`);
-    const value = readItem(where, item, read);
+  const seen = new Map<string, RawItem>();
+  return items.map((raw) => {
+    const { item } = raw;
+    if (!isObject(item)) throw wrongUsage(`${placeOf(raw)} is a map`);
+    const value = readItem(raw, item, read);
     const name = nameOf(value);
-    if (seen.has(name)) throw wrongUsage(`${where}: ${name} is there twice`);
-    seen.add(name);
+    const first = seen.get(name);
+    if (first) throw wrongUsage(`${placeOf(raw)}: ${name} is there twice; first in ${placeOf(first)}`);
+    seen.set(name, raw);
     return value;
   });
 }
 
-function readItem<T>(where: string, item: Raw, read: (item: Raw) => T): T {
+function readItem<T>(raw: RawItem, item: Raw, read: (item: Raw) => T): T {
   try {
     return read(item);
   } catch (cause) {
     if (!(cause instanceof Refusal)) throw cause;
     const { field, received } = cause.detail;
-    const at = field ? `.${field}` : '';
-    throw wrongUsage(`${where}${at}: ${cause.message}${received === undefined ? '' : `, not ${JSON.stringify(received)}`}`, cause);
+    throw wrongUsage(`${placeOf(raw, field)}: ${cause.message}${received === undefined ? '' : `, not ${JSON.stringify(received)}`}`, cause);
   }
 }
 

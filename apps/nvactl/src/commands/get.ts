@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import type { LoggedEvent, Mapping, Member, Nve, OracleGroup, TenantSystem, Vn } from '../api/answers.ts';
-import { PAGE, part, type NvaClient, type Query } from '../api/client.ts';
-import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
+import { PAGE, part, type NvaClient, type Page, type Query } from '../api/client.ts';
+import { wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import * as columns from '../output/columns.ts';
 import { table, type Column } from '../output/table.ts';
@@ -192,17 +192,12 @@ async function events(client: NvaClient, { entity = [], type = [] }: GetOptions,
   ];
   const path = `/v1/events${many.length === 0 ? '' : `?${many.join('&')}`}`;
   const items: unknown[] = [];
-  let before: string | undefined;
-  while (items.length < limit) {
-    const page = await client.get<{ readonly items: readonly unknown[]; readonly next?: string }>(path, {
-      ...query,
-      limit: Math.min(PAGE, limit - items.length),
-      before,
-    });
+  const pages = client.pages((before) =>
+    client.get<Page<unknown>>(path, { ...query, limit: Math.min(PAGE, limit - items.length), before }),
+  );
+  for await (const page of pages) {
     items.push(...page.items);
-    if (page.next === undefined) break;
-    if (page.next === before) throw new Failure(EXIT.unreachable, 'the NVA gave a page that leads to itself');
-    before = page.next;
+    if (items.length >= limit) break;
   }
   return items;
 }

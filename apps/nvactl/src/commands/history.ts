@@ -243,7 +243,9 @@ export function recordText(key: string, value: FeedValue): string {
     return `${addresses.join(',')} ${reachable ? 'reachable' : 'unreachable'}`;
   }
   if (key === 'context') return `${String(value['name'])}, ${String(value['service'])} over ${String(value['encapsulation'])}`;
-  if (key.startsWith('vn/')) return `member since ${String(value['since'])}, topic ${String(value['topic'])}`;
+  // What is only supposed has neither.
+  if (key.startsWith('vn/'))
+    return value['since'] === undefined ? 'member' : `member since ${String(value['since'])}, topic ${String(value['topic'])}`;
   return JSON.stringify(value);
 }
 

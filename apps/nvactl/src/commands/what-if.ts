@@ -140,7 +140,7 @@ async function whatIf(session: Session, { file, at, steps }: Options): Promise<v
 
 /** Steps of a file: a list, `{steps: […]}`, or a step each in documents of YAML or lines of NDJSON. */
 export function stepsOf(text: string, file: string): readonly unknown[] {
-  return readDocuments(text, file).flatMap((document): readonly unknown[] => {
+  return readDocuments(text, file).flatMap(({ value: document }): readonly unknown[] => {
     if (Array.isArray(document)) return document as unknown[];
     if (typeof document !== 'object' || document === null) throw wrongUsage(`${file}: a step is a map with «command» or «scenario»`);
     const { steps } = document as { readonly steps?: unknown };

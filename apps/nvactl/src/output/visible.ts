@@ -1,21 +1,36 @@
 /**
- * What a terminal would obey or a reader would not see: C0, DEL and C1, line and paragraph separators, marks that turn the
- * direction of text, and lone surrogates. A server's text may hold any of them.
+ * What a terminal would obey or a reader would not see: C0, DEL and C1, line and paragraph separators, marks that turn the direction
+ * of text, characters that have no shape (soft hyphens, fillers, tags), and lone surrogates. A server's text may hold any of them. The
+ * mark that makes an emoji of the character before it stays.
  */
-const UNSAFE = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\p{Surrogate}]/gu;
+const UNSAFE = /(?!\ufe0f)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}\p{Default_Ignorable_Code_Point}]/gu;
 /** The same without tab and line feed, for text of several lines. */
-const UNSAFE_IN_LINES = /(?![\t\n])[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\p{Surrogate}]/gu;
+const UNSAFE_IN_LINES = /(?![\t\n\ufe0f])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}\p{Default_Ignorable_Code_Point}]/gu;
+const MAX_BMP = 0xff_ff;
 
-const hex = (character: string, digits: number): string => character.codePointAt(0)!.toString(16).padStart(digits, '0');
+const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0');
+const code = (character: string): number => character.codePointAt(0)!;
 
-/** One line of text with everything unsafe written out, `\x1b` or `\u202e`. */
-export function visible(text: string): string {
-  return text.replaceAll(UNSAFE, (character) => (character <= '\u00ff' ? `\\x${hex(character, 2)}` : `\\u${hex(character, 4)}`));
-}
+/** One line of text with everything unsafe written out, `\x1b`, `\u202e` or `\u{e0041}`. */
+export const visible = (text: string): string =>
+  text.replaceAll(UNSAFE, (character) => {
+    const point = code(character);
+    return point <= 0xff ? `\\x${hex(point, 2)}` : point <= MAX_BMP ? `\\u${hex(point, 4)}` : `\\u{${hex(point, 1)}}`;
+  });
 
-/** JSON or YAML with everything unsafe as `\uXXXX`; both mean the same character by it within double quotes. */
-export function escapedLines(text: string): string {
-  return text.replaceAll(UNSAFE_IN_LINES, (character) => `\\u${hex(character, 4)}`);
-}
+const unit = (point: number): string => `\\u${hex(point, 4)}`;
+
+/** JSON with everything unsafe as `\uXXXX`, which means the same character. */
+export const escapedJson = (text: string): string =>
+  text.replaceAll(UNSAFE_IN_LINES, (character) =>
+    character
+      .split('')
+      .map((half) => unit(half.charCodeAt(0)))
+      .join(''),
+  );
+
+/** YAML with everything unsafe as `\uXXXX` or `\UXXXXXXXX`, which mean the same character within double quotes. */
+export const escapedYaml = (text: string): string =>
+  text.replaceAll(UNSAFE_IN_LINES, (character) => (code(character) <= MAX_BMP ? unit(code(character)) : `\\U${hex(code(character), 8)}`));
 
 export const isSafe = (text: string): boolean => text.search(UNSAFE) === -1;

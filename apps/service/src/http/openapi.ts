@@ -148,6 +148,22 @@ function problemsOf(path: string, method: string): Responses {
   };
 }
 
+/** A list that is answered in lines too, by `Accept`: all of it, from `after` on. */
+function inLines({ properties }: JsonSchema, declared: Response['content'] = {}): NonNullable<Response['content']> {
+  if (!('text/csv' in declared)) return {};
+  const { items } = (properties as { readonly items: JsonSchema }).items as { readonly items: JsonSchema };
+  return {
+    'application/x-ndjson': { schema: items },
+    'text/csv': {
+      schema: {
+        ...text,
+        description:
+          'All items, one a line (RFC 4180), after a line of names. A text that a spreadsheet would take for a formula has an apostrophe in front.',
+      },
+    },
+  };
+}
+
 const MIN_POSITION = {
   name: 'X-Min-Position',
   in: 'header',
@@ -178,7 +194,7 @@ function complete(path: string, method: string, operation: Operation): void {
     given['200'] = {
       ...given['200']!,
       description: given['200']!.description || 'As asked.',
-      content: { 'application/json': { schema: answer } },
+      content: { 'application/json': { schema: answer }, ...inLines(answer, given['200']?.content) },
     };
   const plain = TEXTS[path];
   if (plain) given['200'] = { ...given['200']!, description: plain.description, content: { [plain.type]: { schema: plain.schema } } };

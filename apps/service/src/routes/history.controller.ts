@@ -9,25 +9,27 @@ import { askerOf } from '../audit/asker.ts';
 import type { ArchivePart, ArchiveQuestion } from '../audit/archive.ts';
 import type { Audit, Question } from '../audit/audit.ts';
 import { withProof, type Reporting } from '../audit/proof.ts';
-import { readAt, readDiff, readExplain, readReachability, readTimeline, readTrace, type TimelineQuestion } from '../audit/questions.ts';
+import { readAt, readDiff, readExplain, readReachability, readTimeline, readTrace } from '../audit/questions.ts';
 import { readWhatIf } from '../audit/what-if-question.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
-import { AT, DescribesProblems, DescribesQuery, PAGING, WHAT_IF } from '../http/describes.ts';
+import { AT, DescribesProblems, DescribesQuery, LIST_TYPES, PAGING, WHAT_IF } from '../http/describes.ts';
+import { JSON_TYPE } from '../http/accepted.ts';
 import { APPLIED_ANYWHERE, AUDIT, READS } from '../http/providers.ts';
+import { answerList, type NextPage } from '../reads/list-stream.ts';
 import { MAX_LIMIT } from '../reads/paging.ts';
 import { only } from '../reads/query-readers.ts';
 import type { Reads } from '../reads/reads.ts';
 
 type Queries = Readonly<Record<string, string>>;
 
-const JSON_TYPE = 'application/json; charset=utf-8';
-const NDJSON_TYPE = 'application/x-ndjson';
 /** An Avro object container file. */
 const ARCHIVE_TYPE = 'avro/binary';
 const INTERVAL = {
   from: 'An instant: a position, or a time as RFC 3339 has it. What happened after it counts.',
   to: 'An instant; now, unless given.',
 };
+
+const placeOf = ({ position }: { readonly position: string }): { readonly position: number } => ({ position: Number(position) });
 
 /** What became of tables, and how (operators). */
 @Controller('v1')
@@ -45,23 +47,27 @@ export class HistoryController {
   }
 
   @Get('diff')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({
     summary:
       'What is different in a VN, or in what an NVE holds, from one instant to another, each entry with the event that did it (operators).',
   })
   @DescribesQuery({ ...PAGING, ...INTERVAL, vnid: 'Either this or nveId.', nveId: 'Either this or vnid.' })
-  diff(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
+  async diff(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     this.#operator(request);
-    return this.#ask(readDiff(query, this.#reads.network.position), request);
+    const question = readDiff(query, this.#reads.network.position);
+    // In lines, both ends of the interval stay where the first page found them.
+    const next: NextPage = (after, { from, to }) =>
+      this.#ask({ ...question, after, limit: MAX_LIMIT, from: placeOf(from!), to: placeOf(to!) }, request);
+    await answerList('diff', await this.#ask(question, request), next, request, reply);
   }
 
   @Get('timeline')
   @ApiOperation({
     summary:
-      'What happened to a VN, an NVE, a tenant system or an address, who did it, when, and which records it changed (operators). A page may be short of its limit, and have a next. With `Accept: application/x-ndjson`, all of it, an item a line.',
+      'What happened to a VN, an NVE, a tenant system or an address, who did it, when, and which records it changed (operators). A page may be short of its limit, and have a next.',
   })
-  @ApiProduces('application/json', NDJSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @DescribesQuery({
     ...PAGING,
     ...INTERVAL,
@@ -75,10 +81,8 @@ export class HistoryController {
   async timeline(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     this.#operator(request);
     const question = readTimeline(query, this.#reads.network.position, (tsId, tenantId) => this.#streamOf(tsId, tenantId, request));
-    const page = await this.#ask(question, request);
-    if (request.headers.accept?.includes(NDJSON_TYPE))
-      return void (await reply.type(NDJSON_TYPE).send(Readable.from(this.#lines({ ...question, limit: MAX_LIMIT }, page, request))));
-    await reply.type(JSON_TYPE).send(page);
+    const next: NextPage = (after, { to }) => this.#ask({ ...question, after: Number(after), limit: MAX_LIMIT, to: placeOf(to!) }, request);
+    await answerList('timeline', await this.#ask(question, request), next, request, reply);
   }
 
   @Get('explain')
@@ -187,20 +191,6 @@ export class HistoryController {
     const applied = await this.#applied.ofAll('', MAX_LIMIT, contextOf(request).authorization);
     const members = this.#reads.network.vns.get(vnid)?.members.values() ?? [];
     return [...members].map(({ nve }) => ({ nveId: nve.nveId, applied: applied(nve.nveId, vnid) }));
-  }
-
-  /** All items from a first page on, as lines. The end of the interval stays where the first page found it. */
-  async *#lines(question: TimelineQuestion, first: string, request: FastifyRequest): AsyncGenerator<string, void> {
-    for (let page = first; ;) {
-      const { items, next, to } = JSON.parse(page) as {
-        readonly items: readonly object[];
-        readonly next?: string;
-        readonly to: { readonly position: string };
-      };
-      if (items.length > 0) yield `${items.map((item) => JSON.stringify(item)).join('\n')}\n`;
-      if (next === undefined) return;
-      page = await this.#ask({ ...question, after: Number(next), to: { position: Number(to.position) } }, request);
-    }
   }
 
   #ask(question: Question, request: FastifyRequest): Promise<string> {

@@ -1,18 +1,30 @@
-import { Controller, Get, Header, Inject, Param, Query, Req } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { FastifyRequest } from 'fastify';
+import { Controller, Get, Header, Inject, Param, Query, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { contextOf } from '../access/request-context.ts';
 import { askerOf } from '../audit/asker.ts';
 import type { StateQueries } from '../audit/state-queries.ts';
-import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
+import { AT, DescribesProblems, DescribesQuery, LIST_TYPES, PAGING } from '../http/describes.ts';
+import { JSON_TYPE } from '../http/accepted.ts';
 import { STATE_QUERIES } from '../http/providers.ts';
+import { answerList, type ListName } from '../reads/list-stream.ts';
+import { MAX_LIMIT } from '../reads/paging.ts';
 import type { QueryName } from '../reads/queries.ts';
 import { STATES } from '../reads/tenant-system-lists.ts';
 
 type Queries = Readonly<Record<string, string>>;
 
-/** The content type of texts that are made in steps. */
-const JSON_TYPE = 'application/json; charset=utf-8';
+/** The lists, by the names of their queries. */
+const LISTS = {
+  vns: 'vns',
+  members: 'members',
+  mappings: 'mappings',
+  nves: 'nves',
+  table: 'table',
+  tenantSystems: 'tenantSystems',
+  tenantSystemsOfNve: 'tenantSystems',
+  tenantSystemsOfVn: 'tenantSystems',
+} as const satisfies Partial<Readonly<Record<QueryName, ListName>>>;
 const FILTERS = {
   tenantId: 'Of that tenant.',
   state: `${STATES.join(', ')}: those that stand so, at the NVE and in the VN that are asked for; conflicted is held back for an address, orphaned is of a VN that is gone, unbound is in no VN.`,
@@ -30,11 +42,11 @@ export class QueriesController {
   }
 
   @Get('vns')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'Every living VN (operators).' })
   @DescribesQuery({ ...PAGING, ...AT })
-  vns(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('vns', {}, query, request);
+  vns(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#list('vns', {}, query, request, reply);
   }
 
   @Get('vns/:vnid')
@@ -46,27 +58,32 @@ export class QueriesController {
   }
 
   @Get('vns/:vnid/members')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'The NVEs of a VN (R38).' })
   @DescribesQuery({ ...PAGING, ...AT })
-  members(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('members', { vnid }, query, request);
+  members(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#list('members', { vnid }, query, request, reply);
   }
 
   @Get('vns/:vnid/mappings')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'What a VN distributes; with conflicted=true, what it holds back and why (X2).' })
   @DescribesQuery({ ...PAGING, ...AT, conflicted: 'true: what is held back.' })
-  mappings(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('mappings', { vnid }, query, request);
+  mappings(
+    @Param('vnid') vnid: string,
+    @Query() query: Queries,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    return this.#list('mappings', { vnid }, query, request, reply);
   }
 
   @Get('nves')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'Every known NVE (operators).' })
   @DescribesQuery({ ...PAGING, ...AT })
-  nves(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('nves', {}, query, request);
+  nves(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#list('nves', {}, query, request, reply);
   }
 
   @Get('nves/:nveId')
@@ -80,40 +97,50 @@ export class QueriesController {
   }
 
   @Get('nves/:nveId/table')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'Every mapping that the NVE should hold, VN by VN (R7).' })
   @DescribesQuery({ ...PAGING, ...AT })
-  table(@Param('nveId') nveId: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('table', { nveId }, query, request);
+  table(@Param('nveId') nveId: string, @Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#list('table', { nveId }, query, request, reply);
   }
 
   @Get('tenant-systems')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({
     summary:
       'Tenant systems that are attached anywhere, including those that are in no table; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
   })
   @DescribesQuery({ ...PAGING, ...AT, ...FILTERS, nveId: 'Attached at that NVE.', vnid: 'In that VN.' })
-  tenantSystems(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('tenantSystems', {}, query, request);
+  tenantSystems(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#list('tenantSystems', {}, query, request, reply);
   }
 
   @Get('nves/:nveId/tenant-systems')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'What is attached at an NVE, in a VN or not. A page may be short of its limit, and have a next.' })
   @DescribesQuery({ ...PAGING, ...AT, ...FILTERS })
-  tenantSystemsOfNve(@Param('nveId') nveId: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('tenantSystemsOfNve', { nveId }, query, request);
+  tenantSystemsOfNve(
+    @Param('nveId') nveId: string,
+    @Query() query: Queries,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    return this.#list('tenantSystemsOfNve', { nveId }, query, request, reply);
   }
 
   @Get('vns/:vnid/tenant-systems')
-  @Header('content-type', JSON_TYPE)
+  @ApiProduces(...LIST_TYPES)
   @ApiOperation({
     summary: 'Who is in a VN, distributed or not; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
   })
   @DescribesQuery({ ...PAGING, ...AT, ...FILTERS })
-  tenantSystemsOfVn(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
-    return this.#answer('tenantSystemsOfVn', { vnid }, query, request);
+  tenantSystemsOfVn(
+    @Param('vnid') vnid: string,
+    @Query() query: Queries,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    return this.#list('tenantSystemsOfVn', { vnid }, query, request, reply);
   }
 
   @Get('tenant-systems/:tsId')
@@ -147,6 +174,19 @@ export class QueriesController {
   })
   resolve(@Query() query: Queries, @Req() request: FastifyRequest): Promise<string> {
     return this.#answer('resolve', {}, query, request);
+  }
+
+  /** In lines, a list of the past goes on at the position that its first page was of. */
+  async #list(name: keyof typeof LISTS, path: Queries, query: Queries, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const first = await this.#answer(name, path, query, request);
+    const list = query['conflicted'] === 'true' ? 'conflicted' : LISTS[name];
+    await answerList(
+      list,
+      first,
+      (after, { at }) => this.#answer(name, path, { ...query, after, limit: String(MAX_LIMIT), ...(at && { at: at.position }) }, request),
+      request,
+      reply,
+    );
   }
 
   #answer(name: QueryName, path: Queries, query: Queries, request: FastifyRequest): Promise<string> {
