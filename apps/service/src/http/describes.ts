@@ -60,9 +60,6 @@ export const AT = {
   at: 'An instant: a position, or a time as RFC 3339 has it. The answer is as the log was then, and its `at` says which event was the last. Now, unless given.',
 };
 
-/** A list is answered in these forms. */
-export const LIST_TYPES = ['application/json', 'application/x-ndjson', 'text/csv'] as const;
-
 export const PAGING = { after: 'Where the page before ended: its `next`.', limit: 'Items at most, 1 to 1000; 100 unless given.' };
 
 /** The body of a what-if. */

@@ -148,10 +148,15 @@ function problemsOf(path: string, method: string): Responses {
   };
 }
 
-/** A list that is answered in lines too, by `Accept`: all of it, from `after` on. */
-function inLines({ properties }: JsonSchema, declared: Response['content'] = {}): NonNullable<Response['content']> {
-  if (!('text/csv' in declared)) return {};
-  const { items } = (properties as { readonly items: JsonSchema }).items as { readonly items: JsonSchema };
+/** Lists that are answered in lines too, by `Accept`: all of it, from `after` on. */
+const IN_LINES: ReadonlySet<string> = new Set([
+  ...['/v1/vns', '/v1/vns/{vnid}/members', '/v1/vns/{vnid}/mappings', '/v1/vns/{vnid}/tenant-systems'],
+  ...['/v1/nves', '/v1/nves/{nveId}/table', '/v1/nves/{nveId}/tenant-systems', '/v1/tenant-systems'],
+  ...['/v1/diff', '/v1/timeline'],
+]);
+
+function inLines({ properties }: JsonSchema): NonNullable<Response['content']> {
+  const { items } = (properties as { readonly items: { readonly items: JsonSchema } }).items;
   return {
     'application/x-ndjson': { schema: items },
     'text/csv': {
@@ -194,7 +199,7 @@ function complete(path: string, method: string, operation: Operation): void {
     given['200'] = {
       ...given['200']!,
       description: given['200']!.description || 'As asked.',
-      content: { 'application/json': { schema: answer }, ...inLines(answer, given['200']?.content) },
+      content: { 'application/json': { schema: answer }, ...(IN_LINES.has(path) && inLines(answer)) },
     };
   const plain = TEXTS[path];
   if (plain) given['200'] = { ...given['200']!, description: plain.description, content: { [plain.type]: { schema: plain.schema } } };

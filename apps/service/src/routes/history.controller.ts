@@ -12,7 +12,7 @@ import { withProof, type Reporting } from '../audit/proof.ts';
 import { readAt, readDiff, readExplain, readReachability, readTimeline, readTrace } from '../audit/questions.ts';
 import { readWhatIf } from '../audit/what-if-question.ts';
 import type { AppliedLookup } from '../core/applied-lookup.ts';
-import { AT, DescribesProblems, DescribesQuery, LIST_TYPES, PAGING, WHAT_IF } from '../http/describes.ts';
+import { AT, DescribesProblems, DescribesQuery, PAGING, WHAT_IF } from '../http/describes.ts';
 import { JSON_TYPE } from '../http/accepted.ts';
 import { APPLIED_ANYWHERE, AUDIT, READS } from '../http/providers.ts';
 import { answerList, type NextPage } from '../reads/list-stream.ts';
@@ -47,7 +47,6 @@ export class HistoryController {
   }
 
   @Get('diff')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({
     summary:
       'What is different in a VN, or in what an NVE holds, from one instant to another, each entry with the event that did it (operators).',
@@ -67,7 +66,6 @@ export class HistoryController {
     summary:
       'What happened to a VN, an NVE, a tenant system or an address, who did it, when, and which records it changed (operators). A page may be short of its limit, and have a next.',
   })
-  @ApiProduces(...LIST_TYPES)
   @DescribesQuery({
     ...PAGING,
     ...INTERVAL,

@@ -1,10 +1,10 @@
 import { Controller, Get, Header, Inject, Param, Query, Req, Res } from '@nestjs/common';
-import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { contextOf } from '../access/request-context.ts';
 import { askerOf } from '../audit/asker.ts';
 import type { StateQueries } from '../audit/state-queries.ts';
-import { AT, DescribesProblems, DescribesQuery, LIST_TYPES, PAGING } from '../http/describes.ts';
+import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { JSON_TYPE } from '../http/accepted.ts';
 import { STATE_QUERIES } from '../http/providers.ts';
 import { answerList, type ListName } from '../reads/list-stream.ts';
@@ -42,7 +42,6 @@ export class QueriesController {
   }
 
   @Get('vns')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'Every living VN (operators).' })
   @DescribesQuery({ ...PAGING, ...AT })
   vns(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
@@ -58,7 +57,6 @@ export class QueriesController {
   }
 
   @Get('vns/:vnid/members')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'The NVEs of a VN (R38).' })
   @DescribesQuery({ ...PAGING, ...AT })
   members(@Param('vnid') vnid: string, @Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
@@ -66,7 +64,6 @@ export class QueriesController {
   }
 
   @Get('vns/:vnid/mappings')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'What a VN distributes; with conflicted=true, what it holds back and why (X2).' })
   @DescribesQuery({ ...PAGING, ...AT, conflicted: 'true: what is held back.' })
   mappings(
@@ -79,7 +76,6 @@ export class QueriesController {
   }
 
   @Get('nves')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'Every known NVE (operators).' })
   @DescribesQuery({ ...PAGING, ...AT })
   nves(@Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
@@ -97,7 +93,6 @@ export class QueriesController {
   }
 
   @Get('nves/:nveId/table')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'Every mapping that the NVE should hold, VN by VN (R7).' })
   @DescribesQuery({ ...PAGING, ...AT })
   table(@Param('nveId') nveId: string, @Query() query: Queries, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
@@ -105,7 +100,6 @@ export class QueriesController {
   }
 
   @Get('tenant-systems')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({
     summary:
       'Tenant systems that are attached anywhere, including those that are in no table; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
@@ -116,7 +110,6 @@ export class QueriesController {
   }
 
   @Get('nves/:nveId/tenant-systems')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({ summary: 'What is attached at an NVE, in a VN or not. A page may be short of its limit, and have a next.' })
   @DescribesQuery({ ...PAGING, ...AT, ...FILTERS })
   tenantSystemsOfNve(
@@ -129,7 +122,6 @@ export class QueriesController {
   }
 
   @Get('vns/:vnid/tenant-systems')
-  @ApiProduces(...LIST_TYPES)
   @ApiOperation({
     summary: 'Who is in a VN, distributed or not; to an NVE, those attached to it. A page may be short of its limit, and have a next.',
   })
