@@ -25,7 +25,7 @@ export const EXIT_MEANINGS: readonly (readonly [code: ExitCode, meaning: string]
   [EXIT.notEffective, 'Recorded, but not effective: it lost a race for an address, or its VN went away.'],
   [EXIT.fault, 'A defect of nvactl.'],
   [EXIT.interrupted, 'Ended by Ctrl-C. apply has said what was done.'],
-  [EXIT.outputClosed, 'Whoever read the output has closed it.'],
+  [EXIT.outputClosed, 'The output cannot be written: its reader has closed it, or a disk is full.'],
   [EXIT.terminated, 'Ended by SIGTERM.'],
 ];
 

@@ -21,7 +21,11 @@ process.on('exit', () => {
 });
 process.on('SIGINT', onSignal(EXIT.interrupted));
 process.on('SIGTERM', onSignal(EXIT.terminated));
-process.stdout.on('error', () => process.exit(EXIT.outputClosed));
+process.stdout.on('error', ({ code: reason, message }: NodeJS.ErrnoException) => {
+  // A reader that has enough is no trouble; a disk that is full is one.
+  if (reason !== 'EPIPE') process.stderr.write(`nvactl: the output cannot be written: ${message}\n`);
+  process.exit(EXIT.outputClosed);
+});
 process.stderr.on('error', () => undefined);
 
 const code = await run(process.argv.slice(2), {

@@ -70,11 +70,11 @@ describe('a manifest', () => {
   });
 
   it.each([
-    ['{vns: [{vnid: 100}]}', 'a.yaml: vns[0].tenantId: tenantId is missing'],
-    [stringify({ vns: [vn(0)] }), 'a.yaml: vns[0].vnid'],
-    [stringify({ vns: [vn(1), vn(1)] }), 'a.yaml: vns[1]: VN 1 is there twice'],
-    [stringify({ nves: [nve(1, { force: true })] }), 'a.yaml: nves[0].force'],
-    [stringify({ tenantSystems: [ts(1, { bindings: [{ vnid: 1, ip: '1.2.3' }] })] }), 'a.yaml: tenantSystems[0].bindings[0].ip'],
+    ['{vns: [{vnid: 100}]}', 'a.yaml, line 1: vns[0].tenantId: tenantId is missing'],
+    [stringify({ vns: [vn(0)] }), 'a.yaml, line 2: vns[0].vnid'],
+    [stringify({ vns: [vn(1), vn(1)] }), 'a.yaml, line 7: vns[1]: VN 1 is there twice; first in a.yaml, line 2'],
+    [stringify({ nves: [nve(1, { force: true })] }), 'a.yaml, line 7: nves[0].force'],
+    [stringify({ tenantSystems: [ts(1, { bindings: [{ vnid: 1, ip: '1.2.3' }] })] }), 'a.yaml, line 9: tenantSystems[0].bindings[0].ip'],
     [stringify({ tenantSystems: [ts(1, { attachments: [{ nveId: 'a' }] })] }), 'either nveId or attachments'],
     [stringify({ tenantSystems: [ts(1, { nveId: undefined, attachments: [] })] }), 'at least one place'],
     [stringify({ tenantSystems: [ts(1, { nveId: undefined, attachments: [{ nveId: 'a', mac: 'x' }] })] }), 'attachments[0].mac'],

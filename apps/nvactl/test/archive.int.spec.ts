@@ -138,6 +138,8 @@ describe('nvactl what-if', () => {
     expect(out).toMatch(/2 +evacuateNve +effective \(\d done, 0 left\)/);
     expect(out).toMatch(/3 +site-fails +effective +NveDisconnected nve-nve2/);
     expect(out).toMatch(/4 +vn-deleted +effective \(\d done, 0 left\)/);
+    // A membership that is only supposed has no beginning, and no topic.
+    expect(out).not.toContain('undefined');
     expect((await ask('what-if', '--nve-fails', 'nowhere')).out).toMatch(/refused \(404\)/);
   });
 });
@@ -164,9 +166,9 @@ describe('nvactl replay', () => {
         .map((line) => line.replace(/\S+Z/, '<time>'))
         .slice(0, 3),
     ).toEqual([
-      '1 <time> operator:local VnCreated vn/1:context',
-      '2 <time> operator:local VnCreated vn/2:context',
-      '3 <time> operator:local VnCreated vn/9:context',
+      '1 <time> operator:local VnCreated +vn/1/context',
+      '2 <time> operator:local VnCreated +vn/2/context',
+      '3 <time> operator:local VnCreated +vn/9/context',
     ]);
     const cli = new Cli(['replay', file, '--step'], { env: {} });
     cli.child.stdin!.write('\n');

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { systemClock } from '@nva/ports';
@@ -24,13 +25,20 @@ export class Cli {
 
   constructor(
     args: readonly string[],
-    { env = {}, input }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+    // `stdout`: a file for the output.
+    {
+      env = {},
+      input,
+      stdout,
+    }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string; readonly stdout?: string } = {},
   ) {
+    const output = stdout === undefined ? null : openSync(stdout, 'w');
     this.child = spawn(process.execPath, ['--conditions=source', MAIN, ...args], {
       env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', output ?? 'pipe', 'pipe'],
     });
-    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.out += text));
+    if (output !== null) closeSync(output);
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.out += text));
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.err += text));
     this.ended = new Promise((resolve, reject) => {
       this.child.on('error', reject);

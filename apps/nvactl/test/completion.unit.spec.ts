@@ -113,7 +113,7 @@ describe('completion', () => {
     ],
     [
       ['get', '-o', ''],
-      ['json', 'name', 'wide', 'yaml', ':4'],
+      ['csv', 'json', 'name', 'ndjson', 'wide', 'yaml', ':4'],
     ],
     [
       ['-o', 'yaml', 'tr'],
@@ -135,6 +135,14 @@ describe('completion', () => {
     [['--context', 'gone', 'describe', 'vn', ''], [':4']],
     [['--server', 'nonsense', 'describe', 'vn', ''], [':4']],
     [['nonsense', ''], [':4']],
+    [['replay', ''], [':0']],
+    [['import', 'log.avro', '--data-dir', ''], [':0']],
+    [['replay', '--out', ''], [':0']],
+    [['replay', '--to', ''], [':4']],
+    [
+      ['get', 'ts', '--state', 'a'],
+      ['activated', 'associated', ':4'],
+    ],
   ])('of %j suggests %j', async (words, expected) => {
     expect(await suggested(...words)).toEqual(expected);
   });

@@ -467,6 +467,17 @@ describe('a server that is no NVA, or a bad one', () => {
     expect([code, io.err()]).toEqual([3, expect.stringContaining('does not answer as an NVA')]);
   });
 
+  it.each([[['get', 'events']], [['timeline', '--vn', '1']], [['diff', '--vn', '1', '--from', '1']], [['get', 'ts']]])(
+    'is found out by every list that has pages: %j',
+    async (args) => {
+      for (const body of ['{}', '{"items":[null]}', '{"items":[],"next":"1"}', '{"items":[],"next":1}']) {
+        answer = () => ({ body });
+        const { code, io } = await runHere(args, { env: at });
+        expect([code, io.err()]).toEqual([3, expect.stringContaining('does not answer as an NVA')]);
+      }
+    },
+  );
+
   it('that does not answer a command is not waited for after a second Ctrl-C', async () => {
     let asked = false;
     const silent = createServer((request, response) => {
@@ -522,10 +533,11 @@ describe('a server that is no NVA, or a bad one', () => {
       ['trace', 'a', '::1'],
       ['get', 'nves'],
     ]) {
-      for (const form of [[], ['-o', 'json'], ['-o', 'yaml'], ['-o', 'wide'], ['-o', 'name']]) {
+      for (const form of [[], ['-o', 'json'], ['-o', 'yaml'], ['-o', 'wide'], ['-o', 'name'], ['-o', 'csv'], ['-o', 'ndjson']]) {
         const { io } = await runHere([...args, ...form], { env: { ...at, NO_COLOR: '1' }, tty: true });
         expect(io.out() + io.err()).not.toBe('');
-        expect(io.out() + io.err()).not.toMatch(/(?![\t\n])[\p{Cc}\u2028\u202e]/u);
+        // CSV ends its lines by two characters.
+        expect(io.out().replaceAll('\r\n', '\n') + io.err()).not.toMatch(/(?![\t\n])[\p{Cc}\u2028\u202e]/u);
       }
     }
     answer = () => ({

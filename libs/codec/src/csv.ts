@@ -27,10 +27,14 @@ export const csvLine = (values: readonly unknown[]): string => `${values.map(csv
 export const csvHeader = <T>(fields: readonly CsvField<T>[]): string => csvLine(fields.map(([name]) => name));
 export const csvRow = <T>(fields: readonly CsvField<T>[], item: T): string => csvLine(fields.map(([, of]) => of(item)));
 
+/** Fields that an item has by these names. */
+export const csvFields = <T>(...names: readonly (keyof T & string)[]): readonly CsvField<T>[] =>
+  names.map((name) => [name, (item) => item[name]]);
+
 type Item = Readonly<Record<string, unknown>>;
 type Items = readonly Item[];
 
-const same = (...names: readonly string[]): readonly CsvField<Item>[] => names.map((name) => [name, (item) => item[name]]);
+const same = csvFields<Item>;
 const items = (value: unknown): Items => (Array.isArray(value) ? (value as Items) : []);
 
 /** `leaf-1:activated`; an NVE id has no colon. */
@@ -59,13 +63,13 @@ const DONE: readonly CsvField<Item>[] = ['position', 'recordedAt', 'actor', 'wha
   name,
   ({ event }) => (event as Item | undefined)?.[name],
 ]);
-/** `+vn/100/mapping/vm1-eth0/192.0.2.1`, with a minus for what was removed. */
+/** `set:vn/100/mapping/vm1-eth0/192.0.2.1`, or `removed:…`; a sign would be taken for a formula. */
 const CHANGES: CsvField<Item> = [
   'changes',
   ({ changes }) =>
     items(changes).map(
       ({ vnid, nveId, key, value }) =>
-        `${value === null ? '-' : '+'}${vnid === undefined ? `nve/${String(nveId)}` : `vn/${String(vnid)}`}/${String(key)}`,
+        `${value === null ? 'removed' : 'set'}:${vnid === undefined ? `nve/${String(nveId)}` : `vn/${String(vnid)}`}/${String(key)}`,
     ),
 ];
 

@@ -35,6 +35,8 @@ export const PAGE = 1_000;
 /** The most pages of one list: empty ones count, for a list may have many of them. */
 const MAX_PAGES = 1_000_000;
 const LATER = new Set([429, 503]);
+/** The NVA sends a comment on a stream every 15 s. */
+const SILENT_MS = 60_000;
 
 /** A page of a list; without a `next` it is the last one. */
 export interface Page<T> {
@@ -96,8 +98,13 @@ export class NvaClient {
     }
   }
 
-  /** Every item of a list, page by page; each once. It goes on until the last page, or until the caller stops. */
+  /** Every item of a list; each once. It goes on until the last page, or until the caller stops. */
   async *items<T>(path: string, query: Query = {}): AsyncGenerator<T, void> {
+    for await (const items of this.batches<T>(path, query)) yield* items;
+  }
+
+  /** The same, page by page. */
+  async *batches<T>(path: string, query: Query = {}): AsyncGenerator<readonly T[], void> {
     const pages = this.pages<Page<T>>((after, before) =>
       this.get(path, {
         limit: PAGE,
@@ -107,7 +114,7 @@ export class NvaClient {
         ...(after !== undefined && { after }),
       }),
     );
-    for await (const { items } of pages) yield* items;
+    for await (const { items } of pages) yield items;
   }
 
   /** The pages of a list. `ask` gets one of them: `next` is what the page before it said. */
@@ -115,7 +122,7 @@ export class NvaClient {
     let page: P | undefined;
     for (let count = 0; count < MAX_PAGES; count++) {
       const next: string | undefined = page?.next;
-      page = await ask(next, page);
+      page = await this.#asked(() => ask(next, page));
       if (!Array.isArray(page.items) || page.items.some((item) => typeof item !== 'object' || item === null))
         throw notAnNva(this.server, 'a list without items');
       yield page;
@@ -123,6 +130,15 @@ export class NvaClient {
       if (typeof page.next !== 'string' || page.next === next) throw notAnNva(this.server, 'a page that leads to itself');
     }
     throw notAnNva(this.server, `a list of more than ${MAX_PAGES} pages`);
+  }
+
+  /** An answer that lacks what every NVA answers is the server's fault. */
+  async #asked<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (cause) {
+      throw cause instanceof TypeError ? notAnNva(this.server, cause.message, cause) : cause;
+    }
   }
 
   async call<T>(method: string, path: string, options: CallOptions = {}): Promise<{ readonly status: number; readonly body: T }> {
@@ -177,15 +193,29 @@ export class NvaClient {
     }
   }
 
-  /** An open stream of Server-Sent Events, piece by piece. */
+  /** An open stream of Server-Sent Events, piece by piece. A stream on which nothing comes any more, no comment either, is dead. */
   async *stream(path: string, lastEventId: string | null, signal: AbortSignal): AsyncGenerator<string, void> {
+    const dead = new AbortController();
+    const watched = AbortSignal.any([signal, dead.signal]);
     const response = await this.#fetched('GET', path, {
       accept: 'text/event-stream',
       headers: lastEventId === null ? {} : { 'last-event-id': lastEventId },
-      signal,
+      signal: watched,
     });
     if (response.status !== 200) throw await this.#refusal(response);
-    yield* this.#pieces(response);
+    const within = (): (() => void) =>
+      this.#io.clock.after(SILENT_MS, () => dead.abort(new Error(`nothing came for ${SILENT_MS / 1_000} s`)), { background: true });
+    let callOff = within();
+    try {
+      for await (const piece of this.#pieces(response)) {
+        // While the caller is busy, nobody waits for the stream.
+        callOff();
+        yield piece;
+        callOff = within();
+      }
+    } finally {
+      callOff();
+    }
   }
 
   async #patient(method: string, path: string, options: RawCall): Promise<Response> {

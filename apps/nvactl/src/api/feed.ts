@@ -1,9 +1,10 @@
 import { EventStreamParser, SseProtocolError, type StreamEvent } from '@nva/nve';
 import { sleep } from '@nva/ports';
+import { isDeepStrictEqual } from 'node:util';
 import { EXIT, Failure } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import type { FeedValue } from './answers.ts';
-import { interrupted, type NvaClient } from './client.ts';
+import { interrupted, Refused, type NvaClient } from './client.ts';
 
 /** A record of a feed, as the stream has it. */
 export interface FeedRecord {
@@ -14,7 +15,7 @@ export interface FeedRecord {
 }
 
 export type FeedMessage =
-  | { readonly kind: 'hello'; readonly mode: 'snapshot' | 'resume' }
+  | { readonly kind: 'hello'; readonly mode: 'snapshot' | 'resume'; readonly log: string }
   | { readonly kind: 'record'; readonly record: FeedRecord }
   | { readonly kind: 'snapshot-complete' }
   /** The stream broke; it is opened again by itself. */
@@ -34,7 +35,10 @@ export function readMessage({ event = 'message', data }: StreamEvent): FeedMessa
     }
     throw new Failure(EXIT.unreachable, `the feed has an event that is no JSON object: ${data.slice(0, 100)}`);
   };
-  if (event === 'hello') return { kind: 'hello', mode: json()['mode'] === 'resume' ? 'resume' : 'snapshot' };
+  if (event === 'hello') {
+    const { mode, log } = json();
+    return { kind: 'hello', mode: mode === 'resume' ? 'resume' : 'snapshot', log: String(log) };
+  }
   if (event === 'snapshot-complete') return { kind: 'snapshot-complete' };
   if (event !== 'message') return null;
   const { key, value, position, eventType } = json();
@@ -46,19 +50,26 @@ export function readMessage({ event = 'message', data }: StreamEvent): FeedMessa
   };
 }
 
+export interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** The first connection is tried again too, if the NVA cannot be reached or says to come later. */
+  readonly isPatient?: boolean;
+}
+
 /**
- * Follows a feed for ever, over breaks of the connection: it resumes after the last whole change. Throws a Failure if the first
- * connection fails, if the NVA refuses the feed, or when `signal` aborts.
+ * Follows a feed for ever, over breaks of the connection: it resumes after the last whole change. An NVA that has lost the end of its log
+ * is asked again later, since the loss may be repaired (docs/contract.md). Throws a Failure if the first connection fails, if the NVA refuses the feed, or when
+ * `signal` aborts.
  */
 export async function* followFeed(
-  client: NvaClient,
+  client: Pick<NvaClient, 'stream'>,
   path: string,
   io: Pick<Io, 'clock'>,
-  signal: AbortSignal,
+  { signal, isPatient = false }: FollowOptions,
 ): AsyncGenerator<FeedMessage, void> {
   let lastEventId: string | null = null;
   let retryMs = FIRST_RETRY_MS;
-  for (let first = true; ; first = false) {
+  for (let first = !isPatient; ; first = false) {
     try {
       const waiting: StreamEvent[] = [];
       const parser = new EventStreamParser((event) => waiting.push(event));
@@ -74,7 +85,7 @@ export async function* followFeed(
       yield { kind: 'broken', reason: 'the NVA ended the stream' };
     } catch (error) {
       if (error instanceof SseProtocolError) throw new Failure(EXIT.unreachable, error.message, { cause: error });
-      if (!(error instanceof Failure) || error.exitCode !== EXIT.unreachable || first) throw error;
+      if (!(error instanceof Failure) || first || !isPassing(error)) throw error;
       yield { kind: 'broken', reason: error.message };
     }
     try {
@@ -86,16 +97,24 @@ export async function* followFeed(
   }
 }
 
+const isPassing = (error: Failure): boolean =>
+  error.exitCode === EXIT.unreachable || (error instanceof Refused && error.problem.code === 'ahead-of-log');
+
 export interface FeedChange {
   readonly sign: '+' | '~' | '-';
   readonly record: FeedRecord;
 }
 
-/** What a feed says now. A new snapshot takes the place of the old one when it is complete. */
+/**
+ * What a feed says now. What the NVA sends from a hello to the end of its snapshot, or of what came since, takes the place of what was known
+ * when it is complete: in between, the table may be one that never was.
+ */
 export class FeedState {
   #records = new Map<string, FeedRecord>();
-  #fresh: Map<string, FeedRecord> | null = null;
+  #fresh: { readonly mode: 'snapshot' | 'resume'; readonly records: Map<string, FeedRecord> } | null = null;
   #position = '0';
+  #log: string | null = null;
+  #isOtherLog = false;
   #broken: string | null = null;
   #whole = false;
 
@@ -107,6 +126,16 @@ export class FeedState {
   /** Whether a snapshot was complete once. */
   get whole(): boolean {
     return this.#whole;
+  }
+
+  /** Whether it is what the NVA says now: it is whole, and nothing is being read anew. */
+  get live(): boolean {
+    return this.#whole && this.#fresh === null && this.#broken === null;
+  }
+
+  /** Whether the log is another one than at the time before: it was renewed (`accept-loss`), or made anew. */
+  get isOtherLog(): boolean {
+    return this.#isOtherLog;
   }
 
   get position(): string {
@@ -126,7 +155,7 @@ export class FeedState {
     this.#broken = null;
     switch (message.kind) {
       case 'hello':
-        this.#fresh = message.mode === 'snapshot' ? new Map() : null;
+        this.#begin(message.mode, message.log);
         return [];
       case 'record':
         return this.#record(message.record);
@@ -135,9 +164,18 @@ export class FeedState {
     }
   }
 
+  #begin(mode: 'snapshot' | 'resume', log: string): void {
+    this.#isOtherLog = this.#log !== null && this.#log !== log;
+    if (this.#isOtherLog) this.#position = '0';
+    this.#log = log;
+    // A resume that broke goes on after what it had brought.
+    if (mode === 'resume' && this.#fresh?.mode === 'resume') return;
+    this.#fresh = { mode, records: new Map(mode === 'resume' ? this.#records : []) };
+  }
+
   #record(record: FeedRecord): readonly FeedChange[] {
     if (BigInt(digits(record.position)) > BigInt(digits(this.#position))) this.#position = record.position;
-    const known = this.#fresh ?? this.#records;
+    const known = this.#fresh?.records ?? this.#records;
     const before = known.get(record.key);
     if (record.value === null) known.delete(record.key);
     else known.set(record.key, record);
@@ -146,20 +184,23 @@ export class FeedState {
   }
 
   #complete(): readonly FeedChange[] {
-    const fresh = this.#fresh;
-    if (!fresh) return [];
+    if (!this.#fresh) return [];
+    const { records: fresh } = this.#fresh;
     const before = this.#records;
     const first = !this.#whole;
     this.#records = fresh;
     this.#fresh = null;
     this.#whole = true;
     if (first) return [];
+    // Positions of another log say nothing of this one.
+    const isSame = (a: FeedRecord | undefined, b: FeedRecord): boolean =>
+      this.#isOtherLog ? isDeepStrictEqual(a?.value, b.value) : a?.position === b.position;
     return [
       ...[...before.values()]
         .filter(({ key }) => !fresh.has(key))
         .map((record): FeedChange => ({ sign: '-', record: { ...record, value: null } })),
       ...[...fresh.values()]
-        .filter(({ key, position }) => before.get(key)?.position !== position)
+        .filter((record) => !isSame(before.get(record.key), record))
         .map((record): FeedChange => ({ sign: before.has(record.key) ? '~' : '+', record })),
     ];
   }

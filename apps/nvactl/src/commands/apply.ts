@@ -1,3 +1,4 @@
+import { csvFields, type CsvField } from '@nva/codec';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { interrupted, problemText } from '../api/client.ts';
@@ -8,7 +9,7 @@ import { planOf, type Plan } from '../apply/plan.ts';
 import { readPresent } from '../apply/present.ts';
 import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
-import { json, yaml } from '../output/formats.ts';
+import { jsonLine } from '../output/formats.ts';
 import type { Paint } from '../output/paint.ts';
 import { Progress } from '../output/progress.ts';
 import { lines } from '../output/table.ts';
@@ -53,7 +54,7 @@ async function apply(session: Session, { file, prune, tenant, yes, dryRun }: Opt
   const present = await readPresent(session.client, manifest, prune === true);
   const plan = planOf(manifest, present, prune ? { ...(tenant !== undefined && { tenant }) } : null);
 
-  if (!session.isData && session.format !== 'name') await session.out(planText(plan, paint));
+  if (!session.isData) await session.out(planText(plan, paint));
   if (plan.impossible.length > 0) {
     await showData(session, plan, null);
     throw new Failure(EXIT.refused, `nothing was done, for this cannot be: ${plan.impossible.join('; ')}`);
@@ -68,7 +69,7 @@ async function apply(session: Session, { file, prune, tenant, yes, dryRun }: Opt
 
   const carried = await doIt(session, plan);
   await showData(session, plan, carried);
-  if (!session.isData && session.format !== 'name') await session.out(summaryText(carried, paint));
+  if (!session.isData) await session.out(summaryText(carried, paint));
   const refused = carried.results.filter(({ outcome }) => outcome === 'refused').length;
   if (carried.failure)
     throw new Failure(carried.failure.exitCode, `${carried.failure.message}; ${told(carried)}`, { cause: carried.failure });
@@ -103,16 +104,22 @@ async function ask(io: Io, question: string): Promise<void> {
 }
 
 async function showData(session: Session, plan: Plan, carried: CarriedOut | null): Promise<void> {
-  if (session.format === 'name')
-    return session.out([...new Set(plan.steps.map(({ object }) => object))].map((object) => `${visible(object)}\n`).join(''));
   if (!session.isData) return;
   const results = carried?.results.map(({ outcome, result }) => ({ outcome, ...(result && { result }) }));
-  const value = {
-    plan: plan.steps.map((step, i) => ({ ...step, ...results?.[i] })),
-    ...(plan.impossible.length > 0 && { impossible: plan.impossible }),
-  };
-  await session.out(session.format === 'json' ? json(value) : yaml(value));
+  const steps: readonly ShownStep[] = plan.steps.map((step, i) => ({ ...step, ...results?.[i] }));
+  const { impossible } = plan;
+  const value = { plan: steps, ...(impossible.length > 0 && { impossible }) };
+  if (session.format === 'ndjson')
+    return session.out([...steps, ...impossible.map((what) => ({ impossible: what }))].map(jsonLine).join(''));
+  const objects = (): readonly string[] => [...new Set(steps.map(({ object }) => object))];
+  await session.show(value, objects, () => '', { items: steps, fields: STEP_FIELDS });
 }
+
+type ShownStep = Plan['steps'][number] & Partial<Pick<CarriedOut['results'][number], 'outcome' | 'result'>>;
+const STEP_FIELDS: readonly CsvField<ShownStep>[] = [
+  ...csvFields<ShownStep>('action', 'object', 'what', 'outcome'),
+  ...(['status', 'code', 'detail', 'position'] as const).map((name): CsvField<ShownStep> => [name, ({ result }) => result?.[name]]),
+];
 
 export function planText({ steps, impossible }: Plan, paint: Paint): string {
   if (steps.length === 0 && impossible.length === 0) return 'nothing to do\n';

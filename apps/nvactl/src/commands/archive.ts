@@ -1,21 +1,16 @@
 import { readArchive, type ArchivedEvent } from '@nva/codec';
 import { importLog } from '@nva/event-log';
 import type { Command } from 'commander';
-import { createWriteStream, existsSync } from 'node:fs';
-import { link, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { finished } from 'node:stream/promises';
-import { once } from 'node:events';
+import { join } from 'node:path';
+import { newFile, type Put } from '../archive/new-file.ts';
 import { explained, fileSource, makeFolder } from '../archive/source.ts';
 import { interrupted } from '../api/client.ts';
-import { Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { Progress } from '../output/progress.ts';
 import { Session, wholeNumber } from '../session.ts';
 
 /** Where an NVA keeps its log, below DATA_DIR. */
 const LOG_FOLDER = 'log';
-const PRIVATE_FILE = 0o600;
 
 export function addArchive(program: Command, io: Io): void {
   program
@@ -42,32 +37,7 @@ export function addArchive(program: Command, io: Io): void {
 }
 
 async function save(session: Session, file: string, to: string | undefined): Promise<void> {
-  const { io } = session;
-  const path = resolve(file);
-  if (existsSync(path)) throw wrongUsage(`${file} is there already`);
-  const part = `${path}.part`;
-  const target = createWriteStream(part, { flags: 'wx', mode: PRIVATE_FILE });
-  const done = finished(target);
-  done.catch(() => undefined);
-  await Promise.race([once(target, 'open'), done]).catch((cause: NodeJS.ErrnoException) => {
-    const why =
-      cause.code === 'EEXIST' ? 'is there: another export goes on, or was cut off; remove it then' : `cannot be written: ${cause.message}`;
-    throw wrongUsage(`${file}.part ${why}`, cause);
-  });
-  let saved: { readonly log: string; readonly events: number; readonly position: number };
-  try {
-    saved = await explained('what the NVA sent', () => copied(session, target, done, to));
-    target.end();
-    await done;
-    // A link replaces nothing, as a rename would.
-    await link(part, path);
-  } catch (cause) {
-    target.destroy();
-    if (io.signal.aborted) throw interrupted();
-    throw cause instanceof Failure ? cause : wrongUsage(`${file} cannot be written: ${(cause as Error).message}`, cause);
-  } finally {
-    await rm(part, { force: true });
-  }
+  const saved = await explained('what the NVA sent', () => newFile(file, (put) => copied(session, put, to)));
   await session.show(
     { file, ...saved, position: String(saved.position) },
     () => [file],
@@ -76,12 +46,11 @@ async function save(session: Session, file: string, to: string | undefined): Pro
 }
 
 /** Copies what comes, and reads it meanwhile: a file that is not whole is not kept. */
-async function copied(session: Session, target: NodeJS.WritableStream, done: Promise<void>, to: string | undefined) {
+async function copied(session: Session, put: Put, to: string | undefined) {
   const pieces = session.client.bytes('/v1/export', to === undefined ? {} : { to });
   async function* tee(): AsyncGenerator<Uint8Array, void> {
     for await (const piece of pieces) {
-      // After a failed write nothing drains any more: `done` says so.
-      if (!target.write(piece)) await Promise.race([once(target, 'drain'), done]);
+      await put(piece);
       yield piece;
     }
   }

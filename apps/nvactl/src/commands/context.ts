@@ -1,3 +1,4 @@
+import { csvFields } from '@nva/codec';
 import { isAbsolute, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { configPath, contextName, readContexts, serverUrl, writeContexts, type Context } from '../config/contexts.ts';
@@ -76,6 +77,10 @@ export function addContext(program: Command, io: Io): void {
             ],
             session.paint,
           ),
+        {
+          items,
+          fields: csvFields<(typeof items)[number]>('name', 'current', 'server', 'token'),
+        },
       );
     });
 

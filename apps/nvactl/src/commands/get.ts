@@ -1,11 +1,12 @@
-import { Argument, type Command } from 'commander';
+import { CSV_LISTS, csvFields, type CsvField } from '@nva/codec';
+import { Argument, Option, type Command } from 'commander';
 import type { LoggedEvent, Mapping, Member, Nve, OracleGroup, TenantSystem, Vn } from '../api/answers.ts';
 import { PAGE, part, type NvaClient, type Page, type Query } from '../api/client.ts';
 import { wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import * as columns from '../output/columns.ts';
-import { table, type Column } from '../output/table.ts';
-import { Session, wholeNumber } from '../session.ts';
+import type { Column } from '../output/table.ts';
+import { Session, wholeNumber, type Listing } from '../session.ts';
 
 /** The most items that one `get` collects. */
 const MAX_ITEMS = 1_000_000;
@@ -34,12 +35,17 @@ interface Kind<T> {
   readonly list: (options: GetOptions) => readonly [path: string, query: Query];
   readonly one?: (id: string, options: GetOptions) => readonly [path: string, query: Query];
   readonly columns: (options: GetOptions) => readonly Column<T>[];
+  readonly fields: (options: GetOptions) => readonly CsvField<Readonly<Record<string, unknown>>>[];
   readonly name: (item: T) => string;
 }
 
 const kind = <T>(of: Kind<T>): Kind<unknown> => of as Kind<unknown>;
-const mappingName = ({ tsId, vlan, ip }: Mapping): string =>
-  `mapping/${tsId}/${[...(vlan === null ? [] : [`vlan-${vlan}`]), ...(ip === null ? [] : [ip])].join('/') || 'untagged'}`;
+
+const ORACLE_FIELDS: readonly CsvField<Readonly<Record<string, unknown>>>[] = [
+  ['group', ({ group }) => group],
+  ['oracleId', ({ owner }) => (owner as { readonly oracleId: string } | null)?.oracleId],
+  ...csvFields<Readonly<Record<string, unknown>>>('urls', 'nves', 'sites', 'tenants', 'rest'),
+];
 
 export const KINDS: readonly Kind<unknown>[] = [
   kind<Vn>({
@@ -49,6 +55,7 @@ export const KINDS: readonly Kind<unknown>[] = [
     list: ({ at }) => ['/v1/vns', { at }],
     one: (id, { at }) => [`/v1/vns/${part(id)}`, { at }],
     columns: () => columns.VN_COLUMNS,
+    fields: () => CSV_LISTS.vns,
     name: ({ vnid }) => `vn/${vnid}`,
   }),
   kind<Nve>({
@@ -58,6 +65,7 @@ export const KINDS: readonly Kind<unknown>[] = [
     list: ({ at }) => ['/v1/nves', { at }],
     one: (id, { at }) => [`/v1/nves/${part(id)}`, { at }],
     columns: () => columns.NVE_COLUMNS,
+    fields: () => CSV_LISTS.nves,
     name: ({ nveId }) => `nve/${nveId}`,
   }),
   kind<TenantSystem>({
@@ -67,6 +75,7 @@ export const KINDS: readonly Kind<unknown>[] = [
     list: ({ at, vn, nve, tenant, state }) => ['/v1/tenant-systems', { at, vnid: vn, nveId: nve, tenantId: tenant, state }],
     one: (id, { at, tenant }) => [`/v1/tenant-systems/${part(id)}`, { at, tenantId: tenant }],
     columns: () => columns.TS_COLUMNS,
+    fields: () => CSV_LISTS.tenantSystems,
     name: ({ tsId }) => `ts/${tsId}`,
   }),
   kind<Member>({
@@ -75,6 +84,7 @@ export const KINDS: readonly Kind<unknown>[] = [
     options: ['at', 'vn'],
     list: ({ at, vn }) => [`/v1/vns/${part(needed('vn', vn))}/members`, { at }],
     columns: () => columns.MEMBER_COLUMNS,
+    fields: () => CSV_LISTS.members,
     name: ({ nveId }) => `member/${nveId}`,
   }),
   kind<Mapping>({
@@ -83,7 +93,8 @@ export const KINDS: readonly Kind<unknown>[] = [
     options: ['at', 'vn', 'conflicted'],
     list: ({ at, vn, conflicted }) => [`/v1/vns/${part(needed('vn', vn))}/mappings`, { at, conflicted }],
     columns: ({ conflicted }) => (conflicted ? columns.WITHHELD_COLUMNS : columns.MAPPING_COLUMNS),
-    name: mappingName,
+    fields: ({ conflicted }) => (conflicted ? CSV_LISTS.conflicted : CSV_LISTS.mappings),
+    name: columns.mappingName,
   }),
   kind<Mapping>({
     names: ['table'],
@@ -91,7 +102,8 @@ export const KINDS: readonly Kind<unknown>[] = [
     options: ['at', 'nve'],
     list: ({ at, nve }) => [`/v1/nves/${part(needed('nve', nve))}/table`, { at }],
     columns: () => columns.TABLE_COLUMNS,
-    name: (entry) => `vn/${entry.vnid}/${mappingName(entry)}`,
+    fields: () => CSV_LISTS.table,
+    name: (entry) => `vn/${entry.vnid}/${columns.mappingName(entry)}`,
   }),
   kind<LoggedEvent>({
     names: ['events', 'event'],
@@ -99,6 +111,7 @@ export const KINDS: readonly Kind<unknown>[] = [
     options: ['entity', 'type', 'actor', 'from', 'to'],
     list: ({ actor, from, to }) => ['/v1/events', { actor, from, to, order: 'desc' }],
     columns: () => columns.EVENT_COLUMNS,
+    fields: () => CSV_LISTS.events,
     name: ({ position }) => `event/${position}`,
   }),
   kind<OracleGroup>({
@@ -108,10 +121,12 @@ export const KINDS: readonly Kind<unknown>[] = [
     // It has no pages.
     list: () => ['/v1/oracles', { limit: undefined }],
     columns: () => columns.ORACLE_COLUMNS,
+    fields: () => ORACLE_FIELDS,
     name: ({ group }) => `oracle/${group}`,
   }),
 ];
 
+const STATES = ['associated', 'activated', 'failed', 'conflicted', 'orphaned', 'unbound'];
 const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 export function addGet(program: Command, io: Io): void {
@@ -126,7 +141,7 @@ export function addGet(program: Command, io: Io): void {
     .option('--vn <vnid>', 'of that VN')
     .option('--nve <id>', 'of that NVE')
     .option('--tenant <id>', 'of that tenant')
-    .option('--state <state>', 'tenant systems that stand so: associated, activated, failed, conflicted, orphaned, unbound')
+    .addOption(new Option('--state <state>', 'tenant systems that stand so').choices(STATES))
     .option('--conflicted', 'mappings that are held back for an address that somebody else holds')
     .option('--entity <stream>', 'events of that stream, such as ts-vm1; may be repeated', collect)
     .option('--type <type>', 'events of that type; may be repeated', collect)
@@ -145,61 +160,55 @@ async function get(session: Session, name: string, ids: readonly string[], optio
   for (const option of Object.keys(options) as (keyof GetOptions)[])
     if (option !== 'limit' && isOfGet(option) && !of.options.includes(option))
       throw wrongUsage(`--${option} says nothing about ${of.names[0]}`);
-  const limit = options.limit ?? (of.names[0] === 'events' ? DEFAULT_EVENTS : MAX_ITEMS);
-  const items = ids.length > 0 ? await named(session.client, of, ids, options) : await all(session, of, options, limit);
-  const value = ids.length === 1 ? items[0] : { items };
-  const shown = of.columns(options).filter(({ wide }) => !wide || session.format === 'wide');
-  await session.show(
-    value,
-    () => items.map(of.name),
-    () => table(items, shown, session.paint),
-  );
-  if (items.length === 0 && session.format !== 'name' && !session.isData)
-    session.say(of.names[0] === 'table' ? 'its table is empty' : `there are no ${of.names[0]} here`);
+  const batches = ids.length > 0 ? named(session.client, of, ids, options) : all(session, of, options);
+  const listing: Listing<unknown> = {
+    columns: of.columns(options),
+    fields: of.fields(options) as readonly CsvField<unknown>[],
+    name: of.name,
+  };
+  const count = await session.list(batches, listing, (items) => (ids.length === 1 ? items[0] : { items }));
+  if (count === 0 && !session.isData) session.say(of.names[0] === 'table' ? 'its table is empty' : `there are no ${of.names[0]} here`);
 }
 
 const GET_OPTIONS = new Set<string>(KINDS.flatMap(({ options }) => options));
 const isOfGet = (option: string): boolean => GET_OPTIONS.has(option);
 
-async function named(client: NvaClient, of: Kind<unknown>, ids: readonly string[], options: GetOptions): Promise<unknown[]> {
+type Batches = AsyncGenerator<readonly unknown[], void>;
+
+async function* named(client: NvaClient, of: Kind<unknown>, ids: readonly string[], options: GetOptions): Batches {
   const { one } = of;
   if (!one) throw wrongUsage(`${of.names[0]} are listed, not shown by an id`);
   const items: unknown[] = [];
   for (const id of ids) items.push(await client.get(...one(id, options)));
-  return items;
+  yield items;
 }
 
-async function all(session: Session, of: Kind<unknown>, options: GetOptions, limit: number): Promise<unknown[]> {
+async function* all(session: Session, of: Kind<unknown>, options: GetOptions): Batches {
   const [path, query] = of.list(options);
-  if (of.names[0] === 'events') return events(session.client, options, query, limit);
-  const items: unknown[] = [];
+  const isLog = of.names[0] === 'events';
+  const limit = options.limit ?? (isLog ? DEFAULT_EVENTS : Infinity);
   const paged = 'limit' in query ? query : { ...query, limit: Math.min(PAGE, limit + 1) };
-  for await (const item of session.client.items(path, paged)) {
-    if (items.length === limit) {
-      session.say(`there are more than ${limit}`);
-      break;
-    }
-    items.push(item);
+  let left = limit;
+  for await (const items of isLog ? events(session.client, options, query, limit) : session.client.batches(path, paged)) {
+    yield items.slice(0, left);
+    // The log is long: nobody wonders.
+    if (items.length > left && !isLog) session.say(`there are more than ${limit}`);
+    if (items.length > left || (isLog && items.length === left)) return;
+    left -= items.length;
   }
-  return items;
 }
 
 /** The log pages backwards, by `before`. */
-async function events(client: NvaClient, { entity = [], type = [] }: GetOptions, query: Query, limit: number): Promise<unknown[]> {
+async function* events(client: NvaClient, { entity = [], type = [] }: GetOptions, query: Query, limit: number): Batches {
   const many = [
     ...entity.map((value) => `entity=${encodeURIComponent(value)}`),
     ...type.map((value) => `type=${encodeURIComponent(value)}`),
   ];
   const path = `/v1/events${many.length === 0 ? '' : `?${many.join('&')}`}`;
-  const items: unknown[] = [];
-  const pages = client.pages((before) =>
-    client.get<Page<unknown>>(path, { ...query, limit: Math.min(PAGE, limit - items.length), before }),
-  );
-  for await (const page of pages) {
-    items.push(...page.items);
-    if (items.length >= limit) break;
-  }
-  return items;
+  for await (const { items } of client.pages((before) =>
+    client.get<Page<unknown>>(path, { ...query, limit: Math.min(PAGE, limit), before }),
+  ))
+    yield items;
 }
 
 function needed(option: string, value: string | undefined): string {

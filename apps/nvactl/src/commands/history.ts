@@ -1,15 +1,17 @@
+import { CSV_LISTS, type CsvField } from '@nva/codec';
 import type { Command } from 'commander';
 import { isIP } from 'node:net';
 import type { Difference, Explanation, FeedValue, Happened, Instant, Mapping, Reachability, TimelineItem, Trace } from '../api/answers.ts';
+import { PAGE, type Page } from '../api/client.ts';
 import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { addressOf, NOTHING, places } from '../output/columns.ts';
 import type { Paint } from '../output/paint.ts';
 import { table, type Cell, type Column } from '../output/table.ts';
 import { visible } from '../output/visible.ts';
-import { Session, wholeNumber } from '../session.ts';
+import { Session, wholeNumber, type Listing } from '../session.ts';
 
-const MAX_ITEMS = 100_000;
+const MAX_ITEMS = 1_000_000_000;
 const AT = ['--at <instant>', 'as it was at a position or a time (RFC 3339)'] as const;
 const FROM = ['--from <instant>', 'after that position or time'] as const;
 const TO = ['--to <instant>', 'up to that position or time, now unless given'] as const;
@@ -101,6 +103,7 @@ async function explain(session: Session, vnid: string, address: string, { nve, a
     answer,
     () => [answer.reason],
     () => explanationText(answer, session.paint, session.format === 'wide'),
+    { items: answer.chain, fields: CHAIN_FIELDS },
   );
 }
 
@@ -134,6 +137,21 @@ export function explanationText({ sentences, chain, proof, partial, there }: Exp
   }
   return parts.join('');
 }
+
+const HAPPENED_FIELDS = CSV_LISTS.timeline.filter(([name]) => name !== 'changes') as readonly CsvField<unknown>[];
+const CHAIN_FIELDS: readonly CsvField<Explanation['chain'][number]>[] = [
+  ...HAPPENED_FIELDS,
+  ['contributed', (one) => one.contributed.join(', ')],
+];
+const INTERVAL_FIELDS: readonly CsvField<Reachability['intervals'][number]>[] = [
+  ['vnid', ({ vnid }) => vnid],
+  ...(['began', 'ended'] as const).flatMap((end) =>
+    (['position', 'recordedAt', 'actor', 'what'] as const).map((name): CsvField<Reachability['intervals'][number]> => [
+      `${end}.${name}`,
+      (interval) => interval[end]?.[name],
+    ]),
+  ),
+];
 
 const HAPPENED: readonly Column<Happened>[] = [
   { title: 'POSITION', cell: ({ position }) => position },
@@ -177,39 +195,36 @@ async function reachability(session: Session, a: string, b: string, { tenant, fr
               paint,
             )}`
       }${answer.partial ? `${paint.dim('the VN changed too often: ask from a later instant on for the rest')}\n` : ''}`,
+    { items: answer.intervals, fields: INTERVAL_FIELDS },
   );
 }
 
-interface DiffPage {
-  readonly items: readonly Difference[];
-  readonly next?: string;
+interface DiffPage extends Page<Difference> {
   readonly from: Instant;
   readonly to: Instant;
 }
 
 async function diff(session: Session, { vn, nve, from, to }: Options): Promise<void> {
   if ((vn === undefined) === (nve === undefined)) throw wrongUsage('diff needs either --vn or --nve');
-  const items: Difference[] = [];
-  let page: DiffPage | undefined;
-  do {
-    page = await session.client.get<DiffPage>('/v1/diff', {
-      vnid: vn,
-      nveId: nve,
-      from: page?.from.position ?? from,
-      to: page?.to.position ?? to,
-      limit: 1_000,
-      after: page?.next,
-    });
-    items.push(...page.items);
-    if (items.length > MAX_ITEMS) throw new Failure(EXIT.refused, `there are more than ${MAX_ITEMS} differences: ask for a shorter time`);
-  } while (page.next !== undefined);
-  const { paint } = session;
-  await session.show(
-    { from: page.from, to: page.to, items },
-    () => items.map(({ vnid, key }) => `vn/${vnid}/${key}`),
-    () => table(items, DIFF_COLUMNS, paint),
-  );
-  if (items.length > 0) throw new Differences(items.length);
+  let instants: Pick<DiffPage, 'from' | 'to'> | undefined;
+  async function* batches(): AsyncGenerator<readonly Difference[], void> {
+    const pages = session.client.pages<DiffPage>((after, before) =>
+      session.client.get('/v1/diff', {
+        vnid: vn,
+        nveId: nve,
+        from: before?.from.position ?? from,
+        to: before?.to.position ?? to,
+        limit: PAGE,
+        after,
+      }),
+    );
+    for await (const page of pages) {
+      instants = { from: page.from, to: page.to };
+      yield page.items;
+    }
+  }
+  const count = await session.list(batches(), DIFFERENCES, (items) => ({ ...instants, items }));
+  if (count > 0) throw new Differences(count);
 }
 
 /** Not an error: the exit code of a diff that found something. */
@@ -222,14 +237,18 @@ export class Differences extends Failure {
 const SIGNS: Readonly<Record<string, string>> = { added: '+', changed: '~', removed: '-' };
 const signed = (change: string, text: string, paint: Paint): Cell => ({ text, paint: (plain) => paint.sign(SIGNS[change] ?? '', plain) });
 
-const DIFF_COLUMNS: readonly Column<Difference>[] = [
-  { title: '', cell: ({ change }, paint) => signed(change, SIGNS[change] ?? change, paint) },
-  { title: 'VNID', cell: ({ vnid }) => String(vnid) },
-  { title: 'KEY', cell: ({ key, change }, paint) => signed(change, key, paint) },
-  { title: 'BEFORE', cell: ({ key, before }) => recordText(key, before) },
-  { title: 'AFTER', cell: ({ key, after }) => recordText(key, after) },
-  { title: 'BY', cell: ({ event }) => `${event.actor} ${event.what} (${event.position})` },
-];
+const DIFFERENCES: Listing<Difference> = {
+  name: ({ vnid, key }) => `vn/${vnid}/${key}`,
+  fields: CSV_LISTS.diff as readonly CsvField<unknown>[],
+  columns: [
+    { title: '', cell: ({ change }, paint) => signed(change, SIGNS[change] ?? change, paint) },
+    { title: 'VNID', cell: ({ vnid }) => String(vnid) },
+    { title: 'KEY', cell: ({ key, change }, paint) => signed(change, key, paint) },
+    { title: 'BEFORE', cell: ({ key, before }) => recordText(key, before) },
+    { title: 'AFTER', cell: ({ key, after }) => recordText(key, after) },
+    { title: 'BY', cell: ({ event }) => `${event.actor} ${event.what} (${event.position})` },
+  ],
+};
 
 /** A record of a feed in a few words. */
 export function recordText(key: string, value: FeedValue): string {
@@ -249,48 +268,43 @@ export function recordText(key: string, value: FeedValue): string {
   return JSON.stringify(value);
 }
 
-interface TimelinePage {
-  readonly items: readonly TimelineItem[];
-  readonly next?: string;
+interface TimelinePage extends Page<TimelineItem> {
   readonly from?: Instant;
   readonly to: Instant;
 }
 
+const HAPPENINGS: Listing<TimelineItem> = {
+  name: ({ position }) => `event/${position}`,
+  fields: CSV_LISTS.timeline as readonly CsvField<unknown>[],
+  columns: [...HAPPENED, { title: 'TYPE', cell: ({ type }) => type, wide: true }, { title: 'CHANGES', cell: (item) => changesText(item) }],
+};
+
+/** What happened is printed as it is read, page by page. */
 async function timeline(session: Session, options: Options): Promise<void> {
-  const { vn, nve, ts, tenant, ip, mac, from, to, limit = MAX_ITEMS } = options;
+  const { vn, nve, ts, tenant, ip, mac, from, to, limit = Infinity } = options;
   if ([vn, nve, ts].filter((one) => one !== undefined).length !== 1) throw wrongUsage('timeline needs one of --vn, --nve and --ts');
   if ((ip ?? mac) !== undefined && vn === undefined) throw wrongUsage('an address is one of a VN: give --vn');
-  const items: TimelineItem[] = [];
-  let page: TimelinePage | undefined;
-  do {
-    page = await session.client.get<TimelinePage>('/v1/timeline', {
-      vnid: vn,
-      nveId: nve,
-      tsId: ts,
-      tenantId: tenant,
-      ip,
-      mac,
-      from,
-      to: page?.to.position ?? to,
-      limit: Math.min(1_000, limit - items.length),
-      after: page?.next,
-    });
-    items.push(...page.items);
-  } while (page.next !== undefined && items.length < limit);
-  const more = page.next !== undefined;
-  const { paint } = session;
-  const changes: Column<TimelineItem> = { title: 'CHANGES', cell: (item) => changesText(item) };
-  await session.show(
-    { ...(page.from && { from: page.from }), to: page.to, items },
-    () => items.map(({ position }) => `event/${position}`),
-    () =>
-      table(
-        items,
-        [...HAPPENED, ...(session.format === 'wide' ? [{ title: 'TYPE', cell: ({ type }: TimelineItem) => type }] : []), changes],
-        paint,
-      ),
-  );
-  if (more) session.say(`there is more after position ${items.at(-1)?.position ?? '0'}`);
+  const query = { vnid: vn, nveId: nve, tsId: ts, tenantId: tenant, ip, mac, from };
+  let instants: Pick<TimelinePage, 'from' | 'to'> | undefined;
+  let more: string | null = null;
+  async function* batches(): AsyncGenerator<readonly TimelineItem[], void> {
+    let left = limit;
+    const pages = session.client.pages<TimelinePage>((after, before) =>
+      session.client.get('/v1/timeline', { ...query, to: before?.to.position ?? to, limit: Math.min(PAGE, left + 1), after }),
+    );
+    for await (const page of pages) {
+      instants = { ...(page.from && { from: page.from }), to: page.to };
+      const items = page.items.slice(0, left);
+      yield items;
+      if (page.items.length > left) {
+        more = items.at(-1)!.position;
+        return;
+      }
+      left -= items.length;
+    }
+  }
+  await session.list(batches(), HAPPENINGS, (items) => ({ ...instants, items }));
+  if (more !== null) session.say(`there is more after position ${more}`);
 }
 
 function changesText({ changes }: TimelineItem): string {

@@ -1,24 +1,29 @@
+import { csvFields, csvHeader, csvRow, type CsvField, type Mapping } from '@nva/codec';
 import { importLog } from '@nva/event-log';
 import { feedKey, silentLogger, type Position } from '@nva/ports';
-import { lastNotAfter, Player, readCondition, Verification, type Claim, type Played, type PlayOptions } from '@nva/replay';
+import { lastNotAfter, Player, readCondition, Verification, type Claim, type Difference, type Played, type PlayOptions } from '@nva/replay';
 import { SnapshotDirectory } from '@nva/snapshots';
 import type { Command } from 'commander';
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { finished } from 'node:stream/promises';
+import { newFile } from '../archive/new-file.ts';
+import { entriesOf, fieldsOfTable, readTableName, type TableEntry, type TableName } from '../archive/played-table.ts';
 import { explained, fileSource, makeFolder, serverSource, type Source } from '../archive/source.ts';
 import { interrupted } from '../api/client.ts';
 import { EXIT, Failure, wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { Progress } from '../output/progress.ts';
-import { table } from '../output/table.ts';
+import { MAPPING_COLUMNS, mappingName, TABLE_COLUMNS } from '../output/columns.ts';
+import { csvNames, csvRows, jsonLine, type Format } from '../output/formats.ts';
+import { table, type Column } from '../output/table.ts';
 import { visible } from '../output/visible.ts';
-import { Session } from '../session.ts';
+import { Session, type Listing } from '../session.ts';
 
-const PRIVATE_FILE = 0o600;
 const MAX_SPEED = 1_000_000;
+/** Entries that are written at once. */
+const PER_PIECE = 1_000;
+/** The last time that there is in JavaScript. */
+const LAST_TIME_MS = 8_640_000_000_000_000;
 /** Records that a line about an event names. */
 const NAMED = 3;
 
@@ -30,6 +35,7 @@ interface Options {
   readonly show?: true;
   readonly into?: string;
   readonly out?: string;
+  readonly table?: string;
   readonly topics?: string;
   readonly brokers?: string;
   readonly verify?: true;
@@ -41,7 +47,7 @@ export function addReplay(program: Command, io: Io): void {
     .command('replay')
     .summary('play the log again: to an instant, until something happens, at a pace, step by step')
     .description(
-      `Play the events of a log again, from a file that export made or from the NVA itself, and fold them as it does. It goes to the end, to an instant (--to), or until something happens (--until); as fast as it can, at a multiple of real time (--speed 10x), or one event at each return key (--step). What comes of it goes into a new data folder (--into), to topics (--topics, --brokers), or to a file of changed records (--out); without any of these, it is shown or verified only.
+      `Play the events of a log again, from a file that export made or from the NVA itself, and fold them as it does. It goes to the end, to an instant (--to), or until something happens (--until); as fast as it can, at a multiple of real time (--speed 10x), or one event at each return key (--step). What comes of it goes into a new data folder (--into), to topics (--topics, --brokers), or to a file of changed records (--out); without any of these, it is shown or verified only. --table shows the table of a VN or an NVE as it is at the end, or puts it into the file of --out: as lines of JSON, or as CSV with -o csv or if the name of the file ends in .csv.
 
 A condition has vnid=, ip=, mac=, tsId=, nveId=, type=, actor=, and what happens to a record of that: changes, appears or disappears. For example: --until 'vnid=100 ip=192.0.2.1 changes'.
 
@@ -54,7 +60,8 @@ A condition has vnid=, ip=, mac=, tsId=, nveId=, type=, actor=, and what happens
     .option('--step', 'wait for the return key before each event')
     .option('--show', 'a line for each event')
     .option('--into <folder>', 'a new data folder for what is played')
-    .option('--out <file>', 'a new file of changed records, a line each (NDJSON)')
+    .option('--out <file>', 'a new file of changed records, or of the --table, a line each (NDJSON, or CSV)')
+    .option('--table <name>', 'the table of a VN or an NVE at the end: vn/100, nve/leaf-1')
     .option('--topics <prefix>', 'publish on topics of this prefix; with --verify, compare them')
     .option('--brokers <list>', 'the brokers for --topics: host:port, with commas between')
     .option('--verify', 'compare digests of tables')
@@ -74,18 +81,20 @@ async function replay(session: Session, file: string | undefined, options: Optio
   await explained(source.name, () => play(session, source, file === undefined, options));
 }
 
-function check({ into, out, topics, brokers, verify, snapshots, step, speed }: Options): void {
+function check({ into, out, table: name, topics, brokers, verify, snapshots, step, speed }: Options): void {
   if ((topics === undefined) !== (brokers === undefined)) throw wrongUsage('--topics and --brokers go together');
   if (snapshots !== undefined && !verify) throw wrongUsage('--snapshots is for --verify');
   if ([into, out, verify ? undefined : topics].filter((one) => one !== undefined).length > 1)
     throw wrongUsage('a replay goes to one place: --into, --out or --topics');
   if (verify && (into ?? out) !== undefined) throw wrongUsage('--verify makes nothing: no --into and no --out with it');
   if (step && speed !== undefined) throw wrongUsage('--step has no --speed');
+  if (name !== undefined && (into ?? topics ?? verify) !== undefined) throw wrongUsage('--table goes to the output, or to --out');
 }
 
 async function play(session: Session, source: Source, isServer: boolean, options: Options): Promise<void> {
   const { io } = session;
   const { until, speed, step, into, out, topics, brokers, verify } = options;
+  const name = options.table === undefined ? null : readTableName(options.table);
   const to = await positionOf(source, isServer, options.to);
   const archive = await source.open();
   const { log: logId, schemas } = archive.header;
@@ -103,25 +112,29 @@ async function play(session: Session, source: Source, isServer: boolean, options
   const player = new Player(archive, playOptions);
   let events = 0;
   {
+    if (session.format === 'csv' && (step || options.show)) await session.out(csvNames(PLAYED_FIELDS));
     using progress = new Progress(io, 'replay', step || options.show ? 0 : last);
     async function* shown(): AsyncGenerator<readonly Played[], void> {
       for await (const batch of player.play()) {
         if (io.signal.aborted) throw interrupted();
         events += batch.length;
         progress.update(batch.at(-1)!.position);
-        if (step || options.show) for (const one of batch) await session.out(lineOf(one));
+        if (step || options.show) await show(session, batch);
         yield batch;
       }
     }
     if (into !== undefined) {
       await makeFolder(into);
       await importLog({ directory: join(into, 'log'), logId, schemas, clock: io.clock }, shown());
-    } else if (out !== undefined) await writeChanges(out, shown());
+    } else if (out !== undefined && name === null) await writeChanges(out, shown(), session.format);
     else if (topics !== undefined && !verify)
       await (await kafka()).publish(logId, shown(), { brokers: brokers!.split(','), prefix: topics, clock: io.clock });
     else for await (const _ of shown());
   }
   verification?.end(player.network, player.digests);
+  if (name !== null) return showTable(session, player, events, name, out);
+  // The events were the table.
+  if (session.format === 'csv' && !verification && (step || options.show)) return session.say(summary(player, events));
   await tell(session, player, events, verification);
 }
 
@@ -178,32 +191,73 @@ async function claims(
   return found;
 }
 
+interface ChangedRecord {
+  readonly position: string;
+  readonly type: string;
+  readonly feed: string;
+  readonly key: string;
+  readonly value: unknown;
+}
+
+const CHANGED_FIELDS = csvFields<ChangedRecord>('position', 'type', 'feed', 'key', 'value');
+const isCsv = (file: string, format: Format): boolean => format === 'csv' || (format !== 'ndjson' && file.toLowerCase().endsWith('.csv'));
+
 /** One line for each record that changed. */
-async function writeChanges(file: string, batches: AsyncIterable<readonly Played[]>): Promise<void> {
-  const target = createWriteStream(file, { flags: 'wx', mode: PRIVATE_FILE });
-  const done = finished(target);
-  done.catch(() => undefined);
-  try {
-    await Promise.race([once(target, 'open'), done]);
+async function writeChanges(file: string, batches: AsyncIterable<readonly Played[]>, format: Format): Promise<void> {
+  const csv = isCsv(file, format);
+  await newFile(file, async (put) => {
+    if (csv) await put(csvHeader(CHANGED_FIELDS));
     for await (const batch of batches) {
       const text = batch
         .flatMap(({ position, event, changes }) =>
-          changes.map(({ feed, key, value }) =>
-            JSON.stringify({ position: String(position), type: event.type, feed: feedKey(feed), key, value: value?.data ?? null }),
-          ),
+          changes.map(({ feed, key, value }): ChangedRecord => ({
+            position: String(position),
+            type: event.type,
+            feed: feedKey(feed),
+            key,
+            value: value?.data ?? null,
+          })),
         )
-        .join('\n');
-      if (text !== '' && !target.write(`${text}\n`)) await Promise.race([once(target, 'drain'), done]);
+        .map((record) => (csv ? csvRow(CHANGED_FIELDS, record) : `${JSON.stringify(record)}\n`))
+        .join('');
+      if (text !== '') await put(text);
     }
-    target.end();
-    await done;
-  } catch (cause) {
-    target.destroy();
-    if (cause instanceof Failure) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    throw wrongUsage(code === 'EEXIST' ? `${file} is there already` : `${file} cannot be written: ${message}`, cause);
-  }
+  });
 }
+
+/** The table as it is where the replay has ended. */
+async function showTable(session: Session, player: Player, events: number, name: TableName, out: string | undefined): Promise<void> {
+  const { network } = player;
+  const fields = fieldsOfTable(name);
+  async function* batches(): AsyncGenerator<readonly TableEntry[], void> {
+    yield* entriesOf(network, name);
+  }
+  if (out === undefined) {
+    const columns = ('vnid' in name ? MAPPING_COLUMNS : TABLE_COLUMNS) as readonly Column<TableEntry>[];
+    const listing: Listing<TableEntry> = { columns, fields, name: nameOfEntry };
+    await session.list(batches(), listing, (items) => ({ position: String(network.position), items }));
+  } else {
+    const csv = isCsv(out, session.format);
+    await newFile(out, async (put) => {
+      if (csv) await put(csvHeader(fields));
+      for await (const entries of batches())
+        for (let i = 0; i < entries.length; i += PER_PIECE)
+          await put(
+            entries
+              .slice(i, i + PER_PIECE)
+              .map((entry) => (csv ? csvRow(fields, entry) : `${JSON.stringify(entry)}\n`))
+              .join(''),
+          );
+    });
+  }
+  session.say(summary(player, events));
+}
+
+const nameOfEntry = (entry: TableEntry): string =>
+  `${entry.vnid === undefined ? '' : `vn/${entry.vnid}/`}${mappingName(entry as unknown as Mapping)}`;
+
+const summary = ({ network, ending }: Player, events: number): string =>
+  `${events} events up to position ${network.position} (${ending}): ${[...network.vns.values()].filter(({ alive }) => alive).length} VNs, ${network.tenantSystems.size} tenant systems`;
 
 async function tell(session: Session, player: Player, events: number, verification: Verification | undefined): Promise<void> {
   const { network, ending } = player;
@@ -220,7 +274,7 @@ async function tell(session: Session, player: Player, events: number, verificati
     result,
     () => [result.position],
     () => {
-      const text = `${events} events up to position ${network.position} (${ending}): ${vns} VNs, ${network.tenantSystems.size} tenant systems\n`;
+      const text = `${summary(player, events)}\n`;
       if (!verification) return text;
       const left = verification.left === 0 ? '' : `, ${verification.left} of positions that were not reached`;
       const compared = `${verification.compared} digests compared${left}: ${verification.differences.length === 0 ? 'all are right' : `${verification.differences.length} differ`}\n`;
@@ -241,16 +295,65 @@ async function tell(session: Session, player: Player, events: number, verificati
         )
       );
     },
+    verification
+      ? {
+          items: verification.differences,
+          fields: csvFields<Difference>('vnid', 'position', 'by', 'digest', 'expected') as readonly CsvField<unknown>[],
+        }
+      : {
+          items: [result],
+          fields: csvFields<typeof result>('position', 'ending', 'events', 'vns', 'tenantSystems') as readonly CsvField<unknown>[],
+        },
   );
   if (verification && verification.differences.length > 0)
     throw new Failure(EXIT.different, `${verification.differences.length} tables differ`);
 }
 
-function lineOf({ position, event, changes }: Played): string {
-  const keys = changes.slice(0, NAMED).map(({ feed, key, value }) => `${value ? '' : '-'}${feedKey(feed)}:${key}`);
+interface PlayedEvent {
+  readonly position: string;
+  readonly recordedAt: string;
+  readonly actor: string;
+  readonly type: string;
+  readonly stream: string;
+  readonly changes: readonly string[];
+}
+
+const PLAYED_FIELDS: readonly CsvField<PlayedEvent>[] = [
+  ...csvFields<PlayedEvent>('position', 'recordedAt', 'actor', 'type', 'stream'),
+  // A sign would be taken for a formula.
+  ['changes', ({ changes }) => changes.map((change) => change.replace(/^\+/, 'set:').replace(/^-/, 'removed:'))],
+];
+
+/** Events as they are played: lines for people, which stand beside the output in JSON, YAML and names; or lines for programs. */
+async function show(session: Session, batch: readonly Played[]): Promise<void> {
+  const events = batch.map(({ position, stream, event, changes }): PlayedEvent => ({
+    position: String(position),
+    recordedAt: timeOf(event.data.audit.recordedAt),
+    actor: event.data.audit.actor,
+    type: event.type,
+    stream,
+    changes: changes.map(({ feed, key, value }) => `${value ? '+' : '-'}${feedKey(feed)}/${key}`),
+  }));
+  switch (session.format) {
+    case 'ndjson':
+      return session.out(events.map(jsonLine).join(''));
+    case 'csv':
+      return session.out(csvRows(PLAYED_FIELDS, events));
+    case 'table':
+    case 'wide':
+      return session.out(events.map(lineOf).join(''));
+    default:
+      return void session.io.stderr.write(events.map(lineOf).join(''));
+  }
+}
+
+/** A time in an archive may be none. */
+const timeOf = (ms: number): string => (Math.abs(ms) <= LAST_TIME_MS ? new Date(ms).toISOString() : String(ms));
+
+function lineOf({ position, recordedAt, actor, type, changes }: PlayedEvent): string {
   const more = changes.length > NAMED ? ` and ${changes.length - NAMED} more` : '';
-  const { recordedAt, actor } = event.data.audit;
-  return `${visible(`${position} ${new Date(recordedAt).toISOString()} ${actor} ${event.type} ${keys.join(' ')}${more}`.trimEnd())}\n`;
+  return `${visible(`${position} ${recordedAt} ${actor} ${type} ${changes.slice(0, NAMED).join(' ')}${more}`.trimEnd())}
+`;
 }
 
 /** Waits for the return key before each event; the end of the input, or a q, ends the replay. */

@@ -1,3 +1,4 @@
+import { csvFields } from '@nva/codec';
 import type { Command } from 'commander';
 import type { Conflict, FeedValue, Instant, Problem } from '../api/answers.ts';
 import { wrongUsage } from '../exit-codes.ts';
@@ -131,11 +132,14 @@ async function whatIf(session: Session, { file, at, steps }: Options): Promise<v
   if (all.length === 0) throw wrongUsage('what-if needs steps: -f, or an option for a scenario');
   const body = { ...(at !== undefined && { at }), steps: all };
   const { body: answer } = await session.client.call<WhatIf>('POST', '/v1/what-if', { body });
+  const changes = answer.feeds.flatMap(({ feed, changes: of }) => of.map((change) => ({ feed, ...change })));
   await session.show(
     answer,
     () => answer.feeds.map(({ feed }) => feed),
     () => whatIfText(answer, session.paint),
+    { items: changes, fields: csvFields<(typeof changes)[number]>('feed', 'key', 'before', 'after', 'step') },
   );
+  if (session.format === 'csv' && answer.partial.length > 0) session.say(`not all is told: ${answer.partial.join(', ')}`);
 }
 
 /** Steps of a file: a list, `{steps: […]}`, or a step each in documents of YAML or lines of NDJSON. */

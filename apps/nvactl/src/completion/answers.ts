@@ -37,8 +37,12 @@ const OPTION_SOURCES: Readonly<Record<string, Source>> = {
   'context': 'context',
   'file': 'file',
   'token-file': 'file',
+  'data-dir': 'file',
+  'into': 'file',
+  'out': 'file',
+  'snapshots': 'file',
 };
-const ARGUMENT_SOURCES: Readonly<Record<string, Source>> = { vnid: 'vn', ts: 'ts', a: 'ts', b: 'ts', from: 'ts' };
+const ARGUMENT_SOURCES: Readonly<Record<string, Source>> = { vnid: 'vn', ts: 'ts', a: 'ts', b: 'ts', from: 'ts', file: 'file' };
 const KIND_SOURCES: Readonly<Record<string, Source>> = {
   'vn': 'vn',
   'vns': 'vn',
@@ -48,8 +52,6 @@ const KIND_SOURCES: Readonly<Record<string, Source>> = {
   'tenant-system': 'ts',
   'tenant-systems': 'ts',
 };
-/** Options that take an instant, and not an NVE, under a name that means an NVE elsewhere. */
-const INSTANTS = new Set(['get', 'reachability', 'diff', 'timeline']);
 
 /** What may stand in place of the last word. Names at the NVA are asked for; if it does not answer soon, there are none. */
 export async function suggest(program: Command, words: readonly string[], io: Io): Promise<Suggestions> {
@@ -81,7 +83,8 @@ export async function suggest(program: Command, words: readonly string[], io: Io
   const last = command.registeredArguments.at(-1);
   const argument = command.registeredArguments[values.length] ?? (last?.variadic ? last : undefined);
   if (!argument) return { items: [], files: false };
-  return { items: matching(await ofArgument(argument, command, values, target, io), current), files: false };
+  const { items, files } = await ofArgument(argument, command, values, target, io);
+  return { items: matching(items, current), files };
 }
 
 interface Walked {
@@ -138,7 +141,8 @@ const optionNames = (option: Option): readonly Suggestion[] =>
 async function ofOption(option: Option, command: Command, target: TargetOptions, io: Io): Promise<Suggestions> {
   if (option.argChoices) return { items: option.argChoices.map((value) => ({ value, description: '' })), files: false };
   const name = option.long?.slice(2) ?? '';
-  const source = name === 'to' && INSTANTS.has(command.name()) ? 'none' : (OPTION_SOURCES[name] ?? 'none');
+  // Of every other command it is an instant.
+  const source = name === 'to' && command.name() !== 'move' ? 'none' : (OPTION_SOURCES[name] ?? 'none');
   return source === 'file' ? { items: [], files: true } : { items: await names(source, target, io), files: false };
 }
 
@@ -148,11 +152,13 @@ async function ofArgument(
   values: readonly string[],
   target: TargetOptions,
   io: Io,
-): Promise<readonly Suggestion[]> {
-  if (argument.argChoices) return argument.argChoices.map((value) => ({ value, description: '' }));
-  if (command.parent?.name() === 'context') return command.name() === 'add' ? [] : names('context', target, io);
+): Promise<Suggestions> {
+  if (argument.argChoices) return { items: argument.argChoices.map((value) => ({ value, description: '' })), files: false };
+  if (command.parent?.name() === 'context')
+    return { items: command.name() === 'add' ? [] : await names('context', target, io), files: false };
   const ofKind = argument.name() === 'id' || argument.name() === 'ids' ? KIND_SOURCES[values[0] ?? ''] : undefined;
-  return names(ofKind ?? ARGUMENT_SOURCES[argument.name()] ?? 'none', target, io);
+  const source = ofKind ?? ARGUMENT_SOURCES[argument.name()] ?? 'none';
+  return { items: await names(source, target, io), files: source === 'file' };
 }
 
 async function names(source: Source, target: TargetOptions, io: Io): Promise<readonly Suggestion[]> {

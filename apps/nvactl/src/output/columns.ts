@@ -145,3 +145,7 @@ export function standing(ts: TenantSystem, paint: Paint): Cell {
   if (ts.attachments.every(({ state }) => state === 'associated')) return { text: 'associated', paint: paint.warn };
   return { text: 'activated', paint: paint.good };
 }
+
+/** The key of a mapping on its feed. */
+export const mappingName = ({ tsId, vlan, ip }: Mapping): string =>
+  `mapping/${tsId}/${[...(vlan === null ? [] : [`vlan-${vlan}`]), ...(ip === null ? [] : [ip])].join('/') || 'untagged'}`;

@@ -17,13 +17,32 @@ const textOf = (cell: Cell): string => visible(typeof cell === 'string' ? cell :
 
 /** Aligned columns with a line of titles. The last column is not filled up. */
 export function table<T>(items: readonly T[], columns: readonly Column<T>[], paint: Paint): string {
-  const rows = items.map((item) => columns.map((column) => column.cell(item, paint)));
-  return lines([columns.map(({ title }) => ({ text: title, paint: paint.heading })), ...rows]);
+  return new GrowingTable(columns, paint).rows(items);
 }
 
-/** Aligned columns without titles. */
-export function lines(rows: readonly (readonly Cell[])[]): string {
-  const widths: number[] = [];
+/** A table that is printed part by part: a column is as wide as its widest cell so far. */
+export class GrowingTable<T> {
+  readonly #columns: readonly Column<T>[];
+  readonly #paint: Paint;
+  readonly #widths: number[] = [];
+  #isBegun = false;
+
+  constructor(columns: readonly Column<T>[], paint: Paint) {
+    this.#columns = columns;
+    this.#paint = paint;
+  }
+
+  /** The next rows, before the first ones the titles. */
+  rows(items: readonly T[]): string {
+    const titles = this.#isBegun ? [] : [this.#columns.map(({ title }) => ({ text: title, paint: this.#paint.heading }))];
+    this.#isBegun = true;
+    const rows = items.map((item) => this.#columns.map((column) => column.cell(item, this.#paint)));
+    return lines([...titles, ...rows], this.#widths);
+  }
+}
+
+/** Aligned columns without titles. `widths`: of what stands above, and grows with these. */
+export function lines(rows: readonly (readonly Cell[])[], widths: number[] = []): string {
   for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, stringWidth(textOf(cell)))));
   return rows
     .map((row) => {
