@@ -75,10 +75,10 @@ const CHANGES: CsvField<Item> = [
 
 /** The lists that the NVA answers with, by the names of their queries. */
 export const CSV_LISTS = {
-  vns: same(
-    ...['vnid', 'name', 'tenantId', 'service', 'encapsulation', 'members', 'tenantSystems'],
-    ...['digest', 'digestPosition', 'revision', 'position'],
-  ),
+  vns: [
+    ...same('vnid', 'name', 'tenantId', 'service', 'encapsulation', 'members', 'tenantSystems'),
+    ...same('digest', 'digestPosition', 'revision', 'position'),
+  ],
   nves: [
     ...same('nveId', 'siteId', 'status', 'mac', 'addresses', 'incarnation', 'leaseS', 'tenantSystems'),
     ['vnids', ({ memberships }) => items(memberships).map(({ vnid }) => Number(vnid))],

@@ -54,7 +54,14 @@ describe('a line of CSV', () => {
 
   it('of a list has a header of the names of its fields', () => {
     const mapping = {
-      ...{ tsId: 'ts1', bid: null, mac: '02:00:00:00:00:01', ip: '192.0.2.1', vlan: null, mobility: 0, via: null, position: '7' },
+      tsId: 'ts1',
+      bid: null,
+      mac: '02:00:00:00:00:01',
+      ip: '192.0.2.1',
+      vlan: null,
+      mobility: 0,
+      via: null,
+      position: '7',
       attachments: [
         { nveId: 'nve1', state: 'activated' },
         { nveId: 'nve2', state: 'associated' },

@@ -57,9 +57,9 @@ export interface FollowOptions {
 }
 
 /**
- * Follows a feed for ever, over breaks of the connection: it resumes after the last whole change. An NVA that has lost the end of its log
- * is asked again later, since the loss may be repaired (docs/contract.md). Throws a Failure if the first connection fails, if the NVA refuses the feed, or when
- * `signal` aborts.
+ * Follows a feed for ever, over breaks of the connection: it resumes after the last whole change. An NVA that has lost the end of its
+ * log is asked again later, since the loss may be repaired (docs/contract.md). Throws a Failure if the first connection fails, if the
+ * NVA refuses the feed, or when `signal` aborts.
  */
 export async function* followFeed(
   client: Pick<NvaClient, 'stream'>,
@@ -106,8 +106,8 @@ export interface FeedChange {
 }
 
 /**
- * What a feed says now. What the NVA sends from a hello to the end of its snapshot, or of what came since, takes the place of what was known
- * when it is complete: in between, the table may be one that never was.
+ * What a feed says now. What the NVA sends from a hello to the end of its snapshot, or of what came since, takes the place of what was
+ * known when it is complete: in between, the table may be one that never was.
  */
 export class FeedState {
   #records = new Map<string, FeedRecord>();

@@ -5,7 +5,7 @@
  */
 const UNSAFE = /(?!\ufe0f)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}\p{Default_Ignorable_Code_Point}]/gu;
 /** The same without tab and line feed, for text of several lines. */
-const UNSAFE_IN_LINES = /(?![\t\n\ufe0f])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}\p{Default_Ignorable_Code_Point}]/gu;
+const UNSAFE_IN_LINES = /(?!\t|\n|\ufe0f)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}\p{Default_Ignorable_Code_Point}]/gu;
 const MAX_BMP = 0xff_ff;
 
 const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0');

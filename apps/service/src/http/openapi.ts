@@ -150,9 +150,16 @@ function problemsOf(path: string, method: string): Responses {
 
 /** Lists that are answered in lines too, by `Accept`: all of it, from `after` on. */
 const IN_LINES: ReadonlySet<string> = new Set([
-  ...['/v1/vns', '/v1/vns/{vnid}/members', '/v1/vns/{vnid}/mappings', '/v1/vns/{vnid}/tenant-systems'],
-  ...['/v1/nves', '/v1/nves/{nveId}/table', '/v1/nves/{nveId}/tenant-systems', '/v1/tenant-systems'],
-  ...['/v1/diff', '/v1/timeline'],
+  '/v1/vns',
+  '/v1/vns/{vnid}/members',
+  '/v1/vns/{vnid}/mappings',
+  '/v1/vns/{vnid}/tenant-systems',
+  '/v1/nves',
+  '/v1/nves/{nveId}/table',
+  '/v1/nves/{nveId}/tenant-systems',
+  '/v1/tenant-systems',
+  '/v1/diff',
+  '/v1/timeline',
 ]);
 
 function inLines({ properties }: JsonSchema): NonNullable<Response['content']> {

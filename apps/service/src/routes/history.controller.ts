@@ -15,7 +15,7 @@ import type { AppliedLookup } from '../core/applied-lookup.ts';
 import { AT, DescribesProblems, DescribesQuery, PAGING, WHAT_IF } from '../http/describes.ts';
 import { JSON_TYPE } from '../http/accepted.ts';
 import { APPLIED_ANYWHERE, AUDIT, READS } from '../http/providers.ts';
-import { answerList, type NextPage } from '../reads/list-stream.ts';
+import { answerList, type NextPage } from '../http/list-answer.ts';
 import { MAX_LIMIT } from '../reads/paging.ts';
 import { only } from '../reads/query-readers.ts';
 import type { Reads } from '../reads/reads.ts';

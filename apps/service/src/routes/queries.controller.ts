@@ -7,7 +7,7 @@ import type { StateQueries } from '../audit/state-queries.ts';
 import { AT, DescribesProblems, DescribesQuery, PAGING } from '../http/describes.ts';
 import { JSON_TYPE } from '../http/accepted.ts';
 import { STATE_QUERIES } from '../http/providers.ts';
-import { answerList, type ListName } from '../reads/list-stream.ts';
+import { answerList, type ListName } from '../http/list-answer.ts';
 import { MAX_LIMIT } from '../reads/paging.ts';
 import type { QueryName } from '../reads/queries.ts';
 import { STATES } from '../reads/tenant-system-lists.ts';

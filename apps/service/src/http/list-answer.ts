@@ -1,7 +1,7 @@
 import { CSV_LISTS, csvHeader, csvRow } from '@nva/codec';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import { CSV_TYPE, JSON_TYPE, NDJSON_TYPE, wantedForm, type ListForm } from '../http/accepted.ts';
+import { CSV_TYPE, JSON_TYPE, NDJSON_TYPE, wantedForm, type ListForm } from './accepted.ts';
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -25,9 +25,9 @@ export type ListName = keyof typeof CSV_LISTS;
 export type NextPage = (next: string, page: ListPage) => Promise<string>;
 
 /**
- * Answers with a list: with its first page as JSON, or by `Accept` with all of it in lines, NDJSON or CSV. The pages are asked for one by
- * one as the caller takes them, so that one page is held. If one of them cannot be answered, the connection is cut off, since the status was
- * sent.
+ * Answers with a list: with its first page as JSON, or by `Accept` with all of it in lines, NDJSON or CSV. The pages are asked for one
+ * by one as the caller takes them, so that one page is held. If one of them cannot be answered, the connection is cut off, since the
+ * status was sent.
  */
 export async function answerList(
   name: ListName,
