@@ -198,6 +198,52 @@ describe('a plan', () => {
     for (const { line } of plan.steps) nva.give(line);
   });
 
+  /** The plan for a change of what there is, done step by step; every step is accepted, and nothing is left. */
+  function done(before: readonly object[], after: readonly object[]): readonly string[] {
+    const nva = broughtTo({ ...BASE, tenantSystems: before });
+    const plan = planFrom(nva, { tenantSystems: after });
+    for (const { line } of plan.steps) nva.give(line);
+    expect(brief(planFrom(nva, { tenantSystems: after }))).toEqual([]);
+    return plan.steps.map(({ action, object, what }) => `${action} ${object} ${what}`);
+  }
+  const withIp = (n: number, ip: number): object => ts(n, { bindings: [{ vnid: 100, ip: `192.0.2.${ip}` }] });
+
+  it('exchanges two addresses, or two MACs, by one command', () => {
+    expect(done([ts(1), ts(2)], [withIp(1, 2), withIp(2, 1)])).toEqual(['exchange ts/vm1 100/192.0.2.1 ↔ 100/192.0.2.2 with ts/vm2']);
+    expect(done([ts(1), ts(2)], [ts(1, { mac: '02:00:00:00:00:02' }), ts(2, { mac: '02:00:00:00:00:01', nveId: 'nve-3' })])).toEqual([
+      'exchange ts/vm1 MAC 02:00:00:00:00:01 ↔ 02:00:00:00:00:02 with ts/vm2',
+      'move ts/vm2 nve-1 → nve-3',
+    ]);
+  });
+
+  it('lets addresses go along a chain from its end, and opens any other circle', () => {
+    expect(done([ts(1), ts(2), ts(3)], [withIp(1, 2), withIp(2, 3), withIp(3, 9)])).toEqual([
+      'change ts/vm3 bindings 100/192.0.2.3 → 100/192.0.2.9',
+      'change ts/vm2 bindings 100/192.0.2.2 → 100/192.0.2.3',
+      'change ts/vm1 bindings 100/192.0.2.1 → 100/192.0.2.2',
+    ]);
+    expect(done([ts(1), ts(2), ts(3)], [withIp(1, 2), withIp(2, 3), withIp(3, 1)])).toEqual([
+      'change ts/vm1 gives up 100/192.0.2.1 first',
+      'change ts/vm3 bindings 100/192.0.2.3 → 100/192.0.2.1',
+      'change ts/vm2 bindings 100/192.0.2.2 → 100/192.0.2.3',
+      'change ts/vm1 bindings none → 100/192.0.2.2',
+    ]);
+    const of = (n: number, bindings: readonly object[]): object => ts(n, { bindings });
+    const [one, two] = [
+      { vnid: 100, ip: '192.0.2.1', bid: 1 },
+      { vnid: 200, vlan: 7, ip: '192.0.2.2', bid: 2 },
+    ];
+    expect(done([of(1, [one]), of(2, [two])], [of(1, [two]), of(2, [one])])).toHaveLength(3);
+  });
+
+  it('waits for nobody who keeps the address: the NVA says who holds it', () => {
+    const nva = broughtTo({ ...BASE, tenantSystems: [ts(1), ts(2)] });
+    expect(brief(planFrom(nva, { tenantSystems: [withIp(1, 2), ts(2, { nveId: 'nve-3' })] }))).toEqual([
+      '~ change ts/vm1',
+      '~ move ts/vm2',
+    ]);
+  });
+
   it('says what cannot be, and does nothing about it', () => {
     const nva = broughtTo({ ...BASE, tenantSystems: [ts(1)] });
     const plan = planFrom(nva, {
@@ -286,6 +332,49 @@ describe('an apply', () => {
       { numRuns: 100 },
     );
     expect(changes).toBeGreaterThan(500);
+  });
+
+  it('that hands addresses and MACs around in any way is done as planned', () => {
+    const SYSTEMS = [1, 2, 3, 4];
+    // Who has each of these addresses: without BIDs one of a VN, with them any number.
+    const POOL = [
+      { vnid: 100, ip: '192.0.2.1' },
+      { vnid: 100, ip: '192.0.2.2' },
+      { vnid: 100, ip: '192.0.2.3' },
+      { vnid: 200, vlan: 7, ip: '192.0.2.1' },
+      { vnid: 200, vlan: 7, ip: '192.0.2.2' },
+    ];
+    const withBids = fc
+      .tuple(...POOL.map(() => fc.constantFrom(null, ...SYSTEMS)))
+      .map((owners) => (n: number) => POOL.flatMap((one, i) => (owners[i] === n ? [{ ...one, bid: i + 1 }] : [])));
+    const withoutBids = fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 }).map((owners) => (n: number) => {
+      const address = POOL[owners[n - 1]!]!;
+      return address.vnid === 200 ? [] : [address];
+    });
+    const anyMacs = fc.shuffledSubarray(SYSTEMS, { minLength: SYSTEMS.length });
+    const anyOwners = fc.oneof(withBids, withoutBids);
+    let [exchanges, givesUp] = [0, 0];
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.array(fc.tuple(withBids, anyMacs), { maxLength: 4 }), fc.array(fc.tuple(anyOwners, anyMacs), { maxLength: 2 })),
+        (rounds) => {
+          const nva = new ModelNva();
+          for (const [bindingsOf, macs] of rounds) {
+            const manifest = {
+              ...BASE,
+              tenantSystems: SYSTEMS.map((n) => ts(n, { mac: `02:00:00:00:00:0${macs[n - 1]}`, bindings: bindingsOf(n) })),
+            };
+            const { steps } = planFrom(nva, manifest);
+            for (const { line } of steps) nva.give(line);
+            exchanges += steps.filter(({ action }) => action === 'exchange').length;
+            givesUp += steps.filter(({ what }) => what.startsWith('gives up')).length;
+            expect(brief(planFrom(nva, manifest))).toEqual([]);
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
+    expect(Math.min(exchanges, givesUp)).toBeGreaterThan(10);
   });
 
   const { steps } = planFrom(new ModelNva(), { ...BASE, tenantSystems: Array.from({ length: 9 }, (_, i) => ts(i + 1)) });

@@ -1,6 +1,15 @@
 import type { Audit, NvaEvent } from '@nva/codec';
 import { parseLine, type ParsedCommand } from '@nva/commands';
-import { AGGREGATES, aggregateOfCommand, type Facts, type TenantSystem } from '@nva/domain';
+import {
+  AGGREGATES,
+  aggregateOfCommand,
+  decidePassing,
+  evolveTaker,
+  evolveTenantSystem,
+  type Facts,
+  type PassAddress,
+  type TenantSystem,
+} from '@nva/domain';
 import type { Nve, TenantSystem as ShownTenantSystem, Vn } from '../src/api/answers.ts';
 import type { Line, Present } from '../src/apply/plan.ts';
 
@@ -25,6 +34,7 @@ export class ModelNva {
     // As it goes over the wire.
     const parsed = parseLine(JSON.parse(JSON.stringify(line))) as ParsedCommand;
     const { command, ifRevision } = parsed;
+    if (command.type === 'passAddress') return this.#pass(command, line, ifRevision);
     const aggregate = AGGREGATES[aggregateOfCommand(command)] as unknown as {
       decide(command: unknown, state: unknown, facts: Facts, audit: Audit): NvaEvent | null;
       evolve(state: unknown, event: NvaEvent): TenantSystem;
@@ -37,6 +47,20 @@ export class ModelNva {
     if (!event) return;
     this.events++;
     this.#streams.set(name, { state: aggregate.evolve(stream?.state ?? null, event), revision: (stream?.revision ?? -1) + 1 });
+  }
+
+  /** One change, of two tenant systems. */
+  #pass(command: PassAddress, line: Line, ifRevision: number | undefined): void {
+    const names = [nameOf(line), `ts/${String(line['tenantId'])}/${command.to}`] as const;
+    const [holder, taker] = names.map((name) => this.#streams.get(name)!) as [Stream<TenantSystem>, Stream<TenantSystem>];
+    if (ifRevision !== undefined && ifRevision !== holder.revision)
+      throw new Error(`${names[0]} is at ${holder.revision}, not ${ifRevision}`);
+    const pair = { holder: holder.state, revision: holder.revision, taker: taker.state, toRevision: taker.revision };
+    const passing = decidePassing(command, pair, this.#facts, AUDIT);
+    if (!passing) return;
+    this.events++;
+    this.#streams.set(names[0], { state: evolveTenantSystem(holder.state, passing.passed), revision: holder.revision + 1 });
+    this.#streams.set(names[1], { state: evolveTaker(taker.state, passing.passed), revision: taker.revision + 1 });
   }
 
   present(): Present {
