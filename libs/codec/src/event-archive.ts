@@ -18,6 +18,7 @@ const MAX_HEADER_BYTES = 8 * 1024 * 1024;
 const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
 const MAX_EVENTS_PER_BLOCK = 1_000_000;
 const FORMAT = '1';
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** An event as it is archived. */
 export interface ArchivedEvent {
@@ -170,9 +171,22 @@ function headerOf(meta: Readonly<Record<string, Buffer>>): ArchiveHeader {
   };
   if (text('nva.format') !== FORMAT) throw new ArchiveDamaged(`it has format ${text('nva.format')}, and this build reads ${FORMAT}`);
   if (text('avro.codec') !== 'deflate') throw new ArchiveDamaged(`its blocks are compressed by ${text('avro.codec')} and not by deflate`);
-  const to = Number(text('nva.to'));
-  if (!Number.isSafeInteger(to) || to < 0) throw new ArchiveDamaged(`its last position is ${text('nva.to')}`);
-  return { log: text('nva.log'), to, schemas: parsed(text('nva.schemas')) as readonly object[] };
+  const [log, to] = [text('nva.log'), text('nva.to')];
+  if (!/^\d{1,16}$/.test(to) || !Number.isSafeInteger(Number(to))) throw new ArchiveDamaged(`its last position is «${to}»`);
+  if (!UUID.test(log)) throw new ArchiveDamaged(`its log is named «${log}», which is no UUID`);
+  return { log, to: Number(to), schemas: schemasIn(text('nva.schemas')) };
+}
+
+function schemasIn(text: string): readonly object[] {
+  const schemas = parsed(text);
+  if (!Array.isArray(schemas) || schemas.some((one) => typeof one !== 'object' || one === null))
+    throw new ArchiveDamaged('its header has no list of schemas');
+  try {
+    for (const schema of schemas as readonly avro.Schema[]) avro.Type.forSchema(schema, withoutMethods(true));
+  } catch (cause) {
+    throw new ArchiveDamaged('its header has a schema that is none', { cause });
+  }
+  return schemas as readonly object[];
 }
 
 function parsed(text: string): unknown {

@@ -56,6 +56,22 @@ describe('an archive', () => {
     );
   });
 
+  it.each([
+    ['an end that is no position', { to: -1 }, 'last position'],
+    ['schemas that are no list', { schemas: {} }, 'no list of schemas'],
+    ['schemas that are no objects', { schemas: [null] }, 'no list of schemas'],
+    ['a schema that is none', { schemas: [{ type: 'recold' }] }, 'a schema that is none'],
+  ])('with %s in its header is refused', async (_, header, message) => {
+    const bytes = new ArchiveWriter(codec, { log, to: 0, schemas: [], ...(header as object) }).header();
+    await expect(read(bytes)).rejects.toThrow(ArchiveDamaged);
+    await expect(read(bytes)).rejects.toThrow(message);
+  });
+
+  it('of a log that is named by no UUID is refused', async () => {
+    const changed = archive().toString('latin1').replace(log, 'x'.repeat(log.length));
+    await expect(read(Buffer.from(changed, 'latin1'))).rejects.toThrow('no UUID');
+  });
+
   it('in which a byte of an event was changed is damaged', async () => {
     const header = archive([], 0).length;
     const bytes = archive();

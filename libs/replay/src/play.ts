@@ -1,4 +1,4 @@
-import { createEventCodec, type Archive, type ArchivedEvent, type EventCodec } from '@nva/codec';
+import { ArchiveDamaged, createEventCodec, type Archive, type ArchivedEvent, type EventCodec } from '@nva/codec';
 import { FeedDigests, Network, type RecordChange } from '@nva/fold';
 import { sleep, type Clock, type Position, type RecordedEvent } from '@nva/ports';
 import { Condition, type Wanted } from './condition.ts';
@@ -73,7 +73,7 @@ export class Player {
           return;
         }
         verification?.before(recorded.position, this.network, this.digests);
-        const changes = this.network.apply(recorded);
+        const changes = this.#folded(recorded);
         this.digests.apply(recorded.position, changes);
         batch.push(Object.assign(recorded, { changes }));
         const isMet = condition?.isMetBy(recorded, changes) ?? false;
@@ -89,6 +89,18 @@ export class Player {
       if (batch.length > 0) yield batch;
     }
     if (this.network.position >= to) this.ending = 'position';
+  }
+
+  /** What no registrar has recorded in that order cannot be folded. */
+  #folded(recorded: RecordedEvent): readonly RecordChange[] {
+    try {
+      return this.network.apply(recorded);
+    } catch (cause) {
+      throw new ArchiveDamaged(
+        `the event at position ${recorded.position}, ${recorded.event.type}, does not follow from those before it: ${(cause as Error).message}`,
+        { cause },
+      );
+    }
   }
 
   #recorded({ position, stream, revision, id, bytes }: ArchivedEvent): RecordedEvent & { readonly bytes: Uint8Array } {

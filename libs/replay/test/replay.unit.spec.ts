@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createEventCodec, type Archive, type ArchivedEvent } from '@nva/codec';
+import { ArchiveDamaged, createEventCodec, type Archive, type ArchivedEvent } from '@nva/codec';
 import { command } from '@nva/domain/testing';
 import { FeedDigests, Network } from '@nva/fold';
 import { Refusal } from '@nva/identifiers';
@@ -63,6 +63,13 @@ const LOG = play([
 ]);
 
 describe('a replay', () => {
+  it('of events that no registrar has recorded in that order says where they part, and goes no further', async () => {
+    const without = LOG.filter(({ event }) => event.type !== 'TenantSystemAttached');
+    const first = without.find(({ stream }) => stream.startsWith('ts-'))!;
+    await expect(played(without)).rejects.toThrow(ArchiveDamaged);
+    await expect(played(without)).rejects.toThrow(`the event at position ${first.position}, ${first.event.type}, does not follow`);
+  });
+
   it('folds what a network folds, and gives each event with what it changes', async () => {
     await fc.assert(
       fc.asyncProperty(racyLog(40), async (log) => {

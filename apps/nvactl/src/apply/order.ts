@@ -23,8 +23,8 @@ interface Node {
 
 /**
  * The steps of all tenant systems, so that each address is given up before somebody else takes it: the NVA refuses an address that
- * another one holds. Two that exchange an IP of a VN, or their MACs, do so by one command, and no moment is without an address. In any other
- * circle one of them gives its address up first, and takes the new one last.
+ * another one holds. Two that exchange an IP of a VN, or their MACs, do so by one command, and no moment is without an address. In any
+ * other circle one of them gives its address up first, and takes the new one last.
  */
 export function stepsInOrder(
   all: readonly DesiredTenantSystem[],

@@ -1,4 +1,4 @@
-import { ArchiveDamaged, readArchive, type Archive } from '@nva/codec';
+import { ArchiveDamaged, CodecError, readArchive, type Archive } from '@nva/codec';
 import { Refusal } from '@nva/identifiers';
 import { LogRefused } from '@nva/ports';
 import { createReadStream } from 'node:fs';
@@ -52,6 +52,9 @@ export async function explained<T>(what: string, work: () => Promise<T>): Promis
     return await work();
   } catch (cause) {
     if (cause instanceof ArchiveDamaged) throw new Failure(EXIT.refused, `${what} is not whole: ${cause.message}`, { cause });
+    // An event of which the archive itself is right, and its bytes are none.
+    if (cause instanceof CodecError)
+      throw new Failure(EXIT.refused, `${what} has an event that cannot be read: ${cause.message}`, { cause });
     if (cause instanceof LogRefused) throw new Failure(EXIT.refused, cause.message, { cause });
     if (cause instanceof Refusal) throw wrongUsage(cause.message, cause);
     throw cause;
