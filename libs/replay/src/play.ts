@@ -17,6 +17,8 @@ export interface PlayOptions {
   readonly until?: Wanted;
   /** Multiples of the pace at which the events were recorded; as fast as it goes, unless given. Pauses are cut to MAX_PAUSE_MS each. */
   readonly speed?: number;
+  /** Ends a pause, and with it the replay. */
+  readonly signal?: AbortSignal;
   /** Asked before every event; false ends the replay before it. */
   readonly step?: (next: RecordedEvent) => Promise<boolean>;
   /** Held against what is played. */
@@ -51,7 +53,7 @@ export class Player {
 
   /** In batches, so that whoever takes them can do so in turns; one by one where there is a pace or a step. */
   async *play(): AsyncGenerator<readonly Played[], void> {
-    const { to = Number.POSITIVE_INFINITY, until, speed, step, clock, verification } = this.#options;
+    const { to = Number.POSITIVE_INFINITY, until, speed, step, clock, verification, signal } = this.#options;
     const condition = until && new Condition(until);
     const isSlow = speed !== undefined || step !== undefined;
     let lastMs: number | null = null;
@@ -66,7 +68,11 @@ export class Player {
         const recorded = this.#recorded(one);
         const { recordedAt } = recorded.event.data.audit;
         if (speed !== undefined && lastMs !== null && recordedAt > lastMs)
-          await sleep(clock, Math.min((recordedAt - lastMs) / speed, MAX_PAUSE_MS));
+          await paused(clock, Math.min((recordedAt - lastMs) / speed, MAX_PAUSE_MS), signal);
+        if (signal?.aborted) {
+          this.ending = 'stopped';
+          return;
+        }
         lastMs = Math.max(lastMs ?? recordedAt, recordedAt);
         if (step && !(await step(recorded))) {
           this.ending = 'stopped';
@@ -106,6 +112,15 @@ export class Player {
   #recorded({ position, stream, revision, id, bytes }: ArchivedEvent): RecordedEvent & { readonly bytes: Uint8Array } {
     const event = this.#codec.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     return { position, stream, revision, id, event, bytes };
+  }
+}
+
+/** Whoever aborts a pause need not wait for its end. */
+async function paused(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(clock, ms, signal && { signal });
+  } catch (cause) {
+    if (!signal?.aborted) throw cause;
   }
 }
 

@@ -63,6 +63,19 @@ const LOG = play([
 ]);
 
 describe('a replay', () => {
+  it('ends a pause where it is stopped', async () => {
+    const stop = new AbortController();
+    const clock: Clock = {
+      ...systemClock,
+      after: (ms, done, options) => {
+        setImmediate(() => stop.abort());
+        return systemClock.after(ms, done, options);
+      },
+    };
+    const { player, events } = await played(LOG, { speed: 0.000_001, clock, signal: stop.signal });
+    expect([player.ending, events.length]).toEqual(['stopped', 1]);
+  });
+
   it('of events that no registrar has recorded in that order says where they part, and goes no further', async () => {
     const without = LOG.filter(({ event }) => event.type !== 'TenantSystemAttached');
     const first = without.find(({ stream }) => stream.startsWith('ts-'))!;

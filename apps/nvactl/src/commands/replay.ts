@@ -104,6 +104,7 @@ async function play(session: Session, source: Source, isServer: boolean, options
   const playOptions: PlayOptions = {
     ...(options.to !== undefined && { to: last }),
     clock: io.clock,
+    signal: io.signal,
     ...(until !== undefined && { until: readCondition(until) }),
     ...(speed !== undefined && { speed }),
     ...(stepper && { step: (next) => stepper.wait(next.position, next.event.type) }),
@@ -122,6 +123,8 @@ async function play(session: Session, source: Source, isServer: boolean, options
         if (step || options.show) await show(session, batch);
         yield batch;
       }
+      // What is made of a part of it is not kept.
+      if (io.signal.aborted) throw interrupted();
     }
     if (into !== undefined) {
       await makeFolder(into);

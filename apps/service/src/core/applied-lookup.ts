@@ -2,6 +2,9 @@ import type { Network } from '@nva/fold';
 import { appliedBody, type AppliedBody, type AppliedReports } from './applied-reports.ts';
 import { allAppliedAt, appliedAt } from './peers.ts';
 
+/** NVEs that an owner tells of at once, which is as many as it does. */
+const PER_PAGE = 1_000;
+
 export interface AppliedLookupOptions {
   /** The reports that NVEs have sent to this process. */
   readonly reports: AppliedReports;
@@ -47,6 +50,32 @@ export class AppliedLookup {
     const byNve = new Map<string, Map<number, AppliedBody>>();
     for (const { nveId, applied } of told.flat())
       byNve.set(nveId, new Map([...(byNve.get(nveId) ?? []), ...applied.map(({ vnid, ...body }) => [vnid, body] as const)]));
+    return (nveId, vnid) => byNve.get(nveId)?.get(vnid) ?? null;
+  }
+
+  /** The reports of NVEs, by id. Each owner is asked page by page, until it has told of the last of them. */
+  async ofThese(
+    nveIds: readonly string[],
+    authorization: string | undefined,
+  ): Promise<(nveId: string, vnid: number) => AppliedBody | null> {
+    const { hears } = this.#options;
+    const last = nveIds.toSorted().at(-1);
+    if (hears() || last === undefined) return this.ofAll('', 0, authorization);
+    const wanted = new Set(nveIds);
+    const byNve = new Map<string, Map<number, AppliedBody>>();
+    const ask = async (url: string): Promise<void> => {
+      for (let after = ''; ;) {
+        const told = await allAppliedAt(url, after, PER_PAGE, authorization);
+        for (const { nveId, applied } of told)
+          if (wanted.has(nveId))
+            byNve.set(nveId, new Map([...(byNve.get(nveId) ?? []), ...applied.map(({ vnid, ...body }) => [vnid, body] as const)]));
+        const next = told.at(-1)?.nveId;
+        // Without progress it would never end.
+        if (told.length < PER_PAGE || next === undefined || next >= last || next <= after) return;
+        after = next;
+      }
+    };
+    await Promise.all(this.#owners().map(ask));
     return (nveId, vnid) => byNve.get(nveId)?.get(vnid) ?? null;
   }
 

@@ -186,9 +186,9 @@ export class HistoryController {
 
   /** What the members of a VN have reported to have applied of it. */
   async #membersOf(vnid: number, request: FastifyRequest): Promise<readonly Reporting[]> {
-    const applied = await this.#applied.ofAll('', MAX_LIMIT, contextOf(request).authorization);
-    const members = this.#reads.network.vns.get(vnid)?.members.values() ?? [];
-    return [...members].map(({ nve }) => ({ nveId: nve.nveId, applied: applied(nve.nveId, vnid) }));
+    const nveIds = [...(this.#reads.network.vns.get(vnid)?.members.values() ?? [])].map(({ nve }) => nve.nveId);
+    const applied = await this.#applied.ofThese(nveIds, contextOf(request).authorization);
+    return nveIds.map((nveId) => ({ nveId, applied: applied(nveId, vnid) }));
   }
 
   #ask(question: Question, request: FastifyRequest): Promise<string> {
