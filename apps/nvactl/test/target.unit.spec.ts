@@ -89,6 +89,18 @@ describe('the server and the token', () => {
     expect(targetOf({ server: 'http://other', context: 'lab' }, fakeIo({ home }))).toEqual({ server: 'http://other', token: 'of-lab' });
   });
 
+  it('are read from a file that others can read too, and that is said', () => {
+    for (const [fileMode, said] of [
+      [0o600, ''],
+      [0o644, `nvactl: other users can read the token in ${tokenFile}: its mode should be 0600\n`],
+    ] as const) {
+      chmodSync(tokenFile, fileMode);
+      const io = fakeIo({ home });
+      expect(targetOf({ tokenFile }, io)).toMatchObject({ token: 'of-file' });
+      expect([io.err(), mode(tokenFile)]).toEqual([said, fileMode.toString(8)]);
+    }
+  });
+
   it.each(['ftp://a', 'nva', 'http://user:pw@a', 'http://a?x=1'])('of %s are wrong usage', (url) => {
     expect(() => serverUrl(url)).toThrow('server');
   });

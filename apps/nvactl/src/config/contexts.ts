@@ -18,7 +18,8 @@ export interface Contexts {
 
 const NONE: Contexts = { current: null, contexts: {} };
 const OWNER_ONLY = 0o600;
-const OTHERS = 0o077;
+/** What other users than the owner may do with a file. */
+export const OTHERS = 0o077;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export function configPath({ env, home }: Pick<Io, 'env' | 'home'>): string {

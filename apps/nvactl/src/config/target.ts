@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { wrongUsage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
-import { readContexts, serverUrl, type Context } from './contexts.ts';
+import { visible } from '../output/visible.ts';
+import { OTHERS, readContexts, serverUrl, type Context } from './contexts.ts';
 
 export const DEFAULT_SERVER = 'http://127.0.0.1:3000';
 
@@ -32,11 +33,12 @@ export function targetOf(options: TargetOptions, io: Io): Target {
   return { server, token: token === null ? null : tokenText(token) };
 }
 
-function tokenOf(options: TargetOptions, stored: Context | null, named: boolean, { env }: Io): string | null {
-  if (options.tokenFile !== undefined) return tokenIn(options.tokenFile);
+function tokenOf(options: TargetOptions, stored: Context | null, named: boolean, io: Io): string | null {
+  const { env } = io;
+  if (options.tokenFile !== undefined) return tokenIn(options.tokenFile, io);
   if (!named && env['NVACTL_TOKEN']) return env['NVACTL_TOKEN'];
   if (stored?.token !== undefined) return stored.token;
-  if (stored?.tokenFile !== undefined) return tokenIn(stored.tokenFile);
+  if (stored?.tokenFile !== undefined) return tokenIn(stored.tokenFile, io);
   return null;
 }
 
@@ -49,9 +51,14 @@ function storedContext(name: string | undefined, io: Io): Context | null {
   return context;
 }
 
-function tokenIn(file: string): string {
+/** The file is somebody's: its modes are said, and not changed. */
+function tokenIn(file: string, { stderr }: Pick<Io, 'stderr'>): string {
   try {
-    return readFileSync(file, 'utf8');
+    const text = readFileSync(file, 'utf8');
+    const stat = statSync(file);
+    if (process.platform !== 'win32' && stat.isFile() && (stat.mode & OTHERS) !== 0)
+      stderr.write(`nvactl: other users can read the token in ${visible(file)}: its mode should be 0600\n`);
+    return text;
   } catch (cause) {
     throw wrongUsage(`cannot read the token in ${file}: ${(cause as Error).message}`, cause);
   }
