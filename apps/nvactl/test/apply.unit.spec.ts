@@ -223,10 +223,8 @@ describe('a plan', () => {
       'change ts/vm1 bindings 100/192.0.2.1 → 100/192.0.2.2',
     ]);
     expect(done([ts(1), ts(2), ts(3)], [withIp(1, 2), withIp(2, 3), withIp(3, 1)])).toEqual([
-      'change ts/vm1 gives up 100/192.0.2.1 first',
-      'change ts/vm3 bindings 100/192.0.2.3 → 100/192.0.2.1',
-      'change ts/vm2 bindings 100/192.0.2.2 → 100/192.0.2.3',
-      'change ts/vm1 bindings none → 100/192.0.2.2',
+      'exchange ts/vm1 100/192.0.2.1 ↔ 100/192.0.2.3 with ts/vm3',
+      'exchange ts/vm1 100/192.0.2.3 ↔ 100/192.0.2.2 with ts/vm2',
     ]);
     const of = (n: number, bindings: readonly object[]): object => ts(n, { bindings });
     const [one, two] = [

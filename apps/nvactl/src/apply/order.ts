@@ -23,8 +23,8 @@ interface Node {
 
 /**
  * The steps of all tenant systems, so that each address is given up before somebody else takes it: the NVA refuses an address that
- * another one holds. Two that exchange an IP of a VN, or their MACs, do so by one command, and no moment is without an address. In any
- * other circle one of them gives its address up first, and takes the new one last.
+ * another one holds. In a circle they exchange IPs of a VN, or MACs, two by two, each time by one command, so that no moment is
+ * without an address. Where that cannot be, one of them gives its address up first, and takes the new one last.
  */
 export function stepsInOrder(
   all: readonly DesiredTenantSystem[],
@@ -117,32 +117,39 @@ class Ordering {
     this.#stand(holder, { ...ts!, bindings: kept });
   }
 
-  /** Whether the two want just what the other one has, so that one command exchanges it. */
+  /**
+   * Exchanges the address with one that the taker gives up, by one command: nobody is without an address at any moment. The taker then
+   * has what it wants, and the circle is shorter by one. False if there is nothing to exchange it with.
+   */
   #exchange(taker: Node, holder: Node, { kind, vnid, address }: Address): boolean {
-    const back = neededBy(holder).find(
-      (one) => one.kind === kind && (kind === 'mac' || one.vnid === vnid) && this.#holders.get(keyOf(one)) === taker && !wants(taker, one),
-    );
-    if (!back || !taker.ts || !holder.ts) return false;
+    if (!taker.ts || taker.ts.attachments.length === 0 || !holder.ts) return false;
     const { tsId, tenantId } = holder.desired;
     const to = taker.desired.tsId;
-    const both = { tsId, tenantId, to };
-    const object = `ts/${tsId}`;
+    const exchange = { sign: '~', action: 'exchange', object: `ts/${tsId}` } as const;
     if (kind === 'mac') {
-      const what = `MAC ${address} ↔ ${back.address} with ts/${to}`;
-      if (taker.desired.mac !== address || holder.desired.mac !== back.address) return false;
-      this.#step(holder, { sign: '~', action: 'exchange', object, what, line: { command: 'passAddress', ...both, mac: address } });
-      this.#stand(holder, { ...holder.ts, mac: back.address });
+      const back = taker.ts.mac;
+      const isFree = ({ bindings }: TenantSystem): boolean =>
+        bindings.every((one) => [taker, undefined].includes(this.#holders.get(keyOf({ kind, vnid: one.vnid, address: back }))));
+      if (taker.desired.mac !== address || holder.ts.mac !== address || !isFree(holder.ts)) return false;
+      const what = `MAC ${address} ↔ ${back} with ts/${to}`;
+      this.#step(holder, { ...exchange, what, line: { command: 'passAddress', tsId, tenantId, to, mac: address } });
+      this.#stand(holder, { ...holder.ts, mac: back });
       this.#stand(taker, { ...taker.ts, mac: address });
       return true;
     }
-    const [next, former] = [exchanged(holder, vnid, address, back.address), exchanged(taker, vnid, back.address, address)];
-    if (!next || !former) return false;
-    const what = `${vnid}/${address} ↔ ${vnid}/${back.address} with ts/${to}`;
-    const line = { command: 'passAddress', ...both, vnid, ip: address, forIp: back.address };
-    this.#step(holder, { sign: '~', action: 'exchange', object, what, line });
-    this.#stand(holder, { ...holder.ts, bindings: next });
-    this.#stand(taker, { ...taker.ts, bindings: former });
-    return true;
+    const wanted = new Set(wantedBy(taker).map(keyOf));
+    for (const { vnid: other, ip: back } of taker.ts.bindings) {
+      if (other !== vnid || back === null || wanted.has(keyOf({ kind, vnid, address: back }))) continue;
+      const [next, former] = [exchanged(holder.ts, vnid, address, back), exchanged(taker.ts, vnid, back, address)];
+      if (!next || !former || !isWanted(taker, former, vnid, address)) continue;
+      const what = `${vnid}/${address} ↔ ${vnid}/${back} with ts/${to}`;
+      const line = { command: 'passAddress', tsId, tenantId, to, vnid, ip: address, forIp: back };
+      this.#step(holder, { ...exchange, what, line });
+      this.#stand(holder, { ...holder.ts, bindings: next });
+      this.#stand(taker, { ...taker.ts, bindings: former });
+      return true;
+    }
+    return false;
   }
 
   #step(node: Node, step: Step): void {
@@ -197,18 +204,17 @@ function neededBy(node: Node): readonly Address[] {
   return [...wantedBy(node), ...former.map(({ vnid }): Address => ({ kind: 'mac', vnid, address: desired.mac }))];
 }
 
-const wants = (node: Node, address: Address): boolean => wantedBy(node).some((one) => keyOf(one) === keyOf(address));
+/** The bindings with another IP in place of one; null if the NVA would not exchange it. */
+function exchanged({ bindings }: TenantSystem, vnid: number, from: string, to: string): readonly Binding[] | null {
+  const given = bindings.filter((binding) => binding.vnid === vnid && binding.ip === from);
+  if (given.length !== 1 || bindings.some((other) => other.vnid === vnid && other.ip === to)) return null;
+  return bindings.map((other) => (other === given[0] ? { ...other, ip: to } : other));
+}
 
-/** The bindings with another IP in place of one; null if that is not what they should come to. */
-function exchanged(node: Node, vnid: number, from: string, to: string): readonly Binding[] | null {
-  const given = node.ts!.bindings.filter((binding) => binding.vnid === vnid && binding.ip === from);
-  const [binding] = given;
-  if (given.length !== 1 || node.ts!.bindings.some((other) => other.vnid === vnid && other.ip === to)) return null;
-  const next = { ...binding!, ip: to };
-  const isWanted = bindingsOf(node).some(
-    (wanted) => wanted.vnid === vnid && wanted.ip === to && wanted.vlan === next.vlan && (wanted.bid ?? null) === next.bid,
-  );
-  return isWanted ? node.ts!.bindings.map((other) => (other === binding ? next : other)) : null;
+/** Whether it should have an IP by just the binding that it has it by. */
+function isWanted(node: Node, bindings: readonly Binding[], vnid: number, ip: string): boolean {
+  const has = bindings.find((one) => one.vnid === vnid && one.ip === ip)!;
+  return bindingsOf(node).some((one) => one.vnid === vnid && one.ip === ip && one.vlan === has.vlan && (one.bid ?? null) === has.bid);
 }
 
 /** Its first step comes after others about it: the revision of the plan is past. */
