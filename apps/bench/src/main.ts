@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startBroker, type RunningBroker } from '../../../test/kafka/broker.ts';
 import type { BenchContext, Figure, Suite } from './figure.ts';
+import { auditSuite } from './audit-suite.ts';
 import { commandsSuite } from './commands-suite.ts';
 import { convergenceSuite } from './convergence-suite.ts';
 import { fairnessSuite } from './fairness-suite.ts';
@@ -32,6 +33,7 @@ const SUITES: readonly Suite[] = [
   historySuite,
   restartSuite,
   commandsSuite,
+  auditSuite,
   fairnessSuite,
   publishSuite,
   fanOutSuite,
