@@ -40,8 +40,11 @@ export class FileLock {
   }
 }
 
-/** With the mode that it is to have: SQLite would take the umask's. A file that is there is not opened. */
-function makeEmpty(path: string): void {
+/**
+ * Creates an empty file, which is an empty database, for its owner alone; SQLite gives the files beside it the same mode. An existing
+ * file stays.
+ */
+export function makeEmpty(path: string): void {
   try {
     closeSync(openSync(path, 'wx', PRIVATE_FILE));
   } catch (error) {

@@ -11,16 +11,15 @@ import {
   LOCK_FILE,
   LOG_FILE,
   MARKER_FILE,
-  PRIVATE_FILE,
   PRIVATE_FOLDER,
   UNFINISHED_FILE,
 } from './file-format.ts';
+import { FileLock, FileLocked, makeEmpty } from './file-lock.ts';
 import { lockHolders } from './lock-holders.ts';
 import { keepFolderPrivate, OF_THE_VOLUME } from './private-files.ts';
 
 const SQLITE_MAGIC = 'SQLite format 3\0';
 const SQLITE_HEADER_BYTES = 100;
-const SQLITE_BUSY = 5;
 const SQLITE_NOTADB = 26;
 
 /**
@@ -35,9 +34,9 @@ export class LogDirectory {
   readonly path: string;
   /** False for a log of the first format, which has no marker yet and gets one. */
   readonly hasMarker: boolean;
-  readonly #lock: DatabaseSync;
+  readonly #lock: FileLock;
 
-  private constructor(path: string, lock: DatabaseSync, version: number) {
+  private constructor(path: string, lock: FileLock, version: number) {
     this.path = path;
     this.hasMarker = version > FORMAT_WITHOUT_MARKER;
     this.#lock = lock;
@@ -73,7 +72,7 @@ export class LogDirectory {
       if (clock && !existsSync(path)) createLog(directory, path, clock);
       return new LogDirectory(path, held, version);
     } catch (error) {
-      locked?.close();
+      locked?.release();
       throw error;
     }
   }
@@ -87,7 +86,7 @@ export class LogDirectory {
   }
 
   release(): void {
-    this.#lock.close();
+    this.#lock.release();
   }
 }
 
@@ -125,16 +124,12 @@ function isFreshMarker(directory: string, name: string): boolean {
   }
 }
 
-function takeLock(directory: string): DatabaseSync {
+function takeLock(directory: string): FileLock {
   const file = join(directory, LOCK_FILE);
-  makeEmpty(file);
-  const db = new DatabaseSync(file, { timeout: 0 });
   try {
-    db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
-    return db;
+    return FileLock.take(file);
   } catch (error) {
-    db.close();
-    const busy = (error as { errcode?: number }).errcode === SQLITE_BUSY;
+    const busy = error instanceof FileLocked;
     const isOther = (error as { errcode?: number }).errcode === SQLITE_NOTADB;
     throw new LogRefused(
       busy
@@ -199,18 +194,6 @@ function createLog(directory: string, path: string, clock: Clock): void {
   } catch (error) {
     clear();
     throw error;
-  }
-}
-
-/**
- * Creates an empty file, which is an empty database, for its owner alone; SQLite gives the files beside it the same mode. An
- * existing file stays.
- */
-function makeEmpty(path: string): void {
-  try {
-    closeSync(openSync(path, 'wx', PRIVATE_FILE));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
