@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { ArchiveWriter, createEventCodec, readArchive } from '@nva/codec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KafkaFeedUnderTest } from '../../../libs/kafka/test/kafka-feed.ts';
 import { populate, startNva, tsBody, type NvaFixture } from '../../service/test/support.ts';
@@ -124,6 +126,20 @@ describe('nvactl import', () => {
     const data = join(folder, 'never');
     const ran = await ask('import', broken, '--data-dir', data);
     expect([ran.code, ran.err]).toEqual([1, expect.stringContaining(why)]);
+    expect(existsSync(join(data, 'log'))).toBe(false);
+  });
+
+  it('refuses events that no NVA could fold, which only its start would find, and leaves no folder', async () => {
+    const { header, events } = await readArchive(Readable.from([readFileSync(file)]));
+    const all = (await Array.fromAsync(events)).flat();
+    const codec = createEventCodec();
+    const { stream, id, bytes } = all.findLast((one) => codec.decode(Buffer.from(one.bytes)).type === 'TenantSystemMoved')!;
+    const writer = new ArchiveWriter(codec, { ...header, to: 1 });
+    const made = join(folder, 'unfoldable.avro');
+    writeFileSync(made, Buffer.concat([writer.header(), writer.block([{ position: 1, stream, revision: 0, id, bytes }])]));
+    const data = join(folder, 'never');
+    const ran = await ask('import', made, '--data-dir', data);
+    expect([ran.code, ran.err]).toEqual([1, expect.stringContaining('the event at position 1, TenantSystemMoved, does not follow')]);
     expect(existsSync(join(data, 'log'))).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 import { readArchive, type ArchivedEvent } from '@nva/codec';
 import { importLog } from '@nva/event-log';
+import { Player } from '@nva/replay';
 import type { Command } from 'commander';
 import { join } from 'node:path';
 import { newFile, type Put } from '../archive/new-file.ts';
@@ -68,13 +69,15 @@ async function bring(session: Session, file: string, { dataDir, to }: { readonly
   const { io } = session;
   const source = fileSource(file, session);
   const position = await explained(file, async () => {
-    const { header, events } = await source.open();
-    using progress = new Progress(io, 'import', Math.min(header.to, to ?? header.to));
+    const archive = await source.open();
+    const { log: logId, schemas, to: end } = archive.header;
+    using progress = new Progress(io, 'import', Math.min(end, to ?? end));
     await makeFolder(dataDir);
-    const { log: logId, schemas } = header;
+    // Events that an NVA could not fold would only be refused by its start.
+    const player = new Player(archive, { ...(to !== undefined && { to }), clock: io.clock, signal: io.signal });
     return importLog(
       { directory: join(dataDir, LOG_FOLDER), logId, schemas, clock: io.clock, progress: (done) => progress.update(done) },
-      upTo(events, to ?? header.to, io.signal),
+      untilCtrlC(player.play(), io.signal),
     );
   });
   if (to !== undefined && position < to) session.say(`the file ends at position ${position}, before ${to}`);
@@ -85,16 +88,14 @@ async function bring(session: Session, file: string, { dataDir, to }: { readonly
   );
 }
 
-/** The events up to a position; a Ctrl-C ends them, and with them what is made of them. */
-export async function* upTo(
+/** A Ctrl-C ends the events, and with them what is made of them. */
+async function* untilCtrlC(
   events: AsyncIterable<readonly ArchivedEvent[]>,
-  last: number,
   signal: AbortSignal,
 ): AsyncGenerator<readonly ArchivedEvent[], void> {
   for await (const batch of events) {
     if (signal.aborted) throw interrupted();
-    const kept = batch.filter(({ position }) => position <= last);
-    if (kept.length > 0) yield kept;
-    if (kept.length < batch.length) return;
+    yield batch;
   }
+  if (signal.aborted) throw interrupted();
 }
