@@ -64,7 +64,9 @@ function wanted(network: Network, vnid: number, address: Address, nveId: string 
   if (here.some((ts) => standingOf(ts).conflicts.length > 0))
     return { reasons: ['duplicate', 'nve-forgotten', 'connection-failed'], mappings };
   if (here.length > 0) return { reasons: ['nve-forgotten', 'connection-failed'], mappings };
-  if (everyone.some((ts) => has(ts, (of) => of === null))) return { reasons: ['orphaned'], mappings };
+  // Of another tenant than the VN's, it was in a VN of another one, and has never registered in one of this.
+  if (everyone.some((ts) => ts.state.tenantId === vn.state.tenantId && has(ts, (of) => of === null)))
+    return { reasons: ['orphaned'], mappings };
   return { reasons: [everHeld ? 'removed' : 'never-registered'], mappings };
 }
 
