@@ -1,6 +1,7 @@
-import type { Mapping } from '@nva/codec';
+import { CONTEXT_KEY, type Mapping } from '@nva/codec';
 import type { History, HistoryEntry } from '@nva/history';
 import type { EventStore, Position, RecordedEvent } from '@nva/ports';
+import { readStream } from './stream-reading.ts';
 import { whatIsDone } from './words.ts';
 
 /** Changes of one VN that one answer looks at. */
@@ -21,6 +22,18 @@ export interface Reachability {
   readonly isPartial: boolean;
 }
 
+/** A tenant system. A VNID may have been several tenants', each with a tenant system of that id. */
+export interface NamedTs {
+  readonly tsId: string;
+  readonly tenantId: string;
+}
+
+/** The tenant of a tenant system, by its own stream; null if there is no such stream. */
+export async function tenantOfStream(log: Pick<EventStore, 'readStream'>, stream: string): Promise<string | null> {
+  const [first] = await readStream(log, stream, 0, 1);
+  return first?.event.type === 'TenantSystemAttached' ? first.event.data.tenantId : null;
+}
+
 /** The VNs in which a tenant system ever had bindings of its own, up to a position, ascending. */
 export async function vnsOfStream(log: Pick<EventStore, 'readStream'>, stream: string, upTo: Position): Promise<readonly number[]> {
   const vnids = new Set<number>();
@@ -38,7 +51,7 @@ export async function vnsOfStream(log: Pick<EventStore, 'readStream'>, stream: s
  */
 export function reachability(
   ask: <T>(question: (history: History) => T) => T,
-  [a, b]: readonly [string, string],
+  [a, b]: readonly [NamedTs, NamedTs],
   vnids: readonly number[],
   { after, upTo }: { readonly after: Position; readonly upTo: Position },
 ): Reachability {
@@ -75,20 +88,24 @@ export function reachability(
   return { intervals, isPartial };
 }
 
-/** The entries of one tenant system in a VN, as far as an NVE forwards for it. */
+/** The entries of one tenant system in a VN of its tenant, as far as an NVE forwards for it. */
 class Watched {
   readonly #prefix: string;
+  readonly #tenantId: string;
   readonly #served = new Set<string>();
+  #isOwn = false;
 
-  constructor(tsId: string) {
+  constructor({ tsId, tenantId }: NamedTs) {
     this.#prefix = `mapping/${tsId}/`;
+    this.#tenantId = tenantId;
   }
 
   get isServed(): boolean {
-    return this.#served.size > 0;
+    return this.#isOwn && this.#served.size > 0;
   }
 
   take({ key, value }: Pick<HistoryEntry, 'key' | 'value'>): void {
+    if (key === CONTEXT_KEY) this.#isOwn = value?.type === 'VnContext' && value.data.tenantId === this.#tenantId;
     if (!key.startsWith(this.#prefix)) return;
     const isServed = value !== null && (value.data as Mapping).attachments.some(({ state }) => state === 'activated');
     if (isServed) this.#served.add(key);

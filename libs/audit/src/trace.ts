@@ -72,9 +72,7 @@ export async function trace(source: TraceSource, { from, stream, to, vnid: given
   const sender = await stateOf(source, stream, position);
   const vnids = [...new Set(sender?.bindings.map(({ vnid }) => vnid))].toSorted((a, b) => a - b);
   const tables = new Map(
-    (given === null ? vnids : [given]).map(
-      (vnid) => [vnid, inVn(vnid) ? source.ask((history) => history.table({ kind: 'vn', vnid }, position)) : []] as const,
-    ),
+    (given === null ? vnids : [given]).map((vnid) => [vnid, inVn(vnid) ? ownTable(source, vnid, sender?.tenantId, position) : []] as const),
   );
   const having = [...tables].filter(([, records]) => records.some(({ value }) => value?.type === 'Mapping' && has(value.data, to)));
   const [vnid, ...others] = given === null && tables.size > 1 ? having.map(([id]) => id) : [...tables.keys()];
@@ -83,6 +81,12 @@ export async function trace(source: TraceSource, { from, stream, to, vnid: given
     return { vnid: null, candidates: others.length > 0 ? [vnid!, ...others] : vnids, outcome: 'dropped', steps: [] };
   }
   return new Tracing(source.log.logId, vnid, tables.get(vnid)!, to).run(from);
+}
+
+/** The table of a VN; empty if the VN is not of that tenant: it may be another one's by now, with a tenant system of the same id. */
+function ownTable({ ask }: TraceSource, vnid: number, tenantId: string | undefined, position: Position): readonly TableRecord[] {
+  const records = ask((history) => history.table({ kind: 'vn', vnid }, position));
+  return records.some(({ value }) => value?.type === 'VnContext' && value.data.tenantId === tenantId) ? records : [];
 }
 
 const has = (mapping: Mapping, to: Address): boolean => ('mac' in to ? mapping.mac === to.mac : mapping.ip === to.ip);

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Mapping } from '@nva/codec';
+import { CONTEXT_KEY, type Mapping } from '@nva/codec';
 import type { History } from '@nva/history';
-import { tsStream } from '@nva/identifiers';
+import { tenantsOwnTsName, tsStream } from '@nva/identifiers';
 import type { Position } from '@nva/ports';
 import { racyLog } from '../../fold/test/races.ts';
-import { reachability, trace, traceSentences, type Address, type Trace } from '../src/index.ts';
+import { reachability, tenantOfStream, trace, traceSentences, type Address, type Trace } from '../src/index.ts';
 import { Told } from './told.ts';
 
 let folder: string;
@@ -47,6 +47,15 @@ function ends(
   return at.length === 0 ? { outcome: 'dropped', at } : { outcome: 'delivered', at: at.includes(sender) ? [sender] : at };
 }
 
+/** The stream of the tenant system of that id which the VN's tenant has: another tenant may have had the id first. */
+async function streamIn(told: Told, vnid: number, tsId: string, position: Position): Promise<string> {
+  const context = told.table(`vn/${vnid}`, position).get(CONTEXT_KEY)?.value;
+  const tenantId = context?.type === 'VnContext' ? context.data.tenantId : null;
+  const stream = tsStream(tsId);
+  if (tenantId === null || (await tenantOfStream(told.store, stream)) === tenantId) return stream;
+  return tsStream(tenantsOwnTsName(tsId, tenantId));
+}
+
 describe('a trace', () => {
   it('ends where the tables of the VN say, from every tenant system to every address, at every position (X13)', async () => {
     const met = new Map<string, number>();
@@ -57,7 +66,7 @@ describe('a trace', () => {
         fc.pre(told.events.length > 0);
         const source = { log: told.store, ask: <T>(question: (history: History) => T): T => question(told.history) };
         const check = async (position: Position, from: string, vnid: number, to: Address): Promise<void> => {
-          const found = await trace(source, { from, stream: tsStream(from), to, vnid }, position);
+          const found = await trace(source, { from, stream: await streamIn(told, vnid, from, position), to, vnid }, position);
           const wanted = ends(told, vnid, from, to, position);
           expect(found.outcome, JSON.stringify({ from, vnid, to, position })).toBe(wanted.outcome);
           const last = found.steps.at(-1)!;
@@ -132,14 +141,20 @@ describe('reachability', () => {
         const positions = [0, ...told.events.map(({ position }) => position)];
         const [after, upTo] = [x, y].map((n) => positions[n % positions.length]!).toSorted((p, q) => p - q) as [Position, Position];
         for (const [a, b] of PAIRS) {
-          const { intervals, isPartial } = reachability(ask, [a, b], [1, 2, 3], { after, upTo });
+          const [tsA, tsB] = await Promise.all(
+            [a, b].map(async (tsId) => ({ tsId, tenantId: (await tenantOfStream(told.store, tsStream(tsId))) ?? 'nobody' })),
+          );
+          const { intervals, isPartial } = reachability(ask, [tsA!, tsB!], [1, 2, 3], { after, upTo });
           expect(isPartial).toBe(false);
           for (const vnid of [1, 2, 3]) {
             const wanted: { began: Position | null; ended: Position | null }[] = [];
             for (const position of positions.filter((one) => one >= after && one <= upTo)) {
-              const mappings = [...((position === 0 ? null : told.table(`vn/${vnid}`, position))?.values() ?? [])].flatMap(({ value }) =>
-                value?.type === 'Mapping' ? [value.data] : [],
+              const records = [...((position === 0 ? null : told.table(`vn/${vnid}`, position))?.values() ?? [])];
+              // Of another tenant they are others, whatever their ids.
+              const isOwn = records.some(
+                ({ value }) => value?.type === 'VnContext' && [tsA, tsB].every((ts) => ts!.tenantId === value.data.tenantId),
               );
+              const mappings = isOwn ? records.flatMap(({ value }) => (value?.type === 'Mapping' ? [value.data] : [])) : [];
               const reaches = (from: string, to: string): boolean =>
                 mappings.some((one) => one.tsId === to && ends(told, vnid, from, { mac: one.mac }, position).outcome === 'delivered');
               const can = mappings.length > 0 && reaches(a, b) && reaches(b, a);

@@ -5,6 +5,7 @@ import {
   reachability,
   reachabilitySentences,
   sentencesOf,
+  tenantOfStream,
   timeline,
   trace,
   traceSentences,
@@ -12,12 +13,13 @@ import {
   vnsOfNve,
   whatIsDone,
   type Auditor,
+  type NamedTs,
   type Step,
   type ToldInterval,
   type TimelineItem,
   type VnDifference,
 } from '@nva/audit';
-import { mappingKey } from '@nva/codec';
+import { CONTEXT_KEY, mappingKey } from '@nva/codec';
 import type { Network } from '@nva/fold';
 import type { HistoryEntry, Instant } from '@nva/history';
 import { nveStream, Refusal, vnStream } from '@nva/identifiers';
@@ -130,7 +132,8 @@ export class PastAnswers {
     const ofB = new Set(await vnsOfStream(this.#log, b.stream, last.position));
     const vnids = (await vnsOfStream(this.#log, a.stream, last.position)).filter((vnid) => ofB.has(vnid));
     const names = [a.tsId, b.tsId] as const;
-    const found = reachability(this.#auditor.ask, names, vnids, { after: first?.position ?? 0, upTo: last.position });
+    const systems = [await this.#named(a), await this.#named(b)] as const;
+    const found = reachability(this.#auditor.ask, systems, vnids, { after: first?.position ?? 0, upTo: last.position });
     const intervals: ToldInterval[] = [];
     for (const { vnid, began, ended } of found.intervals)
       intervals.push({
@@ -153,9 +156,8 @@ export class PastAnswers {
   async #timelineOf(of: TimelineQuestion['of'], begin: Position, upTo: Position): Promise<Parameters<typeof timeline>[1]> {
     if ('nveId' in of) return { feeds: [{ kind: 'nve', nveId: of.nveId }], streams: [nveStream(of.nveId)] };
     if ('stream' in of) {
-      const prefix = `mapping/${of.tsId}/`;
       const feeds = (await vnsOfStream(this.#log, of.stream, upTo)).map((vnid) => ({ kind: 'vn', vnid }) as const);
-      return { feeds, streams: [of.stream], counts: (_, { key }) => key.startsWith(prefix) };
+      return { feeds, streams: [of.stream], counts: this.#ofTenantSystem(await this.#named(of), feeds, begin) };
     }
     const feeds = [{ kind: 'vn', vnid: of.vnid } as const];
     if (!('address' in of)) return { feeds, streams: [vnStream(of.vnid)] };
@@ -171,6 +173,24 @@ export class PastAnswers {
         held.add(entry.key);
         return true;
       },
+    };
+  }
+
+  async #named({ tsId, stream }: { readonly tsId: string; readonly stream: string }): Promise<NamedTs> {
+    return { tsId, tenantId: (await tenantOfStream(this.#log, stream)) ?? '' };
+  }
+
+  /** Which changes are of a tenant system: those of its key in VNs of its tenant. A VNID may become another tenant's. */
+  #ofTenantSystem({ tsId, tenantId }: NamedTs, feeds: readonly FeedName[], begin: Position) {
+    const prefix = `mapping/${tsId}/`;
+    const own = new Set<FeedName>();
+    const take = (feed: FeedName, value: HistoryEntry['value'] | undefined): void => {
+      if (value?.type === 'VnContext') own[value.data.tenantId === tenantId ? 'add' : 'delete'](feed);
+    };
+    for (const feed of feeds) take(feed, this.#auditor.ask((history) => history.record(feed, CONTEXT_KEY, begin))?.value);
+    return (feed: FeedName, { key, value }: HistoryEntry): boolean => {
+      take(feed, value);
+      return key.startsWith(prefix) && own.has(feed);
     };
   }
 
