@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { generateSigner, TreeFile } from '@nva/transparency';
-import { grow, LOG_ID, newFolder, ORIGIN } from './support.ts';
+import { newFolder } from './folders.ts';
+import { grow, LOG_ID, ORIGIN } from './support.ts';
 
 /**
  * Somebody else's verifier: the packages by which Go's command checks the modules that it downloads. Without Go, or without the module,

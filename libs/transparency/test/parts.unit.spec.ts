@@ -29,7 +29,8 @@ import {
   tablesRoot,
   verifyTable,
 } from '@nva/transparency';
-import { checkpointOf, entryOf, LOG_ID, newFolder, noteOf, NOW_SECONDS, ORIGIN } from './support.ts';
+import { newFolder } from './folders.ts';
+import { checkpointOf, entryOf, LOG_ID, noteOf, NOW_SECONDS, ORIGIN } from './support.ts';
 
 describe('notes', () => {
   // From the documentation of golang.org/x/mod/sumdb/note.

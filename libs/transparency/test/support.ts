@@ -1,6 +1,3 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   encodeLeaf,
   formatCheckpoint,
@@ -16,7 +13,6 @@ import {
 export const ORIGIN = 'nva.example/log';
 export const LOG_ID = '0195f2a0-0000-7000-8000-000000000001';
 export const NOW_SECONDS = 1_700_000_000;
-export const newFolder = (): string => mkdtempSync(join(tmpdir(), 'nva-transparency-'));
 
 /** Event number `i` of a log in which positions have gaps and five streams take turns. */
 export const entryOf = (i: number, text = `event ${i}`): Buffer =>

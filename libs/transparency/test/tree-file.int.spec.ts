@@ -14,7 +14,8 @@ import {
   TreeForked,
   verifyInclusion,
 } from '@nva/transparency';
-import { checkpointOf, entriesOf, entryOf, grow, LOG_ID, newFolder, noteOf, NOW_SECONDS, ORIGIN, positionAt, rootOf } from './support.ts';
+import { newFolder } from './folders.ts';
+import { checkpointOf, entriesOf, entryOf, grow, LOG_ID, noteOf, NOW_SECONDS, ORIGIN, positionAt, rootOf } from './support.ts';
 
 const log = generateSigner(ORIGIN);
 const open = (folder: string): TreeFile => TreeFile.open({ folder, origin: ORIGIN, logId: LOG_ID, isSynced: false });

@@ -13,7 +13,8 @@ import {
   withSignatures,
   Witness,
 } from '@nva/transparency';
-import { grow, LOG_ID, newFolder, noteOf, NOW_SECONDS, ORIGIN } from './support.ts';
+import { newFolder } from './folders.ts';
+import { grow, LOG_ID, noteOf, NOW_SECONDS, ORIGIN } from './support.ts';
 
 const log = generateSigner(ORIGIN);
 const cosigner = generateSigner('witness.example').asCosigner();
