@@ -30,6 +30,8 @@ function isInOrder({ head }: RawRequest, { status, text }: RawAnswer): boolean {
   if (status === null || status < 400) return true;
   const code = /"code":"([a-z-]+)"/.exec(text)?.[1];
   if (status < 500) return code !== undefined || head.startsWith('HEAD ');
+  // An answer to HEAD has no body that says why, but says when to try again.
+  if (status === 503 && head.startsWith('HEAD ')) return /^retry-after:/im.test(text);
   return status === 503 && (LEGITIMATE_503.has(code ?? '') || text.includes('"ready":false'));
 }
 
