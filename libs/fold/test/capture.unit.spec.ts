@@ -84,9 +84,9 @@ describe('a capture of the network, over logs with every race', () => {
       ),
       RUNS,
     );
-    // Captures must have met changes on their way.
-    expect(seen.meanwhile).toBeGreaterThan(4_000);
-    expect(seen.changed).toBeGreaterThan(400);
+    // Captures must have met changes on their way; how many is left to chance.
+    expect(seen.meanwhile).toBeGreaterThan(1_000);
+    expect(seen.changed).toBeGreaterThan(100);
   });
 
   it('gives the same digests as before, and none for what came before it', () => {
