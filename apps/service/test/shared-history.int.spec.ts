@@ -1,11 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { History } from '@nva/history';
 import { silentLogger } from '@nva/ports';
 import { freePort } from '@nva/processes';
 import supertest from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StandInProcess } from '../../../test/eventstore/stand-in-process.ts';
+import { keptVns } from '../src/audit/kept-vns.ts';
 import { ConfigError, createService, readConfig, type Role, type Service } from '../src/index.ts';
 import { nveBody, until, vnBody } from './support.ts';
 
@@ -208,6 +210,22 @@ describe('admins that share the history of a log', () => {
     expect((await answerOf(low, `/v1/nves/nve1/table?at=${head}`)).status).toBe(503);
     expect((await answerOf(low, `/v1/vns/1/mappings?at=${head}`)).status).toBe(200);
     expect((await answerOf(low, '/v1/timeline?nveId=nve1')).status).toBe(200);
+  });
+
+  it('keep what they are given, and nothing of other VNs', async () => {
+    const { store } = low.core;
+    await low.close();
+    services.splice(services.indexOf(low), 1);
+    const thrownAway: string[] = [];
+    const history = History.open({
+      path: join(directory, 'low', 'history', 'admin', 'history.sqlite'),
+      logId: store.logId,
+      logger: { ...silentLogger, warn: (message) => thrownAway.push(message) },
+      vns: keptVns(Array.from({ length: 32 }, (_, shard) => shard)),
+    });
+    const kept = VNIDS.filter((vnid) => history.table({ kind: 'vn', vnid }, head).length > 0);
+    expect([kept, thrownAway]).toEqual([[1, 2, 65], []]);
+    history.abandon();
   });
 });
 

@@ -93,7 +93,7 @@ export class History {
    * closes it, removes the file and builds it anew.
    */
   static open({ path, logId, logger, vns = EVERY_VN, limits = HISTORY_LIMITS }: HistoryOptions): History {
-    const meta = { 'format': String(FORMAT), 'log': logId, 'schema fingerprint': ENTRIES_FINGERPRINT, 'vns': vns.name };
+    const meta = { 'format': String(FORMAT), 'log': logId, 'schema fingerprint': ENTRIES_FINGERPRINT, 'share of VNs': vns.name };
     const thrownAway = (why: string): void =>
       logger.warn('the history is thrown away, and built anew from the log', { history: path, why });
     for (;;) {

@@ -265,6 +265,25 @@ describe('the file of a history', () => {
     history.close(new Network());
   });
 
+  it('of some VNs has their tables and those of all NVEs, and is thrown away where others are to be kept', () => {
+    const open = (...vnids: readonly number[]): History =>
+      History.open({ path: path(), logId: LOG, logger, limits: SMALL, vns: { name: vnids.join(), has: (vnid) => vnids.includes(vnid) } });
+    const history = open(2);
+    const network = new Network();
+    take(history, network, log);
+    const { position } = log.at(-1)!;
+    const kept = [...feedsOf(network)].filter((feed) => history.table(feed, position).length > 0).map(feedKey);
+    const due = [...feedsOf(network)].filter(
+      (feed) => [...recordsOf(network, feed)].length > 0 && (feed.kind === 'nve' || feed.vnid === 2),
+    );
+    expect(new Set(kept)).toEqual(new Set(due.map(feedKey)));
+    expect(due.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['nve', 'vn']));
+    history.close(network);
+    const others = open(1);
+    expect([others.covered, lines[0]!.fields['why']]).toEqual([0, 'its share of VNs is 2, and 1 is expected']);
+    others.close(new Network());
+  });
+
   it('that is no history, or is cut short, is thrown away, and built anew', () => {
     for (const damage of [
       (): Buffer => Buffer.from('a file of somebody else'),
