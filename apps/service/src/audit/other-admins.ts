@@ -3,8 +3,10 @@ import { formatShards } from '@nva/kafka';
 import { AUDIT_PART, formatPart, type Asker, type Part } from './asker.ts';
 import { urlOf, type Passable } from './question-url.ts';
 
-/** Longer than an admin waits until its history has come as far as the question. */
+/** For one admin: longer than it waits until its history has come as far as the question. */
 const LIMIT_MS = 10_000;
+/** For all that are tried. */
+const WHOLE_LIMIT_MS = 20_000;
 /** A page of 1,000 items is far smaller. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const CODES: ReadonlySet<string> = new Set(REFUSAL_CODES);
@@ -25,9 +27,15 @@ export async function askAdmin(
     ...(authorization === undefined ? {} : { authorization }),
   };
   const failures: string[] = [];
+  const whole = AbortSignal.timeout(WHOLE_LIMIT_MS);
   for (const url of urls) {
+    if (whole.aborted) break;
     try {
-      const response = await fetch(url + urlOf(question), { headers, redirect: 'error', signal: AbortSignal.timeout(LIMIT_MS) });
+      const response = await fetch(url + urlOf(question), {
+        headers,
+        redirect: 'error',
+        signal: AbortSignal.any([whole, AbortSignal.timeout(LIMIT_MS)]),
+      });
       const text = await boundedText(response);
       if (response.ok) return text;
       const refusal = refusalIn(text);

@@ -8,7 +8,7 @@ import type { ProofStatus } from '../tlog/status.ts';
 import type { ArchivePart, ArchiveQuestion } from './archive.ts';
 import type { Asker, Part } from './asker.ts';
 import type { Audit, PastQuery, Question } from './audit.ts';
-import { mergedDiff, mergedReachability, mergedTable, mergedTimeline, mergedTrace, type PartAnswer } from './merged.ts';
+import { mergedDiff, mergedReachability, mergedTable, mergedTimeline, mergedTrace, type PartAnswer } from './merged-parts.ts';
 import type { Passable } from './question-url.ts';
 import { askAdmin } from './other-admins.ts';
 
